@@ -1,0 +1,33 @@
+"""The Jacobian of an encoder: its squared norm, its singular values and itself. Needs torch only.
+
+Calling the module, `contractive.jacobian(f, x)`, is calling the function `jacobian` in it.
+"""
+
+import sys
+from types import ModuleType
+
+from contractive.jacobian._norms import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Plan
+
+__all__ = [
+    # the norm, with the code or alone
+    "value_and_squared_norm",
+    "squared_norm",
+    # the matrix
+    "jacobian",
+    "singular_values",
+    # how it is computed
+    "plan",
+    "Plan",
+    "METHODS",
+    "MEMORY_BUDGET",
+]
+
+
+class _CallableModule(ModuleType):
+    """Lets `contractive.jacobian` be both this module and the function of the same name."""
+
+    __call__ = staticmethod(jacobian)
+
+
+sys.modules[__name__].__class__ = _CallableModule

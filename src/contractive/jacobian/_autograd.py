@@ -1,0 +1,177 @@
+"""Any differentiable encoder: rows and columns of its Jacobian through torch.autograd, in chunks, one forward pass."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from contractive.jacobian._plan import Plan, Request
+from contractive.jacobian._probe import code_probes, input_probes
+
+Map = Callable[[Tensor], Tensor]
+
+
+class _RefuseBatchStatistics(TorchFunctionMode):
+    """Raise where a batch norm uses the statistics of the batch, however deep in the encoder it is called."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.batch_norm or func is torch.nn.functional.batch_norm:
+            named = dict(zip(_BATCH_NORM_ARGUMENTS[func is torch.batch_norm], args, strict=False), **(kwargs or {}))
+            if named.get("training", False):
+                raise ValueError(
+                    "f must treat every example on its own, got a BatchNorm that uses the statistics of the batch"
+                    " (training mode, or no running statistics). Call .eval() on it, or use LayerNorm."
+                )
+        return func(*args, **(kwargs or {}))
+
+
+_BATCH_NORM_ARGUMENTS = {
+    True: ("input", "weight", "bias", "running_mean", "running_var", "training"),
+    False: ("input", "running_mean", "running_var", "weight", "bias", "training"),
+}
+
+
+_DETACHED = (
+    "f must be differentiable in x, got a code that does not depend on x through autograd."
+    " Remove .detach(), torch.no_grad(), .numpy() or .item() from f."
+)
+
+
+class Linearised:
+    """f at x: its value, and products with its Jacobian, all on the graph of one forward pass."""
+
+    def __init__(self, f: Map, x: Tensor) -> None:
+        self.keeps_graph = torch.is_grad_enabled()
+        with torch.enable_grad(), _RefuseBatchStatistics():
+            self.x = x if x.requires_grad and self.keeps_graph else x.detach().requires_grad_()
+            self.y = f(self.x)
+        _check_code(self.y, x)
+
+    @property
+    def value(self) -> Tensor:
+        return self.y if self.keeps_graph else self.y.detach()
+
+    def rows(self, v: Tensor) -> Tensor:
+        """v^T J for v of shape (rows, batch, *code) -> (rows, batch, *features)."""
+        return self._grad(self.y, self.x, v)
+
+    def columns(self, u: Tensor) -> Tensor:
+        """J u for u of shape (columns, batch, *features) -> (columns, batch, *code).
+
+        v^T J is linear in v, so that its derivative in v along u is J u: no forward-mode formula is needed, and
+        whatever f drew at random (dropout) stays as it was.
+        """
+        if not hasattr(self, "_adjoint"):
+            with torch.enable_grad():
+                self._dummy = torch.zeros_like(self.y, requires_grad=True)
+                (adjoint,) = torch.autograd.grad(self.y, self.x, self._dummy, create_graph=True, allow_unused=True)
+            if adjoint is None:
+                raise ValueError(_DETACHED)
+            self._adjoint = adjoint
+        return self._grad(self._adjoint, self._dummy, u)
+
+    def _grad(self, outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
+        def product(vector: Tensor, batched: bool) -> Tensor:
+            (gradient,) = torch.autograd.grad(
+                outputs,
+                inputs,
+                vector,
+                retain_graph=True,
+                create_graph=self.keeps_graph,
+                is_grads_batched=batched,
+                allow_unused=True,
+            )
+            if gradient is None:
+                raise ValueError(_DETACHED)
+            return gradient
+
+        if len(vectors) == 1:
+            return product(vectors[0], batched=False).unsqueeze(0)
+        try:
+            return product(vectors, batched=True)
+        except RuntimeError:
+            # an operation without a batching rule (own autograd.Function, some kernels): one by one
+            return torch.stack([product(vector, batched=False) for vector in vectors])
+
+
+def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
+    """(f(x), squared norm per example) for any encoder."""
+    at = Linearised(f, x)
+    plan = choose(at.y, x, request)
+    batch = len(x)
+    if plan.exact:
+        blocks = _blocks(at, request.memory_budget, by_rows=plan.path == "autograd exact rows")
+        norm = sum((_squares(block) for block in blocks), x.new_zeros(batch))
+    elif plan.path == "autograd forward probes":
+        u = input_probes(batch, request.num_probes, x.shape[1:].numel(), like=x, generator=request.generator)
+        norm = _squares(at.columns(_probe_first(u, x))) / request.num_probes
+    else:
+        y = at.y
+        v = code_probes(batch, request.num_probes, y.shape[1:].numel(), like=y, generator=request.generator)
+        norm = _squares(at.rows(_probe_first(v, y))) / request.num_probes
+    return at.value, norm
+
+
+def jacobian(f: Map, x: Tensor, memory_budget: int) -> Tensor:
+    """The whole Jacobian, (batch, code, features)."""
+    at = Linearised(f, x)
+    by_rows = at.y.shape[1:].numel() <= x.shape[1:].numel()
+    blocks = [block.flatten(2) for block in _blocks(at, memory_budget, by_rows)]
+    size = (at.y if by_rows else x)[:1].numel()
+    stacked = torch.cat(blocks) if blocks else x.new_zeros(size, len(x), 0)
+    return stacked.movedim(0, 1 if by_rows else 2)
+
+
+def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
+    """Rows or columns, whichever are fewer; `auto` is exact only for a code or an input of one or two numbers."""
+    k, d = y.shape[1:].numel(), x.shape[1:].numel()
+    sweeps = {
+        "autograd exact rows": k,
+        "autograd exact columns": d,
+        "autograd code probes": request.num_probes,
+        "autograd forward probes": request.num_probes,
+    }
+    exact = "autograd exact rows" if k <= d else "autograd exact columns"
+    named = {"exact": exact, "probes": "autograd code probes", "forward_probes": "autograd forward probes"}
+    automatic = exact if min(k, d) <= 2 * request.num_probes else "autograd code probes"
+    path = named.get(request.method, automatic)
+    return Plan(path, "exact" in path, False, sweeps)
+
+
+def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tensor]:
+    """All rows (or columns) of the Jacobian, as many at a time as the memory budget allows."""
+    start, end = (at.y, at.x) if by_rows else (at.x, at.y)
+    size, batch = start.shape[1:].numel(), len(start)
+    per_vector = max(batch, 1) * (start.shape[1:].numel() + end.shape[1:].numel()) * start.element_size()
+    chunk = max(1, memory_budget // max(4 * per_vector, 1))
+    eye = torch.eye(size, dtype=start.dtype, device=start.device)
+    for part in eye.split(chunk):
+        vectors = part.unsqueeze(1).expand(-1, batch, -1).reshape(-1, *start.shape)
+        yield (at.rows if by_rows else at.columns)(vectors)
+
+
+def _squares(products: Tensor) -> Tensor:
+    """Sum of squares over everything but the batch, for products of shape (vectors, batch, ...)."""
+    return products.flatten(2).square().sum((0, 2))
+
+
+def _probe_first(probes: Tensor, like: Tensor) -> Tensor:
+    return probes.movedim(1, 0).reshape(-1, *like.shape)
+
+
+def _check_code(y: Any, x: Tensor) -> None:
+    if not isinstance(y, Tensor):
+        raise TypeError(
+            f"f must return one tensor, got {type(y).__name__}. Wrap it: `lambda x: f(x)[0]` if the code comes first."
+        )
+    if y.ndim == 0 or len(y) != len(x):
+        raise ValueError(
+            f"f must return one row per example, got shape {tuple(y.shape)} for {len(x)} examples."
+            " Keep the batch as the first dimension."
+        )
+    if not y.is_floating_point():
+        raise TypeError(f"f must return floating-point numbers, got {y.dtype}. It has no derivative.")
+    if not y.requires_grad:
+        raise ValueError(_DETACHED)

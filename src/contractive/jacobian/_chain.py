@@ -1,0 +1,197 @@
+"""Recognise an encoder that is a chain of affine maps and elementwise activations.
+
+Such an encoder has the Jacobian J = D_L W_L ... D_1 W_1 with D_l = diag(act'(a_l)). Recognition is by exact
+module type: anything with hooks, an overridden `forward`, batch statistics or a type of its own is not a chain
+and is left to autograd, which gives the same answer.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as _global
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
+
+from contractive.jacobian._activations import Activation, activation_of
+from contractive.jacobian._affine import Affine, Dense, affine_of
+
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+_NORM_OF = {
+    nn.Linear: nn.BatchNorm1d,
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_GLOBAL_HOOKS = tuple(name.replace("_", "_global_", 1) for name in _HOOKS)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """reshape, then affine map, then (eval-mode) batch norm, then activation."""
+
+    affine: Affine
+    module: nn.Module
+    reshapes: tuple[nn.Module, ...] = ()
+    norm: nn.Module | None = None
+    activation: Activation | None = None
+
+    def parameters(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias as used, read once: parametrizations evaluated, batch norm folded in."""
+        weight, bias = self.module.weight, self.module.bias
+        assert isinstance(weight, Tensor)
+        return _fold(weight, bias, self.norm) if self.norm is not None else (weight, bias)  # pyright: ignore
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The layers in the order of application; `reshapes` come after the last one."""
+
+    layers: tuple[Layer, ...]
+    reshapes: tuple[nn.Module, ...]
+
+    def parameters(self) -> list[Tensor | None]:
+        """(weight, bias) of each layer, flat."""
+        return [tensor for layer in self.layers for tensor in layer.parameters()]
+
+    def fits(self, x: Tensor) -> bool:
+        """Whether every layer sees rows of the rank it treats as one example (`nn.Linear` on sequences does not)."""
+        rank = x.ndim
+        for layer in self.layers:
+            rank = _rank_after(layer.reshapes, rank)
+            weight = layer.module.weight
+            assert isinstance(weight, Tensor)
+            if rank != weight.ndim:
+                return False
+        return True
+
+    @property
+    def is_dense(self) -> bool:
+        return all(isinstance(layer.affine, Dense) for layer in self.layers)
+
+
+@dataclass
+class Tape:
+    """What one forward pass leaves behind, per layer. Shapes are (batch, *features of that layer)."""
+
+    inputs: list[Tensor]
+    preactivations: list[Tensor | None]
+    outputs: list[Tensor]
+    slopes: list[Tensor | None]  # None where the activation is the identity
+
+    def rows(self, start: int, stop: int) -> "Tape":
+        """The same for examples start..stop."""
+        fields = (self.inputs, self.preactivations, self.outputs, self.slopes)
+        return Tape(*([t if t is None else t[start:stop] for t in field] for field in fields))  # pyright: ignore
+
+    @property
+    def batch(self) -> int:
+        return len(self.inputs[0])
+
+
+def recognise(f: object) -> Chain | None:
+    """The chain that `f` is, or None where it is not one."""
+    if not isinstance(f, nn.Module) or any(getattr(_global, name) for name in _GLOBAL_HOOKS):
+        return None
+    layers: list[Layer] = []
+    reshapes: list[nn.Module] = []
+    for module in _flat(f):
+        if module is None or not _extend(layers, reshapes, module):
+            return None
+    return Chain(tuple(layers), tuple(reshapes)) if layers else None
+
+
+def record(chain: Chain, x: Tensor, parameters: list[Tensor | None]) -> tuple[Tensor, Tape]:
+    """Run the chain and keep what the Jacobian formulas need. Returns (code, tape)."""
+    tape = Tape([], [], [], [])
+    h = x
+    for layer, weight, bias in zip(chain.layers, parameters[::2], parameters[1::2], strict=True):
+        h = _reshape(layer.reshapes, h)
+        assert weight is not None
+        a = layer.affine.apply(h, weight, bias)
+        act = layer.activation
+        tape.inputs.append(h)
+        h = act.apply(a) if act else a
+        tape.preactivations.append(a if act and act.keeps_input else None)
+        tape.slopes.append(act.slope(a, h) if act else None)
+        tape.outputs.append(h)
+    return _reshape(chain.reshapes, h), tape
+
+
+def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
+    """The leaves of nested Sequentials in order; None for a module that must not be looked into."""
+    if any(getattr(module, name) for name in _HOOKS) or "forward" in vars(module):
+        yield None
+    elif type(module) is nn.Sequential:
+        for child in module:
+            yield from _flat(child)
+    else:
+        yield module
+
+
+def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:
+    """Add one leaf to the chain; False where it does not fit."""
+    kind = type_before_parametrizations(module)
+    if (affine := affine_of(kind, module)) is not None:
+        layers.append(Layer(affine, module, tuple(reshapes)))
+        reshapes.clear()
+        return True
+    if is_parametrized(module):
+        return False
+    if kind in (nn.Flatten, nn.Unflatten):
+        reshapes.append(module)
+        return _keeps_examples(module)
+    if kind is nn.Identity or (kind in _DROPOUTS and not module.training):
+        return True
+    bare = bool(layers) and layers[-1].activation is None
+    if bare and not reshapes and layers[-1].norm is None and _can_fold(module, layers[-1].module):
+        layers[-1] = replace(layers[-1], norm=module)
+        return True
+    if bare and (activation := activation_of(module)) is not None:
+        layers[-1] = replace(layers[-1], activation=activation)
+        return True
+    return False
+
+
+def _can_fold(norm: nn.Module, affine: nn.Module) -> bool:
+    """Whether `norm` is a batch norm with fixed statistics that belongs behind this affine module."""
+    if type(norm) is not _NORM_OF.get(type_before_parametrizations(affine)):
+        return False
+    weight = affine.weight
+    assert isinstance(weight, Tensor)
+    return not norm.training and norm.running_mean is not None and norm.num_features == len(weight)
+
+
+def _fold(weight: Tensor, bias: Tensor | None, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Fold y = (x - mean) / sqrt(var + eps) * gamma + beta into the affine map before it."""
+    assert isinstance(norm, _BatchNorm) and norm.running_mean is not None and norm.running_var is not None
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    if norm.weight is not None:
+        scale = scale * norm.weight
+    shift = -norm.running_mean if bias is None else bias - norm.running_mean
+    shift = shift * scale if norm.bias is None else shift * scale + norm.bias
+    return weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)), shift
+
+
+def _keeps_examples(module: nn.Module) -> bool:
+    if isinstance(module, nn.Flatten):
+        return module.start_dim >= 1
+    return isinstance(module, nn.Unflatten) and isinstance(module.dim, int) and module.dim >= 1
+
+
+def _rank_after(reshapes: tuple[nn.Module, ...], rank: int) -> int:
+    for module in reshapes:
+        if isinstance(module, nn.Flatten):
+            end = module.end_dim if module.end_dim >= 0 else rank + module.end_dim
+            rank -= max(end - module.start_dim, 0)
+        elif isinstance(module, nn.Unflatten):
+            rank += len(module.unflattened_size) - 1
+    return rank
+
+
+def _reshape(reshapes: tuple[nn.Module, ...], h: Tensor) -> Tensor:
+    for module in reshapes:
+        h = module(h)
+    return h

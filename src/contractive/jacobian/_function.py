@@ -1,0 +1,90 @@
+"""One autograd node for a whole chain: the code and ||J||_F^2 together, both gradients in one backward pass."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from contractive.jacobian._chain import Chain, Tape, record
+from contractive.jacobian._plan import Request, sweep
+from contractive.jacobian._sweep import Gradients
+
+
+class ChainNorm(torch.autograd.Function):
+    """(code, squared norm) of a chain. The backward pass costs no double backward and adds weight gradients in place."""
+
+    @staticmethod
+    def forward(ctx: Any, chain: Chain, request: Request, x: Tensor, *parameters: Tensor | None) -> tuple[Tensor, Tensor]:
+        code, tape = record(chain, x, list(parameters))
+        weights = _weights(parameters)
+        way = sweep(chain, weights, tape, request)
+        norm, state = way.value(chain, weights, tape)
+        ctx.chain, ctx.sweep, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(
+            *parameters, *tape.inputs, *tape.preactivations, *tape.outputs, *tape.slopes, *state
+        )
+        return code, norm
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_code: Tensor | None, grad_norm: Tensor | None) -> tuple[Tensor | None, ...]:
+        saved, depth = ctx.saved_tensors, ctx.depth
+        parameters = saved[: 2 * depth]
+        fields = [list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6)]
+        tape, state = Tape(*fields), list(saved[6 * depth :])  # pyright: ignore[reportArgumentType]
+        weights = _weights(parameters)
+        if grad_norm is None:
+            gradients = Gradients(ctx.chain, [None] * depth)
+        else:
+            gradients = ctx.sweep.pull_back(ctx.chain, weights, tape, state, grad_norm)
+        needed = ctx.needs_input_grad[2:]
+        return None, None, *_backpropagate(ctx, tape, parameters, grad_code, gradients, needed)
+
+
+def _weights(parameters: tuple[Tensor | None, ...]) -> list[Tensor]:
+    return [weight for weight in parameters[::2] if weight is not None]
+
+
+def _backpropagate(
+    ctx: Any,
+    tape: Tape,
+    parameters: tuple[Tensor | None, ...],
+    grad_code: Tensor | None,
+    extra: Gradients,
+    needed: tuple[bool, ...],
+) -> list[Tensor | None]:
+    """Ordinary backpropagation through the chain, joined at each layer by the norm's gradients. [x, W_1, b_1, ...]"""
+    layers, result = ctx.chain.layers, [None] * (1 + len(parameters))
+    gradient = None if grad_code is None else grad_code.reshape(tape.outputs[-1].shape)
+    for i in range(len(layers) - 1, -1, -1):
+        weight = parameters[2 * i]
+        delta = _through_activation(layers[i].activation, tape, i, gradient, extra.slope(i))
+        if needed[1 + 2 * i]:
+            total = extra.weights[i]
+            if delta is not None:
+                total = layers[i].affine.weight_gradient(delta, tape.inputs[i], weight, total)
+            result[1 + 2 * i] = total
+        if delta is None:
+            gradient = None
+            continue
+        if needed[2 + 2 * i]:
+            result[2 + 2 * i] = delta.sum((0, *range(2, delta.ndim)))
+        if any(needed[: 1 + 2 * i]):
+            gradient = layers[i].affine.pull(delta, weight, tape.inputs[i].shape[1:])
+            gradient = gradient.reshape(tape.outputs[i - 1].shape if i else ctx.shape)
+    if needed[0]:
+        result[0] = gradient
+    return result
+
+
+def _through_activation(activation: Any, tape: Tape, i: int, gradient: Tensor | None, slope_gradient: Tensor | None):
+    """Gradient in the preactivation: act'(a) times that in the output, plus act''(a) times that in the slope."""
+    slope, output = tape.slopes[i], tape.outputs[i]
+    delta = gradient if gradient is None or slope is None else gradient * slope
+    if slope_gradient is None:
+        return delta
+    curvature = activation.curvature(tape.preactivations[i], output, slope)
+    slope_gradient = slope_gradient.reshape(curvature.shape)
+    return slope_gradient * curvature if delta is None else delta.addcmul_(slope_gradient, curvature)

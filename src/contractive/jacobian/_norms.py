@@ -1,0 +1,185 @@
+"""The public functions: checks at the door, then the chain formulas where they fit and autograd where they do not."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from contractive.jacobian import _autograd, _dense
+from contractive.jacobian._chain import Chain, recognise, record
+from contractive.jacobian._function import ChainNorm
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Plan, Request, Shape, choose
+
+Map = Callable[[Tensor], Tensor]
+
+
+def value_and_squared_norm(
+    f: Map,
+    x: Tensor,
+    *,
+    method: str = "auto",
+    num_probes: int | None = None,
+    generator: torch.Generator | None = None,
+    memory_budget: int = MEMORY_BUDGET,
+) -> tuple[Tensor, Tensor]:
+    """Compute f(x) and each example's squared Frobenius norm ||df/dx||_F^2 in one forward pass.
+
+    The penalty of a contractive autoencoder (Rifai et al. 2011, eq. 5 and 6), before reduction and weight: no factor
+    1/2, no mean over features. Differentiable once in the parameters of `f` and in `x`. A chain of affine maps and
+    elementwise activations (`nn.Sequential`) takes closed forms without double backward; anything else goes
+    through autograd. Derivations are in docs/mathematics.md.
+
+    Args:
+        f: Map whose row i depends on row i of `x` only. An `nn.Module` whose structure can be read is fastest.
+        x: Points at which to differentiate, (batch, *features), floating point.
+        method: `exact`; `probes`, the unbiased estimate mean_v ||v^T J||^2 over random code-side probes
+            (Hutchinson 1989; Hoffman et al. 2019); `forward_probes`, mean_u ||J u||^2 with probes u shared by eight
+            examples, cheaper and much noisier; `auto`, exact where the step costs about as much, else `probes`.
+            `plan` tells what `auto` takes.
+        num_probes: Probes per example, 1 if omitted. Variance is proportional to 1 / num_probes.
+        generator: Source of the probes; torch's global one if omitted.
+        memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
+
+    Returns:
+        The code f(x), and the norm of shape (batch,), one value per example. The values of one call share their
+        probes' signs: each is unbiased, they are not independent.
+
+    Raises:
+        TypeError: `x` or the code is not a floating-point tensor.
+        ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode, a code that is not one row
+            per example or does not depend on `x`.
+        RuntimeError: Inference mode, where derivatives would be silently zero.
+
+    Example:
+        >>> encoder = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.Sigmoid())
+        >>> code, norm = value_and_squared_norm(encoder, torch.rand(128, 784))
+        >>> code.shape, norm.shape
+        (torch.Size([128, 1000]), torch.Size([128]))
+    """
+    request = _request(x, method, num_probes, generator, memory_budget)
+    chain = _chain(f, x)
+    if chain is None:
+        return _autograd.value_and_squared_norm(f, x, request)
+    with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
+        return ChainNorm.apply(chain, request, x, *chain.parameters())  # pyright: ignore[reportReturnType]
+
+
+def squared_norm(
+    f: Map,
+    x: Tensor,
+    *,
+    method: str = "exact",
+    num_probes: int | None = None,
+    generator: torch.Generator | None = None,
+    memory_budget: int = MEMORY_BUDGET,
+) -> Tensor:
+    """Compute each example's squared Frobenius norm ||df/dx||_F^2, shape (batch,).
+
+    As `value_and_squared_norm` without the code, and exact unless told otherwise: this is the function for measuring.
+    In training take `value_and_squared_norm`, which saves the second encoder pass.
+    """
+    return value_and_squared_norm(
+        f, x, method=method, num_probes=num_probes, generator=generator, memory_budget=memory_budget
+    )[1]
+
+
+def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
+    """Compute each example's Jacobian df/dx, shape (batch, code, features), both flattened.
+
+    Entry [b, i, j] is the derivative of unit i of the code of example b in feature j. Differentiable in the
+    parameters of `f`. The result is batch * code * features numbers; intermediate products keep to `memory_budget`.
+
+    Raises:
+        TypeError, ValueError, RuntimeError: As `value_and_squared_norm`.
+    """
+    _check_input(x)
+    chain = _chain(f, x)
+    if chain is not None and chain.is_dense:
+        return _dense.jacobian(chain, x)
+    return _autograd.jacobian(f, x, memory_budget)
+
+
+def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
+    """Compute each example's largest singular values of df/dx, descending, shape (batch, min(k, code, features)).
+
+    The first is the operator norm: the encoder contracts strictly at x where it is at most 1. Their squares sum to
+    the squared Frobenius norm. Examples are done in chunks that keep to `memory_budget`. For a dense chain with a
+    wide input the Jacobian is never formed: with the QR factorisation W_1^T = Q R, J = A W_1 has the singular values
+    of A R^T.
+
+    Args:
+        f: As in `value_and_squared_norm`.
+        x: Points, (batch, *features).
+        k: How many; all if omitted.
+        memory_budget: Bytes for the matrices decomposed at a time.
+
+    Raises:
+        ValueError: `k` below 1, and as `value_and_squared_norm`.
+    """
+    _check_input(x)
+    if k is not None and k < 1:
+        raise ValueError(f"k must be at least 1, got {k}. Leave it out for all singular values.")
+    chain = _chain(f, x)
+
+    def matrices(part: Tensor) -> Tensor:
+        if chain is not None and chain.is_dense:
+            return _dense.reduced_jacobian(chain, part)
+        return jacobian(f, part, memory_budget=memory_budget)
+
+    with torch.no_grad():
+        per_example = 3 * max(matrices(x[:1]).numel(), 1) * x.element_size()
+    parts = x.split(max(1, memory_budget // per_example))
+    return torch.cat([torch.linalg.svdvals(matrices(part))[:, :k] for part in parts])
+
+
+def plan(f: Map, x: Tensor, *, method: str = "auto", num_probes: int | None = None) -> Plan:
+    """Tell how `value_and_squared_norm` would compute the norm for this encoder and batch, and what each way costs.
+
+    Example:
+        >>> encoder = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.Sigmoid())
+        >>> print(plan(encoder, torch.rand(128, 784)))
+        closed form (exact)
+    """
+    request = _request(x, method, num_probes, None, MEMORY_BUDGET)
+    chain = _chain(f, x)
+    if chain is None:
+        with torch.no_grad():
+            return _autograd.choose(f(x), x, request)
+    with torch.no_grad():
+        parameters = chain.parameters()
+        _, tape = record(chain, x, parameters)
+        weights = [weight for weight in parameters[::2] if weight is not None]
+        return choose(Shape.of(chain, weights, tape), request)
+
+
+def _request(
+    x: Tensor, method: str, num_probes: int | None, generator: torch.Generator | None, memory_budget: int
+) -> Request:
+    _check_input(x)
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}. Choose 'exact' for the truth.")
+    if num_probes is not None and num_probes < 1:
+        raise ValueError(f"num_probes must be at least 1, got {num_probes}. Leave it out for one probe per example.")
+    if num_probes is not None and method == "exact":
+        raise ValueError(f"num_probes must be left out with method 'exact', got {num_probes}. Use method 'probes'.")
+    if memory_budget < 1:
+        raise ValueError(f"memory_budget must be a positive number of bytes, got {memory_budget}. Leave it out.")
+    return Request(method, num_probes or 1, generator, memory_budget)
+
+
+def _check_input(x: Tensor) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"x must be a floating-point tensor, got {kind}. Convert it with .float() or torch.as_tensor.")
+    if x.ndim == 0:
+        raise ValueError("x must have the shape (batch, *features), got a single number. Add a batch dimension.")
+    if torch.is_inference_mode_enabled() or x.is_inference():
+        raise RuntimeError(
+            "x must be a normal tensor outside torch.inference_mode(), got inference mode, where derivatives are lost."
+            " Use torch.no_grad() instead, and x.clone() outside for a tensor made inside."
+        )
+
+
+def _chain(f: Map, x: Tensor) -> Chain | None:
+    chain = recognise(f)
+    return chain if chain is not None and chain.fits(x) else None

@@ -1,0 +1,58 @@
+"""The closed form for h = act(W x + b): linear in the size of W, the Jacobian is never formed."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from contractive.jacobian._affine import Dense
+from contractive.jacobian._chain import Chain, Tape
+from contractive.jacobian._sweep import Gradients, State, Weights, per_example
+
+
+@dataclass(frozen=True)
+class OneLayer:
+    """||J||_F^2 = sum_j act'(a_j)^2 ||W_j||^2 (Rifai et al. 2011, section 3, there for the sigmoid).
+
+    For a convolution, ||W_j||^2 belongs to one output position: the squared kernel without what lies in the padding.
+    """
+
+    def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
+        norms = _row_norms(chain, weights[0], tape)
+        slope = tape.slopes[0]
+        if slope is None:
+            return norms.sum().repeat(tape.batch), [norms]
+        return slope.square().flatten(1) @ norms.flatten(), [norms]
+
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
+        (norms,), slope = state, tape.slopes[0]
+        assert norms is not None
+        gradients = Gradients(chain, [None])
+        if slope is None:
+            rows = g.sum().expand_as(norms)
+        else:
+            weighted = slope * per_example(g, slope)
+            rows = (weighted * slope).sum(0)
+            gradients.add_slope(0, weighted.unsqueeze(1), 2 * norms.expand(1, 1, *norms.shape))
+        gradients.weights[0] = _row_norms_gradient(chain, weights[0], tape, rows)
+        return gradients
+
+
+def _row_norms(chain: Chain, weight: Tensor, tape: Tape) -> Tensor:
+    """||W_j||^2 for each output position, shape (*code)."""
+    affine = chain.layers[0].affine
+    if isinstance(affine, Dense):
+        return torch.linalg.vecdot(weight, weight)
+    return affine.push(_ones(tape), weight.square())[0]
+
+
+def _row_norms_gradient(chain: Chain, weight: Tensor, tape: Tape, g: Tensor) -> Tensor:
+    """Gradient of sum_j g_j ||W_j||^2 in W."""
+    affine = chain.layers[0].affine
+    if isinstance(affine, Dense):
+        return weight * (2 * g).unsqueeze(1)
+    return affine.weight_gradient(g.unsqueeze(0).contiguous(), _ones(tape), weight, None) * weight * 2
+
+
+def _ones(tape: Tape) -> Tensor:
+    return torch.ones_like(tape.inputs[0][:1])

@@ -1,0 +1,144 @@
+"""Which way to the squared norm of a chain: chosen by counting multiplications, and told to the user."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from contractive.jacobian._affine import Dense
+from contractive.jacobian._chain import Chain, Tape
+from contractive.jacobian._code_side import CodeSide
+from contractive.jacobian._input_side import InputSide
+from contractive.jacobian._one_layer import OneLayer
+from contractive.jacobian._probe import code_probes, input_probes
+from contractive.jacobian._sweep import Sweep
+
+METHODS = ("auto", "exact", "probes", "forward_probes")
+MEMORY_BUDGET = 2**28
+GROUP = 8  # examples that share a forward probe
+
+# A plain training step runs encoder and decoder forwards and backwards: about five encoder passes.
+_PLAIN_STEP = 5
+_ABOUT_AS_MUCH = 1.1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the norm was, or would be, computed.
+
+    Attributes:
+        path: `closed form`, `exact rows`, `exact columns`, `code probes` or `forward probes`; on an encoder that is
+            not a chain the same with `autograd` in front.
+        exact: Whether the norm is exact rather than an unbiased estimate.
+        gram: Whether the widest product is replaced by the Gram matrix of the first weights.
+        multiplications: Multiplications of value and gradient for the batch, per path considered.
+    """
+
+    path: str
+    exact: bool
+    gram: bool = False
+    multiplications: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        kind = "exact" if self.exact else "unbiased estimate"
+        return f"{self.path} ({kind}{', Gram form' if self.gram else ''})"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asked for."""
+
+    method: str = "auto"
+    num_probes: int = 1
+    generator: torch.Generator | None = None
+    memory_budget: int = MEMORY_BUDGET
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes the cost depends on: widths d, h_1, ..., k and the multiplications of each map for one example."""
+
+    batch: int
+    sizes: tuple[int, ...]
+    macs: tuple[int, ...]
+    dense_first: bool
+    dense_last: bool
+
+    @staticmethod
+    def of(chain: Chain, weights: Sequence[Tensor], tape: Tape) -> "Shape":
+        """Read the sizes off a forward pass."""
+        layers = list(zip(chain.layers, weights, tape.outputs, strict=True))
+        dense = [isinstance(chain.layers[i].affine, Dense) for i in (0, -1)]
+        return Shape(
+            batch=tape.batch,
+            sizes=(tape.inputs[0].shape[1:].numel(), *(output.shape[1:].numel() for output in tape.outputs)),
+            macs=tuple(layer.affine.multiplications(weight, output.shape[1:]) for layer, weight, output in layers),
+            dense_first=dense[0],
+            dense_last=dense[1],
+        )
+
+    def code_side(self, rows: int, exact: bool) -> tuple[int, bool]:
+        """Multiplications of a code-side sweep, value and gradient, and whether the Gram form is the cheaper end."""
+        skip_last = exact and self.dense_last
+        inner = sum(self.macs[1 : -1 if skip_last else None]) * self.batch * rows
+        direct = 3 * self.batch * rows * self.macs[0]
+        first = self.sizes[1]
+        gram = 2 * first * self.macs[0] + 2 * self.batch * rows * first * first
+        use_gram = self.dense_first and gram < direct
+        return 3 * inner + (gram if use_gram else direct), use_gram
+
+    def input_side(self, columns: int, groups: int) -> int:
+        """Multiplications of an input-side sweep, value and gradient."""
+        return 3 * columns * (groups * self.macs[0] + self.batch * sum(self.macs[1:]))
+
+
+def choose(shape: Shape, request: Request) -> Plan:
+    """The cheapest allowed path; `auto` takes an exact one where the whole step costs about as much."""
+    rows, rows_gram = shape.code_side(shape.sizes[-1], exact=True)
+    probes, probes_gram = shape.code_side(request.num_probes, exact=False)
+    costs = {
+        "exact rows": rows,
+        "exact columns": shape.input_side(shape.sizes[0], groups=1),
+        "code probes": probes,
+        "forward probes": shape.input_side(request.num_probes, groups=-(-shape.batch // GROUP)),
+    }
+    if len(shape.macs) == 1:
+        costs = {"closed form": 3 * shape.macs[0], **costs}
+    exact = min((path for path in costs if "probes" not in path), key=costs.__getitem__)
+    path = {"exact": exact, "probes": "code probes", "forward_probes": "forward probes"}.get(request.method)
+    if path is None:
+        plain = _PLAIN_STEP * sum(shape.macs) * shape.batch
+        affordable = plain + costs[exact] <= _ABOUT_AS_MUCH * (plain + probes)
+        path = exact if affordable else "code probes"
+    gram = (path == "exact rows" and rows_gram) or (path == "code probes" and probes_gram)
+    return Plan(path, "probes" not in path, gram, costs)
+
+
+def sweep(chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request) -> Sweep:
+    """The sweep of the chosen plan, with its probes drawn."""
+    shape = Shape.of(chain, weights, tape)
+    plan = choose(shape, request)
+    x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)
+    if plan.path == "closed form":
+        return OneLayer()
+    if plan.path == "exact rows":
+        chunk = _chunk(shape, shape.sizes[-1], x, request.memory_budget)
+        return CodeSide(None, plan.gram, chunk, keep=chunk >= batch)
+    if plan.path == "exact columns":
+        chunk = _chunk(shape, shape.sizes[0], x, request.memory_budget)
+        basis = torch.eye(shape.sizes[0], dtype=x.dtype, device=x.device).reshape(1, -1, *x.shape[1:])
+        return InputSide(basis, batch, 1.0, chunk, keep=chunk >= batch)
+    count = request.num_probes
+    if plan.path == "code probes":
+        v = code_probes(tape.batch, count, shape.sizes[-1], like=code, generator=request.generator)
+        return CodeSide(v.reshape(tape.batch, count, *code.shape[1:]), plan.gram, batch, keep=True)
+    groups = -(-batch // GROUP)
+    u = input_probes(groups, count, shape.sizes[0], like=x, generator=request.generator)
+    return InputSide(u.reshape(groups, count, *x.shape[1:]), GROUP, 1 / count, batch, keep=True)
+
+
+def _chunk(shape: Shape, rows: int, like: Tensor, budget: int) -> int:
+    """Examples whose rows, at every layer, before and after the slope, fit into the memory budget."""
+    per_example = rows * (2 * sum(shape.sizes[1:]) + shape.sizes[0]) * like.element_size()
+    return max(1, min(max(shape.batch, 1), budget // max(per_example, 1)))

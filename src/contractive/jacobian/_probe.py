@@ -1,0 +1,55 @@
+"""Random probes v with E[v v^T] = I.
+
+For code-side probes each row is a row of a Hadamard matrix with random signs on its columns: every single probe is
+a Rademacher vector, and probes of neighbouring examples are orthogonal, so that over any `n` of them the noise of
+similar Jacobians cancels. (On a trained 784-256-128-64 net the batch gradient is 10 to 20 % less noisy than with
+independent probes; see docs/performance.md.)
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+_LARGEST_HADAMARD = 2048  # 16 MB in float32; beyond it rows are drawn independently
+
+
+def code_probes(
+    batch: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Probes of shape (batch, num_probes, size) in the dtype and on the device of `like`."""
+    device = generator.device if generator is not None else like.device
+    order = 1 << max(size - 1, 0).bit_length()
+    count = batch * num_probes
+    if order > _LARGEST_HADAMARD:
+        probes = _signs((count, size), like.dtype, device, generator)
+    else:
+        rows = torch.randperm(order, generator=generator, device=device)
+        rows = rows.repeat(-(-count // order))[:count]
+        signs = _signs((size,), like.dtype, device, generator)
+        probes = hadamard(order, like.dtype, device)[rows, :size] * signs
+    return probes.reshape(batch, num_probes, size).to(like.device)
+
+
+def input_probes(
+    count: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None
+) -> Tensor:
+    """Independent Rademacher probes of shape (count, num_probes, size)."""
+    device = generator.device if generator is not None else like.device
+    return _signs((count, num_probes, size), like.dtype, device, generator).to(like.device)
+
+
+@lru_cache(maxsize=8)
+def hadamard(order: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Sylvester's Hadamard matrix: entries +-1, orthogonal rows, `order` a power of two."""
+    matrix = torch.ones(1, 1, dtype=dtype, device=device)
+    while len(matrix) < order:
+        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    return matrix
+
+
+def _signs(
+    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, generator: torch.Generator | None
+) -> Tensor:
+    bits = torch.randint(0, 2, shape, generator=generator, device=device, dtype=torch.int8)
+    return bits.to(dtype).mul_(2).sub_(1)

@@ -1,0 +1,79 @@
+"""What every way to ||J||_F^2 of a chain has in common.
+
+A sweep computes the squared norm from a `Tape` and, given the gradient of a loss in that norm, returns the gradients
+in the slopes act'(a_l) and in the weights W_l in closed form: no double backward anywhere. `_function.py` joins them
+with ordinary backpropagation. Derivations are in docs/mathematics.md.
+
+Notation in the sweeps: rows have the shape (batch, rows per example, *features). U_l is a cotangent at the
+preactivation of layer l and P_l at its output; Z_l and T_l are tangents at the same two places.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from contractive.jacobian._chain import Chain, Tape
+
+Weights = Sequence[Tensor]
+State = list[Tensor | None]
+
+
+@dataclass
+class Gradients:
+    """Gradients in the slopes and the weights of each layer, gathered over chunks of examples."""
+
+    chain: Chain
+    weights: list[Tensor | None]
+    slopes: list[list[Tensor]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slopes = [[] for _ in self.weights]
+
+    def add_weight(self, layer: int, cotangents: Tensor, tangents: Tensor, weight: Tensor) -> None:
+        """Add the gradient of sum <u, W t>; both have the shape (batch, rows, *features)."""
+        affine = self.chain.layers[layer].affine
+        u, t = cotangents.flatten(0, 1), tangents.flatten(0, 1)
+        self.weights[layer] = affine.weight_gradient(u, t, weight, self.weights[layer])
+
+    def add_slope(self, layer: int, gradient: Tensor, rows: Tensor) -> None:
+        """Add sum over rows of gradient * rows where the activation is curved; elsewhere act'' is zero."""
+        activation = self.chain.layers[layer].activation
+        if activation is not None and activation.curvature is not None:
+            product = gradient * rows
+            self.slopes[layer].append(product.squeeze(1) if product.shape[1] == 1 else product.sum(1))
+
+    def slope(self, layer: int) -> Tensor | None:
+        """The whole gradient in the slopes of one layer."""
+        parts = self.slopes[layer]
+        return None if not parts else parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+class Sweep(Protocol):
+    """One way to the squared norm of a chain."""
+
+    def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
+        """The norm per example, shape (batch,), and what `pull_back` needs."""
+        ...
+
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
+        """Gradients of sum(g * norm), g of shape (batch,)."""
+        ...
+
+
+def scaled(rows: Tensor, factor: Tensor | None) -> Tensor:
+    """rows (batch, rows, *features) times a factor (batch, *features) that is the same for all rows of an example."""
+    return rows if factor is None else rows * factor.unsqueeze(1)
+
+
+def per_example(values: Tensor, like: Tensor) -> Tensor:
+    """values (batch,) in a shape that multiplies `like` (batch, ...)."""
+    return values.reshape(-1, *(1,) * (like.ndim - 1))
+
+
+def squared_sum(rows: Tensor, others: Tensor | None = None) -> Tensor:
+    """Sum of rows * others (of rows squared without others) for each example."""
+    flat = rows.flatten(1)
+    return torch.linalg.vecdot(flat, flat if others is None else others.flatten(1))
