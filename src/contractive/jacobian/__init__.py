@@ -6,13 +6,21 @@ Calling the module, `contractive.jacobian(f, x)`, is calling the function `jacob
 import sys
 from types import ModuleType
 
-from contractive.jacobian._norms import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
+from contractive.jacobian._norms import (
+    jacobian,
+    plan,
+    singular_values,
+    squared_norm,
+    value_and_squared_norm,
+    value_norm_and_difference,
+)
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Plan
 
 __all__ = [
     # the norm, with the code or alone
     "value_and_squared_norm",
     "squared_norm",
+    "value_norm_and_difference",
     # the matrix
     "jacobian",
     "singular_values",

@@ -30,26 +30,19 @@ class Activation:
     keeps_input: bool
 
 
-def _sigmoid(_: nn.Module) -> Activation:
-    return Activation(
-        torch.sigmoid,
-        slope=lambda a, h: torch.addcmul(h, h, h, value=-1),
-        curvature=lambda a, h, s: torch.addcmul(s, s, h, value=-2),
-        keeps_input=False,
-    )
-
-
-def _tanh(_: nn.Module) -> Activation:
-    return Activation(
-        torch.tanh,
-        slope=lambda a, h: 1 - h * h,
-        curvature=lambda a, h, s: (h * s).mul_(-2),
-        keeps_input=False,
-    )
-
-
-def _relu(_: nn.Module) -> Activation:
-    return Activation(torch.relu, lambda a, h: (h > 0).to(h.dtype), None, keeps_input=False)
+_SIGMOID = Activation(
+    torch.sigmoid,
+    slope=lambda a, h: torch.addcmul(h, h, h, value=-1),
+    curvature=lambda a, h, s: torch.addcmul(s, s, h, value=-2),
+    keeps_input=False,
+)
+_TANH = Activation(
+    torch.tanh,
+    slope=lambda a, h: 1 - h * h,
+    curvature=lambda a, h, s: (h * s).mul_(-2),
+    keeps_input=False,
+)
+_RELU = Activation(torch.relu, lambda a, h: (h > 0).to(h.dtype), None, keeps_input=False)
 
 
 def _leaky_relu(module: nn.LeakyReLU) -> Activation:
@@ -116,9 +109,9 @@ def _gelu(module: nn.GELU) -> Activation | None:
 
 
 _KNOWN: dict[type[nn.Module], Callable[..., Activation | None]] = {
-    nn.Sigmoid: _sigmoid,
-    nn.Tanh: _tanh,
-    nn.ReLU: _relu,
+    nn.Sigmoid: lambda _: _SIGMOID,
+    nn.Tanh: lambda _: _TANH,
+    nn.ReLU: lambda _: _RELU,
     nn.LeakyReLU: _leaky_relu,
     nn.ELU: _elu,
     nn.Softplus: _softplus,

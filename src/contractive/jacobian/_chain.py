@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as _global
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.parametrize import is_parametrized, type_before_parametrizations
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from contractive.jacobian._activations import Activation, activation_of
 from contractive.jacobian._affine import Affine, Dense, affine_of
@@ -24,8 +24,6 @@ _NORM_OF = {
     nn.Conv2d: nn.BatchNorm2d,
     nn.Conv3d: nn.BatchNorm3d,
 }
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_GLOBAL_HOOKS = tuple(name.replace("_", "_global_", 1) for name in _HOOKS)
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,11 @@ class Layer:
     reshapes: tuple[nn.Module, ...] = ()
     norm: nn.Module | None = None
     activation: Activation | None = None
+
+    @property
+    def is_curved(self) -> bool:
+        """Whether act'' is not zero almost everywhere."""
+        return self.activation is not None and self.activation.curvature is not None
 
     def parameters(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias as used, read once: parametrizations evaluated, batch norm folded in."""
@@ -83,6 +86,8 @@ class Tape:
 
     def rows(self, start: int, stop: int) -> "Tape":
         """The same for examples start..stop."""
+        if start == 0 and stop >= self.batch:
+            return self
         fields = (self.inputs, self.preactivations, self.outputs, self.slopes)
         return Tape(*([t if t is None else t[start:stop] for t in field] for field in fields))  # pyright: ignore
 
@@ -93,7 +98,7 @@ class Tape:
 
 def recognise(f: object) -> Chain | None:
     """The chain that `f` is, or None where it is not one."""
-    if not isinstance(f, nn.Module) or any(getattr(_global, name) for name in _GLOBAL_HOOKS):
+    if not isinstance(f, nn.Module) or _any_global_hook():
         return None
     layers: list[Layer] = []
     reshapes: list[nn.Module] = []
@@ -122,35 +127,53 @@ def record(chain: Chain, x: Tensor, parameters: list[Tensor | None]) -> tuple[Te
 
 def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
     """The leaves of nested Sequentials in order; None for a module that must not be looked into."""
-    if any(getattr(module, name) for name in _HOOKS) or "forward" in vars(module):
+    own = vars(module)
+    if (
+        own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
+        or "forward" in own
+    ):
         yield None
     elif type(module) is nn.Sequential:
-        for child in module:
+        for child in own["_modules"].values():
             yield from _flat(child)
     else:
         yield module
 
 
+def _any_global_hook() -> bool:
+    return bool(
+        _global._global_forward_hooks
+        or _global._global_forward_pre_hooks
+        or _global._global_backward_hooks
+        or _global._global_backward_pre_hooks
+    )
+
+
 def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:
     """Add one leaf to the chain; False where it does not fit."""
-    kind = type_before_parametrizations(module)
+    parametrized = "parametrizations" in vars(module)["_modules"]
+    kind = type_before_parametrizations(module) if parametrized else type(module)
     if (affine := affine_of(kind, module)) is not None:
         layers.append(Layer(affine, module, tuple(reshapes)))
         reshapes.clear()
         return True
-    if is_parametrized(module):
+    if parametrized:
         return False
     if kind in (nn.Flatten, nn.Unflatten):
         reshapes.append(module)
         return _keeps_examples(module)
     if kind is nn.Identity or (kind in _DROPOUTS and not module.training):
         return True
-    bare = bool(layers) and layers[-1].activation is None
-    if bare and not reshapes and layers[-1].norm is None and _can_fold(module, layers[-1].module):
-        layers[-1] = replace(layers[-1], norm=module)
-        return True
-    if bare and (activation := activation_of(module)) is not None:
+    if not layers or layers[-1].activation is not None:
+        return False
+    if (activation := activation_of(module)) is not None:
         layers[-1] = replace(layers[-1], activation=activation)
+        return True
+    if not reshapes and layers[-1].norm is None and _can_fold(module, layers[-1].module):
+        layers[-1] = replace(layers[-1], norm=module)
         return True
     return False
 
@@ -161,6 +184,7 @@ def _can_fold(norm: nn.Module, affine: nn.Module) -> bool:
         return False
     weight = affine.weight
     assert isinstance(weight, Tensor)
+    assert isinstance(norm, _BatchNorm)
     return not norm.training and norm.running_mean is not None and norm.num_features == len(weight)
 
 

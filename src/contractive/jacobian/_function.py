@@ -12,24 +12,27 @@ from contractive.jacobian._sweep import Gradients
 
 
 class ChainNorm(torch.autograd.Function):
-    """(code, squared norm) of a chain. The backward pass costs no double backward and adds weight gradients in place."""
+    """(code, squared norm) of a chain, without double backward and with weight gradients added in place."""
 
     @staticmethod
-    def forward(ctx: Any, chain: Chain, request: Request, x: Tensor, *parameters: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, chain: Chain, request: Request, x: Tensor, *parameters: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         code, tape = record(chain, x, list(parameters))
         weights = _weights(parameters)
         way = sweep(chain, weights, tape, request)
         norm, state = way.value(chain, weights, tape)
         ctx.chain, ctx.sweep, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(
-            *parameters, *tape.inputs, *tape.preactivations, *tape.outputs, *tape.slopes, *state
-        )
+        ctx.save_for_backward(*parameters, *tape.inputs, *tape.preactivations, *tape.outputs, *tape.slopes, *state)
         return code, norm
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_code: Tensor | None, grad_norm: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        grad_code, grad_norm = grad_outputs
         saved, depth = ctx.saved_tensors, ctx.depth
         parameters = saved[: 2 * depth]
         fields = [list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6)]
@@ -55,8 +58,9 @@ def _backpropagate(
     extra: Gradients,
     needed: tuple[bool, ...],
 ) -> list[Tensor | None]:
-    """Ordinary backpropagation through the chain, joined at each layer by the norm's gradients. [x, W_1, b_1, ...]"""
-    layers, result = ctx.chain.layers, [None] * (1 + len(parameters))
+    """Backpropagate through the chain, the norm's gradients joining at each layer. Returns those of x, W_1, b_1, ..."""
+    layers = ctx.chain.layers
+    result: list[Tensor | None] = [None] * (1 + len(parameters))
     gradient = None if grad_code is None else grad_code.reshape(tape.outputs[-1].shape)
     for i in range(len(layers) - 1, -1, -1):
         weight = parameters[2 * i]

@@ -92,17 +92,18 @@ class InputSide:
         depth = len(weights)
         z, t = tangents[:depth], tangents[depth:]
         for i in range(depth - 1, -1, -1):
-            gradients.add_slope(i, pulled, _present(z[i]))
+            if chain.layers[i].is_curved:
+                gradients.add_slope(i, (pulled * _present(z[i])).sum(1))
             below = scaled(pulled, tape.slopes[i])
             if i > 0:
                 under = _present(t[i - 1]).reshape(*below.shape[:2], *tape.inputs[i].shape[1:])
-                gradients.add_weight(i, below, under, weights[i])
+                gradients.add_weight(i, below.flatten(0, 1), under.flatten(0, 1), weights[i])
                 rows = chain.layers[i].affine.pull(below.flatten(0, 1), weights[i], tape.inputs[i].shape[1:])
                 pulled = rows.reshape(*below.shape[:2], *tape.outputs[i - 1].shape[1:])
             else:
                 shared = below.new_zeros(len(self.probes), *below.shape[1:])
                 shared.index_add_(0, self._groups(start, tape.batch), below)
-                gradients.add_weight(0, shared, self.probes, weights[0])
+                gradients.add_weight(0, shared.flatten(0, 1), self.probes.flatten(0, 1), weights[0])
 
 
 def _present(tensor: Tensor | None) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from contractive.jacobian import _autograd, _dense
+from contractive.jacobian import _autograd, _dense, _difference
 from contractive.jacobian._chain import Chain, recognise, record
 from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Plan, Request, Shape, choose
@@ -60,8 +60,10 @@ def value_and_squared_norm(
     chain = _chain(f, x)
     if chain is None:
         return _autograd.value_and_squared_norm(f, x, request)
-    with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
-        return ChainNorm.apply(chain, request, x, *chain.parameters())  # pyright: ignore[reportReturnType]
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
+            return ChainNorm.apply(chain, request, x, *chain.parameters())  # pyright: ignore[reportReturnType]
+    return ChainNorm.apply(chain, request, x, *chain.parameters())  # pyright: ignore[reportReturnType]
 
 
 def squared_norm(
@@ -81,6 +83,50 @@ def squared_norm(
     return value_and_squared_norm(
         f, x, method=method, num_probes=num_probes, generator=generator, memory_budget=memory_budget
     )[1]
+
+
+def value_norm_and_difference(
+    f: Map,
+    x: Tensor,
+    *,
+    sigma: float,
+    copies: int = 4,
+    method: str = "auto",
+    num_probes: int | None = None,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute f(x), ||J(x)||_F^2 and E_e ||J(x) - J(x + e)||_F^2, e ~ N(0, sigma^2 I), in one encoder pass.
+
+    The two penalties of the higher-order contractive autoencoder (CAE+H, Rifai et al., ECML 2011), summed over
+    entries and not divided by sigma^2. For one dense layer both are exact given the noise. For any other encoder
+    `probes` (and `auto`) estimate both without bias, one probe serving x and its copies; `exact` takes every row.
+
+    Args:
+        f: As in `value_and_squared_norm`.
+        x: Points, (batch, *features).
+        sigma: Standard deviation of the noise, in the units of x.
+        copies: Noisy copies per example. In the one-layer case eight neighbouring examples share their noise.
+        method: `auto`, `exact` or `probes`.
+        num_probes: Probes per example, 1 if omitted.
+        generator: Source of noise and probes.
+
+    Returns:
+        Code, norm (batch,) and squared difference (batch,), the mean over copies.
+
+    Raises:
+        ValueError: `sigma` not above 0, `copies` below 1, method `forward_probes`; and as `value_and_squared_norm`.
+    """
+    request = _request(x, method, num_probes, generator, MEMORY_BUDGET)
+    if not sigma > 0:
+        raise ValueError(f"sigma must be above 0, got {sigma}. It is the standard deviation of the noise.")
+    if copies < 1:
+        raise ValueError(f"copies must be at least 1, got {copies}. The paper's idea needs a noisy copy.")
+    if method == "forward_probes":
+        raise ValueError("method must be auto, exact or probes here, got 'forward_probes'. Choose 'probes'.")
+    chain = _chain(f, x)
+    if chain is not None and _difference.is_one_layer(chain):
+        return _difference.one_layer(chain, x, sigma, copies, generator)
+    return _difference.through_autograd(f, x, sigma, copies, request)
 
 
 def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
@@ -149,7 +195,7 @@ def plan(f: Map, x: Tensor, *, method: str = "auto", num_probes: int | None = No
         parameters = chain.parameters()
         _, tape = record(chain, x, parameters)
         weights = [weight for weight in parameters[::2] if weight is not None]
-        return choose(Shape.of(chain, weights, tape), request)
+        return choose(Shape.of(chain, weights, tape), request.method, request.num_probes)
 
 
 def _request(

@@ -21,20 +21,21 @@ class OneLayer:
         norms = _row_norms(chain, weights[0], tape)
         slope = tape.slopes[0]
         if slope is None:
-            return norms.sum().repeat(tape.batch), [norms]
-        return slope.square().flatten(1) @ norms.flatten(), [norms]
+            return norms.sum().repeat(tape.batch), [norms, None]
+        squares = slope.square()
+        return squares.flatten(1) @ norms.flatten(), [norms, squares]
 
     def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
-        (norms,), slope = state, tape.slopes[0]
+        (norms, squares), slope = state, tape.slopes[0]
         assert norms is not None
         gradients = Gradients(chain, [None])
-        if slope is None:
-            rows = g.sum().expand_as(norms)
+        if slope is None or squares is None:
+            in_norms = g.sum().expand_as(norms)
         else:
-            weighted = slope * per_example(g, slope)
-            rows = (weighted * slope).sum(0)
-            gradients.add_slope(0, weighted.unsqueeze(1), 2 * norms.expand(1, 1, *norms.shape))
-        gradients.weights[0] = _row_norms_gradient(chain, weights[0], tape, rows)
+            in_norms = (g @ squares.flatten(1)).reshape(norms.shape)
+            if chain.layers[0].is_curved:
+                gradients.add_slope(0, (slope * (2 * norms)).mul_(per_example(g, slope)))
+        gradients.weights[0] = _row_norms_gradient(chain, weights[0], tape, in_norms)
         return gradients
 
 
@@ -42,7 +43,7 @@ def _row_norms(chain: Chain, weight: Tensor, tape: Tape) -> Tensor:
     """||W_j||^2 for each output position, shape (*code)."""
     affine = chain.layers[0].affine
     if isinstance(affine, Dense):
-        return torch.linalg.vecdot(weight, weight)
+        return torch.linalg.vector_norm(weight, dim=1).square_()
     return affine.push(_ones(tape), weight.square())[0]
 
 

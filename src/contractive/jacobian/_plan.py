@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from contractive.jacobian._affine import Dense
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._code_side import CodeSide
+from contractive.jacobian._code_probes import CodeProbes
+from contractive.jacobian._exact_rows import ExactRows
 from contractive.jacobian._input_side import InputSide
 from contractive.jacobian._one_layer import OneLayer
 from contractive.jacobian._probe import code_probes, input_probes
@@ -93,20 +95,21 @@ class Shape:
         return 3 * columns * (groups * self.macs[0] + self.batch * sum(self.macs[1:]))
 
 
-def choose(shape: Shape, request: Request) -> Plan:
+@lru_cache(maxsize=256)
+def choose(shape: Shape, method: str, num_probes: int) -> Plan:
     """The cheapest allowed path; `auto` takes an exact one where the whole step costs about as much."""
     rows, rows_gram = shape.code_side(shape.sizes[-1], exact=True)
-    probes, probes_gram = shape.code_side(request.num_probes, exact=False)
+    probes, probes_gram = shape.code_side(num_probes, exact=False)
     costs = {
         "exact rows": rows,
         "exact columns": shape.input_side(shape.sizes[0], groups=1),
         "code probes": probes,
-        "forward probes": shape.input_side(request.num_probes, groups=-(-shape.batch // GROUP)),
+        "forward probes": shape.input_side(num_probes, groups=-(-shape.batch // GROUP)),
     }
     if len(shape.macs) == 1:
         costs = {"closed form": 3 * shape.macs[0], **costs}
     exact = min((path for path in costs if "probes" not in path), key=costs.__getitem__)
-    path = {"exact": exact, "probes": "code probes", "forward_probes": "forward probes"}.get(request.method)
+    path = {"exact": exact, "probes": "code probes", "forward_probes": "forward probes"}.get(method)
     if path is None:
         plain = _PLAIN_STEP * sum(shape.macs) * shape.batch
         affordable = plain + costs[exact] <= _ABOUT_AS_MUCH * (plain + probes)
@@ -118,13 +121,13 @@ def choose(shape: Shape, request: Request) -> Plan:
 def sweep(chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request) -> Sweep:
     """The sweep of the chosen plan, with its probes drawn."""
     shape = Shape.of(chain, weights, tape)
-    plan = choose(shape, request)
+    plan = choose(shape, request.method, request.num_probes)
     x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)
     if plan.path == "closed form":
         return OneLayer()
     if plan.path == "exact rows":
         chunk = _chunk(shape, shape.sizes[-1], x, request.memory_budget)
-        return CodeSide(None, plan.gram, chunk, keep=chunk >= batch)
+        return ExactRows(plan.gram, chunk, keep=chunk >= batch)
     if plan.path == "exact columns":
         chunk = _chunk(shape, shape.sizes[0], x, request.memory_budget)
         basis = torch.eye(shape.sizes[0], dtype=x.dtype, device=x.device).reshape(1, -1, *x.shape[1:])
@@ -132,7 +135,7 @@ def sweep(chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request)
     count = request.num_probes
     if plan.path == "code probes":
         v = code_probes(tape.batch, count, shape.sizes[-1], like=code, generator=request.generator)
-        return CodeSide(v.reshape(tape.batch, count, *code.shape[1:]), plan.gram, batch, keep=True)
+        return CodeProbes(v.reshape(-1, *code.shape[1:]), count, plan.gram)
     groups = -(-batch // GROUP)
     u = input_probes(groups, count, shape.sizes[0], like=x, generator=request.generator)
     return InputSide(u.reshape(groups, count, *x.shape[1:]), GROUP, 1 / count, batch, keep=True)

@@ -14,9 +14,7 @@ from torch import Tensor
 _LARGEST_HADAMARD = 2048  # 16 MB in float32; beyond it rows are drawn independently
 
 
-def code_probes(
-    batch: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None
-) -> Tensor:
+def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None) -> Tensor:
     """Probes of shape (batch, num_probes, size) in the dtype and on the device of `like`."""
     device = generator.device if generator is not None else like.device
     order = 1 << max(size - 1, 0).bit_length()
@@ -25,15 +23,13 @@ def code_probes(
         probes = _signs((count, size), like.dtype, device, generator)
     else:
         rows = torch.randperm(order, generator=generator, device=device)
-        rows = rows.repeat(-(-count // order))[:count]
+        rows = rows.repeat(-(-count // order))[:count] if count > order else rows[:count]
         signs = _signs((size,), like.dtype, device, generator)
         probes = hadamard(order, like.dtype, device)[rows, :size] * signs
     return probes.reshape(batch, num_probes, size).to(like.device)
 
 
-def input_probes(
-    count: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None
-) -> Tensor:
+def input_probes(count: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None) -> Tensor:
     """Independent Rademacher probes of shape (count, num_probes, size)."""
     device = generator.device if generator is not None else like.device
     return _signs((count, num_probes, size), like.dtype, device, generator).to(like.device)

@@ -33,17 +33,13 @@ class Gradients:
         self.slopes = [[] for _ in self.weights]
 
     def add_weight(self, layer: int, cotangents: Tensor, tangents: Tensor, weight: Tensor) -> None:
-        """Add the gradient of sum <u, W t>; both have the shape (batch, rows, *features)."""
+        """Add the gradient of sum <u, W t> over rows u and t."""
         affine = self.chain.layers[layer].affine
-        u, t = cotangents.flatten(0, 1), tangents.flatten(0, 1)
-        self.weights[layer] = affine.weight_gradient(u, t, weight, self.weights[layer])
+        self.weights[layer] = affine.weight_gradient(cotangents, tangents, weight, self.weights[layer])
 
-    def add_slope(self, layer: int, gradient: Tensor, rows: Tensor) -> None:
-        """Add sum over rows of gradient * rows where the activation is curved; elsewhere act'' is zero."""
-        activation = self.chain.layers[layer].activation
-        if activation is not None and activation.curvature is not None:
-            product = gradient * rows
-            self.slopes[layer].append(product.squeeze(1) if product.shape[1] == 1 else product.sum(1))
+    def add_slope(self, layer: int, gradient: Tensor) -> None:
+        """Add the gradient in the slopes of the next examples; needed only where the activation is curved."""
+        self.slopes[layer].append(gradient)
 
     def slope(self, layer: int) -> Tensor | None:
         """The whole gradient in the slopes of one layer."""
@@ -64,16 +60,17 @@ class Sweep(Protocol):
 
 
 def scaled(rows: Tensor, factor: Tensor | None) -> Tensor:
-    """rows (batch, rows, *features) times a factor (batch, *features) that is the same for all rows of an example."""
+    """Rows (batch, rows, *features) times a factor (batch, *features) that is the same for all rows of an example."""
     return rows if factor is None else rows * factor.unsqueeze(1)
 
 
 def per_example(values: Tensor, like: Tensor) -> Tensor:
-    """values (batch,) in a shape that multiplies `like` (batch, ...)."""
+    """Values (batch,) in a shape that multiplies `like` (batch, ...)."""
     return values.reshape(-1, *(1,) * (like.ndim - 1))
 
 
 def squared_sum(rows: Tensor, others: Tensor | None = None) -> Tensor:
     """Sum of rows * others (of rows squared without others) for each example."""
-    flat = rows.flatten(1)
-    return torch.linalg.vecdot(flat, flat if others is None else others.flatten(1))
+    if others is None:
+        return torch.linalg.vector_norm(rows.flatten(1), dim=1).square_()
+    return torch.linalg.vecdot(rows.flatten(1), others.flatten(1))

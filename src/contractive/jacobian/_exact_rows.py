@@ -1,4 +1,4 @@
-"""Rows of the Jacobian from the code down to the input: v^T J for probes, or every row exactly."""
+"""The exact norm from the code side: every row of the Jacobian, none of them as wide as the input."""
 
 from dataclasses import dataclass
 
@@ -11,37 +11,35 @@ from contractive.jacobian._sweep import Gradients, State, Weights, per_example, 
 
 
 @dataclass(frozen=True)
-class CodeSide:
-    """||J||_F^2 = E ||v^T J||^2 for E[v v^T] = I, or the sum over all rows.
+class ExactRows:
+    """||J||_F^2 = sum((A G) * A) with A = D_1 W_2^T ... brought down to the first layer and G = W_1 W_1^T.
 
-    With A = the rows brought down to the first preactivation, ||A W_1||^2 = sum((A G) * A), G = W_1 W_1^T: no row ever
-    has the width of the input, and the gradient is dA = 2 A G, dW_1 = 2 (sum A^T A) W_1.
+    A has the shape (batch, code, units of layer 1), so that the cost does not grow with the input. The gradient is
+    dA = 2 A G and dW_1 = 2 (sum A^T A) W_1, then up the chain.
 
     Attributes:
-        probes: (batch, rows, *code); None for every row, which is exact.
-        gram: Close with G (first layer Dense only); else with A W_1.
+        gram: Close with G (first layer Dense only); else with the rows A W_1 themselves.
         chunk: Examples at a time.
         keep: Whether `value` keeps its rows for `pull_back`; if not, they are computed again.
     """
 
-    probes: Tensor | None
     gram: bool
     chunk: int
     keep: bool
 
     def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
-        gram = self._gram(weights)
+        gram = weights[0] @ weights[0].T if self.gram else None
         norm, state = tape.outputs[0].new_empty(tape.batch), []
         for start in range(0, tape.batch, self.chunk):
             stop = start + self.chunk
-            rows = self._descend(chain, weights, tape.rows(start, stop), start)
+            rows = self._descend(chain, weights, tape.rows(start, stop))
             closing = self._close(chain, weights, tape, rows, gram)
             norm[start:stop] = squared_sum(closing, rows[0] if self.gram else None)
             state += [*rows, closing] if self.keep else []
-        return norm.div_(self._num_probes), state
+        return norm, state
 
     def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
-        gram = self._gram(weights) if not self.keep else None
+        gram = weights[0] @ weights[0].T if self.gram and not self.keep else None
         gradients = Gradients(chain, [None] * len(weights))
         moment = weights[0].new_zeros(len(weights[0]), len(weights[0])) if self.gram else None
         size = 2 * len(weights) + 1
@@ -51,32 +49,21 @@ class CodeSide:
                 i = start // self.chunk * size
                 *rows, closing = state[i : i + size]
             else:
-                rows = self._descend(chain, weights, part, start)
+                rows = self._descend(chain, weights, part)
                 closing = self._close(chain, weights, tape, rows, gram)
-            share = g[start : start + self.chunk] / self._num_probes
             assert closing is not None
-            pulled = self._open(weights, rows, closing, share, gradients, moment)
+            pulled = self._open(weights, rows, closing, g[start : start + self.chunk], gradients, moment)
             self._ascend(chain, weights, part, rows, pulled, gradients)
         if moment is not None:
             gradients.weights[0] = moment.mul_(2) @ weights[0]
         return gradients
 
-    @property
-    def _num_probes(self) -> int:
-        return 1 if self.probes is None else self.probes.shape[1]
-
-    def _gram(self, weights: Weights) -> Tensor | None:
-        return weights[0] @ weights[0].T if self.gram else None
-
-    def _descend(self, chain: Chain, weights: Weights, tape: Tape, start: int) -> State:
-        """U_1 .. U_L and P_1 .. P_L for the examples of `tape`, which begin at number `start` of the batch."""
+    def _descend(self, chain: Chain, weights: Weights, tape: Tape) -> State:
+        """U_1 .. U_L and P_1 .. P_L, each (batch, code, *features of its layer)."""
         depth = len(weights)
         u: State = [None] * depth
         p: State = [None] * depth
-        if self.probes is not None:
-            top = depth - 1
-            p[top] = self.probes[start : start + tape.batch]
-        elif isinstance(chain.layers[-1].affine, Dense) and depth > 1:
+        if isinstance(chain.layers[-1].affine, Dense) and depth > 1:
             # D_L W_L is a row scaling: no product with the identity
             top, slope = depth - 2, tape.slopes[-1]
             last = weights[-1] if slope is None else slope.unsqueeze(2) * weights[-1]
@@ -98,20 +85,23 @@ class CodeSide:
         first = rows[0]
         assert first is not None
         flat = first.flatten(0, 1)
-        closed = chain.layers[0].affine.pull(flat, weights[0], tape.inputs[0].shape[1:]) if gram is None else flat @ gram
-        return closed.unflatten(0, first.shape[:2])
+        if gram is not None:
+            closing = flat @ gram
+        else:
+            closing = chain.layers[0].affine.pull(flat, weights[0], tape.inputs[0].shape[1:])
+        return closing.unflatten(0, first.shape[:2])
 
     def _open(
         self, weights: Weights, rows: State, closing: Tensor, g: Tensor, gradients: Gradients, moment: Tensor | None
     ) -> Tensor:
-        """Gradient in U_1; the one in W_1 is added to `gradients`, or its A^T A to `moment`."""
+        """Gradient in U_1; the one in W_1 is added to `gradients`, or A^T A of it to `moment`."""
         first = rows[0]
         assert first is not None
+        weighted = closing * per_example(2 * g, closing)
         if moment is not None:
             moment.addmm_((first * per_example(g, first)).flatten(0, 1).T, first.flatten(0, 1))
-            return closing * per_example(2 * g, closing)
-        weighted = closing * per_example(2 * g, closing)
-        gradients.add_weight(0, first, weighted, weights[0])
+            return weighted
+        gradients.add_weight(0, first.flatten(0, 1), weighted.flatten(0, 1), weights[0])
         pushed = gradients.chain.layers[0].affine.push(weighted.flatten(0, 1), weights[0])
         return pushed.unflatten(0, first.shape[:2])
 
@@ -125,27 +115,27 @@ class CodeSide:
             if here is None:
                 _end_at_row_scaling(weights[-1], tape.slopes[-1], pulled.flatten(2), gradients)
                 return
-            gradients.add_slope(i, pulled, here)
-            below = scaled(pulled, tape.slopes[i])
+            if chain.layers[i].is_curved:
+                gradients.add_slope(i, (pulled * here).sum(1))
             if i + 1 == depth:
                 return
-            tangents = below.reshape(*below.shape[:2], *tape.inputs[i + 1].shape[1:])
+            below = scaled(pulled, tape.slopes[i])
+            pulled = below.reshape(*below.shape[:2], *tape.inputs[i + 1].shape[1:])
             above = u[i + 1]
-            if above is None:
-                pulled = tangents
-            else:
-                gradients.add_weight(i + 1, above, tangents, weights[i + 1])
-                pushed = chain.layers[i + 1].affine.push(tangents.flatten(0, 1), weights[i + 1])
-                pulled = pushed.unflatten(0, below.shape[:2])
+            if above is not None:
+                tangents = pulled.flatten(0, 1)
+                gradients.add_weight(i + 1, above.flatten(0, 1), tangents, weights[i + 1])
+                pulled = chain.layers[i + 1].affine.push(tangents, weights[i + 1]).unflatten(0, below.shape[:2])
 
 
 def _end_at_row_scaling(weight: Tensor, slope: Tensor | None, tangents: Tensor, gradients: Gradients) -> None:
-    """The step P = D_L W_L of the exact sweep, `tangents` (batch, code, features) being the gradient in P."""
+    """The step P = D_L W_L, `tangents` (batch, code, features) being the gradient in P."""
     last = len(gradients.weights) - 1
     if slope is None:
         gradient = tangents.sum(0)
     else:
-        gradients.add_slope(last, tangents.transpose(1, 2), weight.T)
+        if gradients.chain.layers[last].is_curved:
+            gradients.add_slope(last, (tangents * weight).sum(2))
         gradient = (tangents * slope.unsqueeze(2)).sum(0)
     previous = gradients.weights[last]
     gradients.weights[last] = gradient if previous is None else previous.add_(gradient)
@@ -153,6 +143,6 @@ def _end_at_row_scaling(weight: Tensor, slope: Tensor | None, tangents: Tensor, 
 
 def _basis(code: Tensor) -> Tensor:
     """The identity on the code, (batch, code, *code)."""
-    size = code[0].numel()
+    size = code.shape[1:].numel()
     eye = torch.eye(size, dtype=code.dtype, device=code.device).reshape(size, *code.shape[1:])
     return eye.expand(len(code), *eye.shape)

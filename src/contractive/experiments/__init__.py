@@ -1,0 +1,19 @@
+"""Several fits under one budget, measured alike."""
+
+from contractive.experiments._compare import Settings, compare
+from contractive.experiments._measures import MEASURES, Measure
+from contractive.experiments._results import Results, read, write
+from contractive.experiments._variants import VARIANTS, Variant
+
+__all__ = [
+    "compare",
+    "Settings",
+    "VARIANTS",
+    "Variant",
+    "MEASURES",
+    "Measure",
+    # results as files
+    "Results",
+    "read",
+    "write",
+]

@@ -1,0 +1,139 @@
+"""One fit of a comparison: a task that any process can run, and what comes of it."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contractive.autoencoder import Autoencoder, mlp
+from contractive.data import Split
+from contractive.experiments._measures import measure
+from contractive.experiments._variants import VARIANTS
+from contractive.objectives import LOSSES
+from contractive.training import CollapseWarning, fit
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every variant gets alike."""
+
+    hidden: tuple[int, ...]
+    code: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    loss: str = "squared_error"
+
+    def build(self, features: int) -> Autoencoder:
+        """The network: sigmoid encoder, ReLU decoder, sigmoid output."""
+        return mlp(features, hidden=self.hidden, code=self.code)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Train one variant at one strength from one seed; measure it on test data only if asked."""
+
+    variant: str
+    strength: float
+    seed: int
+    measured: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a task gave.
+
+    Attributes:
+        task: What was run.
+        rows: The history.
+        warnings: Plain sentences.
+        penalty_path: How the Jacobian norm was computed in training.
+        weights: State of the autoencoder.
+        figures: Measures on test data; empty if not measured.
+        arrays: What pictures are made of; empty if not measured.
+    """
+
+    task: Task
+    rows: tuple[dict[str, float], ...]
+    warnings: tuple[str, ...]
+    penalty_path: str
+    weights: dict[str, np.ndarray]
+    figures: dict[str, float]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def error(self) -> float:
+        """Validation reconstruction error at the end."""
+        return self.rows[-1]["val_reconstruction"]
+
+
+def train(task: Task, split: Split, budget: Budget) -> Run:
+    """Fit on the training rows, judge on the validation rows, measure on the test rows if the task says so."""
+    objective = VARIANTS[task.variant].make(task.strength, LOSSES[budget.loss])
+    torch.manual_seed(task.seed)
+    autoencoder = budget.build(split.features)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)  # the run carries the sentence to table and report
+        history = fit(
+            autoencoder,
+            split.train,
+            objective,
+            validation=split.validation,
+            max_epochs=budget.epochs,
+            batch_size=budget.batch_size,
+            learning_rate=budget.learning_rate,
+            schedule="cosine",
+            seed=task.seed,
+            device="cpu",
+            progress=False,
+        )
+    weights = {name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()}
+    run = Run(task, tuple(map(dict, history.rows)), history.warnings, history.penalty_path, weights, {}, {})
+    return measured(run, split, budget) if task.measured else run
+
+
+def measured(run: Run, split: Split, budget: Budget) -> Run:
+    """The run with its figures on test data."""
+    autoencoder = restore(run, split, budget)
+    figures, arrays = measure(autoencoder, split, run.task.seed)
+    figures["seconds_per_epoch"] = float(np.mean([row["seconds"] for row in run.rows]))
+    arrays |= pictures(autoencoder, split)
+    values: dict[str, Any] = {**run.__dict__, "figures": figures, "arrays": arrays}
+    return Run(**values)
+
+
+def restore(run: Run, split: Split, budget: Budget) -> Autoencoder:
+    """The trained autoencoder of a run."""
+    autoencoder = budget.build(split.features)
+    autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in run.weights.items()})
+    return autoencoder.eval()
+
+
+@torch.no_grad()
+def pictures(autoencoder: Autoencoder, split: Split) -> dict[str, np.ndarray]:
+    """Reconstructions of a few test rows, clean and noisy, and the first layer's filters."""
+    x = torch.from_numpy(examples(split))
+    noisy = noisy_examples(x)
+    first = next(parameter for parameter in autoencoder.encoder.parameters() if parameter.ndim == 2)
+    return {
+        "reconstructions": autoencoder(x).numpy(),
+        "noisy_reconstructions": autoencoder(noisy).numpy(),
+        "filters": first[:32].numpy().copy(),
+    }
+
+
+def examples(split: Split) -> np.ndarray:
+    """Up to ten test rows, one of each label where there are labels."""
+    if split.labels is None:
+        return split.test[:10]
+    _, first = np.unique(split.labels[2], return_index=True)
+    return split.test[first[:10]]
+
+
+def noisy_examples(x: Tensor) -> Tensor:
+    """The same rows with Gaussian noise as large as a typical feature's standard deviation, the same in every run."""
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    return x + float(x.std(0).square().mean().sqrt()) * noise

@@ -1,0 +1,95 @@
+"""What a comparison found, as one JSON document and a few arrays; read and written whole or not at all."""
+
+import csv
+import io
+import json
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contractive.storage import replace_file, write_text
+
+FORMAT = 1
+
+
+class ResultsError(ValueError):
+    """A results folder that cannot be read, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything the table and the report show.
+
+    Attributes:
+        document: JSON-able; the keys are listed in docs/results.md.
+        arrays: Pictures and distributions by `variant/name`, of seed 0; `inputs` and `noisy_inputs` for all.
+    """
+
+    document: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def variants(self) -> list[dict[str, Any]]:
+        """One entry per variant, in the order asked for."""
+        return self.document["variants"]
+
+
+def write(results: Results, folder: str | Path) -> None:
+    """Write `results.json`, `results.csv` (a row per variant and seed) and `arrays.npz`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "results.json", json.dumps(_plain(results.document), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "results.csv", _table(results))
+
+    def save(path: str) -> None:
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **results.arrays)  # pyright: ignore[reportArgumentType]
+
+    replace_file(folder / "arrays.npz", save)
+
+
+def read(folder: str | Path) -> Results:
+    """Read what `write` wrote.
+
+    Raises:
+        ResultsError: A missing or broken file, or another format.
+    """
+    folder = Path(folder)
+    try:
+        document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ResultsError(
+            f"{folder} must hold the results.json and arrays.npz of a comparison, got: {error}. Run it again."
+        ) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        found = document.get("format") if isinstance(document, dict) else type(document).__name__
+        raise ResultsError(f"format of {folder} must be {FORMAT}, got {found}. Use the version that wrote it.")
+    return Results(document, arrays)
+
+
+def _plain(value: Any) -> Any:
+    """The value with null for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _table(results: Results) -> str:
+    text = io.StringIO()
+    names = list(results.variants[0]["seeds"][0]["figures"])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["variant", "strength", "seed", *names])
+    for variant in results.variants:
+        for seed in variant["seeds"]:
+            writer.writerow([variant["name"], variant["strength"], seed["seed"], *seed["figures"].values()])
+    return text.getvalue()

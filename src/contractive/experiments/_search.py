@@ -1,0 +1,56 @@
+"""Find the strength of a variant that costs a stated share of reconstruction, on validation data."""
+
+from dataclasses import dataclass, field
+
+from contractive.experiments._variants import Reference, Variant
+
+_MOST_TRIALS = 5
+_NEAR = 0.7  # a trial between this share of the price and the price ends the search
+_AIM = 0.85
+_LARGEST_STEP = 30.0
+
+
+@dataclass
+class Search:
+    """The strongest setting whose validation error is at most (1 + price) times that of the unpenalised model.
+
+    Every variant is set by this one rule, so that all are compared at an equal price in reconstruction. Each next
+    trial follows price ~ strength^exponent from the last one, inside what is known to be too little and too much.
+
+    Attributes:
+        variant: Whose strength is sought.
+        price: Allowed relative increase of the validation reconstruction error, for instance 0.1.
+        reference: The unpenalised fit with the same seed and budget.
+        trials: (strength, price paid) so far.
+    """
+
+    variant: Variant
+    price: float
+    reference: Reference
+    trials: list[tuple[float, float]] = field(default_factory=list)
+
+    def next(self) -> float | None:
+        """The next strength to try, or None at the end."""
+        if not self.trials:
+            assert self.variant.guess is not None
+            return self.variant.guess(self.price, self.reference)
+        if len(self.trials) >= _MOST_TRIALS or any(_NEAR * self.price <= paid <= self.price for _, paid in self.trials):
+            return None
+        strength, paid = self.trials[-1]
+        wanted = (_AIM * self.price / max(paid, self.price / 100)) ** (1 / self.variant.exponent)
+        strength *= min(max(wanted, 1 / _LARGEST_STEP), _LARGEST_STEP)
+        low = max((s for s, p in self.trials if p <= self.price), default=0.0)
+        high = min((s for s, p in self.trials if p > self.price), default=float("inf"))
+        if low < strength < high:
+            return strength
+        return (low * high) ** 0.5 if low and high < float("inf") else (low * 3 if low else high / 3)
+
+    def add(self, strength: float, error: float) -> None:
+        """Record a trial by its validation reconstruction error."""
+        self.trials.append((strength, error / self.reference.error - 1))
+
+    @property
+    def chosen(self) -> float:
+        """The strongest trial within the price; the cheapest one if none was."""
+        affordable = [strength for strength, paid in self.trials if paid <= self.price]
+        return max(affordable) if affordable else min(self.trials, key=lambda trial: trial[1])[0]

@@ -1,0 +1,156 @@
+"""Penalties: one value per example from the encoder and its input.
+
+A penalty is any callable `(encode, x) -> (code, values)` with `values` of shape (batch,), before weight and reduction.
+It returns the code as well, so that a training step runs the encoder once. Reduction and weight are applied in one
+place, `objectives.Objective`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from contractive.jacobian import value_and_squared_norm, value_norm_and_difference
+
+Map = Callable[[Tensor], Tensor]
+
+
+class Encode:
+    """A map during one training step: asked twice about the same input, it runs once.
+
+    Penalties get one of these as `encode`; to them it is a function. It also carries the step's random generator.
+    """
+
+    def __init__(self, f: Map, generator: torch.Generator | None = None) -> None:
+        self.f = f
+        self.generator = generator
+        self._seen: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The code f(x)."""
+        if self._seen is None or self._seen[0] is not x:
+            self._seen = (x, self.f(x))
+        return self._seen[1]
+
+    def remember(self, x: Tensor, code: Tensor) -> None:
+        """Take `code` for f(x) from now on."""
+        self._seen = (x, code)
+
+
+class Penalty(Protocol):
+    """Any callable of this form; no base class."""
+
+    def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
+        """(code, values), the values one per example."""
+        ...
+
+
+@dataclass(frozen=True)
+class JacobianNorm:
+    """||J(x)||_F^2 (Rifai et al., ICML 2011, eq. 5): no factor 1/2, summed over all entries.
+
+    Attributes:
+        method: As in `jacobian.value_and_squared_norm`.
+        num_probes: Probes per example where an estimate is taken.
+    """
+
+    method: str = "auto"
+    num_probes: int | None = None
+
+    def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
+        """(code, squared norm per example)."""
+        shared = _shared(encode)
+        code, norm = value_and_squared_norm(
+            shared.f, x, method=self.method, num_probes=self.num_probes, generator=shared.generator
+        )
+        shared.remember(x, code)
+        return code, norm
+
+    def exact(self) -> "JacobianNorm":
+        """The same penalty without the noise of an estimate, for validation."""
+        return JacobianNorm("exact")
+
+
+@dataclass(frozen=True)
+class HigherOrder:
+    """||J(x)||_F^2 + ratio * E_e ||J(x) - J(x + e)||_F^2, e ~ N(0, sigma^2 I) (CAE+H; Rifai et al., ECML 2011).
+
+    The paper's gamma is weight * ratio. Deviation: where the encoder is one dense layer, eight neighbouring examples
+    of a batch share their noise, which leaves every example's expectation as it is and costs far less.
+
+    Attributes:
+        ratio: Weight of the second term in units of the first.
+        sigma: Standard deviation of the noise, in the units of x.
+        copies: Noisy copies per example.
+        method: `auto`, `exact` or `probes`.
+    """
+
+    ratio: float = 1.0
+    sigma: float = 0.1
+    copies: int = 4
+    method: str = "auto"
+
+    def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
+        """(code, penalty per example)."""
+        shared = _shared(encode)
+        code, norm, difference = value_norm_and_difference(
+            shared.f, x, sigma=self.sigma, copies=self.copies, method=self.method, generator=shared.generator
+        )
+        shared.remember(x, code)
+        return code, norm + self.ratio * difference
+
+    def exact(self) -> "HigherOrder":
+        """The same penalty with every row of the Jacobian, for validation."""
+        return replace(self, method="exact")
+
+
+@dataclass(frozen=True)
+class KLSparsity:
+    """sum_j KL(target || mean activation of unit j over the batch), the same value for every example of the batch.
+
+    For codes between 0 and 1 (Ng, 2011, lecture notes; Lee et al. 2008).
+
+    Attributes:
+        target: Wanted mean activation.
+    """
+
+    target: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.target < 1:
+            raise ValueError(f"target must lie strictly between 0 and 1, got {self.target}. It is a mean activation.")
+
+    def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
+        """(code, divergence per example)."""
+        code = encode(x)
+        mean = code.flatten(1).mean(0)
+        if bool((mean < 0).any()) or bool((mean > 1).any()):
+            raise ValueError(
+                "the code must lie between 0 and 1 for KL sparsity, got a unit with mean"
+                f" {float(mean.min()):.3g} to {float(mean.max()):.3g}. Use a sigmoid code, or the L1 penalty."
+            )
+        tiny = torch.finfo(mean.dtype).eps
+        mean = mean.clamp(tiny, 1 - tiny)
+        active = self.target * (self.target / mean).log()
+        silent = (1 - self.target) * ((1 - self.target) / (1 - mean)).log()
+        return code, (active + silent).sum().expand(len(x))
+
+
+def code_l1(encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
+    """(code, sum of absolute values of the code per example)."""
+    code = encode(x)
+    return code, code.flatten(1).abs().sum(1)
+
+
+def squared_weights(module: nn.Module) -> Tensor:
+    """Sum of squares of all weight matrices and kernels (not of biases) of a module: one number."""
+    weights = [parameter for parameter in module.parameters() if parameter.ndim > 1]
+    if not weights:
+        raise ValueError("weight decay must find at least one weight matrix, got a module without. Leave it out.")
+    return torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+def _shared(encode: Map) -> Encode:
+    return encode if isinstance(encode, Encode) else Encode(encode)

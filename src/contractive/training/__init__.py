@@ -1,0 +1,227 @@
+"""Training on Lightning behind one function, `fit`."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor, nn
+
+from contractive.autoencoder import Autoencoder
+from contractive.jacobian import plan
+from contractive.objectives import Objective
+from contractive.penalties import JacobianNorm
+from contractive.training._batches import Blocks
+from contractive.training._callbacks import Best, Progress
+from contractive.training._collapse import collapse
+from contractive.training._history import CollapseWarning, History, TrainingDiverged
+from contractive.training._module import Schedule, Step
+
+__all__ = [
+    "fit",
+    "History",
+    # what can go wrong
+    "CollapseWarning",
+    "TrainingDiverged",
+    "collapse",
+]
+
+logger = logging.getLogger(__name__)
+
+_COLLAPSE_ROWS = 2048
+
+SCHEDULES: dict[str, Schedule] = {
+    "cosine": lambda optimizer, epochs: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs),
+    "exponential": lambda optimizer, epochs: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / epochs)),
+}
+
+
+def fit(
+    autoencoder: Autoencoder,
+    data: Tensor | np.ndarray,
+    objective: Objective,
+    *,
+    validation: Tensor | np.ndarray | None = None,
+    max_epochs: int = 50,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
+    schedule: str | Schedule | None = None,
+    patience: int | None = None,
+    gradient_clip: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: bool = True,
+    norm_rows: int = 64,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Train an autoencoder in place and return what happened, epoch by epoch.
+
+    Denormal numbers are flushed to zero on the CPU while it runs: a strongly contracted encoder produces them, and they
+    were seen to slow a step down twenty-fold.
+
+    Args:
+        autoencoder: Encoder and decoder; keeps the weights of the best epoch with `patience`, else of the last.
+        data: (examples, *features), floating point, in memory.
+        objective: What is minimised, for instance `objectives.contractive(0.1)`.
+        validation: Rows on which every epoch is judged, as `data`; never trained on.
+        max_epochs: Passes over the data.
+        batch_size: Rows per step; fewer rows, and a last batch of one row, are fine.
+        learning_rate: Of Adam.
+        optimizer: Makes another optimiser from the parameters; `learning_rate` is then not used.
+        schedule: `cosine`, `exponential` (to 1 %), or (optimiser, epochs) -> scheduler, stepped once per epoch.
+        patience: Stop after so many epochs without a lower `val_total`.
+        gradient_clip: Largest norm of the gradient.
+        seed: Of the order of the data, noise, probes and dropout. Same seed and machine, same weights, on the CPU.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        progress: Whether to show a progress bar.
+        norm_rows: Validation rows on which exact Jacobian norms are computed each epoch.
+        callbacks: Lightning callbacks.
+
+    Returns:
+        The history; see `History`.
+
+    Raises:
+        TypeError: Data that are not floating-point numbers.
+        ValueError: Empty or non-finite data, a size that does not fit the encoder, a setting out of range.
+        TrainingDiverged: The loss became NaN or infinite; says where and which term.
+
+    Example:
+        >>> import contractive as ct
+        >>> x = torch.rand(64, 1) @ torch.rand(1, 8)
+        >>> objective = ct.objectives.contractive(0.01)
+        >>> history = ct.fit(ct.mlp(8, code=3), x, objective, max_epochs=30, learning_rate=0.05, progress=False)
+        >>> history["train_total"][-1] < history["train_total"][0]
+        True
+    """
+    _check_settings(max_epochs, batch_size, learning_rate, patience, gradient_clip, validation, norm_rows)
+    reference = next(autoencoder.parameters())
+    train = _rows(data, "data", reference)
+    held_out = None if validation is None else _rows(validation, "validation", reference)
+    schedule = _schedule(schedule)
+
+    def default_optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(parameters, learning_rate, fused=True)
+
+    order, noise = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
+    make = optimizer or default_optimizer
+    step = Step(autoencoder, objective, make, schedule, held_out, noise, norm_rows, gradient_clip)
+    best = Best("val_total") if patience is not None else None
+    stopper = EarlyStopping("val_total", patience=patience, check_finite=False) if patience is not None else None
+    watchers = [Progress(objective.name) if progress else None, best, stopper, *callbacks]
+    with _quiet(), _flushed_denormals(), torch.random.fork_rng():
+        torch.manual_seed(seed)
+        trainer = Trainer(
+            accelerator="gpu" if device == "cuda" else device,
+            devices=1,
+            max_epochs=max_epochs,
+            callbacks=[watcher for watcher in watchers if watcher is not None],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(step, Blocks(train, batch_size, order))  # pyright: ignore[reportArgumentType]
+    found = collapse(autoencoder, (train if held_out is None else held_out)[:_COLLAPSE_ROWS].to(reference.device))
+    for sentence in found:
+        warnings.warn(sentence, CollapseWarning, stacklevel=2)
+    return History(
+        rows=tuple(step.rows),
+        best_epoch=best.epoch if best else len(step.rows),
+        stopped_early=bool(stopper and stopper.stopped_epoch),
+        penalty_path=_penalty_path(autoencoder, objective, train[:batch_size]),
+        warnings=tuple(found),
+        settings={
+            "objective": objective.name,
+            "max_epochs": max_epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "patience": patience,
+            "gradient_clip": gradient_clip,
+            "seed": seed,
+        },
+    )
+
+
+def _rows(data: Any, what: str, like: Tensor) -> Tensor:
+    """The data as a tensor in the precision of the weights, or a clear error."""
+    x = torch.as_tensor(data)
+    if not x.is_floating_point():
+        raise TypeError(f"{what} must be floating-point numbers, got {x.dtype}. Convert and scale them first.")
+    if x.ndim < 2 or len(x) == 0:
+        raise ValueError(f"{what} must have the shape (examples, *features), got {tuple(x.shape)}. Give it rows.")
+    x = x.to(like.dtype)
+    bad = int((~torch.isfinite(x)).sum())
+    if bad:
+        raise ValueError(f"{what} must be finite, got {bad} NaN or infinite entries. Impute or drop them.")
+    return x
+
+
+def _schedule(schedule: str | Schedule | None) -> Schedule | None:
+    if isinstance(schedule, str):
+        if schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}. Or pass a function.")
+        return SCHEDULES[schedule]
+    return schedule
+
+
+def _check_settings(
+    max_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    patience: int | None,
+    gradient_clip: float | None,
+    validation: Any,
+    norm_rows: int,
+) -> None:
+    for name, value in (("max_epochs", max_epochs), ("batch_size", batch_size), ("norm_rows", norm_rows)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}. Try 1e-3.")
+    if gradient_clip is not None and not gradient_clip > 0:
+        raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}. Leave it out for no clipping.")
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience must be at least 1, got {patience}. Leave it out to train all epochs.")
+    if patience is not None and validation is None:
+        raise ValueError("patience must come with validation data, got none. Pass validation=.")
+
+
+def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:
+    for term in objective.terms:
+        penalty = term.penalty
+        if isinstance(penalty, JacobianNorm) and term.of == "encoder":
+            x = x.to(next(autoencoder.parameters()).device)
+            return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
+    return ""
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    supported = torch.set_flush_denormal(True)
+    logger.info("denormal numbers are %s", "flushed to zero" if supported else "not flushed: the processor cannot")
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Lightning says about things that are as they should be here."""
+    lightning_logger = logging.getLogger("lightning.pytorch")
+    level = lightning_logger.level
+    lightning_logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # Lightning 2.6 on torch 2.13 uses a deprecated pytree class
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        try:
+            yield
+        finally:
+            lightning_logger.setLevel(level)

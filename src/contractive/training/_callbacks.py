@@ -1,0 +1,63 @@
+"""Progress bar and keeping of the best weights."""
+
+import copy
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tqdm.auto import tqdm
+
+from contractive.training._module import Step
+
+
+class Progress(Callback):
+    """One bar over all steps that shows the figures of the last epoch."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the bar."""
+        total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
+        self._bar = tqdm(total=total, desc=self._title, unit="block", dynamic_ncols=True, leave=False)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Advance."""
+        self._bar.update()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show this epoch's figures."""
+        assert isinstance(pl_module, Step)
+        row = pl_module.rows[-1]
+        shown = {name: f"{value:.4g}" for name, value in row.items() if name.startswith("val_")}
+        shown = shown or {name: f"{value:.4g}" for name, value in row.items() if name.startswith("train_")}
+        self._bar.set_postfix({"epoch": row["epoch"], **shown})
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Close the bar, whatever happened."""
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+
+class Best(Callback):
+    """Keeps a copy of the weights of the epoch with the lowest figure, and puts them back at the end."""
+
+    def __init__(self, monitor: str) -> None:
+        self._monitor = monitor
+        self._lowest = float("inf")
+        self.epoch = 0
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Copy the weights if this epoch is the best so far."""
+        assert isinstance(pl_module, Step)
+        row = pl_module.rows[-1]
+        if row[self._monitor] < self._lowest:
+            self._lowest, self.epoch = row[self._monitor], int(row["epoch"])
+            self._weights = copy.deepcopy(pl_module.autoencoder.state_dict())
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the best weights back."""
+        assert isinstance(pl_module, Step)
+        if self.epoch:
+            pl_module.autoencoder.load_state_dict(self._weights)

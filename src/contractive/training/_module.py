@@ -1,0 +1,146 @@
+"""One training step and one validation, as Lightning sees them."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from contractive.autoencoder import Autoencoder
+from contractive.jacobian import squared_norm
+from contractive.objectives import Objective, Values
+from contractive.penalties import JacobianNorm
+from contractive.training._history import TrainingDiverged
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
+
+_ROWS_AT_ONCE = 2048
+
+
+class Step(LightningModule):
+    """The shared step of every variant: evaluate the objective, keep sums of its parts, check that they are finite.
+
+    Args:
+        autoencoder: What is trained, in place.
+        objective: What is minimised.
+        optimizer: Makes the optimiser from the parameters.
+        schedule: Makes a learning-rate schedule, stepped once per epoch, from it and the number of epochs.
+        validation: Rows on which every epoch ends, or None.
+        generator: Source of noise and probes.
+        norm_rows: Validation rows on which exact Jacobian norms are computed.
+        gradient_clip: Largest norm of the gradient, or None.
+    """
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        objective: Objective,
+        optimizer: OptimizerFactory,
+        schedule: Schedule | None,
+        validation: Tensor | None,
+        generator: torch.Generator,
+        norm_rows: int,
+        gradient_clip: float | None,
+    ) -> None:
+        super().__init__()
+        self.autoencoder = autoencoder
+        self.objective = objective
+        self.rows: list[dict[str, float]] = []
+        self.automatic_optimization = False  # one call of `training_step` takes the steps of a whole block
+        self._make_optimizer = optimizer
+        self._make_schedule = schedule
+        self._validation = validation
+        self._noise = generator
+        self._norm_rows = norm_rows
+        self._gradient_clip = gradient_clip
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimiser; its schedule is stepped here, once per epoch."""
+        optimizer = self._make_optimizer(self.autoencoder.parameters())
+        epochs = self.trainer.max_epochs or 1
+        self._schedule = self._make_schedule(optimizer, epochs) if self._make_schedule else None
+        return optimizer
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock and the sums."""
+        self._began = time.perf_counter()
+        self._sums: dict[str, Tensor] = {}
+        self._count = self._steps = 0
+
+    def training_step(self, block: list[Tensor], index: int) -> None:
+        """One optimiser step for each batch of the block."""
+        optimizer = self.trainer.optimizers[0]
+        for x in block:
+            self._steps += 1
+            values = self.objective(self.autoencoder, x, generator=self._noise)
+            if not torch.isfinite(values.total):
+                raise TrainingDiverged(self._diagnosis(values))
+            optimizer.zero_grad()
+            self.manual_backward(values.total)
+            if self._gradient_clip is not None:
+                nn.utils.clip_grad_norm_(self.autoencoder.parameters(), self._gradient_clip)
+            optimizer.step()
+            self._keep(values, len(x))
+
+    def on_train_epoch_end(self) -> None:
+        """Finish the row of this epoch; validation comes first, so that callbacks see it."""
+        row = {f"train_{name}": float(total) / self._count for name, total in self._sums.items()}
+        if self._validation is not None:
+            row |= self.validate(self._validation.to(self.device))
+        optimizer = self.trainer.optimizers[0]
+        head = {
+            "epoch": self.current_epoch + 1,
+            "seconds": time.perf_counter() - self._began,
+            "learning_rate": optimizer.param_groups[0]["lr"],
+        }
+        if self._schedule is not None:
+            self._schedule.step()
+        self.rows.append(head | row)
+        self.log_dict(row)
+
+    @torch.no_grad()
+    def validate(self, x: Tensor) -> dict[str, float]:
+        """Reconstruction on all rows; penalties and ||J||_F^2 exactly, on the first `norm_rows`."""
+        was_training = self.autoencoder.training
+        self.autoencoder.eval()
+        exact = self.objective.exact()
+        errors = [exact.loss(self.autoencoder(part), part) for part in x.split(_ROWS_AT_ONCE)]
+        subset = exact(self.autoencoder, x[: self._norm_rows], generator=torch.Generator().manual_seed(0))
+        reconstruction = torch.cat(errors).mean()
+        row = {"val_reconstruction": float(reconstruction)}
+        row |= {f"val_{name}": float(value.mean()) for name, value in subset.penalties.items()}
+        # the subset's objective with the reconstruction error of all rows in place of its own
+        row["val_total"] = float(subset.total - subset.reconstruction.mean() + reconstruction)
+        row["val_squared_norm"] = self._squared_norm(x, row)
+        self.autoencoder.train(was_training)
+        return row
+
+    def _squared_norm(self, x: Tensor, row: dict[str, float]) -> float:
+        for term in self.objective.terms:
+            if isinstance(term.penalty, JacobianNorm) and term.of == "encoder":
+                return row[f"val_{term.name}"]
+        return float(squared_norm(self.autoencoder.encoder, x[: self._norm_rows]).mean())
+
+    def _keep(self, values: Values, count: int) -> None:
+        parts = {"total": values.total.detach() * count, "reconstruction": values.reconstruction.detach().sum()}
+        parts |= {name: penalty.detach().sum() for name, penalty in values.penalties.items()}
+        for name, amount in parts.items():
+            self._sums[name] = self._sums[name] + amount if name in self._sums else amount
+        self._count += count
+
+    def _diagnosis(self, values: Values) -> str:
+        parts = {"reconstruction": values.reconstruction, **values.penalties}
+        guilty = [name for name, part in parts.items() if not bool(torch.isfinite(part).all())]
+        where = f"epoch {self.current_epoch + 1}, step {self._steps}"
+        broken = [name for name, p in self.autoencoder.named_parameters() if not bool(torch.isfinite(p).all())]
+        cause = (
+            f"The weights {broken[0]!r} had left the range of numbers: the steps were too large."
+            if broken
+            else "The term itself overflowed: its weight or the data's scale is too large."
+        )
+        return (
+            f"loss must stay finite, got {float(values.total)} from {', '.join(guilty) or 'the sum'} at {where}. {cause}"
+            " Lower the learning rate or the penalty's weight, set gradient_clip, or scale the data."
+        )

@@ -1,0 +1,219 @@
+"""Encoders of every kind: value and joint gradient of the exact norm against brute force, one example at a time."""
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+import contractive as ct
+from problems import (
+    ENCODERS,
+    assert_close,
+    assert_same,
+    at_scale,
+    attention,
+    brute_force,
+    encoder,
+    jacobian_of_one_pass,
+    outcome,
+    points,
+    squared_norms,
+    stack,
+    true_norm,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")  # torch says so of an even kernel
+exact = functools.partial(ct.value_and_squared_norm, method="exact")
+METHODS = ("exact", "probes", "forward_probes")
+
+
+@pytest.mark.parametrize("std", [0.1, 1.0, 3.0])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_value_and_joint_gradient(name, std):
+    f, x = encoder(name, std)
+    assert_same(outcome(exact, f, x), outcome(true_norm, f, x))
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_in_chunks(name):
+    f, x = encoder(name)
+    chunked = functools.partial(exact, memory_budget=1)
+    assert_same(outcome(chunked, f, x), outcome(exact, f, x), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_batch_of_one(name):
+    f, x = encoder(name)
+    assert_same(outcome(exact, f, x[:1]), outcome(true_norm, f, x[:1]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_empty_batch(name, method):
+    f, x = encoder(name)
+    code, norm = ct.value_and_squared_norm(f, x[:0], method=method)
+    assert code.shape == f(x[:0]).shape
+    assert norm.shape == (0,)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_float32(name):
+    f, x = encoder(name)
+    truth = outcome(true_norm, f, x)
+    seen = outcome(exact, f.float(), x.float())
+    assert seen.norm.dtype == seen.code.dtype == torch.float32
+    for one, other in zip([seen.norm, *seen.gradients], [truth.norm, *truth.gradients], strict=True):
+        assert_close(one.double(), other, "float32", rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_without_gradients(name):
+    f, x = encoder(name)
+    with torch.no_grad():
+        code, norm = exact(f, x.clone().requires_grad_())
+    assert not code.requires_grad
+    assert not norm.requires_grad
+    assert_close(norm, true_norm(f, x)[1].detach(), "norm")
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["code", "norm"])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_gradients_of_code_or_norm_alone(name, part):
+    f, x = encoder(name)
+    leaves = [x.requires_grad_(), *f.parameters()]
+
+    def gradients(norm):
+        loss = norm(f, x)[part].square().sum() + 0 * x.sum()
+        return torch.autograd.grad(loss, leaves, materialize_grads=True)
+
+    for one, other in zip(gradients(exact), gradients(true_norm), strict=True):
+        assert_close(one, other, "gradient")
+
+
+@pytest.mark.parametrize("frozen", ["first", "last", "weights", "all", "x"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["deep, narrow code", "deep, wide code", "convolution", "residual"])
+def test_frozen_parameters(name, method, frozen):
+    """What takes no gradient gets none, and the rest what it gets otherwise."""
+    f, x = encoder(name)
+    parameters = list(f.parameters())
+    keep = {"first": parameters[2:], "last": parameters[:-2], "weights": parameters[1::2], "all": [], "x": parameters}
+    loose = [*keep[frozen], *([] if frozen == "x" else [x])]
+
+    def gradients(every):
+        for p in [*parameters, x]:
+            p.requires_grad_(every)
+        for p in loose:
+            p.requires_grad_(True)
+        code, norm = ct.value_and_squared_norm(f, x, method=method, generator=torch.Generator().manual_seed(3))
+        return torch.autograd.grad((code.square().flatten(1).sum(1) * norm).sum(), loose)
+
+    for one, other in zip(gradients(False), gradients(True), strict=True):
+        assert_close(one, other, "gradient", rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", ["deep, narrow code", "deep, wide code", "convolution", "sigmoid layer"])
+def test_backward_twice(name, method):
+    f, x = encoder(name)
+    code, norm = ct.value_and_squared_norm(f, x, method=method)
+    loss = norm.sum() + code.square().sum()
+    first = torch.autograd.grad(loss, list(f.parameters()), retain_graph=True)
+    second = torch.autograd.grad(loss, list(f.parameters()))
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 2, 4), (2, 2, 3, 4)], ids=str)
+def test_plain_functions_of_any_shape(shape):
+    x = points(*shape)
+    for f in (lambda x: torch.tanh(x) * x.flatten(1).sum(1).reshape(-1, *(1,) * (x.ndim - 1)), attention):
+        if f is not attention or len(shape) > 2:
+            assert_same(outcome(exact, f, x), outcome(true_norm, f, x))
+
+
+def test_closures_bound_methods_and_partials():
+    weight = points(3, 4, seed=5).requires_grad_()
+
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3).double()
+
+        def encode(self, x, scale=2.0):
+            return torch.tanh(scale * self.layer(x))
+
+    model, x = Encoder(), points(5, 4)
+    for f in (model.encode, functools.partial(model.encode, scale=3.0), lambda x: torch.sigmoid(x @ weight.T)):
+        assert_same(outcome(exact, f, x), outcome(true_norm, f, x))
+    f = lambda x: torch.sigmoid(x @ weight.T)  # noqa: E731
+    assert_same(outcome(exact, f, x, weight), outcome(true_norm, f, x, weight))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "f", [attention, nn.Linear(4, 3).double(), nn.Identity()], ids=["function", "layer", "identity"]
+)
+def test_the_encoder_runs_once(f, method):
+    calls = []
+
+    def counted(x):
+        calls.append(len(x))
+        return f(x)
+
+    ct.value_and_squared_norm(counted, points(6, 5, 4) if f is attention else points(6, 4), method=method)
+    assert calls == [6]
+
+
+@pytest.mark.parametrize("features", [6, 3], ids=["rows", "columns"])
+def test_active_dropout_is_that_of_the_same_pass(features):
+    f = at_scale(nn.Sequential(*stack((features, 8), nn.Tanh), nn.Dropout(0.5), *stack((8, 5), nn.Sigmoid)), 1.0)
+    f.train()
+    x = points(7, features)
+
+    def seeded(norm):
+        def run(f, x):
+            torch.manual_seed(11)
+            return norm(f, x)
+
+        return run
+
+    truth = outcome(seeded(functools.partial(squared_norms, jacobian_of_one_pass)), f, x)
+    assert_same(outcome(seeded(exact), f, x), truth)
+    torch.manual_seed(11)
+    assert_close(ct.jacobian(f, x).square().sum((1, 2)).detach(), truth.norm, "jacobian")
+
+
+def test_a_gradient_reaches_what_comes_before_x():
+    f, x = encoder("deep, narrow code")
+    before = points(9, 9, seed=8).requires_grad_()
+    (seen,) = torch.autograd.grad(exact(f, x @ before)[1].sum(), before)
+    (truth,) = torch.autograd.grad(true_norm(f, x @ before)[1].sum(), before)
+    assert_close(seen, truth, "gradient")
+
+
+def test_spectral_norm_in_training_moves_on_once_per_call():
+    """The code is that of a plain call from the same state: one step of the power iteration, not more."""
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(5, 4).double())) for _ in range(2)]
+    start = layers[0].state_dict()
+    start["0.parametrizations.weight.0._u"] = torch.eye(4, dtype=torch.float64)[0]
+    for layer in layers:
+        layer.load_state_dict(start)
+    x = points(6, 5)
+    assert_close(exact(layers[0], x)[0].detach(), layers[1](x).detach(), "code", rtol=1e-14)
+
+
+def test_autocast_keeps_the_range_of_the_norm():
+    f = at_scale(stack((4, 6, 3), nn.Sigmoid), 0.8).float()
+    x = points(5, 4).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        _, norm = exact(f, x)
+    assert_close(norm.detach(), exact(f, x)[1].detach(), "norm", rtol=1e-6)
+
+
+def test_brute_force_agrees_with_itself():
+    """The oracle's two ways, so that an error in one of them shows."""
+    for name in ("residual", "convolution", "layer used twice"):
+        f, x = encoder(name)
+        assert_close(jacobian_of_one_pass(f, x)[1], brute_force(f, x)[1], name, rtol=1e-13)
