@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 from torch.nn import functional as F
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import parametrizations, parametrize, prune
 
 torch.set_num_threads(1)  # with tensors this small two threads only wait for each other
 
@@ -155,7 +155,7 @@ class TiedTwice(nn.Module):
 
 
 class _Cube(torch.autograd.Function):
-    """x^3 as an extension would define it: differentiable twice, without a rule for vmap."""
+    """x^3 as an extension might define it: its backward pass looks at the numbers, which torch.vmap refuses."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ class _Cube(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return 3 * x**2 * grad_outputs[0]
+        return 3 * x**2 * grad_outputs[0] if bool(grad_outputs[0].any()) else torch.zeros_like(x)
 
 
 class Cube(nn.Module):
@@ -177,6 +177,13 @@ class Cube(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return _Cube.apply(self.layer(x))  # pyright: ignore[reportReturnType]
+
+
+def parametrized_norm(features: int, units: int) -> nn.Sequential:
+    """A batch norm whose scale is a function of another parameter."""
+    norm = nn.BatchNorm1d(units)
+    parametrize.register_parametrization(norm, "weight", nn.Softplus())
+    return nn.Sequential(nn.Linear(features, units), norm, nn.Tanh())
 
 
 def used_twice(features: int) -> nn.Sequential:
@@ -212,6 +219,7 @@ ENCODERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "to image": (lambda: nn.Sequential(nn.Linear(3, 8), nn.Unflatten(1, (2, 4)), nn.Conv1d(2, 2, 2), nn.ELU()), (4, 3)),
     "convolution": (lambda: nn.Sequential(nn.Conv2d(2, 3, 2), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2)), (4, 2, 3, 3)),
     "circular": (lambda: nn.Sequential(nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular"), nn.Tanh()), (4, 2, 5)),
+    "valid": (lambda: nn.Sequential(nn.Conv1d(2, 2, 2, padding="valid"), nn.Tanh()), (4, 2, 4)),
     "even same": (lambda: nn.Sequential(nn.Conv1d(2, 2, 2, padding="same"), nn.Tanh()), (4, 2, 4)),
     "transposed": (lambda: nn.Sequential(nn.ConvTranspose1d(2, 3, 2, stride=2), nn.Sigmoid()), (4, 2, 3)),
     "convolution 3d": (lambda: nn.Sequential(nn.Conv3d(1, 2, 2), nn.Tanh()), (3, 1, 3, 2, 3)),
@@ -221,6 +229,7 @@ ENCODERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "batch norm first": (lambda: nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3), nn.Tanh()), (6, 5)),
     "batch norm plain": (lambda: nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3, affine=False), nn.Tanh()), (6, 5)),
     "batch norm late": (lambda: nn.Sequential(nn.Linear(5, 3), nn.Tanh(), nn.BatchNorm1d(3)), (6, 5)),
+    "parametrized norm": (lambda: parametrized_norm(5, 3), (6, 5)),
     "sequence norm": (lambda: nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(4), nn.Tanh()), (3, 4, 5)),
     "layer used twice": (lambda: used_twice(4), (5, 4)),
     "tied twice": (lambda: TiedTwice(4), (5, 4)),

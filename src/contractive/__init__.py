@@ -1,18 +1,18 @@
 """Contractive autoencoders: the right Jacobian penalty for any encoder, fast; training, comparison, analysis.
 
-Importing this needs torch and nothing heavier: `fit`, `save` and `load` bring in what they need when first used.
+Names are loaded when first used, so that `import contractive` costs nothing and the penalty needs torch only.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from contractive import corruption, jacobian, objectives, penalties
-from contractive.autoencoder import Autoencoder, Recipe, conv, mlp, tied
-from contractive.jacobian import plan, singular_values, squared_norm, value_and_squared_norm
-from contractive.objectives import Objective, Term
-
 if TYPE_CHECKING:
-    from contractive.jacobian import jacobian as jacobian  # at run time the module, which is callable
+    from contractive import analysis, corruption, objectives, penalties
+    from contractive.autoencoder import Autoencoder, Recipe, conv, mlp, tied
+    from contractive.check import PenaltyCheck, check_penalty
+    from contractive.jacobian import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
+    from contractive.objectives import Objective, Term
+    from contractive.storage import load, save
     from contractive.training import CollapseWarning, History, TrainingDiverged, fit
 
 __version__ = "0.1.0"
@@ -24,12 +24,16 @@ __all__ = [
     "jacobian",
     "singular_values",
     "plan",
+    "check_penalty",
+    "PenaltyCheck",
     # autoencoders
     "Autoencoder",
     "Recipe",
     "mlp",
     "tied",
     "conv",
+    "save",
+    "load",
     # what is minimised
     "Objective",
     "Term",
@@ -41,28 +45,36 @@ __all__ = [
     "History",
     "CollapseWarning",
     "TrainingDiverged",
+    # measurements
+    "analysis",
 ]
 
-_LAZY = {
-    "fit": "training",
-    "History": "training",
-    "CollapseWarning": "training",
-    "TrainingDiverged": "training",
+_MODULES = {"analysis", "corruption", "jacobian", "objectives", "penalties"}  # `jacobian` is callable: see there
+_HOME = {
+    "jacobian": ("value_and_squared_norm", "squared_norm", "singular_values", "plan"),
+    "check": ("check_penalty", "PenaltyCheck"),
+    "autoencoder": ("Autoencoder", "Recipe", "mlp", "tied", "conv"),
+    "storage": ("save", "load"),
+    "objectives": ("Objective", "Term"),
+    "training": ("fit", "History", "CollapseWarning", "TrainingDiverged"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name in _MODULES:
+        return import_module(f"contractive.{name}")
+    home = next((module for module, names in _HOME.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module 'contractive' has no attribute {name!r}")
     try:
-        return getattr(import_module(f"contractive.{_LAZY[name]}"), name)
+        value = getattr(import_module(f"contractive.{home}"), name)
     except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("contractive"):
+        if (error.name or "contractive").startswith("contractive"):
             raise
-        raise ModuleNotFoundError(
-            f"contractive.{name} needs {error.name}, which is not installed. Run: pip install 'contractive[all]'",
-            name=error.name,
-        ) from error
+        remedy = f"contractive.{name} needs {error.name}, which is not installed. Run: pip install 'contractive[all]'"
+        raise ModuleNotFoundError(remedy, name=error.name) from error
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

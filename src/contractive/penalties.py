@@ -126,10 +126,11 @@ class KLSparsity:
         """(code, divergence per example)."""
         code = encode(x)
         mean = code.flatten(1).mean(0)
-        if bool((mean < 0).any()) or bool((mean > 1).any()):
+        low, high = (float(end) for end in mean.detach().aminmax())
+        if low < 0 or high > 1:
             raise ValueError(
-                "the code must lie between 0 and 1 for KL sparsity, got a unit with mean"
-                f" {float(mean.min()):.3g} to {float(mean.max()):.3g}. Use a sigmoid code, or the L1 penalty."
+                f"the code must lie between 0 and 1 for KL sparsity, got units with means {low:.3g} to {high:.3g}."
+                " Use a sigmoid code, or the L1 penalty."
             )
         tiny = torch.finfo(mean.dtype).eps
         mean = mean.clamp(tiny, 1 - tiny)

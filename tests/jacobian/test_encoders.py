@@ -91,25 +91,33 @@ def test_gradients_of_code_or_norm_alone(name, part):
         assert_close(one, other, "gradient")
 
 
-@pytest.mark.parametrize("frozen", ["first", "last", "weights", "all", "x"])
+FREE = {
+    "x alone": lambda x, p: [x],
+    "parameters alone": lambda x, p: p,
+    "last layer": lambda x, p: p[-2:],
+    "first layer": lambda x, p: p[:2],
+    "x and last layer": lambda x, p: [x, *p[-2:]],
+    "weights": lambda x, p: p[::2],
+    "biases but the last": lambda x, p: p[1:-1:2],
+}
+
+
+@pytest.mark.parametrize("free", FREE)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["deep, narrow code", "deep, wide code", "convolution", "residual"])
-def test_frozen_parameters(name, method, frozen):
+def test_frozen_parameters(name, method, free):
     """What takes no gradient gets none, and the rest what it gets otherwise."""
     f, x = encoder(name)
     parameters = list(f.parameters())
-    keep = {"first": parameters[2:], "last": parameters[:-2], "weights": parameters[1::2], "all": [], "x": parameters}
-    loose = [*keep[frozen], *([] if frozen == "x" else [x])]
+    leaves = FREE[free](x, parameters)
 
-    def gradients(every):
-        for p in [*parameters, x]:
-            p.requires_grad_(every)
-        for p in loose:
-            p.requires_grad_(True)
+    def gradients(frozen):
+        for leaf in [x, *parameters]:
+            leaf.requires_grad_(not frozen or any(leaf is one for one in leaves))
         code, norm = ct.value_and_squared_norm(f, x, method=method, generator=torch.Generator().manual_seed(3))
-        return torch.autograd.grad((code.square().flatten(1).sum(1) * norm).sum(), loose)
+        return torch.autograd.grad((code.square().flatten(1).sum(1) * norm).sum(), leaves)
 
-    for one, other in zip(gradients(False), gradients(True), strict=True):
+    for one, other in zip(gradients(True), gradients(False), strict=True):
         assert_close(one, other, "gradient", rtol=1e-12)
 
 
@@ -198,6 +206,7 @@ def test_spectral_norm_in_training_moves_on_once_per_call():
     layers = [nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(5, 4).double())) for _ in range(2)]
     start = layers[0].state_dict()
     start["0.parametrizations.weight.0._u"] = torch.eye(4, dtype=torch.float64)[0]
+    start["0.parametrizations.weight.0._v"] = torch.eye(5, dtype=torch.float64)[0]
     for layer in layers:
         layer.load_state_dict(start)
     x = points(6, 5)

@@ -104,6 +104,9 @@ def fit(
     train = _rows(data, "data", reference)
     held_out = None if validation is None else _rows(validation, "validation", reference)
     schedule = _schedule(schedule)
+    _check_fit(autoencoder, train)
+    if held_out is not None:
+        _check_fit(autoencoder, held_out)
 
     def default_optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, learning_rate, fused=True)
@@ -111,23 +114,26 @@ def fit(
     order, noise = torch.Generator().manual_seed(seed), torch.Generator().manual_seed(seed + 1)
     make = optimizer or default_optimizer
     step = Step(autoencoder, objective, make, schedule, held_out, noise, norm_rows, gradient_clip)
+    bar = Progress(objective.name) if progress else None
     best = Best("val_total") if patience is not None else None
+    step.watchers += [watcher.on_row for watcher in (bar, best) if watcher is not None]
     stopper = EarlyStopping("val_total", patience=patience, check_finite=False) if patience is not None else None
-    watchers = [Progress(objective.name) if progress else None, best, stopper, *callbacks]
+    hooks = [hook for hook in (bar, best, stopper, *callbacks) if hook is not None]
     with _quiet(), _flushed_denormals(), torch.random.fork_rng():
         torch.manual_seed(seed)
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else device,
             devices=1,
             max_epochs=max_epochs,
-            callbacks=[watcher for watcher in watchers if watcher is not None],
+            callbacks=hooks,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
         trainer.fit(step, Blocks(train, batch_size, order))  # pyright: ignore[reportArgumentType]
-    found = collapse(autoencoder, (train if held_out is None else held_out)[:_COLLAPSE_ROWS].to(reference.device))
+    judged = (train if held_out is None else held_out)[:_COLLAPSE_ROWS].to(reference.device)
+    found = collapse(autoencoder, judged, penalised=bool(objective.terms) or objective.weight_decay > 0)
     for sentence in found:
         warnings.warn(sentence, CollapseWarning, stacklevel=2)
     return History(
@@ -160,6 +166,29 @@ def _rows(data: Any, what: str, like: Tensor) -> Tensor:
     if bad:
         raise ValueError(f"{what} must be finite, got {bad} NaN or infinite entries. Impute or drop them.")
     return x
+
+
+@torch.no_grad()
+def _check_fit(autoencoder: Autoencoder, x: Tensor) -> None:
+    """Run one row through, so that a wrong width is one clear line and not an error from deep inside."""
+    row = x[:1].to(next(autoencoder.parameters()).device)
+    was_training = autoencoder.training
+    autoencoder.eval()
+    try:
+        shape = tuple(autoencoder(row).shape[1:])
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"data must fit the autoencoder, got rows of shape {tuple(x.shape[1:])}: {reason}."
+            " Build it for this number of features."
+        ) from error
+    finally:
+        autoencoder.train(was_training)
+    if shape != tuple(x.shape[1:]):
+        raise ValueError(
+            f"reconstructions must have the shape of the data {tuple(x.shape[1:])}, got {shape}."
+            " Let the decoder end with the number of features."
+        )
 
 
 def _schedule(schedule: str | Schedule | None) -> Schedule | None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-
 STEPS_PER_BLOCK = 16
 
 

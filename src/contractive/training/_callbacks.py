@@ -26,10 +26,9 @@ class Progress(Callback):
         """Advance."""
         self._bar.update()
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_row(self, step: Step) -> None:
         """Show this epoch's figures."""
-        assert isinstance(pl_module, Step)
-        row = pl_module.rows[-1]
+        row = step.rows[-1]
         shown = {name: f"{value:.4g}" for name, value in row.items() if name.startswith("val_")}
         shown = shown or {name: f"{value:.4g}" for name, value in row.items() if name.startswith("train_")}
         self._bar.set_postfix({"epoch": row["epoch"], **shown})
@@ -48,13 +47,12 @@ class Best(Callback):
         self._lowest = float("inf")
         self.epoch = 0
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_row(self, step: Step) -> None:
         """Copy the weights if this epoch is the best so far."""
-        assert isinstance(pl_module, Step)
-        row = pl_module.rows[-1]
+        row = step.rows[-1]
         if row[self._monitor] < self._lowest:
             self._lowest, self.epoch = row[self._monitor], int(row["epoch"])
-            self._weights = copy.deepcopy(pl_module.autoencoder.state_dict())
+            self._weights = copy.deepcopy(step.autoencoder.state_dict())
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best weights back."""

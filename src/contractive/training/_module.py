@@ -17,6 +17,7 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 _ROWS_AT_ONCE = 2048
+_RUNAWAY = 1e4  # no weight of a healthy net is this large; NaN is not smaller either
 
 
 class Step(LightningModule):
@@ -48,6 +49,7 @@ class Step(LightningModule):
         self.autoencoder = autoencoder
         self.objective = objective
         self.rows: list[dict[str, float]] = []
+        self.watchers: list[Callable[[Step], None]] = []
         self.automatic_optimization = False  # one call of `training_step` takes the steps of a whole block
         self._make_optimizer = optimizer
         self._make_schedule = schedule
@@ -85,7 +87,10 @@ class Step(LightningModule):
             self._keep(values, len(x))
 
     def on_train_epoch_end(self) -> None:
-        """Finish the row of this epoch; validation comes first, so that callbacks see it."""
+        """Finish the row of this epoch and show it to the watchers.
+
+        Lightning calls most callbacks before this hook, so that they could not see the row in theirs.
+        """
         row = {f"train_{name}": float(total) / self._count for name, total in self._sums.items()}
         if self._validation is not None:
             row |= self.validate(self._validation.to(self.device))
@@ -99,6 +104,8 @@ class Step(LightningModule):
             self._schedule.step()
         self.rows.append(head | row)
         self.log_dict(row)
+        for watch in self.watchers:
+            watch(self)
 
     @torch.no_grad()
     def validate(self, x: Tensor) -> dict[str, float]:
@@ -133,14 +140,14 @@ class Step(LightningModule):
     def _diagnosis(self, values: Values) -> str:
         parts = {"reconstruction": values.reconstruction, **values.penalties}
         guilty = [name for name, part in parts.items() if not bool(torch.isfinite(part).all())]
-        where = f"epoch {self.current_epoch + 1}, step {self._steps}"
-        broken = [name for name, p in self.autoencoder.named_parameters() if not bool(torch.isfinite(p).all())]
+        source = f"{', '.join(guilty) or 'the sum'} at epoch {self.current_epoch + 1}, step {self._steps}"
+        largest = max(float(p.detach().abs().max()) for p in self.autoencoder.parameters())
         cause = (
-            f"The weights {broken[0]!r} had left the range of numbers: the steps were too large."
-            if broken
-            else "The term itself overflowed: its weight or the data's scale is too large."
+            "The term itself overflowed: its weight or the data's scale is too large."
+            if largest < _RUNAWAY
+            else f"The largest weight had grown to {largest:.3g}: the steps were too large."
         )
         return (
-            f"loss must stay finite, got {float(values.total)} from {', '.join(guilty) or 'the sum'} at {where}. {cause}"
+            f"loss must stay finite, got {float(values.total.detach())} from {source}. {cause}"
             " Lower the learning rate or the penalty's weight, set gradient_clip, or scale the data."
         )

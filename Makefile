@@ -1,0 +1,36 @@
+# `make demo` and `make test` are all a new user needs; both create .venv themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint docs bench clean
+
+demo: .venv/all
+	$(BIN)/contractive compare digits --out demo --force
+	@echo "Open demo/report.html in a browser."
+
+test: .venv/dev lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: .venv/all
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/all: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -e ".[all]"
+	@touch $@
+
+.venv/dev: .venv/all
+	$(PIP) -e ".[test,lint]"
+	@touch $@
+
+clean:
+	rm -rf .venv demo build dist

@@ -1,0 +1,254 @@
+import copy
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import contractive as ct
+from contractive import objectives
+from contractive.objectives import Objective, Term
+from contractive.training import collapse
+
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs seldom beat the mean
+
+
+@pytest.fixture
+def data():
+    """Rows near a plane, in [0, 1]."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(150, 2, generator=generator) @ torch.rand(2, 8, generator=generator) / 2
+
+
+def fitted(data, objective=None, seed=0, **settings):
+    torch.manual_seed(0)
+    autoencoder = ct.mlp(8, code=3)
+    settings = {"max_epochs": 5, "batch_size": 32, "learning_rate": 0.02, "progress": False} | settings
+    objective = objective or objectives.contractive(1e-3)
+    return autoencoder, ct.fit(autoencoder, data, objective, seed=seed, **settings)
+
+
+def test_loss_falls_and_the_history_has_every_figure(data):
+    autoencoder, history = fitted(data, validation=data[:40], max_epochs=30)
+    assert history["train_total"][-1] < 0.5 * history["train_total"][0]
+    assert set(history.columns) == {
+        *("epoch", "seconds", "learning_rate"),
+        *(f"train_{name}" for name in ("total", "reconstruction", "contractive")),
+        *(f"val_{name}" for name in ("total", "reconstruction", "contractive", "squared_norm")),
+    }
+    assert history["epoch"] == list(range(1, 31))
+    assert history.penalty_path == "closed form (exact)"
+    assert history.best_epoch == 30
+    assert len(history.to_csv().splitlines()) == 31
+
+
+def test_validation_figures_are_exact(data):
+    objective = objectives.compose(objectives.contractive(0.1, method="probes"), objectives.denoising(0.3))
+    autoencoder, history = fitted(data, objective, validation=data[:40])
+    norm = ct.squared_norm(autoencoder.encoder, data[:40]).mean().detach()
+    error = (autoencoder(data[:40]) - data[:40]).square().sum(1).mean().detach()
+    assert history["val_squared_norm"][-1] == pytest.approx(float(norm), rel=1e-5)
+    assert history["val_reconstruction"][-1] == pytest.approx(float(error), rel=1e-5)
+    assert history["val_total"][-1] == pytest.approx(float(error + 0.1 * norm), rel=1e-5)
+
+
+def test_one_plain_step_equals_the_step_by_hand(data):
+    torch.manual_seed(0)
+    by_hand = ct.mlp(8, code=3)
+    optimizer = torch.optim.SGD(by_hand.parameters(), 0.1)
+    values = objectives.contractive(0.1)(by_hand, data)
+    values.total.backward()
+    optimizer.step()
+    autoencoder, _ = fitted(
+        data,
+        objectives.contractive(0.1),
+        max_epochs=1,
+        batch_size=len(data),
+        optimizer=lambda parameters: torch.optim.SGD(parameters, 0.1),
+    )
+    for a, b in zip(autoencoder.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        objectives.contractive(0.01, method="probes"),
+        objectives.denoising(0.2),
+        objectives.higher_order(0.01),
+        objectives.reconstruction_contractive(0.01),
+    ],
+    ids=lambda objective: objective.name,
+)
+def test_same_seed_same_weights_bit_for_bit(data, objective):
+    first, second, other = (fitted(data, objective, seed=seed)[0] for seed in (4, 4, 5))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.encoder[0].weight, other.encoder[0].weight)
+
+
+def test_global_randomness_is_left_alone(data):
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    autoencoder = ct.mlp(8, code=3)
+    torch.manual_seed(1)
+    ct.fit(autoencoder, data, objectives.denoising(0.1), max_epochs=1, progress=False)
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 33], ids=["one row", "fewer rows than a batch", "a last batch of one row"])
+def test_small_data_train_normally(data, rows):
+    _, history = fitted(data[:rows], validation=data[:40])
+    assert all(math.isfinite(value) for value in history["train_total"])
+
+
+def test_numpy_arrays_in_double_precision_are_accepted(data):
+    autoencoder, _ = fitted(data.double().numpy())
+    assert next(autoencoder.parameters()).dtype is torch.float32
+
+
+def test_images_train_a_convolutional_autoencoder():
+    x = torch.rand(20, 1, 8, 8)
+    autoencoder = ct.conv((1, 8, 8), code=4, channels=(3,))
+    history = ct.fit(autoencoder, x, objectives.contractive(1e-4), max_epochs=3, validation=x, progress=False)
+    assert "code probes" in history.penalty_path
+
+
+def test_early_stopping_restores_the_best_weights(data):
+    autoencoder, history = fitted(
+        data, validation=data[:40], max_epochs=200, patience=3, learning_rate=0.3, schedule=None
+    )
+    totals = history["val_total"]
+    assert history.stopped_early
+    assert len(history) < 200
+    assert history.best_epoch == 1 + totals.index(min(totals))
+    error = float((autoencoder(data[:40]) - data[:40]).square().sum(1).mean().detach())
+    assert history["val_reconstruction"][history.best_epoch - 1] == pytest.approx(error, rel=1e-5)
+
+
+def test_schedules_lower_the_rate(data):
+    _, cosine = fitted(data, schedule="cosine", max_epochs=4)
+    assert cosine["learning_rate"] == pytest.approx([0.02 * (1 + math.cos(math.pi * i / 4)) / 2 for i in range(4)])
+    _, exponential = fitted(data, schedule="exponential", max_epochs=4)
+    assert exponential["learning_rate"] == pytest.approx([0.02 * 0.01 ** (i / 4) for i in range(4)])
+
+
+def test_gradient_clipping_bounds_the_step(data):
+    plain = copy.deepcopy(fitted(data, max_epochs=1)[0])
+    torch.manual_seed(0)
+    start = ct.mlp(8, code=3)
+    autoencoder, _ = fitted(
+        data, gradient_clip=1e-3, max_epochs=1, batch_size=150, optimizer=lambda p: torch.optim.SGD(p, 1.0)
+    )
+    moved = torch.cat([(a - b).flatten() for a, b in zip(autoencoder.parameters(), start.parameters(), strict=True)])
+    assert float(moved.norm()) == pytest.approx(1e-3, rel=1e-3)
+    assert not torch.equal(plain.encoder[0].weight, autoencoder.encoder[0].weight)
+
+
+def test_the_bar_shows_the_figures(data, capsys):
+    fitted(data, validation=data[:40], progress=True)
+    shown = capsys.readouterr().err
+    assert "contractive" in shown
+    assert "val_squared_norm" in shown
+
+
+def test_denormals_are_flushed_and_said(data, caplog):
+    with caplog.at_level(logging.INFO, "contractive.training"):
+        fitted(data, max_epochs=1)
+    assert "denormal" in caplog.text
+    assert float(torch.tensor(1e-40) * 0.5) > 0  # and not afterwards
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        (
+            {"learning_rate": 1e30},
+            r"loss must stay finite, got .* step .* The largest weight had grown .* Lower the learning rate",
+        ),
+        (
+            {"objective": Objective(terms=(Term("odd", 1.0, lambda f, x: (f(x), x.sum(1) / 0)),))},
+            "got inf from odd at epoch 1, step 1. The term itself overflowed",
+        ),
+    ],
+    ids=["weights", "term"],
+)
+def test_divergence_names_the_place_and_the_term(data, settings, match):
+    with pytest.raises(ct.TrainingDiverged, match=match):
+        fitted(data, **{"optimizer": None} | settings)
+
+
+def test_collapse_is_said_in_plain_words(data):
+    with pytest.warns(ct.CollapseWarning, match="Collapsed: .* Use a smaller weight"):
+        history = ct.fit(ct.tied(8, 3), data, objectives.contractive(1e4), max_epochs=60, progress=False)
+    assert any("no better than that of the data's mean" in text for text in history.warnings)
+
+
+def test_a_code_without_variance_is_collapse(data):
+    autoencoder = ct.mlp(8, code=3)
+    with torch.no_grad():
+        autoencoder.encoder[0].weight.zero_()
+    assert any("the code does not vary" in text for text in collapse(autoencoder, data))
+
+
+def test_a_good_model_has_not_collapsed(data):
+    _, history = fitted(data, max_epochs=60)
+    assert history.warnings == ()
+
+
+def test_batch_norm_is_refused_in_training_mode(data):
+    encoder = nn.Sequential(nn.Linear(8, 3), nn.BatchNorm1d(3), nn.Sigmoid())
+    autoencoder = ct.Autoencoder(encoder, nn.Linear(3, 8))
+    with pytest.raises(ValueError, match=r"BatchNorm that uses the statistics of the batch .*\.eval\(\)"):
+        ct.fit(autoencoder, data, objectives.contractive(0.1), progress=False)
+
+
+def test_unknown_column_lists_the_columns(data):
+    _, history = fitted(data, max_epochs=1)
+    with pytest.raises(KeyError, match="column must be one of epoch, .* got 'loss'"):
+        history["loss"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"max_epochs": 0}, "max_epochs must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"norm_rows": 0}, "norm_rows must be at least 1, got 0"),
+        ({"learning_rate": -1}, "learning_rate must be above 0 and finite, got -1"),
+        ({"gradient_clip": 0}, "gradient_clip must be above 0, got 0"),
+        ({"patience": 3}, "patience must come with validation data"),
+        ({"patience": 0, "validation": np.zeros((3, 8))}, "patience must be at least 1, got 0"),
+        ({"schedule": "linear"}, "schedule must be one of cosine, exponential, got 'linear'"),
+        ({"validation": np.full((3, 8), np.nan)}, "validation must be finite, got 24 NaN or infinite entries"),
+    ],
+)
+def test_misuse_is_refused(data, settings, match):
+    with pytest.raises(ValueError, match=match):
+        fitted(data, **settings)
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "match"),
+    [
+        (torch.zeros(0, 8), ValueError, r"data must have the shape \(examples, \*features\), got \(0, 8\)"),
+        (torch.zeros(8), ValueError, r"data must have the shape \(examples, \*features\), got \(8,\)"),
+        (torch.ones(4, 8, dtype=torch.int64), TypeError, "data must be floating-point numbers, got torch.int64"),
+        (torch.full((4, 8), math.inf), ValueError, "data must be finite, got 32"),
+    ],
+)
+def test_bad_data_are_refused(rows, error, match):
+    with pytest.raises(error, match=match):
+        fitted(rows)
+
+
+def test_a_wrong_width_is_refused(data):
+    with pytest.raises(ValueError, match=r"data must fit the autoencoder, got rows of shape \(5,\)"):
+        fitted(data[:, :5])
+
+
+def test_a_decoder_of_another_size_is_refused(data):
+    autoencoder = ct.Autoencoder(nn.Linear(8, 3), nn.Linear(3, 1))
+    with pytest.raises(ValueError, match=r"reconstructions must have the shape of the data \(8,\), got \(1,\)"):
+        ct.fit(autoencoder, data, objectives.standard(), progress=False)
