@@ -1,5 +1,6 @@
 """Find the strength of a variant that costs a stated share of reconstruction, on validation data."""
 
+import math
 from dataclasses import dataclass, field
 
 from contractive.experiments._variants import Reference, Variant
@@ -8,6 +9,7 @@ _MOST_TRIALS = 5
 _NEAR = 0.7  # a trial between this share of the price and the price ends the search
 _AIM = 0.85
 _LARGEST_STEP = 30.0
+_FLATTEST, _STEEPEST = 0.25, 4.0
 
 
 @dataclass
@@ -15,7 +17,7 @@ class Search:
     """The strongest setting whose validation error is at most (1 + price) times that of the unpenalised model.
 
     Every variant is set by this one rule, so that all are compared at an equal price in reconstruction. Each next
-    trial follows price ~ strength^exponent from the last one, inside what is known to be too little and too much.
+    trial follows price ~ strength^exponent from the last ones, inside what is known to be too little and too much.
 
     Attributes:
         variant: Whose strength is sought.
@@ -37,13 +39,21 @@ class Search:
         if len(self.trials) >= _MOST_TRIALS or any(_NEAR * self.price <= paid <= self.price for _, paid in self.trials):
             return None
         strength, paid = self.trials[-1]
-        wanted = (_AIM * self.price / max(paid, self.price / 100)) ** (1 / self.variant.exponent)
+        wanted = (_AIM * self.price / max(paid, self.price / 100)) ** (1 / self._exponent())
         strength *= min(max(wanted, 1 / _LARGEST_STEP), _LARGEST_STEP)
         low = max((s for s, p in self.trials if p <= self.price), default=0.0)
         high = min((s for s, p in self.trials if p > self.price), default=float("inf"))
         if low < strength < high:
             return strength
         return (low * high) ** 0.5 if low and high < float("inf") else (low * 3 if low else high / 3)
+
+    def _exponent(self) -> float:
+        """How the price grows with the strength: by the last two trials, or what the variant believes."""
+        if len(self.trials) > 1:
+            (s, p), (t, q) = self.trials[-2:]
+            if p > 0 and q > 0 and s != t:
+                return min(max(math.log(q / p) / math.log(t / s), _FLATTEST), _STEEPEST)
+        return self.variant.exponent
 
     def add(self, strength: float, error: float) -> None:
         """Record a trial by its validation reconstruction error."""

@@ -141,7 +141,7 @@ class Step(LightningModule):
         parts = {"reconstruction": values.reconstruction, **values.penalties}
         guilty = [name for name, part in parts.items() if not bool(torch.isfinite(part).all())]
         source = f"{', '.join(guilty) or 'the sum'} at epoch {self.current_epoch + 1}, step {self._steps}"
-        largest = max(float(p.detach().abs().max()) for p in self.autoencoder.parameters())
+        largest = float(torch.stack([p.detach().abs().max() for p in self.autoencoder.parameters()]).max())
         cause = (
             "The term itself overflowed: its weight or the data's scale is too large."
             if largest < _RUNAWAY

@@ -1,0 +1,51 @@
+import subprocess
+import sys
+
+import pytest
+
+import contractive as ct
+
+
+def modules_after(statement):
+    code = f"{statement}; import sys; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_the_penalty_loads_torch_and_nothing_heavier():
+    loaded = modules_after("import contractive as ct; ct.value_and_squared_norm; ct.mlp; ct.objectives; ct.analysis")
+    assert "torch" in loaded
+    assert not loaded & {"lightning", "sklearn", "plotly", "pandas", "typer", "rich", "safetensors", "jinja2"}
+
+
+def test_help_does_not_load_torch():
+    assert "torch" not in modules_after("import contractive.cli._app")
+
+
+def test_every_public_name_exists():
+    assert all(hasattr(ct, name) for name in ct.__all__)
+    assert set(ct.__all__) <= set(dir(ct))
+
+
+def test_jacobian_is_both_a_function_and_a_module():
+    import torch
+
+    from contractive.jacobian import squared_norm
+
+    x = torch.rand(3, 4)
+    assert ct.jacobian(torch.nn.Linear(4, 2), x).shape == (3, 2, 4)
+    assert ct.jacobian.squared_norm is squared_norm is ct.squared_norm
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'contractive' has no attribute 'nothing'"):
+        ct.nothing  # noqa: B018
+
+
+def test_a_missing_extra_says_how_to_install_it(monkeypatch):
+    monkeypatch.delitem(ct.__dict__, "save", raising=False)
+    monkeypatch.delitem(sys.modules, "contractive.storage", raising=False)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r"contractive.save needs safetensors.* pip install 'contractive\[all\]'"
+    ):
+        ct.save  # noqa: B018
