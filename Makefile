@@ -16,7 +16,12 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
+
+docs: .venv/all
+	$(PIP) -e ".[docs]"
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html in a browser."
 
 bench: .venv/all
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py

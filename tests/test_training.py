@@ -209,7 +209,7 @@ def test_batch_norm_is_refused_in_training_mode(data):
 
 def test_unknown_column_lists_the_columns(data):
     _, history = fitted(data, max_epochs=1)
-    with pytest.raises(KeyError, match="column must be one of epoch, .* got 'loss'"):
+    with pytest.raises(KeyError, match=r"column must be one of epoch, .* got 'loss'"):
         history["loss"]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, per_example, squared_sum
+from contractive.jacobian._sweep import Gradients, State, Weights, per_example, present
 
 
 @dataclass(frozen=True)
@@ -34,47 +34,48 @@ class CodeProbes:
             if i > 0:
                 row = chain.layers[i].affine.pull(row, weights[i], tape.inputs[i].shape[1:])
                 row = p[i - 1] = row.reshape(-1, *tape.outputs[i - 1].shape[1:])
+        first = chain.layers[0].affine
         if self.gram:
-            closing = row @ (weights[0] @ weights[0].T)
-            norm = (closing * row).sum(1)
+            full, closed = None, row @ (weights[0] @ weights[0].T)
         else:
-            closing = chain.layers[0].affine.pull(row, weights[0], tape.inputs[0].shape[1:])
-            norm = squared_sum(closing)
-        if self.num_probes > 1:
-            norm = norm.reshape(-1, self.num_probes).mean(1)
-        return norm, [*u, *p, closing]
+            full = first.pull(row, weights[0], tape.inputs[0].shape[1:])
+            closed = first.push(full, weights[0])
+        # u W_1 W_1^T u, and its gradient in the slope is twice `overlap`
+        overlap = self._per_example(closed * present(p[0]))
+        slope = tape.slopes[0]
+        norm = (overlap if slope is None else overlap * slope).flatten(1).sum(1)
+        return norm / self.num_probes, [*u, *p, full, closed, overlap]
 
     def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
         depth = len(weights)
-        u, p, closing = state[:depth], state[depth:-1], state[-1]
-        first = u[0]
-        assert closing is not None and first is not None
+        *rows, full, closed, overlap = state
+        u, p = rows[:depth], rows[depth:]
+        first, closed, overlap = present(u[0]), present(closed), present(overlap)
         gradients = Gradients(chain, [None] * depth)
-        if self.num_probes > 1:
-            g = (g / self.num_probes).repeat_interleave(self.num_probes)
-        weighted = closing * per_example(2 * g, closing)
-        if self.gram:
-            moment = (first * per_example(2 * g, first)).T @ first
-            gradients.weights[0] = moment @ weights[0]
-            pulled = weighted
+        g = g * (2 / self.num_probes)
+        spread = g if self.num_probes == 1 else g.repeat_interleave(self.num_probes)
+        weighted = first * per_example(spread, first)
+        if full is None:
+            gradients.weights[0] = (weighted.T @ first) @ weights[0]
         else:
-            gradients.add_weight(0, first, weighted, weights[0])
-            pulled = chain.layers[0].affine.push(weighted, weights[0])
-        for i in range(depth):
-            above, here = u[i], p[i]
-            assert above is not None and here is not None
-            if i > 0:
-                pulled = pulled.reshape(-1, *tape.inputs[i].shape[1:])
-                gradients.add_weight(i, above, pulled, weights[i])
-                pulled = chain.layers[i].affine.push(pulled, weights[i])
+            gradients.add_weight(0, weighted, full, weights[0])
+        if chain.layers[0].is_curved:
+            gradients.add_slope(0, overlap * per_example(g, overlap))
+        slope = tape.slopes[0]
+        factor = per_example(g, closed) if slope is None else slope * per_example(g, slope)
+        below = self._scaled(closed, factor)
+        for i in range(1, depth):
+            tangents = below.reshape(-1, *tape.inputs[i].shape[1:])
+            gradients.add_weight(i, present(u[i]), tangents, weights[i])
+            pulled = chain.layers[i].affine.push(tangents, weights[i])
             if chain.layers[i].is_curved:
-                product = pulled * here
-                if self.num_probes > 1:
-                    product = product.unflatten(0, (-1, self.num_probes)).sum(1)
-                gradients.add_slope(i, product)
-            if i + 1 < depth:
-                pulled = self._scaled(pulled, tape.slopes[i])
+                gradients.add_slope(i, self._per_example(pulled * present(p[i])))
+            below = self._scaled(pulled, tape.slopes[i]) if i + 1 < depth else pulled
         return gradients
+
+    def _per_example(self, rows: Tensor) -> Tensor:
+        """Sum over the probes of each example."""
+        return rows if self.num_probes == 1 else rows.unflatten(0, (-1, self.num_probes)).sum(1)
 
     def _scaled(self, rows: Tensor, slope: Tensor | None) -> Tensor:
         if slope is None:

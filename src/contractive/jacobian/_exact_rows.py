@@ -7,7 +7,7 @@ from torch import Tensor
 
 from contractive.jacobian._affine import Dense
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, per_example, scaled, squared_sum
+from contractive.jacobian._sweep import Gradients, State, Weights, per_example, present, scaled, squared_sum
 
 
 @dataclass(frozen=True)
@@ -31,29 +31,28 @@ class ExactRows:
         gram = weights[0] @ weights[0].T if self.gram else None
         norm, state = tape.outputs[0].new_empty(tape.batch), []
         for start in range(0, tape.batch, self.chunk):
-            stop = start + self.chunk
-            rows = self._descend(chain, weights, tape.rows(start, stop))
-            closing = self._close(chain, weights, tape, rows, gram)
-            norm[start:stop] = squared_sum(closing, rows[0] if self.gram else None)
-            state += [*rows, closing] if self.keep else []
+            part = tape.rows(start, start + self.chunk)
+            rows = self._descend(chain, weights, part)
+            closing = _close(chain, weights, part, rows, gram)
+            norm[start : start + self.chunk] = _norm(part, closing, gram)
+            state += [*rows, *closing] if self.keep else []
         return norm, state
 
     def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
         gram = weights[0] @ weights[0].T if self.gram and not self.keep else None
         gradients = Gradients(chain, [None] * len(weights))
         moment = weights[0].new_zeros(len(weights[0]), len(weights[0])) if self.gram else None
-        size = 2 * len(weights) + 1
+        size = 2 * len(weights) + 2
         for start in range(0, tape.batch, self.chunk):
             part = tape.rows(start, start + self.chunk)
             if self.keep:
                 i = start // self.chunk * size
-                *rows, closing = state[i : i + size]
+                rows, closing = state[i : i + size - 2], state[i + size - 2 : i + size]
             else:
                 rows = self._descend(chain, weights, part)
-                closing = self._close(chain, weights, tape, rows, gram)
-            assert closing is not None
-            pulled = self._open(weights, rows, closing, g[start : start + self.chunk], gradients, moment)
-            self._ascend(chain, weights, part, rows, pulled, gradients)
+                closing = _close(chain, weights, part, rows, gram)
+            below = _open(weights, part, rows, closing, g[start : start + self.chunk], gradients, moment)
+            _ascend(chain, weights, part, rows, below, gradients)
         if moment is not None:
             gradients.weights[0] = moment.mul_(2) @ weights[0]
         return gradients
@@ -80,52 +79,69 @@ class ExactRows:
                 p[i - 1] = pulled.reshape(*rows.shape[:2], *tape.outputs[i - 1].shape[1:])
         return [*u, *p]
 
-    def _close(self, chain: Chain, weights: Weights, tape: Tape, rows: State, gram: Tensor | None) -> Tensor:
-        """U_1 G, or the rows of the Jacobian themselves."""
-        first = rows[0]
-        assert first is not None
-        flat = first.flatten(0, 1)
-        if gram is not None:
-            closing = flat @ gram
-        else:
-            closing = chain.layers[0].affine.pull(flat, weights[0], tape.inputs[0].shape[1:])
-        return closing.unflatten(0, first.shape[:2])
 
-    def _open(
-        self, weights: Weights, rows: State, closing: Tensor, g: Tensor, gradients: Gradients, moment: Tensor | None
-    ) -> Tensor:
-        """Gradient in U_1; the one in W_1 is added to `gradients`, or A^T A of it to `moment`."""
-        first = rows[0]
-        assert first is not None
-        weighted = closing * per_example(2 * g, closing)
-        if moment is not None:
-            moment.addmm_((first * per_example(g, first)).flatten(0, 1).T, first.flatten(0, 1))
-            return weighted
-        gradients.add_weight(0, first.flatten(0, 1), weighted.flatten(0, 1), weights[0])
-        pushed = gradients.chain.layers[0].affine.push(weighted.flatten(0, 1), weights[0])
-        return pushed.unflatten(0, first.shape[:2])
+def _close(chain: Chain, weights: Weights, tape: Tape, rows: State, gram: Tensor | None) -> State:
+    """(U_1 G, its products with P_1 summed over rows), or (the rows of the Jacobian, None)."""
+    first = present(rows[0])
+    flat = first.flatten(0, 1)
+    if gram is None:
+        pulled = chain.layers[0].affine.pull(flat, weights[0], tape.inputs[0].shape[1:])
+        return [pulled.unflatten(0, first.shape[:2]), None]
+    closed = (flat @ gram).unflatten(0, first.shape[:2])
+    return [closed, (closed * present(rows[len(weights)])).sum(1)]
 
-    def _ascend(
-        self, chain: Chain, weights: Weights, tape: Tape, rows: State, pulled: Tensor, gradients: Gradients
-    ) -> None:
-        """From the gradient in U_1 up to the code, leaving gradients in every slope and weight on the way."""
-        depth = len(weights)
-        u, p = rows[:depth], rows[depth:]
-        for i, here in enumerate(p):
-            if here is None:
-                _end_at_row_scaling(weights[-1], tape.slopes[-1], pulled.flatten(2), gradients)
-                return
-            if chain.layers[i].is_curved:
-                gradients.add_slope(i, (pulled * here).sum(1))
-            if i + 1 == depth:
-                return
-            below = scaled(pulled, tape.slopes[i])
-            pulled = below.reshape(*below.shape[:2], *tape.inputs[i + 1].shape[1:])
-            above = u[i + 1]
-            if above is not None:
-                tangents = pulled.flatten(0, 1)
-                gradients.add_weight(i + 1, above.flatten(0, 1), tangents, weights[i + 1])
-                pulled = chain.layers[i + 1].affine.push(tangents, weights[i + 1]).unflatten(0, below.shape[:2])
+
+def _norm(tape: Tape, closing: State, gram: Tensor | None) -> Tensor:
+    closed, overlap = closing
+    if gram is None:
+        return squared_sum(present(closed))
+    overlap, slope = present(overlap), tape.slopes[0]
+    return (overlap if slope is None else overlap * slope).sum(1)
+
+
+def _open(
+    weights: Weights,
+    tape: Tape,
+    rows: State,
+    closing: State,
+    g: Tensor,
+    gradients: Gradients,
+    moment: Tensor | None,
+) -> Tensor:
+    """Gradient in P_1. The one in W_1 goes to `gradients`, or the A^T A of it to `moment`."""
+    first, (closed, overlap) = present(rows[0]), closing
+    closed, slope, curved = present(closed), tape.slopes[0], gradients.chain.layers[0].is_curved
+    if moment is not None:
+        weighted = first * per_example(g, first)
+        moment.addmm_(weighted.flatten(0, 1).T, first.flatten(0, 1))
+        if curved:
+            gradients.add_slope(0, present(overlap) * (2 * g).unsqueeze(1))
+        factor = (2 * g).unsqueeze(1) if slope is None else slope * (2 * g).unsqueeze(1)
+        return closed * factor.unsqueeze(1)
+    weighted = closed * per_example(2 * g, closed)
+    gradients.add_weight(0, first.flatten(0, 1), weighted.flatten(0, 1), weights[0])
+    pushed = gradients.chain.layers[0].affine.push(weighted.flatten(0, 1), weights[0])
+    pushed = pushed.unflatten(0, first.shape[:2])
+    if curved:
+        gradients.add_slope(0, (pushed * present(rows[len(weights)])).sum(1))
+    return scaled(pushed, slope)
+
+
+def _ascend(chain: Chain, weights: Weights, tape: Tape, rows: State, below: Tensor, gradients: Gradients) -> None:
+    """From the gradient in P_1 up to the code, leaving gradients in every slope and weight on the way."""
+    depth = len(weights)
+    u, p = rows[:depth], rows[depth:]
+    for i in range(1, depth):
+        here = p[i]
+        if here is None:
+            _end_at_row_scaling(weights[-1], tape.slopes[-1], below.flatten(2), gradients)
+            return
+        tangents = below.reshape(-1, *tape.inputs[i].shape[1:])
+        gradients.add_weight(i, present(u[i]).flatten(0, 1), tangents, weights[i])
+        pulled = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, below.shape[:2])
+        if chain.layers[i].is_curved:
+            gradients.add_slope(i, (pulled * here).sum(1))
+        below = scaled(pulled, tape.slopes[i])
 
 
 def _end_at_row_scaling(weight: Tensor, slope: Tensor | None, tangents: Tensor, gradients: Gradients) -> None:

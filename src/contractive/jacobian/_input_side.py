@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, per_example, scaled, squared_sum
+from contractive.jacobian._sweep import Gradients, State, Weights, per_example, present, scaled, squared_sum
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class InputSide:
         for start in range(0, tape.batch, self.chunk):
             stop = start + self.chunk
             tangents = self._ascend(chain, weights, tape.rows(start, stop), first, start)
-            norm[start:stop] = squared_sum(_present(tangents[-1]))
+            norm[start:stop] = squared_sum(present(tangents[-1]))
             state += tangents if self.keep else []
         return norm.mul_(self.scale), state
 
@@ -51,7 +51,7 @@ class InputSide:
                 tangents = state[i : i + size]
             else:
                 tangents = self._ascend(chain, weights, part, first, start)
-            top = _present(tangents[-1])
+            top = present(tangents[-1])
             pulled = top * per_example(2 * self.scale * g[start : start + self.chunk], top)
             self._descend(chain, weights, part, tangents, pulled, start, gradients)
         return gradients
@@ -93,10 +93,10 @@ class InputSide:
         z, t = tangents[:depth], tangents[depth:]
         for i in range(depth - 1, -1, -1):
             if chain.layers[i].is_curved:
-                gradients.add_slope(i, (pulled * _present(z[i])).sum(1))
+                gradients.add_slope(i, (pulled * present(z[i])).sum(1))
             below = scaled(pulled, tape.slopes[i])
             if i > 0:
-                under = _present(t[i - 1]).reshape(*below.shape[:2], *tape.inputs[i].shape[1:])
+                under = present(t[i - 1]).reshape(*below.shape[:2], *tape.inputs[i].shape[1:])
                 gradients.add_weight(i, below.flatten(0, 1), under.flatten(0, 1), weights[i])
                 rows = chain.layers[i].affine.pull(below.flatten(0, 1), weights[i], tape.inputs[i].shape[1:])
                 pulled = rows.reshape(*below.shape[:2], *tape.outputs[i - 1].shape[1:])
@@ -104,8 +104,3 @@ class InputSide:
                 shared = below.new_zeros(len(self.probes), *below.shape[1:])
                 shared.index_add_(0, self._groups(start, tape.batch), below)
                 gradients.add_weight(0, shared.flatten(0, 1), self.probes.flatten(0, 1), weights[0])
-
-
-def _present(tensor: Tensor | None) -> Tensor:
-    assert tensor is not None
-    return tensor

@@ -1,0 +1,154 @@
+"""Lines and points: how training went, what noise does to accuracy, what contraction costs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from contractive.plots._style import axes, color, figure, panels, set_axes, symbol, translucent
+
+Histories = Mapping[str, Sequence[Sequence[Mapping[str, float | None]]]]
+
+_MOST_POINTS = 400  # per line; a longer training is thinned out, last epoch kept
+
+
+def training_curves(histories: Histories) -> go.Figure:
+    """Draw reconstruction error (train dotted, validation solid) and exact validation ||J||^2 by epoch.
+
+    Args:
+        histories: The rows of every seed by variant, as `fit` gives them; means are thick, single seeds thin.
+    """
+    result = panels(["Reconstruction error", "‖J‖² on validation data, exact"], columns=2, height=300)
+    for name, seeds in histories.items():
+        for number, column, dash in (
+            (1, "train_reconstruction", "dot"),
+            (1, "val_reconstruction", "solid"),
+            (2, "val_squared_norm", "solid"),
+        ):
+            epochs, values = _by_epoch(seeds, column)
+            result.add_traces(_mean_and_seeds(name, column, number, epochs, values, dash))
+    set_axes(result, 1, {"title": {"text": "epoch"}}, {"type": "log", "dtick": "D2"})
+    set_axes(result, 2, {"title": {"text": "epoch"}}, {"rangemode": "tozero"})
+    return result
+
+
+def accuracy_under_noise(levels: Sequence[float], accuracies: Mapping[str, Mapping[str, np.ndarray]]) -> go.Figure:
+    """Draw accuracy against noise, mean and standard deviation over seeds.
+
+    Args:
+        levels: Noise levels in units of a typical feature's standard deviation.
+        accuracies: By classifier (a panel each), then by variant: (seeds, levels), between 0 and 1.
+    """
+    result = panels(list(accuracies), columns=2, height=300)
+    for number, curves in enumerate(accuracies.values(), 1):
+        for name, values in curves.items():
+            result.add_traces(_mean_and_band(name, number, levels, 100 * values))
+        set_axes(result, number, {"title": {"text": "noise level"}}, {"ticksuffix": " %"})
+    return result
+
+
+def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.ndarray]) -> go.Figure:
+    """Draw scale-free sensitivity against reconstruction error: a point per seed, joined to the mean.
+
+    Args:
+        errors: Reconstruction error of every seed by variant.
+        sensitivities: Scale-free sensitivity, likewise.
+    """
+    result = figure(height=440, showlegend=False)
+    for name, error in errors.items():
+        result.add_traces(_star(name, error, sensitivities[name]))
+    result.add_annotation(text="↙ better", xref="paper", yref="paper", x=0.01, y=0.02, xanchor="left", yanchor="bottom")
+    narrow = {"dragmode": False, "height": 380}
+    return result.update_layout(
+        xaxis={"title": {"text": "reconstruction error per example"}},
+        yaxis={"title": {"text": "scale-free sensitivity"}},
+        meta={"wide": {}, "narrow": narrow},
+    )
+
+
+def _by_epoch(seeds: Sequence[Sequence[Mapping[str, float | None]]], column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs, and one row of values per seed."""
+    length = min(len(rows) for rows in seeds)
+    chosen = np.unique(np.linspace(0, length - 1, min(length, _MOST_POINTS)).round().astype(int))
+    epochs = np.array([seeds[0][at]["epoch"] for at in chosen], dtype=int)
+    values = [[_number(rows[at].get(column)) for at in chosen] for rows in seeds]
+    return epochs, np.array(values, dtype=np.float32)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _mean_and_seeds(
+    name: str, column: str, number: int, epochs: np.ndarray, values: np.ndarray, dash: str
+) -> list[go.Scatter]:
+    common: dict[str, Any] = {"x": epochs, "legendgroup": name, "name": name, "mode": "lines", **axes(number)}
+    part = "training" if column.startswith("train") else "validation"
+    mean = go.Scatter(
+        y=values.mean(0),
+        line={"color": color(name), "width": 1.5 if dash == "dot" else 2.5, "dash": dash},
+        showlegend=column == "val_reconstruction",
+        hovertemplate=f"{part}: %{{y:.4g}} after %{{x}} epochs",
+        **common,
+    )
+    if len(values) == 1 or part == "training":
+        return [mean]
+    thin = {"color": translucent(name, 0.35), "width": 1}
+    return [go.Scatter(y=row, line=thin, showlegend=False, hoverinfo="skip", **common) for row in values] + [mean]
+
+
+def _mean_and_band(name: str, number: int, levels: Sequence[float], values: np.ndarray) -> list[go.Scatter]:
+    mean, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+    common: dict[str, Any] = {"legendgroup": name, "name": name, **axes(number)}
+    outline = np.concatenate([mean + spread, (mean - spread)[::-1]])
+    band = go.Scatter(
+        x=[*levels, *reversed(levels)],
+        y=outline,
+        fill="toself",
+        fillcolor=translucent(name, 0.14),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        **common,
+    )
+    line = go.Scatter(
+        x=list(levels),
+        y=mean,
+        customdata=spread,
+        mode="lines+markers",
+        line={"color": color(name), "width": 2.5},
+        marker={"symbol": symbol(name), "size": 9},
+        showlegend=number == 1,
+        hovertemplate="%{y:.1f} ± %{customdata:.1f} % at level %{x}",
+        **common,
+    )
+    return [band, line]
+
+
+def _star(name: str, x: np.ndarray, y: np.ndarray) -> list[go.Scatter]:
+    middle = float(np.mean(x)), float(np.mean(y))
+    common: dict[str, Any] = {"legendgroup": name, "name": name}
+    rays = go.Scatter(
+        x=[at for value in x for at in (middle[0], float(value), None)],
+        y=[at for value in y for at in (middle[1], float(value), None)],
+        mode="lines+markers",
+        line={"color": translucent(name, 0.45), "width": 1},
+        marker={"symbol": symbol(name), "size": 6, "color": translucent(name, 0.6)},
+        hovertemplate="one seed: error %{x:.4g}, sensitivity %{y:.4g}",
+        **common,
+    )
+    mean = go.Scatter(
+        x=[middle[0]],
+        y=[middle[1]],
+        mode="markers+text",
+        text=[name],
+        textposition="top center",
+        textfont={"color": color(name), "size": 14},
+        marker={"symbol": symbol(name), "size": 16, "color": color(name)},
+        cliponaxis=False,
+        hovertemplate="mean: error %{x:.4g}, sensitivity %{y:.4g}",
+        **common,
+    )
+    return [rays, mean] if len(x) > 1 else [mean]

@@ -1,0 +1,137 @@
+"""What the network sees: first-layer filters, and what comes out again."""
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from contractive.plots._style import NEUTRAL, axes, color, panels, set_axes
+
+Image = tuple[int, int] | None
+
+_DIVERGING = [  # blue below zero, orange above, nothing at zero: works on white and on black
+    [0.0, "rgba(20, 90, 200, 1)"],
+    [0.25, "rgba(60, 130, 225, 0.6)"],
+    [0.5, "rgba(139, 135, 148, 0.06)"],
+    [0.75, "rgba(225, 110, 40, 0.6)"],
+    [1.0, "rgba(200, 60, 0, 1)"],
+]
+_ACROSS = 8  # filters in a row
+_LARGEST_SIDE = 32  # pixels of a tile; larger images are averaged down
+_MOST_FEATURES = 256  # columns of a heat map of weights
+_EXAMPLES = 2  # of reconstructions that are not images
+
+
+def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
+    """Draw the first layer's weights: a small picture per unit for images, else a heat map of units by features.
+
+    Args:
+        weights: (units, features) by variant; all on one colour scale.
+        image: Height and width, where a row is an image.
+    """
+    step = 1 if image else max((ceil(array.shape[1] / _MOST_FEATURES) for array in weights.values()), default=1)
+    tiles = {name: _tiled(array, image, _ACROSS) if image else array[:, ::step] for name, array in weights.items()}
+    limit = max((float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles.values()), default=1.0)
+    result = panels([_heading(name) for name in tiles], columns=2, height=260 if image else 220)
+    scale = {"zmin": -limit, "zmax": limit, "colorscale": _DIVERGING, "showscale": False, "x0": 1, "dx": step, "y0": 1}
+    for number, tile in enumerate(tiles.values(), 1):
+        hover = "weight %{z:.3f}" if image else "unit %{y}, feature %{x}: %{z:.3f}"
+        result.add_trace(_heatmap(tile, number, hovertemplate=f"{hover}<extra></extra>", **scale))
+        _picture_axes(result, number, bool(image))
+    return result
+
+
+def reconstructions(clean: Mapping[str, np.ndarray], noisy: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
+    """Draw examples and what each variant makes of them, from clean and from noisy inputs.
+
+    Args:
+        clean: (examples, features) by row heading, the inputs first.
+        noisy: The same for the noisy inputs.
+        image: Height and width, where a row is an image: a column of pictures per example; else lines over features.
+    """
+    parts = {"Clean inputs": clean, "Noisy inputs": noisy}
+    return _picture_rows(parts, image) if image else _lines(parts)
+
+
+def _picture_rows(parts: Mapping[str, Mapping[str, np.ndarray]], image: tuple[int, int]) -> go.Figure:
+    first = next(iter(next(iter(parts.values())).values()))
+    limits = {"zmin": float(first.min()), "zmax": float(first.max()), "colorscale": "Greys", "reversescale": True}
+    rows = len(next(iter(parts.values())))
+    result = panels(list(parts), columns=2, height=max(46 * rows, 120))
+    for number, pictures in enumerate(parts.values(), 1):
+        mosaic = _tiled(np.concatenate(list(pictures.values())), image, len(first))
+        result.add_trace(_heatmap(mosaic, number, hoverinfo="skip", showscale=False, **limits))
+        _picture_axes(result, number, True)
+        height = (mosaic.shape[0] + 1) / rows
+        middles = [height * (at + 0.5) - 1 for at in range(rows)]
+        set_axes(result, number, {}, {"tickvals": middles, "ticktext": list(pictures), "showticklabels": True})
+    return result
+
+
+def _lines(parts: Mapping[str, Mapping[str, np.ndarray]]) -> go.Figure:
+    first = next(iter(next(iter(parts.values())).values()))
+    shown = [(kind, at) for kind in parts for at in range(min(_EXAMPLES, len(first)))]
+    result = panels([f"{kind}, example {at + 1}" for kind, at in shown], columns=2, height=200)
+    for number, (kind, at) in enumerate(shown, 1):
+        for order, (name, rows) in enumerate(parts[kind].items()):
+            result.add_trace(_line(name, rows[at], number, is_input=order == 0))
+        set_axes(result, number, {"title": {"text": "feature"}}, {})
+    return result
+
+
+def _line(name: str, values: np.ndarray, number: int, *, is_input: bool) -> go.Scatter:
+    style: dict[str, Any] = {"color": NEUTRAL, "width": 5} if is_input else {"color": color(name), "width": 1.8}
+    return go.Scatter(
+        x=np.arange(1, len(values) + 1),
+        y=values.astype(np.float32),
+        name="input" if is_input else name,
+        legendgroup=name,
+        showlegend=number == 1,
+        mode="lines",
+        line=style,
+        opacity=0.5 if is_input else 1,
+        hovertemplate="%{y:.3g}",
+        **axes(number),
+    )
+
+
+def _heatmap(values: np.ndarray, number: int, **more: Any) -> go.Heatmap:
+    return go.Heatmap(z=values.astype(np.float32), hoverongaps=False, **axes(number), **more)
+
+
+def _picture_axes(result: go.Figure, number: int, square: bool) -> None:
+    plain = {"showgrid": False, "showticklabels": not square, "fixedrange": True, "constrain": "domain"}
+    x = plain | ({} if square else {"title": {"text": "feature"}})
+    y = plain | {"autorange": "reversed", "constraintoward": "top"}
+    if square:
+        y["scaleanchor"] = axes(number)["xaxis"]
+        x["constraintoward"] = "left"
+    set_axes(result, number, x, y)
+
+
+def _heading(name: str) -> str:
+    return f'<b style="color:{color(name)}">{name}</b>'
+
+
+def _tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
+    """Rows as pictures beside and below each other, one empty pixel between them."""
+    pictures = _shrunk(rows.reshape(len(rows), *image).astype(np.float32))
+    height, width = pictures.shape[1:]
+    down = ceil(len(pictures) / across)
+    mosaic = np.full((down * (height + 1), across * (width + 1)), np.nan, np.float32)
+    for at, picture in enumerate(pictures):
+        row, column = divmod(at, across)
+        top, left = row * (height + 1), column * (width + 1)
+        mosaic[top : top + height, left : left + width] = picture
+    return mosaic[:-1, :-1]
+
+
+def _shrunk(pictures: np.ndarray) -> np.ndarray:
+    """Averages over blocks of pixels where a picture is larger than a tile need be."""
+    count, height, width = pictures.shape
+    tall, wide = ceil(height / _LARGEST_SIDE), ceil(width / _LARGEST_SIDE)
+    down, across = height // tall, width // wide
+    blocks = pictures[:, : down * tall, : across * wide].reshape(count, down, tall, across, wide)
+    return blocks.mean((2, 4))

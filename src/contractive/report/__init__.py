@@ -1,0 +1,37 @@
+"""A comparison as one HTML file that opens offline: sentences, a table, pictures, and how to repeat it."""
+
+from pathlib import Path
+
+from contractive.report._html import render
+from contractive.report._numbers import Comparison
+from contractive.report._summary import summarize
+from contractive.storage import write_text
+
+__all__ = ["write_report", "html", "summarize", "Comparison"]
+
+
+def html(results: Comparison) -> str:
+    """The whole page as text.
+
+    Raises:
+        ValueError: Results without a variant.
+    """
+    return render(summarize(results))
+
+
+def write_report(results: Comparison, path: str | Path) -> Path:
+    """Write the page to a file, whole or not at all, and return its path.
+
+    Args:
+        results: What `experiments.compare` returned or `experiments.read` read.
+        path: Of the HTML file; its folder is made if missing.
+
+    Raises:
+        ValueError: Results without a variant, or a path that is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"path must name a file, got the folder {path}. Try {path / 'report.html'}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, html(results))
+    return path
