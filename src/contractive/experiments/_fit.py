@@ -99,7 +99,7 @@ def measured(run: Run, split: Split, budget: Budget) -> Run:
     """The run with its figures on test data."""
     autoencoder = restore(run, split, budget)
     figures, arrays = measure(autoencoder, split, run.task.seed)
-    figures["seconds_per_epoch"] = float(np.mean([row["seconds"] for row in run.rows]))
+    figures["seconds_per_epoch"] = float(np.median([row["seconds"] for row in run.rows]))
     arrays |= pictures(autoencoder, split)
     values: dict[str, Any] = {**run.__dict__, "figures": figures, "arrays": arrays}
     return Run(**values)

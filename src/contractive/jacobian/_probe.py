@@ -2,8 +2,7 @@
 
 For code-side probes each row is a row of a Hadamard matrix with random signs on its columns: every single probe is
 a Rademacher vector, and probes of neighbouring examples are orthogonal, so that over any `n` of them the noise of
-similar Jacobians cancels. (On a trained 784-256-128-64 net the batch gradient is 10 to 20 % less noisy than with
-independent probes; see docs/performance.md.)
+similar Jacobians cancels: a little in one batch (docs/performance.md), and over the steps of a training run.
 """
 
 from functools import lru_cache

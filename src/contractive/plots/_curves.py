@@ -1,12 +1,13 @@
 """Lines and points: how training went, what noise does to accuracy, what contraction costs."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil, floor, log10
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import axes, color, figure, panels, set_axes, symbol, translucent
+from contractive.plots._style import Room, axes, color, figure, panels, set_axes, symbol, translucent
 
 Histories = Mapping[str, Sequence[Sequence[Mapping[str, float | None]]]]
 
@@ -19,7 +20,7 @@ def training_curves(histories: Histories) -> go.Figure:
     Args:
         histories: The rows of every seed by variant, as `fit` gives them; means are thick, single seeds thin.
     """
-    result = panels(["Reconstruction error", "‖J‖² on validation data, exact"], columns=2, height=300)
+    result = panels(["Reconstruction error", "‖J‖² on validation data, exact"], Room(300, 260, histories))
     for name, seeds in histories.items():
         for number, column, dash in (
             (1, "train_reconstruction", "dot"),
@@ -28,7 +29,7 @@ def training_curves(histories: Histories) -> go.Figure:
         ):
             epochs, values = _by_epoch(seeds, column)
             result.add_traces(_mean_and_seeds(name, column, number, epochs, values, dash))
-    set_axes(result, 1, {"title": {"text": "epoch"}}, {"type": "log", "dtick": "D2"})
+    set_axes(result, 1, {"title": {"text": "epoch"}}, {"type": "log", **_round_ticks(histories)})
     set_axes(result, 2, {"title": {"text": "epoch"}}, {"rangemode": "tozero"})
     return result
 
@@ -40,10 +41,10 @@ def accuracy_under_noise(levels: Sequence[float], accuracies: Mapping[str, Mappi
         levels: Noise levels in units of a typical feature's standard deviation.
         accuracies: By classifier (a panel each), then by variant: (seeds, levels), between 0 and 1.
     """
-    result = panels(list(accuracies), columns=2, height=300)
+    result = panels(list(accuracies), Room(300, 260, _variants(accuracies)))
     for number, curves in enumerate(accuracies.values(), 1):
-        for name, values in curves.items():
-            result.add_traces(_mean_and_band(name, number, levels, 100 * values))
+        result.add_traces([_band(name, number, levels, 100 * values) for name, values in curves.items()])
+        result.add_traces([_mean(name, number, levels, 100 * values) for name, values in curves.items()])
         set_axes(result, number, {"title": {"text": "noise level"}}, {"ticksuffix": " %"})
     return result
 
@@ -55,16 +56,22 @@ def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.n
         errors: Reconstruction error of every seed by variant.
         sensitivities: Scale-free sensitivity, likewise.
     """
-    result = figure(height=440, showlegend=False)
+    result = figure(height=440)
+    means = {name: (float(errors[name].mean()), float(sensitivities[name].mean())) for name in errors}
     for name, error in errors.items():
-        result.add_traces(_star(name, error, sensitivities[name]))
+        result.add_traces(_star(name, error, sensitivities[name], _free_side(name, means)))
     result.add_annotation(text="↙ better", xref="paper", yref="paper", x=0.01, y=0.02, xanchor="left", yanchor="bottom")
-    narrow = {"dragmode": False, "height": 380}
     return result.update_layout(
         xaxis={"title": {"text": "reconstruction error per example"}},
-        yaxis={"title": {"text": "scale-free sensitivity"}},
-        meta={"wide": {}, "narrow": narrow},
+        yaxis={"title": {"text": "scale-free sensitivity"}, "autorangeoptions": {"include": _padded(sensitivities)}},
+        margin={"t": 34},
+        showlegend=False,
+        meta={"wide": {}, "narrow": {"dragmode": False, "height": 360}},
     )
+
+
+def _variants(accuracies: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+    return list(dict.fromkeys(name for curves in accuracies.values() for name in curves))
 
 
 def _by_epoch(seeds: Sequence[Sequence[Mapping[str, float | None]]], column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -98,36 +105,74 @@ def _mean_and_seeds(
     return [go.Scatter(y=row, line=thin, showlegend=False, hoverinfo="skip", **common) for row in values] + [mean]
 
 
-def _mean_and_band(name: str, number: int, levels: Sequence[float], values: np.ndarray) -> list[go.Scatter]:
-    mean, spread = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
-    common: dict[str, Any] = {"legendgroup": name, "name": name, **axes(number)}
-    outline = np.concatenate([mean + spread, (mean - spread)[::-1]])
-    band = go.Scatter(
+def _round_ticks(histories: Histories) -> dict[str, Any]:
+    """Ticks at 1, 2 and 5 times powers of ten: on its own a logarithmic axis writes 5 for 0.5."""
+    columns = ("train_reconstruction", "val_reconstruction")
+    every = [_number(row.get(key)) for seeds in histories.values() for rows in seeds for row in rows for key in columns]
+    seen = [value for value in every if 0 < value < float("inf")]
+    exponents = range(floor(log10(min(seen, default=1))), ceil(log10(max(seen, default=1))) + 1)
+    ticks = [digit * 10.0**exponent for exponent in exponents for digit in (1, 2, 5)]
+    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    return values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+
+
+def _band(name: str, number: int, levels: Sequence[float], values: np.ndarray) -> go.Scatter:
+    mean, spread = values.mean(0), _spread(values)
+    return go.Scatter(
         x=[*levels, *reversed(levels)],
-        y=outline,
+        y=np.concatenate([mean + spread, (mean - spread)[::-1]]),
         fill="toself",
         fillcolor=translucent(name, 0.14),
         line={"width": 0},
         mode="lines",
         hoverinfo="skip",
         showlegend=False,
-        **common,
+        legendgroup=name,
+        **axes(number),
     )
-    line = go.Scatter(
+
+
+def _mean(name: str, number: int, levels: Sequence[float], values: np.ndarray) -> go.Scatter:
+    return go.Scatter(
         x=list(levels),
-        y=mean,
-        customdata=spread,
+        y=values.mean(0),
+        customdata=_spread(values),
         mode="lines+markers",
         line={"color": color(name), "width": 2.5},
         marker={"symbol": symbol(name), "size": 9},
+        name=name,
+        legendgroup=name,
         showlegend=number == 1,
         hovertemplate="%{y:.1f} ± %{customdata:.1f} % at level %{x}",
-        **common,
+        **axes(number),
     )
-    return [band, line]
 
 
-def _star(name: str, x: np.ndarray, y: np.ndarray) -> list[go.Scatter]:
+def _padded(values: Mapping[str, np.ndarray]) -> list[float]:
+    """A little beyond the extremes: room for labels."""
+    together = np.concatenate(list(values.values()))
+    beyond = 0.08 * float(np.ptp(together))
+    return [float(together.min()) - beyond, float(together.max()) + beyond]
+
+
+def _free_side(name: str, means: Mapping[str, tuple[float, float]]) -> str:
+    """Where a label does not meet the nearest other mark."""
+    points = np.array(list(means.values()))
+    extent = np.ptp(points, axis=0)
+    away = (np.array(means[name]) - points) / np.where(extent > 0, extent, 1)
+    others = away[[other != name for other in means]]
+    if not len(others):
+        return "top center"
+    right, up = others[np.hypot(*others.T).argmin()]
+    if abs(up) >= abs(right) / 4:  # labels are wider than high
+        return "top center" if up > 0 else "bottom center"
+    return "middle right" if right > 0 else "middle left"
+
+
+def _star(name: str, x: np.ndarray, y: np.ndarray, side: str) -> list[go.Scatter]:
     middle = float(np.mean(x)), float(np.mean(y))
     common: dict[str, Any] = {"legendgroup": name, "name": name}
     rays = go.Scatter(
@@ -144,8 +189,8 @@ def _star(name: str, x: np.ndarray, y: np.ndarray) -> list[go.Scatter]:
         y=[middle[1]],
         mode="markers+text",
         text=[name],
-        textposition="top center",
-        textfont={"color": color(name), "size": 14},
+        textposition=side,
+        textfont={"size": 14},
         marker={"symbol": symbol(name), "size": 16, "color": color(name)},
         cliponaxis=False,
         hovertemplate="mean: error %{x:.4g}, sensitivity %{y:.4g}",

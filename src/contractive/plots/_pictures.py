@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import NEUTRAL, axes, color, panels, set_axes
+from contractive.plots._style import NEUTRAL, Room, axes, color, panels, set_axes
 
 Image = tuple[int, int] | None
 
@@ -22,6 +22,7 @@ _ACROSS = 8  # filters in a row
 _LARGEST_SIDE = 32  # pixels of a tile; larger images are averaged down
 _MOST_FEATURES = 256  # columns of a heat map of weights
 _EXAMPLES = 2  # of reconstructions that are not images
+_WIDE, _NARROW, _NAMES = 500, 340, 90  # usual widths of a panel on a laptop and a phone, and of row headings, pixels
 
 
 def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
@@ -34,7 +35,8 @@ def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure
     step = 1 if image else max((ceil(array.shape[1] / _MOST_FEATURES) for array in weights.values()), default=1)
     tiles = {name: _tiled(array, image, _ACROSS) if image else array[:, ::step] for name, array in weights.items()}
     limit = max((float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles.values()), default=1.0)
-    result = panels([_heading(name) for name in tiles], columns=2, height=260 if image else 220)
+    room = _room(next(iter(tiles.values())), 0) if image else Room(220, 180)
+    result = panels([_heading(name) for name in tiles], room)
     scale = {"zmin": -limit, "zmax": limit, "colorscale": _DIVERGING, "showscale": False, "x0": 1, "dx": step, "y0": 1}
     for number, tile in enumerate(tiles.values(), 1):
         hover = "weight %{z:.3f}" if image else "unit %{y}, feature %{x}: %{z:.3f}"
@@ -58,22 +60,28 @@ def reconstructions(clean: Mapping[str, np.ndarray], noisy: Mapping[str, np.ndar
 def _picture_rows(parts: Mapping[str, Mapping[str, np.ndarray]], image: tuple[int, int]) -> go.Figure:
     first = next(iter(next(iter(parts.values())).values()))
     limits = {"zmin": float(first.min()), "zmax": float(first.max()), "colorscale": "Greys", "reversescale": True}
-    rows = len(next(iter(parts.values())))
-    result = panels(list(parts), columns=2, height=max(46 * rows, 120))
-    for number, pictures in enumerate(parts.values(), 1):
-        mosaic = _tiled(np.concatenate(list(pictures.values())), image, len(first))
+    mosaics = [_tiled(np.concatenate(list(pictures.values())), image, len(first)) for pictures in parts.values()]
+    result = panels(list(parts), _room(mosaics[0], _NAMES))
+    for number, (mosaic, names) in enumerate(zip(mosaics, parts.values(), strict=True), 1):
         result.add_trace(_heatmap(mosaic, number, hoverinfo="skip", showscale=False, **limits))
         _picture_axes(result, number, True)
-        height = (mosaic.shape[0] + 1) / rows
-        middles = [height * (at + 0.5) - 1 for at in range(rows)]
-        set_axes(result, number, {}, {"tickvals": middles, "ticktext": list(pictures), "showticklabels": True})
+        height = (len(mosaic) + 1) / len(names)
+        middles = [height * (at + 0.5) - 1 for at in range(len(names))]
+        set_axes(result, number, {}, {"tickvals": middles, "ticktext": list(names), "showticklabels": True})
     return result
+
+
+def _room(mosaic: np.ndarray, taken: int) -> Room:
+    """Room for a picture across a panel, of whose width some is taken."""
+    height, width = mosaic.shape
+    wide, narrow = (round((across - taken) * height / width) for across in (_WIDE, _NARROW))
+    return Room(wide, narrow, axis=False)
 
 
 def _lines(parts: Mapping[str, Mapping[str, np.ndarray]]) -> go.Figure:
     first = next(iter(next(iter(parts.values())).values()))
     shown = [(kind, at) for kind in parts for at in range(min(_EXAMPLES, len(first)))]
-    result = panels([f"{kind}, example {at + 1}" for kind, at in shown], columns=2, height=200)
+    result = panels([f"{kind}, example {at + 1}" for kind, at in shown], Room(200, 180, parts[shown[0][0]]))
     for number, (kind, at) in enumerate(shown, 1):
         for order, (name, rows) in enumerate(parts[kind].items()):
             result.add_trace(_line(name, rows[at], number, is_input=order == 0))
@@ -102,7 +110,7 @@ def _heatmap(values: np.ndarray, number: int, **more: Any) -> go.Heatmap:
 
 
 def _picture_axes(result: go.Figure, number: int, square: bool) -> None:
-    plain = {"showgrid": False, "showticklabels": not square, "fixedrange": True, "constrain": "domain"}
+    plain = {"showgrid": False, "ticks": "", "showticklabels": not square, "fixedrange": True, "constrain": "domain"}
     x = plain | ({} if square else {"title": {"text": "feature"}})
     y = plain | {"autorange": "reversed", "constraintoward": "top"}
     if square:
@@ -112,7 +120,7 @@ def _picture_axes(result: go.Figure, number: int, square: bool) -> None:
 
 
 def _heading(name: str) -> str:
-    return f'<b style="color:{color(name)}">{name}</b>'
+    return f'<span style="color:{color(name)}">■</span> {name}'
 
 
 def _tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:

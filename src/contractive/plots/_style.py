@@ -1,6 +1,6 @@
 """What all pictures share: colours, symbols, fonts, and a grid of panels that stacks on a narrow screen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -8,9 +8,12 @@ from zlib import crc32
 
 import plotly.graph_objects as go
 
-_TOP = 44  # pixels above the panels: the legend
-_BOTTOM = 46
-_TITLES = 64  # pixels between rows of panels: axis title above, panel title below
+_LEGEND_ROW = 30  # pixels, as all here
+_WIDE, _NARROW = 1000, 330  # for the legend
+_TITLE_HEIGHT = 26
+_AXIS_HEIGHT = 48  # tick labels and title below a panel
+_SIDES = {"l": 8, "r": 12}
+_GAP = 0.09  # between columns, as a share of the width
 
 
 @dataclass(frozen=True)
@@ -19,16 +22,16 @@ class _Look:
     symbol: str
 
 
-# Found by search: at least 2.8 : 1 against white and against near-black, and as far apart as can be for normal sight,
+# Found by search: at least 2.7 : 1 against white and against near-black, and as far apart as can be for normal sight,
 # protanopia, deuteranopia and tritanopia (Machado et al. 2009); the symbols say it again.
 _LOOKS = {
-    "standard": _Look("#706b73", "circle"),
-    "denoising": _Look("#1f75ed", "square"),
+    "standard": _Look("#7a757e", "circle"),
+    "denoising": _Look("#2b7cf0", "square"),
     "sparse": _Look("#17af84", "triangle-up"),
-    "contractive": _Look("#cd3506", "diamond"),
-    "higher-order": _Look("#bb48b6", "star"),
-    "reconstruction-contractive": _Look("#9f9729", "hexagon"),
-    "weight-decay": _Look("#9e8fd9", "cross"),
+    "contractive": _Look("#d9420f", "diamond"),
+    "higher-order": _Look("#bf4dba", "star"),
+    "reconstruction-contractive": _Look("#a39b2c", "hexagon"),
+    "weight-decay": _Look("#a394dd", "cross"),
 }
 _SPARE = (
     _Look("#0e8ba0", "x"),
@@ -40,7 +43,13 @@ _SPARE = (
 NEUTRAL = "#8b8794"  # text and lines that must be seen on white and on black
 FAINT = "rgba(139, 135, 148, 0.25)"
 
-_AXIS = {"gridcolor": FAINT, "zeroline": False, "linecolor": FAINT, "automargin": True, "title": {"standoff": 8}}
+_AXIS = {
+    "gridcolor": FAINT,
+    "zeroline": False,
+    "linecolor": FAINT,
+    "automargin": True,
+    "title": {"standoff": 8, "font": {"size": 13}},
+}
 _TEMPLATE = {
     "layout": {
         "font": {"family": "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", "size": 13, "color": NEUTRAL},
@@ -73,21 +82,40 @@ def translucent(variant: str, opacity: float) -> str:
 
 def figure(**layout: Any) -> go.Figure:
     """An empty figure in the common style."""
-    margin = {"l": 8, "r": 8, "t": _TOP, "b": _BOTTOM}
+    margin = {"t": 12, "b": _AXIS_HEIGHT, **_SIDES}
     return go.Figure(layout={"template": _TEMPLATE, "margin": margin, "legend": _LEGEND, "height": 400, **layout})
 
 
-def panels(titles: Sequence[str], *, columns: int, height: int, narrow_columns: int = 1) -> go.Figure:
-    """A figure with one pair of axes for each title, `columns` beside each other and `height` pixels high each.
+@dataclass(frozen=True)
+class Room:
+    """What a panel takes, in pixels.
+
+    Attributes:
+        height: Of the panel itself, on a wide screen.
+        narrow_height: On a narrow one.
+        legend: Entries of the legend above all panels.
+        axis: Whether panels have an axis below them.
+    """
+
+    height: int
+    narrow_height: int
+    legend: Iterable[str] = ()
+    axis: bool = True
+
+
+def panels(titles: Sequence[str], room: Room) -> go.Figure:
+    """A figure with one pair of axes for each title, two beside each other, or all stacked on a narrow screen.
 
     `layout.meta` holds the layout for wide screens, which is set, and another for narrow ones.
     """
-    wide = _grid(len(titles), columns, height)
-    narrow = _grid(len(titles), narrow_columns, height) | {"dragmode": False}  # a finger scrolls the page
+    names = tuple(room.legend)
+    wide = _grid(len(titles), 2, room.height, legend_height(names), room.axis)
+    narrow = _grid(len(titles), 1, room.narrow_height, legend_height(names, narrow=True), room.axis)
+    narrow["dragmode"] = False  # a finger scrolls the page
     result = figure(**wide)
     for number, title in enumerate(titles, 1):
         x, y = axes(number).values()
-        result.update_layout({_key(x): {"anchor": y}, _key(y): {"anchor": x}})
+        set_axes(result, number, {"anchor": y}, {"anchor": x})
         result.add_annotation(
             text=title, xref=f"{x} domain", yref=f"{y} domain", x=0, y=1, yshift=4, xanchor="left", yanchor="bottom"
         )
@@ -100,20 +128,32 @@ def axes(number: int) -> dict[str, str]:
     return {"xaxis": f"x{end}", "yaxis": f"y{end}"}
 
 
-def _grid(count: int, columns: int, height: int) -> dict[str, Any]:
+def legend_height(names: Iterable[str], *, narrow: bool = False) -> int:
+    """Pixels that a legend takes: entries flow into rows."""
+    width = _NARROW if narrow else _WIDE
+    rows, used = 0, width
+    for name in names:
+        entry = 50 + 8 * len(name)
+        rows, used = (rows + 1, entry) if used + entry > width else (rows, used + entry)
+    return rows * _LEGEND_ROW
+
+
+def _grid(count: int, columns: int, height: int, legend: int, axis: bool) -> dict[str, Any]:
     """The domains of `count` panels in rows, and the height of it all."""
     columns = min(columns, count)
     rows = ceil(count / columns)
-    inside = rows * height + (rows - 1) * _TITLES
-    gap = 0.09 if columns <= 2 else 0.06
-    width = (1 - (columns - 1) * gap) / columns
-    layout: dict[str, Any] = {"height": inside + _TOP + 22 + _BOTTOM, "margin": {"t": _TOP + 22}}
+    top = legend + _TITLE_HEIGHT
+    below = _AXIS_HEIGHT if axis else 8
+    between = below + _TITLE_HEIGHT
+    inside = rows * height + (rows - 1) * between
+    width = (1 - (columns - 1) * _GAP) / columns
+    layout: dict[str, Any] = {"height": inside + top + below, "margin": {"t": top, "b": below, **_SIDES}}
     for number in range(count):
         row, column = divmod(number, columns)
-        left, top = column * (width + gap), 1 - row * (height + _TITLES) / inside
+        left, upper = column * (width + _GAP), 1 - row * (height + between) / inside
         x, y = axes(number + 1).values()
         layout[_key(x)] = {"domain": [left, min(left + width, 1)]}
-        layout[_key(y)] = {"domain": [max(top - height / inside, 0), top]}
+        layout[_key(y)] = {"domain": [max(upper - height / inside, 0), upper]}
     return layout
 
 

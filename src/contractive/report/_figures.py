@@ -34,9 +34,8 @@ def _trade_off(results: Comparison) -> dict[str, Any] | None:
     return _picture(
         "trade-off",
         "What contraction costs",
-        "Each large mark is the mean of a variant, each small one a seed. Down is a steadier code, left a better"
-        " reconstruction. All strengths were set by the same price in reconstruction, so at a like position from left"
-        " to right the lower mark is the better bargain.",
+        "Each large mark is the mean of a variant, each small one a seed. Lower is a steadier code, further left a"
+        " better reconstruction: between two marks at a like error, the lower one is the better bargain.",
         plots.trade_off(errors, sensitivities),
     )
 
@@ -63,9 +62,9 @@ def _sensitivity(results: Comparison) -> dict[str, Any] | None:
     return _picture(
         "sensitivity",
         "How far the code moves, example by example",
-        "Every test example was moved by Gaussian noise of level 0.5. Further left, the code moves less. This is the raw"
-        " ratio, which also falls when a code merely becomes smaller: read it with the scale-free column of the table."
-        " Seed 0.",
+        "Every test example was moved by Gaussian noise of level 0.5. Further left, the code moves less. This is the"
+        " raw ratio, which also falls when a code merely becomes smaller: read it with the scale-free column of the"
+        " table. Seed 0.",
         plots.sensitivity(arrays),
     )
 
@@ -91,9 +90,10 @@ def _training(results: Comparison) -> dict[str, Any]:
     return _picture(
         "training",
         "How training went",
-        "Left: solid lines are the error on validation data, dotted ones on training data (a denoising variant trains on"
-        " noisy inputs, so its dotted line lies higher). Right: the penalty at work, computed exactly on validation"
-        " data for every variant, whether it is part of the objective or not. Thick: mean; thin: single seeds.",
+        "Error: solid lines on validation data, dotted ones on training data"
+        f"{' (denoising trains on noisy inputs, so its dotted line lies higher)' if 'denoising' in histories else ''}."
+        " ‖J‖²: what the contractive penalty holds down, computed exactly on validation data for every variant, whether"
+        " it is part of its objective or not. Thick lines are means, thin ones single seeds.",
         plots.training_curves(histories),
     )
 
@@ -124,8 +124,8 @@ def _filters(results: Comparison) -> dict[str, Any] | None:
     return _picture(
         "filters",
         "What the first layer looks for",
-        f"{what}, the first {units} of each variant: orange weights excite, blue ones inhibit, all on one scale. Smooth"
-        " and local patterns mean that the layer has found structure; grain means that it has not. Seed 0.",
+        f"{what}, the first {units} of each variant: orange weights excite, blue ones inhibit, all on one scale."
+        " Smooth, local patterns follow the data's structure; grain is left from the random start. Seed 0.",
         plots.filters(arrays, image),
     )
 

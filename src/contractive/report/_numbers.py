@@ -52,17 +52,23 @@ class Value:
 
     def __str__(self) -> str:
         """For sentences: `0.339 ± 0.003`, `95.9 ± 0.7 %`."""
-        places = decimals([self.mean * self._factor]) if not self.percent else 1
-        spread = f"{NBSP}±{NBSP}{self.sd * self._factor:.{places}f}" if self.sd is not None else ""
+        places = decimals([self])
+        spread = f"{NBSP}±{NBSP}{self.spread(places)}" if self.sd is not None else ""
         return self.bare(places) + spread + (f"{NBSP}%" if self.percent else "")
 
-    def bare(self, places: int) -> str:
+    def bare(self, places: int = 1) -> str:
         """The mean alone; in powers of ten where so few places would show nothing."""
-        return fixed(self.mean * self._factor, places)
+        number = self.mean * self._factor
+        text = f"{number:.{places}f}"
+        lost = number != 0 and float(text) == 0 and not self.percent
+        return (f"{number:.1e}" if lost else text).replace("-", MINUS)
 
     def spread(self, places: int) -> str:
         """The standard deviation alone, empty with a single seed."""
-        return "" if self.sd is None else fixed(self.sd * self._factor, places)
+        if self.sd is None:
+            return ""
+        text = f"{self.sd * self._factor:.{places}f}"
+        return f"<{NBSP}{10.0**-places:.{places}f}" if self.sd > 0 and float(text) == 0 else text
 
     @property
     def _factor(self) -> float:
@@ -90,20 +96,24 @@ def verdict(a: Value, b: Value, better: str) -> Verdict:
     return "better" if (a.mean < b.mean) == (better == "lower") else "worse"
 
 
-def decimals(values: Iterable[float]) -> int:
-    """Places after the point that show three digits of the largest and two of the smallest, at most four."""
-    sizes = [abs(value) for value in values if value and math.isfinite(value)]
-    if not sizes:
+def decimals(values: Iterable[Value | None]) -> int:
+    """Places after the point that suit all values: three digits of the largest mean, a digit of the smallest spread.
+
+    Never more than four, nor than five digits of the largest mean; one for per cent.
+    """
+    known = [value for value in values if value]
+    if any(value.percent for value in known):
+        return 1
+    means = [_exponent(value.mean) for value in known if value.mean]
+    spreads = [_exponent(value.sd) for value in known if value.sd]
+    if not means:
         return 0
-    wanted = max(2 - math.floor(math.log10(max(sizes))), 1 - math.floor(math.log10(min(sizes))))
-    return min(max(wanted, 0), 4)
+    wanted = max(2 - max(means), 1 - min(means), -min(spreads, default=0))
+    return min(max(wanted, 0), max(4 - max(means), 0), 4)
 
 
-def fixed(number: float, places: int) -> str:
-    """With so many places, or in powers of ten where that would show zero for something else."""
-    text = f"{number:.{places}f}"
-    small = number != 0 and float(text) == 0
-    return (f"{number:.1e}" if small and abs(number) < 1e-4 else text).replace("-", MINUS)
+def _exponent(number: float) -> int:
+    return math.floor(math.log10(abs(number)))
 
 
 def change(a: Value, b: Value) -> str:

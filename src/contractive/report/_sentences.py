@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contractive.report._numbers import NBSP, Value, change, clear, times, value, verdict
+from contractive.report._numbers import NBSP, Value, Verdict, change, clear, times, value, verdict
 
 Variant = dict[str, Any]
 
-_CLASSIFIERS = {"probe": "a linear probe", "knn": "nearest neighbours"}
+_CLASSIFIERS = {"probe": "with a linear probe", "knn": "with nearest neighbours"}
 _PHRASES = {"better": "ahead of", "even": "within the seeds' spread of", "worse": "behind"}
 _SPREAD = ", which is within the seeds' spread"
 
@@ -48,10 +48,13 @@ def sentences(document: dict[str, Any]) -> list[dict[str, str]]:
     """The five topics, each with its text."""
     parts = cast(document)
     hero, reference = parts.hero, parts.standard
-    compared = hero is not None and reference is not None
+    if hero is not None and reference is not None:
+        movement, price = _movement(parts, hero, reference), _price(parts, hero, reference)
+    else:
+        movement, price = _alone(document, _MOVES), _alone(document, _COSTS)
     texts = {
-        "Movement": _movement(parts, hero, reference) if compared else _alone(document, _MOVES),
-        "Price": _price(parts, hero, reference) if compared else _alone(document, _COSTS),
+        "Movement": movement,
+        "Price": price,
         "Accuracy": _accuracy(document, parts),
         "Collapse": _collapse(document),
         "Strengths": _strengths(document),
@@ -148,43 +151,49 @@ def _accuracy(document: dict[str, Any], parts: Cast) -> str:
     rivals = [rival for rival in parts.rivals if rival is not hero]
     if not document["data"]["labelled"] or not value(hero, "probe_accuracy"):
         return "The data have no labels, so nothing can be said about the accuracy of classifiers on the codes."
-    clean = _readings(hero, rivals, "", f"On clean inputs of the {hero['name']} code")
-    noisy = _readings(hero, rivals, "_noisy", "Under noise of level 1")
+    clean = _readings(hero, rivals, "", f"On clean inputs the {hero['name']} code gives")
+    noisy = _readings(hero, rivals, "_noisy", "Under noise of level 1 it gives")
     return f"{clean} {noisy}{_no_win(hero, rivals)}"
 
 
 def _readings(hero: Variant, rivals: Sequence[Variant], end: str, opening: str) -> str:
-    parts = []
-    for classifier, words in _CLASSIFIERS.items():
-        measure = f"{classifier}_accuracy{end}"
-        mine = value(hero, measure)
-        if mine:
-            verb = "reaches" if classifier == "probe" else "reach"
-            parts.append(f"{words} {verb} {mine}{_standing(mine, rivals, measure)}")
-    return f"{opening} {'; '.join(parts)}."
-
-
-def _standing(mine: Value, rivals: Sequence[Variant], measure: str) -> str:
-    groups: dict[str, list[str]] = {}
+    """The hero's accuracies, then the rivals grouped by how it stands to them."""
+    mine = _accuracies(hero, end)
+    given = " and ".join(f"{figure} {words}" for figure, words in zip(mine, _CLASSIFIERS.values(), strict=True))
+    groups: dict[tuple[Verdict, ...], list[str]] = {}
     for rival in rivals:
-        other = value(rival, measure)
-        if other:
-            groups.setdefault(verdict(mine, other, "higher"), []).append(f"{rival['name']} ({other})")
-    phrases = _PHRASES if mine.sd is not None else _PHRASES | {"even": "level with"}
-    return "".join(f", {phrase} {_listing(groups[kind])}" for kind, phrase in phrases.items() if kind in groups)
+        theirs = _accuracies(rival, end)
+        standing: tuple[Verdict, ...] = tuple(verdict(a, b, "higher") for a, b in zip(mine, theirs, strict=True))
+        figures = " and ".join(figure.bare() for figure in theirs)
+        groups.setdefault(standing, []).append(f"{rival['name']} ({figures}{NBSP}%)")
+    listed = "; ".join(_standing(verdicts, names, mine[0].sd is None) for verdicts, names in groups.items())
+    return f"{opening} {given}{': ' if listed else ''}{listed}."
+
+
+def _accuracies(variant: Variant, end: str) -> list[Value]:
+    figures = [value(variant, f"{classifier}_accuracy{end}") for classifier in _CLASSIFIERS]
+    return [figure for figure in figures if figure]
+
+
+def _standing(verdicts: tuple[Verdict, ...], names: Sequence[str], one_seed: bool) -> str:
+    phrases = _PHRASES | ({"even": "level with"} if one_seed else {})
+    if len(set(verdicts)) == 1:
+        return f"{phrases[verdicts[0]]} {_listing(names)}"
+    first, second = (
+        f"{phrases[kind]} {{}} {words}" for kind, words in zip(verdicts, _CLASSIFIERS.values(), strict=True)
+    )
+    return f"{first.format(_listing(names))} and {second.format('it' if len(names) == 1 else 'them')}"
 
 
 def _no_win(hero: Variant, rivals: Sequence[Variant]) -> str:
     """Says plainly whom the hero beats at nothing."""
-    measures = [f"{classifier}_accuracy{end}" for classifier in _CLASSIFIERS for end in ("", "_noisy")]
-    beaten_by_none = []
+    mine = [*_accuracies(hero, ""), *_accuracies(hero, "_noisy")]
+    unbeaten = []
     for rival in rivals:
-        pairs = [(value(hero, measure), value(rival, measure)) for measure in measures]
-        if not any(a and b and verdict(a, b, "higher") == "better" for a, b in pairs):
-            beaten_by_none.append(rival["name"])
-    if not beaten_by_none:
-        return ""
-    return f" So {hero['name']} has no clear win over {_listing(beaten_by_none)} here."
+        theirs = [*_accuracies(rival, ""), *_accuracies(rival, "_noisy")]
+        if not any(verdict(a, b, "higher") == "better" for a, b in zip(mine, theirs, strict=True)):
+            unbeaten.append(rival["name"])
+    return f" So {hero['name']} has no clear win over {_listing(unbeaten)} here." if unbeaten else ""
 
 
 def _collapse(document: dict[str, Any]) -> str:

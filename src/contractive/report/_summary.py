@@ -4,7 +4,7 @@ from typing import Any
 
 from contractive.plots import color
 from contractive.report._figures import pictures
-from contractive.report._numbers import Comparison, Value, clear, decimals, value
+from contractive.report._numbers import NBSP, PERCENT, Comparison, Value, clear, decimals, value
 from contractive.report._sentences import Variant, sentences
 from contractive.report._tiles import tiles
 from contractive.report._words import GROUPS, KINDS, OTHER, SETTINGS, SOURCES
@@ -68,11 +68,12 @@ def _table(document: Document) -> dict[str, Any]:
     groups = {title: _present(document, names) for title, names in _grouped(document).items()}
     groups = {title: names for title, names in groups.items() if names}
     columns = [name for names in groups.values() for name in names]
+    starts = {names[0] for names in groups.values()}
     cells = {name: _column(variants, name, document["measures"][name]["better"]) for name in columns}
     return {
         "groups": [{"title": title, "span": len(names)} for title, names in groups.items()],
         "columns": [
-            {"name": name, "first": name in {names[0] for names in groups.values()}, **document["measures"][name]}
+            {"name": name, "first": name in starts, "percent": name in PERCENT, **_measure(document, name)}
             for name in columns
         ],
         "rows": [
@@ -103,8 +104,7 @@ def _present(document: Document, names: tuple[str, ...]) -> list[str]:
 def _column(variants: list[Variant], measure: str, better: str) -> list[dict[str, Any]]:
     """One cell per variant, with the same number of places in all."""
     values = [value(variant, measure) for variant in variants]
-    percent = any(entry.percent for entry in values if entry)
-    places = 1 if percent else decimals(entry.mean for entry in values if entry)
+    places = decimals(values)
     best = _best(variants, values, better)
     return [
         {
@@ -130,7 +130,13 @@ def _best(variants: list[Variant], values: list[Value | None], better: str) -> V
 
 def _glossary(document: Document) -> list[dict[str, str]]:
     names = [name for group in _grouped(document).values() for name in _present(document, group)]
-    return [{"name": name, **document["measures"][name]} for name in names]
+    return [{"name": name, **_measure(document, name)} for name in names]
+
+
+def _measure(document: Document, name: str) -> dict[str, str]:
+    """Label, better, explain; a relation in the label is not broken over lines."""
+    measure = document["measures"][name]
+    return measure | {"label": measure["label"].replace(" ≤ ", f"{NBSP}≤{NBSP}")}
 
 
 def _settings(document: Document) -> list[tuple[str, str]]:

@@ -18,8 +18,8 @@ def tiles(document: dict[str, Any]) -> list[dict[str, str]]:
     if hero is None or standard is None or hero["warnings"]:
         return []
     made = [
-        _ratio(hero, standard, "scale_free_sensitivity", "sensitive to noise, scale-free"),
-        _ratio(hero, standard, "squared_norm", "squared Jacobian norm"),
+        _ratio(hero, standard, "scale_free_sensitivity", "{less} sensitive to noise, scale-free"),
+        _ratio(hero, standard, "squared_norm", "{smaller} squared Jacobian norm"),
         _relative(hero, standard),
         _points(hero, standard, "probe_accuracy", "linear probe, clean inputs"),
         _points(hero, standard, "probe_accuracy_noisy", "linear probe, noise of level 1"),
@@ -31,9 +31,10 @@ def _ratio(hero: Variant, standard: Variant, measure: str, label: str) -> dict[s
     mine, reference = value(hero, measure), value(standard, measure)
     if mine is None or reference is None:
         return None
-    less = "less" if mine.mean <= reference.mean else "more"
+    fell = mine.mean <= reference.mean
+    words = {"less": "less" if fell else "more", "smaller": "smaller" if fell else "larger"}
     number = times(mine, reference).replace(" times", f"{NBSP}×")
-    return _tile(number, f"{less} {label}", mine, reference, "lower")
+    return _tile(number, label.format(**words), mine, reference, "lower")
 
 
 def _relative(hero: Variant, standard: Variant) -> dict[str, str] | None:

@@ -1,0 +1,176 @@
+"""What a contractive step costs: every method on every net, as a ratio to the plain autoencoder step.
+
+    python benchmarks/step.py [--threads 1] [--rows 784-1000,...] [--rounds 15] [--out benchmarks/results/step.json]
+
+One process, variants interleaved, CPU time, medians with quartiles. The optimiser is the same for all rows: Adam as
+`torch.optim.Adam(parameters, 1e-3)` gives it (the figure of record) or fused (`--fused`). With `--memory` each method
+runs in a process of its own too and reports its peak.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from peers import METHODS, SLOW
+
+import contractive as ct
+
+NETS = {
+    "784-1000": (784, 1000),
+    "784-256-128-64": (784, 256, 128, 64),
+    "784-1000-1000": (784, 1000, 1000),
+    "64-128-64-32": (64, 128, 64, 32),
+    "3072-2048-512-64": (3072, 2048, 512, 64),
+    "conv 1x28x28": None,
+}
+BATCHES = (32, 128, 512)
+SKIP = {  # minutes per step, or gigabytes
+    ("784-1000", "unit loop"),
+    ("784-1000-1000", "unit loop"),
+    ("784-1000", "vmap(jacrev)"),
+    ("784-1000-1000", "vmap(jacrev)"),
+    ("784-1000-1000", "exact"),
+    ("3072-2048-512-64", "exact"),
+    ("3072-2048-512-64", "unit loop"),
+    ("3072-2048-512-64", "vmap(jacrev)"),
+}
+
+
+def build(net):
+    torch.manual_seed(0)
+    sizes = NETS[net]
+    if sizes is None:
+        return ct.conv((1, 28, 28), code=64), (1, 28, 28)
+    return ct.mlp(sizes[0], hidden=sizes[1:-1], code=sizes[-1]), (sizes[0],)
+
+
+def stepper(net, batch, method, fused):
+    """A function that takes one training step."""
+    autoencoder, shape = build(net)
+    optimizer = torch.optim.Adam(autoencoder.parameters(), 1e-3, **({"fused": True} if fused else {}))
+    x = torch.rand(batch, *shape)
+    penalty = METHODS.get(method)
+
+    def step():
+        if penalty is None:
+            code, extra = autoencoder.encode(x), 0.0
+        else:
+            code, norm = penalty(autoencoder.encoder, x)
+            extra = 0.1 * norm.mean()
+        loss = (autoencoder.decode(code) - x).square().flatten(1).sum(1).mean() + extra
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def methods_for(net, slow):
+    one_layer = NETS[net] is not None and len(NETS[net]) == 2
+    for name in METHODS:
+        if (net, name) in SKIP or (name in SLOW and not slow and not (name == "exact" and one_layer)):
+            continue
+        if name == "higher order" and not one_layer:
+            continue
+        yield name
+
+
+def measure(net, batch, rounds, fused, slow):
+    """CPU seconds per step of each method, over interleaved rounds."""
+    steps = {name: stepper(net, batch, name, fused) for name in ("plain", *methods_for(net, slow))}
+    for step in steps.values():
+        step()
+        step()
+    times = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            repeat = 1 if name in SLOW else max(1, min(8, 256 // batch))
+            began = time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+            for _ in range(repeat):
+                step()
+            ended = time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
+            times[name].append((ended - began) / repeat)
+    return times
+
+
+def peak_memory(net, batch, method):
+    """Peak resident megabytes of a process that takes three steps."""
+    command = [sys.executable, __file__, "--peak", net, str(batch), method]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def gemm_rate():
+    """Giga-multiplications per second of a 1024 matrix product."""
+    a = torch.randn(1024, 1024)
+    times = []
+    for _ in range(15):
+        began = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - began)
+    return 1024**3 / statistics.median(times) / 1e9
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rows", default=",".join(NETS))
+    parser.add_argument("--batches", default=",".join(map(str, BATCHES)))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--fused", action="store_true")
+    parser.add_argument("--slow", action="store_true", help="also exact on deep nets, jacrev and the unit loop")
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.set_flush_denormal(True)
+    if arguments.peak:
+        net, batch, method = arguments.peak
+        step = stepper(net, int(batch), method, fused=True)
+        for _ in range(3):
+            step()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return
+    found = {
+        "threads": arguments.threads,
+        "adam": "fused" if arguments.fused else "torch default",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "processor": platform.processor() or platform.machine(),
+        "load_before": os.getloadavg(),
+        "giga_multiplications_per_second": gemm_rate(),
+        "rows": [],
+    }
+    for net in arguments.rows.split(","):
+        for batch in map(int, arguments.batches.split(",")):
+            times = measure(net, batch, arguments.rounds, arguments.fused, arguments.slow)
+            plain = statistics.median(times["plain"])
+            row = {"net": net, "batch": batch, "plain_ms": plain * 1e3, "ratio": {}, "quartiles": {}}
+            autoencoder, shape = build(net)
+            plan = ct.plan(autoencoder.encoder, torch.rand(batch, *shape))
+            row["auto"] = str(plan)
+            row["multiplications"] = plan.multiplications
+            for name, values in times.items():
+                row["ratio"][name] = statistics.median(values) / plain
+                row["quartiles"][name] = [quartile / plain for quartile in statistics.quantiles(values, n=4)[::2]]
+            if arguments.memory:
+                row["peak_mb"] = {name: peak_memory(net, batch, name) for name in times}
+            found["rows"].append(row)
+            shown = "  ".join(f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items() if name != "plain")
+            print(f"{net:>18} {batch:4d}  plain {plain * 1e3:7.2f} ms  {shown}", flush=True)
+            if arguments.out:
+                found["load_after"] = os.getloadavg()
+                arguments.out.parent.mkdir(parents=True, exist_ok=True)
+                arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"use strict";
+(() => {
+  const figures = JSON.parse(document.getElementById("figures").textContent);
+  const plots = [...document.querySelectorAll("[data-plot]")];
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const themes = {
+    light: { ink: "#3b3842", card: "#ffffff", grid: "rgba(120, 115, 130, 0.22)" },
+    dark: { ink: "#cfcad9", card: "#2a2833", grid: "rgba(170, 165, 185, 0.20)" },
+  };
+  const TOOL = "#8b8794";
+  const NARROW = 620;
+  const PRINTED = 680;
+  const config = {
+    displayModeBar: "hover",
+    displaylogo: false,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    plotlyServerURL: "", // nothing leaves this page
+  };
+  const still = { ...config, displayModeBar: false };
+
+  // One level deeper than Object.assign: {xaxis: {domain}} changes the domain and keeps the rest of the axis.
+  function merged(layout, changes) {
+    const result = { ...layout };
+    for (const [key, change] of Object.entries(changes)) {
+      const nested = change !== null && typeof change === "object" && !Array.isArray(change);
+      result[key] = nested ? { ...result[key], ...change } : change;
+    }
+    return result;
+  }
+
+  function themed(layout, theme) {
+    const changes = {
+      font: { color: theme.ink },
+      hoverlabel: { bgcolor: theme.card, bordercolor: theme.grid, font: { color: theme.ink } },
+      modebar: { bgcolor: "rgba(0, 0, 0, 0)", color: TOOL, activecolor: theme.ink },
+      uirevision: "kept", // legend toggles and zoom survive a redraw
+    };
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
+      changes[name] = { gridcolor: theme.grid, linecolor: theme.grid };
+    }
+    return merged(layout, changes);
+  }
+
+  function draw(div, theme, width) {
+    const { data, layout } = figures[div.dataset.plot];
+    const fitted = merged(layout, width < NARROW ? layout.meta.narrow : layout.meta.wide);
+    const picture = data.every((trace) => trace.type === "heatmap");
+    return Plotly.react(div, data, { ...themed(fitted, theme), width }, picture || width < NARROW ? still : config);
+  }
+
+  function drawAll(printing) {
+    const theme = dark.matches && !printing ? themes.dark : themes.light;
+    return Promise.all(plots.map((div) => draw(div, theme, printing ? PRINTED : div.clientWidth)));
+  }
+
+  let waiting = 0;
+  let width = document.body.clientWidth;
+  addEventListener("resize", () => {
+    if (document.body.clientWidth === width) return; // a phone's address bar came or went
+    width = document.body.clientWidth;
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(() => drawAll(false));
+  });
+  dark.addEventListener("change", () => drawAll(false));
+  addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((part) => (part.open = true));
+    drawAll(true);
+  });
+  addEventListener("afterprint", () => drawAll(false));
+  drawAll(false).then(() => (document.documentElement.dataset.drawn = plots.length));
+})();

@@ -1,0 +1,125 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from contractive.cli._app import app
+
+SMALL = ["--epochs", "1", "--seeds", "1", "--variants", "contractive", "--weight", "0.01", "--jobs", "1"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compared") / "demo"
+    return folder, run("compare", "digits", "--out", folder, *SMALL)
+
+
+def test_compare_prints_a_table_and_writes_the_files(compared):
+    folder, result = compared
+    assert result.exit_code == 0, result.output
+    assert "digits: test data, mean ± sd over 1 seeds" in result.output
+    assert "contractive 0.01 (fixed)" in result.output
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == ["arrays.npz", "report.html", "results.csv", "results.json"]
+
+
+def test_the_table_shows_the_figures_of_the_file(compared):
+    folder, result = compared
+    document = json.loads((folder / "results.json").read_text())
+    for variant in document["variants"]:
+        assert f"{variant['summary']['r2']['mean']:.3g}" in result.output
+
+
+def test_collapse_is_said_under_the_table(compared):
+    folder, result = compared
+    document = json.loads((folder / "results.json").read_text())
+    for variant in document["variants"]:
+        for warning in variant["warnings"]:
+            assert warning[:40] in result.output
+
+
+def test_results_are_not_overwritten_without_force(compared):
+    folder, _ = compared
+    before = (folder / "results.json").read_bytes()
+    result = run("compare", "digits", "--out", folder, *SMALL)
+    assert result.exit_code == 2
+    assert "--out must be a folder without results" in result.stderr
+    assert (folder / "results.json").read_bytes() == before
+
+
+def test_report_is_written_again(compared):
+    folder, _ = compared
+    (folder / "report.html").unlink()
+    result = run("report", folder)
+    assert result.exit_code == 0
+    assert (folder / "report.html").stat().st_size > 100_000
+
+
+def test_json_is_all_that_is_printed(tmp_path):
+    result = run("compare", "digits", "--out", tmp_path, "--json", *SMALL)
+    printed = json.loads(result.stdout)
+    assert [variant["name"] for variant in printed["variants"]] == ["standard", "contractive"]
+    assert printed["variants"][1]["seeds"][0]["figures"]["r2"] < 1
+
+
+def test_quiet_prints_nothing(tmp_path):
+    result = run("compare", "digits", "--out", tmp_path, "--quiet", *SMALL)
+    assert (result.exit_code, result.output) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["report", "--help"], []])
+def test_help_teaches(arguments):
+    result = run(*arguments)
+    assert result.exit_code in (0, 2)  # typer answers no arguments with help and 2
+    assert "contractive compare" in result.output or "contractive report" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["compare", "cifar"], "DATA must be one of digits, mnist, fashion-mnist, got 'cifar'"),
+        (["compare", "mnist", "--data-dir", "/nowhere"], "--data-dir must hold train-images-idx3-ubyte.gz"),
+        (["compare", "digits", "--variants", "standrad"], "variants must be among standard"),
+        (["compare", "digits", "--variants", ","], "variants must be among standard"),
+        (["compare", "digits", "--weight", "-1"], "weight of contractive must be finite and at least 0, got -1.0"),
+        (["compare", "digits", "--weight", "inf"], "weight of contractive must be finite and at least 0, got inf"),
+        (["compare", "digits", "--price", "0"], "price must be above 0, got 0.0"),
+        (["compare", "digits", "--seeds", "0"], "seeds must be at least 1, got 0"),
+        (["compare", "digits", "--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["compare", "digits", "--jobs", "0"], "jobs must be at least 1, got 0"),
+        (["compare", "digits", "--hidden", "many"], "--hidden must be whole numbers with commas, got 'many'"),
+        (["compare", "digits", "--code", "0", "--jobs", "1"], "width must be a whole number above 0, got 0"),
+        (["compare", "digits", "--batch-size", "0", "--jobs", "1"], "batch_size must be at least 1, got 0"),
+        (["compare", "digits", "--learning-rate", "0", "--jobs", "1"], "learning_rate must be above 0 and finite"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, tmp_path):
+    result = run(*arguments, "--out", tmp_path / "out", "--quiet")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("compare", "digits", "--out", tmp_path / "file" / "out", *SMALL)
+    assert result.exit_code == 2
+    assert "--out must be a folder that can be written" in result.stderr
+
+
+def test_a_report_needs_results(tmp_path):
+    result = run("report", tmp_path)
+    assert result.exit_code == 2
+    assert "must hold the results.json and arrays.npz of a comparison" in result.stderr
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "contractive", "version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0.1.0"
