@@ -157,7 +157,7 @@ def main():
             autoencoder, shape = build(net)
             plan = ct.plan(autoencoder.encoder, torch.rand(batch, *shape))
             row["auto"] = str(plan)
-            row["multiplications"] = plan.multiplications
+            row["multiplications"] = dict(plan.multiplications)
             for name, values in times.items():
                 row["ratio"][name] = statistics.median(values) / plain
                 row["quartiles"][name] = [quartile / plain for quartile in statistics.quantiles(values, n=4)[::2]]

@@ -15,8 +15,6 @@ from torch.func import jacrev, vmap
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
 
-torch.set_num_threads(1)  # with tensors this small two threads only wait for each other
-
 Map = Callable[[Tensor], Tensor]
 Norm = Callable[[Map, Tensor], tuple[Tensor, Tensor]]
 

@@ -155,3 +155,14 @@ def test_squared_norm_is_exact_unless_told_otherwise():
     _, same = ct.value_and_squared_norm(f, x, method="probes", num_probes=1, generator=generator)
     assert torch.equal(estimate, same)
     assert not torch.allclose(estimate, exact(f, x)[1], atol=0)
+
+
+def test_saturated_elu_keeps_its_digits_in_single_precision():
+    encoder = nn.Sequential(nn.Linear(1, 1), nn.ELU())
+    with torch.no_grad():
+        encoder[0].weight.fill_(1.0)
+        encoder[0].bias.zero_()
+    x = torch.tensor([[-15.0], [-30.0], [200.0]], requires_grad=True)
+    norm = ct.squared_norm(encoder, x)
+    torch.testing.assert_close(norm, torch.tensor([math.exp(-30), math.exp(-60), 1.0]), rtol=1e-5, atol=0)
+    assert torch.isfinite(torch.autograd.grad(ct.jacobian(encoder, x).sum(), x)[0]).all()

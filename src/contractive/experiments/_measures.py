@@ -60,7 +60,7 @@ MEASURES: dict[str, Measure] = {
         "linear, noisy", "higher", "The same classifier on codes of test inputs with Gaussian noise of level 1."
     ),
     "knn_accuracy_noisy": Measure("kNN, noisy", "higher", "Nearest neighbours under Gaussian noise of level 1."),
-    "seconds_per_epoch": Measure("s/epoch", "lower", "Median wall-clock time of a training epoch, validation included."),
+    "seconds_per_epoch": Measure("s/epoch", "lower", "Median wall-clock time of an epoch, validation included."),
 }
 
 

@@ -49,7 +49,7 @@ def _leaky_relu(module: nn.LeakyReLU) -> Activation:
     low = module.negative_slope
 
     def slope(a: Tensor, h: Tensor) -> Tensor:
-        return torch.where(a > 0, 1.0, low).to(a.dtype)
+        return torch.where(a > 0, 1.0, torch.full_like(a, low))
 
     return Activation(lambda a: F.leaky_relu(a, low), slope, None, keeps_input=True)
 
@@ -58,7 +58,8 @@ def _elu(module: nn.ELU) -> Activation:
     alpha = module.alpha
 
     def slope(a: Tensor, h: Tensor) -> Tensor:
-        return torch.where(a > 0, 1.0, h + alpha)
+        # not h + alpha, which has no digits left where h is near -alpha
+        return torch.where(a > 0, 1.0, alpha * torch.exp(a.clamp(max=0)))
 
     def curvature(a: Tensor, h: Tensor, s: Tensor) -> Tensor:
         return torch.where(a > 0, 0.0, s)

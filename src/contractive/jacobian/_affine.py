@@ -12,6 +12,11 @@ from torch.nn import functional as F
 class Affine(Protocol):
     """x -> L(x) + b with weights handed in, so that parametrized and folded weights need no special case."""
 
+    @property
+    def rank(self) -> int:
+        """Dimensions of a batch of inputs."""
+        ...
+
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """L(x) + b for a batch of rows."""
         ...
@@ -37,6 +42,10 @@ class Affine(Protocol):
 class Dense:
     """The linear part of `nn.Linear`: rows are (n, features)."""
 
+    @property
+    def rank(self) -> int:
+        return 2
+
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.linear(x, weight, bias)
 
@@ -61,6 +70,10 @@ class Convolution:
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
+
+    @property
+    def rank(self) -> int:
+        return len(self.stride) + 2
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         still = (0,) * len(self.stride)

@@ -1,6 +1,7 @@
 """Any differentiable encoder: rows and columns of its Jacobian through torch.autograd, in chunks, one forward pass."""
 
 from collections.abc import Callable, Iterator
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -99,12 +100,14 @@ class Linearised:
 def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
     """(f(x), squared norm per example) for any encoder."""
     at = Linearised(f, x)
-    plan = choose(at.y, x, request)
+    chosen = choose(at.y, x, request)
     batch = len(x)
-    if plan.exact:
-        blocks = _blocks(at, request.memory_budget, by_rows=plan.path == "autograd exact rows")
+    if batch == 0:
+        return at.value, x.new_zeros(0)
+    if chosen.exact:
+        blocks = _blocks(at, request.memory_budget, by_rows=chosen.path == "autograd exact rows")
         norm = sum((_squares(block) for block in blocks), x.new_zeros(batch))
-    elif plan.path == "autograd forward probes":
+    elif chosen.path == "autograd forward probes":
         u = input_probes(batch, request.num_probes, x.shape[1:].numel(), like=x, generator=request.generator)
         norm = _squares(at.columns(_probe_first(u, x))) / request.num_probes
     else:
@@ -124,6 +127,11 @@ def jacobian(f: Map, x: Tensor, memory_budget: int) -> Tensor:
     return stacked.movedim(0, 1 if by_rows else 2)
 
 
+def plan(f: Map, x: Tensor, request: Request) -> Plan:
+    """What `value_and_squared_norm` would do, found by one forward pass."""
+    return choose(Linearised(f, x).y, x, request)
+
+
 def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
     """Rows or columns, whichever are fewer; `auto` is exact only for a code or an input of one or two numbers."""
     k, d = y.shape[1:].numel(), x.shape[1:].numel()
@@ -137,7 +145,7 @@ def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
     named = {"exact": exact, "probes": "autograd code probes", "forward_probes": "autograd forward probes"}
     automatic = exact if min(k, d) <= 2 * request.num_probes else "autograd code probes"
     path = named.get(request.method, automatic)
-    return Plan(path, "exact" in path, False, sweeps)
+    return Plan(path, "exact" in path, False, MappingProxyType(sweeps))
 
 
 def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tensor]:
@@ -148,7 +156,7 @@ def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tenso
     chunk = max(1, memory_budget // max(4 * per_vector, 1))
     eye = torch.eye(size, dtype=start.dtype, device=start.device)
     for part in eye.split(chunk):
-        vectors = part.unsqueeze(1).expand(-1, batch, -1).reshape(-1, *start.shape)
+        vectors = part.unsqueeze(1).expand(-1, batch, -1).reshape(len(part), *start.shape)
         yield (at.rows if by_rows else at.columns)(vectors)
 
 
@@ -158,7 +166,7 @@ def _squares(products: Tensor) -> Tensor:
 
 
 def _probe_first(probes: Tensor, like: Tensor) -> Tensor:
-    return probes.movedim(1, 0).reshape(-1, *like.shape)
+    return probes.movedim(1, 0).reshape(probes.shape[1], *like.shape)
 
 
 def _check_code(y: Any, x: Tensor) -> None:

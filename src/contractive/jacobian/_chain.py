@@ -64,9 +64,7 @@ class Chain:
         rank = x.ndim
         for layer in self.layers:
             rank = _rank_after(layer.reshapes, rank)
-            weight = layer.module.weight
-            assert isinstance(weight, Tensor)
-            if rank != weight.ndim:
+            if rank != layer.affine.rank:
                 return False
         return True
 

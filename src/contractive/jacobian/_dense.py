@@ -16,7 +16,7 @@ def reduced_jacobian(chain: Chain, x: Tensor) -> Tensor:
     """A matrix with the singular values of J and no more columns than the first layer has units."""
     rows, first = _factors(chain, x)
     units, features = first.shape
-    if features <= units:
+    if features <= units or units < rows.shape[1]:
         return rows @ first
     return rows @ torch.linalg.qr(first.T).R.T
 

@@ -40,7 +40,9 @@ def one_layer(
 
 def is_one_layer(chain: Chain | None) -> bool:
     """Whether `one_layer` fits."""
-    return chain is not None and len(chain.layers) == 1 and chain.is_dense and not chain.reshapes
+    if chain is None or len(chain.layers) != 1 or not chain.is_dense:
+        return False
+    return not chain.reshapes and not chain.layers[0].reshapes
 
 
 def through_autograd(f: Map, x: Tensor, sigma: float, copies: int, request: Request) -> tuple[Tensor, Tensor, Tensor]:

@@ -78,8 +78,10 @@ def _backpropagate(
         if any(needed[: 1 + 2 * i]):
             gradient = layers[i].affine.pull(delta, weight, tape.inputs[i].shape[1:])
             gradient = gradient.reshape(tape.outputs[i - 1].shape if i else ctx.shape)
-    if needed[0]:
-        result[0] = gradient
+        else:
+            break
+    else:
+        result[0] = gradient if needed[0] else None
     return result
 
 

@@ -189,8 +189,7 @@ def plan(f: Map, x: Tensor, *, method: str = "auto", num_probes: int | None = No
     request = _request(x, method, num_probes, None, MEMORY_BUDGET)
     chain = _chain(f, x)
     if chain is None:
-        with torch.no_grad():
-            return _autograd.choose(f(x), x, request)
+        return _autograd.plan(f, x, request)
     with torch.no_grad():
         parameters = chain.parameters()
         _, tape = record(chain, x, parameters)

@@ -1,8 +1,9 @@
 """Which way to the squared norm of a chain: chosen by counting multiplications, and told to the user."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -40,8 +41,8 @@ class Plan:
 
     path: str
     exact: bool
-    gram: bool = False
-    multiplications: dict[str, int] = field(default_factory=dict)
+    gram: bool
+    multiplications: Mapping[str, int]
 
     def __str__(self) -> str:
         kind = "exact" if self.exact else "unbiased estimate"
@@ -116,7 +117,7 @@ def choose(shape: Shape, method: str, num_probes: int) -> Plan:
         affordable = plain + costs[exact] <= _ABOUT_AS_MUCH * (plain + probes)
         path = exact if affordable else "code probes"
     gram = (path == "exact rows" and rows_gram) or (path == "code probes" and probes_gram)
-    return Plan(path, "probes" not in path, gram, costs)
+    return Plan(path, "probes" not in path, gram, MappingProxyType(costs))
 
 
 def sweep(chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request) -> Sweep:

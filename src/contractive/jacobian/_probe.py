@@ -24,7 +24,7 @@ def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generat
         rows = torch.randperm(order, generator=generator, device=device)
         rows = rows.repeat(-(-count // order))[:count] if count > order else rows[:count]
         signs = _signs((size,), like.dtype, device, generator)
-        probes = hadamard(order, like.dtype, device)[rows, :size] * signs
+        probes = hadamard(order, like.dtype, device).index_select(0, rows)[:, :size] * signs
     return probes.reshape(batch, num_probes, size).to(like.device)
 
 

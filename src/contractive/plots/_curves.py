@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import Room, axes, color, figure, panels, set_axes, symbol, translucent
+from contractive.plots._style import Room, axes, color, figure, legend_height, panels, set_axes, symbol, translucent
 
 Histories = Mapping[str, Sequence[Sequence[Mapping[str, float | None]]]]
 
+_MOST_LABELS = 4  # in the plane; more names go into a legend
 _MOST_POINTS = 400  # per line; a longer training is thinned out, last epoch kept
 
 
@@ -56,17 +57,20 @@ def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.n
         errors: Reconstruction error of every seed by variant.
         sensitivities: Scale-free sensitivity, likewise.
     """
+    named = len(errors) <= _MOST_LABELS
     result = figure(height=440)
     means = {name: (float(errors[name].mean()), float(sensitivities[name].mean())) for name in errors}
     for name, error in errors.items():
-        result.add_traces(_star(name, error, sensitivities[name], _free_side(name, means)))
+        result.add_traces(_star(name, error, sensitivities[name], _free_side(name, means) if named else ""))
     result.add_annotation(text="↙ better", xref="paper", yref="paper", x=0.01, y=0.02, xanchor="left", yanchor="bottom")
+    top = 12 if named else legend_height(errors, narrow=True) + 8
+    narrow = {"dragmode": False, "height": 340 + top, "margin": {"t": top}}
     return result.update_layout(
         xaxis={"title": {"text": "reconstruction error per example"}},
         yaxis={"title": {"text": "scale-free sensitivity"}, "autorangeoptions": {"include": _padded(sensitivities)}},
-        margin={"t": 34},
-        showlegend=False,
-        meta={"wide": {}, "narrow": {"dragmode": False, "height": 360}},
+        margin={"t": 34 if named else legend_height(errors) + 8},
+        showlegend=not named,
+        meta={"wide": {}, "narrow": narrow},
     )
 
 
@@ -181,15 +185,16 @@ def _star(name: str, x: np.ndarray, y: np.ndarray, side: str) -> list[go.Scatter
         mode="lines+markers",
         line={"color": translucent(name, 0.45), "width": 1},
         marker={"symbol": symbol(name), "size": 6, "color": translucent(name, 0.6)},
+        showlegend=False,
         hovertemplate="one seed: error %{x:.4g}, sensitivity %{y:.4g}",
         **common,
     )
     mean = go.Scatter(
         x=[middle[0]],
         y=[middle[1]],
-        mode="markers+text",
+        mode="markers+text" if side else "markers",
         text=[name],
-        textposition=side,
+        textposition=side or None,
         textfont={"size": 14},
         marker={"symbol": symbol(name), "size": 16, "color": color(name)},
         cliponaxis=False,

@@ -1,15 +1,17 @@
 """How a measure is spread over test examples: a histogram above box plots."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import NEUTRAL, color, figure, legend_height, translucent
+from contractive.plots._style import NEUTRAL, color, figure, legend_height, translucent, wrapped
 
 _MOST_BINS = 48
 _BOX = 34  # pixels per box plot
 _HISTOGRAM = 240
+_AXIS, _LABELS = 48, 26  # below and above
 
 
 def sensitivity(ratios: Mapping[str, np.ndarray]) -> go.Figure:
@@ -32,18 +34,33 @@ def _distribution(values: Mapping[str, np.ndarray], title: str) -> go.Figure:
     edges = _edges(finite)
     boxes = _BOX * len(finite)
     share = boxes / (boxes + _HISTOGRAM)
-    top, narrow_top = (legend_height(values, narrow=narrow) + 26 for narrow in (False, True))
-    narrow = {"dragmode": False, "height": boxes + _HISTOGRAM + 48 + narrow_top, "margin": {"t": narrow_top}}
-    result = figure(height=boxes + _HISTOGRAM + 48 + top)
+    height, top = boxes + _HISTOGRAM + _AXIS, legend_height(values) + _LABELS
+    result = figure(height=height + top, margin={"t": top})
     for name, array in finite.items():
         result.add_traces([_histogram(name, array, edges), _box(name, array)])
     return result.update_layout(
         xaxis={"title": {"text": title}, "anchor": "y2"},
         yaxis={"domain": [share + 0.05, 1], "ticksuffix": " %", "title": {"text": "examples"}, "rangemode": "tozero"},
-        yaxis2={"domain": [0, share], "autorange": "reversed", "showgrid": False},
-        margin={"t": top},
-        meta={"wide": {}, "narrow": narrow},
+        yaxis2={
+            "domain": [0, share],
+            "autorange": "reversed",
+            "showgrid": False,
+            "tickvals": list(finite),
+            "ticktext": [wrapped(name) for name in finite],
+        },
+        meta={"wide": {}, "narrow": _narrow(height + _LABELS)},
     )
+
+
+def _narrow(height: int) -> dict[str, Any]:
+    """Without a legend, as the boxes are named."""
+    return {
+        "dragmode": False,
+        "showlegend": False,
+        "height": height,
+        "margin": {"t": _LABELS},
+        "yaxis2": {"tickfont": {"size": 11}},
+    }
 
 
 def _edges(values: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import NEUTRAL, Room, axes, color, panels, set_axes
+from contractive.plots._style import NEUTRAL, Room, axes, color, panels, set_axes, wrapped
 
 Image = tuple[int, int] | None
 
@@ -67,8 +67,17 @@ def _picture_rows(parts: Mapping[str, Mapping[str, np.ndarray]], image: tuple[in
         _picture_axes(result, number, True)
         height = (len(mosaic) + 1) / len(names)
         middles = [height * (at + 0.5) - 1 for at in range(len(names))]
-        set_axes(result, number, {}, {"tickvals": middles, "ticktext": list(names), "showticklabels": True})
-    return result
+        rows = {"tickvals": middles, "ticktext": [wrapped(name) for name in names], "showticklabels": True}
+        set_axes(result, number, {}, rows)
+    return _named_once(result)
+
+
+def _named_once(result: go.Figure) -> go.Figure:
+    """Row headings at the left panel only while panels stand beside each other."""
+    meta = result["layout"]["meta"]
+    for name, shown in (("wide", False), ("narrow", True)):
+        meta[name]["yaxis2"]["showticklabels"] = shown
+    return result.update_layout(meta=meta).update_layout(meta["wide"])
 
 
 def _room(mosaic: np.ndarray, taken: int) -> Room:
@@ -139,7 +148,8 @@ def _tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
 def _shrunk(pictures: np.ndarray) -> np.ndarray:
     """Averages over blocks of pixels where a picture is larger than a tile need be."""
     count, height, width = pictures.shape
-    tall, wide = ceil(height / _LARGEST_SIDE), ceil(width / _LARGEST_SIDE)
+    block = ceil(max(height, width) / _LARGEST_SIDE)
+    tall, wide = min(block, height), min(block, width)
     down, across = height // tall, width // wide
     blocks = pictures[:, : down * tall, : across * wide].reshape(count, down, tall, across, wide)
     return blocks.mean((2, 4))

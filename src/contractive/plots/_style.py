@@ -31,7 +31,7 @@ _LOOKS = {
     "contractive": _Look("#d9420f", "diamond"),
     "higher-order": _Look("#bf4dba", "star"),
     "reconstruction-contractive": _Look("#a39b2c", "hexagon"),
-    "weight-decay": _Look("#a394dd", "cross"),
+    "weight-decay": _Look("#9f90da", "cross"),
 }
 _SPARE = (
     _Look("#0e8ba0", "x"),
@@ -80,10 +80,16 @@ def translucent(variant: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
+def wrapped(name: str) -> str:
+    """A name as a tick label; a long one is broken at its hyphen."""
+    return name.replace("-", "-<br>", 1) if len(name) > 14 else name
+
+
 def figure(**layout: Any) -> go.Figure:
     """An empty figure in the common style."""
     margin = {"t": 12, "b": _AXIS_HEIGHT, **_SIDES}
-    return go.Figure(layout={"template": _TEMPLATE, "margin": margin, "legend": _LEGEND, "height": 400, **layout})
+    common = {"template": _TEMPLATE, "margin": margin, "legend": _LEGEND, "height": 400}
+    return go.Figure(layout=common).update_layout(layout)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def _trade_off(results: Comparison) -> dict[str, Any] | None:
         {v["name"]: np.array([seed["figures"][measure] for seed in v["seeds"]], dtype=float) for v in variants}
         for measure in ("reconstruction_error", "scale_free_sensitivity")
     )
-    if not variants:
+    if len(variants) < 2:
         return None
     return _picture(
         "trade-off",

@@ -97,9 +97,10 @@ def verdict(a: Value, b: Value, better: str) -> Verdict:
 
 
 def decimals(values: Iterable[Value | None]) -> int:
-    """Places after the point that suit all values: three digits of the largest mean, a digit of the smallest spread.
+    """Places after the point that suit all values: three digits of the largest mean, four where others need them.
 
-    Never more than four, nor than five digits of the largest mean; one for per cent.
+    Others are the smallest mean, of which two digits are wanted, and the smallest spread, of which one. Per cent have
+    one place.
     """
     known = [value for value in values if value]
     if any(value.percent for value in known):
@@ -108,8 +109,8 @@ def decimals(values: Iterable[Value | None]) -> int:
     spreads = [_exponent(value.sd) for value in known if value.sd]
     if not means:
         return 0
-    wanted = max(2 - max(means), 1 - min(means), -min(spreads, default=0))
-    return min(max(wanted, 0), max(4 - max(means), 0), 4)
+    wanted = max(1 - min(means), -min(spreads, default=0))
+    return min(max(2 - max(means), min(wanted, 3 - max(means)), 0), 4)
 
 
 def _exponent(number: float) -> int:

@@ -92,7 +92,8 @@ def _movement(parts: Cast, hero: Variant, standard: Variant) -> str:
     text = (
         f"Measured against its own spread, the {name} code is {_degree(free, free_standard)} to noise"
         f" {_than(free, free_standard)} the standard one (scale-free sensitivity {free} against {free_standard}"
-        f"{_denoised(parts)}); in raw units it moves {_distance(raw, raw_standard)} ({raw} against {raw_standard})."
+        f"{_denoised(parts, free)}); in raw units it moves {_distance(raw, raw_standard)} ({raw} against"
+        f" {raw_standard})."
     )
     return text + _only_smaller([hero, *parts.others], standard)
 
@@ -109,28 +110,29 @@ def _than(a: Value, b: Value) -> str:
 
 def _distance(a: Value, b: Value) -> str:
     if not clear(a, b):
-        return "as far within the seeds' spread"
+        return "as far, within the seeds' spread"
     return f"{times(a, b)} {'less' if a.mean < b.mean else 'more'}"
 
 
-def _denoised(parts: Cast) -> str:
+def _denoised(parts: Cast, free: Value) -> str:
+    words = {"better": "clearly more", "even": "no clear difference", "worse": "clearly less"}
+    if free.sd is None:
+        words = {"better": "more", "even": "the same", "worse": "less"}
     figures = [(variant["name"], value(variant, "scale_free_sensitivity")) for variant in parts.rivals[1:]]
-    return "".join(f"; {name} {figure}" for name, figure in figures if figure)
+    return "".join(f"; {name} {figure}, {words[verdict(free, figure, 'lower')]}" for name, figure in figures if figure)
 
 
 def _only_smaller(variants: Sequence[Variant], standard: Variant) -> str:
     """Names the variants whose raw movement fell while the scale-free one did not: their code is merely small."""
     names = []
     for variant in variants:
-        verdicts = []
-        for measure in ("sensitivity", "scale_free_sensitivity"):
-            mine, reference = value(variant, measure), value(standard, measure)
-            verdicts.append(verdict(mine, reference, "lower") if mine and reference else "even")
-        if verdicts[0] == "better" and verdicts[1] != "better":
+        pairs = [(value(variant, measure), value(standard, measure)) for measure in _MOVES]
+        free, raw = (verdict(a, b, "lower") if a and b else None for a, b in pairs)
+        if raw == "better" and free in ("even", "worse") and not variant["warnings"]:
             names.append(variant["name"])
     if not names:
         return ""
-    return f" Raw movement alone misleads for {_listing(names)}: that code became smaller, not steadier."
+    return f" Raw movement alone misleads for {_listing(names)}: the code became smaller, not steadier."
 
 
 def _price(parts: Cast, hero: Variant, standard: Variant) -> str:
@@ -148,8 +150,8 @@ def _price(parts: Cast, hero: Variant, standard: Variant) -> str:
 
 def _accuracy(document: dict[str, Any], parts: Cast) -> str:
     hero = parts.hero or document["variants"][0]
-    rivals = [rival for rival in parts.rivals if rival is not hero]
-    if not document["data"]["labelled"] or not value(hero, "probe_accuracy"):
+    rivals = [rival for rival in parts.rivals if rival is not hero and _is_read(rival)]
+    if not document["data"]["labelled"] or not _is_read(hero):
         return "The data have no labels, so nothing can be said about the accuracy of classifiers on the codes."
     clean = _readings(hero, rivals, "", f"On clean inputs the {hero['name']} code gives")
     noisy = _readings(hero, rivals, "_noisy", "Under noise of level 1 it gives")
@@ -168,6 +170,11 @@ def _readings(hero: Variant, rivals: Sequence[Variant], end: str, opening: str) 
         groups.setdefault(standing, []).append(f"{rival['name']} ({figures}{NBSP}%)")
     listed = "; ".join(_standing(verdicts, names, mine[0].sd is None) for verdicts, names in groups.items())
     return f"{opening} {given}{': ' if listed else ''}{listed}."
+
+
+def _is_read(variant: Variant) -> bool:
+    """Whether all its accuracies are known."""
+    return all(len(_accuracies(variant, end)) == len(_CLASSIFIERS) for end in ("", "_noisy"))
 
 
 def _accuracies(variant: Variant, end: str) -> list[Value]:
@@ -193,7 +200,8 @@ def _no_win(hero: Variant, rivals: Sequence[Variant]) -> str:
         theirs = [*_accuracies(rival, ""), *_accuracies(rival, "_noisy")]
         if not any(verdict(a, b, "higher") == "better" for a, b in zip(mine, theirs, strict=True)):
             unbeaten.append(rival["name"])
-    return f" So {hero['name']} has no clear win over {_listing(unbeaten)} here." if unbeaten else ""
+    win = "clear win" if len(hero["seeds"]) > 1 else "win"
+    return f" So {hero['name']} has no {win} over {_listing(unbeaten, 'or')} here." if unbeaten else ""
 
 
 def _collapse(document: dict[str, Any]) -> str:
@@ -231,8 +239,8 @@ def _trials(variant: Variant, price: float) -> str:
     return f"{text}, paying {100 * paid:.0f}{NBSP}%{beyond}"
 
 
-def _listing(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _listing(names: Sequence[str], last: str = "and") -> str:
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _capital(text: str) -> str:

@@ -53,7 +53,7 @@ def _points(hero: Variant, standard: Variant, measure: str, label: str) -> dict[
 
 
 def _tile(number: str, label: str, mine: Value, reference: Value, better: str) -> dict[str, str]:
-    standing = verdict(mine, reference, better)
+    standing = verdict(mine, reference, better) if mine.sd is not None else "even"
     words = _WORDS[standing] if mine.sd is not None else "one seed"
     figures = f"{mine} against {reference}"
     return {"number": number, "label": label, "figures": figures, "verdict": standing, "words": words}

@@ -9,6 +9,7 @@
   };
   const TOOL = "#8b8794";
   const NARROW = 620;
+  const WIDE = 1060;
   const PRINTED = 680;
   const config = {
     displayModeBar: "hover",
@@ -41,16 +42,20 @@
     return merged(layout, changes);
   }
 
-  function draw(div, theme, width) {
+  function draw(div, printing) {
     const { data, layout } = figures[div.dataset.plot];
-    const fitted = merged(layout, width < NARROW ? layout.meta.narrow : layout.meta.wide);
+    const theme = dark.matches && !printing ? themes.dark : themes.light;
+    const width = printing ? PRINTED : div.clientWidth;
+    const narrow = width < NARROW;
     const picture = data.every((trace) => trace.type === "heatmap");
-    return Plotly.react(div, data, { ...themed(fitted, theme), width }, picture || width < NARROW ? still : config);
+    const fitted = merged(layout, narrow ? layout.meta.narrow : layout.meta.wide);
+    if (printing) fitted.height *= 0.72; // two on a page
+    else if (picture && !narrow) fitted.height *= Math.min(1, width / WIDE); // square pixels fill the height
+    return Plotly.react(div, data, { ...themed(fitted, theme), width }, picture || narrow ? still : config);
   }
 
   function drawAll(printing) {
-    const theme = dark.matches && !printing ? themes.dark : themes.light;
-    return Promise.all(plots.map((div) => draw(div, theme, printing ? PRINTED : div.clientWidth)));
+    return Promise.all(plots.map((div) => draw(div, printing)));
   }
 
   let waiting = 0;
