@@ -1,6 +1,7 @@
 """Pictures show the numbers they were given, and every kind keeps its colour."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from contractive import plots
 from contractive.plots._style import Room, panels
 
-VARIANTS = [
+VARIANTS = (
     "standard",
     "denoising",
     "sparse",
@@ -16,8 +17,8 @@ VARIANTS = [
     "higher-order",
     "reconstruction-contractive",
     "weight-decay",
-]
-EVERYONE = [*VARIANTS, "one of my own"]
+)
+EVERYONE = (*VARIANTS, "one of my own")
 
 
 def randoms(*shape: int, names=EVERYONE[:4]) -> dict[str, np.ndarray]:
@@ -41,7 +42,8 @@ def histories(epochs: int = 5, seeds: int = 3, names=EVERYONE[:4]):
     }
 
 
-def every_figure(names):
+@cache
+def every_figure(names: tuple[str, ...]):
     image = {name: array for name, array in randoms(10, 16, names=["input", *names]).items()}
     return {
         "training": plots.training_curves(histories(names=names)),

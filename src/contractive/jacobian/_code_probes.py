@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, per_example, present
+from contractive.jacobian._sweep import (
+    Gradients,
+    State,
+    Weights,
+    add_symmetric,
+    gram,
+    mirror,
+    per_example,
+    present,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class CodeProbes:
                 row = p[i - 1] = row.reshape(-1, *tape.outputs[i - 1].shape[1:])
         first = chain.layers[0].affine
         if self.gram:
-            full, closed = None, row @ (weights[0] @ weights[0].T)
+            full, closed = None, row @ gram(weights[0])
         else:
             full = first.pull(row, weights[0], tape.inputs[0].shape[1:])
             closed = first.push(full, weights[0])
@@ -56,7 +65,9 @@ class CodeProbes:
         spread = g if self.num_probes == 1 else g.repeat_interleave(self.num_probes)
         weighted = first * per_example(spread, first)
         if full is None:
-            gradients.weights[0] = (weighted.T @ first) @ weights[0]
+            moment = weights[0].new_zeros(len(weights[0]), len(weights[0]))
+            add_symmetric(moment, weighted.T, first.T)
+            gradients.weights[0] = mirror(moment) @ weights[0]
         else:
             gradients.add_weight(0, weighted, full, weights[0])
         if chain.layers[0].is_curved:

@@ -7,7 +7,18 @@ from torch import Tensor
 
 from contractive.jacobian._affine import Dense
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, per_example, present, scaled, squared_sum
+from contractive.jacobian._sweep import (
+    Gradients,
+    State,
+    Weights,
+    add_symmetric,
+    gram,
+    mirror,
+    per_example,
+    present,
+    scaled,
+    squared_sum,
+)
 
 
 @dataclass(frozen=True)
@@ -28,18 +39,18 @@ class ExactRows:
     keep: bool
 
     def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
-        gram = weights[0] @ weights[0].T if self.gram else None
+        full = gram(weights[0]) if self.gram else None
         norm, state = tape.outputs[0].new_empty(tape.batch), []
         for start in range(0, tape.batch, self.chunk):
             part = tape.rows(start, start + self.chunk)
             rows = self._descend(chain, weights, part)
-            closing = _close(chain, weights, part, rows, gram)
-            norm[start : start + self.chunk] = _norm(part, closing, gram)
+            closing = _close(chain, weights, part, rows, full)
+            norm[start : start + self.chunk] = _norm(part, closing)
             state += [*rows, *closing] if self.keep else []
         return norm, state
 
     def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
-        gram = weights[0] @ weights[0].T if self.gram and not self.keep else None
+        full = gram(weights[0]) if self.gram and not self.keep else None
         gradients = Gradients(chain, [None] * len(weights))
         moment = weights[0].new_zeros(len(weights[0]), len(weights[0])) if self.gram else None
         size = 2 * len(weights) + 2
@@ -50,11 +61,11 @@ class ExactRows:
                 rows, closing = state[i : i + size - 2], state[i + size - 2 : i + size]
             else:
                 rows = self._descend(chain, weights, part)
-                closing = _close(chain, weights, part, rows, gram)
+                closing = _close(chain, weights, part, rows, full)
             below = _open(weights, part, rows, closing, g[start : start + self.chunk], gradients, moment)
             _ascend(chain, weights, part, rows, below, gradients)
         if moment is not None:
-            gradients.weights[0] = moment.mul_(2) @ weights[0]
+            gradients.weights[0] = mirror(moment).mul_(2) @ weights[0]
         return gradients
 
     def _descend(self, chain: Chain, weights: Weights, tape: Tape) -> State:
@@ -80,22 +91,22 @@ class ExactRows:
         return [*u, *p]
 
 
-def _close(chain: Chain, weights: Weights, tape: Tape, rows: State, gram: Tensor | None) -> State:
+def _close(chain: Chain, weights: Weights, tape: Tape, rows: State, full: Tensor | None) -> State:
     """(U_1 G, its products with P_1 summed over rows), or (the rows of the Jacobian, None)."""
     first = present(rows[0])
     flat = first.flatten(0, 1)
-    if gram is None:
+    if full is None:
         pulled = chain.layers[0].affine.pull(flat, weights[0], tape.inputs[0].shape[1:])
         return [pulled.unflatten(0, first.shape[:2]), None]
-    closed = (flat @ gram).unflatten(0, first.shape[:2])
+    closed = (flat @ full).unflatten(0, first.shape[:2])
     return [closed, (closed * present(rows[len(weights)])).sum(1)]
 
 
-def _norm(tape: Tape, closing: State, gram: Tensor | None) -> Tensor:
+def _norm(tape: Tape, closing: State) -> Tensor:
     closed, overlap = closing
-    if gram is None:
+    if overlap is None:
         return squared_sum(present(closed))
-    overlap, slope = present(overlap), tape.slopes[0]
+    slope = tape.slopes[0]
     return (overlap if slope is None else overlap * slope).sum(1)
 
 
@@ -113,7 +124,7 @@ def _open(
     closed, slope, curved = present(closed), tape.slopes[0], gradients.chain.layers[0].is_curved
     if moment is not None:
         weighted = first * per_example(g, first)
-        moment.addmm_(weighted.flatten(0, 1).T, first.flatten(0, 1))
+        add_symmetric(moment, weighted.flatten(0, 1).T, first.flatten(0, 1).T)
         if curved:
             gradients.add_slope(0, present(overlap) * (2 * g).unsqueeze(1))
         factor = (2 * g).unsqueeze(1) if slope is None else slope * (2 * g).unsqueeze(1)
