@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 from contractive.experiments import MEASURES, Results
-from contractive.report import summarize
+from contractive.report._sentences import sentences
 
 FIGURES = {
     "reconstruction_error": (0.65, 0.03),
@@ -122,7 +122,7 @@ def usual(**changes) -> Results:
 
 def said(comparison: Results) -> dict[str, str]:
     """The sentences by topic, with plain spaces."""
-    return {entry["topic"]: plain(entry["text"]) for entry in summarize(comparison)["sentences"]}
+    return {entry["topic"]: plain(entry["text"]) for entry in sentences(comparison.document)}
 
 
 def plain(text: str) -> str:

@@ -234,3 +234,10 @@ def test_reconstructed_rows_are_lines():
     figure = plots.reconstructions(rows, rows)
     assert [trace.name for trace in figure.data] == ["input", "sparse"] * 4
     np.testing.assert_array_equal(figure.data[3].y, rows["sparse"][1])
+
+
+def test_pictures_of_large_images_stay_small():
+    rows = randoms(10, 100 * 100, names=("input", *VARIANTS))
+    weights = randoms(32, 100 * 100, names=VARIANTS)
+    drawn = [plots.filters(weights, (100, 100)), plots.reconstructions(rows, rows, (100, 100))]
+    assert sum(len(figure.to_json()) for figure in drawn) < 2.5e6  # a report is 8 MB at most, and plotly.js 4.8 of them

@@ -1,8 +1,8 @@
 """The report says what the numbers say, also where the contractive variant loses."""
 
 import pytest
-from comparisons import BETTER, Page, plain, results, said, usual, variant
 
+from comparisons import BETTER, Page, plain, results, said, usual, variant
 from contractive.experiments import Results
 from contractive.report import html, summarize, write_report
 

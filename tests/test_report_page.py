@@ -7,8 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from comparisons import BETTER, Page, plain, results, usual, variant
 
+from comparisons import BETTER, Page, plain, results, usual, variant
 from contractive.experiments import MEASURES
 from contractive.plots import color
 from contractive.report import html, summarize, write_report
