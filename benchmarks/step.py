@@ -22,6 +22,7 @@ import torch
 from peers import METHODS, SLOW
 
 import contractive as ct
+from contractive.training._memory import keep_freed_memory
 
 NETS = {
     "784-1000": (784, 1000),
@@ -132,6 +133,8 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
+    if not arguments.peak:
+        keep_freed_memory()  # as `fit` does, for every method alike
     if arguments.peak:
         net, batch, method = arguments.peak
         step = stepper(net, int(batch), method, fused=True)

@@ -18,6 +18,7 @@ import torch
 
 import contractive as ct
 from contractive.data import load
+from contractive.training._memory import keep_freed_memory
 
 CASES = {
     "digits": {"sizes": (64, 128, 64, 32), "batch": 128, "epochs": (4, 44)},
@@ -76,6 +77,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    keep_freed_memory()  # as `fit` does, for both sides
     found = {"torch": torch.__version__, "load": os.getloadavg(), "cases": {}}
     for name in arguments.cases.split(","):
         case = CASES[name]

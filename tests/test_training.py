@@ -255,3 +255,11 @@ def test_a_decoder_of_another_size_is_refused(data):
     autoencoder = ct.Autoencoder(nn.Linear(8, 3), nn.Linear(3, 1))
     with pytest.raises(ValueError, match=r"reconstructions must have the shape of the data \(8,\), got \(1,\)"):
         ct.fit(autoencoder, data, objectives.standard(), progress=False)
+
+
+def test_freed_memory_is_kept_where_the_allocator_allows_it(monkeypatch):
+    from contractive.training import _memory
+
+    assert _memory.keep_freed_memory() in (True, False)
+    monkeypatch.setattr(_memory.sys, "platform", "darwin")
+    assert _memory.keep_freed_memory() is False

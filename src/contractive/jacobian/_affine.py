@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+# Up to so many numbers under a kernel, one product and a scatter are several times faster on a CPU than the library's
+# transposed convolution: grey and colour images, that is.
+_THIN = 32
+
 
 class Affine(Protocol):
     """x -> L(x) + b with weights handed in, so that parametrized and folded weights need no special case."""
@@ -83,6 +87,10 @@ class Convolution:
         return self.apply(tangent, weight, None)
 
     def pull(self, cotangent: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
+        if cotangent.is_cpu and self.groups == 1 and weight.ndim == 4 and weight[0].numel() <= _THIN:
+            kernels = weight.flatten(1).T.expand(len(cotangent), -1, -1)
+            patches = torch.bmm(kernels, cotangent.flatten(2))  # (n, channels * kernel, positions)
+            return F.fold(patches, shape[1:], weight.shape[2:], self.dilation, self.padding, self.stride)
         like = cotangent.new_empty(1).expand(len(cotangent), *shape)  # only its shape is read
         return self._backward(cotangent, like, weight, [True, False, False])[0]
 

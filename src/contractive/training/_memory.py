@@ -1,0 +1,36 @@
+"""Two settings of the process that make steps on a CPU faster."""
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
+_KEEP = 2**30
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed blocks for the next step instead of giving them back to the kernel; whether it did.
+
+    By default each activation above 128 KB may be mapped, cleared and unmapped again in every step: on convolutional
+    nets that was up to a third of the time. The process then holds its peak memory until it ends.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # another C library
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, _KEEP)) and bool(mallopt(_TRIM_THRESHOLD, _KEEP))
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[bool]:
+    """Flush denormal numbers to zero on the CPU meanwhile; yields whether the processor can."""
+    supported = torch.set_flush_denormal(True)
+    try:
+        yield supported
+    finally:
+        torch.set_flush_denormal(False)
