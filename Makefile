@@ -24,7 +24,9 @@ docs: .venv/all
 	@echo "Open site/index.html in a browser."
 
 bench: .venv/all
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py --slow --out benchmarks/results/step.json
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py --out benchmarks/results/throughput.json
+	$(BIN)/python benchmarks/render.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -201,3 +202,12 @@ def test_damaged_results_are_refused(damage, match, results, tmp_path):
 def test_misuse_is_refused(settings, match):
     with pytest.raises(ValueError, match=match):
         Settings(**{"budget": BUDGET} | settings)
+
+
+def test_an_interrupt_ends_the_processes_at_once(split):
+    def interrupt(what, done, expected):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(split, Settings(BUDGET, seeds=2, jobs=2), interrupt)
+    assert not multiprocessing.active_children()

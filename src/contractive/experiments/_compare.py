@@ -1,13 +1,14 @@
 """Train several kinds of autoencoder on the same split under the same budget and measure them alike."""
 
 import platform
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 import numpy as np
@@ -173,10 +174,11 @@ def _describe(run: Run) -> str:
 _shared: dict[str, Any] = {}
 
 
-def _share(split: Split, budget: Budget, threads: int | None) -> None:
+def _start_worker(split: Split, budget: Budget) -> None:
+    """One thread to a process; Ctrl-C is for the parent alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
     _shared.update(split=split, budget=budget)
-    if threads is not None:
-        torch.set_num_threads(threads)
 
 
 def _train(task: Task) -> Run:
@@ -199,14 +201,20 @@ class _InProcess(Executor):
 @contextmanager
 def _workers(split: Split, settings: Settings) -> Iterator[Executor]:
     if settings.jobs == 1:
-        _share(split, settings.budget, None)
+        _shared.update(split=split, budget=settings.budget)
         yield _InProcess()
         _shared.clear()
         return
-    arguments = (split, settings.budget, 1)
-    pool = ProcessPoolExecutor(settings.jobs, get_context("spawn"), initializer=_share, initargs=arguments)
+    others = set(active_children())
+    pool = ProcessPoolExecutor(
+        settings.jobs, get_context("spawn"), initializer=_start_worker, initargs=(split, settings.budget)
+    )
     try:
         yield pool
+    except BaseException:
+        for worker in set(active_children()) - others:  # not `terminate`: Lightning catches that signal
+            worker.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
