@@ -23,7 +23,7 @@ def compared(tmp_path_factory):
 def test_compare_prints_a_table_and_writes_the_files(compared):
     folder, result = compared
     assert result.exit_code == 0, result.output
-    assert "digits: test data, mean ± sd over 1 seeds" in result.output
+    assert "digits: test data, one seed" in result.output
     assert "contractive 0.01 (fixed)" in result.output
     written = sorted(path.name for path in folder.iterdir())
     assert written == ["arrays.npz", "report.html", "results.csv", "results.json"]
@@ -80,6 +80,12 @@ def test_help_teaches(arguments):
     assert "contractive compare" in result.output or "contractive report" in result.output
 
 
+def test_help_shows_the_defaults():
+    shown = run("compare", "--help").output
+    for default in ("40, or 10 above 5000 rows", "32, or 128 above 5000 rows", "one per processor", "CONTRACTIVE_DATA"):
+        assert default in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -97,6 +103,8 @@ def test_help_teaches(arguments):
         (["compare", "digits", "--code", "0", "--jobs", "1"], "width must be a whole number above 0, got 0"),
         (["compare", "digits", "--batch-size", "0", "--jobs", "1"], "batch_size must be at least 1, got 0"),
         (["compare", "digits", "--learning-rate", "0", "--jobs", "1"], "learning_rate must be above 0 and finite"),
+        (["compare", "digits", "--learning-rate", "1e30", "--jobs", "1"], "loss must stay finite"),
+        (["compare", "digits", "--variants", "standard", "--weight", "1"], "must belong to one of the variants"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, tmp_path):

@@ -211,3 +211,22 @@ def test_an_interrupt_ends_the_processes_at_once(split):
     with pytest.raises(KeyboardInterrupt):
         compare(split, Settings(BUDGET, seeds=2, jobs=2), interrupt)
     assert not multiprocessing.active_children()
+
+
+def test_the_price_of_cross_entropy_leaves_out_what_no_model_can_mend(split):
+    budget = dataclasses.replace(BUDGET, loss="cross_entropy")
+    found = compare(split, Settings(budget, ("contractive",), seeds=1))
+    standard, contractive = (v["seeds"][0]["history"][-1]["val_reconstruction"] for v in found.variants)
+    x = torch.from_numpy(split.validation)
+    floor = float(torch.nn.functional.binary_cross_entropy(x, x, reduction="none").sum(1).mean())
+    paid = {trial["strength"]: trial["price"] for trial in found.variants[1]["search"]}
+    wanted = (contractive - floor) / (standard - floor) - 1
+    assert floor > 1
+    assert paid[found.variants[1]["strength"]] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_collapsed_trial_is_never_chosen():
+    search = Search(Variant(lambda s, loss: None, "strength", lambda price, ref: 1.0), 0.2, Reference(2.0, 1.0, 1.0))
+    while (strength := search.next()) is not None:
+        search.add(strength, float("inf") if strength > 0.01 else 2.0 * (1 + strength))
+    assert search.chosen <= 0.01

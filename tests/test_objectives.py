@@ -185,3 +185,16 @@ def test_kl_sparsity_refuses_codes_outside_zero_and_one(x):
 def test_cross_entropy_refuses_data_outside_zero_and_one(autoencoder, x):
     with pytest.raises(ValueError, match="data must lie between 0 and 1 for the cross-entropy, got"):
         objectives.standard(loss=objectives.cross_entropy)(autoencoder, x * 3)
+
+
+def test_cross_entropy_refuses_reconstructions_outside_zero_and_one(x):
+    autoencoder = ct.mlp(6, code=3, output="linear").double()
+    with torch.no_grad():
+        autoencoder.decoder[0].bias.fill_(5.0)
+    with pytest.raises(ValueError, match=r"reconstructions must lie between 0 and 1 .* end in a sigmoid"):
+        objectives.standard(loss=objectives.cross_entropy)(autoencoder, x)
+
+
+def test_unknown_methods_are_refused_when_the_penalty_is_made():
+    with pytest.raises(ValueError, match=r"method must be one of auto, exact, .* got 'exakt'"):
+        objectives.contractive(0.1, method="exakt")

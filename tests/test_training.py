@@ -10,7 +10,7 @@ from torch import nn
 import contractive as ct
 from contractive import objectives
 from contractive.objectives import Objective, Term
-from contractive.training import collapse
+from contractive.training import collapse, spread_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs seldom beat the mean
 
@@ -263,3 +263,57 @@ def test_freed_memory_is_kept_where_the_allocator_allows_it(monkeypatch):
     assert _memory.keep_freed_memory() in (True, False)
     monkeypatch.setattr(_memory.sys, "platform", "darwin")
     assert _memory.keep_freed_memory() is False
+
+
+def test_a_frozen_batch_norm_trains_and_stays_frozen(data):
+    encoder = nn.Sequential(nn.Linear(8, 3), nn.BatchNorm1d(3), nn.Sigmoid())
+    autoencoder = ct.Autoencoder(encoder, nn.Linear(3, 8))
+    encoder[1].eval()
+    ct.fit(autoencoder, data, objectives.contractive(0.01), validation=data, max_epochs=2, progress=False)
+    assert torch.equal(encoder[1].running_mean, torch.zeros(3))
+
+
+def test_a_loaded_model_trains_in_training_mode_and_ends_in_evaluation_mode(data):
+    modes = []
+
+    class Watched(nn.Linear):
+        def forward(self, x):
+            modes.append(self.training)
+            return super().forward(x)
+
+    autoencoder = ct.Autoencoder(Watched(8, 3), nn.Linear(3, 8)).eval()
+    ct.fit(autoencoder, data, objectives.standard(), max_epochs=1, batch_size=150, progress=False)
+    assert modes[0] is False  # the check of the width
+    assert True in modes
+    assert not autoencoder.training
+
+
+def test_figures_of_a_few_rows_are_not_those_of_the_first_class():
+    x = torch.cat([torch.zeros(500, 8), torch.ones(500, 8)])
+    assert spread_rows(x, 10).mean() == 0.5
+
+
+def test_divergence_under_cross_entropy_is_divergence(data):
+    with pytest.raises(ct.TrainingDiverged, match="loss must stay finite"):
+        fitted(data, objectives.contractive(0.1, loss=objectives.cross_entropy), learning_rate=1e30)
+
+
+@pytest.mark.parametrize(
+    ("autoencoder", "objective", "rows", "match"),
+    [
+        (nn.Linear(8, 8), objectives.standard(), "x", r"autoencoder must be an Autoencoder, got Linear\. Wrap it"),
+        (ct.mlp(8, code=3), objectives.contractive, "x", "objective must be an Objective, got contractive"),
+        (ct.mlp(8, code=3), "contractive", "x", "objective must be an Objective, got 'contractive'"),
+        (ct.mlp(8, code=3), objectives.standard(), [[1.0] * 8], "data must be a tensor or an array, got list"),
+    ],
+)
+def test_wrong_kinds_are_refused(data, autoencoder, objective, rows, match):
+    with pytest.raises(TypeError, match=match):
+        ct.fit(autoencoder, data if rows == "x" else rows, objective, progress=False)
+
+
+def test_wrong_devices_and_frozen_models_are_refused(data):
+    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda, mps, got 'cuda:0'"):
+        fitted(data, device="cuda:0")
+    with pytest.raises(ValueError, match="autoencoder must have parameters to train"):
+        ct.fit(ct.mlp(8, code=3).requires_grad_(False), data, objectives.standard(), progress=False)

@@ -31,15 +31,22 @@ def cross_entropy(reconstruction: Tensor, x: Tensor) -> Tensor:
     Both arguments lie in [0, 1]: the decoder ends in a sigmoid, the data are scaled to that range.
 
     Raises:
-        ValueError: Data outside [0, 1].
+        ValueError: Data or reconstructions outside [0, 1].
     """
-    if x.numel() and not (float(x.detach().min()) >= 0 and float(x.detach().max()) <= 1):
-        low, high = float(x.detach().min()), float(x.detach().max())
-        raise ValueError(
-            f"data must lie between 0 and 1 for the cross-entropy, got {low:.3g} to {high:.3g}."
-            " Scale them (minmax) or use the squared error."
-        )
+    _check_range("data", x, "Scale them (minmax) or use the squared error.")
+    if reconstruction.isnan().any():  # training has diverged; who trains says where
+        return reconstruction.flatten(1).sum(1)
+    _check_range("reconstructions", reconstruction, "Let the decoder end in a sigmoid.")
     return F.binary_cross_entropy(reconstruction, x, reduction="none").flatten(1).sum(1)
+
+
+def _check_range(what: str, values: Tensor, remedy: str) -> None:
+    if values.numel():
+        low, high = (float(end) for end in values.detach().aminmax())
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"{what} must lie between 0 and 1 for the cross-entropy, got {low:.3g} to {high:.3g}. {remedy}"
+            )
 
 
 LOSSES: dict[str, Loss] = {"squared_error": squared_error, "cross_entropy": cross_entropy}
@@ -111,12 +118,18 @@ class Objective:
             raise ValueError(f"weight_decay must be a finite number of at least 0, got {self.weight_decay}. 0 is off.")
 
     def __call__(self, autoencoder: Autoencoder, x: Tensor, *, generator: torch.Generator | None = None) -> Values:
-        """Evaluate on the batch x (batch, *features), running each part of the autoencoder once."""
+        """Evaluate on the batch x (batch, *features).
+
+        The encoder runs once, except with two Jacobian penalties, of which each makes its own pass.
+        """
         seen = x if self.corruption is None else self.corruption(x, generator)
         encode = Encode(autoencoder.encoder, generator)
         reconstruct = Encode(nn.Sequential(autoencoder.encoder, autoencoder.decoder), generator)
         maps = {"encoder": encode, "reconstruction": reconstruct}
-        penalties = {term.name: _checked(term, term.penalty(maps[term.of], seen)[1], x) for term in self.terms}
+        # Jacobian penalties first: they leave the code for the others
+        by_need = sorted(self.terms, key=lambda term: not hasattr(term.penalty, "exact"))
+        values = {term.name: _checked(term, term.penalty(maps[term.of], seen)[1], x) for term in by_need}
+        penalties = {term.name: values[term.name] for term in self.terms}
         if not any(term.of == "reconstruction" for term in self.terms):
             reconstruct.remember(seen, autoencoder.decoder(encode(seen)))
         reconstruction = self.loss(reconstruct(seen), x)
@@ -177,7 +190,7 @@ def l1(weight: float = 0.01, *, loss: Loss = squared_error) -> Objective:
 def contractive(
     weight: float = 0.1, *, method: str = "auto", num_probes: int | None = None, loss: Loss = squared_error
 ) -> Objective:
-    """Reconstruction plus weight * ||J_f(x)||_F^2 (Rifai et al., ICML 2011, eq. 6).
+    """Reconstruction plus weight * ||J_f(x)||_F^2 (Rifai et al., ICML 2011).
 
     Args:
         weight: The paper's lambda, for a reconstruction error summed over features.
@@ -205,7 +218,7 @@ def higher_order(
 def reconstruction_contractive(
     weight: float = 0.01, *, method: str = "auto", num_probes: int | None = None, loss: Loss = squared_error
 ) -> Objective:
-    """Reconstruction plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014, eq. 3)."""
+    """Reconstruction plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014)."""
     term = Term("reconstruction_contractive", weight, JacobianNorm(method, num_probes), of="reconstruction")
     return Objective("reconstruction contractive", loss, terms=(term,))
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from contractive.jacobian import value_and_squared_norm, value_norm_and_difference
+from contractive.jacobian import METHODS, value_and_squared_norm, value_norm_and_difference
 
 Map = Callable[[Tensor], Tensor]
 
@@ -49,7 +49,7 @@ class Penalty(Protocol):
 
 @dataclass(frozen=True)
 class JacobianNorm:
-    """||J(x)||_F^2 (Rifai et al., ICML 2011, eq. 5): no factor 1/2, summed over all entries.
+    """||J(x)||_F^2 (Rifai et al., ICML 2011): no factor 1/2, summed over all entries.
 
     Attributes:
         method: As in `jacobian.value_and_squared_norm`.
@@ -58,6 +58,10 @@ class JacobianNorm:
 
     method: str = "auto"
     num_probes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}. Leave it out for auto.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         """(code, squared norm per example)."""

@@ -36,8 +36,9 @@ def test_x_that_is_no_floating_point_tensor(function, bad, match):
 
 @pytest.mark.parametrize("function", ALL, ids=name)
 def test_x_without_a_batch(function):
-    with pytest.raises(ValueError, match=r"x must have the shape \(batch, \*features\), got a single number\. Add"):
-        function(f, torch.tensor(1.0))
+    for one in (torch.tensor(1.0), torch.rand(4)):
+        with pytest.raises(ValueError, match=r"x must have the shape \(batch, .*Use x\.unsqueeze\(0\)"):
+            function(f, one)
 
 
 @pytest.mark.parametrize("function", ALL, ids=name)
@@ -154,11 +155,17 @@ def test_a_code_that_depends_on_parameters_alone(method, units):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_differentiable_once(method):
+def test_a_second_derivative_of_a_chain_is_refused(method):
     norm = ct.squared_norm(f, x, method=method).sum()
-    (gradient,) = torch.autograd.grad(norm, f[0].weight, create_graph=True)
-    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
-        gradient.sum().backward()
+    with pytest.raises(RuntimeError, match=r"must be differentiated once, got create_graph=True\. Pass `lambda x"):
+        torch.autograd.grad(norm, f[0].weight, create_graph=True)
+
+
+def test_the_way_round_has_a_second_derivative():
+    through_autograd = ct.squared_norm(lambda rows: f(rows), x).sum()
+    (first,) = torch.autograd.grad(through_autograd, [f[0].weight], create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), [f[0].weight])
+    assert second.abs().sum() > 0
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def compare(
     ] = "standard,denoising,sparse,contractive",
     seeds: Annotated[int, typer.Option(help="Fits per variant; the table shows mean and spread over them.")] = 3,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data [default: 40, or 10 above 5000 rows].")
+        int | None, typer.Option(help="Passes over the data.", show_default="40, or 10 above 5000 rows")
     ] = None,
     price: Annotated[
         float,
@@ -91,18 +91,21 @@ def compare(
     ] = None,
     hidden: Annotated[
         str | None,
-        typer.Option(help="Widths between input and code [default: 256,128 from 256 features, else 128,64]."),
+        typer.Option(help="Widths between input and code.", show_default="256,128 from 256 features, else 128,64"),
     ] = None,
-    code: Annotated[int | None, typer.Option(help="Code size [default: 64 from 256 features, else 32].")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows per step [default: 32, or 128 above 5000 rows].")] = None,
+    code: Annotated[int | None, typer.Option(help="Code size.", show_default="64 from 256 features, else 32")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Rows per step.", show_default="32, or 128 above 5000 rows")
+    ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of Adam, falling along a cosine [default: 0.003, or 0.001 above 5000 rows].")
+        float | None,
+        typer.Option(help="Of Adam, falling along a cosine.", show_default="0.003, or 0.001 above 5000 rows"),
     ] = None,
     loss: Annotated[LossName, typer.Option(help="Reconstruction loss, summed over features.")] = LossName.squared_error,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with IDX .gz files [default: $CONTRACTIVE_DATA, else download].")
+        Path | None, typer.Option(help="Folder with IDX .gz files.", show_default="$CONTRACTIVE_DATA, else download")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Fits at a time [default: one per processor].")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Fits at a time.", show_default="one per processor")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results that are in the folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,

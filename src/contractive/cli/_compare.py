@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from contractive.data import Split, load
-from contractive.experiments import MEASURES, Results, Settings, write
+from contractive.experiments import MEASURES, Budget, Results, Settings, write
 from contractive.experiments import compare as compare_variants
-from contractive.experiments._fit import Budget
 from contractive.report import write_report
 from contractive.storage import write_text
+from contractive.training import TrainingDiverged
 
 _MANY_ROWS = 5000
 _MANY_FEATURES = 256
@@ -65,9 +66,14 @@ def run(
     """Do what the command says."""
     _check_folder(out, force)
     split = load(data, data_dir=data_dir)
-    jobs = jobs if jobs is not None else os.cpu_count() or 1
+    jobs = jobs if jobs is not None else _processors()
     settings = Settings(wishes.budget(split), variants, seeds, price, fixed, jobs)
-    results = _with_progress(split, settings, hidden=quiet or as_json)
+    try:
+        results = _with_progress(split, settings, hidden=quiet or as_json)
+    except TrainingDiverged as error:
+        raise ValueError(f"{error} Here: a smaller --learning-rate or --weight.") from error
+    except BrokenProcessPool as error:
+        raise ValueError("every process must live on, got one killed, probably for memory. Use --jobs 1.") from error
     results.document["command"] = shlex.join(["contractive", *sys.argv[1:]])
     write(results, out)
     page = write_report(results, out / "report.html")
@@ -75,6 +81,11 @@ def run(
         print(json.dumps({"report": str(page), **_brief(results)}, indent=1))
     elif not quiet:
         _print(results, page)
+
+
+def _processors() -> int:
+    """Processors this process may use, which in a container can be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_folder(out: Path, force: bool) -> None:
@@ -111,7 +122,7 @@ def _print(results: Results, page: Path) -> None:
     console = Console()
     document = results.document
     table = Table(
-        title=f"{document['data']['name']}: test data, mean ± sd over {document['settings']['seeds']} seeds",
+        title=f"{document['data']['name']}: test data, {_over(document['settings']['seeds'])}",
         caption=_caption(document),
         caption_justify="left",
     )
@@ -120,7 +131,10 @@ def _print(results: Results, page: Path) -> None:
         table.add_column(variant["name"], justify="right")
     for name, measure in MEASURES.items():
         if name in results.variants[0]["summary"]:
-            table.add_row(_heading(measure), *(_cell(variant["summary"][name]) for variant in results.variants))
+            table.add_row(
+                _heading(measure),
+                *(_cell(variant["summary"][name], len(variant["seeds"])) for variant in results.variants),
+            )
     console.print(table)
     for variant in results.variants:
         for warning in variant["warnings"]:
@@ -135,10 +149,17 @@ def _caption(document: dict[str, Any]) -> str:
         if variant["strength"] is not None
     ]
     price = document["settings"]["price"]
+    noise = "Noise level 1 is a feature's typical sd."
+    if not strengths:
+        return noise
     return (
         f"Strengths: {', '.join(strengths)}. Searched on validation data: the strongest that raises the reconstruction"
-        f" error by at most {price:.0%} over the standard model's. Noise level 1 is a feature's typical sd."
+        f" error by at most {price:.0%} over the standard model's (if none does, the cheapest tried). {noise}"
     )
+
+
+def _over(seeds: int) -> str:
+    return f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
 
 
 def _heading(measure: Any) -> str:
@@ -146,8 +167,8 @@ def _heading(measure: Any) -> str:
     return f"{measure.label}{arrow}"
 
 
-def _cell(summary: dict[str, float]) -> str:
-    return f"{summary['mean']:.3g} ± {summary['sd']:.1g}"
+def _cell(summary: dict[str, float], seeds: int) -> str:
+    return f"{summary['mean']:.3g}" + (f" ± {summary['sd']:.1g}" if seeds > 1 else "")
 
 
 def _brief(results: Results) -> dict[str, Any]:

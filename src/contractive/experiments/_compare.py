@@ -1,5 +1,6 @@
 """Train several kinds of autoencoder on the same split under the same budget and measure them alike."""
 
+import math
 import platform
 import signal
 import time
@@ -20,6 +21,7 @@ from contractive.experiments._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.experiments._results import FORMAT, Results
 from contractive.experiments._search import Search
 from contractive.experiments._variants import DEFAULT_VARIANTS, VARIANTS, Reference
+from contractive.objectives import LOSSES
 
 Watcher = Callable[[str, int, int], None]
 
@@ -55,6 +57,9 @@ class Settings:
                 raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
         if not self.price > 0:
             raise ValueError(f"price must be above 0, got {self.price}. 0.2 allows 20 % more reconstruction error.")
+        unused = [name for name in self.strengths if name not in self.variants]
+        if unused:
+            raise ValueError(f"a fixed weight must belong to one of the variants, got {unused[0]!r}. Add it to them.")
         for name, value in self.strengths.items():
             if not 0 <= value < float("inf"):
                 raise ValueError(f"weight of {name} must be finite and at least 0, got {value}. Try 0.1.")
@@ -84,6 +89,8 @@ class _Comparison:
         self.names = tuple(dict.fromkeys(("standard", *settings.variants)))
         self.settings = settings
         self._unit = feature_sd(split.train)
+        loss, x = LOSSES[settings.budget.loss], torch.from_numpy(split.validation)
+        self._floor = float(loss(x, x).mean())  # of a perfect reconstruction: 0, but for the cross-entropy
         self._executor = executor
         self._watch = watch
         self._waiting: set[Future[Run]] = set()
@@ -117,7 +124,8 @@ class _Comparison:
 
     def _begin(self, standard: Run) -> None:
         """Everything that waited for the reference: further seeds of it, fixed strengths, searches."""
-        reference = Reference(standard.error, standard.rows[-1]["val_squared_norm"], self._unit)
+        error = standard.error - self._floor
+        reference = Reference(error, standard.rows[-1]["val_squared_norm"], self._unit)
         self._train_seeds("standard", 0.0)
         for name in self.names:
             if name == "standard":
@@ -131,7 +139,9 @@ class _Comparison:
 
     def _advance(self, trial: Run) -> None:
         name = trial.task.variant
-        self._searches[name].add(trial.task.strength, trial.error)
+        # what has collapsed or diverged is not to be had at any price
+        failed = bool(trial.warnings)
+        self._searches[name].add(trial.task.strength, math.inf if failed else trial.error - self._floor)
         self._try_next(name)
 
     def _try_next(self, name: str) -> None:
@@ -202,8 +212,10 @@ class _InProcess(Executor):
 def _workers(split: Split, settings: Settings) -> Iterator[Executor]:
     if settings.jobs == 1:
         _shared.update(split=split, budget=settings.budget)
-        yield _InProcess()
-        _shared.clear()
+        try:
+            yield _InProcess()
+        finally:
+            _shared.clear()
         return
     others = set(active_children())
     pool = ProcessPoolExecutor(
@@ -245,7 +257,10 @@ def _results(
         "measures": {name: asdict(entry) for name, entry in MEASURES.items()},
         "variants": [_entry(name, settings, runs, searches.get(name)) for name in names],
     }
-    arrays = {"inputs": examples(split), "noisy_inputs": noisy_examples(torch.from_numpy(examples(split))).numpy()}
+    arrays = {
+        "inputs": examples(split),
+        "noisy_inputs": noisy_examples(torch.from_numpy(examples(split)), feature_sd(split.train)).numpy(),
+    }
     for name in names:
         arrays |= {f"{name}/{key}": array for key, array in runs[name, 0].arrays.items()}
         arrays |= {f"{name}/weights/{key}": array for key, array in runs[name, 0].weights.items()}
@@ -256,6 +271,11 @@ def _results(
     return Results(document, arrays)
 
 
+def _trials(search: Search) -> list[dict[str, Any]]:
+    """Strengths tried and what they cost; null for a trial that collapsed or diverged."""
+    return [{"strength": s, "price": paid if math.isfinite(paid) else None} for s, paid in search.trials]
+
+
 def _entry(name: str, settings: Settings, runs: dict[tuple[str, int], Run], search: Search | None) -> dict[str, Any]:
     mine = [runs[name, seed] for seed in range(settings.seeds)]
     figures = {key: np.array([run.figures[key] for run in mine]) for key in mine[0].figures}
@@ -263,7 +283,7 @@ def _entry(name: str, settings: Settings, runs: dict[tuple[str, int], Run], sear
         "name": name,
         "strength": mine[0].task.strength if VARIANTS[name].strength else None,
         "strength_is": VARIANTS[name].strength,
-        "search": [{"strength": s, "price": paid} for s, paid in search.trials] if search else None,
+        "search": _trials(search) if search else None,
         "penalty_path": mine[0].penalty_path,
         "warnings": sorted({f"seed {run.task.seed}: {text}" for run in mine for text in run.warnings}),
         "summary": {

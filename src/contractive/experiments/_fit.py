@@ -1,5 +1,6 @@
 """One fit of a comparison: a task that any process can run, and what comes of it."""
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,10 @@ from torch import Tensor
 
 from contractive.autoencoder import Autoencoder, mlp
 from contractive.data import Split
-from contractive.experiments._measures import measure
+from contractive.experiments._measures import feature_sd, measure
 from contractive.experiments._variants import VARIANTS
-from contractive.objectives import LOSSES
-from contractive.training import CollapseWarning, fit
+from contractive.objectives import LOSSES, Objective
+from contractive.training import CollapseWarning, History, TrainingDiverged, fit
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Run:
 
     @property
     def error(self) -> float:
-        """Validation reconstruction error at the end."""
-        return self.rows[-1]["val_reconstruction"]
+        """Validation reconstruction error at the end; infinite where training diverged."""
+        return self.rows[-1]["val_reconstruction"] if self.rows else math.inf
 
 
 def train(task: Task, split: Split, budget: Budget) -> Run:
@@ -75,9 +76,21 @@ def train(task: Task, split: Split, budget: Budget) -> Run:
     objective = VARIANTS[task.variant].make(task.strength, LOSSES[budget.loss])
     torch.manual_seed(task.seed)
     autoencoder = budget.build(split.features)
+    try:
+        history = _fit(autoencoder, objective, split, budget, task.seed)
+    except TrainingDiverged as error:
+        if task.measured:
+            raise
+        return Run(task, (), (str(error),), "", {}, {}, {})  # a trial of a search: too strong
+    weights = {name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()}
+    run = Run(task, tuple(map(dict, history.rows)), history.warnings, history.penalty_path, weights, {}, {})
+    return measured(run, split, budget) if task.measured else run
+
+
+def _fit(autoencoder: Autoencoder, objective: Objective, split: Split, budget: Budget, seed: int) -> History:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the run carries the sentence to table and report
-        history = fit(
+        return fit(
             autoencoder,
             split.train,
             objective,
@@ -86,13 +99,10 @@ def train(task: Task, split: Split, budget: Budget) -> Run:
             batch_size=budget.batch_size,
             learning_rate=budget.learning_rate,
             schedule="cosine",
-            seed=task.seed,
+            seed=seed,
             device="cpu",
             progress=False,
         )
-    weights = {name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()}
-    run = Run(task, tuple(map(dict, history.rows)), history.warnings, history.penalty_path, weights, {}, {})
-    return measured(run, split, budget) if task.measured else run
 
 
 def measured(run: Run, split: Split, budget: Budget) -> Run:
@@ -116,7 +126,7 @@ def restore(run: Run, split: Split, budget: Budget) -> Autoencoder:
 def pictures(autoencoder: Autoencoder, split: Split) -> dict[str, np.ndarray]:
     """Reconstructions of a few test rows, clean and noisy, and the first layer's filters."""
     x = torch.from_numpy(examples(split))
-    noisy = noisy_examples(x)
+    noisy = noisy_examples(x, feature_sd(split.train))
     first = next(parameter for parameter in autoencoder.encoder.parameters() if parameter.ndim == 2)
     return {
         "reconstructions": autoencoder(x).numpy(),
@@ -133,7 +143,7 @@ def examples(split: Split) -> np.ndarray:
     return split.test[first[:10]]
 
 
-def noisy_examples(x: Tensor) -> Tensor:
+def noisy_examples(x: Tensor, unit: float) -> Tensor:
     """The same rows with Gaussian noise as large as a typical feature's standard deviation, the same in every run."""
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    return x + float(x.std(0).square().mean().sqrt()) * noise
+    return x + unit * noise

@@ -9,6 +9,7 @@ _MOST_TRIALS = 5
 _NEAR = 0.7  # a trial between this share of the price and the price ends the search
 _AIM = 0.85
 _LARGEST_STEP = 30.0
+_ANY = 1e6  # stands for the price of what collapsed
 _FLATTEST, _STEEPEST = 0.25, 4.0
 
 
@@ -39,7 +40,7 @@ class Search:
         if len(self.trials) >= _MOST_TRIALS or any(_NEAR * self.price <= paid <= self.price for _, paid in self.trials):
             return None
         strength, paid = self.trials[-1]
-        wanted = (_AIM * self.price / max(paid, self.price / 100)) ** (1 / self._exponent())
+        wanted = (_AIM * self.price / min(max(paid, self.price / 100), _ANY)) ** (1 / self._exponent())
         strength *= min(max(wanted, 1 / _LARGEST_STEP), _LARGEST_STEP)
         low = max((s for s, p in self.trials if p <= self.price), default=0.0)
         high = min((s for s, p in self.trials if p > self.price), default=float("inf"))
@@ -51,7 +52,7 @@ class Search:
         """How the price grows with the strength: by the last two trials, or what the variant believes."""
         if len(self.trials) > 1:
             (s, p), (t, q) = self.trials[-2:]
-            if p > 0 and q > 0 and s != t:
+            if 0 < p < math.inf and 0 < q < math.inf and s != t:
                 return min(max(math.log(q / p) / math.log(t / s), _FLATTEST), _STEEPEST)
         return self.variant.exponent
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from contractive.jacobian._chain import Chain, Tape, record
 from contractive.jacobian._plan import Request, sweep
@@ -28,10 +27,14 @@ class ChainNorm(torch.autograd.Function):
         return code, norm
 
     @staticmethod
-    @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor | None
     ) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # only under create_graph=True
+            raise RuntimeError(
+                "code and norm of a chain must be differentiated once, got create_graph=True."
+                " Pass `lambda x: encoder(x)` for the encoder: it then goes through autograd, which can go on."
+            )
         grad_code, grad_norm = grad_outputs
         saved, depth = ctx.saved_tensors, ctx.depth
         parameters = saved[: 2 * depth]

@@ -24,8 +24,8 @@ def value_and_squared_norm(
 ) -> tuple[Tensor, Tensor]:
     """Compute f(x) and each example's squared Frobenius norm ||df/dx||_F^2 in one forward pass.
 
-    The penalty of a contractive autoencoder (Rifai et al. 2011, eq. 5 and 6), before reduction and weight: no factor
-    1/2, no mean over features. Differentiable once in the parameters of `f` and in `x`. A chain of affine maps and
+    The penalty of a contractive autoencoder (Rifai et al., ICML 2011), before reduction and weight: no factor 1/2, no
+    mean over features. Differentiable once in the parameters of `f` and in `x`. A chain of affine maps and
     elementwise activations (`nn.Sequential`) takes closed forms without double backward; anything else goes
     through autograd. Derivations are in docs/mathematics.md.
 
@@ -36,7 +36,7 @@ def value_and_squared_norm(
             (Hutchinson 1989; Hoffman et al. 2019); `forward_probes`, mean_u ||J u||^2 with probes u shared by eight
             examples, cheaper and much noisier; `auto`, exact where the step costs about as much, else `probes`.
             `plan` tells what `auto` takes.
-        num_probes: Probes per example, 1 if omitted. Variance is proportional to 1 / num_probes.
+        num_probes: Probes per example, 1 if omitted. Variance falls at least as 1 / num_probes.
         generator: Source of the probes; torch's global one if omitted.
         memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
 
@@ -216,8 +216,11 @@ def _check_input(x: Tensor) -> None:
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"x must be a floating-point tensor, got {kind}. Convert it with .float() or torch.as_tensor.")
-    if x.ndim == 0:
-        raise ValueError("x must have the shape (batch, *features), got a single number. Add a batch dimension.")
+    if x.ndim < 2:
+        raise ValueError(
+            f"x must have the shape (batch, *features), got {tuple(x.shape)}."
+            " Use x.unsqueeze(0) for one example, x.unsqueeze(1) for examples of one number."
+        )
     if torch.is_inference_mode_enabled() or x.is_inference():
         raise RuntimeError(
             "x must be a normal tensor outside torch.inference_mode(), got inference mode, where derivatives are lost."

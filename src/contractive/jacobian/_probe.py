@@ -1,8 +1,8 @@
 """Random probes v with E[v v^T] = I.
 
 For code-side probes each row is a row of a Hadamard matrix with random signs on its columns: every single probe is
-a Rademacher vector, and probes of neighbouring examples are orthogonal, so that over any `n` of them the noise of
-similar Jacobians cancels: a little in one batch (docs/performance.md), and over the steps of a training run.
+a Rademacher vector, and the probes of n neighbours satisfy sum v v^T = n I exactly, so that over them the noise of
+similar Jacobians partly cancels (measured in docs/performance.md).
 """
 
 from functools import lru_cache

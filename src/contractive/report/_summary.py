@@ -166,6 +166,10 @@ def _duration(seconds: float) -> str:
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "under a second"
 
 
+def _paid(price: float | None) -> str:
+    return "collapsed" if price is None else f"{100 * price:+.1f} %".replace("-", "−")
+
+
 def _trials(document: Document) -> list[dict[str, Any]]:
     return [
         {
@@ -174,7 +178,7 @@ def _trials(document: Document) -> list[dict[str, Any]]:
             "rows": [
                 {
                     "strength": f"{trial['strength']:.4g}",
-                    "price": f"{100 * trial['price']:+.1f} %".replace("-", "−"),
+                    "price": _paid(trial["price"]),
                     "chosen": trial["strength"] == variant["strength"],
                 }
                 for trial in variant["search"]

@@ -21,6 +21,7 @@ from contractive.training._callbacks import Best, Progress
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History, TrainingDiverged
 from contractive.training._memory import flushed_denormals, keep_freed_memory
+from contractive.training._modes import evaluating, spread_rows
 from contractive.training._module import Schedule, Step
 
 __all__ = [
@@ -30,11 +31,14 @@ __all__ = [
     "CollapseWarning",
     "TrainingDiverged",
     "collapse",
+    # helpers of those who measure
+    "spread_rows",
 ]
 
 logger = logging.getLogger(__name__)
 
 _COLLAPSE_ROWS = 2048
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 SCHEDULES: dict[str, Schedule] = {
     "cosine": lambda optimizer, epochs: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs),
@@ -63,8 +67,10 @@ def fit(
 ) -> History:
     """Train an autoencoder in place and return what happened, epoch by epoch.
 
-    Denormal numbers are flushed to zero on the CPU while it runs: a strongly contracted encoder produces them, and they
-    were seen to slow a step down twenty-fold. From the first call on, the process keeps freed memory for the next step.
+    Denormal numbers are flushed to zero in the calling thread while it runs: a strongly contracted encoder produces
+    them, and they were seen to slow a step down twenty-fold. From the first call on, the process keeps freed memory for
+    the next step. An autoencoder in evaluation mode is put into training mode; in one that is in training mode, parts
+    in evaluation mode (a frozen batch norm) stay so. Afterwards it is in evaluation mode, on the device it came from.
 
     Args:
         autoencoder: Encoder and decoder; keeps the weights of the best epoch with `patience`, else of the last.
@@ -88,7 +94,7 @@ def fit(
         The history; see `History`.
 
     Raises:
-        TypeError: Data that are not floating-point numbers.
+        TypeError: Data that are not floating-point numbers; not an `Autoencoder` or not an `Objective`.
         ValueError: Empty or non-finite data, a size that does not fit the encoder, a setting out of range.
         TrainingDiverged: The loss became NaN or infinite; says where and which term.
 
@@ -100,14 +106,17 @@ def fit(
         >>> history["train_total"][-1] < history["train_total"][0]
         True
     """
+    reference = _check_what(autoencoder, objective, device)
+    home = reference.device
     _check_settings(max_epochs, batch_size, learning_rate, patience, gradient_clip, validation, norm_rows)
-    reference = next(autoencoder.parameters())
     train = _rows(data, "data", reference)
     held_out = None if validation is None else _rows(validation, "validation", reference)
     schedule = _schedule(schedule)
-    _check_fit(autoencoder, train)
+    _check_fit(autoencoder, train, "data")
     if held_out is not None:
-        _check_fit(autoencoder, held_out)
+        _check_fit(autoencoder, held_out, "validation")
+    if not autoencoder.training:
+        autoencoder.train()
 
     def default_optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, learning_rate, fused=True)
@@ -135,8 +144,10 @@ def fit(
             enable_model_summary=False,
         )
         trainer.fit(step, Blocks(train, batch_size, order))  # pyright: ignore[reportArgumentType]
-    judged = (train if held_out is None else held_out)[:_COLLAPSE_ROWS].to(reference.device)
-    found = collapse(autoencoder, judged, penalised=bool(objective.terms) or objective.weight_decay > 0)
+    autoencoder.to(home).eval()
+    judged = spread_rows(train if held_out is None else held_out, _COLLAPSE_ROWS).to(home)
+    weights = [objective.weight_decay, *(term.weight for term in objective.terms)]
+    found = collapse(autoencoder, judged, penalised=max(weights) > 0)
     for sentence in found:
         warnings.warn(sentence, CollapseWarning, stacklevel=2)
     return History(
@@ -159,6 +170,9 @@ def fit(
 
 def _rows(data: Any, what: str, like: Tensor) -> Tensor:
     """The data as a tensor in the precision of the weights, or a clear error."""
+    if not isinstance(data, Tensor | np.ndarray):
+        kind = type(data).__name__
+        raise TypeError(f"{what} must be a tensor or an array, got {kind}. A data frame: df.to_numpy('float32').")
     x = torch.as_tensor(data)
     if not x.is_floating_point():
         raise TypeError(f"{what} must be floating-point numbers, got {x.dtype}. Convert and scale them first.")
@@ -171,22 +185,34 @@ def _rows(data: Any, what: str, like: Tensor) -> Tensor:
     return x
 
 
-@torch.no_grad()
-def _check_fit(autoencoder: Autoencoder, x: Tensor) -> None:
+def _check_what(autoencoder: Autoencoder, objective: Objective, device: str) -> nn.Parameter:
+    """Refuse what cannot be trained; returns a parameter, whose precision and device the data take."""
+    if not isinstance(autoencoder, Autoencoder):
+        kind = type(autoencoder).__name__
+        raise TypeError(f"autoencoder must be an Autoencoder, got {kind}. Wrap it: Autoencoder(encoder, decoder).")
+    if not isinstance(objective, Objective):
+        kind = getattr(objective, "__name__", repr(objective))
+        raise TypeError(f"objective must be an Objective, got {kind}. For instance objectives.contractive(0.1).")
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}, got {device!r}. Leave it out to choose itself.")
+    trained = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError("autoencoder must have parameters to train, got none that require a gradient. Unfreeze some.")
+    return trained[0]
+
+
+def _check_fit(autoencoder: Autoencoder, x: Tensor, what: str) -> None:
     """Run one row through, so that a wrong width is one clear line and not an error from deep inside."""
     row = x[:1].to(next(autoencoder.parameters()).device)
-    was_training = autoencoder.training
-    autoencoder.eval()
     try:
-        shape = tuple(autoencoder(row).shape[1:])
+        with evaluating(autoencoder):
+            shape = tuple(autoencoder(row).shape[1:])
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"data must fit the autoencoder, got rows of shape {tuple(x.shape[1:])}: {reason}."
+            f"{what} must fit the autoencoder, got rows of shape {tuple(x.shape[1:])}: {reason}."
             " Build it for this number of features."
         ) from error
-    finally:
-        autoencoder.train(was_training)
     if shape != tuple(x.shape[1:]):
         raise ValueError(
             f"reconstructions must have the shape of the data {tuple(x.shape[1:])}, got {shape}."
@@ -243,6 +269,7 @@ def _quiet() -> Iterator[None]:
         # Lightning 2.6 on torch 2.13 uses a deprecated pytree class
         warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         try:
             yield
         finally:

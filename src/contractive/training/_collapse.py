@@ -1,15 +1,14 @@
 """Has the autoencoder learned anything? Plain words if not."""
 
-import torch
 from torch import Tensor
 
 from contractive.autoencoder import Autoencoder
+from contractive.training._modes import evaluating
 
 _NO_BETTER = 0.98  # share of the data's variance left unexplained
 _NO_SPREAD = 1e-3  # standard deviation of the liveliest unit relative to the size of its activation
 
 
-@torch.no_grad()
 def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> list[str]:
     """Say what collapsed on the rows x (batch, *features) and what to change; nothing if nothing did.
 
@@ -18,12 +17,10 @@ def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> 
         x: Rows to judge it on.
         penalised: Whether a penalty may be the reason; it decides on the advice.
     """
-    was_training = autoencoder.training
-    autoencoder.eval()
-    code = autoencoder.encode(x)
-    error = (autoencoder.decode(code) - x).square().flatten(1).sum(1).mean()
+    with evaluating(autoencoder):
+        code = autoencoder.encode(x)
+        error = (autoencoder.decode(code) - x).square().flatten(1).sum(1).mean()
     variance = (x - x.mean(0)).square().flatten(1).sum(1).mean()
-    autoencoder.train(was_training)
     if not variance > 0:
         return []
     flat = code.flatten(1)

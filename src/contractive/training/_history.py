@@ -27,7 +27,7 @@ class History:
         stopped_early: Whether early stopping ended the run.
         penalty_path: How the Jacobian norm was computed in training, in words; empty without one.
         warnings: In plain words; empty if all went well.
-        settings: Arguments of `fit`, enough to repeat it.
+        settings: The numbers `fit` was called with.
     """
 
     rows: tuple[Mapping[str, float], ...]

@@ -23,14 +23,19 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, _KEEP)) and bool(mallopt(_TRIM_THRESHOLD, _KEEP))
+    accepted = [mallopt(parameter, _KEEP) for parameter in (_MMAP_THRESHOLD, _TRIM_THRESHOLD)]
+    return all(accepted)
 
 
 @contextmanager
 def flushed_denormals() -> Iterator[bool]:
-    """Flush denormal numbers to zero on the CPU meanwhile; yields whether the processor can."""
+    """Flush denormal numbers to zero meanwhile, in this thread and in those it starts; yields whether that is possible.
+
+    Worker threads that torch has started before keep their own setting.
+    """
+    before = float(torch.tensor(1e-40) * 0.5) == 0.0
     supported = torch.set_flush_denormal(True)
     try:
         yield supported
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(before)

@@ -12,6 +12,7 @@ from contractive.jacobian import squared_norm
 from contractive.objectives import Objective, Values
 from contractive.penalties import JacobianNorm
 from contractive.training._history import TrainingDiverged
+from contractive.training._modes import evaluating, spread_rows
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
@@ -107,28 +108,28 @@ class Step(LightningModule):
         for watch in self.watchers:
             watch(self)
 
-    @torch.no_grad()
     def validate(self, x: Tensor) -> dict[str, float]:
-        """Reconstruction on all rows; penalties and ||J||_F^2 exactly, on the first `norm_rows`."""
-        was_training = self.autoencoder.training
-        self.autoencoder.eval()
+        """Reconstruction on all rows; penalties and ||J||_F^2 exactly, on `norm_rows` evenly spaced ones."""
+        with evaluating(self.autoencoder):
+            return self._figures(x, spread_rows(x, self._norm_rows))
+
+    def _figures(self, x: Tensor, few: Tensor) -> dict[str, float]:
         exact = self.objective.exact()
         errors = [exact.loss(self.autoencoder(part), part) for part in x.split(_ROWS_AT_ONCE)]
-        subset = exact(self.autoencoder, x[: self._norm_rows], generator=torch.Generator().manual_seed(0))
+        subset = exact(self.autoencoder, few, generator=torch.Generator().manual_seed(0))
         reconstruction = torch.cat(errors).mean()
         row = {"val_reconstruction": float(reconstruction)}
         row |= {f"val_{name}": float(value.mean()) for name, value in subset.penalties.items()}
         # the subset's objective with the reconstruction error of all rows in place of its own
         row["val_total"] = float(subset.total - subset.reconstruction.mean() + reconstruction)
-        row["val_squared_norm"] = self._squared_norm(x, row)
-        self.autoencoder.train(was_training)
+        row["val_squared_norm"] = self._squared_norm(few, row)
         return row
 
-    def _squared_norm(self, x: Tensor, row: dict[str, float]) -> float:
+    def _squared_norm(self, few: Tensor, row: dict[str, float]) -> float:
         for term in self.objective.terms:
             if isinstance(term.penalty, JacobianNorm) and term.of == "encoder":
                 return row[f"val_{term.name}"]
-        return float(squared_norm(self.autoencoder.encoder, x[: self._norm_rows]).mean())
+        return float(squared_norm(self.autoencoder.encoder, few).mean())
 
     def _keep(self, values: Values, count: int) -> None:
         parts = {"total": values.total.detach() * count, "reconstruction": values.reconstruction.detach().sum()}
