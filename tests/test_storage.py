@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import contractive as ct
@@ -80,3 +81,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
         replace_file(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_precision_is_kept(tmp_path):
+    ct.save(ct.mlp(6, code=3).double(), tmp_path)
+    assert next(ct.load(tmp_path).parameters()).dtype is torch.float64
+
+
+def test_a_file_without_weights_is_refused(tmp_path):
+    ct.save(ct.mlp(6, code=3), tmp_path)
+    save_file({}, tmp_path / "model.safetensors")
+    with pytest.raises(StorageError, match="must describe the weights it holds, got: no weights"):
+        ct.load(tmp_path)

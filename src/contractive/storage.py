@@ -70,9 +70,9 @@ def load(folder: str | Path) -> Autoencoder:
         raise StorageError(f"format of {folder} must be {FORMAT}, got {found}. Use the version that wrote it.")
     try:
         autoencoder = Recipe(config["builder"], config["arguments"]).build()
-        autoencoder.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        autoencoder.to(next(iter(weights.values())).dtype).load_state_dict(weights)
+    except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
+        reason = (str(error) or "no weights").splitlines()[0]
         raise StorageError(
             f"{folder} must describe the weights it holds, got: {reason}. One of its files was changed."
         ) from error

@@ -226,3 +226,12 @@ def test_brute_force_agrees_with_itself():
     for name in ("residual", "convolution", "layer used twice"):
         f, x = encoder(name)
         assert_close(jacobian_of_one_pass(f, x)[1], brute_force(f, x)[1], name, rtol=1e-13)
+
+
+def test_half_precision_input_under_autocast_is_done_in_the_precision_of_the_weights():
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(6, 4), nn.Sigmoid(), nn.Linear(4, 3), nn.Tanh())
+    x = torch.rand(5, 6).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        _, norm = ct.value_and_squared_norm(encoder, x, method="exact")
+    torch.testing.assert_close(norm, ct.squared_norm(encoder, x.float()))

@@ -62,7 +62,10 @@ def value_and_squared_norm(
         return _autograd.value_and_squared_norm(f, x, request)
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
-            return ChainNorm.apply(chain, request, x, *chain.parameters())  # pyright: ignore[reportReturnType]
+            weight, *others = chain.parameters()
+            assert weight is not None
+            x = x.to(weight.dtype)  # it may come from a layer that autocast ran in half precision
+            return ChainNorm.apply(chain, request, x, weight, *others)  # pyright: ignore[reportReturnType]
     return ChainNorm.apply(chain, request, x, *chain.parameters())  # pyright: ignore[reportReturnType]
 
 

@@ -69,11 +69,9 @@ def per_example(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *(1,) * (like.ndim - 1))
 
 
-def squared_sum(rows: Tensor, others: Tensor | None = None) -> Tensor:
-    """Sum of rows * others (of rows squared without others) for each example."""
-    if others is None:
-        return torch.linalg.vector_norm(rows.flatten(1), dim=1).square_()
-    return torch.linalg.vecdot(rows.flatten(1), others.flatten(1))
+def squared_sum(rows: Tensor) -> Tensor:
+    """Sum of the squares of the rows of each example."""
+    return torch.linalg.vector_norm(rows.flatten(1), dim=1).square_()
 
 
 def add_symmetric(total: Tensor, a: Tensor, b: Tensor) -> None:
