@@ -227,7 +227,7 @@ def _block(layer: Any, activation: str) -> list[nn.Module]:
     """The layer with Glorot and Bengio's (2010) uniform weights and zero biases, and its activation.
 
     Four times wider before a sigmoid, whose slope is at most 1/4, as Rifai et al. (2011) did in their released code:
-    with torch's default a deep sigmoid encoder hardly moves at first.
+    without that factor a deep sigmoid encoder hardly moves at first.
     """
     module = _activation(activation)
     nn.init.xavier_uniform_(layer.weight, gain=4.0 if activation == "sigmoid" else 1.0)
