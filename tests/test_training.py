@@ -9,8 +9,9 @@ from torch import nn
 
 import contractive as ct
 from contractive import objectives
+from contractive.analysis import spread_rows
 from contractive.objectives import Objective, Term
-from contractive.training import collapse, spread_rows
+from contractive.training import collapse
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs seldom beat the mean
 

@@ -124,15 +124,15 @@ class Objective:
         """
         seen = x if self.corruption is None else self.corruption(x, generator)
         encode = Encode(autoencoder.encoder, generator)
-        reconstruct = Encode(nn.Sequential(autoencoder.encoder, autoencoder.decoder), generator)
-        maps = {"encoder": encode, "reconstruction": reconstruct}
+        maps = {"encoder": encode}
+        if any(term.of == "reconstruction" for term in self.terms):
+            maps["reconstruction"] = Encode(nn.Sequential(autoencoder.encoder, autoencoder.decoder), generator)
         # Jacobian penalties first: they leave the code for the others
         by_need = sorted(self.terms, key=lambda term: not hasattr(term.penalty, "exact"))
         values = {term.name: _checked(term, term.penalty(maps[term.of], seen)[1], x) for term in by_need}
         penalties = {term.name: values[term.name] for term in self.terms}
-        if not any(term.of == "reconstruction" for term in self.terms):
-            reconstruct.remember(seen, autoencoder.decoder(encode(seen)))
-        reconstruction = self.loss(reconstruct(seen), x)
+        whole = maps.get("reconstruction")
+        reconstruction = self.loss(whole(seen) if whole else autoencoder.decoder(encode(seen)), x)
         weighted = reconstruction
         for term in self.terms:
             weighted = weighted + term.weight * penalties[term.name]

@@ -1,6 +1,7 @@
 """Measurements of trained encoders, each a function that returns a frozen dataclass. Needs torch only."""
 
 from contractive.analysis._codes import Codes, codes
+from contractive.analysis._evaluate import apply, spread_rows
 from contractive.analysis._norms import Norms, norms
 from contractive.analysis._reconstruction import Reconstruction, reconstruction
 from contractive.analysis._sensitivity import Sensitivity, sensitivity
@@ -17,4 +18,7 @@ __all__ = [
     # what codes look like
     "codes",
     "Codes",
+    # over many rows
+    "apply",
+    "spread_rows",
 ]

@@ -64,6 +64,11 @@ class Settings:
             if not 0 <= value < float("inf"):
                 raise ValueError(f"weight of {name} must be finite and at least 0, got {value}. Try 0.1.")
 
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The variants in the order of the table: the standard one, then the others."""
+        return tuple(dict.fromkeys(("standard", *self.variants)))
+
 
 def compare(split: Split, settings: Settings, watch: Watcher = lambda what, done, expected: None) -> Results:
     """Run the comparison.
@@ -86,7 +91,6 @@ class _Comparison:
     """The fits still running and what to start when one of them ends."""
 
     def __init__(self, split: Split, settings: Settings, executor: Executor, watch: Watcher) -> None:
-        self.names = tuple(dict.fromkeys(("standard", *settings.variants)))
         self.settings = settings
         self._unit = feature_sd(split.train)
         loss, x = LOSSES[settings.budget.loss], torch.from_numpy(split.validation)
@@ -127,7 +131,7 @@ class _Comparison:
         error = standard.error - self._floor
         reference = Reference(error, standard.rows[-1]["val_squared_norm"], self._unit)
         self._train_seeds("standard", 0.0)
-        for name in self.names:
+        for name in self.settings.trained:
             if name == "standard":
                 continue
             if name in self.settings.strengths:
@@ -165,8 +169,8 @@ class _Comparison:
 
     def _expected(self) -> int:
         """Fits in all; a search that still runs is taken to need three trials, or one more than it had."""
-        total = len(self.names) * self.settings.seeds
-        for name in self.names:
+        total = len(self.settings.trained) * self.settings.seeds
+        for name in self.settings.trained:
             if name != "standard" and name not in self.settings.strengths:
                 search = self._searches.get(name)
                 over = search is not None and search.trials and search.next() is None
@@ -238,7 +242,6 @@ def _results(
     searches: dict[str, Search],
     seconds: float,
 ) -> Results:
-    names = [name for name in dict.fromkeys(("standard", *settings.variants))]
     document = {
         "format": FORMAT,
         "data": {
@@ -255,13 +258,13 @@ def _results(
         | {"python": platform.python_version()},
         "seconds": seconds,
         "measures": {name: asdict(entry) for name, entry in MEASURES.items()},
-        "variants": [_entry(name, settings, runs, searches.get(name)) for name in names],
+        "variants": [_entry(name, settings, runs, searches.get(name)) for name in settings.trained],
     }
     arrays = {
         "inputs": examples(split),
         "noisy_inputs": noisy_examples(torch.from_numpy(examples(split)), feature_sd(split.train)).numpy(),
     }
-    for name in names:
+    for name in settings.trained:
         arrays |= {f"{name}/{key}": array for key, array in runs[name, 0].arrays.items()}
         arrays |= {f"{name}/weights/{key}": array for key, array in runs[name, 0].weights.items()}
         for curve in ("probe", "knn"):

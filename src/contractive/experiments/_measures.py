@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from contractive import analysis
 from contractive.autoencoder import Autoencoder
 from contractive.corruption import Gaussian
 from contractive.data import Split
-from contractive.training import spread_rows
 
 NOISE_LEVELS = (0.25, 0.5, 1.0, 1.5)
 _SENSITIVITY_LEVEL = 0.5
@@ -79,7 +77,7 @@ def measure(autoencoder: Autoencoder, split: Split, seed: int) -> tuple[dict[str
     unit = feature_sd(split.train)
     generator = torch.Generator().manual_seed(seed)
     error = analysis.reconstruction(autoencoder, test)
-    norms = analysis.norms(autoencoder.encoder, spread_rows(test, _NORM_ROWS))
+    norms = analysis.norms(autoencoder.encoder, analysis.spread_rows(test, _NORM_ROWS))
     moved = analysis.sensitivity(autoencoder.encoder, test, Gaussian(_SENSITIVITY_LEVEL * unit), generator=generator)
     code = analysis.codes(autoencoder.encoder, test)
     figures = {
@@ -114,7 +112,7 @@ def accuracy_under_noise(
     from sklearn.preprocessing import StandardScaler
 
     assert split.labels is not None
-    train = _encode(autoencoder, torch.from_numpy(split.train[:_PROBE_ROWS]))
+    train = analysis.apply(autoencoder.encoder, torch.from_numpy(split.train[:_PROBE_ROWS])).numpy()
     labels = split.labels[0][:_PROBE_ROWS]
     classifiers = {
         "probe": make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(train, labels),
@@ -123,12 +121,7 @@ def accuracy_under_noise(
     curves: dict[str, list[float]] = {name: [] for name in classifiers}
     test = torch.from_numpy(split.test)
     for level in (0.0, *NOISE_LEVELS):
-        codes = _encode(autoencoder, Gaussian(level * unit)(test, generator))
+        codes = analysis.apply(autoencoder.encoder, Gaussian(level * unit)(test, generator)).numpy()
         for name, classifier in classifiers.items():
             curves[name].append(float(classifier.score(codes, split.labels[2])))
     return {name: np.array(curve) for name, curve in curves.items()}
-
-
-@torch.no_grad()
-def _encode(autoencoder: Autoencoder, x: Tensor) -> np.ndarray:
-    return torch.cat([autoencoder.encode(part).flatten(1) for part in x.split(4096)]).numpy()

@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
+from contractive.analysis import spread_rows
 from contractive.autoencoder import Autoencoder
 from contractive.jacobian import plan
 from contractive.objectives import Objective
@@ -21,7 +22,7 @@ from contractive.training._callbacks import Best, Progress
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History, TrainingDiverged
 from contractive.training._memory import flushed_denormals, keep_freed_memory
-from contractive.training._modes import evaluating, spread_rows
+from contractive.training._modes import evaluating
 from contractive.training._module import Schedule, Step
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
     "CollapseWarning",
     "TrainingDiverged",
     "collapse",
-    # helpers of those who measure
-    "spread_rows",
 ]
 
 logger = logging.getLogger(__name__)

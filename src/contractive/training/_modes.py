@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 @contextmanager
@@ -18,10 +18,3 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes.items():
             part.training = mode
-
-
-def spread_rows(x: Tensor, count: int) -> Tensor:
-    """At most `count` rows, evenly spaced: data sorted by class must not leave one class only."""
-    if len(x) <= count:
-        return x
-    return x[torch.linspace(0, len(x) - 1, count, device=x.device).long()]

@@ -7,12 +7,13 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from contractive.analysis import spread_rows
 from contractive.autoencoder import Autoencoder
 from contractive.jacobian import squared_norm
 from contractive.objectives import Objective, Values
 from contractive.penalties import JacobianNorm
 from contractive.training._history import TrainingDiverged
-from contractive.training._modes import evaluating, spread_rows
+from contractive.training._modes import evaluating
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
