@@ -15,7 +15,7 @@ test: .venv/dev lint
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python  # not whatever python comes first on the PATH
 	$(BIN)/lint-imports --no-logo
 
 docs: .venv/all

@@ -5,7 +5,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from contractive.cli._app import app
+from contractive.cli._commands import app
 
 SMALL = ["--epochs", "1", "--seeds", "1", "--variants", "contractive", "--weight", "0.01", "--jobs", "1"]
 

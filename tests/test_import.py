@@ -18,7 +18,7 @@ def test_the_penalty_loads_torch_and_nothing_heavier():
 
 
 def test_help_does_not_load_torch():
-    assert "torch" not in modules_after("import contractive.cli._app")
+    assert "torch" not in modules_after("import contractive.cli._commands")
 
 
 def test_every_public_name_exists():
