@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from contractive.randomness import draw
+
 Corruption = Callable[[Tensor, torch.Generator | None], Tensor]
 
 
@@ -24,7 +26,7 @@ class Gaussian:
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Corrupt x (batch, *features)."""
-        return x + self.sigma * _draw(torch.randn, x, generator)
+        return x + self.sigma * draw(torch.randn, x.shape, like=x, generator=generator)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Masking:
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Corrupt x (batch, *features)."""
-        return x * (_draw(torch.rand, x, generator) >= self.fraction)
+        return x * (draw(torch.rand, x.shape, like=x, generator=generator) >= self.fraction)
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,9 @@ class SaltAndPepper:
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Corrupt x (batch, *features)."""
-        draw = _draw(torch.rand, x, generator)
-        noisy = torch.where(draw < self.fraction / 2, self.low, self.high)
-        return torch.where(draw < self.fraction, noisy, x)
-
-
-def _draw(sample: Callable[..., Tensor], x: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = generator.device if generator is not None else x.device
-    return sample(x.shape, generator=generator, dtype=x.dtype, device=device).to(x.device)
+        chance = draw(torch.rand, x.shape, like=x, generator=generator)
+        noisy = torch.where(chance < self.fraction / 2, self.low, self.high)
+        return torch.where(chance < self.fraction, noisy, x)
 
 
 def _check_fraction(fraction: float) -> None:

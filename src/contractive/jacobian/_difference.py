@@ -9,6 +9,7 @@ from contractive.jacobian._autograd import Linearised
 from contractive.jacobian._chain import Chain
 from contractive.jacobian._plan import GROUP, Request
 from contractive.jacobian._probe import code_probes
+from contractive.randomness import draw
 
 Map = Callable[[Tensor], Tensor]
 
@@ -31,8 +32,8 @@ def one_layer(
     h = act.apply(a)
     slope = act.slope(a, h)
     groups = -(-len(x) // GROUP)
-    noise = _noise((copies * groups, x.shape[1]), sigma, x, generator)
-    shift = layer.affine.push(noise, weight).unflatten(0, (copies, groups))
+    noise = draw(torch.randn, (copies, groups, x.shape[1]), like=x, generator=generator, axis=1).mul_(sigma)
+    shift = layer.affine.push(noise.flatten(0, 1), weight).unflatten(0, (copies, groups))
     moved = a + shift.repeat_interleave(GROUP, 1)[:, : len(x)]
     difference = act.slope(moved, act.apply(moved)) - slope
     return h, slope.square() @ norms, difference.square().mean(0) @ norms
@@ -48,7 +49,8 @@ def is_one_layer(chain: Chain | None) -> bool:
 def through_autograd(f: Map, x: Tensor, sigma: float, copies: int, request: Request) -> tuple[Tensor, Tensor, Tensor]:
     """The same for any encoder by probes v: E ||v^T (J(x) - J(x'))||^2; one pass over x and its copies together."""
     generator = request.generator
-    stacked = torch.cat([x.unsqueeze(0), x + _noise((copies, *x.shape), sigma, x, generator)]).flatten(0, 1)
+    noise = draw(torch.randn, (copies, *x.shape), like=x, generator=generator, axis=1).mul_(sigma)
+    stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)
     at = Linearised(f, stacked)
     code = at.value.unflatten(0, (1 + copies, len(x)))[0]
     size = code.shape[1:].numel()
@@ -64,8 +66,3 @@ def through_autograd(f: Map, x: Tensor, sigma: float, copies: int, request: Requ
     total = torch.stack(squares).sum(0)
     norm, difference = total if request.method == "exact" else total / request.num_probes
     return code, norm, difference
-
-
-def _noise(shape: tuple[int, ...], sigma: float, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = generator.device if generator is not None else like.device
-    return sigma * torch.randn(shape, generator=generator, dtype=like.dtype, device=device).to(like.device)

@@ -10,6 +10,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from contractive.randomness import own
+
 _LARGEST_HADAMARD = 2048  # 16 MB in float32; beyond it rows are drawn independently
 
 
@@ -19,10 +21,9 @@ def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generat
     order = 1 << max(size - 1, 0).bit_length()
     count = batch * num_probes
     if order > _LARGEST_HADAMARD:
-        probes = _signs((count, size), like.dtype, device, generator)
+        probes = own(lambda shape: _signs(shape, like.dtype, device, generator), (count, size))
     else:
-        rows = torch.randperm(order, generator=generator, device=device)
-        rows = rows.repeat(-(-count // order))[:count] if count > order else rows[:count]
+        rows = own(lambda shape: _cycled(order, *shape, device, generator), (count,))
         signs = _signs((size,), like.dtype, device, generator)
         probes = hadamard(order, like.dtype, device).index_select(0, rows)[:, :size] * signs
     return probes.reshape(batch, num_probes, size).to(like.device)
@@ -31,7 +32,14 @@ def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generat
 def input_probes(count: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None) -> Tensor:
     """Independent Rademacher probes of shape (count, num_probes, size)."""
     device = generator.device if generator is not None else like.device
-    return _signs((count, num_probes, size), like.dtype, device, generator).to(like.device)
+    shape = (count, num_probes, size)
+    return own(lambda whole: _signs(whole, like.dtype, device, generator), shape).to(like.device)
+
+
+def _cycled(order: int, count: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
+    """`count` indices that run through a random order of 0 .. order-1 as often as needed."""
+    rows = torch.randperm(order, generator=generator, device=device)
+    return rows.repeat(-(-count // order))[:count] if count > order else rows[:count]
 
 
 @lru_cache(maxsize=8)
