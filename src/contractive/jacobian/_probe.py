@@ -23,7 +23,7 @@ def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generat
     if order > _LARGEST_HADAMARD:
         probes = own(lambda shape: _signs(shape, like.dtype, device, generator), (count, size))
     else:
-        rows = own(lambda shape: _cycled(order, *shape, device, generator), (count,))
+        rows = own(lambda shape: _cycled(order, shape[0], device, generator), (count,))
         signs = _signs((size,), like.dtype, device, generator)
         probes = hadamard(order, like.dtype, device).index_select(0, rows)[:, :size] * signs
     return probes.reshape(batch, num_probes, size).to(like.device)

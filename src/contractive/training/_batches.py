@@ -1,34 +1,112 @@
-"""Batches of in-memory data by whole-batch indexing: no Python per example, no collation."""
+"""Batches by whole-batch indexing: no Python per example, no collation; of data in memory or read in slices."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
 STEPS_PER_BLOCK = 16
+_BUFFER = 2**27  # bytes of streamed rows that are shuffled together
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Rows that are read in slices, for data larger than memory.
+
+    Attributes:
+        shape: (examples, *features).
+        block: Rows that are best read at once.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def block(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Which part of every batch this process takes: number `rank` of `world` equal parts."""
+
+    rank: int = 0
+    world: int = 1
+
+    def part(self, rows: Tensor) -> Tensor:
+        """This process's rows; a remainder of fewer than `world` rows is left out."""
+        each = len(rows) // self.world
+        return rows[self.rank * each : (self.rank + 1) * each]
 
 
 class Blocks:
-    """Shuffled batches of the rows of a tensor, sixteen to a block; the last one of an epoch may be smaller.
+    """Shuffled batches, sixteen to a block; the last one of an epoch may be smaller.
 
     A block is what Lightning calls a batch: its bookkeeping, which costs more than a step of a small net, is done once
     per block.
 
     Args:
-        x: (examples, *features).
-        batch_size: Rows per batch.
+        x: (examples, *features), or rows read in slices.
+        batch_size: Rows per batch and process.
         generator: Source of the order.
+        shard: This process's share of every batch.
+        dtype: Of the batches.
     """
 
-    def __init__(self, x: Tensor, batch_size: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        x: Tensor | Rows,
+        batch_size: int,
+        generator: torch.Generator,
+        shard: Shard = Shard(),
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.x = x
-        self.batch_size = batch_size
         self.generator = generator
+        self.shard = shard
+        self.dtype = dtype
+        self.rows_per_step = batch_size * shard.world
 
     def __len__(self) -> int:
-        return -(-len(self.x) // (self.batch_size * STEPS_PER_BLOCK))
+        full, rest = divmod(len(self.x), self.rows_per_step)
+        steps = full + (rest >= self.shard.world)
+        return -(-steps // STEPS_PER_BLOCK)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        order = torch.randperm(len(self.x), generator=self.generator)
-        for block in order.to(self.x.device).split(self.batch_size * STEPS_PER_BLOCK):
-            yield [self.x[rows] for rows in block.split(self.batch_size)]
+        batches = self._indexed(self.x) if isinstance(self.x, Tensor) else self._streamed(self.x)
+        while block := list(islice(batches, STEPS_PER_BLOCK)):
+            yield block
+
+    def _indexed(self, x: Tensor) -> Iterator[Tensor]:
+        order = torch.randperm(len(x), generator=self.generator).to(x.device)
+        for rows in order.split(self.rows_per_step):
+            mine = self.shard.part(rows)
+            if len(mine):
+                yield x[mine]
+
+    def _streamed(self, rows: Rows) -> Iterator[Tensor]:
+        """Slices in random order, several shuffled together; what is left of them goes into the next lot."""
+        left = torch.empty(0, *rows.shape[1:], dtype=self.dtype)
+        for starts in self._lots(rows):
+            slices = [torch.as_tensor(rows[int(start) : int(start) + rows.block]) for start in starts]
+            lot = torch.cat([left, *slices]).to(self.dtype)
+            lot = lot[torch.randperm(len(lot), generator=self.generator)]
+            full = len(lot) // self.rows_per_step * self.rows_per_step
+            for batch in lot[:full].split(self.rows_per_step):
+                yield self.shard.part(batch)
+            left = lot[full:].clone()
+        if len(self.shard.part(left)):
+            yield self.shard.part(left)
+
+    def _lots(self, rows: Rows) -> Iterator[Tensor]:
+        starts = torch.arange(0, len(rows), rows.block)
+        bytes_each = rows.block * int(np.prod(rows.shape[1:])) * self.dtype.itemsize
+        together = max(2, _BUFFER // max(bytes_each, 1))
+        yield from starts[torch.randperm(len(starts), generator=self.generator)].split(together)

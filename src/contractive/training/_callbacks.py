@@ -4,8 +4,10 @@ import copy
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from tqdm.auto import tqdm
 
+from contractive.autoencoder import Autoencoder
 from contractive.training._module import Step
 
 
@@ -18,7 +20,8 @@ class Progress(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the bar."""
         total = int(trainer.num_training_batches) * (trainer.max_epochs or 1)
-        self._bar = tqdm(total=total, desc=self._title, unit="block", dynamic_ncols=True, leave=False)
+        done = int(trainer.num_training_batches) * trainer.current_epoch
+        self._bar = tqdm(total=total, initial=done, desc=self._title, unit="block", dynamic_ncols=True, leave=False)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -45,6 +48,7 @@ class Best(Callback):
     def __init__(self, monitor: str) -> None:
         self._monitor = monitor
         self._lowest = float("inf")
+        self._weights: dict[str, Tensor] = {}
         self.epoch = 0
 
     def on_row(self, step: Step) -> None:
@@ -54,8 +58,15 @@ class Best(Callback):
             self._lowest, self.epoch = row[self._monitor], int(row["epoch"])
             self._weights = copy.deepcopy(step.autoencoder.state_dict())
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the best weights back."""
-        assert isinstance(pl_module, Step)
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"lowest": self._lowest, "epoch": self.epoch, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self._lowest, self.epoch, self._weights = (state_dict[key] for key in ("lowest", "epoch", "weights"))
+
+    def restore(self, autoencoder: Autoencoder) -> None:
+        """Put the best weights back, if an epoch was finished."""
         if self.epoch:
-            pl_module.autoencoder.load_state_dict(self._weights)
+            autoencoder.load_state_dict(self._weights)

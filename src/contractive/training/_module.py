@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -12,6 +13,8 @@ from contractive.autoencoder import Autoencoder
 from contractive.jacobian import squared_norm
 from contractive.objectives import Objective, Values
 from contractive.penalties import JacobianNorm
+from contractive.randomness import share
+from contractive.training._batches import Blocks, Rows, Shard
 from contractive.training._history import TrainingDiverged
 from contractive.training._modes import evaluating
 
@@ -27,25 +30,31 @@ class Step(LightningModule):
 
     Args:
         autoencoder: What is trained, in place.
+        data: Rows in memory, or read in slices.
+        batch_size: Rows per step and process.
         objective: What is minimised.
         optimizer: Makes the optimiser from the parameters.
         schedule: Makes a learning-rate schedule, stepped once per epoch, from it and the number of epochs.
         validation: Rows on which every epoch ends, or None.
-        generator: Source of noise and probes.
+        seed: Of the order of the rows, and with 1 added of noise and probes.
         norm_rows: Validation rows on which exact Jacobian norms are computed.
         gradient_clip: Largest norm of the gradient, or None.
+        settings: What tells this run from another, for its checkpoints.
     """
 
     def __init__(
         self,
         autoencoder: Autoencoder,
+        data: Tensor | Rows,
+        batch_size: int,
         objective: Objective,
         optimizer: OptimizerFactory,
         schedule: Schedule | None,
         validation: Tensor | None,
-        generator: torch.Generator,
+        seed: int,
         norm_rows: int,
         gradient_clip: float | None,
+        settings: dict[str, Any],
     ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
@@ -56,9 +65,14 @@ class Step(LightningModule):
         self._make_optimizer = optimizer
         self._make_schedule = schedule
         self._validation = validation
-        self._noise = generator
+        self._data = data
+        self._batch_size = batch_size
+        self._order = torch.Generator().manual_seed(seed)
+        self._noise = torch.Generator().manual_seed(seed + 1)
+        self._restored: dict[str, Any] = {}
         self._norm_rows = norm_rows
         self._gradient_clip = gradient_clip
+        self._settings = settings
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; its schedule is stepped here, once per epoch."""
@@ -66,6 +80,39 @@ class Step(LightningModule):
         epochs = self.trainer.max_epochs or 1
         self._schedule = self._make_schedule(optimizer, epochs) if self._make_schedule else None
         return optimizer
+
+    def train_dataloader(self) -> Blocks:
+        """This process's batches."""
+        self._shard = Shard(self.trainer.global_rank, self.trainer.world_size)
+        dtype = next(self.autoencoder.parameters()).dtype
+        return Blocks(self._data, self._batch_size, self._order, self._shard, dtype)
+
+    def on_train_start(self) -> None:
+        """Go on where a checkpoint ended."""
+        if self._schedule is not None and self._restored:
+            self._schedule.load_state_dict(self._restored["schedule"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the next epoch depends on beside weights and optimiser: the random generators, the schedule."""
+        checkpoint["contractive"] = {
+            "settings": self._settings,
+            "rows": self.rows,
+            "order": self._order.get_state(),
+            "noise": self._noise.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "schedule": self._schedule.state_dict() if self._schedule is not None else None,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it back."""
+        self._restored = checkpoint["contractive"]
+        self.rows = list(self._restored["rows"])
+        self._order.set_state(self._restored["order"].cpu())
+        self._noise.set_state(self._restored["noise"].cpu())
+        torch.set_rng_state(self._restored["torch"].cpu())
+        if self._restored["cuda"] and self.device.type == "cuda":
+            torch.cuda.set_rng_state_all([state.cpu() for state in self._restored["cuda"]])
 
     def on_train_epoch_start(self) -> None:
         """Start the clock and the sums."""
@@ -78,7 +125,8 @@ class Step(LightningModule):
         optimizer = self.trainer.optimizers[0]
         for x in block:
             self._steps += 1
-            values = self.objective(self.autoencoder, x, generator=self._noise)
+            with share(self._shard.rank, self._shard.world):
+                values = self.objective(self.autoencoder, x, generator=self._noise)
             if not torch.isfinite(values.total):
                 raise TrainingDiverged(self._diagnosis(values))
             optimizer.zero_grad()
@@ -93,7 +141,7 @@ class Step(LightningModule):
 
         Lightning calls most callbacks before this hook, so that they could not see the row in theirs.
         """
-        row = {f"train_{name}": float(total) / self._count for name, total in self._sums.items()}
+        row = {f"train_{name}": self._mean(total) for name, total in self._sums.items()}
         if self._validation is not None:
             row |= self.validate(self._validation.to(self.device))
         optimizer = self.trainer.optimizers[0]
@@ -138,6 +186,10 @@ class Step(LightningModule):
         for name, amount in parts.items():
             self._sums[name] = self._sums[name] + amount if name in self._sums else amount
         self._count += count
+
+    def _mean(self, total: Tensor) -> float:
+        """Over the rows of all processes, which have equally many."""
+        return float(self.trainer.strategy.reduce(total / self._count, reduce_op="mean"))
 
     def _diagnosis(self, values: Values) -> str:
         parts = {"reconstruction": values.reconstruction, **values.penalties}

@@ -1,0 +1,73 @@
+"""Checkpoints of a run: everything that the next epoch depends on, written whole or not at all, read without pickle."""
+
+import time
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from contractive.storage import replace_file
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not belong to this run, and what to do about it."""
+
+
+class SafeIO(TorchCheckpointIO):
+    """Lightning's reading and writing of checkpoints, made atomic and restricted to tensors and plain values."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write beside it, then rename."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read tensors and plain values, nothing wider."""
+        return read_checkpoint(path, map_location)
+
+
+class Checkpoints(Checkpoint):
+    """Writes the state after an epoch, but not more often than every so many seconds, and after the last one.
+
+    Args:
+        path: Of the file.
+        every: Seconds.
+    """
+
+    def __init__(self, path: Path, every: float) -> None:
+        self._path = path
+        self._every = every
+        self._written = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write it if it is time; all processes take the first one's word."""
+        last = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+        due = last or time.monotonic() - self._written >= self._every
+        if trainer.strategy.broadcast(due):
+            trainer.save_checkpoint(self._path)
+            self._written = time.monotonic()
+
+
+def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """The checkpoint as tensors and plain values.
+
+    Raises:
+        CheckpointError: A missing or broken file, or one that holds anything else.
+    """
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"checkpoint must exist to go on from, got no file {path}. Start the run anew.") from None
+    except (OSError, RuntimeError, UnpicklingError, BadZipFile, EOFError, ValueError, KeyError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(
+            f"checkpoint must be one that training wrote, got a broken {path}: {reason}. Start the run anew."
+        ) from error
+    if not isinstance(checkpoint, dict) or "contractive" not in checkpoint:
+        raise CheckpointError(f"checkpoint must be one that `fit` wrote, got another file, {path}. Start the run anew.")
+    return checkpoint

@@ -1,0 +1,112 @@
+"""What `fit` refuses, each in one line with the remedy."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from contractive.autoencoder import Autoencoder
+from contractive.objectives import Objective
+from contractive.training._batches import Rows
+from contractive.training._modes import evaluating
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+_UNBOUNDED = float("inf")
+
+
+def rows_of(data: Any, what: str, like: Tensor) -> Tensor | Rows:
+    """The data as a tensor in the precision of the weights, or as rows read in slices, or a clear error."""
+    if isinstance(data, Rows) and not isinstance(data, Tensor | np.ndarray):
+        tensor_of(data[0 : min(len(data), 2)], what, like)
+        return data
+    return tensor_of(data, what, like)
+
+
+def tensor_of(data: Any, what: str, like: Tensor) -> Tensor:
+    """The data as a tensor in the precision of the weights."""
+    if not isinstance(data, Tensor | np.ndarray):
+        kind = type(data).__name__
+        raise TypeError(f"{what} must be a tensor or an array, got {kind}. A data frame: df.to_numpy('float32').")
+    x = torch.as_tensor(data)
+    if not x.is_floating_point():
+        raise TypeError(f"{what} must be floating-point numbers, got {x.dtype}. Convert and scale them first.")
+    if x.ndim < 2 or len(x) == 0:
+        raise ValueError(f"{what} must have the shape (examples, *features), got {tuple(x.shape)}. Give it rows.")
+    x = x.to(like.dtype)
+    bad = int((~torch.isfinite(x)).sum())
+    if bad:
+        raise ValueError(f"{what} must be finite, got {bad} NaN or infinite entries. Impute or drop them.")
+    return x
+
+
+def check_what(autoencoder: Autoencoder, objective: Objective) -> nn.Parameter:
+    """Refuse what cannot be trained; returns a parameter, whose precision and device the data take."""
+    if not isinstance(autoencoder, Autoencoder):
+        kind = type(autoencoder).__name__
+        raise TypeError(f"autoencoder must be an Autoencoder, got {kind}. Wrap it: Autoencoder(encoder, decoder).")
+    if not isinstance(objective, Objective):
+        kind = getattr(objective, "__name__", repr(objective))
+        raise TypeError(f"objective must be an Objective, got {kind}. For instance objectives.contractive(0.1).")
+    trained = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError("autoencoder must have parameters to train, got none that require a gradient. Unfreeze some.")
+    return trained[0]
+
+
+def check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
+    """Run one row through, so that a wrong width is one clear line and not an error from deep inside."""
+    first = next(autoencoder.parameters())
+    row = torch.as_tensor(x[0:1]).to(first.device, first.dtype)
+    try:
+        with evaluating(autoencoder):
+            shape = tuple(autoencoder(row).shape[1:])
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{what} must fit the autoencoder, got rows of shape {tuple(x.shape[1:])}: {reason}."
+            " Build it for this number of features."
+        ) from error
+    if shape != tuple(x.shape[1:]):
+        raise ValueError(
+            f"reconstructions must have the shape of the data {tuple(x.shape[1:])}, got {shape}."
+            " Let the decoder end with the number of features."
+        )
+
+
+def check_settings(
+    *,
+    counts: dict[str, int],
+    learning_rate: float,
+    patience: int | None,
+    gradient_clip: float | None,
+    validation: Any,
+) -> None:
+    """Refuse settings out of range."""
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
+    if not 0 < learning_rate < _UNBOUNDED:
+        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}. Try 1e-3.")
+    if gradient_clip is not None and not gradient_clip > 0:
+        raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}. Leave it out for no clipping.")
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience must be at least 1, got {patience}. Leave it out to train all epochs.")
+    if patience is not None and validation is None:
+        raise ValueError("patience must come with validation data, got none. Pass validation=.")
+
+
+def check_machine(device: str, precision: str, devices: int, resume: bool, checkpoint: Any) -> None:
+    """Refuse where and how to run that does not exist."""
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}, got {device!r}. Leave it out to choose itself.")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device, True):
+        raise ValueError(f"device must be there, got {device!r}, which torch does not see. Leave it out, or take cpu.")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}. Leave it out for 32.")
+    if device == "cuda" and devices > torch.cuda.device_count():
+        raise ValueError(f"devices must be at most {torch.cuda.device_count()} here, got {devices}. Take fewer.")
+    if resume and checkpoint is None:
+        raise ValueError("resume must come with a checkpoint, got none. Pass checkpoint=.")

@@ -1,0 +1,93 @@
+"""How Lightning is called: quietly, and so that Ctrl-C reaches the caller."""
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Never
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import Logger
+
+from contractive.training._checkpoints import SafeIO
+from contractive.training._checks import PRECISIONS
+
+_QUIET = (
+    (".*LeafSpec.*", FutureWarning),  # Lightning 2.6 on torch 2.13 uses a deprecated pytree class
+    (".*GPU available but not used.*", Warning),
+    (".*in eval mode at the start of training.*", Warning),
+    (".*You're resuming from a checkpoint that ended before the epoch ended.*", Warning),  # counted in blocks
+    (".*Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*", Warning),
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how to compute, in Lightning's words but for the names of `PRECISIONS` and `cuda`."""
+
+    device: str = "auto"
+    precision: str = "32"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+
+def make_trainer(
+    machine: Machine, max_epochs: int, callbacks: Sequence[Callback], loggers: Sequence[Logger]
+) -> Trainer:
+    """Lightning's trainer without what `fit` does itself."""
+    return Trainer(
+        accelerator="gpu" if machine.device == "cuda" else machine.device,
+        devices=machine.devices,
+        num_nodes=machine.num_nodes,
+        strategy=machine.strategy,
+        precision=PRECISIONS[machine.precision],  # pyright: ignore[reportArgumentType]
+        max_epochs=max_epochs,
+        callbacks=list(callbacks),
+        logger=list(loggers) or False,
+        plugins=[SafeIO()],
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what Lightning says about things that are as they should be here."""
+    lightning_logger = logging.getLogger("lightning.pytorch")
+    level = lightning_logger.level
+    lightning_logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        for message, category in _QUIET:
+            warnings.filterwarnings("ignore", message=message, category=category)
+        try:
+            yield
+        finally:
+            lightning_logger.setLevel(level)
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, under a name that Lightning does not turn into `sys.exit`."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it, Ctrl-C raises `Interrupted`, unless the program has a handler of its own."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(*_: Any) -> Never:
+        raise Interrupted
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

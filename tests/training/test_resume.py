@@ -1,0 +1,190 @@
+"""A run that was broken off and resumed ends with the weights of one that was not, bit for bit."""
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from torch import nn
+
+import contractive as ct
+from contractive import objectives
+from contractive.training import CheckpointError
+
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+
+
+class Broken(Exception):
+    """The power cut."""
+
+
+class BreakOff(Callback):
+    """Breaks the run off in the middle of an epoch (from 0)."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == self.epoch and batch_idx == 1:
+            raise Broken
+
+
+class Slices:
+    """Rows as they are read from a file."""
+
+    def __init__(self, x, block):
+        self.x, self.block, self.shape = x.numpy(), block, tuple(x.shape)
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, rows):
+        return self.x[rows]
+
+
+def rows(count=600):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(count, 3, generator=generator) @ torch.rand(3, 8, generator=generator) / 3
+
+
+def with_dropout():
+    torch.manual_seed(1)
+    encoder = nn.Sequential(nn.Linear(8, 6), nn.Sigmoid(), nn.Linear(6, 3), nn.Sigmoid())
+    decoder = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Dropout(0.2), nn.Linear(6, 8), nn.Sigmoid())
+    return ct.Autoencoder(encoder, decoder)
+
+
+OBJECTIVE = objectives.compose(objectives.contractive(0.01, method="probes"), objectives.denoising(0.1))
+
+
+def train(data, path=None, **settings):
+    settings = {"max_epochs": 6, "batch_size": 16, "learning_rate": 0.02, "schedule": "cosine"} | settings
+    autoencoder = with_dropout()
+    x = data if not isinstance(data, tuple) else Slices(*data)
+    history = ct.fit(
+        autoencoder,
+        x,
+        OBJECTIVE,
+        validation=rows(50),
+        checkpoint=path,
+        checkpoint_seconds=0,
+        progress=False,
+        **settings,
+    )
+    return autoencoder, history
+
+
+@pytest.mark.parametrize("data", [rows(), (rows(), 70)], ids=["in memory", "streamed"])
+@pytest.mark.parametrize("patience", [None, 2], ids=["no patience", "patience"])
+@pytest.mark.parametrize("at", [1, 4])
+def test_resumed_equals_unbroken(tmp_path, data, patience, at):
+    whole, history = train(data, patience=patience)
+    path = tmp_path / "last.ckpt"
+    with pytest.raises(Broken):
+        train(data, path, patience=patience, callbacks=[BreakOff(at)])
+    resumed, again = train(data, path, patience=patience, resume=True)
+    for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    clock = {"seconds"}
+    assert [{k: v for k, v in row.items() if k not in clock} for row in history.rows] == [
+        {k: v for k, v in row.items() if k not in clock} for row in again.rows
+    ]
+    assert (history.best_epoch, history.stopped_early) == (again.best_epoch, again.stopped_early)
+
+
+def test_early_stopping_counts_on_after_a_break(tmp_path):
+    settings = {"patience": 2, "max_epochs": 60, "learning_rate": 0.3, "schedule": None}
+    _, history = train(rows(), **settings)
+    assert history.stopped_early
+    path = tmp_path / "last.ckpt"
+    with pytest.raises(Broken):
+        train(rows(), path, callbacks=[BreakOff(len(history) - 1)], **settings)
+    _, again = train(rows(), path, resume=True, **settings)
+    assert len(again) == len(history)
+
+
+def test_a_finished_run_is_not_trained_further(tmp_path):
+    path = tmp_path / "last.ckpt"
+    whole, _ = train(rows(), path)
+    again, history = train(rows(), path, resume=True)
+    assert len(history) == 6
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_other_settings_are_not_the_same_run(tmp_path):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path)
+    with pytest.raises(CheckpointError, match=r"resume must go on .* got batch_size 32 instead of 16"):
+        train(rows(), path, resume=True, batch_size=32)
+
+
+def test_a_missing_checkpoint_is_said(tmp_path):
+    with pytest.raises(CheckpointError, match=r"checkpoint must exist to go on from, got no file"):
+        train(rows(), tmp_path / "last.ckpt", resume=True)
+    with pytest.raises(ValueError, match=r"resume must come with a checkpoint, got none"):
+        train(rows(), None, resume=True)
+
+
+def spoiled(path, damage):
+    whole = path.read_bytes()
+    path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "text": b"hello"}[damage])
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "text"])
+def test_a_broken_checkpoint_is_one_line(tmp_path, damage):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path)
+    spoiled(path, damage)
+    with pytest.raises(CheckpointError, match=r"checkpoint must be one that training wrote, got a broken"):
+        train(rows(), path, resume=True)
+
+
+class Hostile:
+    def __reduce__(self):
+        return (print, ("code was run",))
+
+
+def test_a_checkpoint_runs_no_code(tmp_path, capsys):
+    path = tmp_path / "last.ckpt"
+    torch.save({"contractive": Hostile()}, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint must be one that training wrote"):
+        train(rows(), path, resume=True)
+    assert "code was run" not in capsys.readouterr().out
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint must be one that `fit` wrote"):
+        train(rows(), path, resume=True)
+
+
+def test_streamed_rows_are_each_seen_once_and_shuffled():
+    from contractive.training._batches import Blocks
+
+    x = torch.arange(1000.0)[:, None].repeat(1, 2)
+    blocks = Blocks(Slices(x, 64), 32, torch.Generator().manual_seed(0))
+    batches = [batch for block in blocks for batch in block]
+    seen = torch.cat(batches)[:, 0]
+    assert len(list(blocks)) == len(blocks)
+    assert torch.equal(seen.sort().values, x[:, 0])
+    assert [len(batch) for batch in batches] == [32] * 31 + [8]
+    assert float((seen[:32].diff() == 1).float().mean()) < 0.2
+
+
+def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path):
+    import os
+    import signal
+
+    class PressCtrlC(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if trainer.current_epoch == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    path = tmp_path / "last.ckpt"
+    with pytest.raises(KeyboardInterrupt):
+        train(rows(), path, patience=2, callbacks=[PressCtrlC()])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    whole, _ = train(rows(), patience=2)
+    resumed, _ = train(rows(), path, patience=2, resume=True)
+    for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
