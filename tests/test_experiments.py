@@ -14,7 +14,7 @@ from contractive.experiments._fit import Budget
 from contractive.experiments._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.experiments._results import ResultsError
 from contractive.experiments._search import Search
-from contractive.experiments._variants import Reference, Variant
+from contractive.variants import Reference, Variant
 
 BUDGET = Budget(hidden=(8,), code=4, epochs=8, batch_size=16, learning_rate=0.02)
 

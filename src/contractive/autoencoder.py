@@ -163,6 +163,7 @@ def conv(
     activation: str = "sigmoid",
     decoder_activation: str = "relu",
     output: str = "sigmoid",
+    flat: bool = False,
 ) -> Autoencoder:
     """Build a convolutional autoencoder: strided convolutions, one linear layer to the code, and back.
 
@@ -174,6 +175,7 @@ def conv(
         activation: After every encoder layer, the code included.
         decoder_activation: After every decoder layer but the last.
         output: After the last decoder layer.
+        flat: Take and give rows (batch, channels * height * width) instead, as tables of pixels come.
 
     Raises:
         ValueError: A width below 1, an even kernel, an unknown activation, or a shape that is not three numbers.
@@ -190,6 +192,7 @@ def conv(
         "activation": activation,
         "decoder_activation": decoder_activation,
         "output": output,
+        **({"flat": True} if flat else {}),
     }
     planes = _checked_widths(shape[0], *channels, code)[:-1]
     sizes = [(shape[1], shape[2])]
@@ -199,7 +202,7 @@ def conv(
     bottom = (planes[-1], *sizes[-1])
     units = bottom[0] * bottom[1] * bottom[2]
 
-    encoder: list[nn.Module] = []
+    encoder: list[nn.Module] = [nn.Unflatten(1, tuple(shape))] if flat else []
     for here, there in pairwise(planes):
         encoder += _block(nn.Conv2d(here, there, kernel, 2, kernel // 2), activation)
     encoder += [nn.Flatten(), *_block(nn.Linear(units, code), activation)]
@@ -209,6 +212,8 @@ def conv(
         extra = (1 - sizes[i - 1][0] % 2, 1 - sizes[i - 1][1] % 2)  # even sizes need one row, one column more
         up = nn.ConvTranspose2d(planes[i], planes[i - 1], kernel, 2, kernel // 2, extra)
         decoder += _block(up, decoder_activation if i > 1 else output)
+    if flat:
+        decoder.append(nn.Flatten())
     return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder), recipe=Recipe("conv", arguments))
 
 

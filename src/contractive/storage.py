@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from contractive.autoencoder import Autoencoder, Recipe
 
 FORMAT = 1
+_LARGEST_CONFIG = 2**26
 
 
 class StorageError(ValueError):
@@ -40,15 +41,19 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, extra: dict[str, Any] 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in autoencoder.state_dict().items()}
-    config = {
+    replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
+    write_text(folder / "config.json", json.dumps(config_of(recipe, extra), indent=2) + "\n")
+
+
+def config_of(recipe: Recipe, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What `config.json` says of a model, and further facts under `extra`."""
+    return {
         "format": FORMAT,
         "builder": recipe.builder,
         "arguments": recipe.arguments,
         "torch": torch.__version__,
         **({"extra": extra} if extra else {}),
     }
-    replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
-    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
 
 
 def load(folder: str | Path) -> Autoencoder:
@@ -58,25 +63,46 @@ def load(folder: str | Path) -> Autoencoder:
         StorageError: A missing or broken file, a newer format, weights that do not fit the architecture.
     """
     folder = Path(folder)
+    config = read_config(folder)
     try:
-        config = json.loads((folder / "config.json").read_text())
         weights = load_file(folder / "model.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
+        raise StorageError(
+            f"{folder} must hold a readable config.json and model.safetensors, got: {error}. Save the model again."
+        ) from error
+    try:
+        with torch.device("meta"):  # shapes only: what a changed config asks for takes no memory before it is compared
+            autoencoder = Recipe(config["builder"], config["arguments"]).build()
+        if not weights:
+            raise ValueError("no weights")
+        autoencoder.load_state_dict(weights, assign=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise StorageError(
+            f"{folder} must describe the weights it holds, got: {reason}. One of its files was changed."
+        ) from error
+    return autoencoder.eval()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The settings in `config.json` of a folder.
+
+    Raises:
+        StorageError: A missing or broken file, or one of another format.
+    """
+    try:
+        text = (folder / "config.json").read_bytes()
+        if len(text) > _LARGEST_CONFIG:
+            raise ValueError(f"{len(text)} bytes, more than any that is written")
+        config = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise StorageError(
             f"{folder} must hold a readable config.json and model.safetensors, got: {error}. Save the model again."
         ) from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else type(config).__name__
         raise StorageError(f"format of {folder} must be {FORMAT}, got {found}. Use the version that wrote it.")
-    try:
-        autoencoder = Recipe(config["builder"], config["arguments"]).build()
-        autoencoder.to(next(iter(weights.values())).dtype).load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
-        reason = (str(error) or "no weights").splitlines()[0]
-        raise StorageError(
-            f"{folder} must describe the weights it holds, got: {reason}. One of its files was changed."
-        ) from error
-    return autoencoder.eval()
+    return config
 
 
 def write_text(path: Path, text: str) -> None:
@@ -85,12 +111,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def replace_file(path: Path, write: Callable[[str], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: a reader never sees half a file."""
+    """Let `write` fill a temporary file beside `path`, then rename it: a reader never sees half a file.
+
+    The data are on the disk before the name is, so that this also holds after a power cut.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
         write(temporary)
         os.chmod(temporary, 0o644)
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)

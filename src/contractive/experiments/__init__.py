@@ -4,7 +4,7 @@ from contractive.experiments._compare import Settings, compare
 from contractive.experiments._fit import Budget
 from contractive.experiments._measures import MEASURES, Measure
 from contractive.experiments._results import Results, read, write
-from contractive.experiments._variants import VARIANTS, Variant
+from contractive.variants import VARIANTS, Variant
 
 __all__ = [
     "compare",

@@ -20,8 +20,8 @@ from contractive.experiments._fit import Budget, Run, Task, examples, measured, 
 from contractive.experiments._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.experiments._results import FORMAT, Results
 from contractive.experiments._search import Search
-from contractive.experiments._variants import DEFAULT_VARIANTS, VARIANTS, Reference
 from contractive.objectives import LOSSES
+from contractive.variants import DEFAULT_VARIANTS, VARIANTS, Reference
 
 Watcher = Callable[[str, int, int], None]
 

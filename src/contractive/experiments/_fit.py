@@ -12,9 +12,9 @@ from torch import Tensor
 from contractive.autoencoder import Autoencoder, mlp
 from contractive.data import Split
 from contractive.experiments._measures import feature_sd, measure
-from contractive.experiments._variants import VARIANTS
 from contractive.objectives import LOSSES, Objective
 from contractive.training import CollapseWarning, History, TrainingDiverged, fit
+from contractive.variants import VARIANTS
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from contractive.experiments._variants import Reference, Variant
+from contractive.variants import Reference, Variant
 
 _MOST_TRIALS = 5
 _NEAR = 0.7  # a trial between this share of the price and the price ends the search
