@@ -40,9 +40,14 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, extra: dict[str, Any] 
         )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in autoencoder.state_dict().items()}
-    replace_file(folder / "model.safetensors", lambda path: save_file(weights, path))
+    save_weights(autoencoder, folder / "model.safetensors")
     write_text(folder / "config.json", json.dumps(config_of(recipe, extra), indent=2) + "\n")
+
+
+def save_weights(autoencoder: Autoencoder, path: Path) -> None:
+    """Write the weights as a safetensors file, whole or not at all."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in autoencoder.state_dict().items()}
+    replace_file(path, lambda temporary: save_file(weights, temporary))
 
 
 def config_of(recipe: Recipe, extra: dict[str, Any] | None = None) -> dict[str, Any]:

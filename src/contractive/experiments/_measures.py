@@ -9,9 +9,9 @@ from contractive import analysis
 from contractive.autoencoder import Autoencoder
 from contractive.corruption import Gaussian
 from contractive.data import Split
+from contractive.runs import measured
 
 NOISE_LEVELS = (0.25, 0.5, 1.0, 1.5)
-_SENSITIVITY_LEVEL = 0.5
 _NORM_ROWS = 1000
 _PROBE_ROWS = 10_000
 
@@ -76,22 +76,7 @@ def measure(autoencoder: Autoencoder, split: Split, seed: int) -> tuple[dict[str
     test = torch.from_numpy(split.test)
     unit = feature_sd(split.train)
     generator = torch.Generator().manual_seed(seed)
-    error = analysis.reconstruction(autoencoder, test)
-    norms = analysis.norms(autoencoder.encoder, analysis.spread_rows(test, _NORM_ROWS))
-    moved = analysis.sensitivity(autoencoder.encoder, test, Gaussian(_SENSITIVITY_LEVEL * unit), generator=generator)
-    code = analysis.codes(autoencoder.encoder, test)
-    figures = {
-        "reconstruction_error": error.mean,
-        "r2": error.r2,
-        "squared_norm": float(norms.squared_frobenius.mean()),
-        "operator_norm": float(norms.operator.mean()),
-        "operator_norm_max": float(norms.operator.max()),
-        "contractive_share": norms.contractive_share,
-        "sensitivity": moved.mean,
-        "scale_free_sensitivity": moved.scale_free,
-        "saturation": code.saturation,
-        "dead": code.dead,
-    }
+    figures, moved, norms = measured(autoencoder, test, unit, generator)
     arrays = {"sensitivity": moved.ratios[:_NORM_ROWS].numpy(), "operator_norm": norms.operator.numpy()}
     if split.labels is not None:
         accuracies = accuracy_under_noise(autoencoder, split, unit, generator)

@@ -1,0 +1,149 @@
+"""The command `train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contractive.cli import _options as options
+from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
+from contractive.cli._options import MACHINE, NETWORK, TRAINING
+
+
+@app.command(epilog="Example:  contractive train table.csv --label class --weight 0.1 --out run")
+@says_what_is_wrong
+def train(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for the run: model, configuration, history, figures, checkpoints.")],
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]",
+            help="[bold]digits[/] (bundled, offline), mnist, fashion-mnist, or a path: .npy .npz .csv .tsv .parquet"
+            " .arrow, or a folder of images. Not needed with --resume.",
+        ),
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="contractive, standard, denoising, sparse, higher-order, reconstruction-contractive or weight-decay."
+        ),
+    ] = "contractive",
+    weight: Annotated[
+        float | None,
+        typer.Option(help="Of the penalty; denoising: sigma of the noise.", show_default="0.1, other kinds their own"),
+    ] = None,
+    model: Annotated[str, typer.Option(help="mlp, tied or conv.", rich_help_panel=NETWORK)] = "mlp",
+    hidden: options.Hidden = None,
+    code: options.Code = None,
+    activation: Annotated[str, typer.Option(help="Of the encoder.", rich_help_panel=NETWORK)] = "sigmoid",
+    loss: Annotated[
+        LossName, typer.Option(help="Reconstruction loss, summed over features.", rich_help_panel=TRAINING)
+    ] = LossName.squared_error,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="How ||J||² is computed in training: auto, exact, probes or forward_probes.", rich_help_panel=TRAINING
+        ),
+    ] = "auto",
+    epochs: options.Epochs = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
+    schedule: Annotated[
+        str, typer.Option(help="Of the rate: cosine, exponential or constant.", rich_help_panel=TRAINING)
+    ] = "cosine",
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a better validation objective, and keep the best.",
+            show_default="train all epochs",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    gradient_clip: Annotated[
+        float | None, typer.Option(help="Largest norm of the gradient.", show_default="no", rich_help_panel=TRAINING)
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Of split, weights, order, noise and probes.", rich_help_panel=TRAINING)
+    ] = 0,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+    label: options.Label = None,
+    drop: options.Drop = None,
+    one_hot: options.OneHot = None,
+    impute: options.Impute = None,
+    scale: options.Scale = "auto",
+    size: options.Size = None,
+    gray: options.Gray = False,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    test: options.Test = None,
+    device: options.Device = "auto",
+    precision: Annotated[str, typer.Option(help="32, or bf16 for mixed precision.", rich_help_panel=MACHINE)] = "32",
+    devices: Annotated[
+        int, typer.Option(help="Processes on this machine, one per device.", rich_help_panel=MACHINE)
+    ] = 1,
+    num_nodes: Annotated[int, typer.Option(help="Machines.", rich_help_panel=MACHINE)] = 1,
+    strategy: Annotated[
+        str, typer.Option(help="Lightning's, for instance ddp.", rich_help_panel=MACHINE)
+    ] = "auto",
+    checkpoint_seconds: Annotated[
+        float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)
+    ] = 10.0,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in --out where it was broken off, with its own settings."),
+    ] = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train an autoencoder on your data into a folder that can be resumed, used and looked at.
+
+    Nothing is lost when it is broken off: run it again with --resume and it ends with the same weights. Afterwards:
+    `contractive info RUN`, `contractive encode RUN DATA -o codes.csv`, `contractive analyze RUN DATA --out DIR`.
+    """
+    from contractive.cli._train_run import begin, go_on
+
+    if resume:
+        go_on(context, out, data, checkpoint_seconds, quiet=quiet)
+        return
+    from contractive.runs import Settings
+
+    settings = Settings(
+        kind=kind,
+        weight=weight,
+        model=model,
+        hidden=numbers(hidden, "--hidden"),
+        code=code,
+        activation=activation,
+        loss=loss.value,
+        method=method,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        patience=patience,
+        gradient_clip=gradient_clip,
+        seed=seed,
+        device=device,
+        precision=precision,
+        devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy,
+    )
+    wishes = options.data_options(
+        key=key,
+        label=label,
+        drop=drop,
+        one_hot=one_hot,
+        impute=impute,
+        scale=scale,
+        size=size,
+        gray=gray,
+        separator=separator,
+        encoding=encoding,
+        header=header,
+        test=test,
+    )
+    begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)

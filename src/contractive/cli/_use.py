@@ -1,0 +1,71 @@
+"""The commands that use a run: `encode`, `reconstruct`, `info`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contractive.cli import _options as options
+from contractive.cli._app import app, says_what_is_wrong
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File: .npy, .csv or .parquet.")]
+
+
+@app.command(epilog="Example:  contractive encode run table.csv -o codes.csv --keep id")
+@says_what_is_wrong
+def encode(
+    run: RunFolder,
+    data: options.Source,
+    output: Output,
+    keep: options.Keep = None,
+    key: options.Key = None,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    device: options.Device = "cpu",
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the code of every row, in constant memory.
+
+    The data are prepared as in training; columns may come in another order, but not be others.
+    """
+    from contractive.cli._use_run import use
+
+    wishes = options.data_options(key=key, separator=separator, encoding=encoding, header=header)
+    use("encode", run, data, output, options.words(keep), wishes, device, force=force, quiet=quiet)
+
+
+@app.command(epilog="Example:  contractive reconstruct run table.csv -o cleaned.csv")
+@says_what_is_wrong
+def reconstruct(
+    run: RunFolder,
+    data: options.Source,
+    output: Output,
+    keep: options.Keep = None,
+    key: options.Key = None,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    device: options.Device = "cpu",
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the reconstruction of every row, in the data's own columns and units."""
+    from contractive.cli._use_run import use
+
+    wishes = options.data_options(key=key, separator=separator, encoding=encoding, header=header)
+    use("reconstruct", run, data, output, options.words(keep), wishes, device, force=force, quiet=quiet)
+
+
+@app.command(epilog="Example:  contractive info run")
+@says_what_is_wrong
+def info(
+    run: RunFolder,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON and nothing else.")] = False,
+) -> None:
+    """Say what a run is: data, network, training, figures, versions, and how to repeat it."""
+    from contractive.cli._use_run import tell
+
+    tell(run, as_json=json)

@@ -1,0 +1,83 @@
+"""`contractive encode`, `reconstruct` and `info`."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from contractive import runs
+from contractive.cli._tables import figures_table
+from contractive.data import Options
+from contractive.runs import Run, open_run
+
+
+def use(
+    what: str,
+    folder: Path,
+    data: str,
+    output: Path,
+    keep: tuple[str, ...],
+    options: Options,
+    device: str,
+    *,
+    force: bool,
+    quiet: bool,
+) -> None:
+    """Encode or reconstruct."""
+    run = open_run(folder)
+    work = {"encode": runs.encode, "reconstruct": runs.reconstruct}[what]
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+        bar = progress.add_task("reading")
+
+        def watch(rows: int) -> None:
+            progress.update(bar, description=f"{rows:,} rows")
+
+        place = "cpu" if device == "auto" else device
+        rows = work(run, data, output, keep=keep, options=options, device=place, overwrite=force, watch=watch)
+    if not quiet:
+        Console(highlight=False).print(f"{rows:,} rows: [bold]{output}[/]", soft_wrap=True)
+
+
+def tell(folder: Path, *, as_json: bool) -> None:
+    """What a run is."""
+    run = open_run(folder)
+    metrics = run.metrics()
+    if as_json:
+        print(json.dumps({"finished": run.finished, **run.config, "metrics": metrics}, indent=1))
+        return
+    console = Console(highlight=False)
+    console.print(_facts(run))
+    if metrics:
+        console.print(figures_table(metrics))
+        for warning in metrics.get("warnings", ()):
+            console.print(f"[bold yellow]Warning[/]: {warning}", soft_wrap=True)
+    else:
+        epochs = len(run.history())
+        console.print(
+            f"[bold yellow]Not finished[/]: {epochs} of {run.settings.epochs} epochs are written. {run.remedy}",
+            soft_wrap=True,
+        )
+
+
+def _facts(run: Run) -> Table:
+    settings, data = run.settings, run.config["data"]
+    rows = data.get("rows", {})
+    widths = "-".join(map(str, (run.preparation.features, *(settings.hidden or ()), settings.code)))
+    facts = {
+        "kind": f"{settings.kind}, strength {settings.weight:.4g}",
+        "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
+        "data": f"{data.get('name')}: " + ", ".join(f"{count:,} {part}" for part, count in rows.items()),
+        "preparation": run.preparation.describe(),
+        "training": f"{settings.loss.replace('_', ' ')}, batch {settings.batch_size}, rate {settings.learning_rate},"
+        f" {settings.schedule}, seed {settings.seed}",
+        "versions": ", ".join(f"{name} {number}" for name, number in run.config.get("versions", {}).items()),
+        "command": run.config.get("command", ""),
+    }
+    table = Table(title=str(run.folder), title_justify="left", show_header=False)
+    for name, words in facts.items():
+        if words:
+            table.add_row(name, words)
+    return table

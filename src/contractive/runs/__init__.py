@@ -1,0 +1,27 @@
+"""Runs: one trained autoencoder as a folder that can be resumed, opened and used on data."""
+
+from contractive.runs._apply import encode, reconstruct
+from contractive.runs._figures import SENSITIVITY_LEVEL, figures, measured
+from contractive.runs._folder import RunError
+from contractive.runs._open import Run, open_run
+from contractive.runs._settings import DEFAULT_WEIGHTS, MODELS, Settings
+from contractive.runs._train import Trained, train
+
+__all__ = [
+    "train",
+    "Trained",
+    "Settings",
+    "MODELS",
+    "DEFAULT_WEIGHTS",
+    # from a folder
+    "open_run",
+    "Run",
+    "RunError",
+    # on data
+    "encode",
+    "reconstruct",
+    # what is measured of it
+    "figures",
+    "measured",
+    "SENSITIVITY_LEVEL",
+]

@@ -1,0 +1,113 @@
+"""The files of a run, and what may be done to a folder that has some."""
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from contractive.storage import StorageError, read_config, write_text
+
+RUN_FORMAT = 1
+CONFIG, MODEL, HISTORY, METRICS, SPLIT = "config.json", "model.safetensors", "history.csv", "metrics.json", "split.npz"
+CHECKPOINT = Path("checkpoints") / "last.ckpt"
+LOGS = "logs"
+_PACKAGES = ("contractive", "torch", "lightning", "numpy", "safetensors")
+
+
+class RunError(ValueError):
+    """A run folder that cannot be used as asked, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the files of a run lie."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / CONFIG
+
+    @property
+    def model(self) -> Path:
+        return self.folder / MODEL
+
+    @property
+    def history(self) -> Path:
+        return self.folder / HISTORY
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / METRICS
+
+    @property
+    def split(self) -> Path:
+        return self.folder / SPLIT
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / CHECKPOINT
+
+    def claim(self, *, force: bool) -> None:
+        """Make the folder ready for a new run.
+
+        Raises:
+            RunError: It holds a run or other files and `force` is not set, or it cannot be written.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise RunError(f"--out must be a folder, got the file {self.folder}. Choose another name.")
+        mine = (self.config, self.model, self.history, self.metrics, self.split, self.checkpoint)
+        if self.config.exists() and not force:
+            raise RunError(
+                f"--out must be a folder without a run, got {self.folder}. Choose another one, go on with --resume, or"
+                " replace the run with --force."
+            )
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.config.exists():
+            raise RunError(f"--out must be a new or empty folder, got {self.folder} with other files. Choose another.")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / ".writable"
+            write_text(probe, "")
+            probe.unlink()
+        except OSError as error:
+            raise RunError(f"--out must be a folder that can be written, got {self.folder}: {error.strerror}.") from error
+        for file in mine:
+            file.unlink(missing_ok=True)
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write it whole or not at all."""
+    write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Of what the figures depend on."""
+    return {"python": platform.python_version(), "machine": platform.machine()} | {
+        name: version(name) for name in _PACKAGES
+    }
+
+
+def read_run_config(folder: Path) -> dict[str, Any]:
+    """The part of `config.json` that describes the run, checked for its form.
+
+    Raises:
+        RunError: Not the folder of a run, a broken file, or one of another format.
+    """
+    if not folder.is_dir():
+        raise RunError(f"RUN must be a folder that `contractive train` wrote, got {folder}. Check the path.")
+    try:
+        config = read_config(folder)
+    except StorageError as error:
+        raise RunError(f"RUN must be a folder that `contractive train` wrote: {error}") from error
+    run = config.get("extra")
+    run = run.get("run") if isinstance(run, dict) else None
+    if not isinstance(run, dict):
+        raise RunError(f"RUN must be a folder that `contractive train` wrote, got {folder}, a model saved without data.")
+    if run.get("format") != RUN_FORMAT:
+        raise RunError(f"format of {folder} must be {RUN_FORMAT}, got {run.get('format')}. Use the version that wrote it.")
+    missing = [key for key in ("settings", "data", "preparation") if not isinstance(run.get(key), dict)]
+    if missing:
+        raise RunError(f"{folder / CONFIG} must describe the {missing[0]}, got none. The file was changed; train again.")
+    return run

@@ -1,0 +1,176 @@
+"""What a run is made of, beside its data: network, objective, training."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from contractive.autoencoder import ACTIVATIONS, Autoencoder, conv, mlp, tied
+from contractive.data import DataError, Split
+from contractive.objectives import LOSSES, Objective, Term
+from contractive.penalties import JacobianNorm
+from contractive.variants import VARIANTS
+
+MODELS = ("mlp", "tied", "conv")
+_MANY_ROWS = 5000
+_MANY_FEATURES = 256
+_FEW_FEATURES = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Network, objective and training of one run; None is for a default that depends on the data (`completed`).
+
+    Attributes:
+        kind: Name from `variants.VARIANTS`.
+        weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder.
+        model: `mlp`, `tied` or `conv`.
+        hidden: Widths between input and code; channels of a convolutional model.
+        code: Code size.
+        activation: Of the encoder.
+        output: `sigmoid` for data in [0, 1], else `linear`.
+        loss: Name from `objectives.LOSSES`.
+        method: How the Jacobian norm is computed in training.
+        epochs: Passes over the data.
+        batch_size: Rows per step and process.
+        learning_rate: Of Adam.
+        schedule: `constant`, `cosine` or `exponential`.
+        patience: Epochs without improvement until training stops; None for all epochs.
+        gradient_clip: Largest norm of the gradient, or None.
+        seed: Of weights, order, noise, probes and split.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: `32` or `bf16`.
+        devices: Processes on this machine.
+        num_nodes: Machines.
+        strategy: Lightning's.
+    """
+
+    kind: str = "contractive"
+    weight: float | None = None
+    model: str = "mlp"
+    hidden: tuple[int, ...] | None = None
+    code: int | None = None
+    activation: str = "sigmoid"
+    output: str | None = None
+    loss: str = "squared_error"
+    method: str = "auto"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    schedule: str = "cosine"
+    patience: int | None = None
+    gradient_clip: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "32"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+    def __post_init__(self) -> None:
+        choices = {"kind": VARIANTS, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
+        choices["schedule"] = ("constant", "cosine", "exponential")
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                got = getattr(self, name)
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {got!r}. Check the spelling.")
+        for name in ("code", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
+        if self.hidden is not None and any(width < 1 for width in self.hidden):
+            raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 256,128.")
+        if self.weight is not None and not 0 <= self.weight < float("inf"):
+            raise ValueError(f"weight must be a finite number of at least 0, got {self.weight}. Try 0.1.")
+
+    def completed(self, split: Split) -> "Settings":
+        """With the defaults that depend on the data, checked against them."""
+        rows, features = len(split.train), split.features
+        many, wide = rows > _MANY_ROWS, features >= _MANY_FEATURES
+        shallow = self.model == "tied"
+        images = self.model == "conv"
+        hidden = (16, 32) if images else () if shallow else (256, 128) if wide else (128, 64)
+        code = 64 if wide else min(32, max(2, features // 2)) if features < _FEW_FEATURES else 32
+        low, high = span(split)
+        in_unit_range = low >= 0 and high <= 1
+        chosen = replace(
+            self,
+            weight=self.weight if self.weight is not None else DEFAULT_WEIGHTS[self.kind],
+            hidden=self.hidden if self.hidden is not None else hidden,
+            code=self.code if self.code is not None else code,
+            output=self.output or ("sigmoid" if in_unit_range else "linear"),
+            epochs=self.epochs if self.epochs is not None else 10 if many and wide else 40,
+            batch_size=self.batch_size if self.batch_size is not None else 128 if many else 32,
+            learning_rate=self.learning_rate if self.learning_rate is not None else 1e-3 if many else 3e-3,
+        )
+        chosen._check_against(split)
+        return chosen
+
+    def _check_against(self, split: Split) -> None:
+        low, high = span(split)
+        if self.loss == "cross_entropy" and (low < 0 or high > 1 or self.output != "sigmoid"):
+            raise DataError(
+                f"data must lie between 0 and 1 for --loss cross_entropy, got {low:.3g} to {high:.3g} after scaling."
+                " Leave the loss out, or scale the file to that range."
+            )
+        if self.model == "conv" and split.image_shape is None:
+            raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
+
+    def build(self, split: Split) -> Autoencoder:
+        """The network with fresh weights."""
+        assert self.code is not None and self.hidden is not None and self.output is not None
+        common = {"code": self.code, "activation": self.activation, "output": self.output}
+        if self.model == "conv":
+            assert split.image_shape is not None
+            return conv(split.image_shape, channels=self.hidden, flat=True, **common)
+        make = {"mlp": mlp, "tied": tied}[self.model]
+        return make(split.features, hidden=self.hidden, **common)
+
+    def objective(self) -> Objective:
+        """What is minimised."""
+        assert self.weight is not None
+        objective = VARIANTS[self.kind].make(self.weight, LOSSES[self.loss])
+        if self.method == "auto":
+            return objective
+        return replace(objective, terms=tuple(_with_method(term, self.method) for term in objective.terms))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> "Settings":
+        """From `config.json`.
+
+        Raises:
+            ValueError: Not such settings.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise ValueError(f"settings must be known ones, got {unknown[0]!r}. Was it written by a newer version?")
+        hidden = settings.get("hidden")
+        return cls(**settings | {"hidden": tuple(hidden) if hidden is not None else None})
+
+
+def _with_method(term: Term, method: str) -> Term:
+    penalty = term.penalty
+    return replace(term, penalty=replace(penalty, method=method)) if isinstance(penalty, JacobianNorm) else term
+
+
+def span(split: Split) -> tuple[float, float]:
+    """Smallest and largest prepared number; of streamed training rows a block is looked at."""
+    train = split.train if isinstance(split.train, np.ndarray) else split.train[: split.train.block]
+    parts = [part for part in (train, split.validation, split.test) if len(part)]
+    return min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+
+
+DEFAULT_WEIGHTS = {
+    "standard": 0.0,
+    "denoising": 0.3,
+    "sparse": 0.1,
+    "contractive": 0.1,
+    "higher-order": 0.05,
+    "reconstruction-contractive": 0.01,
+    "weight-decay": 1e-4,
+}

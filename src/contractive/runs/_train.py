@@ -1,0 +1,221 @@
+"""`train`: one run from data to a folder, and on from where it was broken off."""
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from contractive import storage
+from contractive.autoencoder import Autoencoder
+from contractive.data import Preparation, Split
+from contractive.runs._figures import figures
+from contractive.runs._folder import LOGS, RUN_FORMAT, Files, RunError, versions, write_json
+from contractive.runs._settings import Settings
+from contractive.training import CollapseWarning, History, fit
+
+_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run.
+
+    Attributes:
+        folder: Where its files lie.
+        autoencoder: In evaluation mode.
+        history: Epoch by epoch.
+        metrics: Figures on validation and test rows.
+    """
+
+    folder: Path
+    autoencoder: Autoencoder
+    history: History
+    metrics: dict[str, Any]
+
+
+def train(
+    split: Split,
+    settings: Settings,
+    out: str | Path,
+    *,
+    source: dict[str, Any] | None = None,
+    command: str = "",
+    force: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    checkpoint_seconds: float = _SECONDS_BETWEEN_CHECKPOINTS,
+) -> Trained:
+    """Train one autoencoder into a folder: model, configuration, history, figures, checkpoints and logs.
+
+    Every file is written whole or not at all. The test rows are measured once, at the end.
+
+    Args:
+        split: Data.
+        settings: Of the run; what is None is chosen by the data.
+        out: The folder.
+        source: What tells where the data came from, JSON-able, kept in `config.json`.
+        command: That repeats the run, kept likewise.
+        force: Replace a run that is in the folder.
+        resume: Go on with the run in the folder, which must have the same settings and data.
+        progress: Whether to show a progress bar.
+        checkpoint_seconds: Least time between checkpoints.
+
+    Raises:
+        RunError: A folder that cannot be used so.
+        ValueError: Settings that do not fit the data.
+        KeyboardInterrupt: Ctrl-C, after the best model so far was saved.
+    """
+    files, first = Files(Path(out)), rank_zero_only.rank in (None, 0)
+    settings = settings.completed(split)
+    torch.manual_seed(settings.seed)
+    autoencoder = settings.build(split)
+    if resume:
+        _check_resumable(files)
+    elif first:
+        files.claim(force=force)
+        _describe(files, split, settings, autoencoder, source or {}, command)
+    try:
+        history = _fit(autoencoder, split, settings, files, resume, progress, checkpoint_seconds)
+    except KeyboardInterrupt:
+        if first and files.checkpoint.exists():
+            _save(files, autoencoder)
+        raise
+    metrics = _metrics(autoencoder, split, settings, history)
+    if first:
+        _save(files, autoencoder)
+        storage.write_text(files.history, history.to_csv())
+        write_json(files.metrics, metrics)
+    return Trained(files.folder, autoencoder, history, metrics)
+
+
+def _fit(
+    autoencoder: Autoencoder,
+    split: Split,
+    settings: Settings,
+    files: Files,
+    resume: bool,
+    progress: bool,
+    checkpoint_seconds: float,
+) -> History:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)  # the metrics carry the sentence
+        return fit(
+            autoencoder,
+            split.train,
+            settings.objective(),
+            validation=split.validation,
+            max_epochs=settings.epochs or 1,
+            batch_size=settings.batch_size or 1,
+            learning_rate=settings.learning_rate or 1e-3,
+            schedule=None if settings.schedule == "constant" else settings.schedule,
+            patience=settings.patience,
+            gradient_clip=settings.gradient_clip,
+            seed=settings.seed,
+            device=settings.device,
+            precision=settings.precision,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            progress=progress,
+            checkpoint=files.checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+            resume=resume and files.checkpoint.exists(),
+            callbacks=[LiveHistory(files.history, checkpoint_seconds)],
+            loggers=[TensorBoardLogger(files.folder, name=LOGS, version="")],
+        )
+
+
+class LiveHistory(Callback):
+    """Writes `history.csv` while the run goes on."""
+
+    def __init__(self, path: Path, every: float) -> None:
+        self._path = path
+        self._every = every
+        self._written = -math.inf
+
+    @rank_zero_only
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """The rows of the epochs before this one."""
+        import time
+
+        if pl_module.rows and time.monotonic() - self._written >= self._every:
+            storage.write_text(self._path, History(tuple(pl_module.rows), 0).to_csv())
+            self._written = time.monotonic()
+
+
+def _check_resumable(files: Files) -> None:
+    if not files.config.exists():
+        raise RunError(f"--resume must find a run, got {files.folder} without {files.config.name}. Leave --resume out.")
+
+
+def _describe(
+    files: Files, split: Split, settings: Settings, autoencoder: Autoencoder, source: dict[str, Any], command: str
+) -> None:
+    """`config.json` and `split.npz`: all that is needed to rebuild the run."""
+    assert autoencoder.recipe is not None and split.preparation is not None
+    run = {
+        "format": RUN_FORMAT,
+        "command": command,
+        "settings": settings.to_dict(),
+        "data": {
+            "name": split.name,
+            "checksum": split.checksum,
+            "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+            "notes": list(split.notes),
+            "source": source,
+        },
+        "preparation": split.preparation.to_dict(),
+        "versions": versions(),
+    }
+    if split.parts is not None:
+        parts = split.parts
+        storage.replace_file(files.split, lambda path: _write_npz(path, parts))
+    write_json(files.config, storage.config_of(autoencoder.recipe, {"run": run}))
+
+
+def _write_npz(path: str, parts: np.ndarray) -> None:
+    with open(path, "wb") as file:
+        np.savez_compressed(file, parts=parts)
+
+
+def _save(files: Files, autoencoder: Autoencoder) -> None:
+    storage.save_weights(autoencoder, files.model)
+
+
+def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history: History) -> dict[str, Any]:
+    unit = typical_sd(split)
+    parts = {"validation": split.validation, "test": split.test}
+    return {
+        "best_epoch": history.best_epoch,
+        "epochs": len(history),
+        "stopped_early": history.stopped_early,
+        "seconds": history.seconds,
+        "penalty_path": history.penalty_path,
+        "warnings": list(history.warnings),
+        "noise_unit": unit,
+        **{
+            name: figures(
+                autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(settings.seed)
+            )
+            for name, rows in parts.items()
+            if len(rows) > 1
+        },
+    }
+
+
+def typical_sd(split: Split) -> float:
+    """Root mean square over features of their standard deviation: the unit of noise levels."""
+    rows = split.train if isinstance(split.train, np.ndarray) else split.validation
+    return float(np.sqrt(rows.reshape(len(rows), -1).var(0).mean()))
+
+
+def preparation_of(run: dict[str, Any]) -> Preparation:
+    """The preparation described in `config.json`."""
+    return Preparation.from_dict(run["preparation"])

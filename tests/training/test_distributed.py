@@ -1,0 +1,31 @@
+"""Two processes with batch 16 take the steps of one with batch 32: noise and probes included."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from distributed_run import OBJECTIVES, train
+
+SCRIPT = Path(__file__).with_name("distributed_run.py")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    out = tmp_path_factory.mktemp("distributed") / "weights.pt"
+    command = [sys.executable, SCRIPT, out]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return torch.load(out, weights_only=True)
+
+
+@pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_two_processes_equal_one_with_the_doubled_batch(name, shared):
+    alone, history = train(name, 1, 32)
+    for key, weight in alone.state_dict().items():
+        torch.testing.assert_close(shared[name]["weights"][key], weight, rtol=1e-6, atol=1e-9)
+    assert shared[name]["loss"] == pytest.approx(history["train_total"], rel=1e-9)
