@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contractive.jacobian import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
     from contractive.objectives import Objective, Term
     from contractive.storage import load, save
-    from contractive.training import CollapseWarning, History, TrainingDiverged, fit
+    from contractive.training import CollapseWarning, History, TrainingDiverged, fit, fit_at_price
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,7 @@ __all__ = [
     "corruption",
     # training
     "fit",
+    "fit_at_price",
     "History",
     "CollapseWarning",
     "TrainingDiverged",
@@ -56,7 +57,7 @@ _HOME = {
     "autoencoder": ("Autoencoder", "Recipe", "mlp", "tied", "conv"),
     "storage": ("save", "load"),
     "objectives": ("Objective", "Term"),
-    "training": ("fit", "History", "CollapseWarning", "TrainingDiverged"),
+    "training": ("fit", "fit_at_price", "History", "CollapseWarning", "TrainingDiverged"),
 }
 
 

@@ -318,3 +318,25 @@ def test_wrong_devices_and_frozen_models_are_refused(data):
         fitted(data, device="cuda:0")
     with pytest.raises(ValueError, match="autoencoder must have parameters to train"):
         ct.fit(ct.mlp(8, code=3).requires_grad_(False), data, objectives.standard(), progress=False)
+
+
+def test_bf16_follows_full_precision(data):
+    validation = data[:40]
+    _, full = fitted(data, objectives.contractive(0.01, method="probes"), validation=validation, device="cpu")
+    settings = {"validation": validation, "device": "cpu", "precision": "bf16"}
+    _, half = fitted(data, objectives.contractive(0.01, method="probes"), **settings)
+    assert half["val_total"] == pytest.approx(full["val_total"], rel=0.02)
+    assert half["val_total"] != full["val_total"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"precision": "16"}, r"precision must be one of 32, bf16, got '16'. Leave it out for 32."),
+        ({"devices": 0}, r"devices must be at least 1, got 0"),
+        ({"num_nodes": 0}, r"num_nodes must be at least 1, got 0"),
+    ],
+)
+def test_machines_that_do_not_exist_are_refused(data, settings, match):
+    with pytest.raises(ValueError, match=match):
+        fitted(data, **settings)

@@ -50,9 +50,7 @@ Scale = Annotated[
 ]
 Size = Annotated[str | None, typer.Option(help="Size images to HEIGHTxWIDTH.", rich_help_panel=DATA)]
 Gray = Annotated[bool, typer.Option("--gray", help="Read images in grey.", rich_help_panel=DATA)]
-Separator = Annotated[
-    str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)
-]
+Separator = Annotated[str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)]
 Encoding = Annotated[str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)]
 Header = Annotated[
     bool | None,

@@ -85,9 +85,7 @@ def train(
         int, typer.Option(help="Processes on this machine, one per device.", rich_help_panel=MACHINE)
     ] = 1,
     num_nodes: Annotated[int, typer.Option(help="Machines.", rich_help_panel=MACHINE)] = 1,
-    strategy: Annotated[
-        str, typer.Option(help="Lightning's, for instance ddp.", rich_help_panel=MACHINE)
-    ] = "auto",
+    strategy: Annotated[str, typer.Option(help="Lightning's, for instance ddp.", rich_help_panel=MACHINE)] = "auto",
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)
     ] = 10.0,

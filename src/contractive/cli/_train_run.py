@@ -72,7 +72,9 @@ def _refuse_other_options(context: typer.Context) -> None:
     other = next(given, None)
     if other:
         option = f"--{other.replace('_', '-')}"
-        raise ValueError(f"--resume must come without other settings, got {option}: the run keeps its own. Leave it out.")
+        raise ValueError(
+            f"--resume must come without other settings, got {option}: the run keeps its own. Leave it out."
+        )
 
 
 def _run(

@@ -1,5 +1,7 @@
 """One autograd node for a whole chain: the code and ||J||_F^2 together, both gradients in one backward pass."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
@@ -8,6 +10,20 @@ from torch import Tensor
 from contractive.jacobian._chain import Chain, Tape, record
 from contractive.jacobian._plan import Request, sweep
 from contractive.jacobian._sweep import Gradients
+
+
+def _in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Autocast may be on when the backward pass runs; the forward pass was computed without it."""
+
+    @wraps(backward)
+    def run(ctx: Any, *gradients: Tensor | None) -> Any:
+        device = next(gradient.device.type for gradient in gradients if gradient is not None)
+        if not torch.is_autocast_enabled(device):
+            return backward(ctx, *gradients)
+        with torch.autocast(device, enabled=False):
+            return backward(ctx, *gradients)
+
+    return run
 
 
 class ChainNorm(torch.autograd.Function):
@@ -27,6 +43,7 @@ class ChainNorm(torch.autograd.Function):
         return code, norm
 
     @staticmethod
+    @_in_full_precision
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor | None
     ) -> tuple[Tensor | None, ...]:

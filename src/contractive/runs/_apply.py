@@ -1,6 +1,6 @@
 """Use a run on data: codes and reconstructions, streamed, in the user's own columns and units."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,5 +102,3 @@ def _columns(
     if not kept:
         return back
     return kept | dict(zip(names[len(kept) :], back.reshape(len(back), -1).T, strict=True))
-
-

@@ -72,7 +72,9 @@ class Files:
             write_text(probe, "")
             probe.unlink()
         except OSError as error:
-            raise RunError(f"--out must be a folder that can be written, got {self.folder}: {error.strerror}.") from error
+            raise RunError(
+                f"--out must be a folder that can be written, got {self.folder}: {error.strerror}."
+            ) from error
         for file in mine:
             file.unlink(missing_ok=True)
 
@@ -104,10 +106,16 @@ def read_run_config(folder: Path) -> dict[str, Any]:
     run = config.get("extra")
     run = run.get("run") if isinstance(run, dict) else None
     if not isinstance(run, dict):
-        raise RunError(f"RUN must be a folder that `contractive train` wrote, got {folder}, a model saved without data.")
+        raise RunError(
+            f"RUN must be a folder that `contractive train` wrote, got {folder}, a model saved without data."
+        )
     if run.get("format") != RUN_FORMAT:
-        raise RunError(f"format of {folder} must be {RUN_FORMAT}, got {run.get('format')}. Use the version that wrote it.")
+        raise RunError(
+            f"format of {folder} must be {RUN_FORMAT}, got {run.get('format')}. Use the version that wrote it."
+        )
     missing = [key for key in ("settings", "data", "preparation") if not isinstance(run.get(key), dict)]
     if missing:
-        raise RunError(f"{folder / CONFIG} must describe the {missing[0]}, got none. The file was changed; train again.")
+        raise RunError(
+            f"{folder / CONFIG} must describe the {missing[0]}, got none. The file was changed; train again."
+        )
     return run

@@ -79,7 +79,9 @@ class Run:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError, csv.Error) as error:
-            raise RunError(f"{self.folder}/history.csv must be a table of numbers, got: {error}. Train again.") from error
+            raise RunError(
+                f"{self.folder}/history.csv must be a table of numbers, got: {error}. Train again."
+            ) from error
 
 
 def open_run(folder: str | Path) -> Run:

@@ -201,9 +201,7 @@ def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history
         "warnings": list(history.warnings),
         "noise_unit": unit,
         **{
-            name: figures(
-                autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(settings.seed)
-            )
+            name: figures(autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(settings.seed))
             for name, rows in parts.items()
             if len(rows) > 1
         },

@@ -6,9 +6,11 @@ from contractive.training._checks import DEVICES, PRECISIONS
 from contractive.training._collapse import collapse
 from contractive.training._fit import SCHEDULES, fit
 from contractive.training._history import CollapseWarning, History, TrainingDiverged
+from contractive.training._price import fit_at_price
 
 __all__ = [
     "fit",
+    "fit_at_price",
     "History",
     "Rows",
     # what the settings may be

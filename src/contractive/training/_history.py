@@ -28,6 +28,7 @@ class History:
         penalty_path: How the Jacobian norm was computed in training, in words; empty without one.
         warnings: In plain words; empty if all went well.
         settings: The numbers `fit` was called with.
+        reference: Rows of the unpenalised run of `fit_at_price`; empty otherwise.
     """
 
     rows: tuple[Mapping[str, float], ...]
@@ -36,6 +37,7 @@ class History:
     penalty_path: str = ""
     warnings: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    reference: tuple[Mapping[str, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)

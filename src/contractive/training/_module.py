@@ -162,6 +162,13 @@ class Step(LightningModule):
         with evaluating(self.autoencoder):
             return self._figures(x, spread_rows(x, self._norm_rows))
 
+    def validation_error(self) -> float:
+        """Mean reconstruction error on up to two thousand validation rows."""
+        assert self._validation is not None
+        x = spread_rows(self._validation, _ROWS_AT_ONCE).to(self.device)
+        with evaluating(self.autoencoder):
+            return float(self.objective.loss(self.autoencoder(x), x).mean())
+
     def _figures(self, x: Tensor, few: Tensor) -> dict[str, float]:
         exact = self.objective.exact()
         errors = [exact.loss(self.autoencoder(part), part) for part in x.split(_ROWS_AT_ONCE)]
