@@ -117,8 +117,15 @@ class Objective:
         if not 0 <= self.weight_decay < float("inf"):
             raise ValueError(f"weight_decay must be a finite number of at least 0, got {self.weight_decay}. 0 is off.")
 
-    def __call__(self, autoencoder: Autoencoder, x: Tensor, *, generator: torch.Generator | None = None) -> Values:
-        """Evaluate on the batch x (batch, *features).
+    def __call__(
+        self,
+        autoencoder: Autoencoder,
+        x: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        sample_weight: Tensor | None = None,
+    ) -> Values:
+        """Evaluate on the batch x (batch, *features); `sample_weight` (batch,) are factors in the total.
 
         The encoder runs once, except with two Jacobian penalties, of which each makes its own pass.
         """
@@ -136,10 +143,16 @@ class Objective:
         weighted = reconstruction
         for term in self.terms:
             weighted = weighted + term.weight * penalties[term.name]
-        total = weighted.mean()
+        total = weighted.mean() if sample_weight is None else (sample_weight * weighted).mean()
         if self.weight_decay:
             total = total + self.weight_decay * squared_weights(autoencoder)
         return Values(reconstruction, penalties, total)
+
+    def active(self) -> "Objective":
+        """The same objective without the penalties whose weight is 0: they would cost time and change nothing."""
+        if all(term.weight for term in self.terms):
+            return self
+        return replace(self, terms=tuple(term for term in self.terms if term.weight))
 
     def exact(self) -> "Objective":
         """The same objective without corruption and without the noise of estimates, for validation."""

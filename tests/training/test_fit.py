@@ -340,3 +340,32 @@ def test_bf16_follows_full_precision(data):
 def test_machines_that_do_not_exist_are_refused(data, settings, match):
     with pytest.raises(ValueError, match=match):
         fitted(data, **settings)
+
+
+def test_weights_count_rows_as_often_as_they_say(data):
+    """In one step on the whole data, a row of weight 2 is a row given twice, one of weight 0 is absent."""
+    settings = {"max_epochs": 1, "batch_size": 1000, "optimizer": lambda parameters: torch.optim.SGD(parameters, 0.1)}
+    counts = torch.arange(len(data)) % 3
+    weighted, _ = fitted(data, sample_weight=counts.float().numpy(), **settings)
+    repeated, _ = fitted(data.repeat_interleave(counts, 0), **settings)
+    for a, b in zip(weighted.parameters(), repeated.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "match"),
+    [
+        (torch.ones(3), ValueError, r"sample_weight must have one number per row, shape \(150,\), got \(3,\)"),
+        (
+            -torch.ones(150),
+            ValueError,
+            r"sample_weight must be .* not all 0, got a least one of -1",
+        ),
+        (torch.zeros(150), ValueError, r"sample_weight must be finite, at least 0 and not all 0"),
+        (torch.full((150,), torch.nan), ValueError, r"sample_weight must be finite"),
+    ],
+    ids=["short", "negative", "zero", "nan"],
+)
+def test_wrong_weights_are_refused(data, weights, error, match):
+    with pytest.raises(error, match=match):
+        fitted(data, sample_weight=weights)

@@ -163,7 +163,7 @@ def test_streamed_rows_are_each_seen_once_and_shuffled():
 
     x = torch.arange(1000.0)[:, None].repeat(1, 2)
     blocks = Blocks(Slices(x, 64), 32, torch.Generator().manual_seed(0))
-    batches = [batch for block in blocks for batch in block]
+    batches = [batch for block in blocks for batch, _ in block]
     seen = torch.cat(batches)[:, 0]
     assert len(list(blocks)) == len(blocks)
     assert torch.equal(seen.sort().values, x[:, 0])
@@ -188,3 +188,8 @@ def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path):
     resumed, _ = train(rows(), path, patience=2, resume=True)
     for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_streamed_rows_have_no_weights():
+    with pytest.raises(TypeError, match=r"sample_weight must come with data in memory, got rows read in slices"):
+        train((rows(), 70), sample_weight=torch.ones(600))

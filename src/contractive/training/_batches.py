@@ -46,8 +46,11 @@ class Shard:
         return rows[self.rank * each : (self.rank + 1) * each]
 
 
+Batch = tuple[Tensor, Tensor | None]
+
+
 class Blocks:
-    """Shuffled batches, sixteen to a block; the last one of an epoch may be smaller.
+    """Shuffled batches of rows, with their weights if they have any, sixteen to a block; the last may be smaller.
 
     A block is what Lightning calls a batch: its bookkeeping, which costs more than a step of a small net, is done once
     per block.
@@ -58,6 +61,7 @@ class Blocks:
         generator: Source of the order.
         shard: This process's share of every batch.
         dtype: Of the batches.
+        weights: One factor per row of data in memory, or None.
     """
 
     def __init__(
@@ -67,8 +71,10 @@ class Blocks:
         generator: torch.Generator,
         shard: Shard = Shard(),
         dtype: torch.dtype = torch.float32,
+        weights: Tensor | None = None,
     ) -> None:
         self.x = x
+        self.weights = weights
         self.generator = generator
         self.shard = shard
         self.dtype = dtype
@@ -79,19 +85,19 @@ class Blocks:
         steps = full + (rest >= self.shard.world)
         return -(-steps // STEPS_PER_BLOCK)
 
-    def __iter__(self) -> Iterator[list[Tensor]]:
+    def __iter__(self) -> Iterator[list[Batch]]:
         batches = self._indexed(self.x) if isinstance(self.x, Tensor) else self._streamed(self.x)
         while block := list(islice(batches, STEPS_PER_BLOCK)):
             yield block
 
-    def _indexed(self, x: Tensor) -> Iterator[Tensor]:
+    def _indexed(self, x: Tensor) -> Iterator[Batch]:
         order = torch.randperm(len(x), generator=self.generator).to(x.device)
         for rows in order.split(self.rows_per_step):
             mine = self.shard.part(rows)
             if len(mine):
-                yield x[mine]
+                yield x[mine], None if self.weights is None else self.weights[mine]
 
-    def _streamed(self, rows: Rows) -> Iterator[Tensor]:
+    def _streamed(self, rows: Rows) -> Iterator[Batch]:
         """Slices in random order, several shuffled together; what is left of them goes into the next lot."""
         left = torch.empty(0, *rows.shape[1:], dtype=self.dtype)
         for starts in self._lots(rows):
@@ -100,10 +106,10 @@ class Blocks:
             lot = lot[torch.randperm(len(lot), generator=self.generator)]
             full = len(lot) // self.rows_per_step * self.rows_per_step
             for batch in lot[:full].split(self.rows_per_step):
-                yield self.shard.part(batch)
+                yield self.shard.part(batch), None
             left = lot[full:].clone()
         if len(self.shard.part(left)):
-            yield self.shard.part(left)
+            yield self.shard.part(left), None
 
     def _lots(self, rows: Rows) -> Iterator[Tensor]:
         starts = torch.arange(0, len(rows), rows.block)

@@ -11,6 +11,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from contractive.objectives import Objective
 from contractive.storage import replace_file
 
 
@@ -71,3 +72,15 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     if not isinstance(checkpoint, dict) or "contractive" not in checkpoint:
         raise CheckpointError(f"checkpoint must be one that `fit` wrote, got another file, {path}. Start the run anew.")
     return checkpoint
+
+
+def begin_anew(source: Path, target: Path, objective: Objective) -> None:
+    """Copy a checkpoint as the beginning of a run with another objective."""
+    checkpoint = read_checkpoint(source)
+    checkpoint["contractive"]["settings"] |= objective_settings(objective)
+    replace_file(target, lambda temporary: torch.save(checkpoint, temporary))
+
+
+def objective_settings(objective: Objective) -> dict[str, Any]:
+    """What a checkpoint keeps of the objective, to tell runs apart."""
+    return {"objective": objective.name, "weights": {term.name: term.weight for term in objective.terms}}

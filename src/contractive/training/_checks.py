@@ -41,6 +41,20 @@ def tensor_of(data: Any, what: str, like: Tensor) -> Tensor:
     return x
 
 
+def weights_of(sample_weight: Any, rows: Tensor | Rows) -> Tensor:
+    """One factor per row, with mean 1."""
+    if not isinstance(rows, Tensor):
+        raise TypeError("sample_weight must come with data in memory, got rows read in slices. Leave it out.")
+    weights = torch.as_tensor(sample_weight, dtype=rows.dtype)
+    if weights.shape != (len(rows),):
+        got = tuple(weights.shape)
+        raise ValueError(f"sample_weight must have one number per row, shape ({len(rows)},), got {got}. Flatten it.")
+    if not bool(torch.isfinite(weights).all()) or float(weights.min()) < 0 or not float(weights.sum()) > 0:
+        low = float(weights.min())
+        raise ValueError(f"sample_weight must be finite, at least 0 and not all 0, got a least one of {low:.4g}.")
+    return weights / weights.mean()
+
+
 def check_what(autoencoder: Autoencoder, objective: Objective) -> nn.Parameter:
     """Refuse what cannot be trained; returns a parameter, whose precision and device the data take."""
     if not isinstance(autoencoder, Autoencoder):

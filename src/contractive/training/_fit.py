@@ -21,7 +21,7 @@ from contractive.penalties import JacobianNorm
 from contractive.training import _checks as checks
 from contractive.training._batches import Rows
 from contractive.training._callbacks import Best, Progress
-from contractive.training._checkpoints import CheckpointError, Checkpoints, read_checkpoint
+from contractive.training._checkpoints import CheckpointError, Checkpoints, objective_settings, read_checkpoint
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History
 from contractive.training._memory import flushed_denormals, keep_freed_memory
@@ -30,6 +30,7 @@ from contractive.training._trainer import Interrupted, Machine, interruptible, m
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_EPOCHS = 50
 _COLLAPSE_ROWS = 2048
 
 SCHEDULES: dict[str, Schedule] = {
@@ -44,7 +45,8 @@ def fit(
     objective: Objective,
     *,
     validation: Tensor | np.ndarray | None = None,
-    max_epochs: int = 50,
+    sample_weight: Tensor | np.ndarray | None = None,
+    max_epochs: int = DEFAULT_EPOCHS,
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
@@ -78,6 +80,8 @@ def fit(
             shuffled by blocks.
         objective: What is minimised, for instance `objectives.contractive(0.1)`.
         validation: Rows on which every epoch is judged, as `data`; never trained on.
+        sample_weight: One factor of at least 0 per row of data in memory, brought to mean 1: of its reconstruction
+            error and penalties in the objective. In the history only the total is weighted.
         max_epochs: Passes over the data.
         batch_size: Rows per step and process; fewer rows, and a last batch of one row, are fine.
         learning_rate: Of Adam.
@@ -134,13 +138,12 @@ def fit(
     checks.check_machine(device, precision, devices, resume, checkpoint)
     train = checks.rows_of(data, "data", reference)
     held_out = None if validation is None else checks.tensor_of(validation, "validation", reference)
+    weights = None if sample_weight is None else checks.weights_of(sample_weight, train)
     schedule = _schedule(schedule)
     checks.check_fit(autoencoder, train, "data")
     if held_out is not None:
         checks.check_fit(autoencoder, held_out, "validation")
-    settings = {
-        "objective": objective.name,
-        "weights": {term.name: term.weight for term in objective.terms},
+    settings = objective_settings(objective) | {
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -159,7 +162,18 @@ def fit(
 
     make = optimizer or default_optimizer
     step = Step(
-        autoencoder, train, batch_size, objective, make, schedule, held_out, seed, norm_rows, gradient_clip, settings
+        autoencoder,
+        train,
+        batch_size,
+        objective,
+        make,
+        schedule,
+        held_out,
+        seed,
+        norm_rows,
+        gradient_clip,
+        settings,
+        weights,
     )
     bar = Progress(objective.name) if progress else None
     best = Best("val_total") if patience is not None else None

@@ -21,8 +21,9 @@ class History:
 
     Attributes:
         rows: Per epoch: `epoch` (from 1), `seconds`, `learning_rate`, and means per example with the prefix `train_`
-            and (where there is validation data) `val_`: `total`, `reconstruction`, each unweighted penalty by name,
-            and `val_squared_norm`, the exact ||J||_F^2 on a fixed subset of the validation data.
+            and (where there is validation data) `val_`: `total`, `reconstruction`, each unweighted penalty by name (NaN
+            in training where its weight is 0) and `val_squared_norm`, the exact ||J||_F^2 on a fixed subset of the
+            validation data.
         best_epoch: Epoch whose weights the autoencoder has now.
         stopped_early: Whether early stopping ended the run.
         penalty_path: How the Jacobian norm was computed in training, in words; empty without one.

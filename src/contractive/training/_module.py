@@ -14,7 +14,7 @@ from contractive.jacobian import squared_norm
 from contractive.objectives import Objective, Values
 from contractive.penalties import JacobianNorm
 from contractive.randomness import share
-from contractive.training._batches import Blocks, Rows, Shard
+from contractive.training._batches import Batch, Blocks, Rows, Shard
 from contractive.training._history import TrainingDiverged
 from contractive.training._modes import evaluating
 
@@ -40,6 +40,7 @@ class Step(LightningModule):
         norm_rows: Validation rows on which exact Jacobian norms are computed.
         gradient_clip: Largest norm of the gradient, or None.
         settings: What tells this run from another, for its checkpoints.
+        weights: One factor per row of data in memory, or None.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Step(LightningModule):
         norm_rows: int,
         gradient_clip: float | None,
         settings: dict[str, Any],
+        weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
@@ -73,6 +75,7 @@ class Step(LightningModule):
         self._norm_rows = norm_rows
         self._gradient_clip = gradient_clip
         self._settings = settings
+        self._weights = weights
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; its schedule is stepped here, once per epoch."""
@@ -85,7 +88,7 @@ class Step(LightningModule):
         """This process's batches."""
         self._shard = Shard(self.trainer.global_rank, self.trainer.world_size)
         dtype = next(self.autoencoder.parameters()).dtype
-        return Blocks(self._data, self._batch_size, self._order, self._shard, dtype)
+        return Blocks(self._data, self._batch_size, self._order, self._shard, dtype, self._weights)
 
     def on_train_start(self) -> None:
         """Go on where a checkpoint ended."""
@@ -120,13 +123,14 @@ class Step(LightningModule):
         self._sums: dict[str, Tensor] = {}
         self._count = self._steps = 0
 
-    def training_step(self, block: list[Tensor], index: int) -> None:
+    def training_step(self, block: list[Batch], index: int) -> None:
         """One optimiser step for each batch of the block."""
         optimizer = self.trainer.optimizers[0]
-        for x in block:
+        objective = self.objective.active()
+        for x, weights in block:
             self._steps += 1
             with share(self._shard.rank, self._shard.world):
-                values = self.objective(self.autoencoder, x, generator=self._noise)
+                values = objective(self.autoencoder, x, generator=self._noise, sample_weight=weights)
             if not torch.isfinite(values.total):
                 raise TrainingDiverged(self._diagnosis(values))
             optimizer.zero_grad()
@@ -142,6 +146,8 @@ class Step(LightningModule):
         Lightning calls most callbacks before this hook, so that they could not see the row in theirs.
         """
         row = {f"train_{name}": self._mean(total) for name, total in self._sums.items()}
+        off = [term.name for term in self.objective.terms if f"train_{term.name}" not in row]
+        row |= {f"train_{name}": float("nan") for name in off}
         if self._validation is not None:
             row |= self.validate(self._validation.to(self.device))
         optimizer = self.trainer.optimizers[0]

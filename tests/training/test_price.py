@@ -1,0 +1,111 @@
+"""The weight that is found costs what was allowed."""
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+import contractive as ct
+from contractive import objectives
+
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+
+
+def rows(count, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    mixing = torch.rand(4, 12, generator=torch.Generator().manual_seed(7))
+    return torch.rand(count, 4, generator=generator) @ mixing / 4
+
+
+SETTINGS = {"max_epochs": 40, "batch_size": 32, "learning_rate": 0.01, "schedule": "cosine", "progress": False}
+
+
+def autoencoder(seed=0):
+    torch.manual_seed(seed)
+    return ct.mlp(12, hidden=(16,), code=8)
+
+
+def fitted(price=0.2, **settings):
+    model = autoencoder()
+    settings = SETTINGS | {"validation": rows(300, 1)} | settings
+    return model, ct.fit_at_price(model, rows(800), objectives.contractive(), price=price, **settings)
+
+
+@pytest.mark.parametrize("price", [0.1, 0.3])
+def test_the_price_paid_is_the_price_allowed(price):
+    """Measured by hand: against a standard autoencoder of the same seed and budget."""
+    model, history = fitted(price)
+    standard = autoencoder()
+    ct.fit(standard, rows(800), objectives.standard(), validation=rows(300, 1), **SETTINGS)
+    x = rows(300, 1)
+    errors = [float((m(x) - x).square().sum(1).mean().detach()) for m in (model, standard)]
+    assert errors[0] / errors[1] - 1 == pytest.approx(price, abs=0.03)
+    assert history["price"][-1] == pytest.approx(errors[0] / errors[1] - 1, abs=1e-4)
+    assert history.reference[-1]["val_reconstruction"] == pytest.approx(errors[1], rel=1e-5)
+
+
+def test_the_code_moves_less_than_the_references():
+    _, history = fitted(0.3)
+    assert history["val_squared_norm"][-1] < 0.8 * history.reference[-1]["val_squared_norm"]
+    assert history["weight"][:20] == [0.0] * 20
+    assert all(weight > 0 for weight in history["weight"][20:])
+    assert history["val_reconstruction"][:20] == [row["val_reconstruction"] for row in history.reference[:20]]
+
+
+def test_the_size_of_the_weight_given_does_not_matter():
+    runs = []
+    for weight in (1e-3, 10.0):
+        model = autoencoder()
+        settings = SETTINGS | {"validation": rows(300, 1), "max_epochs": 5}
+        runs.append(ct.fit_at_price(model, rows(800), objectives.contractive(weight), **settings))
+    assert runs[0]["weight"] == pytest.approx(runs[1]["weight"], rel=1e-3)
+    assert runs[0]["weight"][-1] > 0
+
+
+class BreakOff(Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 4:
+            raise RuntimeError("power cut")
+
+
+def break_off(checks, step):
+    if step.current_epoch == 4:
+        raise RuntimeError("power cut")
+
+
+@pytest.mark.parametrize("phase", ["reference", "penalised"])
+def test_it_resumes_bit_for_bit(tmp_path, monkeypatch, phase):
+    settings = {"max_epochs": 6, "checkpoint_seconds": 0}
+    whole, history = fitted(**settings)
+    path = tmp_path / "last.ckpt"
+    if phase == "reference":
+        monkeypatch.setattr("contractive.training._price.Checks.checked", break_off)
+        with pytest.raises(RuntimeError, match="power cut"):
+            fitted(checkpoint=path, **settings)
+        monkeypatch.undo()
+    else:
+        with pytest.raises(RuntimeError, match="power cut"):
+            fitted(checkpoint=path, callbacks=[BreakOff()], **settings)
+    again, resumed = fitted(checkpoint=path, resume=True, **settings)
+    assert resumed["weight"] == history["weight"]
+    for a, b in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"price": 0.0}, r"price must be above 0 and finite, got 0.0"),
+        ({"price": float("inf")}, r"price must be above 0 and finite, got inf"),
+        ({"max_epochs": 1}, r"max_epochs must be at least 2 with a price, got 1. Train longer."),
+        ({"patience": 3}, r"patience must be left out with a price, got one"),
+    ],
+)
+def test_misuse_is_refused(settings, match):
+    with pytest.raises(ValueError, match=match):
+        fitted(**settings)
+
+
+@pytest.mark.parametrize("objective", [objectives.standard(), objectives.contractive(0.0)], ids=["none", "zero"])
+def test_an_objective_without_penalty_has_no_weight_to_find(objective):
+    with pytest.raises(ValueError, match=r"objective must have a penalty with a weight above 0, got"):
+        ct.fit_at_price(autoencoder(), rows(50), objective, validation=rows(20), **SETTINGS)
