@@ -99,6 +99,14 @@ def words(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
+def number(text: str, option: str) -> float:
+    """`0.1` as 0.1."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{option} must be a number or auto, got {text!r}. For instance 0.1.") from None
+
+
 def data_options(
     *,
     key: str | None = None,

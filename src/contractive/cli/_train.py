@@ -30,8 +30,19 @@ def train(
         ),
     ] = "contractive",
     weight: Annotated[
+        str,
+        typer.Option(
+            help="Of the penalty (denoising: sigma of the noise), or [bold]auto[/]: the largest that costs no more"
+            " reconstruction than --price."
+        ),
+    ] = "auto",
+    price: Annotated[
         float | None,
-        typer.Option(help="Of the penalty; denoising: sigma of the noise.", show_default="0.1, other kinds their own"),
+        typer.Option(
+            help="With --weight auto: allowed increase of the reconstruction error over the same network without"
+            " penalty.",
+            show_default="0.1, ten per cent",
+        ),
     ] = None,
     model: Annotated[str, typer.Option(help="mlp, tied or conv.", rich_help_panel=NETWORK)] = "mlp",
     hidden: options.Hidden = None,
@@ -110,7 +121,8 @@ def train(
 
     settings = Settings(
         kind=kind,
-        weight=weight,
+        weight=None if weight == "auto" else options.number(weight, "--weight"),
+        price=price,
         model=model,
         hidden=numbers(hidden, "--hidden"),
         code=code,

@@ -122,6 +122,14 @@ def _stopped(out: Path) -> str:
 def _say(trained: Trained, settings: Settings) -> None:
     console = Console(highlight=False)
     console.print(figures_table(trained.metrics))
+    if "weight" in trained.metrics:
+        found = trained.metrics
+        console.print(
+            f"Weight found: [bold]{found['weight']:.4g}[/]; reconstruction costs {found['price_paid']:+.1%} of the"
+            f" {found['price_allowed']:.0%} allowed, ‖J‖² fell from {found['reference']['val_squared_norm']:.4g} to"
+            f" {trained.history['val_squared_norm'][-1]:.4g}.",
+            soft_wrap=True,
+        )
     for warning in trained.metrics["warnings"]:
         console.print(f"[bold yellow]Warning[/]: {warning}", soft_wrap=True)
     if trained.metrics["penalty_path"]:

@@ -67,7 +67,7 @@ def _facts(run: Run) -> Table:
     rows = data.get("rows", {})
     widths = "-".join(map(str, (run.preparation.features, *(settings.hidden or ()), settings.code)))
     facts = {
-        "kind": f"{settings.kind}, strength {settings.weight:.4g}",
+        "kind": f"{settings.kind}, {_strength(run)}",
         "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
         "data": f"{data.get('name')}: " + ", ".join(f"{count:,} {part}" for part, count in rows.items()),
         "preparation": run.preparation.describe(),
@@ -81,3 +81,12 @@ def _facts(run: Run) -> Table:
         if words:
             table.add_row(name, words)
     return table
+
+
+def _strength(run: Run) -> str:
+    settings = run.settings
+    if settings.price is None:
+        return f"strength {settings.weight:.4g}"
+    metrics = run.metrics()
+    found = f": {metrics['weight']:.4g}, price paid {metrics['price_paid']:.1%}" if "weight" in metrics else ""
+    return f"weight found at a price of {settings.price:.0%}{found}"

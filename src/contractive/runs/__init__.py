@@ -4,7 +4,7 @@ from contractive.runs._apply import encode, reconstruct
 from contractive.runs._figures import SENSITIVITY_LEVEL, figures, measured
 from contractive.runs._folder import RunError
 from contractive.runs._open import Run, open_run
-from contractive.runs._settings import DEFAULT_WEIGHTS, MODELS, Settings
+from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings
 from contractive.runs._train import Trained, train
 
 __all__ = [
@@ -12,7 +12,8 @@ __all__ = [
     "Trained",
     "Settings",
     "MODELS",
-    "DEFAULT_WEIGHTS",
+    "PENALISED",
+    "DEFAULT_PRICE",
     # from a folder
     "open_run",
     "Run",

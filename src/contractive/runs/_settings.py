@@ -23,7 +23,9 @@ class Settings:
 
     Attributes:
         kind: Name from `variants.VARIANTS`.
-        weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder.
+        weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder. None: for a penalty, found in
+            training by what it costs (`price`).
+        price: Allowed relative increase of the reconstruction error over an unpenalised run, where the weight is found.
         model: `mlp`, `tied` or `conv`.
         hidden: Widths between input and code; channels of a convolutional model.
         code: Code size.
@@ -47,6 +49,7 @@ class Settings:
 
     kind: str = "contractive"
     weight: float | None = None
+    price: float | None = None
     model: str = "mlp"
     hidden: tuple[int, ...] | None = None
     code: int | None = None
@@ -80,6 +83,13 @@ class Settings:
                 raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
         if self.hidden is not None and any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 256,128.")
+        if self.price is not None and not 0 < self.price < float("inf"):
+            raise ValueError(f"price must be above 0 and finite, got {self.price}. 0.1 allows 10 % more error.")
+        if self.price is not None and (self.weight is not None or self.kind not in PENALISED):
+            raise ValueError(
+                f"price must come with a weight to be found, got kind {self.kind} and weight {self.weight}."
+                f" Leave it out, or use --weight auto with one of {', '.join(PENALISED)}."
+            )
         if self.weight is not None and not 0 <= self.weight < float("inf"):
             raise ValueError(f"weight must be a finite number of at least 0, got {self.weight}. Try 0.1.")
 
@@ -95,7 +105,10 @@ class Settings:
         in_unit_range = low >= 0 and high <= 1
         chosen = replace(
             self,
-            weight=self.weight if self.weight is not None else DEFAULT_WEIGHTS[self.kind],
+            weight=self.weight if self.weight is not None else DEFAULT_WEIGHTS.get(self.kind),
+            price=DEFAULT_PRICE
+            if self.weight is None and self.price is None and self.kind in PENALISED
+            else self.price,
             hidden=self.hidden if self.hidden is not None else hidden,
             code=self.code if self.code is not None else code,
             output=self.output or ("sigmoid" if in_unit_range else "linear"),
@@ -113,6 +126,10 @@ class Settings:
                 f"data must lie between 0 and 1 for --loss cross_entropy, got {low:.3g} to {high:.3g} after scaling."
                 " Leave the loss out, or scale the file to that range."
             )
+        if self.price is not None and self.patience is not None:
+            raise ValueError(
+                "--patience must be left out where the weight is found, got one. Or fix --weight, say 0.1."
+            )
         if self.model == "conv" and split.image_shape is None:
             raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
 
@@ -128,8 +145,7 @@ class Settings:
 
     def objective(self) -> Objective:
         """What is minimised."""
-        assert self.weight is not None
-        objective = VARIANTS[self.kind].make(self.weight, LOSSES[self.loss])
+        objective = VARIANTS[self.kind].make(1.0 if self.weight is None else self.weight, LOSSES[self.loss])
         if self.method == "auto":
             return objective
         return replace(objective, terms=tuple(_with_method(term, self.method) for term in objective.terms))
@@ -165,12 +181,6 @@ def span(split: Split) -> tuple[float, float]:
     return min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
 
 
-DEFAULT_WEIGHTS = {
-    "standard": 0.0,
-    "denoising": 0.3,
-    "sparse": 0.1,
-    "contractive": 0.1,
-    "higher-order": 0.05,
-    "reconstruction-contractive": 0.01,
-    "weight-decay": 1e-4,
-}
+PENALISED = ("contractive", "higher-order", "reconstruction-contractive", "sparse")
+DEFAULT_PRICE = 0.1
+DEFAULT_WEIGHTS = {"standard": 0.0, "denoising": 0.3, "weight-decay": 1e-4}

@@ -18,7 +18,7 @@ from contractive.data import Preparation, Split
 from contractive.runs._figures import figures
 from contractive.runs._folder import LOGS, RUN_FORMAT, Files, RunError, versions, write_json
 from contractive.runs._settings import Settings
-from contractive.training import CollapseWarning, History, fit
+from contractive.training import CollapseWarning, History, fit, fit_at_price
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
@@ -106,30 +106,31 @@ def _fit(
 ) -> History:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the metrics carry the sentence
-        return fit(
-            autoencoder,
-            split.train,
-            settings.objective(),
-            validation=split.validation,
-            max_epochs=settings.epochs or 1,
-            batch_size=settings.batch_size or 1,
-            learning_rate=settings.learning_rate or 1e-3,
-            schedule=None if settings.schedule == "constant" else settings.schedule,
-            patience=settings.patience,
-            gradient_clip=settings.gradient_clip,
-            seed=settings.seed,
-            device=settings.device,
-            precision=settings.precision,
-            devices=settings.devices,
-            num_nodes=settings.num_nodes,
-            strategy=settings.strategy,
-            progress=progress,
-            checkpoint=files.checkpoint,
-            checkpoint_seconds=checkpoint_seconds,
-            resume=resume and files.checkpoint.exists(),
-            callbacks=[LiveHistory(files.history, checkpoint_seconds)],
-            loggers=[TensorBoardLogger(files.folder, name=LOGS, version="")],
-        )
+        common: dict[str, Any] = {
+            "validation": split.validation,
+            "max_epochs": settings.epochs,
+            "batch_size": settings.batch_size,
+            "learning_rate": settings.learning_rate,
+            "schedule": None if settings.schedule == "constant" else settings.schedule,
+            "gradient_clip": settings.gradient_clip,
+            "seed": settings.seed,
+            "device": settings.device,
+            "precision": settings.precision,
+            "devices": settings.devices,
+            "num_nodes": settings.num_nodes,
+            "strategy": settings.strategy,
+            "progress": progress,
+            "checkpoint": files.checkpoint,
+            "checkpoint_seconds": checkpoint_seconds,
+            "callbacks": [LiveHistory(files.history, checkpoint_seconds)],
+            "loggers": [TensorBoardLogger(files.folder, name=LOGS, version="")],
+        }
+        if settings.price is not None:
+            return fit_at_price(
+                autoencoder, split.train, settings.objective(), price=settings.price, resume=resume, **common
+            )
+        again = resume and files.checkpoint.exists()
+        return fit(autoencoder, split.train, settings.objective(), patience=settings.patience, resume=again, **common)
 
 
 class LiveHistory(Callback):
@@ -199,12 +200,26 @@ def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history
         "seconds": history.seconds,
         "penalty_path": history.penalty_path,
         "warnings": list(history.warnings),
+        **_found(history),
         "noise_unit": unit,
         **{
             name: figures(autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(settings.seed))
             for name, rows in parts.items()
             if len(rows) > 1
         },
+    }
+
+
+def _found(history: History) -> dict[str, Any]:
+    """The weight that was found, what it cost, and what the unpenalised run came to."""
+    if not history.reference:
+        return {}
+    last, reference = history.rows[-1], history.reference[-1]
+    return {
+        "weight": last["weight"],
+        "price_allowed": history.settings["price"],
+        "price_paid": last["val_reconstruction"] / reference["val_reconstruction"] - 1,
+        "reference": dict(reference),
     }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,12 +52,12 @@ class History:
         """
         if column not in self.columns:
             raise KeyError(f"column must be one of {', '.join(self.columns)}, got {column!r}. Check the spelling.")
-        return [row[column] for row in self.rows]
+        return [row.get(column, math.nan) for row in self.rows]
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return list(self.rows[0]) if self.rows else []
+        return list(dict.fromkeys(name for row in self.rows for name in row))
 
     @property
     def seconds(self) -> float:
