@@ -23,9 +23,9 @@ class Settings:
 
     Attributes:
         kind: Name from `variants.VARIANTS`.
-        weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder. None: for a penalty, found in
-            training by what it costs (`price`).
-        price: Allowed relative increase of the reconstruction error over an unpenalised run, where the weight is found.
+        weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder. None: a penalty's weight is
+            found in training by what it costs (`price`).
+        price: Allowed relative increase of the reconstruction error over an unpenalised run, where it is found.
         model: `mlp`, `tied` or `conv`.
         hidden: Widths between input and code; channels of a convolutional model.
         code: Code size.
@@ -118,6 +118,9 @@ class Settings:
         )
         chosen._check_against(split)
         return chosen
+
+    def _default_price(self) -> float | None:
+        return DEFAULT_PRICE if self.weight is None and self.kind in PENALISED else None
 
     def _check_against(self, split: Split) -> None:
         low, high = span(split)
