@@ -6,6 +6,7 @@ from contractive.training._checks import DEVICES, PRECISIONS
 from contractive.training._collapse import collapse
 from contractive.training._fit import SCHEDULES, fit
 from contractive.training._history import CollapseWarning, History, TrainingDiverged
+from contractive.training._penalty import JacobianPenalty
 from contractive.training._price import fit_at_price
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "fit_at_price",
     "History",
     "Rows",
+    # for a LightningModule of one's own
+    "JacobianPenalty",
     # what the settings may be
     "SCHEDULES",
     "DEVICES",

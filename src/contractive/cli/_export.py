@@ -1,0 +1,32 @@
+"""The command `export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contractive.cli import _options as options
+from contractive.cli._app import app, says_what_is_wrong
+
+
+@app.command(epilog="Example:  contractive export run -o encoder.onnx")
+@says_what_is_wrong
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File: .onnx, or .pt2 for torch.export.")],
+    part: Annotated[
+        str, typer.Option(help="encoder (rows to codes), decoder (codes to rows) or autoencoder (rows to rows).")
+    ] = "encoder",
+    force: options.Force = False,
+) -> None:
+    """Write the model for use without this library: raw numbers in, scaling included."""
+    from contractive.export import export as write
+    from contractive.runs import open_run
+
+    opened = open_run(run)
+    path = write(opened, output, part=part, overwrite=force)
+    typer.echo(f"{part} of {run}: {path}")
+    if opened.preparation.kind == "table":
+        names = opened.preparation.feature_names
+        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        typer.echo(f"Its {len(names)} input numbers are, in this order: {shown}")

@@ -1,0 +1,86 @@
+"""The callback adds exactly the penalty's gradient to what the module's own loss gives."""
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import contractive as ct
+from contractive.training import JacobianPenalty
+
+
+class Plain(LightningModule):
+    """Somebody's own autoencoder."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder = nn.Sequential(nn.Linear(6, 4), nn.Sigmoid())
+        self.decoder = nn.Linear(4, 6)
+
+    def training_step(self, batch, index):
+        (x,) = batch
+        return (self.decoder(self.encoder(x)) - x).square().sum(1).mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+X = torch.rand(20, 6, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def quiet(recwarn):
+    """Lightning warns of small logs, few workers and a deprecated class of torch."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def train(callback, **settings):
+    module = Plain()
+    trainer = Trainer(
+        max_epochs=1,
+        callbacks=[callback],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+        **settings,
+    )
+    trainer.fit(module, DataLoader(TensorDataset(X), batch_size=settings.pop("size", 20)))
+    return module
+
+
+@pytest.mark.usefixtures("quiet")
+def test_one_step_is_the_step_by_hand():
+    by_hand = Plain()
+    x = X
+    code, norm = ct.value_and_squared_norm(by_hand.encoder, x, method="exact")
+    ((by_hand.decoder(code) - x).square().sum(1) + 0.3 * norm).mean().backward()
+    torch.optim.SGD(by_hand.parameters(), 0.1).step()
+    trained = train(JacobianPenalty(0.3, method="exact"))
+    for a, b in zip(trained.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_unknown_encoder_is_refused():
+    with pytest.raises(ValueError, match=r"encoder must name a part of Plain, got 'encode_it'"):
+        train(JacobianPenalty(0.3, encoder="encode_it"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"weight": -1.0}, r"weight must be a finite number of at least 0, got -1.0"),
+        ({"weight": 0.1, "method": "magic"}, r"method must be one of auto, .*, got 'magic'"),
+    ],
+)
+def test_misuse_is_refused(settings, match):
+    with pytest.raises(ValueError, match=match):
+        JacobianPenalty(**settings)
