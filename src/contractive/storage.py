@@ -15,6 +15,7 @@ from contractive.autoencoder import Autoencoder, Recipe
 
 FORMAT = 1
 _LARGEST_CONFIG = 2**26
+_TEMPORARY = ".writing-"
 
 
 class StorageError(ValueError):
@@ -115,12 +116,17 @@ def write_text(path: Path, text: str) -> None:
     replace_file(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether it is a temporary file of `replace_file`, left by a process that was killed."""
+    return path.name.startswith(_TEMPORARY)
+
+
 def replace_file(path: Path, write: Callable[[str], Any]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it: a reader never sees half a file.
 
     The data are on the disk before the name is, so that this also holds after a power cut.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.")
     os.close(handle)
     try:
         write(temporary)

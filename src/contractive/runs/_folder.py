@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from contractive.storage import StorageError, read_config, write_text
+from contractive.storage import StorageError, is_leftover, read_config, write_text
 
 RUN_FORMAT = 1
 CONFIG, MODEL, HISTORY, METRICS, SPLIT = "config.json", "model.safetensors", "history.csv", "metrics.json", "split.npz"
@@ -64,6 +64,7 @@ class Files:
                 f"--out must be a folder without a run, got {self.folder}. Choose another one, go on with --resume, or"
                 " replace the run with --force."
             )
+        self.sweep()
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.config.exists():
             raise RunError(f"--out must be a new or empty folder, got {self.folder} with other files. Choose another.")
         try:
@@ -77,6 +78,15 @@ class Files:
             ) from error
         for file in mine:
             file.unlink(missing_ok=True)
+        for old in self.checkpoint.parent.glob("*.ckpt"):
+            old.unlink()
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-written."""
+        for place in (self.folder, self.checkpoint.parent):
+            if place.is_dir():
+                for file in filter(is_leftover, place.iterdir()):
+                    file.unlink(missing_ok=True)
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

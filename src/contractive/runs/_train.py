@@ -1,6 +1,7 @@
 """`train`: one run from data to a folder, and on from where it was broken off."""
 
 import math
+import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,9 @@ def train(
     settings = settings.completed(split)
     torch.manual_seed(settings.seed)
     autoencoder = settings.build(split)
-    if resume:
+    if resume and first:
         _check_resumable(files)
+        files.sweep()
     elif first:
         files.claim(force=force)
         _describe(files, split, settings, autoencoder, source or {}, command)
@@ -144,8 +146,6 @@ class LiveHistory(Callback):
     @rank_zero_only
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """The rows of the epochs before this one."""
-        import time
-
         if pl_module.rows and time.monotonic() - self._written >= self._every:
             storage.write_text(self._path, History(tuple(pl_module.rows), 0).to_csv())
             self._written = time.monotonic()
