@@ -9,10 +9,14 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from contractive.data._checksum import array_checksum, files_checksum
+from contractive.data._errors import DataError
+from contractive.data._preparation import Preparation
+from contractive.data._split import TEST, VALIDATION, Split
 
 DATA_VARIABLE = "CONTRACTIVE_DATA"
 
@@ -38,79 +42,91 @@ _SOURCES = {
 }  # fmt: skip
 
 
-class DataError(ValueError):
-    """Data that cannot be used, and what to do about it."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """Training, validation and test rows in [0, 1] or scaled, float32, with labels where they exist.
-
-    Attributes:
-        name: Of the data set.
-        train: (examples, features); `validation` and `test` likewise.
-        labels: The three label arrays in the same order, or None.
-        image: (height, width) where a row is a grey image, else None.
-    """
-
-    name: str
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray] | None
-    image: tuple[int, int] | None
-
-    @property
-    def features(self) -> int:
-        """Numbers per example."""
-        return self.train.shape[1]
-
-
-def load(name: str, *, data_dir: str | Path | None = None, seed: int = 0) -> Split:
-    """Load a data set by name, split and scaled.
-
-    Args:
-        name: One of `SETS`.
-        data_dir: Folder with the IDX files (or with a folder `name` that holds them); $CONTRACTIVE_DATA if omitted,
-            then a download into the user's cache.
-        seed: Of the split, where the set has none of its own.
-
-    Raises:
-        DataError: An unknown name, or files that are missing or broken.
-    """
-    if name not in SETS:
-        raise DataError(f"DATA must be one of {', '.join(SETS)}, got {name!r}. People's own files are not read yet.")
-    return SETS[name](data_dir, seed)
+def _images(shape: tuple[int, int], high: float, *, whole: bool) -> Preparation:
+    """Grey images whose range is known beforehand, to [0, 1]."""
+    offset, scale = np.zeros(1), np.array([high])
+    width = shape[0] * shape[1]
+    return Preparation("images", width, "range", offset, scale, image_shape=(1, *shape), whole=whole)
 
 
 def _digits(data_dir: str | Path | None, seed: int) -> Split:
     """1797 digits of 8 x 8 (UCI, bundled with scikit-learn): 60 % training, 20 % validation, 20 % test, stratified."""
-    from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    x, y = map(np.asarray, load_digits(return_X_y=True))
-    x = (x / 16).astype(np.float32)  # 0 to 16 is the range of the pixels, known beforehand
+    raw, y = raw_digits()
+    preparation = _images((8, 8), 16, whole=False)
+    x = preparation.transform(raw)
     rest, test = train_test_split(np.arange(len(x)), test_size=0.2, stratify=y, random_state=seed)
     train, validation = train_test_split(rest, test_size=0.25, stratify=y[rest], random_state=seed)
-    return Split("digits", x[train], x[validation], x[test], (y[train], y[validation], y[test]), (8, 8))
+    parts = np.zeros(len(x), np.uint8)
+    parts[validation], parts[test] = VALIDATION, TEST
+    return Split(
+        "digits", x[train], x[validation], x[test], (y[train], y[validation], y[test]), (8, 8), (1, 8, 8),
+        preparation, parts, array_checksum(raw, y), preparation.feature_names,
+        ("Pixels from 0 to 16 were scaled to [0, 1].", f"Rows were parted at random (seed {seed}), stratified."),
+    )  # fmt: skip
+
+
+def raw_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels from 0 to 16 and labels of the digits."""
+    from sklearn.datasets import load_digits
+
+    x, y = map(np.asarray, load_digits(return_X_y=True))
+    return x, y
 
 
 def _idx_set(name: str) -> Callable[[str | Path | None, int], Split]:
     def read(data_dir: str | Path | None, seed: int) -> Split:
         """The classic split: first 50,000 rows to train, last 10,000 to validate, the test set as given."""
         folder = _folder(name, data_dir)
-        arrays = {key: read_idx(_file(name, folder, file)) for key, file in _IDX_FILES.items()}
-        if arrays["train_x"].ndim != 3 or len(arrays["train_x"]) != len(arrays["train_y"]):
-            raise DataError(f"{name} must have one label per image, got other files in {folder}. Download it again.")
-        image = arrays["train_x"].shape[1:]
-        train, test = (
-            (arrays[key].reshape(-1, image[0] * image[1]) / np.float32(255)) for key in ("train_x", "test_x")
-        )
-        held_out = len(train) // 6
+        files = {key: _file(name, folder, file) for key, file in _IDX_FILES.items()}
+        arrays = raw_idx(name, files)
+        height, width = arrays["train_x"].shape[1:]
+        preparation = _images((height, width), 255, whole=True)
+        train, test = preparation.transform(arrays["train_x"]), preparation.transform(arrays["test_x"])
+        held_out = max(1, len(train) // 6)
         labels = (arrays["train_y"][:-held_out], arrays["train_y"][-held_out:], arrays["test_y"])
-        return Split(name, train[:-held_out], train[-held_out:], test, labels, (image[0], image[1]))
+        paths = sorted(files.values())
+        return Split(
+            name, train[:-held_out], train[-held_out:], test, labels, (height, width), (1, height, width),
+            preparation, None, files_checksum(paths[0].parent, paths), preparation.feature_names,
+            ("Bytes were divided by 255.", f"The last {held_out} training rows are the validation part."),
+        )  # fmt: skip
 
     return read
+
+
+def raw_idx(name: str, files: dict[str, Path]) -> dict[str, np.ndarray]:
+    """Images and labels of both parts as bytes, checked against each other.
+
+    Raises:
+        DataError: Broken files, or files that do not belong together.
+    """
+    arrays = {key: read_idx(path) for key, path in files.items()}
+    folder = files["train_x"].parent
+    for part in ("train", "test"):
+        images, labels = arrays[f"{part}_x"], arrays[f"{part}_y"]
+        if images.ndim != 3 or labels.shape != images.shape[:1]:
+            raise DataError(f"{name} must have one label per image, got other files in {folder}. Download it again.")
+    if arrays["train_x"].shape[1:] != arrays["test_x"].shape[1:]:
+        raise DataError(f"{name} must have images of one size, got two sizes in {folder}. Download it again.")
+    if len(arrays["train_x"]) < 2 or not len(arrays["test_x"]):
+        raise DataError(f"{name} must have images to train and test, got too few in {folder}. Download it again.")
+    return arrays
+
+
+def raw_named(name: str, data_dir: str | Path | None) -> tuple[np.ndarray, np.ndarray]:
+    """All rows of a named set in its own units, training files before test files, and their labels.
+
+    Raises:
+        DataError: Files that are missing or broken.
+    """
+    if name == "digits":
+        return raw_digits()
+    folder = _folder(name, data_dir)
+    arrays = raw_idx(name, {key: _file(name, folder, file) for key, file in _IDX_FILES.items()})
+    pixels, labels = ([arrays[f"{part}_{which}"] for part in ("train", "test")] for which in "xy")
+    return np.concatenate(pixels), np.concatenate(labels)
 
 
 SETS: dict[str, Callable[[str | Path | None, int], Split]] = {

@@ -115,5 +115,5 @@ def test_broken_files_are_refused(damage, match, folder):
 
 
 def test_an_unknown_name_lists_the_names():
-    with pytest.raises(DataError, match="DATA must be one of digits, mnist, fashion-mnist, got 'cifar'"):
+    with pytest.raises(DataError, match="DATA must be one of digits, mnist, fashion-mnist, a file or a folder"):
         data.load("cifar")

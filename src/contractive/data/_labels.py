@@ -1,0 +1,59 @@
+"""Labels of any source as one array of whole numbers, numbers or text."""
+
+import numpy as np
+import pyarrow as pa
+
+from contractive.data._columns import Column, guess, numbers
+from contractive.data._errors import DataError, listed
+from contractive.data._parts import is_categorical
+
+
+def label_values(name: str, values: pa.ChunkedArray) -> np.ndarray:
+    """Labels of a plain column.
+
+    Raises:
+        DataError: Missing labels, or values that are no labels.
+    """
+    kind, values = guess(values)
+    if kind == "other":
+        raise DataError(f"--label must name a column of numbers or text, got {name!r} of {values.type}. Take another.")
+    if kind == "text":
+        _check_missing(name, values.null_count)
+        return np.asarray(values.to_pylist(), dtype=np.str_)
+    given = numbers(Column(name, kind), values)
+    _check_missing(name, int(np.isnan(given).sum()))
+    return tidy(given)
+
+
+def tidy(labels: np.ndarray) -> np.ndarray:
+    """Whole numbers as int64, other numbers as float64, texts as they are."""
+    if labels.dtype.kind in "US":
+        return labels.astype(np.str_)
+    if labels.dtype.kind in "biu":
+        return labels.astype(np.int64)
+    whole = bool(np.isfinite(labels).all() and (labels == np.floor(labels)).all() and (abs(labels) < 2**53).all())
+    return labels.astype(np.int64 if whole else np.float64)
+
+
+def check_test_labels(train: np.ndarray, test: np.ndarray) -> str | None:
+    """Refuse test labels that have nothing in common with those of training; a sentence where some are new.
+
+    Raises:
+        DataError: Another kind, or no class in common.
+    """
+    if (train.dtype.kind == "U") != (test.dtype.kind == "U"):
+        raise DataError("labels of the test file must be of the kind of the training labels, got text and numbers.")
+    if not is_categorical(train):
+        return None
+    known, new = np.unique(train), np.setdiff1d(test, train)
+    if len(new) == len(np.unique(test)):
+        raise DataError(
+            f"labels of the test file must be among {listed(known.tolist())}, got {listed(new.tolist())}."
+            " Spell them alike in both files."
+        )
+    return f"The test file has labels that training has not: {listed(new.tolist())}." if len(new) else None
+
+
+def _check_missing(name: str, count: int) -> None:
+    if count:
+        raise DataError(f"labels must not be missing, got {count} missing in {name}. Take another --label.")
