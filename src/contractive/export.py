@@ -1,5 +1,9 @@
 """Take a trained model out: ONNX and torch.export, the scaling of the data included."""
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +35,8 @@ class Exported(nn.Module):
         self.decoder = autoencoder.decoder if part != "encoder" else nn.Identity()
         self.scales_input, self.scales_output = part != "decoder", part != "encoder"
         dtype = next(autoencoder.parameters()).dtype
+        self.offset: Tensor
+        self.scale: Tensor
         self.register_buffer("offset", torch.as_tensor(offset).to(dtype))
         self.register_buffer("scale", torch.as_tensor(scale).to(dtype))
 
@@ -89,17 +95,25 @@ def _onnx(module: nn.Module, example: Tensor, path: str) -> None:
         raise ModuleNotFoundError(
             f"ONNX export needs {error.name}. Run: pip install 'contractive[export]'", name=error.name
         ) from error
-    batch = torch.export.Dim("batch")
-    made: Any = torch.onnx.export(
-        module,
-        (example,),
-        dynamo=True,
-        dynamic_shapes=({0: batch},),
-        input_names=["x"],
-        output_names=["y"],
-        verbose=False,
-    )
+    names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"]}
+    shapes = ({0: torch.export.Dim("batch")},)
+    with _quiet():
+        made: Any = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names)
     onnx.save(made.model_proto, path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what torch says about packages that this model does not need."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        try:
+            yield
+        finally:
+            exporter.setLevel(level)
 
 
 def _program(module: nn.Module, example: Tensor, path: str) -> None:

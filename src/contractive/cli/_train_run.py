@@ -2,19 +2,16 @@
 
 import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
-from click.core import ParameterSource
-from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from contractive.cli._tables import figures_table
 from contractive.data import Options, Split, load
-from contractive.runs import Settings, Trained, open_run, train
-from contractive.training import TrainingDiverged
+from contractive.runs import Settings, Trained, load_again, open_run, source_of, train
+from contractive.training import TrainingDiverged, is_first_process
 
 _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
@@ -33,11 +30,7 @@ def begin(
     """A new run."""
     if data is None:
         raise ValueError("DATA must be given for a new run, got none. For instance: contractive train digits --out run")
-    source = {
-        "data": data if "/" not in data and not Path(data).exists() else str(Path(data).resolve()),
-        "data_dir": str(data_dir.resolve()) if data_dir else None,
-        "options": _plain(options),
-    }
+    source = source_of(data, data_dir, options)
     split = load(data, data_dir=data_dir, seed=settings.seed, options=options)
     _run(split, settings, out, source, checkpoint_seconds, force=force, resume=False, quiet=quiet)
 
@@ -46,29 +39,21 @@ def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_second
     """The run in the folder, from its last checkpoint."""
     _refuse_other_options(context)
     run = open_run(out)
-    source = run.config["data"].get("source") or {}
-    if not data and not source.get("data"):
-        raise ValueError(f"DATA must be given, got none, and {out} does not say where it came from.")
-    options = Options(**{name: tuple(v) if isinstance(v, list) else v for name, v in source["options"].items()})
-    split = load(data or source["data"], data_dir=source.get("data_dir"), seed=run.settings.seed, options=options)
-    if split.checksum != run.config["data"].get("checksum"):
-        raise ValueError(
-            f"DATA must be the data that {out} was begun with, got others (checksum {split.checksum[:12]} instead of"
-            f" {str(run.config['data'].get('checksum'))[:12]}). Put them back, or start a new run."
-        )
+    split = load_again(run, data)
     if run.finished:
         if not quiet:
             Console(stderr=True).print(f"{out} is finished already; nothing was left to do.", highlight=False)
         return
-    _run(split, run.settings, out, source, checkpoint_seconds, force=False, resume=True, quiet=quiet)
+    _run(split, run.settings, out, {}, checkpoint_seconds, force=False, resume=True, quiet=quiet)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _refuse_other_options(context: typer.Context) -> None:
-    given = (
-        name
-        for name in context.params
-        if name not in _WITH_RESUME and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    )
+    given = (name for name in context.params if name not in _WITH_RESUME and _is_given(context, name))
     other = next(given, None)
     if other:
         option = f"--{other.replace('_', '-')}"
@@ -88,7 +73,7 @@ def _run(
     resume: bool,
     quiet: bool,
 ) -> None:
-    console = Console(stderr=True, quiet=quiet or rank_zero_only.rank not in (None, 0), highlight=False)
+    console = Console(stderr=True, quiet=quiet or not is_first_process(), highlight=False)
     for note in split.notes:
         console.print(f"[dim]Note: {note}[/]", soft_wrap=True)
     try:
@@ -100,7 +85,7 @@ def _run(
             command=shlex.join(["contractive", *sys.argv[1:]]),
             force=force,
             resume=resume,
-            progress=not console.quiet,
+            progress=not console.quiet and sys.stderr.isatty(),
             checkpoint_seconds=checkpoint_seconds,
         )
     except TrainingDiverged as error:
@@ -135,8 +120,3 @@ def _say(trained: Trained, settings: Settings) -> None:
     if trained.metrics["penalty_path"]:
         console.print(f"Jacobian norm in training: {trained.metrics['penalty_path']}", soft_wrap=True)
     console.print(f"Run: [bold]{trained.folder}[/]", soft_wrap=True)
-
-
-def _plain(options: Options) -> dict[str, Any]:
-    """For `config.json`."""
-    return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()}

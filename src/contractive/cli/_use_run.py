@@ -9,7 +9,7 @@ from rich.table import Table
 
 from contractive import runs
 from contractive.cli._tables import figures_table
-from contractive.data import Options
+from contractive.data import Options, Preparation
 from contractive.runs import Run, open_run
 
 
@@ -70,7 +70,7 @@ def _facts(run: Run) -> Table:
         "kind": f"{settings.kind}, {_strength(run)}",
         "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
         "data": f"{data.get('name')}: " + ", ".join(f"{count:,} {part}" for part, count in rows.items()),
-        "preparation": run.preparation.describe(),
+        "preparation": _prepared(run.preparation),
         "training": f"{settings.loss.replace('_', ' ')}, batch {settings.batch_size}, rate {settings.learning_rate},"
         f" {settings.schedule}, seed {settings.seed}",
         "versions": ", ".join(f"{name} {number}" for name, number in run.config.get("versions", {}).items()),
@@ -90,3 +90,13 @@ def _strength(run: Run) -> str:
     metrics = run.metrics()
     found = f": {metrics['weight']:.4g}, price paid {metrics['price_paid']:.1%}" if "weight" in metrics else ""
     return f"weight found at a price of {settings.price:.0%}{found}"
+
+
+def _prepared(preparation: Preparation) -> str:
+    scalers = {"range": "scaled to [0, 1] by their range", "none": "not scaled"}
+    words = [f"{preparation.features} features", scalers.get(preparation.scaler, f"{preparation.scaler} scaling")]
+    kinds = [column.kind for column in preparation.columns]
+    words += [f"columns: {kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+    if preparation.fill is not None:
+        words.append("missing values filled")
+    return ", ".join(words)

@@ -61,7 +61,7 @@ def reconstruct(
 ) -> int:
     """Write the reconstruction of every row in the user's own units and columns; arguments as in `encode`."""
     autoencoder = run.autoencoder().to(device)
-    names = (*keep, *run.preparation.output_names)
+    names = (*keep, *run.preparation.column_names())
 
     def work(x: torch.Tensor) -> np.ndarray:
         return autoencoder(x.to(device)).flatten(1).cpu().numpy()

@@ -169,7 +169,8 @@ class Settings:
         if unknown:
             raise ValueError(f"settings must be known ones, got {unknown[0]!r}. Was it written by a newer version?")
         hidden = settings.get("hidden")
-        return cls(**settings | {"hidden": tuple(hidden) if hidden is not None else None})
+        values: dict[str, Any] = {**settings, "hidden": tuple(hidden) if hidden is not None else None}
+        return cls(**values)
 
 
 def _with_method(term: Term, method: str) -> Term:

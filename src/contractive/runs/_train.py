@@ -19,7 +19,7 @@ from contractive.data import Preparation, Split
 from contractive.runs._figures import figures
 from contractive.runs._folder import LOGS, RUN_FORMAT, Files, RunError, versions, write_json
 from contractive.runs._settings import Settings
-from contractive.training import CollapseWarning, History, fit, fit_at_price
+from contractive.training import CollapseWarning, History, fit, fit_at_price, is_first_process
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
@@ -73,7 +73,7 @@ def train(
         ValueError: Settings that do not fit the data.
         KeyboardInterrupt: Ctrl-C, after the best model so far was saved.
     """
-    files, first = Files(Path(out)), rank_zero_only.rank in (None, 0)
+    files, first = Files(Path(out)), is_first_process()
     settings = settings.completed(split)
     torch.manual_seed(settings.seed)
     autoencoder = settings.build(split)

@@ -22,6 +22,7 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 _ROWS_AT_ONCE = 2048
+_MANY_ROWS = 10_000
 _RUNAWAY = 1e4  # no weight of a healthy net is this large; NaN is not smaller either
 
 
@@ -169,23 +170,25 @@ class Step(LightningModule):
             return self._figures(x, spread_rows(x, self._norm_rows))
 
     def validation_error(self) -> float:
-        """Mean reconstruction error on up to two thousand validation rows."""
+        """Mean reconstruction error on up to ten thousand validation rows."""
         assert self._validation is not None
-        x = spread_rows(self._validation, _ROWS_AT_ONCE).to(self.device)
+        x = spread_rows(self._validation, _MANY_ROWS).to(self.device)
         with evaluating(self.autoencoder):
-            return float(self.objective.loss(self.autoencoder(x), x).mean())
+            return float(self._errors(x).mean())
 
     def _figures(self, x: Tensor, few: Tensor) -> dict[str, float]:
         exact = self.objective.exact()
-        errors = [exact.loss(self.autoencoder(part), part) for part in x.split(_ROWS_AT_ONCE)]
         subset = exact(self.autoencoder, few, generator=torch.Generator().manual_seed(0))
-        reconstruction = torch.cat(errors).mean()
+        reconstruction = self._errors(x).mean()
         row = {"val_reconstruction": float(reconstruction)}
         row |= {f"val_{name}": float(value.mean()) for name, value in subset.penalties.items()}
         # the subset's objective with the reconstruction error of all rows in place of its own
         row["val_total"] = float(subset.total - subset.reconstruction.mean() + reconstruction)
         row["val_squared_norm"] = self._squared_norm(few, row)
         return row
+
+    def _errors(self, x: Tensor) -> Tensor:
+        return torch.cat([self.objective.loss(self.autoencoder(part), part) for part in x.split(_ROWS_AT_ONCE)])
 
     def _squared_norm(self, few: Tensor, row: dict[str, float]) -> float:
         for term in self.objective.terms:

@@ -32,18 +32,18 @@ from contractive.training._history import History
 from contractive.training._modes import evaluating
 from contractive.training._module import Step
 
-NUM_CHECKS = 200
+NUM_CHECKS = 100
 _SHARED = 0.5  # share of training before the penalty sets in
-_RAMP = 0.4  # share of the rest after which the whole price is allowed
-_GAIN = 0.1
-_LOOK_AHEAD = 0.2  # share of what remains over which the present slope of the price is taken to hold
+_RAMP = 0.3  # share of the rest after which the whole price is allowed
+_GAIN = 0.12
+_LOOK_AHEAD = 0.12  # share of what remains over which the present slope of the price is taken to hold
 _FEW = 256
 _FEWEST_EPOCHS = 2
 _FURTHEST = 4.0  # a price further than this factor from the allowed one counts as this far
 
 
 class Checks(Callback):
-    """Notes the validation error at about two hundred points of training."""
+    """Notes the validation error at about a hundred points of training."""
 
     def __init__(self) -> None:
         self.errors: list[float] = []
@@ -200,7 +200,7 @@ def fit_at_price(
         multiplier = Multiplier(price, checks.errors, shared, float(objective.loss(x, x).mean()))
         hooks = [multiplier, *callbacks]
         history = fit(autoencoder, data, start, checkpoint=path, resume=True, callbacks=hooks, **common)
-    rows = tuple({"weight": 0.0, "price": 0.0} | dict(row) for row in history.rows)
+    rows = tuple({**row, "weight": row.get("weight", 0.0), "price": row.get("price", 0.0)} for row in history.rows)
     return replace(history, rows=rows, reference=reference.rows, settings={**history.settings, "price": price})
 
 

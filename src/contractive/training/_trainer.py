@@ -12,6 +12,7 @@ from typing import Any, Never
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
 
 from contractive.training._checkpoints import SafeIO
 from contractive.training._checks import PRECISIONS
@@ -24,6 +25,11 @@ _QUIET = (
     (".*is smaller than the logging interval.*", Warning),  # rows are logged by the epoch
     (".*Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*", Warning),
 )
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes and speaks, of those that train together."""
+    return getattr(rank_zero_only, "rank", None) in (None, 0)
 
 
 @dataclass(frozen=True)

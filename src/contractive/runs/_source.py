@@ -1,0 +1,47 @@
+"""Where a run's data came from, kept in its configuration so that it can go on with them."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from contractive.data import SETS, Options, Split, load
+from contractive.runs._folder import RunError
+from contractive.runs._open import Run
+
+
+def source_of(data: str | Path, data_dir: str | Path | None, options: Options) -> dict[str, Any]:
+    """A JSON-able note of the source, its paths absolute."""
+    return {
+        "data": str(data) if str(data) in SETS else str(Path(data).expanduser().resolve()),
+        "data_dir": str(Path(data_dir).expanduser().resolve()) if data_dir else None,
+        "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()},
+    }
+
+
+def load_again(run: Run, data: str | Path | None = None) -> Split:
+    """The data of a run, split as they were.
+
+    Args:
+        run: Begun before.
+        data: Where they lie now, if they were moved.
+
+    Raises:
+        RunError: The run does not say where they came from, or they are not the same any more.
+        DataError: They cannot be read.
+    """
+    note = run.config["data"].get("source")
+    try:
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in note["options"].items()
+        }
+        options, source, data_dir = Options(**values), data or note["data"], note["data_dir"]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise RunError(f"{run.folder} must say where its data came from, got no such note. Train again.") from error
+    split = load(source, data_dir=data_dir, seed=run.settings.seed, options=options)
+    before = str(run.config["data"].get("checksum"))
+    if split.checksum != before:
+        raise RunError(
+            f"DATA must be what {run.folder} was begun with, got {source} with checksum {split.checksum[:12]} instead"
+            f" of {before[:12]}. Put the old data back, or start a new run."
+        )
+    return split
