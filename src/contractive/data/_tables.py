@@ -151,8 +151,10 @@ def check_kinds(
 
 
 def _hint(name: str, values: pa.ChunkedArray) -> str:
-    """What a column of text most likely is, where it is nearly all numbers."""
+    """What is most likely wrong with a column of text."""
     filled = values.drop_null()
+    if pc.any(pc.match_substring(filled, "\n")).as_py():
+        return f" {name} has values over several lines: is a quote left open?"
     commas = pc.match_substring_regex(filled, r"^[+-]?[\d.]*\d,\d+$")
     if len(filled) and pc.all(commas).as_py():
         return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."
