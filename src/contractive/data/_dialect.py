@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ def detect(path: Path, options: Options) -> Dialect:
     sample = _sample(path, encoding)
     if not sample.strip():
         raise DataError(f"{path} must hold rows, got an empty file. Give a table with at least 10 rows.")
-    lines = sample.splitlines()
+    lines = sample.split("\n")
     comments = _leading_comments(lines)
     separator = options.separator or _separator(lines[comments:] or lines)
     if separator != "," and options.separator is None:
@@ -152,7 +153,7 @@ def _separator(lines: list[str]) -> str:
 
 def _rows(text: str, separator: str, path: Path | None) -> list[tuple[int, list[str]]]:
     """Rows that are not empty, each with the number of the line it ends on."""
-    reader = csv.reader(text.split("\n"), delimiter=separator)
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
     rows: list[tuple[int, list[str]]] = []
     try:
         rows.extend((reader.line_num, row) for row in reader if row)

@@ -73,9 +73,7 @@ def check_usable(seen: Survey, names: Sequence[str], groups: Sequence[int], what
     if counts.any():
         where = _counted(names, counts)
         remedy = " Mend them" + (", or leave the columns out with --drop." if what == "column" else ".")
-        raise DataError(
-            f"values must be finite and at most {LARGEST:.0e} in size, got others in {what} {where}.{remedy}"
-        )
+        raise DataError(f"values must be finite and at most {LARGEST:.0e}, got others in {what} {where}.{remedy}")
 
 
 def check_missing(seen: Survey, names: Sequence[str], groups: Sequence[int], what: str, remedy: str) -> None:

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from pyarrow import ipc
 
 from contractive.data._checksum import file_checksum
-from contractive.data._columns import MOST_CATEGORIES, Column, guess, plain, texts
+from contractive.data._columns import MOST_CATEGORIES, Column, guess, kind_of_type, plain, texts
 from contractive.data._csv import points_for_commas, read_csv
 from contractive.data._dialect import Dialect, detect
-from contractive.data._errors import DataError, first_line, listed
+from contractive.data._errors import DataError, first_line, listed, together
 from contractive.data._labels import label_values
 from contractive.data._memory import check_fits
 from contractive.data._options import Options, check_columns_exist
@@ -106,7 +106,7 @@ def unreadable(path: Path, error: Exception) -> DataError:
 
 
 def choose_columns(
-    table: pa.Table, options: Options, *, decimal_comma: bool = False
+    table: pa.Table, options: Options, dialect: Dialect | None
 ) -> tuple[tuple[Column, ...], pa.Table, list[str]]:
     """The columns that become features, the table with these columns typed, and notes.
 
@@ -121,8 +121,11 @@ def choose_columns(
     kinds, typed = {}, {}
     for name in kept:
         values = plain(table.column(name))
-        encode = isinstance(options.one_hot, tuple) and name in options.one_hot
-        kinds[name], typed[name] = ("text", values) if encode else guess(values, decimal_comma=decimal_comma)
+        kinds[name], typed[name] = kind_of_type(values.type), values
+        if isinstance(options.one_hot, tuple) and name in options.one_hot:
+            kinds[name] = "text"
+        elif dialect is not None:  # a typed table means its types: "01234" is a text there
+            kinds[name], typed[name] = guess(values, decimal_comma=dialect.separator != ",")
     check_kinds(kinds, {name: values.type for name, values in typed.items()}, options, typed)
     columns = tuple(column_of(name, kinds[name], typed[name]) for name in kept)
     return columns, pa.table(typed), kind_notes(kinds)
@@ -139,11 +142,11 @@ def check_kinds(
     other = [name for name, kind in kinds.items() if kind == "other"]
     if other:
         said = listed(f"{name} ({types[name]})" for name in other)
-        raise DataError(f"columns must hold numbers, dates or text, got {said}. Use --drop {','.join(other)}.")
+        raise DataError(f"columns must hold numbers, dates or text, got {said}. Use --drop {together(other)}.")
     chosen = options.one_hot if isinstance(options.one_hot, tuple) else None
     text = [name for name, kind in kinds.items() if kind == "text" and chosen is not None and name not in chosen]
     if text:
-        given = ",".join(text)
+        given = together(text)
         hint = next((_hint(name, values[name]) for name in text if _hint(name, values[name])), "")
         raise DataError(
             f"columns must hold numbers, got text in {listed(text)}. Use --drop {given} or --one-hot {given}.{hint}"
@@ -151,8 +154,10 @@ def check_kinds(
 
 
 def _hint(name: str, values: pa.ChunkedArray) -> str:
-    """What a column of text most likely is, where it is nearly all numbers."""
+    """What is most likely wrong with a column of text."""
     filled = values.drop_null()
+    if pc.any(pc.match_substring(filled, "\n")).as_py():
+        return f" {name} has values over several lines: is a quote left open?"
     commas = pc.match_substring_regex(filled, r"^[+-]?[\d.]*\d,\d+$")
     if len(filled) and pc.all(commas).as_py():
         return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from contractive.data import Options, load
+from contractive.data._parts import partition
+
+
+@pytest.mark.parametrize(
+    ("rows", "shares", "counts"),
+    [(100, (0.15, 0.15), [70, 15, 15]), (10, (0.15, 0.15), [6, 2, 2]), (10, (0.01, 0.01), [8, 1, 1]),
+     (1000, (0.2, 0), [800, 200, 0])],
+)  # fmt: skip
+def test_shares_are_kept_and_no_part_is_empty(rows, shares, counts):
+    parts, said = partition(rows, shares, seed=0)
+    assert np.bincount(parts, minlength=3).tolist() == counts
+    assert said == "Rows were parted at random (seed 0)."
+    assert parts.dtype == np.uint8
+
+
+def test_same_seed_same_parts():
+    first, again, other = (partition(1000, (0.15, 0.15), seed=seed)[0] for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).mean() > 0.2
+
+
+def test_every_class_gets_its_share():
+    labels = np.repeat([0, 1, 2], [600, 300, 100])
+    parts, said = partition(1000, (0.15, 0.15), seed=0, labels=labels)
+    for part, share in enumerate((0.7, 0.15, 0.15)):
+        np.testing.assert_allclose(np.bincount(labels[parts == part]), np.array([600, 300, 100]) * share, atol=1)
+    assert said.endswith("stratified by the label.")
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (np.arange(100) / 7, "the label is an amount and no class"),
+        (np.repeat([0, 1], [97, 3]), "a class has too few rows"),
+        (np.arange(100), "a class has too few rows"),
+        (np.arange(1000)[:300] * 3, "the label is an amount and no class"),
+    ],
+    ids=["amounts", "rare class", "all different", "many numbers"],
+)
+def test_where_classes_cannot_be_kept_this_is_said(labels, why):
+    parts, said = partition(len(labels), (0.15, 0.15), seed=0, labels=labels)
+    assert said.endswith(f"not stratified: {why}.")
+    np.testing.assert_array_equal(parts, partition(len(labels), (0.15, 0.15), seed=0)[0])
+
+
+def test_what_is_held_out_of_a_stream_is_bounded():
+    parts, _ = partition(1000, (0.15, 0.15), seed=0, most=20)
+    assert np.bincount(parts).tolist() == [960, 20, 20]
+
+
+def test_shares_and_seed_reach_the_parts(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(100, 3)))
+    split = load(tmp_path / "x.npy", seed=5, options=Options(validation_share=0.3, test_share=0.2))
+    assert (len(split.train), len(split.validation), len(split.test)) == (50, 30, 20)
+    np.testing.assert_array_equal(split.parts, partition(100, (0.3, 0.2), seed=5)[0])
