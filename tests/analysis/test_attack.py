@@ -147,6 +147,12 @@ def test_batch_statistics_are_those_of_evaluation():
     assert found.accuracies == pytest.approx([float((away > e).double().mean()) for e in (0.2, 0.5)])
 
 
+def test_nothing_is_left_to_attack_once_all_have_fallen():
+    encoder, probe, x, labels = problem(2)
+    found = analysis.accuracy_under_attack(encoder, probe, x, labels, [1e3, 1e4], num_starts=2, generator=seeded())
+    assert found.accuracies == (0.0, 0.0)
+
+
 def test_no_attack_finds_nothing():
     encoder, probe, x, labels = problem(3)
     found = analysis.accuracy_under_attack(encoder, probe, x, labels, [0.0], num_points=100)

@@ -67,7 +67,8 @@ def accuracy_under_attack(
     blind = standing.clone()
     accuracies = []
     for epsilon in sorted(epsilons):
-        for part in standing.nonzero().flatten().split(_ROWS_AT_ONCE) if epsilon > 0 else ():
+        left = standing.nonzero().flatten() if epsilon > 0 else standing.new_empty(0, dtype=torch.long)
+        for part in left.split(_ROWS_AT_ONCE) if len(left) else ():
             broken, moved = _attack(encode, probe, rows[part], truth[part], epsilon, ball, generator)
             standing[part] = ~broken
             blind[part] &= ~(moved | broken)

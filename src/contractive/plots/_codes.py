@@ -7,13 +7,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contractive.plots._marks import line
-from contractive.plots._pictures import heading, shrunk
+from contractive.plots._pictures import heading
 from contractive.plots._style import NEUTRAL, Room, axes, numbers, panels, set_axes
 
 if TYPE_CHECKING:
     from contractive.analysis import Codes, SimilarityTable
 
-_FADING = [[0.0, "rgba(139, 135, 148, 0.06)"], [1.0, "rgba(43, 124, 240, 1)"]]
+_FADING = [  # most bins hold little: the scale is steep at first
+    [0.0, "rgba(139, 135, 148, 0.06)"],
+    [0.1, "rgba(43, 124, 240, 0.45)"],
+    [0.3, "rgba(43, 124, 240, 0.75)"],
+    [1.0, "rgba(20, 80, 190, 1)"],
+]
 # Okabe and Ito (2008), who chose them for colour-blind readers, without black and with two more greys
 _CLASSES = (
     "#E69F00",
@@ -27,8 +32,8 @@ _CLASSES = (
     "#9467BD",
     "#8C564B",
 )
-_SHADES = " ░▒▓█"
-_THUMBNAIL = 16  # characters across
+_SHADES = ".:=*#@"  # plain characters: others take six bytes each in a page
+_ACROSS = 28  # characters of a thumbnail
 
 
 def code_histograms(codes: "Mapping[str, Codes]") -> go.Figure:
@@ -87,6 +92,7 @@ def similarity(table: "SimilarityTable") -> go.Figure:
             z=values,
             text=[[f"{value:.2f}" for value in row] for row in values],
             texttemplate="%{text}",
+            textfont={"color": "#15141a"},
             zmin=0,
             zmax=1,
             colorscale=_SOFT,
@@ -99,7 +105,7 @@ def similarity(table: "SimilarityTable") -> go.Figure:
     return result
 
 
-_SOFT = [[0.0, "rgba(43, 124, 240, 0.0)"], [1.0, "rgba(43, 124, 240, 0.55)"]]  # text must be read on all of it
+_SOFT = [[0.0, "#f0f4fb"], [1.0, "#6aa5f5"]]  # dark text is read on all of it, on white pages and on black ones
 
 
 def code_map(
@@ -147,13 +153,26 @@ _MANY = 3000  # points that a browser draws as shapes without a pause
 
 
 def thumbnails(rows: np.ndarray, image: tuple[int, int]) -> list[str]:
-    """Rows (rows, height * width) as small pictures of block characters, one text each, for `code_map`."""
-    pictures = shrunk(numbers(rows).reshape(len(rows), *image), _THUMBNAIL)
+    """Rows (rows, height * width) as small pictures made of characters, one text each, for `code_map`.
+
+    A text takes about 0.4 kB in every panel that shows it: a few hundred rows are enough for a page.
+    """
+    height, width = image
+    across = min(width, _ACROSS)
+    down = max(1, round(height * across / width / 2))  # a character is about twice as high as wide
+    pictures = _averaged(_averaged(numbers(rows).reshape(len(rows), *image), down, 1), across, 2)
     low, high = float(pictures.min()), float(pictures.max())
-    shades = np.array(list(_SHADES.replace(" ", "\N{NO-BREAK SPACE}")))
-    levels = ((pictures - low) / max(high - low, 1e-30) * (len(shades) - 1)).round().astype(int)
-    # characters are twice as high as wide
-    return ["<br>".join("".join(np.repeat(shades[row], 2)) for row in picture) for picture in levels]
+    levels = ((pictures - low) / max(high - low, 1e-30) * (len(_SHADES) - 1)).round().astype(int)
+    shades = np.array(list(_SHADES))
+    return ["<br>".join("".join(shades[row]) for row in picture) for picture in levels]
+
+
+def _averaged(pictures: np.ndarray, count: int, axis: int) -> np.ndarray:
+    """Means of `count` neighbouring blocks along an axis."""
+    size = pictures.shape[axis]
+    starts = np.linspace(0, size, count, endpoint=False).astype(int)
+    widths = np.diff([*starts, size]).reshape([-1 if at == axis else 1 for at in range(3)])
+    return np.add.reduceat(pictures, starts, axis=axis) / widths
 
 
 def _by_class(labels: Any, classes: Sequence[Any], count: int) -> list[tuple[str, np.ndarray]]:

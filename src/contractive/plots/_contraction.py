@@ -61,10 +61,11 @@ def contraction_by_depth(curves: "Mapping[str, Sequence[ContractionCurve]]") -> 
             result.add_trace(line(name, curve.radii, curve.mean, number, **more))
             result.add_annotation(
                 text=f"layer {at + 1}",
-                x=float(curve.radii[0]),
-                y=float(curve.mean[0]),
-                xanchor="left",
+                x=float(curve.radii[-1]),
+                y=float(curve.mean[-1]),
+                xanchor="right",
                 yanchor="bottom",
+                yshift=5,
                 font={"size": 11, "color": color(name)},
                 xref=axes(number)["xaxis"],
                 yref=axes(number)["yaxis"],
@@ -159,7 +160,7 @@ def _finish_radii(result: go.Figure, number: int, curves: "Iterable[ContractionC
     """Axes, and lines at the distances between data."""
     curves = list(curves)
     smallest, median, largest = curves[0].distances
-    for at, text, side in ((smallest, "nearest", "left"), (median, "median", "left"), (largest, "farthest", "right")):
+    for at, text, side in ((smallest, "nearest", "right"), (median, "median", "left"), (largest, "farthest", "right")):
         vertical(result, number, at, text, side=side)
     end = max(float(curve.radii[-1]) for curve in curves)
     y = {"title": {"text": "‖Δz‖ / r"}, "rangemode": "tozero"}

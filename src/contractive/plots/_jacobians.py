@@ -14,18 +14,23 @@ if TYPE_CHECKING:
 
 _ACROSS = 8
 _MOST_BARS = 20
+_LONGEST_NAME = 14  # characters
+_MOST_NAMES = 30  # below a panel
 _SHOWN = 3  # directions of either end
 
 
-def jacobian_rows(measured: "ExampleJacobians", headings: Sequence[str], image: Image = None) -> go.Figure:
+def jacobian_rows(
+    measured: "ExampleJacobians", headings: Sequence[str], image: Image = None, names: Sequence[str] | None = None
+) -> go.Figure:
     """Draw the Jacobian of each example, a panel each: a picture per code unit, or units by features.
 
     Args:
         measured: Jacobians of a few examples of one model.
         headings: One per example.
         image: Height and width, where a row is an image.
+        names: The features' names; their numbers from 1 if omitted.
     """
-    return signed(numbers(measured.matrices), headings, image, "unit %{y}, feature %{x}: %{z:.3g}")
+    return signed(numbers(measured.matrices), headings, image, names, "unit")
 
 
 def jacobian_pictures(
@@ -77,25 +82,39 @@ def jacobian_features(
     room = Room(24 * min(features, _MOST_BARS) + 20, 22 * min(features, _MOST_BARS) + 20, measured)
     result = panels(list(headings), room).update_layout(barmode="group")
     for number in range(1, len(headings) + 1):
-        rows = {name: array[number - 1] for name, array in norms.items()}
-        order = np.argsort(-np.max(list(rows.values()), axis=0), kind="stable")[:_MOST_BARS]
-        for name, values in rows.items():
+        values_of = {name: array[number - 1] for name, array in norms.items()}
+        order = np.argsort(-np.max(list(values_of.values()), axis=0), kind="stable")[:_MOST_BARS]
+        for name, values in values_of.items():
             result.add_trace(_bars(name, [known[at] for at in order], values[order], number))
-        set_axes(result, number, {"title": {"text": "‖∂z/∂x‖"}}, {"autorange": "reversed", "type": "category"})
+        short = [_short(known[at]) for at in order]
+        rows = {"tickvals": list(range(len(order))), "ticktext": short, "tickfont": {"size": 11}, "showgrid": False}
+        set_axes(result, number, {"title": {"text": "‖∂z/∂x‖"}}, rows | {"autorange": "reversed"})
     return result
 
 
-def signed(groups: np.ndarray, headings: Sequence[str], image: Image, hover: str) -> go.Figure:
+def signed(
+    groups: np.ndarray, headings: Sequence[str], image: Image, names: Sequence[str] | None, row: str
+) -> go.Figure:
     """A panel of signed vectors for each example, all on one scale."""
     tiles = [tiled(rows, image, min(_ACROSS, len(rows))) if image else rows for rows in groups]
     limit = max(float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles) or 1.0
     result = panels(list(headings), picture_room(tiles[0], 0) if image else Room(220, 180))
     scale = {"zmin": -limit, "zmax": limit, "colorscale": DIVERGING, "showscale": False, "x0": 1, "y0": 1}
+    hover = "%{z:.3g}" if image else f"{row} %{{y}}, feature %{{x}}: %{{z:.3g}}"
     for number, tile in enumerate(tiles, 1):
-        template = "%{z:.3g}" if image else hover
-        result.add_trace(heatmap(tile, number, hovertemplate=f"{template}<extra></extra>", **scale))
+        result.add_trace(heatmap(tile, number, hovertemplate=f"{hover}<extra></extra>", **scale))
         picture_axes(result, number, bool(image))
+        if not image:
+            set_axes(result, number, feature_axis(names, tile.shape[1]), {"title": {"text": row}})
     return result
+
+
+def feature_axis(names: Sequence[str] | None, count: int) -> dict[str, Any]:
+    """Features along the bottom, by name where there are names for a few."""
+    if names is None or count > _MOST_NAMES:
+        return {"title": {"text": "feature"}}
+    ticks = {"tickvals": list(range(1, count + 1)), "ticktext": [_short(name) for name in names], "tickangle": -40}
+    return {"title": {"text": ""}, "tickfont": {"size": 10}, **ticks}
 
 
 def _scaled_up(rows: np.ndarray) -> np.ndarray:
@@ -118,13 +137,19 @@ def _mosaic(columns: Sequence[np.ndarray], image: tuple[int, int]) -> np.ndarray
 def _bars(name: str, labels: list[str], values: np.ndarray, number: int) -> go.Bar:
     return go.Bar(
         x=values,
-        y=labels,
+        y=np.arange(len(labels)),
+        customdata=labels,
         orientation="h",
         name=name,
         legendgroup=name,
         offsetgroup=name,
         showlegend=number == 1,
         marker={"color": color(name)},
-        hovertemplate="%{y}: %{x:.3g}",
+        hovertemplate="%{customdata}: %{x:.3g}",
         **axes(number),
     )
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the panel beside it; the hover has the whole."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

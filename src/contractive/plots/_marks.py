@@ -12,14 +12,15 @@ from contractive.plots._style import axes, color, numbers, symbol, translucent
 _WHISKERS = (0.05, 0.95)
 
 
-def boxes(name: str, groups: Mapping[str, Any], number: int, *, shown: bool) -> go.Box:
+def boxes(name: str, groups: Mapping[str, Any], number: int, *, shown: bool, lying: bool = False) -> go.Box:
     """A box per group: median, quartiles, whiskers from 5 to 95 %; beside those of other variants."""
     finite = [array[np.isfinite(array)] for array in map(numbers, groups.values())]
     levels = (_WHISKERS[0], 0.25, 0.5, 0.75, _WHISKERS[1])
     marks = [np.quantile(array, levels) if len(array) else np.full(5, np.nan) for array in finite]
     low, first, median, third, high = np.array(marks).T
     return go.Box(
-        x=list(groups),
+        {"y" if lying else "x": list(groups)},
+        orientation="h" if lying else "v",
         lowerfence=low,
         q1=first,
         median=median,

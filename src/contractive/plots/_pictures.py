@@ -137,7 +137,7 @@ def heading(name: str) -> str:
 
 def tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
     """Rows as pictures beside and below each other, one empty pixel between them."""
-    pictures = shrunk(rows.reshape(len(rows), *image).astype(np.float32))
+    pictures = _shrunk(rows.reshape(len(rows), *image).astype(np.float32))
     height, width = pictures.shape[1:]
     down = ceil(len(pictures) / across)
     mosaic = np.full((down * (height + 1), across * (width + 1)), np.nan, np.float32)
@@ -148,10 +148,10 @@ def tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
     return mosaic[:-1, :-1]
 
 
-def shrunk(pictures: np.ndarray, largest: int = _LARGEST_SIDE) -> np.ndarray:
+def _shrunk(pictures: np.ndarray) -> np.ndarray:
     """Averages over blocks of pixels where a picture is larger than a tile need be."""
     count, height, width = pictures.shape
-    block = ceil(max(height, width) / largest)
+    block = ceil(max(height, width) / _LARGEST_SIDE)
     tall, wide = min(block, height), min(block, width)
     down, across = height // tall, width // wide
     blocks = pictures[:, : down * tall, : across * wide].reshape(count, down, tall, across, wide)

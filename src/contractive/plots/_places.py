@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from contractive.plots._distributions import sensitivity
 from contractive.plots._marks import boxes, line, log_axis
-from contractive.plots._style import Room, axes, color, horizontal, numbers, panels, set_axes, symbol
+from contractive.plots._style import Room, axes, color, horizontal, numbers, panels, set_axes, symbol, vertical
 
 if TYPE_CHECKING:
     from contractive.analysis import Places, SensitivityProfile
@@ -63,17 +63,20 @@ def places(measured: "Mapping[str, Places]") -> go.Figure:
     """
     titles = ["‖J‖ (Frobenius)", "Largest singular value of J", "Share of points that contract"]
     titles += ["Largest singular value by distance"]
-    result = panels(titles, Room(_HIGH, _LOW, measured)).update_layout(boxmode="group", barmode="group")
+    kinds = len(next(iter(measured.values())).norms)
+    height = kinds * (8 + 9 * len(measured))
+    result = panels(titles, Room(height, height, measured)).update_layout(boxmode="group", barmode="group")
     for name, found in measured.items():
-        result.add_trace(boxes(name, {at: n.frobenius for at, n in found.norms.items()}, 1, shown=True))
-        result.add_trace(boxes(name, {at: n.operator for at, n in found.norms.items()}, 2, shown=False))
+        result.add_trace(boxes(name, {at: n.frobenius for at, n in found.norms.items()}, 1, shown=True, lying=True))
+        result.add_trace(boxes(name, {at: n.operator for at, n in found.norms.items()}, 2, shown=False, lying=True))
         result.add_trace(_shares(name, found))
         result.add_traces(_by_distance(name, found))
-    for number, title in ((1, "‖J‖"), (2, "σ max")):
-        set_axes(result, number, {"type": "category"}, {"title": {"text": title}, "rangemode": "tozero"})
-    horizontal(result, 2, 1)
+    rows = {"type": "category", "autorange": "reversed", "tickfont": {"size": 11}, "showgrid": False}
+    set_axes(result, 1, {"title": {"text": "‖J‖"}, "rangemode": "tozero"}, rows)
+    set_axes(result, 2, {"title": {"text": "σ max"}, "rangemode": "tozero"}, rows)
+    set_axes(result, 3, {"title": {"text": "points with σ max ≤ 1"}, "ticksuffix": " %", "range": [0, 104]}, rows)
+    vertical(result, 2, 1)
     horizontal(result, 4, 1)
-    set_axes(result, 3, {"type": "category"}, {"ticksuffix": " %", "range": [0, 104]})
     distance = log_axis(*(d[d > _AT_DATA] for p in measured.values() for d in map(numbers, p.distances.values())))
     set_axes(result, 4, {"title": {"text": "distance to nearest training row"}, **distance}, {"rangemode": "tozero"})
     return result
@@ -85,14 +88,15 @@ _AT_DATA = 1e-4  # distances below are rounding: the training rows themselves
 def _shares(name: str, found: "Places") -> go.Bar:
     shares = [100 * norms.contractive_share for norms in found.norms.values()]
     return go.Bar(
-        x=list(found.norms),
-        y=shares,
+        x=shares,
+        y=list(found.norms),
+        orientation="h",
         name=name,
         legendgroup=name,
         offsetgroup=name,
         showlegend=False,
         marker={"color": color(name)},
-        hovertemplate="%{y:.1f} % at %{x}",
+        hovertemplate="%{x:.1f} % at %{y}",
         **axes(3),
     )
 

@@ -1,12 +1,13 @@
 """Tangents as pictures, walks along them, and how well they follow the data."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._jacobians import signed
+from contractive.plots._jacobians import feature_axis, signed
 from contractive.plots._marks import band, boxes, line
 from contractive.plots._pictures import DIVERGING, Image, heatmap, picture_axes, picture_room, tiled
 from contractive.plots._style import NEUTRAL, Room, horizontal, numbers, panels, set_axes
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
     from contractive.analysis import TangentAgreement, Tangents, Walks
 
 
-def tangents(measured: "Tangents", headings: Sequence[str], image: Image = None) -> go.Figure:
+def tangents(
+    measured: "Tangents", headings: Sequence[str], image: Image = None, names: Sequence[str] | None = None
+) -> go.Figure:
     """Draw the tangent vectors at each point, a panel each, the most sensitive first. Arguments as `jacobian_rows`."""
-    return signed(numbers(measured.basis), headings, image, "tangent %{y}, feature %{x}: %{z:.3g}")
+    return signed(numbers(measured.basis), headings, image, names, "tangent")
 
 
-def walks(measured: "Walks", headings: Sequence[str], image: Image = None) -> go.Figure:
+def walks(
+    measured: "Walks", headings: Sequence[str], image: Image = None, names: Sequence[str] | None = None
+) -> go.Figure:
     """Draw the inputs of walks and what is reconstructed along them, a panel per point.
 
     Args:
@@ -28,15 +33,16 @@ def walks(measured: "Walks", headings: Sequence[str], image: Image = None) -> go
         headings: One per point.
         image: Height and width: a row of inputs above a row of reconstructions. Without it, a heat map of the change of
             every feature of the reconstruction by step.
+        names: The features' names; their numbers from 1 if omitted.
     """
     inputs, outputs = (numbers(rows) for rows in (measured.inputs, measured.reconstructions))
     inputs, outputs = (rows.reshape(*rows.shape[:2], -1) for rows in (inputs, outputs))
     steps = numbers(measured.steps)
     if image is None:
-        return _changes(outputs - outputs[:, [int(np.abs(steps).argmin())]], steps, headings)
+        return _changes(outputs - outputs[:, [int(np.abs(steps).argmin())]], steps, headings, names)
     limits = {"zmin": float(outputs.min()), "zmax": float(outputs.max()), "colorscale": "Greys", "reversescale": True}
     mosaics = [tiled(np.concatenate(rows), image, len(steps)) for rows in zip(inputs, outputs, strict=True)]
-    result = panels(list(headings), picture_room(mosaics[0], 60))
+    result = panels(list(headings), replace(picture_room(mosaics[0], 60), axis=True))
     for number, mosaic in enumerate(mosaics, 1):
         result.add_trace(heatmap(mosaic, number, showscale=False, hoverinfo="skip", **limits))
         picture_axes(result, number, True)
@@ -70,17 +76,18 @@ def tangent_agreement(measured: "Mapping[str, TangentAgreement]") -> go.Figure:
     index, hover = np.arange(1, random.shape[1] + 1), "random subspaces: %{y:.1f}°"
     result.add_trace(line("random", index, np.median(random, axis=0), 2, line=dotted, hovertemplate=hover))
     horizontal(result, 1, 100 * first.expected_random, "chance")
-    set_axes(result, 1, {"type": "category"}, {"ticksuffix": " %", "range": [0, 103]})
+    set_axes(result, 1, {"type": "category"}, {"ticksuffix": " %", "rangemode": "tozero"})
     set_axes(result, 2, {"title": {"text": "principal angle"}, "dtick": 1}, {"ticksuffix": "°", "range": [0, 93]})
     return result
 
 
-def _changes(changes: np.ndarray, steps: np.ndarray, headings: Sequence[str]) -> go.Figure:
+def _changes(changes: np.ndarray, steps: np.ndarray, headings: Sequence[str], names: Sequence[str] | None) -> go.Figure:
     limit = float(np.abs(changes).max()) or 1.0
     result = panels(list(headings), Room(220, 180))
     for number, rows in enumerate(changes, 1):
         scale = {"zmin": -limit, "zmax": limit, "colorscale": DIVERGING, "showscale": False, "x0": 1}
         hover = "feature %{x}, t = %{y:g}: %{z:.3g}<extra></extra>"
         result.add_trace(heatmap(rows, number, y=steps, hovertemplate=hover, **scale))
-        set_axes(result, number, {"title": {"text": "feature"}, "showgrid": False}, {"title": {"text": "t"}})
+        features = feature_axis(names, changes.shape[2])
+        set_axes(result, number, features | {"showgrid": False}, {"title": {"text": "step t"}, "showgrid": False})
     return result
