@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from contractive.jacobian import MEMORY_BUDGET
 
 Map = Callable[[Tensor], Tensor]
 _ROWS_AT_ONCE = 4096
+_RANDOM_OR_BATCHED = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
 @torch.no_grad()
@@ -22,3 +25,46 @@ def spread_rows(x: Tensor, count: int) -> Tensor:
     if len(x) <= count:
         return x
     return x[torch.linspace(0, len(x) - 1, count, device=x.device).long()]
+
+
+def parts(x: Tensor, numbers_per_row: int) -> tuple[Tensor, ...]:
+    """The rows of x in parts, so many that `numbers_per_row` for each keep to the memory budget."""
+    return x.split(max(1, MEMORY_BUDGET // max(numbers_per_row * x.element_size(), 1)))
+
+
+@torch.no_grad()
+def code_size(f: Map, x: Tensor) -> int:
+    """Numbers per code, k."""
+    return apply(f, x[:1]).shape[1]
+
+
+def check_rows(x: Tensor, least: int, name: str = "x") -> None:
+    """Refuse data of fewer than `least` rows, or that are not rows of floating-point numbers."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name} must be a floating-point tensor, got {kind}. Convert it with .float().")
+    if x.ndim < 2:
+        raise ValueError(f"{name} must have the shape (rows, *features), got {tuple(x.shape)}. Use x.unsqueeze(0).")
+    if len(x) < least:
+        raise ValueError(f"{name} must have at least {least} rows, got {len(x)}. Pass more data.")
+
+
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Refuse a count below `least`."""
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}. Leave it out for the usual number.")
+
+
+def check_labels(labels: Tensor, x: Tensor) -> None:
+    """Refuse labels that are not one per row."""
+    if labels.shape != x.shape[:1]:
+        raise ValueError(
+            f"labels must be one per row, got shape {tuple(labels.shape)} for {len(x)} rows. Use labels.flatten()."
+        )
+
+
+def check_evaluating(f: Map) -> None:
+    """Refuse a module whose dropout or batch norm is in training mode: it would not be the map that is used."""
+    for part in f.modules() if isinstance(f, nn.Module) else ():
+        if part.training and isinstance(part, _RANDOM_OR_BATCHED):
+            raise ValueError(f"encode must be in evaluation mode, got a training {type(part).__name__}. Call .eval().")

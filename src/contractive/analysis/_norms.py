@@ -24,6 +24,11 @@ class Norms:
     operator: Tensor
 
     @property
+    def frobenius(self) -> Tensor:
+        """||J||_F, shape (rows,)."""
+        return self.squared_frobenius.sqrt()
+
+    @property
     def contractive_share(self) -> float:
         """Share of the points where the encoder contracts strictly: sigma_max <= 1."""
         return float((self.operator <= 1).double().mean())

@@ -1,15 +1,19 @@
 """How far the code moves when the input does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import apply
-from contractive.corruption import Corruption
+from contractive.analysis._evaluate import apply, check_rows, spread_rows
+from contractive.corruption import Corruption, Gaussian, Masking, SaltAndPepper
 
 Map = Callable[[Tensor], Tensor]
+NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {"gaussian": (0.1, 0.25, 0.5, 1.0), "masking": (0.1, 0.25, 0.5), "salt and pepper": (0.05, 0.1, 0.25)}
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,21 @@ class Sensitivity:
     def mean(self) -> float:
         """Mean of the raw ratios."""
         return float(self.ratios.mean())
+
+
+@dataclass(frozen=True)
+class SensitivityProfile:
+    """Movement of the code under several kinds and levels of noise.
+
+    Attributes:
+        levels: By kind of noise. Gaussian: standard deviations in units of `unit`; others: probability per entry.
+        moved: The `Sensitivity` at each of these levels, by kind of noise.
+        unit: What a Gaussian level of 1 is in the units of x.
+    """
+
+    levels: Mapping[str, tuple[float, ...]]
+    moved: Mapping[str, tuple[Sensitivity, ...]]
+    unit: float
 
 
 @torch.no_grad()
@@ -60,6 +79,51 @@ def sensitivity(
     code_spread = _spread(code)
     relative = float(steps.mean()) / code_spread if code_spread > 0 else float("inf")
     return Sensitivity(ratios, relative / (float(noise.mean()) / data_spread))
+
+
+@torch.no_grad()
+def sensitivity_profile(
+    encode: Map,
+    x: Tensor,
+    *,
+    levels: Mapping[str, Sequence[float]] = NOISES,
+    unit: float | None = None,
+    num_points: int = 2000,
+    generator: torch.Generator | None = None,
+) -> SensitivityProfile:
+    """Measure `sensitivity` under Gaussian, masking and salt-and-pepper noise of several levels.
+
+    The same generator state gives every encoder the same noise.
+
+    Args:
+        encode: Encoder f, in evaluation mode.
+        x: Rows, (rows, *features).
+        levels: By kind of noise, of `gaussian`, `masking` and `salt and pepper`.
+        unit: Gaussian noise of level 1 in the units of x; if omitted the standard deviation of a typical feature, the
+            root mean square over features.
+        num_points: At most so many evenly spaced rows are taken.
+        generator: Source of the noise.
+
+    Raises:
+        ValueError: An unknown kind of noise, and as `sensitivity`.
+    """
+    check_rows(x, 2)
+    unknown = set(levels) - set(NOISES)
+    if unknown:
+        raise ValueError(f"levels must be for {', '.join(NOISES)}, got {sorted(unknown)}. Use these names.")
+    low, high = float(x.min()), float(x.max())
+    scale = unit if unit is not None else float(x.flatten(1).var(0, correction=0).mean().sqrt())
+    rows = spread_rows(x, num_points)
+    kinds: dict[str, Callable[[float], Corruption]] = {
+        "gaussian": lambda level: Gaussian(level * scale),
+        "masking": Masking,
+        "salt and pepper": lambda level: SaltAndPepper(level, low, high),
+    }
+    moved = {
+        kind: tuple(sensitivity(encode, rows, kinds[kind](level), generator=generator) for level in levels[kind])
+        for kind in levels
+    }
+    return SensitivityProfile({kind: tuple(levels[kind]) for kind in levels}, moved, scale)
 
 
 def _spread(rows: Tensor) -> float:

@@ -1,9 +1,25 @@
-"""Pictures of a comparison: plain numbers in, a plotly figure out. Every kind of autoencoder keeps its colour."""
+"""Pictures: plain numbers or results of `contractive.analysis` in, a plotly figure out, without any computing.
 
+Every kind of autoencoder keeps its colour. Mappings are by variant; `layout.meta` holds a layout for narrow screens.
+"""
+
+from contractive.plots._codes import code_histograms, code_map, similarity, thumbnails, unit_activity
+from contractive.plots._contraction import (
+    class_directions,
+    contraction_by_depth,
+    contraction_curves,
+    directions,
+    spectra,
+)
 from contractive.plots._curves import accuracy_under_noise, trade_off, training_curves
 from contractive.plots._distributions import operator_norm, sensitivity
+from contractive.plots._fields import vector_fields
+from contractive.plots._jacobians import jacobian_features, jacobian_pictures, jacobian_rows
 from contractive.plots._pictures import filters, reconstructions
+from contractive.plots._places import places, sensitivity_at, sensitivity_profiles
+from contractive.plots._robustness import robustness
 from contractive.plots._style import color
+from contractive.plots._tangents import tangent_agreement, tangents, walks
 
 __all__ = [
     # lines and points
@@ -12,10 +28,35 @@ __all__ = [
     "trade_off",
     # distributions over test examples
     "sensitivity",
+    "sensitivity_profiles",
+    "sensitivity_at",
     "operator_norm",
+    "places",
+    # how far, how many, in which directions
+    "contraction_curves",
+    "contraction_by_depth",
+    "spectra",
+    "directions",
+    "class_directions",
+    # single examples
+    "jacobian_rows",
+    "jacobian_pictures",
+    "jacobian_features",
+    "tangents",
+    "walks",
+    "tangent_agreement",
     # what the network sees
     "filters",
     "reconstructions",
+    "vector_fields",
+    # codes
+    "code_histograms",
+    "unit_activity",
+    "code_map",
+    "thumbnails",
+    "similarity",
+    # a classifier on the code
+    "robustness",
     # the colour of a kind
     "color",
 ]

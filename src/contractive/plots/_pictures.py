@@ -11,7 +11,7 @@ from contractive.plots._style import NEUTRAL, Room, axes, color, panels, set_axe
 
 Image = tuple[int, int] | None
 
-_DIVERGING = [  # blue below zero, orange above, nothing at zero: works on white and on black
+DIVERGING = [  # blue below zero, orange above, nothing at zero: works on white and on black
     [0.0, "rgba(20, 90, 200, 1)"],
     [0.25, "rgba(60, 130, 225, 0.6)"],
     [0.5, "rgba(139, 135, 148, 0.06)"],
@@ -33,15 +33,15 @@ def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure
         image: Height and width, where a row is an image.
     """
     step = 1 if image else max((ceil(array.shape[1] / _MOST_FEATURES) for array in weights.values()), default=1)
-    tiles = {name: _tiled(array, image, _ACROSS) if image else array[:, ::step] for name, array in weights.items()}
+    tiles = {name: tiled(array, image, _ACROSS) if image else array[:, ::step] for name, array in weights.items()}
     limit = max((float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles.values()), default=1.0)
-    room = _room(next(iter(tiles.values())), 0) if image else Room(220, 180)
-    result = panels([_heading(name) for name in tiles], room)
-    scale = {"zmin": -limit, "zmax": limit, "colorscale": _DIVERGING, "showscale": False, "x0": 1, "dx": step, "y0": 1}
+    room = picture_room(next(iter(tiles.values())), 0) if image else Room(220, 180)
+    result = panels([heading(name) for name in tiles], room)
+    scale = {"zmin": -limit, "zmax": limit, "colorscale": DIVERGING, "showscale": False, "x0": 1, "dx": step, "y0": 1}
     for number, tile in enumerate(tiles.values(), 1):
         hover = "weight %{z:.3f}" if image else "unit %{y}, feature %{x}: %{z:.3f}"
-        result.add_trace(_heatmap(tile, number, hovertemplate=f"{hover}<extra></extra>", **scale))
-        _picture_axes(result, number, bool(image))
+        result.add_trace(heatmap(tile, number, hovertemplate=f"{hover}<extra></extra>", **scale))
+        picture_axes(result, number, bool(image))
     return result
 
 
@@ -60,11 +60,11 @@ def reconstructions(clean: Mapping[str, np.ndarray], noisy: Mapping[str, np.ndar
 def _picture_rows(parts: Mapping[str, Mapping[str, np.ndarray]], image: tuple[int, int]) -> go.Figure:
     first = next(iter(next(iter(parts.values())).values()))
     limits = {"zmin": float(first.min()), "zmax": float(first.max()), "colorscale": "Greys", "reversescale": True}
-    mosaics = [_tiled(np.concatenate(list(pictures.values())), image, len(first)) for pictures in parts.values()]
-    result = panels(list(parts), _room(mosaics[0], _NAMES))
+    mosaics = [tiled(np.concatenate(list(pictures.values())), image, len(first)) for pictures in parts.values()]
+    result = panels(list(parts), picture_room(mosaics[0], _NAMES))
     for number, (mosaic, names) in enumerate(zip(mosaics, parts.values(), strict=True), 1):
-        result.add_trace(_heatmap(mosaic, number, hoverinfo="skip", showscale=False, **limits))
-        _picture_axes(result, number, True)
+        result.add_trace(heatmap(mosaic, number, hoverinfo="skip", showscale=False, **limits))
+        picture_axes(result, number, True)
         height = (len(mosaic) + 1) / len(names)
         middles = [height * (at + 0.5) - 1 for at in range(len(names))]
         rows = {"tickvals": middles, "ticktext": [wrapped(name) for name in names], "showticklabels": True}
@@ -80,7 +80,7 @@ def _named_once(result: go.Figure) -> go.Figure:
     return result.update_layout(meta=meta).update_layout(meta["wide"])
 
 
-def _room(mosaic: np.ndarray, taken: int) -> Room:
+def picture_room(mosaic: np.ndarray, taken: int) -> Room:
     """Room for a picture across a panel, of whose width some is taken."""
     height, width = mosaic.shape
     wide, narrow = (round((across - taken) * height / width) for across in (_WIDE, _NARROW))
@@ -114,11 +114,13 @@ def _line(name: str, values: np.ndarray, number: int, *, is_input: bool) -> go.S
     )
 
 
-def _heatmap(values: np.ndarray, number: int, **more: Any) -> go.Heatmap:
+def heatmap(values: np.ndarray, number: int, **more: Any) -> go.Heatmap:
+    """A heat map in a panel."""
     return go.Heatmap(z=values.astype(np.float32), hoverongaps=False, **axes(number), **more)
 
 
-def _picture_axes(result: go.Figure, number: int, square: bool) -> None:
+def picture_axes(result: go.Figure, number: int, square: bool) -> None:
+    """Axes without numbers for pictures, whose pixels are square; numbered features for other heat maps."""
     plain = {"showgrid": False, "ticks": "", "showticklabels": not square, "fixedrange": True, "constrain": "domain"}
     x = plain | ({} if square else {"title": {"text": "feature"}})
     y = plain | {"autorange": "reversed", "constraintoward": "top"}
@@ -128,11 +130,12 @@ def _picture_axes(result: go.Figure, number: int, square: bool) -> None:
     set_axes(result, number, x, y)
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
+    """A name with its colour."""
     return f'<span style="color:{color(name)}">■</span> {name}'
 
 
-def _tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
+def tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
     """Rows as pictures beside and below each other, one empty pixel between them."""
     pictures = _shrunk(rows.reshape(len(rows), *image).astype(np.float32))
     height, width = pictures.shape[1:]

@@ -6,6 +6,7 @@ from math import ceil
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 import plotly.graph_objects as go
 
 _LEGEND_ROW = 30  # pixels, as all here
@@ -42,6 +43,7 @@ _SPARE = (
 
 NEUTRAL = "#8b8794"  # text and lines that must be seen on white and on black
 FAINT = "rgba(139, 135, 148, 0.25)"
+_DASHED = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
 
 _AXIS = {
     "gridcolor": FAINT,
@@ -83,6 +85,12 @@ def translucent(variant: str, opacity: float) -> str:
 def wrapped(name: str) -> str:
     """A name as a tick label; a long one is broken at its hyphen."""
     return name.replace("-", "-<br>", 1) if len(name) > 14 else name
+
+
+def numbers(values: Any) -> np.ndarray:
+    """A tensor of any device, or any array, as float32: half the size of a page, and more digits than a screen."""
+    values = values.detach().cpu() if hasattr(values, "detach") else values
+    return np.asarray(values, dtype=np.float32)
 
 
 def figure(**layout: Any) -> go.Figure:
@@ -161,6 +169,28 @@ def _grid(count: int, columns: int, height: int, legend: int, axis: bool) -> dic
         layout[_key(x)] = {"domain": [left, min(left + width, 1)]}
         layout[_key(y)] = {"domain": [max(upper - height / inside, 0), upper]}
     return layout
+
+
+def vertical(target: go.Figure, number: int, at: float, text: str = "", *, side: str = "right") -> None:
+    """A dashed line across one panel at x = `at`, with a word at its upper end."""
+    x, y = axes(number).values()
+    where = {"xref": x, "yref": f"{y} domain"}
+    target.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line=_DASHED, layer="below", **where)
+    if text:
+        shift = 4 if side == "right" else -4
+        anchor = "left" if side == "right" else "right"
+        target.add_annotation(
+            text=text, x=at, y=1, xanchor=anchor, xshift=shift, yanchor="top", font={"size": 11}, **where
+        )
+
+
+def horizontal(target: go.Figure, number: int, at: float, text: str = "") -> None:
+    """A dashed line across one panel at y = `at`, with a word at its right end."""
+    x, y = axes(number).values()
+    where = {"xref": f"{x} domain", "yref": y}
+    target.add_shape(type="line", x0=0, x1=1, y0=at, y1=at, line=_DASHED, layer="below", **where)
+    if text:
+        target.add_annotation(text=text, x=1, y=at, xanchor="right", yanchor="bottom", font={"size": 11}, **where)
 
 
 def set_axes(target: go.Figure, number: int, x: Mapping[str, Any], y: Mapping[str, Any]) -> None:

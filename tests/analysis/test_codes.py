@@ -1,0 +1,120 @@
+"""Figures of codes written down by hand, and of fair coins."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from contractive import analysis
+from measured import gaussian, seeded
+
+FOUR = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+
+
+def of(code, **options):
+    return analysis.codes(nn.Identity(), code, **options)
+
+
+def test_saturated_and_dead_units_are_counted():
+    found = of(torch.tensor([[0.01, 0.5, 0.5], [0.99, 0.5, 0.9]]))
+    assert found.saturation == pytest.approx(2 / 6)
+    assert found.unit_saturation.tolist() == [1, 0, 0]
+    assert found.dead == pytest.approx(1 / 3)
+    assert found.num_examples == 2
+
+
+def test_all_corners_of_the_square():
+    found = of(FOUR)
+    assert found.saturation == 1
+    assert found.distinct == 4
+    assert found.code_entropy == pytest.approx(2)
+    assert found.unit_entropy.tolist() == pytest.approx([1, 1])
+    assert found.bit_entropy == pytest.approx(1)
+    # of the 6 pairs, 4 differ in one bit of two and 2 in both
+    assert found.hamming == pytest.approx((4 * 0.5 + 2 * 1) / 6)
+    assert found.spread == pytest.approx(1)
+    assert found.duplicates == 0
+    assert found.mean.tolist() == [0.5, 0.5]
+
+
+def test_one_corner_has_nothing_to_tell():
+    found = of(torch.tensor([[0.9, 0.1]]).repeat(5, 1))
+    assert found.distinct == 1
+    assert found.code_entropy == 0
+    assert found.unit_entropy.tolist() == [0, 0]
+    assert found.hamming == 0
+    assert found.spread == pytest.approx(0, abs=1e-12)
+
+
+def test_hamming_distance_is_that_of_all_pairs():
+    code = torch.rand(20, 7, generator=seeded())
+    bits = (code > 0.5).double()
+    pairs = [(bits[i] - bits[j]).abs().mean() for i in range(20) for j in range(i)]
+    assert of(code).hamming == pytest.approx(float(torch.stack(pairs).mean()))
+
+
+def test_entropy_of_a_loaded_coin():
+    found = of(torch.tensor([[1.0], [0.0], [0.0], [0.0]]))
+    expected = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
+    assert found.bit_entropy == pytest.approx(expected)
+    assert found.code_entropy == pytest.approx(expected)
+
+
+def test_fair_coins_are_spread_over_the_cube():
+    found = of(torch.randint(2, (4000, 16), generator=seeded()).double())
+    assert found.hamming == pytest.approx(0.5, abs=0.01)
+    assert found.bit_entropy == pytest.approx(1, abs=0.001)
+    assert found.spread == pytest.approx(1, abs=0.001)
+
+
+def test_units_that_repeat_others_are_counted_once_each():
+    base = torch.rand(50, 2, generator=seeded()).double()
+    copies = torch.stack([base[:, 0], 1 - base[:, 0], base[:, 1], 0.5 * base[:, 0] + 0.1, torch.full((50,), 0.3)], 1)
+    found = of(copies)
+    assert found.duplicates == pytest.approx(2 / 5)
+    assert found.dead == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize("values", [gaussian(30, 4), gaussian(30, 4).relu()], ids=["linear", "relu"])
+def test_codes_outside_the_cube_have_no_binary_figures(values):
+    found = of(values)
+    figures = (found.saturation, found.code_entropy, found.distinct, found.hamming, found.spread, found.bit_entropy)
+    assert all(math.isnan(figure) for figure in figures)
+    assert torch.isnan(found.unit_saturation).all()
+    assert torch.isnan(found.unit_entropy).all()
+    assert not math.isnan(found.dead + found.duplicates)
+    assert (float(found.edges[0]), float(found.edges[-1])) == pytest.approx((float(values.min()), float(values.max())))
+
+
+def test_histograms_are_numpys():
+    code = torch.rand(300, 3, generator=seeded())
+    code[0, 0], code[1, 0] = 0, 1
+    found = of(code, num_bins=7)
+    np.testing.assert_allclose(found.edges, np.linspace(0, 1, 8))
+    for unit in range(3):
+        counts, _ = np.histogram(code[:, unit].double().numpy(), found.edges.numpy())
+        np.testing.assert_allclose(found.histograms[unit], counts / 300)
+
+
+def test_constant_codes_have_a_histogram():
+    found = of(torch.full((3, 2), 5.0))
+    assert found.histograms.sum(1).tolist() == [1, 1]
+    assert found.dead == 1
+
+
+def test_one_example_has_no_distance():
+    assert math.isnan(of(torch.rand(1, 3)).hamming)
+
+
+@pytest.mark.parametrize(
+    ("measure", "match"),
+    [
+        (lambda: of(torch.ones(0, 2)), "x must have at least one row"),
+        (lambda: of(torch.ones(2, 2), num_bins=0), "num_bins must be at least 1, got 0"),
+    ],
+)
+def test_misuse_is_refused(measure, match):
+    with pytest.raises(ValueError, match=match):
+        measure()

@@ -1,0 +1,99 @@
+"""Contraction ratios: an isometry, a projection and a sphere by hand, the limit r -> 0 from the Jacobian."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from contractive import analysis
+from contractive.jacobian import squared_norm
+from measured import gaussian, layer, linear, rotation, seeded
+
+
+def test_a_scaled_rotation_has_one_ratio_at_all_radii():
+    curve = analysis.contraction_curve(linear(0.7 * rotation(5)), gaussian(50, 5), generator=seeded())
+    flat = torch.full((30,), 0.7, dtype=torch.float64)
+    for values in (curve.mean, curve.root_mean_square, curve.low, curve.high):
+        torch.testing.assert_close(values, flat)
+
+
+def test_radii_and_distances_are_those_of_the_data():
+    x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)
+    curve = analysis.contraction_curve(nn.Identity(), x, generator=seeded())
+    assert curve.distances == pytest.approx((1, math.hypot(3, 3), 5))
+    assert float(curve.radii[-1]) == pytest.approx(7.5)
+    assert len(curve.radii) == 30
+    assert float(curve.radii[0]) > 0
+
+
+def test_the_ratio_of_a_coordinate_is_the_mean_cosine():
+    # f(x) = x_1 in three dimensions: |u_1| is uniform on [0, 1], mean 1/2, mean square 1/3, quantiles 0.05 and 0.95
+    options = {"radii": [0.1, 1.0], "num_points": 2000, "num_directions": 4, "generator": seeded()}
+    curve = analysis.contraction_curve(linear([[1.0, 0.0, 0.0]]), gaussian(2000, 3), **options)
+    seen = torch.stack([curve.mean, curve.root_mean_square, curve.low, curve.high])
+    expected = torch.tensor([[1 / 2], [3**-0.5], [0.05], [0.95]], dtype=torch.float64).expand(4, 2)
+    torch.testing.assert_close(seen, expected, rtol=0, atol=0.012)
+
+
+def test_the_limit_is_the_jacobian_norm():
+    x = gaussian(2000, 3)
+    encoder = layer([[1.0, -2.0, 0.5], [0.3, 3.0, 1.0]], [0.1, -1.0])
+    curve = analysis.contraction_curve(encoder, x, radii=[1e-5], num_points=2000, num_directions=8, generator=seeded())
+    expected = math.sqrt(float(squared_norm(encoder, x).detach().mean()) / 3)
+    assert float(curve.root_mean_square) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_bounded_code_contracts_ever_more():
+    x = gaussian(100, 2)
+    curve = analysis.contraction_curve(layer([[5.0, 1.0]], [0.0]), x, radii=[1.0, 100.0, 1000.0], generator=seeded())
+    assert float(curve.mean[2]) == pytest.approx(float(curve.mean[1]) / 10, rel=0.1)
+
+
+def test_depths_are_those_of_the_prefixes():
+    x = gaussian(40, 4)
+    first, second = linear(2 * rotation(4)), linear(0.25 * rotation(4, seed=3))
+    encoder = nn.Sequential(first, nn.Identity(), second, nn.Identity())
+    one, both = analysis.contraction_by_depth(encoder, x, radii=[0.5, 1.0], generator=seeded())
+    torch.testing.assert_close(one.mean, torch.full((2,), 2.0, dtype=torch.float64))
+    torch.testing.assert_close(both.mean, torch.full((2,), 0.5, dtype=torch.float64))
+
+
+def test_the_last_depth_is_the_whole_encoder():
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 2, 2), nn.Tanh(), nn.Flatten(), nn.Linear(8, 3), nn.BatchNorm1d(3), nn.Sigmoid()
+    )
+    encoder.eval()
+    x = torch.rand(20, 1, 3, 3, generator=seeded())
+    depths = analysis.contraction_by_depth(encoder, x, generator=seeded(1))
+    assert len(depths) == 2
+    torch.testing.assert_close(depths[-1].mean, analysis.contraction_curve(encoder, x, generator=seeded(1)).mean)
+
+
+def test_the_same_seed_gives_the_same_curve():
+    x = gaussian(20, 3)
+    one, other = (analysis.contraction_curve(layer([[1.0, 2, 3]], [0]), x, generator=seeded(5)) for _ in range(2))
+    assert torch.equal(one.mean, other.mean)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"x": torch.rand(1, 2)}, "x must have at least 2 rows"),
+        ({"x": torch.ones(4, 2)}, "x must vary, got 4 equal rows"),
+        ({"radii": [1.0, 0.0]}, r"radii must be numbers above 0, got \[1\.0, 0\.0\]"),
+        ({"radii": []}, r"radii must be numbers above 0, got \[\]"),
+        ({"num_points": 0}, "num_points must be at least 1"),
+        ({"num_directions": 0}, "num_directions must be at least 1"),
+    ],
+)
+def test_misuse_is_refused(options, match):
+    with pytest.raises(ValueError, match=match):
+        analysis.contraction_curve(**({"encode": nn.Identity(), "x": torch.rand(3, 2)} | options))
+
+
+def test_depth_needs_a_sequence_of_layers():
+    with pytest.raises(TypeError, match=r"encoder must be an nn\.Sequential, got Linear"):
+        analysis.contraction_by_depth(nn.Linear(2, 2), torch.rand(3, 2))
+    with pytest.raises(ValueError, match="encoder must have a layer with a weight matrix"):
+        analysis.contraction_by_depth(nn.Sequential(nn.Tanh()), torch.rand(3, 2))
