@@ -107,9 +107,9 @@ class DenoisingLink:
         return (
             f"At sigma {self.settings.sigmas[-1]:g} the measured effect of noise agrees with ‖J_r‖² + (r(x) − x)·Δr(x) to"
             f" {_percent(worst)} at every stage of training. The second term is {first.share:.0%} of the first before training"
-            f" and {_percent(last.share)} after {last.epochs} epochs, where reconstruction is good; ‖J_f‖² of the encoder alone, as"
-            f" often written, would be {first.encoder / first.formula:.1f} and {last.encoder / last.formula:.1f} times the"
-            " measured value."
+            f" and {_percent(last.share)} after {last.epochs} epochs, when the error has come down from {first.error:.3g} to"
+            f" {last.error:.2g}; ‖J_f‖² of the encoder alone, as often written, would be {first.encoder / first.formula:.1f} and"
+            f" {last.encoder / last.formula:.1f} times the right value."
         )
 
     @property

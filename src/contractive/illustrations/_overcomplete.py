@@ -40,7 +40,7 @@ class Settings:
 
 
 FULL = Settings()
-QUICK = Settings(test_rows=400, budget=Budget(20, 64, 1e-2))
+QUICK = Settings(test_rows=400, budget=Budget(30, 64, 2e-2))
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ class Settings:
     spreads: tuple[float, float] = (1.0, 0.2)
     turn: float = 30.0
     code: int = 8
-    weights: tuple[float, ...] = (0.0, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 3.0)
-    budget: Budget = field(default=Budget(30, 64, 1e-2))
+    weights: tuple[float, ...] = (0.0, 0.003, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 3.0)
+    budget: Budget = field(default=Budget(20, 64, 2e-2))
 
 
 FULL = Settings()
