@@ -79,7 +79,9 @@ def _one(name: str, out: Path, seed: int, *, quick: bool, quiet: bool) -> None:
         raise ValueError(f"{error} Here: another --seed.") from error
     page = write_illustration(topic, result, out / f"{name}.html", command=_command(name, seed, quick))
     if not quiet:
-        Console().print(f"[bold]{topic.title}[/] ({time.perf_counter() - started:.0f} s)\n{result.finding}", highlight=False)
+        Console().print(
+            f"[bold]{topic.title}[/] ({time.perf_counter() - started:.0f} s)\n{result.finding}", highlight=False
+        )
         Console().print(f"Page: [bold]{page}[/]\n", soft_wrap=True)
 
 

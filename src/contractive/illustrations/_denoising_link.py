@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.func import jvp, vmap
@@ -105,11 +104,11 @@ class DenoisingLink:
         first, last = self.stages[0], self.stages[-1]
         worst = max(stage.disagreement for stage in self.stages)
         return (
-            f"At sigma {self.settings.sigmas[-1]:g} the measured effect of noise agrees with ‖J_r‖² + (r(x) − x)·Δr(x) to"
-            f" {_percent(worst)} at every stage of training. The second term is {first.share:.0%} of the first before training"
-            f" and {_percent(last.share)} after {last.epochs} epochs, when the error has come down from {first.error:.3g} to"
-            f" {last.error:.2g}; ‖J_f‖² of the encoder alone, as often written, would be {first.encoder / first.formula:.1f} and"
-            f" {last.encoder / last.formula:.1f} times the right value."
+            f"At sigma {self.settings.sigmas[-1]:g} the measured effect of noise agrees with ‖J_r‖² + (r(x) −"
+            f" x)·Δr(x) to {_percent(worst)} at every stage of training. The second term is {first.share:.0%} of the"
+            f" first before training and {_percent(last.share)} after {last.epochs} epochs, when the error has come"
+            f" down from {first.error:.3g} to {last.error:.2g}; ‖J_f‖² of the encoder alone, as often written, would"
+            f" be {first.encoder / first.formula:.1f} and {last.encoder / last.formula:.1f} times the right value."
         )
 
     @property
@@ -118,10 +117,14 @@ class DenoisingLink:
         first, last = self.stages[0], self.stages[-1]
         worst = max(stage.disagreement for stage in self.stages)
         return (
-            Tile(_percent(worst), "largest disagreement", f"measured against formula, sigma {self.settings.sigmas[-1]:g}"),
+            Tile(
+                _percent(worst), "largest disagreement", f"measured against formula, sigma {self.settings.sigmas[-1]:g}"
+            ),
             Tile(f"{first.share:.0%}", "second term / first, before training", f"error {first.error:.3g} per digit"),
             Tile(_percent(last.share), f"the same after {last.epochs} epochs", f"error {last.error:.2g} per digit"),
-            Tile(f"{last.encoder / last.formula:.1f}×", "‖J_f‖² in place of the formula", "off by this factor, trained"),
+            Tile(
+                f"{last.encoder / last.formula:.1f}×", "‖J_f‖² in place of the formula", "off by this factor, trained"
+            ),
         )
 
     @property
@@ -154,8 +157,9 @@ def denoising_link(*, quick: bool = False, seed: int = 0) -> DenoisingLink:
     x = torch.from_numpy(split.train).double()
     test = spread_rows(torch.from_numpy(split.test).double(), settings.test_rows)
     width = settings.code
-    build = lambda: mlp(64, hidden=(width,), code=width, decoder_activation="sigmoid")  # noqa: E731
-    autoencoder = seeded(build, seed).double().eval()
+    autoencoder = (
+        seeded(lambda: mlp(64, hidden=(width,), code=width, decoder_activation="sigmoid"), seed).double().eval()
+    )
     stages, done = [], 0
     for epochs in settings.epochs:
         if epochs > done:
@@ -171,9 +175,7 @@ def _stage(r: Autoencoder, x: Tensor, epochs: int, settings: Settings, seed: int
     away = r(x) - x
     norms = [float(squared_norm(f, x, method="exact").mean()) for f in (r, r.encoder)]
     generator = torch.Generator().manual_seed(seed)
-    measured = [
-        float(effect_of_noise(r, x, sigma, settings.rotations, generator).mean()) for sigma in settings.sigmas
-    ]
+    measured = [float(effect_of_noise(r, x, sigma, settings.rotations, generator).mean()) for sigma in settings.sigmas]
     second = float((away * laplacian(r, x)).sum(1).mean())
     return Stage(epochs, float(away.square().sum(1).mean()), norms[0], second, norms[1], tuple(measured))
 
@@ -224,16 +226,20 @@ def _limits(result: DenoisingLink) -> Picture:
         for what, value in levels.items():
             width, dash = (6, "solid") if what == "formula" else (2, "dash")
             ends = [sigmas[-1] / 1.4, sigmas[0] * 1.4]
-            trace = draw.line(number, ends, [value, value], names[what], _COLORS[what], width=width, dash=dash, legend=number == 1)
+            trace = draw.line(
+                number, ends, [value, value], names[what], _COLORS[what], width=width, dash=dash, legend=number == 1
+            )
             figure.add_trace(trace.update(opacity=0.45 if what == "formula" else 1))
         style = {"mode": "lines+markers", "symbol": "square", "legend": number == 1}
         figure.add_trace(draw.line(number, sigmas, stage.measured, "measured", _COLORS["measured"], **style))
         ticks = {"tickvals": list(sigmas), "ticktext": [f"{sigma:g}" for sigma in sigmas]}
-        draw.set_axes(figure, number, {"title": {"text": "sigma of the noise"}, "type": "log", **ticks}, {"rangemode": "tozero"})
+        draw.set_axes(
+            figure, number, {"title": {"text": "sigma of the noise"}, "type": "log", **ticks}, {"rangemode": "tozero"}
+        )
     caption = (
-        "Squares: what noise adds to the error, divided by sigma². To the left, as sigma falls, they meet the formula with both"
-        " terms. Before training ‖J_r‖² alone misses it, because r(x) is far from x; later the two lines are one. ‖J_f‖² of"
-        " the encoder, the penalty of a contractive autoencoder, is another quantity."
+        "Squares: what noise adds to the error, divided by sigma². To the left, as sigma falls, they meet the formula"
+        " with both terms. Before training ‖J_r‖² alone misses it, because r(x) is far from x; later the two lines"
+        " are one. ‖J_f‖² of the encoder, the penalty of a contractive autoencoder, is another quantity."
     )
     return Picture("limits", "Noise of shrinking size", caption, figure)
 
@@ -248,11 +254,11 @@ TOPIC = Topic(
     line="denoising with small noise penalises J of reconstruction plus a curvature term, not the encoder's J",
     why=(
         "Put noise e of variance σ² on the input and ask for the clean x. To second order in e the expected error is"
-        " ‖r(x) − x‖² + σ² (‖J_r(x)‖² + (r(x) − x)·Δr(x)), where r = g∘f and Δ is the Laplacian of each output. The Jacobian"
-        " is that of the whole reconstruction, not of the encoder; the second term is the price of curvature and"
-        " vanishes only where reconstruction is good.",
-        "Here each quantity is measured on test digits in float64, the Laplacian exactly. The noise is drawn along random"
-        " orthogonal axes in both directions, which is unbiased and has no sampling error in the leading term.",
+        " ‖r(x) − x‖² + σ² (‖J_r(x)‖² + (r(x) − x)·Δr(x)), where r = g∘f and Δ is the Laplacian of each output. The"
+        " Jacobian is that of the whole reconstruction, not of the encoder; the second term is the price of curvature"
+        " and vanishes only where reconstruction is good.",
+        "Here each quantity is measured on test digits in float64, the Laplacian exactly. The noise is drawn along"
+        " random orthogonal axes in both directions, which is unbiased and has no sampling error in the leading term.",
     ),
     sources=(
         "Bishop (1995): Training with noise is equivalent to Tikhonov regularization. Neural Computation 7.",

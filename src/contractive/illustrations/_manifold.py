@@ -70,10 +70,10 @@ class Manifold:
         median = {name: float(np.median(angles)) for name, angles in self.angles.items()}
         return (
             f"The two leading right singular vectors of J_r span the sheet's tangent plane to within"
-            f" {median['contractive']:.1f}° (median over {len(self.points)} points; {self.share:.0%} within 10°), against"
-            f" {median['standard']:.0f}° without the penalty and {median['random']:.0f}° for planes at random; the Jacobian of"
-            f" the encoder alone, of the same network, is off by {median['encoder']:.0f}°, for an untied decoder leaves"
-            " its directions free."
+            f" {median['contractive']:.1f}° (median over {len(self.points)} points; {self.share:.0%} within 10°),"
+            f" against {median['standard']:.0f}° without the penalty and {median['random']:.0f}° for planes at"
+            f" random; the Jacobian of the encoder alone, of the same network, is off by {median['encoder']:.0f}°,"
+            f" for what it passes on across the sheet the decoder drops."
         )
 
     @property
@@ -174,23 +174,27 @@ def _spectrum(f: torch.nn.Module, points: Tensor) -> tuple[np.ndarray, np.ndarra
 
 def _sheet(result: Manifold) -> Picture:
     shown = {"standard": "standard", "contractive": "contractive"}
-    figure = draw.panels([draw.heading(text, _COLORS[name]) for name, text in shown.items()], draw.Room(430, 300))
+    figure = draw.panels(
+        [draw.heading(text, _COLORS[name]) for name, text in shown.items()], draw.Room(430, 300, axis=False)
+    )
     for number, name in enumerate(shown, 1):
-        figure.add_trace(draw.points(number, result.points[:, 0], result.points[:, 2], "points", "rgba(139, 135, 148, 0.5)"))
+        figure.add_trace(
+            draw.points(number, result.points[:, 0], result.points[:, 2], "points", "rgba(139, 135, 148, 0.5)")
+        )
         x, y = _segments(result.points, result.normals[name])
         figure.add_trace(draw.line(number, x, y, name, _COLORS[name], width=2.5, hover="").update(hoverinfo="skip"))
         draw.square(figure, number, 4.3, 4.0)
     figure.update_layout(showlegend=False)
     caption = (
-        "The roll seen along its axis. Each stroke lies where the plane of the two leading right singular vectors of J_r cuts"
-        " the page. With the penalty the strokes run along the sheet; without it they point anywhere."
+        "The roll seen along its axis. Each stroke lies where the plane of the two leading right singular vectors of"
+        " J_r cuts the page. With the penalty the strokes run along the sheet; without it many do not."
     )
     return Picture("sheet", "Tangents from the Jacobian", caption, figure)
 
 
-def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.36) -> tuple[list, list]:
+def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.55) -> tuple[list, list]:
     """Strokes along the cut of each plane with y = 0, at evenly spread points, as x and y with gaps."""
-    chosen = np.argsort(np.hypot(points[:, 0], points[:, 2]))[:: max(1, len(points) // 170)]
+    chosen = np.argsort(np.hypot(points[:, 0], points[:, 2]))[:: max(1, len(points) // 100)]
     direction = np.stack([-normals[chosen, 2], normals[chosen, 0]], 1)
     direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
     middle = points[chosen][:, [0, 2]]
@@ -207,14 +211,19 @@ def _angles(result: Manifold) -> Picture:
         ordered = np.sort(result.angles[name])
         share = 100 * np.arange(1, len(ordered) + 1) / len(ordered)
         dash = "dot" if name == "random" else "solid"
-        figure.add_trace(draw.line(1, ordered, share, text, colors[name], dash=dash, hover="%{y:.0f} % within %{x:.1f}°"))
+        figure.add_trace(
+            draw.line(1, ordered, share, text, colors[name], dash=dash, hover="%{y:.0f} % within %{x:.1f}°")
+        )
     draw.set_axes(
         figure,
         1,
         {"title": {"text": "angle to the true tangent plane"}, "ticksuffix": "°", "range": [0, 90]},
         {"ticksuffix": " %", "range": [0, 102]},
     )
-    caption = "Further to the upper left is better. Points on the sheet that training has not seen; true tangents from its formula."
+    caption = (
+        "Further to the upper left is better. Points on the sheet that training has not seen; true tangents from its"
+        " formula."
+    )
     return Picture("angles", "How good the tangents are", caption, figure)
 
 
@@ -223,12 +232,12 @@ TOPIC = Topic(
     title="Tangents of a manifold",
     line="the leading right singular vectors of J_r are the tangents of a swiss roll",
     why=(
-        "Points lie on a rolled-up sheet in three dimensions, with a little noise. The code has 64 units, so it could carry all"
-        " three directions. The penalty asks r = g∘f to ignore as many directions as it can; reconstruction needs the"
-        " two that lead along the sheet. What survives in the Jacobian are these: its two large singular values belong to"
-        " tangents, and the third, across the sheet, is near zero.",
-        "The Jacobian here is that of reconstruction. The encoder's own tells as much only where the decoder"
-        " cannot undo it, with tied weights for instance.",
+        "Points lie on a rolled-up sheet in three dimensions, with a little noise. The code has 64 units, so it could"
+        " carry all three directions. The penalty asks r = g∘f to ignore as many directions as it can; reconstruction"
+        " needs the two that lead along the sheet. What survives in the Jacobian are these: its two large singular"
+        " values belong to tangents, and the third, across the sheet, is near zero.",
+        "The Jacobian here is that of reconstruction, J_r = J_g J_f. The encoder may well answer to a step across the"
+        " sheet as long as the decoder ignores the answer, and with an untied decoder it does.",
     ),
     sources=(
         "Rifai, Dauphin, Vincent, Bengio, Muller (2011): The manifold tangent classifier. NIPS 24.",

@@ -17,11 +17,7 @@ from contractive.objectives import Objective, denoising, reconstruction_contract
 
 CENTRES = (-2.0, -0.6, 0.7, 2.2)
 _REACH = 3.0
-_COLORS = {
-    "standard": plots.color("standard"),
-    "contractive": plots.color("contractive"),
-    "denoising": plots.color("denoising"),
-}
+_COLORS = {kind: plots.color(kind) for kind in ("standard", "contractive", "denoising")}
 
 
 @dataclass(frozen=True)
@@ -130,10 +126,10 @@ class OneDimensional:
         return (
             f"With the penalty, {len(contractive.attracting)} fixed points attract, for {len(CENTRES)} clusters, and no"
             f" cluster is farther than {self.distance:.2f} from one; there the slope is at most"
-            f" {np.abs(contractive.centre_slopes).max():.2f} (theory {self.expected_slope:.2f}), and in every gap between"
-            f" clusters it reaches {self.expansion:.1f} or more, so contraction at the data is paid for by expansion"
-            f" between them. Without it slopes at the clusters are {low:.2f} to {high:.2f}, and r leaves the identity by at"
-            f" most {self.detour('standard'):.2f}, with it by {self.detour('contractive'):.2f}."
+            f" {np.abs(contractive.centre_slopes).max():.2f} (theory {self.expected_slope:.2f}), and in every gap"
+            f" between clusters it reaches {self.expansion:.1f} or more, so contraction at the data is paid for by"
+            f" expansion between them. Without it slopes at the clusters are {low:.2f} to {high:.2f}, and r leaves"
+            f" the identity by at most {self.detour('standard'):.2f}, with it by {self.detour('contractive'):.2f}."
         )
 
     @property
@@ -234,9 +230,10 @@ def _curves(result: OneDimensional) -> Picture:
         )
     figure.update_layout(showlegend=False)
     caption = (
-        "Bold: the reconstruction r(x) of every x. Dotted: r(x) = x. Ticks below: the data. Filled circles are fixed points"
-        " that attract (slope below 1 in size), open ones repel. The contractive map is a staircase whose treads lie on the"
-        " clusters; the standard one follows the diagonal, since a code of 48 units has room for the identity."
+        "Bold: the reconstruction r(x) of every x. Dotted: r(x) = x. Ticks below: the data. Filled circles are fixed"
+        " points that attract (slope below 1 in size), open ones repel. The contractive map is a staircase whose"
+        " treads lie on the clusters; the standard one follows the diagonal, since a code of 48 units has room for"
+        " the identity."
     )
     return Picture("curves", "A staircase with its treads on the data", caption, figure)
 
@@ -248,7 +245,13 @@ def _panel(result: OneDimensional, kind: str, number: int) -> list:
         draw.line(number, ends, ends, "identity", draw.NEUTRAL, dash="dot", width=1.5),
         draw.line(number, result.grid, curve.values, kind, color, width=3),
         draw.points(
-            number, result.data, [-0.97 * _REACH] * len(result.data), "data", draw.NEUTRAL, size=8, symbol="line-ns-open"
+            number,
+            result.data,
+            [-0.97 * _REACH] * len(result.data),
+            "data",
+            draw.NEUTRAL,
+            size=8,
+            symbol="line-ns-open",
         ),
     ]
     for found, marker in ((curve.attracting, "circle"), (curve.repelling, "circle-open")):
@@ -270,8 +273,8 @@ def _moves(result: OneDimensional) -> Picture:
     draw.set_axes(figure, 1, x, {"title": {"text": "r(x) − x"}})
     caption = (
         "Zero is a fixed point; a curve that falls through zero attracts, one that rises repels. Denoising with small"
-        " Gaussian noise draws the same picture as the penalty, and the best possible denoiser is known in closed form: the"
-        " mean of x given x + e."
+        " Gaussian noise draws the same picture as the penalty, and the best possible denoiser is known in closed"
+        " form: the mean of x given x + e."
     )
     return Picture("moves", "The field that pulls points to the data", caption, figure)
 
@@ -281,11 +284,11 @@ TOPIC = Topic(
     title="A staircase on a line",
     line="on a line, reconstruction is flat at the data and steep between them",
     why=(
-        "Four clusters of points on a line are reconstructed by a network with 48 code units, so that nothing forces it to"
-        " compress. Reconstruction alone is best served by the identity, and that is about what is learned. With a penalty"
-        " on the squared slope of r, or with small noise on its input, r should be flat; but it must still pass through the"
-        " data. Both are possible at once only where data are: around each cluster r is nearly constant, and what it did not"
-        " climb there it climbs in between.",
+        "Four clusters of points on a line are reconstructed by a network with 48 code units, so that nothing forces"
+        " it to compress. Reconstruction alone is best served by the identity, and that is about what is learned."
+        " With a penalty on the squared slope of r, or with small noise on its input, r should be flat; but it must"
+        " still pass through the data. Both are possible at once only where data are: around each cluster r is nearly"
+        " constant, and what it did not climb there it climbs in between.",
         "So contraction is local. Repeated reconstruction leads to the clusters, and r(x) − x points to where data are"
         " denser (Alain and Bengio 2014). Within a cluster of variance s² the best slope is s² / (s² + weight).",
     ),

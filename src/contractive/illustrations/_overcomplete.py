@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
@@ -97,10 +98,11 @@ class Overcomplete:
         found = self.measured
         return (
             f"A standard network with {self.settings.code} code units for 2 inputs gives uniform noise back almost"
-            f" unchanged (error {found['tied'].noise_error:.2g}, ‖J_r − I‖²/2 = {found['tied'].noise_distance:.2g}): it has"
-            f" learned the identity. The encoder penalty with tied weights raises that error {self._ratio('tied-contractive'):.0f}-fold,"
-            f" the penalty on J_r {self._ratio('reconstruction', 'untied'):.0f}-fold. With an untied decoder the encoder penalty"
-            f" does not help (error {found['untied-contractive'].noise_error:.2g}): ‖J_f‖² is as small as"
+            f" unchanged (error {found['tied'].noise_error:.2g}, ‖J_r − I‖²/2 = {found['tied'].noise_distance:.2g}):"
+            f" it has learned the identity. The encoder penalty with tied weights raises that error"
+            f" {self._ratio('tied-contractive'):.0f}-fold, the penalty on J_r"
+            f" {self._ratio('reconstruction', 'untied'):.0f}-fold. With an untied decoder the encoder penalty does"
+            f" not help (error {found['untied-contractive'].noise_error:.2g}): ‖J_f‖² is as small as"
             f" {found['untied-contractive'].squared_norm:.2g}, and r is still the identity."
         )
 
@@ -113,7 +115,7 @@ class Overcomplete:
         found, kinds = self.measured, _kinds(self.settings.weight)
         shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
         return tuple(
-            Tile(f"{found[name].noise_error:.2g}", "error on noise", kinds[name].words) for name in shown
+            Tile(f"{found[name].noise_error:.2g}", kinds[name].words, "error on uniform noise") for name in shown
         )
 
     @property
@@ -145,7 +147,8 @@ def overcomplete(*, quick: bool = False, seed: int = 0) -> Overcomplete:
     x, fresh = (_ring(rows, settings.noise, generator) for rows in (settings.rows, settings.test_rows))
     noise = _REACH * (2 * torch.rand(settings.test_rows, 2, generator=generator) - 1)
     measured = {
-        name: _measured(_trained(x, kind, settings, seed), fresh, noise) for name, kind in _kinds(settings.weight).items()
+        name: _measured(_trained(x, kind, settings, seed), fresh, noise)
+        for name, kind in _kinds(settings.weight).items()
     }
     return Overcomplete(settings, noise.numpy(), fresh.numpy(), measured)
 
@@ -157,7 +160,10 @@ def _kinds(weight: float) -> dict[str, Kind]:
         "untied": Kind("standard, untied", plots.color("standard"), False, standard()),
         "untied-contractive": Kind("penalty on J_f, untied", plots.color("denoising"), False, contractive(weight)),
         "reconstruction": Kind(
-            "penalty on J_r, untied", plots.color("reconstruction-contractive"), False, reconstruction_contractive(weight)
+            "penalty on J_r, untied",
+            plots.color("reconstruction-contractive"),
+            False,
+            reconstruction_contractive(weight),
         ),
     }
 
@@ -180,10 +186,18 @@ def _trained(x: Tensor, kind: Kind, settings: Settings, seed: int) -> Autoencode
 @torch.no_grad()
 def _measured(r: Autoencoder, fresh: Tensor, noise: Tensor) -> Measured:
     output = r(noise)
-    errors = [float((to - x).square().sum(1).mean()) for x, to in ((fresh, r(fresh)), (noise, output))]
-    distances = [float((jacobian(r, x) - torch.eye(2)).square().sum((1, 2)).mean() / 2) for x in (fresh, noise)]
-    norm = float(squared_norm(r.encoder, fresh, method="exact").mean())
-    return Measured(*errors, *distances, norm, output.numpy())
+    return Measured(
+        data_error=float((r(fresh) - fresh).square().sum(1).mean()),
+        noise_error=float((output - noise).square().sum(1).mean()),
+        data_distance=_from_identity(r, fresh),
+        noise_distance=_from_identity(r, noise),
+        squared_norm=float(squared_norm(r.encoder, fresh, method="exact").mean()),
+        output=output.numpy(),
+    )
+
+
+def _from_identity(r: Autoencoder, x: Tensor) -> float:
+    return float((jacobian(r, x) - torch.eye(2)).square().sum((1, 2)).mean() / 2)
 
 
 def _clouds(result: Overcomplete) -> Picture:
@@ -192,15 +206,21 @@ def _clouds(result: Overcomplete) -> Picture:
     titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
     figure = draw.panels(titles, draw.Room(330, 300, axis=False))
     for number, name in enumerate(shown, 1):
-        figure.add_trace(draw.points(number, *result.noise.T, "noise", "rgba(139, 135, 148, 0.35)", size=3))
-        figure.add_trace(draw.points(number, *result.measured[name].output.T, "output", kinds[name].color, size=4))
+        figure.add_trace(_cloud(number, result.noise, "noise", "rgba(139, 135, 148, 0.35)"))
+        figure.add_trace(_cloud(number, result.measured[name].output, "output", kinds[name].color))
         draw.square(figure, number, _REACH * 1.05)
     figure.update_layout(showlegend=False)
     caption = (
-        "Grey: uniform noise in a square. Coloured: what the network, trained on a ring of radius 1.5, makes of it. Where"
-        " colour lies on grey the identity was learned. Only a penalty that the decoder cannot undo pulls noise to the ring."
+        "Grey: uniform noise in a square. Coloured: what the network, trained on a ring of radius 1.5, makes of it."
+        " Where colour lies on grey the identity was learned. A penalty on J_f stops only what the decoder cannot"
+        " undo: with tied weights noise from outside is brought in; the penalty on J_r moves noise to the ring from"
+        " both sides."
     )
     return Picture("clouds", "What becomes of noise", caption, figure)
+
+
+def _cloud(number: int, rows: np.ndarray, name: str, color: str) -> go.Scatter:
+    return draw.points(number, rows[:, 0], rows[:, 1], name, color, size=3.5)
 
 
 TOPIC = Topic(
@@ -208,12 +228,12 @@ TOPIC = Topic(
     title="A code wider than the data",
     line="a wide code learns the identity, unless a penalty stops it that the decoder cannot undo",
     why=(
-        "With 64 code units for points in the plane nothing keeps an autoencoder from copying its input. It reconstructs"
-        " the data well, and anything else as well: it has learned nothing about the data.",
-        "A contractive penalty is meant to stop that, and it does where it cannot be evaded: on the encoder with tied weights,"
-        " or on the whole reconstruction r = g∘f. With an untied decoder the encoder can divide its code by a large number and"
-        " the decoder multiply it again; ‖J_f‖² is then tiny and means nothing (footnote 2 of the paper). That is why"
-        " scale-free figures belong beside raw ones.",
+        "With 64 code units for points in the plane nothing keeps an autoencoder from copying its input. It"
+        " reconstructs the data well, and anything else as well: it has learned nothing about the data.",
+        "A contractive penalty is meant to stop that, and it does where it cannot be evaded: on the encoder with tied"
+        " weights, or on the whole reconstruction r = g∘f. With an untied decoder the encoder can divide its code by"
+        " a large number and the decoder multiply it again; ‖J_f‖² is then tiny and means nothing (footnote 2 of the"
+        " paper). That is why scale-free figures belong beside raw ones.",
     ),
     sources=(
         "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"

@@ -72,9 +72,10 @@ class PrincipalDirections:
         gap = np.abs(self.norms["linear"] - self.theory).max()
         return (
             f"Without a penalty the encoder answers alike to both directions (‖Ju₁‖ = {plain[0]:.2f},"
-            f" ‖Ju₂‖ = {plain[1]:.2f}); at weight 0.05 the linear one keeps {penalised[0]:.2f} and {penalised[1]:.2f}, the"
-            f" tanh one {curved[0]:.2f} and {curved[1]:.2f}. A linear tied encoder drops a direction once the weight exceeds"
-            f" twice its variance, here {least:g} and {most:g}; trained values follow the formula to within {gap:.2f}."
+            f" ‖Ju₂‖ = {plain[1]:.2f}); at weight 0.05 the linear one keeps {penalised[0]:.2f} and"
+            f" {penalised[1]:.2f}, the tanh one {curved[0]:.2f} and {curved[1]:.2f}. A linear tied encoder drops a"
+            f" direction once the weight exceeds twice its variance, here {least:g} and {most:g}; trained values"
+            f" follow the formula to within {gap:.2f}."
         )
 
     @property
@@ -101,8 +102,22 @@ class PrincipalDirections:
             )
             for at, weight in enumerate(self.settings.weights)
         )
-        headings = ("weight", "linear u₁", "linear u₂", "tanh u₁", "tanh u₂", "theory u₁", "theory u₂", "error, linear", "error, tanh")
-        return Table(headings, rows, "Error: squared, per example. A ratio of the two norms does not change with the code's scale.")
+        headings = (
+            "weight",
+            "linear u₁",
+            "linear u₂",
+            "tanh u₁",
+            "tanh u₂",
+            "theory u₁",
+            "theory u₂",
+            "error, linear",
+            "error, tanh",
+        )
+        return Table(
+            headings,
+            rows,
+            "Error: squared, per example. A ratio of the two norms does not change with the code's scale.",
+        )
 
     def pictures(self) -> tuple[Picture, ...]:
         """The norms against the weight."""
@@ -177,8 +192,8 @@ def _norms(result: PrincipalDirections) -> Picture:
             {"range": [-0.03, 1.08], "title": {"text": "‖J u‖" if number == 1 else ""}},
         )
     caption = (
-        "How strongly the encoder answers to a step along each axis of the cloud. Between weights of 0.08 and 2 it is blind"
-        " to u₂ and still sees u₁: the window in which contraction removes noise and keeps what varies."
+        "How strongly the encoder answers to a step along each axis of the cloud. Between weights of 0.08 and 2 it is"
+        " blind to u₂ and still sees u₁: the window in which contraction removes noise and keeps what varies."
     )
     return Picture("norms", "Little variance goes first", caption, figure)
 
@@ -188,11 +203,11 @@ TOPIC = Topic(
     title="What contraction gives up first",
     line="directions of little variance are given up first, at a weight of twice their variance",
     why=(
-        "A cloud of points is long along u₁ (standard deviation 1) and thin along u₂ (0.2). The penalty costs the same for"
-        " every direction, while reconstruction gains from a direction only as much as the data vary along it. So a growing"
-        " weight buys out directions in the order of their variance.",
-        "For a linear encoder with tied weights this is exact: along a direction of variance v, v (1 − a²)² + weight · a² is"
-        " least at a² = 1 − weight / (2v). With an untied decoder the same penalty has no bite at all: the"
+        "A cloud of points is long along u₁ (standard deviation 1) and thin along u₂ (0.2). The penalty costs the"
+        " same for every direction, while reconstruction gains from a direction only as much as the data vary along"
+        " it. So a growing weight buys out directions in the order of their variance.",
+        "For a linear encoder with tied weights this is exact: along a direction of variance v, v (1 − a²)² + weight"
+        " · a² is least at a² = 1 − weight / (2v). With an untied decoder the same penalty has no bite at all: the"
         " code shrinks, the decoder grows.",
     ),
     sources=(

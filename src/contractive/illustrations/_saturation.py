@@ -58,11 +58,12 @@ class Saturation:
         saturated, distinct, entropy = (self.sweep.mean(name) for name in ("saturation", "distinct", "entropy"))
         weights, at = self.settings.weights, self.kept
         return (
-            f"The share of saturated activations grows from {saturated[0]:.0%} to {saturated[-1]:.0%} between weights 0 and"
-            f" {weights[-1]:g}: codes do become binary. They stay spread over the hypercube only up to weight {weights[at]:g}, where"
-            f" {saturated[at]:.0%} are saturated and 100 test digits still have {100 * distinct[at]:.0f} different rounded codes;"
-            f" at weight {weights[-1]:g} it is {100 * distinct[-1]:.2g}, and a unit tells {entropy[-1]:.2f} bits instead of"
-            f" {entropy[0]:.2f}: most units have become constant."
+            f"The share of saturated activations grows from {saturated[0]:.0%} to {saturated[-1]:.0%} between weights"
+            f" 0 and {weights[-1]:g}: codes do become binary. They stay spread over the hypercube only up to weight"
+            f" {weights[at]:g}, where {saturated[at]:.0%} are saturated and 100 test digits still have"
+            f" {100 * distinct[at]:.0f} different rounded codes; at weight {weights[-1]:g} it is"
+            f" {100 * distinct[-1]:.2g}, and a unit tells {entropy[-1]:.2f} bits instead of {entropy[0]:.2f}: most"
+            f" units have become constant."
         )
 
     @property
@@ -72,9 +73,17 @@ class Saturation:
         weights, at = self.settings.weights, self.kept
         return (
             Tile(f"{saturated[0]:.0%}", "saturated without a penalty", "below 0.05 or above 0.95"),
-            Tile(f"{saturated[at]:.0%}", f"at weight {weights[at]:g}", f"{100 * distinct[at]:.0f} corners for 100 digits"),
-            Tile(f"{saturated[-1]:.0%}", f"at weight {weights[-1]:g}", f"{100 * distinct[-1]:.2g} corners for 100 digits"),
-            Tile(f"{entropy[-1]:.2f} bits", f"told by a unit at weight {weights[-1]:g}", f"{entropy[0]:.2f} without a penalty"),
+            Tile(
+                f"{saturated[at]:.0%}", f"at weight {weights[at]:g}", f"{100 * distinct[at]:.0f} corners for 100 digits"
+            ),
+            Tile(
+                f"{saturated[-1]:.0%}", f"at weight {weights[-1]:g}", f"{100 * distinct[-1]:.2g} corners for 100 digits"
+            ),
+            Tile(
+                f"{entropy[-1]:.2f} bits",
+                f"told by a unit at weight {weights[-1]:g}",
+                f"{entropy[0]:.2f} without a penalty",
+            ),
         )
 
     @property
@@ -85,8 +94,17 @@ class Saturation:
             (f"{weight:g}", *(self.sweep.text(measure, at) for measure in measures))
             for at, weight in enumerate(self.settings.weights)
         )
-        headings = ("weight", "saturated", "rounded codes per digit", "bits per unit", "error", "R²", "‖J‖²", "scale-free")
-        note = f"Mean ± standard deviation over {self.settings.seeds} seeds, test digits. Rounded codes: different ones, per digit."
+        headings = (
+            "weight",
+            "saturated",
+            "rounded codes per digit",
+            "bits per unit",
+            "error",
+            "R²",
+            "‖J‖²",
+            "scale-free",
+        )
+        note = f"Mean ± standard deviation over {self.settings.seeds} seeds, test digits. Codes: different ones, per digit."
         return Table(headings, rows, note)
 
     def pictures(self) -> tuple[Picture, ...]:
@@ -97,8 +115,10 @@ class Saturation:
 def saturation(*, quick: bool = False, seed: int = 0) -> Saturation:
     """Train tied sigmoid autoencoders of digits with growing weights; look at their activations."""
     settings = QUICK if quick else FULL
-    build = lambda: tied(64, settings.code)  # noqa: E731
-    return Saturation(settings, sweep(build, contractive, settings.weights, settings.budget, settings.seeds, seed))
+    return Saturation(
+        settings,
+        sweep(lambda: tied(64, settings.code), contractive, settings.weights, settings.budget, settings.seeds, seed),
+    )
 
 
 def _histograms(result: Saturation) -> Picture:
@@ -112,7 +132,9 @@ def _histograms(result: Saturation) -> Picture:
         figure.add_trace(bars.update(showlegend=False, name="activations"))
         draw.set_axes(figure, number, {"range": [0, 1], "title": {"text": "activation"}}, {"ticksuffix": " %"})
     figure.update_layout(bargap=0.08)
-    caption = "Activations of all units for all test digits, in twenty bins, first seed. The penalty empties the middle."
+    caption = (
+        "Activations of all units for all test digits, in twenty bins, first seed. The penalty empties the middle."
+    )
     return Picture("histograms", "Activations move to the ends", caption, figure)
 
 
@@ -127,9 +149,13 @@ def _shares(result: Saturation) -> Picture:
     for measure, (words, kind, symbol) in lines.items():
         values, color = 100 * getattr(result.sweep, measure), plots.color(kind)
         for seed in values.T if values.shape[1] > 1 else ():
-            figure.add_trace(draw.line(1, positions, seed, words, color, width=0.8, legend=False).update(hoverinfo="skip"))
+            figure.add_trace(
+                draw.line(1, positions, seed, words, color, width=0.8, legend=False).update(hoverinfo="skip")
+            )
         figure.add_trace(
-            draw.line(1, positions, values.mean(1), words, color, mode="lines+markers", symbol=symbol, hover="%{y:.0f} %")
+            draw.line(
+                1, positions, values.mean(1), words, color, mode="lines+markers", symbol=symbol, hover="%{y:.0f} %"
+            )
         )
     ticks = {"tickvals": positions.tolist(), "ticktext": [f"{weight:g}" for weight in result.settings.weights]}
     draw.set_axes(figure, 1, {"title": {"text": "weight"}, **ticks}, {"ticksuffix": " %", "range": [-3, 104]})
@@ -148,9 +174,9 @@ TOPIC = Topic(
         "A sigmoid unit has its smallest slope where it is saturated, so the penalty pushes activations to 0 and 1. To"
         " reconstruct, different digits still need different codes: the paper describes codes that are spread over the"
         " corners of the hypercube.",
-        "Both effects are here, but not at the same weight. As long as reconstruction holds its own, each digit keeps a corner of"
-        " its own while the middle empties; at larger weights it is cheaper to leave a unit where it is for all digits, and"
-        " the corners in use become few.",
+        "Both effects are here, but not at the same weight. As long as reconstruction holds its own, each digit keeps"
+        " a corner of its own while the middle empties; at larger weights it is cheaper to leave a unit where it is"
+        " for all digits, and the corners in use become few.",
     ),
     sources=(
         "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"

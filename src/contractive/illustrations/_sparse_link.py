@@ -55,11 +55,12 @@ class SparseLink:
         gain = norm[0] / norm[-1] / (free[0] / free.min())
         verdict = "falls nearly as much" if gain < 1.5 else "does not follow"
         return (
-            f"With nothing but a sparsity penalty, mean activation falls from {active[0]:.2f} to {active[-1]:.2f} and ‖J‖²"
-            f" {norm[0] / norm[-1]:.1f}-fold: units that are mostly off sit where the sigmoid is flat (squared slopes"
-            f" {slope[0] / slope[-1]:.0f} times smaller, against weights {size[-1] / size[0]:.1f} times larger). But"
-            f" scale-free sensitivity {verdict}: {free[0]:.2f} without, {free.min():.2f} at best, {free[-1]:.2f} with the largest"
-            " weight. Noise moves a sparse code less mainly because the code itself varies less."
+            f"With nothing but a sparsity penalty, mean activation falls from {active[0]:.2f} to {active[-1]:.2f} and"
+            f" ‖J‖² {norm[0] / norm[-1]:.1f}-fold: units that are mostly off sit where the sigmoid is flat (squared"
+            f" slopes {slope[0] / slope[-1]:.0f} times smaller, against weights {size[-1] / size[0]:.1f} times"
+            f" larger). But scale-free sensitivity {verdict}: {free[0]:.2f} without, {free.min():.2f} at best,"
+            f" {free[-1]:.2f} with the largest weight. Noise moves a sparse code less mainly because the code itself"
+            f" varies less."
         )
 
     @property
@@ -83,7 +84,16 @@ class SparseLink:
             (f"{weight:g}", *(self.sweep.text(measure, at) for measure in measures))
             for at, weight in enumerate(self.settings.weights)
         )
-        headings = ("weight", "mean activation", "error", "‖J‖²", "squared slope", "‖W_j‖²", "sensitivity, raw", "scale-free")
+        headings = (
+            "weight",
+            "mean activation",
+            "error",
+            "‖J‖²",
+            "squared slope",
+            "‖W_j‖²",
+            "sensitivity, raw",
+            "scale-free",
+        )
         return Table(headings, rows, f"Mean ± standard deviation over {self.settings.seeds} seeds, test digits.")
 
     def pictures(self) -> tuple[Picture, ...]:
@@ -126,9 +136,9 @@ def _against_activation(result: SparseLink) -> Picture:
         )
     figure.update_layout(showlegend=False)
     caption = (
-        "Along the line the weight of the sparsity penalty grows, as written beside the marks; small points are single seeds."
-        " No Jacobian is in the objective, and yet ‖J‖² falls steadily. Divided by the spread of the code, which shrinks too,"
-        " little of the fall is left."
+        "Along the line the weight of the sparsity penalty grows, as written beside the marks; small points are"
+        " single seeds. No Jacobian is in the objective, and yet ‖J‖² falls steadily. Divided by the spread of the"
+        " code, which shrinks too, little of the fall is left."
     )
     return Picture("activation", "Sparser codes, smaller Jacobians", caption, figure)
 
@@ -138,10 +148,10 @@ TOPIC = Topic(
     title="Do sparse codes contract?",
     line="a sparsity penalty makes ‖J‖ small, though hardly so when the code's spread is taken into account",
     why=(
-        "Row j of a sigmoid layer's Jacobian is h_j (1 − h_j) W_j. A unit that is mostly near 0 has a small slope there, so"
-        " sparse codes are contractive codes without anybody asking for it, as Rifai et al. noted.",
-        "Two things work against this slogan: the units that are on must carry all information, which they do with larger"
-        " weights; and a sparse code also varies less. Whether noise moves it less relative to that variation is"
+        "Row j of a sigmoid layer's Jacobian is h_j (1 − h_j) W_j. A unit that is mostly near 0 has a small slope"
+        " there, so sparse codes are contractive codes without anybody asking for it, as Rifai et al. noted.",
+        "Two things work against this slogan: the units that are on must carry all information, which they do with"
+        " larger weights; and a sparse code also varies less. Whether noise moves it less relative to that variation is"
         " another question, which only a scale-free figure answers.",
     ),
     sources=(

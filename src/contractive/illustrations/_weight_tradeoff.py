@@ -53,8 +53,9 @@ class WeightTradeoff:
         weights = self.settings.weights
         fall, free_fall = norm[0] / norm[-1], free[0] / free[-1]
         return (
-            f"From weight 0 to {weights[-1]:g}, ‖J‖² falls {fall:.0f}-fold but scale-free sensitivity only {free_fall:.1f}-fold"
-            f" ({free[0]:.2f} to {free[-1]:.2f}), while the error grows {error[-1] / error[0]:.1f}-fold. {self._bargain}"
+            f"From weight 0 to {weights[-1]:g}, ‖J‖² falls {fall:.0f}-fold but scale-free sensitivity only"
+            f" {free_fall:.1f}-fold ({free[0]:.2f} to {free[-1]:.2f}), while the error grows"
+            f" {error[-1] / error[0]:.1f}-fold. {self._bargain}"
         )
 
     @property
@@ -66,8 +67,8 @@ class WeightTradeoff:
             return "No weight tried stays within ten per cent of the standard error."
         at = cheap[-1]
         return (
-            f"Weight {self.settings.weights[at]:g} is the bargain: {1 - free[at] / free[0]:.0%} off the scale-free sensitivity"
-            f" at {error[at] / error[0]:.2f} times the error."
+            f"Weight {self.settings.weights[at]:g} is the bargain: {1 - free[at] / free[0]:.0%} off the scale-free"
+            f" sensitivity at {error[at] / error[0]:.2f} times the error."
         )
 
     @property
@@ -77,7 +78,9 @@ class WeightTradeoff:
         last = f"weight 0 to {self.settings.weights[-1]:g}"
         return (
             Tile(f"{norm[0] / norm[-1]:.0f}×", "smaller ‖J‖²", f"{last}: {norm[0]:.3g} to {norm[-1]:.2g}"),
-            Tile(f"{free[0] / free[-1]:.1f}×", "less sensitive, scale-free", f"{last}: {free[0]:.2f} to {free[-1]:.2f}"),
+            Tile(
+                f"{free[0] / free[-1]:.1f}×", "less sensitive, scale-free", f"{last}: {free[0]:.2f} to {free[-1]:.2f}"
+            ),
             Tile(f"{error[-1] / error[0]:.1f}×", "reconstruction error", f"{last}: {error[0]:.2f} to {error[-1]:.2f}"),
         )
 
@@ -100,9 +103,16 @@ class WeightTradeoff:
 def weight_tradeoff(*, quick: bool = False, seed: int = 0) -> WeightTradeoff:
     """Train autoencoders of digits with growing weights under one budget; measure error and sensitivity."""
     settings = QUICK if quick else FULL
-    build = lambda: mlp(64, hidden=settings.hidden, code=settings.code)  # noqa: E731
     return WeightTradeoff(
-        settings, sweep(build, contractive, settings.weights, settings.budget, settings.seeds, seed)
+        settings,
+        sweep(
+            lambda: mlp(64, hidden=settings.hidden, code=settings.code),
+            contractive,
+            settings.weights,
+            settings.budget,
+            settings.seeds,
+            seed,
+        ),
     )
 
 
@@ -113,7 +123,9 @@ def _plane(result: WeightTradeoff) -> Picture:
     errors, mean = result.sweep.error, result.sweep.mean("error")
     for number, measure in enumerate(panels, 1):
         values = getattr(result.sweep, measure)
-        figure.add_trace(draw.points(number, errors.ravel(), values.ravel(), "one seed", plots.color("denoising"), size=6))
+        figure.add_trace(
+            draw.points(number, errors.ravel(), values.ravel(), "one seed", plots.color("denoising"), size=6)
+        )
         path = draw.line(number, mean, values.mean(1), "mean", color, mode="lines+markers+text", hover="%{y:.3g}")
         names = [f"{weight:g}" for weight in result.settings.weights]
         figure.add_trace(path.update(text=names, textposition="top right", marker={"symbol": "diamond", "size": 11}))
@@ -121,9 +133,9 @@ def _plane(result: WeightTradeoff) -> Picture:
         draw.set_axes(figure, number, {"title": {"text": "reconstruction error per digit"}}, kind)
     figure.update_layout(showlegend=False)
     caption = (
-        "Along the line the weight grows, as written beside the marks; small blue points are single seeds. Lower is steadier,"
-        " further left more exact. The raw norm keeps falling where the scale-free figure hardly does: part of the fall is"
-        " a code that merely became smaller."
+        "Along the line the weight grows, as written beside the marks; small blue points are single seeds. Lower is"
+        " steadier, further left more exact. The raw norm keeps falling where the scale-free figure hardly does: part"
+        " of the fall is a code that merely became smaller."
     )
     return Picture("plane", "Error against sensitivity", caption, figure)
 
@@ -133,11 +145,11 @@ TOPIC = Topic(
     title="What a weight buys, and its price",
     line="error against sensitivity for weights from 0.001 to 1, raw and scale-free",
     why=(
-        "One network (64-64-32, sigmoid encoder, untied decoder), one budget and the same seeds for every weight of ‖J_f‖²,"
-        " for a reconstruction error summed over the 64 pixels. Small weights are nearly free: they remove sensitivity that"
-        " reconstruction had no use for. Large ones must give up what tells digits apart.",
-        "The scale-free figure divides the movement of the code by its spread, and the noise by that of the data; 1 means"
-        " that noise moves the code as much as it moves the data.",
+        "One network (64-64-32, sigmoid encoder, untied decoder), one budget and the same seeds for every weight of"
+        " ‖J_f‖², for a reconstruction error summed over the 64 pixels. Small weights are nearly free: they remove"
+        " sensitivity that reconstruction had no use for. Large ones must give up what tells digits apart.",
+        "The scale-free figure divides the movement of the code by its spread, and the noise by that of the data; 1"
+        " means that noise moves the code as much as it moves the data.",
     ),
     sources=(
         "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"

@@ -1,10 +1,13 @@
 """An illustration as one HTML file, with the style and script of the comparison's page."""
 
 import json
+import re
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from contractive import __version__
 from contractive.illustrations import Illustration, Topic
@@ -37,12 +40,13 @@ def _summary(topic: Topic, result: Illustration, command: str) -> dict[str, Any]
             "id": picture.name,
             "title": picture.title,
             "caption": picture.caption,
-            "figure": json.loads(picture.figure.to_json() or "{}"),
+            "figure": json.loads(_subscripts(picture.figure.to_json() or "{}")),
         }
         for picture in result.pictures()
     ]
     return {
         "topic": topic,
+        "maths": lambda text: Markup(_subscripts(str(escape(text)))),
         "finding": result.finding,
         "tiles": result.tiles,
         "table": result.table,
@@ -51,6 +55,11 @@ def _summary(topic: Topic, result: Illustration, command: str) -> dict[str, Any]
         "command": command,
         "versions": {"contractive": __version__, "torch": version("torch")},
     }
+
+
+def _subscripts(text: str) -> str:
+    """J_f and J_r as one reads them; both pages and plotly know the element."""
+    return re.sub(r"\b([JW])_([fgrj])\b", r"\1<sub>\2</sub>", text)
 
 
 def _settings(settings: Any) -> list[tuple[str, str]]:
