@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vmap
+from torch.func import grad, vjp, vmap
 
 from contractive import plots
 from contractive.analysis import spread_rows
@@ -176,16 +176,23 @@ def _stage(r: Autoencoder, x: Tensor, epochs: int, settings: Settings, seed: int
     norms = [float(squared_norm(f, x, method="exact").mean()) for f in (r, r.encoder)]
     generator = torch.Generator().manual_seed(seed)
     measured = [float(effect_of_noise(r, x, sigma, settings.rotations, generator).mean()) for sigma in settings.sigmas]
-    second = float((away * laplacian(r, x)).sum(1).mean())
+    second = float(laplacian_along(r, x, away).mean())
     return Stage(epochs, float(away.square().sum(1).mean()), norms[0], second, norms[1], tuple(measured))
 
 
-def laplacian(r: Autoencoder, x: Tensor) -> Tensor:
-    """Laplacian of every output of r at the rows of x, (rows, outputs): exact, forward over forward mode."""
+def laplacian_along(r: Autoencoder, x: Tensor, direction: Tensor) -> Tensor:
+    """Direction . Laplacian r(x) per row: exact, as the trace of the Hessian of direction . r, by two backward passes.
 
-    def curvature(direction: Tensor) -> Tensor:
-        along = direction.expand_as(x)
-        return jvp(lambda at: jvp(r, (at,), (along,))[1], (x,), (along,))[1]
+    Args:
+        r: Row-wise map.
+        x: (rows, features).
+        direction: Held fixed, in the shape of r(x).
+    """
+    slope = grad(lambda at: (direction * r(at)).sum())
+    _, pull_back = vjp(slope, x)
+
+    def curvature(axis: Tensor) -> Tensor:
+        return (pull_back(axis.expand_as(x))[0] * axis).sum(1)
 
     basis = torch.eye(x.shape[1], dtype=x.dtype)
     return vmap(curvature, chunk_size=_DIRECTIONS_AT_ONCE)(basis).sum(0)

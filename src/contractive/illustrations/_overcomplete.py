@@ -41,7 +41,7 @@ class Settings:
 
 
 FULL = Settings()
-QUICK = Settings(test_rows=400, budget=Budget(30, 64, 2e-2))
+QUICK = Settings(rows=512, test_rows=400, budget=Budget(40, 64, 2e-2))
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class Saturation:
             "‖J‖²",
             "scale-free",
         )
-        note = f"Mean ± standard deviation over {self.settings.seeds} seeds, test digits. Codes: different ones, per digit."
+        note = f"Mean ± standard deviation over {self.settings.seeds} seeds. Codes: how many differ, per test digit."
         return Table(headings, rows, note)
 
     def pictures(self) -> tuple[Picture, ...]:
