@@ -25,7 +25,7 @@ class Settings:
         budget: Of every fit.
     """
 
-    weights: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+    weights: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3)
     code: int = 64
     seeds: int = 3
     budget: Budget = field(default=Budget(30, 32, 3e-3))
@@ -174,7 +174,7 @@ TOPIC = Topic(
         "A sigmoid unit has its smallest slope where it is saturated, so the penalty pushes activations to 0 and 1. To"
         " reconstruct, different digits still need different codes: the paper describes codes that are spread over the"
         " corners of the hypercube.",
-        "Both effects are here, but not at the same weight. As long as reconstruction holds its own, each digit keeps"
+        "Both effects are here, but not at the same weight. As long as reconstruction holds its own, nearly every digit keeps"
         " a corner of its own while the middle empties; at larger weights it is cheaper to leave a unit where it is"
         " for all digits, and the corners in use become few.",
     ),

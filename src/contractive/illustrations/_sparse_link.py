@@ -127,7 +127,13 @@ def _against_activation(result: SparseLink) -> Picture:
         figure.add_trace(draw.points(number, x.ravel(), values.ravel(), "one seed", draw.NEUTRAL, size=6))
         path = draw.line(number, x.mean(1), values.mean(1), "mean", color, mode="lines+markers+text", hover="%{y:.3g}")
         names = [f"{weight:g}" for weight in result.settings.weights]
-        figure.add_trace(path.update(text=names, textposition="top left", marker={"symbol": "triangle-up", "size": 11}))
+        figure.add_trace(
+            path.update(
+                text=[f"  {name}" for name in names],
+                textposition="middle right" if number == 1 else "top left",
+                marker={"symbol": "triangle-up", "size": 11},
+            )
+        )
         draw.set_axes(
             figure,
             number,

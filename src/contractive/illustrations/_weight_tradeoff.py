@@ -128,7 +128,13 @@ def _plane(result: WeightTradeoff) -> Picture:
         )
         path = draw.line(number, mean, values.mean(1), "mean", color, mode="lines+markers+text", hover="%{y:.3g}")
         names = [f"{weight:g}" for weight in result.settings.weights]
-        figure.add_trace(path.update(text=names, textposition="top right", marker={"symbol": "diamond", "size": 11}))
+        figure.add_trace(
+            path.update(
+                text=[f"  {name}" for name in names],
+                textposition="middle right",
+                marker={"symbol": "diamond", "size": 11},
+            )
+        )
         kind = {"type": "log", "dtick": 1} if measure == "squared_norm" else {"rangemode": "tozero"}
         draw.set_axes(figure, number, {"title": {"text": "reconstruction error per digit"}}, kind)
     figure.update_layout(showlegend=False)
