@@ -1,9 +1,9 @@
 # %% [markdown]
 # # What small noise penalises
 #
-# Denoising with noise of variance sigma^2 adds sigma^2 (||J_r||^2 + (r(x) - x) . Laplacian r(x)) to the reconstruction error,
-# with r = g(f(x)). It is the Jacobian of the whole reconstruction and not of the encoder, and the second term vanishes only
-# where reconstruction is good.
+# Denoising with noise of variance sigma^2 adds sigma^2 (||J_r||^2 + (r(x) - x) . Laplacian r(x)) to the
+# reconstruction error, with r = g(f(x)). It is the Jacobian of the whole reconstruction and not of the encoder, and
+# the second term vanishes only where reconstruction is good.
 
 # %%
 import os
@@ -18,8 +18,8 @@ result = denoising_link(quick=QUICK, seed=0)
 print(result.finding)
 
 # %% [markdown]
-# Before training the second term is about as large as the first, so ||J_r||^2 alone would be far off. As the error falls
-# it fades.
+# Before training the second term is about as large as the first, so ||J_r||^2 alone would be far off. As the error
+# falls it fades.
 
 # %%
 for stage in result.stages:

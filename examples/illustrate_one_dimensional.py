@@ -2,8 +2,8 @@
 # # A staircase on a line
 #
 # Four clusters of points on a line are reconstructed by a network with far more code units than inputs.
-# Reconstruction alone is served best by the identity. A penalty on the slope of r = g(f(x)) makes r flat where data are,
-# and what it does not climb there it climbs between the clusters.
+# Reconstruction alone is served best by the identity. A penalty on the slope of r = g(f(x)) makes r flat where data
+# are, and what it does not climb there it climbs between the clusters.
 
 # %%
 import os
@@ -18,8 +18,8 @@ result = one_dimensional(quick=QUICK, seed=0)
 print(result.finding)
 
 # %% [markdown]
-# A fixed point attracts where the slope is below 1 in size. With the penalty there is one for each cluster, and between
-# two of them there must be one that repels: contraction is local.
+# A fixed point attracts where the slope is below 1 in size. With the penalty there is one for each cluster, and
+# between two of them there must be one that repels: contraction is local.
 
 # %%
 contractive = result.curves["contractive"]

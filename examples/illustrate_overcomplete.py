@@ -17,8 +17,8 @@ result = overcomplete(quick=QUICK, seed=0)
 print(result.finding)
 
 # %% [markdown]
-# With an untied decoder the encoder makes its code small and the decoder makes it large again. The norm of the encoder's
-# Jacobian falls, and the reconstruction is the identity as before: compare the distance of J_r from I.
+# With an untied decoder the encoder makes its code small and the decoder makes it large again. The norm of the
+# encoder's Jacobian falls, and the reconstruction is the identity as before: compare the distance of J_r from I.
 
 # %%
 for name, found in result.measured.items():

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # What contraction gives up first
 #
-# The penalty costs the same in every direction; reconstruction gains from a direction only as much as the data vary along
-# it. So a growing weight buys out directions in the order of their variance.
+# The penalty costs the same in every direction; reconstruction gains from a direction only as much as the data vary
+# along it. So a growing weight buys out directions in the order of their variance.
 
 # %%
 import os
@@ -17,8 +17,8 @@ result = principal_directions(quick=QUICK, seed=0)
 print(result.finding)
 
 # %% [markdown]
-# For a linear encoder with tied weights the best ||J u|| along a direction of variance v is known exactly: the square root
-# of 1 - weight / (2 v), or 0. Training finds it.
+# For a linear encoder with tied weights the best ||J u|| along a direction of variance v is known exactly: the square
+# root of 1 - weight / (2 v), or 0. Training finds it.
 
 # %%
 for weight, trained, exact in zip(result.settings.weights, result.norms["linear"], result.theory, strict=True):

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Do codes become binary?
 #
-# A sigmoid is flattest where it is saturated, so the contractive penalty drives activations to 0 and 1. How many corners of
-# the hypercube the codes use is another matter: at large weights they become few.
+# A sigmoid is flattest where it is saturated, so the contractive penalty drives activations to 0 and 1. How many
+# corners of the hypercube the codes use is another matter: at large weights they become few.
 
 # %%
 import os
@@ -17,8 +17,8 @@ result = saturation(quick=QUICK, seed=0)
 print(result.finding)
 
 # %% [markdown]
-# Saturation grows with the weight. The number of different codes, after rounding to 0 and 1, falls once reconstruction
-# no longer holds its own against the penalty.
+# Saturation grows with the weight. The number of different codes, after rounding to 0 and 1, falls once
+# reconstruction no longer holds its own against the penalty.
 
 # %%
 sweep = result.sweep

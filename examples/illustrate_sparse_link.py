@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Do sparse codes contract?
 #
-# A sigmoid unit that is mostly off has a small slope, so a sparsity penalty makes the Jacobian small without asking for it.
-# But a sparse code also varies less, and relative to its spread noise moves it about as much as before.
+# A sigmoid unit that is mostly off has a small slope, so a sparsity penalty makes the Jacobian small without asking
+# for it. But a sparse code also varies less, and relative to its spread noise moves it about as much as before.
 
 # %%
 import os

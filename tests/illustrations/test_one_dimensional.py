@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -53,7 +55,5 @@ def test_fixed_points_and_slopes_are_those_of_the_curve(quick, kind):
 def test_a_steepest_slope_is_the_smallest_of_the_gaps(quick):
     result = quick("one-dimensional")
     slope = np.diff(result.curves["contractive"].values) / np.diff(result.grid)
-    gaps = [
-        slope[(result.grid[1:] > a) & (result.grid[1:] < b)].max() for a, b in zip(CENTRES, CENTRES[1:], strict=False)
-    ]
+    gaps = [slope[(result.grid[1:] > a) & (result.grid[1:] < b)].max() for a, b in pairwise(CENTRES)]
     assert result.expansion == pytest.approx(min(gaps), rel=0.01)

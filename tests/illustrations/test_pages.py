@@ -57,6 +57,7 @@ def test_a_page_needs_nothing_from_outside(quick, name):
 def test_figures_are_there_and_fit_narrow_screens(quick, name):
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', page(quick, name)).group(1))
     assert set(figures) == {picture.name for picture in quick(name).pictures()}
+    assert not re.search(r"J_[fr]", json.dumps(figures, ensure_ascii=False))
     for figure in figures.values():
         assert len(figure["data"]) >= 2
         assert {"wide", "narrow"} <= set(figure["layout"]["meta"])

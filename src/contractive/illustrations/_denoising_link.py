@@ -105,10 +105,11 @@ class DenoisingLink:
         worst = max(stage.disagreement for stage in self.stages)
         return (
             f"At sigma {self.settings.sigmas[-1]:g} the measured effect of noise agrees with ‖J_r‖² + (r(x) −"
-            f" x)·Δr(x) to {_percent(worst)} at every stage of training. The second term is {first.share:.0%} of the"
-            f" first before training and {_percent(last.share)} after {last.epochs} epochs, when the error has come"
-            f" down from {first.error:.3g} to {last.error:.2g}; ‖J_f‖² of the encoder alone, as often written, would"
-            f" be {first.encoder / first.formula:.1f} and {last.encoder / last.formula:.1f} times the right value."
+            f" x)·Δr(x) to {_percent(worst)} at every stage of training. The second term is {_percent(first.share)}"
+            f" of the first before training and {_percent(last.share)} after {last.epochs} epochs, when the error has"
+            f" come down from {first.error:.3g} to {last.error:.2g}; ‖J_f‖² of the encoder alone, as often written,"
+            f" would be {first.encoder / first.formula:.1f} and {last.encoder / last.formula:.1f} times the right"
+            f" value."
         )
 
     @property
@@ -120,7 +121,7 @@ class DenoisingLink:
             Tile(
                 _percent(worst), "largest disagreement", f"measured against formula, sigma {self.settings.sigmas[-1]:g}"
             ),
-            Tile(f"{first.share:.0%}", "second term / first, before training", f"error {first.error:.3g} per digit"),
+            Tile(_percent(first.share), "second term / first, before training", f"error {first.error:.3g} per digit"),
             Tile(_percent(last.share), f"the same after {last.epochs} epochs", f"error {last.error:.2g} per digit"),
             Tile(
                 f"{last.encoder / last.formula:.1f}×", "‖J_f‖² in place of the formula", "off by this factor, trained"
@@ -189,7 +190,7 @@ def laplacian_along(r: Autoencoder, x: Tensor, direction: Tensor) -> Tensor:
         direction: Held fixed, in the shape of r(x).
     """
     slope = grad(lambda at: (direction * r(at)).sum())
-    _, pull_back = vjp(slope, x)
+    pull_back = vjp(slope, x)[1]
 
     def curvature(axis: Tensor) -> Tensor:
         return (pull_back(axis.expand_as(x))[0] * axis).sum(1)
@@ -252,7 +253,7 @@ def _limits(result: DenoisingLink) -> Picture:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.2g}%"
 
 
 TOPIC = Topic(

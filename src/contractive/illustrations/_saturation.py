@@ -174,9 +174,9 @@ TOPIC = Topic(
         "A sigmoid unit has its smallest slope where it is saturated, so the penalty pushes activations to 0 and 1. To"
         " reconstruct, different digits still need different codes: the paper describes codes that are spread over the"
         " corners of the hypercube.",
-        "Both effects are here, but not at the same weight. As long as reconstruction holds its own, nearly every digit keeps"
-        " a corner of its own while the middle empties; at larger weights it is cheaper to leave a unit where it is"
-        " for all digits, and the corners in use become few.",
+        "Both effects are here, but not at the same weight. As long as reconstruction holds its own, nearly every"
+        " digit keeps a corner of its own while the middle empties; at larger weights it is cheaper to leave a unit"
+        " where it is for all digits, and the corners in use become few.",
     ),
     sources=(
         "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"

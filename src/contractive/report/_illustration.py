@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from contractive import __version__
-from contractive.illustrations import Illustration, Topic
+from contractive.illustrations import Illustration, Picture, Topic
 from contractive.report._html import render
 from contractive.storage import write_text
 
@@ -40,7 +40,7 @@ def _summary(topic: Topic, result: Illustration, command: str) -> dict[str, Any]
             "id": picture.name,
             "title": picture.title,
             "caption": picture.caption,
-            "figure": json.loads(_subscripts(picture.figure.to_json() or "{}")),
+            "figure": _figure(picture),
         }
         for picture in result.pictures()
     ]
@@ -57,9 +57,14 @@ def _summary(topic: Topic, result: Illustration, command: str) -> dict[str, Any]
     }
 
 
+def _figure(picture: Picture) -> Any:
+    text = json.dumps(json.loads(picture.figure.to_json() or "{}"), ensure_ascii=False)
+    return json.loads(_subscripts(text))
+
+
 def _subscripts(text: str) -> str:
     """J_f and J_r as one reads them; both pages and plotly know the element."""
-    return re.sub(r"\b([JW])_([fgrj])\b", r"\1<sub>\2</sub>", text)
+    return re.sub(r"\b([JWh])_([fgrj])\b", r"\1<sub>\2</sub>", text)
 
 
 def _settings(settings: Any) -> list[tuple[str, str]]:
