@@ -1,13 +1,23 @@
-"""A comparison as one HTML file that opens offline: sentences, a table, pictures, and how to repeat it."""
+"""A comparison, or an illustration, as one HTML file that opens offline: sentences, a table, pictures."""
 
 from pathlib import Path
 
 from contractive.report._html import render
+from contractive.report._illustration import illustration_html, write_illustration
 from contractive.report._numbers import Comparison
 from contractive.report._summary import summarize
 from contractive.storage import write_text
 
-__all__ = ["write_report", "html", "summarize", "Comparison"]
+__all__ = [
+    # of a comparison
+    "write_report",
+    "html",
+    "summarize",
+    "Comparison",
+    # of an illustration
+    "write_illustration",
+    "illustration_html",
+]
 
 
 def html(results: Comparison) -> str:

@@ -9,13 +9,13 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 
-def render(summary: dict[str, Any]) -> str:
-    """The whole page; everything from `summary` is escaped."""
+def render(summary: dict[str, Any], template: str = "report.html.jinja") -> str:
+    """The whole page by one of the templates here; everything from `summary` is escaped."""
     loader = PackageLoader("contractive", "report")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("report.html.jinja").render(
+    return environment.get_template(template).render(
         summary,
         style=_part("report.css"),
         script=_part("report.js"),
