@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contractive import analysis, corruption, objectives, penalties
     from contractive.autoencoder import Autoencoder, Recipe, conv, mlp, tied
     from contractive.check import PenaltyCheck, check_penalty
+    from contractive.estimator import ContractiveAutoencoder, ContractiveOutlierDetector
     from contractive.jacobian import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
     from contractive.objectives import Objective, Term
     from contractive.storage import load, save
@@ -45,6 +46,9 @@ __all__ = [
     "History",
     "CollapseWarning",
     "TrainingDiverged",
+    # scikit-learn
+    "ContractiveAutoencoder",
+    "ContractiveOutlierDetector",
     # measurements
     "analysis",
 ]
@@ -56,6 +60,7 @@ _HOME = {
     "autoencoder": ("Autoencoder", "Recipe", "mlp", "tied", "conv"),
     "storage": ("save", "load"),
     "objectives": ("Objective", "Term"),
+    "estimator": ("ContractiveAutoencoder", "ContractiveOutlierDetector"),
     "training": ("fit", "History", "CollapseWarning", "TrainingDiverged"),
 }
 
