@@ -32,8 +32,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         learning_rate: How the rate goes on: `cosine`, `exponential`, `constant`.
         learning_rate_init: The rate at first.
         alpha: Factor of the sum of squared weights.
-        max_epochs: Passes over the rows, what scikit-learn's networks call `max_iter`; `auto` for about a thousand
-            steps, within 5 to 400 passes.
+        max_epochs: Passes over the rows, what scikit-learn's networks call `max_iter`; `auto` for about 600
+            steps, within 5 to 300 passes.
         batch_size: Rows per step; `auto` for 128, from 25,600 rows on a 200th of them, at most 1024.
         early_stopping: Whether to hold rows out, stop when they stop improving, and keep the best weights.
         validation_fraction: Share of the rows held out for that.
@@ -49,7 +49,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         history_: pandas frame, one row per epoch.
         n_iter_: Epochs trained.
         n_components_: Numbers per code.
-        reconstruction_error_: Mean squared error per training row, summed over the scaled features.
+        reconstruction_error_: Mean squared error per training row (of at most 10,000, evenly spaced), summed over the
+            scaled features.
         n_features_in_: Features seen in `fit`.
         feature_names_in_: Their names, if all are strings.
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from contractive.analysis import apply, reconstruction
+from contractive.analysis import apply, reconstruction, spread_rows
 from contractive.autoencoder import Autoencoder
 from contractive.estimator import _saving, _settings
 from contractive.estimator._scaling import Scaling, learn
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _FLOATS = [np.float64, np.float32]
+_JUDGED_ROWS = 10_000
 
 
 class ContractiveEstimator(BaseEstimator):
@@ -155,7 +156,7 @@ class ContractiveEstimator(BaseEstimator):
         past = self.n_iter_
         self._history += tuple({**row, "epoch": past + row["epoch"]} for row in history.rows)
         self.n_iter_ = past + len(history.rows)
-        self.reconstruction_error_ = reconstruction(net, rows).mean
+        self.reconstruction_error_ = reconstruction(net, spread_rows(rows, _JUDGED_ROWS)).mean
 
     def _validation(self, x: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
         z = self._scaling.apply(x).astype(np.float32)

@@ -12,8 +12,8 @@ from contractive.estimator._base import ContractiveEstimator
 class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     """Find rows that a contractive autoencoder of the table reconstructs badly.
 
-    The network, its training and the parameters are those of `ContractiveAutoencoder`; the defaults differ: one wide
-    layer of saturating units under a strong penalty, which cannot follow a row far from the others. Train it on
+    The network, its training and the parameters are those of `ContractiveAutoencoder`; the defaults are one wide
+    layer of saturating units, which cannot follow a row far from the others. Train it on
     normal rows where they are known, else on all.
 
     Args:
@@ -65,7 +65,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         n_components: int = 128,
         hidden_layer_sizes: Any = (),
         penalty: Any = "contractive",
-        weight: Any = 1.0,
+        weight: Any = 0.1,
         activation: str = "sigmoid",
         decoder_activation: str = "relu",
         tied: bool = False,

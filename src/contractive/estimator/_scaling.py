@@ -23,11 +23,15 @@ class Scaling:
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Rows in the units the network works in, float64."""
-        return (np.asarray(x, np.float64) - self.offset) / self.scale
+        z = x - self.offset
+        z /= self.scale
+        return z
 
     def invert(self, z: np.ndarray) -> np.ndarray:
         """Rows in the user's units again, float64."""
-        return np.asarray(z, np.float64) * self.scale + self.offset
+        x = z * self.scale
+        x += self.offset
+        return x
 
 
 def learn(kind: str | None, x: np.ndarray) -> Scaling:

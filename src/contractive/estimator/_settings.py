@@ -28,7 +28,7 @@ SOLVERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimiz
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
 }
 _DENOISING_SIGMA = 0.3  # in standard deviations of a feature
-_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1000, 5, 400
+_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 600, 5, 300
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 128, 1024, 200
 
 
@@ -46,7 +46,7 @@ class Budget:
 
 
 def budget(rows: int, batch_size: int | str, max_epochs: int | str) -> Budget:
-    """Resolve `auto`: 128 rows a step, more from 25,600 rows on; about a thousand steps, within 5 to 400 passes."""
+    """Resolve `auto`: 128 rows a step, more from 25,600 rows on; about 600 steps, within 5 to 300 passes."""
     if isinstance(batch_size, str):
         batch_size = min(max(_SMALL_BATCH, rows // _BATCHES), _LARGE_BATCH)
     batch_size = min(int(batch_size), rows)
