@@ -9,6 +9,7 @@ import numpy as np
 import sklearn
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from sklearn.utils import check_random_state
 
 from contractive import storage
 from contractive.estimator._scaling import Scaling
@@ -89,6 +90,7 @@ def _with_parameters(kind: type[_Estimator], parameters: Any, folder: Path) -> _
         parameters = {**parameters, "hidden_layer_sizes": tuple(parameters["hidden_layer_sizes"])}
     estimator = kind(**parameters)
     try:
+        check_random_state(parameters["random_state"])
         estimator._check_parameters()
     except (TypeError, ValueError) as error:
         raise StorageError(f"parameters in {folder} must be valid, got: {error}") from error
