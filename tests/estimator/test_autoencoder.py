@@ -81,6 +81,7 @@ LOW, MIDDLE, HIGH = np.percentile(IRIS.data, [25, 50, 75], axis=0)
     ("scale", "offset", "width"),
     [
         ("standard", IRIS.data.mean(0), IRIS.data.std(0)),
+        ("common", IRIS.data.mean(0), np.sqrt(IRIS.data.var(0).mean())),
         ("robust", MIDDLE, HIGH - LOW),
         ("minmax", IRIS.data.min(0), np.ptp(IRIS.data, axis=0)),
         ("none", 0.0, 1.0),
@@ -282,7 +283,7 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
         ({"validation_fraction": 1}, ValueError, "validation_fraction must lie strictly between 0 and 1, got 1"),
         ({"activation": "step"}, ValueError, "activation must be one of sigmoid, .*, got 'step'"),
         ({"solver": "lbfgs"}, ValueError, "solver must be one of adam, sgd, got 'lbfgs'. Choose one"),
-        ({"scale": "log"}, ValueError, "scale must be one of standard, robust, minmax, none, None, got 'log'"),
+        ({"scale": "log"}, ValueError, "scale must be one of standard, common, robust, minmax, none, None, got 'log'"),
         ({"tied": "yes"}, ValueError, "tied must be one of True, False, got 'yes'"),
         ({"noise": -0.1}, ValueError, "noise must be a sigma of at least 0, a corruption or None, got -0.1"),
         ({"loss": "cross_entropy"}, ValueError, "loss must be squared_error with scale='standard', got cross_entropy"),
@@ -301,6 +302,13 @@ def test_more_that_is_refused(fitted):
         quick().history_  # noqa: B018
     with pytest.raises(NotFittedError):
         quick().score_samples(IRIS.data)
+
+
+def test_rows_that_cannot_be_written_are_no_trouble(fitted):
+    codes = fitted.transform(IRIS.data)
+    back = fitted.inverse_transform(codes)
+    codes.flags.writeable = False
+    np.testing.assert_array_equal(fitted.inverse_transform(codes), back)
 
 
 def test_a_table_without_variance_scores_zero():

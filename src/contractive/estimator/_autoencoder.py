@@ -38,7 +38,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         early_stopping: Whether to hold rows out, stop when they stop improving, and keep the best weights.
         validation_fraction: Share of the rows held out for that.
         n_iter_no_change: Epochs without improvement after which to stop.
-        scale: `standard` (mean 0, variance 1), `robust` (median, quartiles), `minmax` ([0, 1]), `none`.
+        scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit, such as pixels or
+            spectra), `robust` (median, quartiles), `minmax` ([0, 1]), `none`.
         device: `cpu`, `cuda`, `mps` or `auto`; small networks are fastest on the CPU.
         random_state: Seed of weights, order, noise and probes: the same seed gives the same weights on the CPU.
         verbose: Whether to show a progress bar.

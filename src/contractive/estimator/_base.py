@@ -177,8 +177,8 @@ class ContractiveEstimator(BaseEstimator):
 
     def _run(self, method: str, rows: np.ndarray) -> np.ndarray:
         """One of the autoencoder's maps in the precision of the rows: single after double would tell rows apart."""
-        precision = torch.from_numpy(rows[:0]).dtype
+        x = torch.from_numpy(np.require(rows, requirements=["C", "W"]))  # torch warns of an array it could not write
         net = self.autoencoder_
-        if precision != torch.float32:
-            net = copy.deepcopy(net).to(precision)
-        return apply(getattr(net, method), torch.from_numpy(np.ascontiguousarray(rows))).numpy()
+        if x.dtype != torch.float32:
+            net = copy.deepcopy(net).to(x.dtype)
+        return apply(getattr(net, method), x).numpy()

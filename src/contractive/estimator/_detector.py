@@ -13,8 +13,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     """Find rows that a contractive autoencoder of the table reconstructs badly.
 
     The network, its training and the parameters are those of `ContractiveAutoencoder`; the defaults are one wide
-    layer of saturating units, which cannot follow a row far from the others. Train it on
-    normal rows where they are known, else on all.
+    layer of saturating units, which cannot follow a row far from the others. Train it on normal rows where they are
+    known, else on all. Features in one unit, such as pixels, want `scale="common"`.
 
     Args:
         contamination: Share of the training rows to call outliers, above 0 and at most 0.5. Where only normal rows

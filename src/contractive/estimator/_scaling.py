@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-SCALES = ("standard", "robust", "minmax", "none")
+SCALES = ("standard", "common", "robust", "minmax", "none")
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ def learn(kind: str | None, x: np.ndarray) -> Scaling:
     if kind == "standard":
         standard = StandardScaler().fit(np.asarray(x, np.float64))
         return Scaling(_array(standard.mean_), _array(standard.scale_))
+    if kind == "common":
+        standard = StandardScaler().fit(np.asarray(x, np.float64))
+        deviation = np.sqrt(_array(standard.var_).mean())
+        return Scaling(_array(standard.mean_), np.full(x.shape[1], deviation if deviation > 0 else 1.0))
     if kind == "robust":
         robust = RobustScaler().fit(np.asarray(x, np.float64))
         return Scaling(_array(robust.center_), _array(robust.scale_))
