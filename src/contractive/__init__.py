@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contractive import analysis, corruption, objectives, penalties
     from contractive.autoencoder import Autoencoder, Recipe, conv, mlp, tied
     from contractive.check import PenaltyCheck, check_penalty
+    from contractive.estimator import ContractiveAutoencoder, ContractiveOutlierDetector
     from contractive.jacobian import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
     from contractive.objectives import Objective, Term
     from contractive.storage import load, save
@@ -46,6 +47,9 @@ __all__ = [
     "History",
     "CollapseWarning",
     "TrainingDiverged",
+    # scikit-learn
+    "ContractiveAutoencoder",
+    "ContractiveOutlierDetector",
     # measurements
     "analysis",
 ]
@@ -58,6 +62,7 @@ _HOME = {
     "storage": ("save", "load"),
     "objectives": ("Objective", "Term"),
     "training": ("fit", "fit_at_price", "History", "CollapseWarning", "TrainingDiverged"),
+    "estimator": ("ContractiveAutoencoder", "ContractiveOutlierDetector"),
 }
 
 

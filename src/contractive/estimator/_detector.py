@@ -1,0 +1,137 @@
+"""Which rows are unlike the others: the outlier detector."""
+
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import OutlierMixin
+
+from contractive.estimator._base import ContractiveEstimator
+
+
+class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
+    """Find rows that a contractive autoencoder of the table reconstructs badly.
+
+    The network, its training and the parameters are those of `ContractiveAutoencoder`; the defaults are one wide
+    layer of saturating units, which cannot follow a row far from the others. Train it on normal rows where they are
+    known, else on all. Features in one unit, such as pixels, want `scale="common"`.
+
+    Args:
+        contamination: Share of the training rows to call outliers, above 0 and at most 0.5. Where only normal rows
+            are given: the share of false alarms you accept.
+        n_components: As in `ContractiveAutoencoder`, like all that follow.
+        hidden_layer_sizes: See there.
+        penalty: See there.
+        weight: See there.
+        activation: See there.
+        decoder_activation: See there.
+        tied: See there.
+        noise: See there.
+        loss: See there.
+        solver: See there.
+        learning_rate: See there.
+        learning_rate_init: See there.
+        alpha: See there.
+        max_epochs: See there.
+        batch_size: See there.
+        early_stopping: See there.
+        validation_fraction: See there.
+        n_iter_no_change: See there.
+        scale: See there.
+        device: See there.
+        random_state: See there.
+        verbose: See there.
+        warm_start: See there.
+
+    Attributes:
+        offset_: Score below which a row is an outlier: the `contamination` quantile over the training rows.
+        autoencoder_: As in `ContractiveAutoencoder`; so are `history_`, `n_iter_`, `n_components_`,
+            `reconstruction_error_`, `n_features_in_` and `feature_names_in_`.
+
+    Example:
+        >>> from sklearn.datasets import load_iris
+        >>> table = load_iris().data
+        >>> labels = ContractiveOutlierDetector(contamination=0.1, random_state=0).fit_predict(table)
+        >>> int((labels == -1).sum())
+        15
+    """
+
+    offset_: float
+
+    def __init__(
+        self,
+        *,
+        contamination: float = 0.1,
+        n_components: int = 128,
+        hidden_layer_sizes: Any = (),
+        penalty: Any = "contractive",
+        weight: Any = 0.1,
+        activation: str = "sigmoid",
+        decoder_activation: str = "relu",
+        tied: bool = False,
+        noise: Any = None,
+        loss: str = "auto",
+        solver: str = "adam",
+        learning_rate: str = "cosine",
+        learning_rate_init: float = 3e-3,
+        alpha: float = 0.0,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        scale: str | None = "standard",
+        device: str = "cpu",
+        random_state: Any = None,
+        verbose: Any = False,
+        warm_start: bool = False,
+    ) -> None:
+        self.contamination = contamination
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.penalty = penalty
+        self.weight = weight
+        self.activation = activation
+        self.decoder_activation = decoder_activation
+        self.tied = tied
+        self.noise = noise
+        self.loss = loss
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scale = scale
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+        self.warm_start = warm_start
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn scaling, network and `offset_` from the rows of X (rows, features); y is ignored.
+
+        Raises:
+            ValueError: A parameter out of range, or rows that are not finite numbers.
+            TrainingDiverged: The loss became NaN or infinite.
+        """
+        scores = self._scores(self._train(X, keep=self.warm_start))
+        self.offset_ = float(np.percentile(scores, 100 * float(self.contamination)))
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """`score_samples` minus `offset_`, shape (rows,): below 0 for outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """+1 for inliers and -1 for outliers, shape (rows,)."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _check_parameters(self) -> None:
+        share = self.contamination
+        if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share <= 0.5:
+            raise ValueError(f"contamination must be above 0 and at most 0.5, got {share!r}. Try 0.1.")
+        super()._check_parameters()

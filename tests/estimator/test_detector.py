@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+from sklearn.metrics import roc_auc_score
+
+import contractive as ct
+
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """Rows near a plane in five dimensions, and rows with the same columns, shuffled one by one: off the plane."""
+    random = np.random.RandomState(0)
+    angle = random.uniform(0, 2 * np.pi, 400)
+    circle = np.c_[np.cos(angle), np.sin(angle)] + 0.05 * random.standard_normal((400, 2))
+    rows = circle @ random.standard_normal((2, 5))
+    return rows, np.stack([random.permutation(column) for column in rows.T], axis=1)[:50]
+
+
+def quick(**parameters):
+    return ct.ContractiveOutlierDetector(**{"max_epochs": 50, "random_state": 0, **parameters})
+
+
+def test_it_finds_what_lies_off_the_manifold_though_every_feature_is_in_its_range(plane):
+    normal, strange = plane
+    detector = quick(max_epochs=200).fit(normal[:300])
+    scores = detector.score_samples(np.r_[normal[300:], strange])
+    assert roc_auc_score([1] * 100 + [0] * 50, scores) > 0.9
+
+
+def test_labels_follow_the_score_and_the_share_asked_for(plane):
+    detector = quick(contamination=0.05).fit(plane[0])
+    scores, decision = detector.score_samples(plane[0]), detector.decision_function(plane[0])
+    assert (detector.predict(plane[0]) == -1).sum() == 20
+    np.testing.assert_array_equal(detector.predict(plane[0]), np.where(scores < detector.offset_, -1, 1))
+    np.testing.assert_allclose(decision, scores - np.percentile(scores, 5))
+    np.testing.assert_array_equal(quick(contamination=0.05).fit_predict(plane[0]), detector.predict(plane[0]))
+
+
+def test_it_is_the_engine_of_the_autoencoder(plane):
+    detector = quick().fit(plane[0])
+    parameters = detector.get_params()
+    parameters.pop("contamination")
+    autoencoder = ct.ContractiveAutoencoder(**parameters).fit(plane[0])
+    np.testing.assert_array_equal(autoencoder.score_samples(plane[1]), detector.score_samples(plane[1]))
+    assert set(ct.ContractiveAutoencoder().get_params()) == set(parameters)
+
+
+def test_a_feature_in_large_units_does_not_rule_the_score():
+    x, _ = make_blobs(300, 4, centers=1, random_state=0)
+    odd = np.tile(x.mean(0), (2, 1))
+    odd[0, 0] += 8  # eight standard deviations, in the small unit
+    odd[1, 3] += 3  # three, in the large one
+    units = np.array([1.0, 1, 1, 1e6])
+    scores = quick().fit(x * units).score_samples(odd * units)
+    assert scores[0] < scores[1]
+
+
+def test_more_than_the_training_rows_are_called_outliers_where_there_are_more(plane):
+    detector = quick(contamination=0.02, max_epochs=200).fit(plane[0])
+    assert (detector.predict(plane[1] + 30) == -1).all()
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 0.6, "auto", True, None], ids=str)
+def test_contamination_must_be_a_share(plane, share):
+    with pytest.raises(ValueError, match=rf"contamination must be above 0 and at most 0\.5, got {share!r}"):
+        quick(contamination=share).fit(plane[0])

@@ -1,0 +1,125 @@
+"""The examples, the guide and the ADBench experiment run."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+
+
+def module(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_digits_pipeline_runs():
+    found = module(ROOT / "examples" / "sklearn_pipeline.py").main(max_epochs=3, weights=(0.1,))
+    assert found["codes"] > 0.5
+    assert 0 <= found["flagged fours"] <= 1
+
+
+def test_the_adult_pipeline_runs_on_a_made_up_table(tmp_path, capsys):
+    found = module(ROOT / "examples" / "adult_pipeline.py").main(data_dir=tmp_path, max_epochs=20)
+    assert "a made-up table takes its place" in capsys.readouterr().out
+    assert found["codes"] > found["majority"] + 0.1
+
+
+def test_the_adult_pipeline_runs_on_the_real_table(capsys):
+    folder = os.environ.get("CONTRACTIVE_DATA")
+    if not folder or not (Path(folder) / "tabular" / "adult.data").exists():
+        pytest.skip("needs $CONTRACTIVE_DATA with tabular/adult.data")
+    found = module(ROOT / "examples" / "adult_pipeline.py").main(data_dir=folder, max_epochs=5, rows=3000)
+    assert found["codes"] > found["majority"] + 0.02
+
+
+def test_the_code_of_the_guide_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scikit-learn.md").read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    known = {}
+    for block in blocks:
+        exec(compile(block.replace("random_state=0", "random_state=0, max_epochs=3"), "guide", "exec"), known)
+    assert (tmp_path / "wine-encoder" / "estimator.json").exists()
+
+
+@pytest.fixture
+def adbench():
+    return module(ROOT / "experiments" / "adbench.py")
+
+
+def test_the_protocols_divide_the_rows_as_they_say(adbench):
+    x, y = np.arange(50.0)[:, None], np.arange(50) % 5 == 0
+    train, test, labels = adbench.divide(x, y.astype(int), "semi-supervised", 3)
+    assert (train % 5 != 0).all()
+    assert len(train) == 20
+    assert sorted(np.r_[train, test][:, 0]) == list(range(50))
+    assert (labels == (test[:, 0] % 5 == 0)).all()
+    train, test, labels = adbench.divide(x, y.astype(int), "unsupervised", 3)
+    assert sorted(train[:, 0]) == list(range(50))
+    assert (labels == y).all()
+    adbench.TRAIN_ROWS = 7
+    assert len(adbench.divide(x, y.astype(int), "unsupervised", 3)[0]) == 7
+
+
+def test_the_experiment_writes_goes_on_and_refuses_to_mix(adbench, tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(
+        adbench,
+        "METHODS",
+        {
+            "contractive": lambda train, test, seed: calls.append("ours") or test[:, 0],
+            "isolation forest": lambda train, test, seed: calls.append("theirs") or -test[:, 0],
+        },
+    )
+    (tmp_path / "adbench").mkdir()
+    y = np.r_[np.zeros(30), np.ones(5)]
+    np.savez(tmp_path / "adbench" / "99_toy.npz", X=np.c_[y, y], y=y)
+    out = tmp_path / "out.json"
+    adbench.run(tmp_path, [], [0, 1], out)
+    assert len(calls) == 2 * 2 * 2
+    adbench.run(tmp_path, [], [0, 1], out)
+    assert len(calls) == 8  # nothing left to do
+    found = json.loads(out.read_text())
+    assert found["runs"]["99_toy | unsupervised | contractive | 1"]["auroc"] == 1.0
+    assert adbench.by_set(found, "unsupervised", "auroc") == {"99_toy": {"contractive": 1.0, "isolation forest": 0.0}}
+    assert "| all (1) | unsupervised | AUROC | isolation forest | 0.000 | 2.00 | 1 / 0 / 0 |" in adbench.summary(found)
+    assert "| 99_toy | 1.000 / 0.000 |" in adbench.details(found)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- adbench -->\nold\n<!-- end -->\n")
+    adbench.put(page, "adbench", "new")
+    assert page.read_text() == "<!-- adbench -->\nnew\n<!-- end -->\n"
+    with pytest.raises(SystemExit, match="must have the marker <!-- other -->"):
+        adbench.put(page, "other", "new")
+    out.write_text(json.dumps({**found, "settings": {}}))
+    with pytest.raises(SystemExit, match="was made with other settings or versions"):
+        adbench.run(tmp_path, [], [0], out)
+    with pytest.raises(SystemExit, match="--data-dir must hold a folder adbench"):
+        adbench.run(tmp_path / "elsewhere", [], [0], out)
+
+
+def test_a_method_that_is_better_on_every_table_ranks_first(adbench):
+    table = {"a": {"x": 0.9, "y": 0.5, "z": 0.5}, "b": {"x": 0.8, "y": 0.7, "z": 0.6}}
+    assert adbench.mean_ranks(table) == {"x": 1.0, "y": 2.25, "z": 2.75}
+
+
+def test_the_figures_in_the_guide_are_those_measured(adbench):
+    found = json.loads(adbench.OUT.read_text())
+    page = (ROOT / "docs" / "scikit-learn.md").read_text()
+    assert adbench.summary(found) in page
+    assert adbench.details(found) in page
+
+
+def test_importing_the_package_does_not_import_scikit_learn():
+    code = "import contractive, sys; print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
