@@ -50,6 +50,28 @@ def test_idx_files_are_split_in_the_classic_way(folder):
     assert split.image == (4, 5)
 
 
+def test_a_tiny_set_still_has_validation_rows(folder):
+    for kind, shape in (("images-idx3", (4, 4, 5)), ("labels-idx1", 4)):
+        (folder / f"train-{kind}-ubyte.gz").write_bytes(idx(np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)))
+    split = data.load("mnist", data_dir=folder)
+    assert (len(split.train), len(split.validation)) == (3, 1)
+    assert split.labels[1].tolist() == [3]
+
+
+@pytest.mark.parametrize("name", ["mnist", "digits"])
+def test_named_sets_have_a_preparation_and_a_checksum(name, folder):
+    split = data.load(name, data_dir=folder)
+    assert split.preparation.scaler == "range"
+    assert split.image_shape == (1, *split.image)
+    assert split.columns == split.preparation.feature_names
+    assert len(split.checksum) == 64
+    assert split.checksum == data.load(name, data_dir=folder).checksum
+    assert (split.parts is None) == (name == "mnist")
+    raw = split.preparation.inverse(split.test)
+    np.testing.assert_array_equal(split.preparation.transform(raw), split.test)
+    assert raw.max() == (255 if name == "mnist" else 16)
+
+
 def test_the_folder_may_hold_a_folder_and_come_from_the_environment(folder, tmp_path, monkeypatch):
     inner = tmp_path / "all" / "mnist"
     inner.mkdir(parents=True)
@@ -105,8 +127,34 @@ TRAIN = "train-images-idx3-ubyte.gz"
             lambda f: (f / TRAIN).write_bytes(idx(np.zeros((7, 4, 5), np.uint8))),
             "mnist must have one label per image",
         ),
+        (
+            lambda f: (f / "t10k-labels-idx1-ubyte.gz").write_bytes(idx(np.zeros(19, np.uint8))),
+            "mnist must have one label per image",
+        ),
+        (
+            lambda f: (f / "t10k-images-idx3-ubyte.gz").write_bytes(idx(np.zeros((20, 5, 5), np.uint8))),
+            "mnist must have images of one size, got two sizes",
+        ),
+        (
+            lambda f: [
+                (f / f"train-{kind}.gz").write_bytes(idx(np.zeros(shape, np.uint8)))
+                for kind, shape in (("images-idx3-ubyte", (1, 4, 5)), ("labels-idx1-ubyte", 1))
+            ],
+            "mnist must have images to train and test, got too few",
+        ),
     ],
-    ids=["missing", "not gzip", "cut gzip", "empty", "not idx", "cut idx", "other labels"],
+    ids=[
+        "missing",
+        "not gzip",
+        "cut gzip",
+        "empty",
+        "not idx",
+        "cut idx",
+        "other labels",
+        "other test labels",
+        "other size",
+        "one image",
+    ],
 )
 def test_broken_files_are_refused(damage, match, folder):
     damage(folder)

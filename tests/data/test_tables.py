@@ -77,10 +77,10 @@ def test_broken_files_say_so_in_one_line(ending, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "match"),
     [
-        ({"list": pa.array([[1]] * 30)}, r"columns must hold numbers, dates or text, got list \(list<.*Use --drop list"),
+        ({"list": pa.array([[1]] * 30)}, r"columns must hold numbers, dates or text, got list \(.*Use --drop list"),
         ({"raw": pa.array([b"x"] * 30)}, r"got raw \(binary\)\. Use --drop raw"),
         ({"gap": pa.array([None, *range(29)])}, r"got missing ones in column gap \(1\)"),
-        ({"void": pa.nulls(30)}, r"got missing ones in column void \(30\)|columns must vary among training rows, got .*void"),
+        ({"void": pa.nulls(30)}, "columns must vary among training rows, got one value in void"),
         ({"inf": pa.array([np.inf, *range(29)])}, r"must be finite and at most 1e\+30, got others in column inf \(1\)"),
         ({"flat": pa.array([7] * 30)}, "columns must vary among training rows, got one value in flat. Use --drop flat"),
         ({"word": pa.array(["x", "y"] * 15)}, "got text in word. Use --drop word or --one-hot word"),
@@ -95,6 +95,18 @@ def test_columns_that_cannot_be_features_are_refused_by_name(extra, match, tmp_p
 def test_two_columns_of_one_name_are_refused(tmp_path):
     pq.write_table(pa.table([X[:, 0], X[:, 1]], names=["a", "a"]), tmp_path / "t.parquet")
     refused(tmp_path / "t.parquet", "columns must have names of their own, got a more than once")
+
+
+def test_a_typed_table_means_its_types(tmp_path):
+    pq.write_table(pa.table({"a": X[:, 0], "zip": [f"0{i}" for i in range(30)]}), tmp_path / "t.parquet")
+    refused(
+        tmp_path / "t.parquet", r"got text in zip\. Use --drop zip or --one-hot zip\. zip holds numbers written as text"
+    )
+
+
+def test_names_with_line_ends_and_many_names_keep_to_one_line(tmp_path):
+    pq.write_table(pa.table({f"a\n{i}": ["x", "y"] * 15 for i in range(40)}), tmp_path / "t.parquet")
+    refused(tmp_path / "t.parquet", r"a 11 and 28 more\. Use --drop NAME,\.\.\. or --one-hot NAME,")
 
 
 @pytest.mark.parametrize(
@@ -128,8 +140,6 @@ def test_other_files_and_absent_ones_are_refused(tmp_path):
     refused(tmp_path / "t.xls", r"DATA must end in one of \.csv .* or be a folder of images, got t\.xls\. Convert it")
     refused(tmp_path / "absent.csv", "DATA must be one of digits, .* a file or a folder of images, got '.*absent.csv'")
     pq.write_table(TABLE, tmp_path / "t.parquet")
-    refused(
-        tmp_path / "t.parquet", "--test must be a file or a folder of images, got 'gone'", test="gone", one_hot=True
-    )
+    refused(tmp_path / "t.parquet", "--test must be a file or a folder .*'gone'", test="gone", one_hot=True)
     with pytest.raises(DataError, match="options on data must be for own files, got some with digits"):
         load("digits", options=Options(label="y"))

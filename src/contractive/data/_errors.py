@@ -4,7 +4,10 @@ from collections.abc import Iterable
 
 
 class DataError(ValueError):
-    """Data that cannot be used, and what to do about it."""
+    """Data that cannot be used, and what to do about it; always one line, whatever names a file has."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.splitlines()))
 
 
 def listed(names: Iterable[object], most: int = 12) -> str:
@@ -12,6 +15,12 @@ def listed(names: Iterable[object], most: int = 12) -> str:
     given = [str(name) for name in names]
     more = f" and {len(given) - most} more" if len(given) > most else ""
     return ", ".join(given[:most]) + more
+
+
+def together(names: Iterable[str], most: int = 30) -> str:
+    """Names as an option takes them, `NAME,...` where they are too many to repeat."""
+    given = list(names)
+    return ",".join(given) if len(given) <= most else "NAME,..."
 
 
 def first_line(error: BaseException) -> str:

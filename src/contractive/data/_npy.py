@@ -2,6 +2,7 @@
 
 import math
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -62,12 +63,12 @@ def read_header(file: IO[bytes], what: str, num_bytes: int) -> Header:
         DataError: Pickled objects, other things than numbers or text, too few bytes.
     """
     version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
         raise DataError(f"{what} must be of version 1 or 2 of the .npy format, got {version}. Save plain arrays.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # files of Python 2 are slow to read and no matter else
+        shape, fortran, dtype = readers[version](file)
     if dtype.hasobject:
         raise DataError(f"{what} must hold numbers, got pickled objects, which are never read. Save plain arrays.")
     if dtype.kind not in "buifU":
@@ -138,5 +139,6 @@ def read_npz(path: Path, key: str) -> np.ndarray:
     with saying_what_is_broken(path), zipfile.ZipFile(path) as archive:
         entry = archive.getinfo(f"{key}.npy")
         check_fits(f"array {key} of {path}", entry.file_size, f"Save {key} as .npy, which is read in parts.")
-        with archive.open(entry) as file:
+        with archive.open(entry) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
             return np.lib.format.read_array(file, allow_pickle=False)

@@ -178,7 +178,7 @@ def rows_of(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> n
         raise DataError(f"data must be an array of numbers as in training, got {array.dtype}. Convert it first.")
     shape = array.shape[1:]
     if image_shape is not None and len(shape) == 3 and shape == (*image_shape[1:], image_shape[0]):
-        return np.moveaxis(array, 3, 1).reshape(len(array), -1)
+        return np.moveaxis(array, 3, 1).reshape(len(array), width)
     fits = image_shape is None or len(shape) < 2 or shape in (image_shape, image_shape[1:])
     if array.ndim < 2 or int(np.prod(shape)) != width or not fits:
         wanted = f"images of {image_shape[1]}x{image_shape[2]}, or rows of {width} numbers," if image_shape else ""
@@ -186,7 +186,7 @@ def rows_of(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> n
             f"data must hold {wanted or f'rows of {width} numbers'} as in training, got an array of {array.shape}."
             " Give the data that the model was made for."
         )
-    return array.reshape(len(array), -1)
+    return array.reshape(len(array), width)
 
 
 def blocks(rows: Any, size: int = BLOCK) -> Iterator[Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from contractive.data._errors import DataError, listed
+from contractive.data._errors import DataError, listed, together
 from contractive.data._fit import fit_fill, fit_scaler
 from contractive.data._labels import check_test_labels
 from contractive.data._options import Options
@@ -140,12 +140,12 @@ def _check_vary(draft: Preparation, train: Survey, names: tuple[str, ...], start
         if (len(column.categories) <= 1 if column.kind == "category" else constant[start])
     ]
     if flat:
-        given = ",".join(flat)
+        given = together(flat)
         raise DataError(f"columns must vary among training rows, got one value in {listed(flat)}. Use --drop {given}.")
 
 
 def _or_drop(names: tuple[str, ...], counts: np.ndarray) -> str:
-    return f" (or mean), or --drop {','.join(names[i] for i in np.flatnonzero(counts))}"
+    return f" (or mean), or --drop {together(names[i] for i in np.flatnonzero(counts).tolist())}"
 
 
 def _groups(draft: Preparation) -> list[tuple[int, int, str]]:

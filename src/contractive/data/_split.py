@@ -50,7 +50,8 @@ class Split:
         image_shape: (channels, height, width) where a row is an image, its channels one after another; else None.
         preparation: What turned the source into these numbers, and turns them back.
         parts: Of each row of the source 0 (train), 1 (validation) or 2 (test); None for sets with a split of their own.
-            Rows of a test file of its own are not among them.
+            Rows of a test file of its own are not among them. In own files the rows of a part keep their order; those
+            of `digits` are shuffled.
         checksum: SHA-256 of what was read, as hexadecimal digits.
         columns: Names of the features.
         notes: Sentences on what was detected or decided.

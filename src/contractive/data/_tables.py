@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from pyarrow import ipc
 
 from contractive.data._checksum import file_checksum
-from contractive.data._columns import MOST_CATEGORIES, Column, guess, plain, texts
+from contractive.data._columns import MOST_CATEGORIES, Column, guess, kind_of_type, plain, texts
 from contractive.data._csv import points_for_commas, read_csv
 from contractive.data._dialect import Dialect, detect
-from contractive.data._errors import DataError, first_line, listed
+from contractive.data._errors import DataError, first_line, listed, together
 from contractive.data._labels import label_values
 from contractive.data._memory import check_fits
 from contractive.data._options import Options, check_columns_exist
@@ -35,9 +35,7 @@ def table_source(path: Path, options: Options) -> Source:
         DataError: A table that cannot be read, or whose columns cannot become features.
     """
     table, dialect = read_table(path, options)
-    columns, typed, notes = choose_columns(
-        table, options, decimal_comma=dialect is not None and dialect.separator != ","
-    )
+    columns, typed, notes = choose_columns(table, options, dialect)
     label = options.label
     labels = None if label is None else label_values(label, plain(table.column(label)))
     draft = draft_of(columns, options)
@@ -106,7 +104,7 @@ def unreadable(path: Path, error: Exception) -> DataError:
 
 
 def choose_columns(
-    table: pa.Table, options: Options, *, decimal_comma: bool = False
+    table: pa.Table, options: Options, dialect: Dialect | None
 ) -> tuple[tuple[Column, ...], pa.Table, list[str]]:
     """The columns that become features, the table with these columns typed, and notes.
 
@@ -121,8 +119,11 @@ def choose_columns(
     kinds, typed = {}, {}
     for name in kept:
         values = plain(table.column(name))
-        encode = isinstance(options.one_hot, tuple) and name in options.one_hot
-        kinds[name], typed[name] = ("text", values) if encode else guess(values, decimal_comma=decimal_comma)
+        kinds[name], typed[name] = kind_of_type(values.type), values
+        if isinstance(options.one_hot, tuple) and name in options.one_hot:
+            kinds[name] = "text"
+        elif dialect is not None:  # a typed table means its types: "01234" is a text there
+            kinds[name], typed[name] = guess(values, decimal_comma=dialect.separator != ",")
     check_kinds(kinds, {name: values.type for name, values in typed.items()}, options, typed)
     columns = tuple(column_of(name, kinds[name], typed[name]) for name in kept)
     return columns, pa.table(typed), kind_notes(kinds)
@@ -139,11 +140,11 @@ def check_kinds(
     other = [name for name, kind in kinds.items() if kind == "other"]
     if other:
         said = listed(f"{name} ({types[name]})" for name in other)
-        raise DataError(f"columns must hold numbers, dates or text, got {said}. Use --drop {','.join(other)}.")
+        raise DataError(f"columns must hold numbers, dates or text, got {said}. Use --drop {together(other)}.")
     chosen = options.one_hot if isinstance(options.one_hot, tuple) else None
     text = [name for name, kind in kinds.items() if kind == "text" and chosen is not None and name not in chosen]
     if text:
-        given = ",".join(text)
+        given = together(text)
         hint = next((_hint(name, values[name]) for name in text if _hint(name, values[name])), "")
         raise DataError(
             f"columns must hold numbers, got text in {listed(text)}. Use --drop {given} or --one-hot {given}.{hint}"
@@ -160,6 +161,8 @@ def _hint(name: str, values: pa.ChunkedArray) -> str:
         return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."
     like = pc.match_substring_regex(filled, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     share = pc.mean(like.cast(pa.float64())).as_py() if len(filled) else 0
+    if share == 1:
+        return f" {name} holds numbers written as text: make it a column of numbers if they are amounts."
     if share > 0.5:
         first = pc.filter(filled, pc.invert(like))[0].as_py()
         return f" {name} is mostly numbers: {first[:40]!r} is not."
