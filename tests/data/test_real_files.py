@@ -18,7 +18,7 @@ def real(name):
 
 def test_california_housing():
     path = real("tabular/california_housing.csv")
-    with pytest.raises(DataError, match="got text in ocean_proximity. Use --drop ocean_proximity or --one-hot"):
+    with pytest.raises(DataError, match=r"got text in ocean_proximity\. Use --drop ocean_proximity or --one-hot"):
         load(path)
     with pytest.raises(DataError, match=r"got missing ones in column total_bedrooms \(207\)\. Use --impute"):
         load(path, options=Options(one_hot=True))

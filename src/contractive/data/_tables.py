@@ -35,9 +35,7 @@ def table_source(path: Path, options: Options) -> Source:
         DataError: A table that cannot be read, or whose columns cannot become features.
     """
     table, dialect = read_table(path, options)
-    columns, typed, notes = choose_columns(
-        table, options, decimal_comma=dialect is not None and dialect.separator != ","
-    )
+    columns, typed, notes = choose_columns(table, options, dialect)
     label = options.label
     labels = None if label is None else label_values(label, plain(table.column(label)))
     draft = draft_of(columns, options)
@@ -163,6 +161,8 @@ def _hint(name: str, values: pa.ChunkedArray) -> str:
         return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."
     like = pc.match_substring_regex(filled, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     share = pc.mean(like.cast(pa.float64())).as_py() if len(filled) else 0
+    if share == 1:
+        return f" {name} holds numbers written as text: make it a column of numbers if they are amounts."
     if share > 0.5:
         first = pc.filter(filled, pc.invert(like))[0].as_py()
         return f" {name} is mostly numbers: {first[:40]!r} is not."
