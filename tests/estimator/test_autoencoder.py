@@ -119,7 +119,19 @@ def test_a_constant_feature_is_no_trouble():
         ({"penalty": "contractive", "noise": Masking(0.2), "solver": "sgd", "learning_rate_init": 0.01}, "contractive"),
         ({"scale": "minmax", "activation": "logistic", "hidden_layer_sizes": 6, "alpha": 1e-4}, "contractive"),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=[
+        "contractive",
+        "higher order",
+        "reconstruction",
+        "sparse",
+        "function",
+        "objective",
+        "none",
+        "denoising",
+        "tied with noise",
+        "masking and sgd",
+        "minmax",
+    ],
 )
 def test_every_variant_trains(parameters, term):
     estimator = quick(**parameters, max_epochs=5).fit(IRIS.data)
@@ -288,7 +300,19 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
         ({"noise": -0.1}, ValueError, "noise must be a sigma of at least 0, a corruption or None, got -0.1"),
         ({"loss": "cross_entropy"}, ValueError, "loss must be squared_error with scale='standard', got cross_entropy"),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=[
+        "contractive",
+        "higher order",
+        "reconstruction",
+        "sparse",
+        "function",
+        "objective",
+        "none",
+        "denoising",
+        "tied with noise",
+        "masking and sgd",
+        "minmax",
+    ],
 )
 def test_what_is_refused(parameters, error, match):
     with pytest.raises(error, match=match):
