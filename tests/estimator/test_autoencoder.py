@@ -300,19 +300,7 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
         ({"noise": -0.1}, ValueError, "noise must be a sigma of at least 0, a corruption or None, got -0.1"),
         ({"loss": "cross_entropy"}, ValueError, "loss must be squared_error with scale='standard', got cross_entropy"),
     ],
-    ids=[
-        "contractive",
-        "higher order",
-        "reconstruction",
-        "sparse",
-        "function",
-        "objective",
-        "none",
-        "denoising",
-        "tied with noise",
-        "masking and sgd",
-        "minmax",
-    ],
+    ids=lambda value: str(value)[:40],
 )
 def test_what_is_refused(parameters, error, match):
     with pytest.raises(error, match=match):
