@@ -78,7 +78,7 @@ def test_it_resumes_bit_for_bit(tmp_path, monkeypatch, phase):
     whole, history = fitted(**settings)
     path = tmp_path / "last.ckpt"
     if phase == "reference":
-        monkeypatch.setattr("contractive.training._price.Checks.checked", break_off)
+        monkeypatch.setattr(ct.fit_at_price.__globals__["Checks"], "checked", break_off)
         with pytest.raises(RuntimeError, match="power cut"):
             fitted(checkpoint=path, **settings)
         monkeypatch.undo()

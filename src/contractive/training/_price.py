@@ -178,7 +178,7 @@ def fit_at_price(
         >>> settings = {"validation": x[:128], "max_epochs": 40, "batch_size": 16, "schedule": "cosine"}
         >>> settings |= {"learning_rate": 0.01, "progress": False}
         >>> history = ct.fit_at_price(ct.mlp(8, code=3), x[128:], ct.objectives.contractive(), price=0.5, **settings)
-        >>> abs(history["price"][-1] - 0.5) < 0.05
+        >>> abs(history["price"][-1] - 0.5) < 0.1
         True
     """
     max_epochs = settings.get("max_epochs", DEFAULT_EPOCHS)
