@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from multiprocessing import active_children, get_context
 from typing import Any
@@ -23,6 +23,7 @@ from contractive.experiments._search import Search
 from contractive.objectives import LOSSES
 from contractive.variants import DEFAULT_VARIANTS, VARIANTS, Reference
 
+_FEWEST_PER_CLASS = 5
 Watcher = Callable[[str, int, int], None]
 
 
@@ -82,9 +83,19 @@ def compare(split: Split, settings: Settings, watch: Watcher = lambda what, done
         watch: Called after every fit with what was done, the number of fits done and the number expected.
     """
     began = time.perf_counter()
+    split = _with_classes(split)
     with _workers(split, settings) as executor:
         runs, searches = _Comparison(split, settings, executor, watch).run()
     return _results(split, settings, runs, searches, time.perf_counter() - began)
+
+
+def _with_classes(split: Split) -> Split:
+    """Without labels that are amounts or nearly all different: nothing can be classified by them."""
+    if split.labels is None:
+        return split
+    train = split.labels[0]
+    rare = len(np.unique(train)) > max(2, len(train) // _FEWEST_PER_CLASS)
+    return replace(split, labels=None) if train.dtype.kind == "f" or rare else split
 
 
 class _Comparison:

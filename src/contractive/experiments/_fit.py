@@ -27,10 +27,11 @@ class Budget:
     batch_size: int
     learning_rate: float
     loss: str = "squared_error"
+    output: str = "sigmoid"
 
     def build(self, features: int) -> Autoencoder:
-        """The network: sigmoid encoder, ReLU decoder, sigmoid output."""
-        return mlp(features, hidden=self.hidden, code=self.code)
+        """The network: sigmoid encoder, ReLU decoder, sigmoid output for data in [0, 1], else a linear one."""
+        return mlp(features, hidden=self.hidden, code=self.code, output=self.output)
 
 
 @dataclass(frozen=True)

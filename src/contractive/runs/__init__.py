@@ -4,7 +4,7 @@ from contractive.runs._apply import encode, reconstruct
 from contractive.runs._figures import SENSITIVITY_LEVEL, figures, measured
 from contractive.runs._folder import RunError
 from contractive.runs._open import Run, open_run
-from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings
+from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings, span
 from contractive.runs._source import load_again, source_of
 from contractive.runs._train import Trained, train
 
@@ -15,6 +15,7 @@ __all__ = [
     "MODELS",
     "PENALISED",
     "DEFAULT_PRICE",
+    "span",
     # from a folder
     "open_run",
     "Run",
