@@ -182,6 +182,8 @@ def fit_at_price(
         True
     """
     max_epochs = settings.get("max_epochs", DEFAULT_EPOCHS)
+    if checkpoint is None and settings.get("devices", 1) * settings.get("num_nodes", 1) > 1:
+        raise ValueError("checkpoint must be given with several processes, got none: they share the half-way state.")
     _check(price, objective, max_epochs, settings)
     common: dict[str, Any] = {**settings, "validation": validation}
     with TemporaryDirectory() as temporary:
