@@ -91,10 +91,12 @@ def _read_arrow(path: Path) -> pa.Table:
     """Arrow files and streams; Feather version 2 is an Arrow file."""
     with pa.OSFile(str(path)) as file:
         try:
-            return ipc.open_file(file).read_all()
+            table = ipc.open_file(file).read_all()
         except pa.ArrowInvalid:
             file.seek(0)
-            return ipc.open_stream(file).read_all()
+            table = ipc.open_stream(file).read_all()
+    table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
+    return table
 
 
 def unreadable(path: Path, error: Exception) -> DataError:
