@@ -75,13 +75,22 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint must exist to go on from, got no file {path}. Start the run anew.") from None
     except _BROKEN as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0][:120]
         raise CheckpointError(
             f"checkpoint must be one that training wrote, got a broken {path}: {reason}. Start the run anew."
         ) from error
-    if not isinstance(checkpoint, dict) or "contractive" not in checkpoint:
+    ours = checkpoint.get("contractive") if isinstance(checkpoint, dict) else None
+    if not isinstance(ours, dict) or not isinstance(ours.get("settings"), dict):
         raise CheckpointError(f"checkpoint must be one that `fit` wrote, got another file, {path}. Start the run anew.")
     return checkpoint
+
+
+def does_not_belong(path: Any, error: Exception) -> CheckpointError:
+    """What to say where the state in a checkpoint cannot be taken back."""
+    reason = (str(error) or type(error).__name__).splitlines()[0][:120].rstrip(".:")
+    return CheckpointError(
+        f"checkpoint must be of this run, got one of another or a damaged one, {path}: {reason}. Start the run anew."
+    )
 
 
 def begin_anew(source: Path, target: Path, objective: Objective) -> None:

@@ -21,7 +21,13 @@ from contractive.penalties import JacobianNorm
 from contractive.training import _checks as checks
 from contractive.training._batches import Rows
 from contractive.training._callbacks import Best, Progress
-from contractive.training._checkpoints import CheckpointError, Checkpoints, objective_settings, read_checkpoint
+from contractive.training._checkpoints import (
+    CheckpointError,
+    Checkpoints,
+    does_not_belong,
+    objective_settings,
+    read_checkpoint,
+)
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History
 from contractive.training._memory import flushed_denormals, keep_freed_memory
@@ -136,6 +142,9 @@ def fit(
         validation=validation,
     )
     checks.check_machine(device, precision, devices, resume, checkpoint)
+    checks.check_strategy(strategy)
+    checks.check_seconds(checkpoint_seconds)
+    checks.check_seed(seed)
     train = checks.rows_of(data, "data", reference)
     held_out = None if validation is None else checks.tensor_of(validation, "validation", reference)
     weights = None if sample_weight is None else checks.weights_of(sample_weight, train)
@@ -192,6 +201,10 @@ def fit(
             trainer.fit(step, ckpt_path=checkpoint if resume else None, weights_only=True)
     except Interrupted:
         raise KeyboardInterrupt from None
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        if not resume or step.begun or isinstance(error, CheckpointError):
+            raise
+        raise does_not_belong(checkpoint, error) from error
     finally:
         if best is not None:
             best.restore(autoencoder)
