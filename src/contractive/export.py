@@ -70,7 +70,7 @@ def export(run: Run, path: str | Path, *, part: str = "encoder", overwrite: bool
     if path.suffix not in ENDINGS:
         raise ValueError(f"output must end in one of {', '.join(ENDINGS)}, got {path.name}. Rename it.")
     if path.exists() and not overwrite:
-        raise ValueError(f"output must not exist yet, got {path}. Choose another name or replace it with --force.")
+        raise ValueError(f"output must be a new file, got {path}. Choose another one or give --force.")
     if not path.parent.is_dir():
         raise ValueError(f"output must lie in a folder that exists, got {path}. Make the folder first.")
     module = module_of(run, part)

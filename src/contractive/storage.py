@@ -74,7 +74,8 @@ def load(folder: str | Path) -> Autoencoder:
         weights = load_file(folder / "model.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
         raise StorageError(
-            f"{folder} must hold a readable config.json and model.safetensors, got: {error}. Save the model again."
+            f"{folder} must hold a readable config.json and model.safetensors, got: {_reason(error)}."
+            " Save the model again."
         ) from error
     try:
         with torch.device("meta"):  # shapes only: what a changed config asks for takes no memory before it is compared
@@ -83,9 +84,8 @@ def load(folder: str | Path) -> Autoencoder:
             raise ValueError("no weights")
         autoencoder.load_state_dict(weights, assign=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
         raise StorageError(
-            f"{folder} must describe the weights it holds, got: {reason}. One of its files was changed."
+            f"{folder} must describe the weights it holds, got: {_reason(error)}. One of its files was changed."
         ) from error
     return autoencoder.eval()
 
@@ -103,12 +103,19 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise StorageError(
-            f"{folder} must hold a readable config.json and model.safetensors, got: {error}. Save the model again."
+            f"{folder} must hold a readable config.json and model.safetensors, got: {_reason(error)}."
+            " Save the model again."
         ) from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else type(config).__name__
         raise StorageError(f"format of {folder} must be {FORMAT}, got {found}. Use the version that wrote it.")
     return config
+
+
+def _reason(error: Exception) -> str:
+    """What another library says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:300].rstrip(".?")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """The application that the commands join, and what they share."""
 
+import errno
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
@@ -16,6 +17,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+
+_ARGUMENTS = ("data", "run", "folder", "name")
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full: make room and run the command again (train: with --resume)",
+    errno.EFBIG: "The file may not grow so large: lift the limit and run the command again (train: with --resume)",
+    errno.EDQUOT: "Your share of the disk is full: make room and run the command again (train: with --resume)",
+}
 
 
 class LossName(StrEnum):
@@ -45,13 +54,28 @@ def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
         except (ValueError, OSError, ModuleNotFoundError) as error:
             if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("contractive"):
                 raise
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {_said(error, kwargs)}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt:
             typer.echo("Stopped. Nothing was written; run the same command again.", err=True)
             raise typer.Exit(130) from None
 
     return run
+
+
+def _said(error: Exception, options: dict[str, Any]) -> str:
+    """The error in one line, a setting by the name of its option."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f" {error.filename}" if error.filename else ""
+        remedy = _REMEDIES.get(error.errno or 0, "Check the place and its permissions")
+        return f"files must be read and written, got: {error.strerror}{where}. {remedy}."
+    message = " ".join(str(error).split("\n")).encode("utf-8", "replace").decode()
+    name, must, rest = message.partition(" must ")
+    name = {"max_epochs": "epochs"}.get(name, name)
+    if not must or name not in options or name in _ARGUMENTS:
+        return message
+    option = "-o" if name == "output" else f"--{name.replace('_', '-')}"
+    return f"{option} must {rest}"
 
 
 @app.callback()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -104,7 +105,9 @@ def _check_folder(out: Path, force: bool) -> None:
         write_text(probe, "")
         probe.unlink()
     except OSError as error:
-        raise ValueError(f"--out must be a folder that can be written, got {out}: {error.strerror}.") from error
+        raise ValueError(
+            f"--out must be a folder that can be written, got {out}: {error.strerror}. Choose another."
+        ) from error
 
 
 def _with_progress(split: Split, settings: Settings, *, hidden: bool) -> Results:
@@ -115,7 +118,8 @@ def _with_progress(split: Split, settings: Settings, *, hidden: bool) -> Results
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=hidden or not console.is_terminal) as progress:
         bar = progress.add_task("the standard autoencoder first", total=None)
 
         def watch(what: str, done: int, expected: int) -> None:
@@ -128,7 +132,7 @@ def _print(results: Results, page: Path) -> None:
     console = Console()
     document = results.document
     table = Table(
-        title=f"{document['data']['name']}: test data, {_over(document['settings']['seeds'])}",
+        title=f"{escape(document['data']['name'])}: test data, {_over(document['settings']['seeds'])}",
         caption=_caption(document),
         caption_justify="left",
     )
@@ -144,8 +148,8 @@ def _print(results: Results, page: Path) -> None:
     console.print(table)
     for variant in results.variants:
         for warning in variant["warnings"]:
-            console.print(f"[bold yellow]{variant['name']}[/], {warning}")
-    console.print(f"Report: [bold]{page}[/]", soft_wrap=True)
+            console.print(f"[bold yellow]{variant['name']}[/], {escape(warning)}")
+    console.print(f"Report: [bold]{escape(str(page))}[/]", soft_wrap=True)
 
 
 def _caption(document: dict[str, Any]) -> str:

@@ -59,7 +59,9 @@ def _check_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"--out must be a folder that can be written, got {out}: {error.strerror}.") from error
+        raise ValueError(
+            f"--out must be a folder that can be written, got {out}: {error.strerror}. Choose another."
+        ) from error
 
 
 def _one(name: str, out: Path, seed: int, *, quick: bool, quiet: bool) -> None:

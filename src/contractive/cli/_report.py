@@ -17,4 +17,12 @@ def report(
     from contractive.experiments import read
     from contractive.report import write_report
 
-    typer.echo(f"Report: {write_report(read(folder), folder / 'report.html')}")
+    results = read(folder)
+    try:
+        page = write_report(results, folder / "report.html")
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError(
+            f"{folder} must hold results as `contractive compare` wrote them, got a results.json that was changed"
+            f" ({type(error).__name__}: {str(error)[:80]}). Run the comparison again."
+        ) from error
+    typer.echo(f"Report: {page}")

@@ -7,11 +7,14 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from contractive.cli._tables import figures_table
 from contractive.data import Options, Split, load
 from contractive.runs import Settings, Trained, load_again, open_run, source_of, train
+from contractive.runs._folder import Files
 from contractive.training import TrainingDiverged, is_first_process
+from contractive.training._checks import check_device, check_seconds, check_strategy
 
 _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
@@ -30,8 +33,13 @@ def begin(
     """A new run."""
     if data is None:
         raise ValueError("DATA must be given for a new run, got none. For instance: contractive train digits --out run")
+    check_device(settings.device)
+    check_strategy(settings.strategy)
+    check_seconds(checkpoint_seconds)
+    Files(out).check(force=force)
     source = source_of(data, data_dir, options)
     split = load(data, data_dir=data_dir, seed=settings.seed, options=options)
+    settings = settings.completed(split)
     _run(split, settings, out, source, checkpoint_seconds, force=force, resume=False, quiet=quiet)
 
 
@@ -42,7 +50,9 @@ def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_second
     split = load_again(run, data)
     if run.finished:
         if not quiet:
-            Console(stderr=True).print(f"{out} is finished already; nothing was left to do.", highlight=False)
+            Console(stderr=True).print(
+                f"{escape(str(out))} is finished already; nothing was left to do.", highlight=False
+            )
         return
     _run(split, run.settings, out, {}, checkpoint_seconds, force=False, resume=True, quiet=quiet)
 
@@ -75,7 +85,7 @@ def _run(
 ) -> None:
     console = Console(stderr=True, quiet=quiet or not is_first_process(), highlight=False)
     for note in split.notes:
-        console.print(f"[dim]Note: {note}[/]", soft_wrap=True)
+        console.print(f"[dim]Note: {escape(note)}[/]", soft_wrap=True)
     try:
         trained = train(
             split,
@@ -91,7 +101,7 @@ def _run(
     except TrainingDiverged as error:
         raise ValueError(f"{error} Here: a smaller --learning-rate or --weight, or --gradient-clip 1.") from error
     except KeyboardInterrupt:
-        console.print(_stopped(out), soft_wrap=True)
+        console.print(escape(_stopped(out)), soft_wrap=True)
         raise typer.Exit(130) from None
     if not console.quiet:
         _say(trained, settings)
@@ -116,7 +126,7 @@ def _say(trained: Trained, settings: Settings) -> None:
             soft_wrap=True,
         )
     for warning in trained.metrics["warnings"]:
-        console.print(f"[bold yellow]Warning[/]: {warning}", soft_wrap=True)
+        console.print(f"[bold yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
     if trained.metrics["penalty_path"]:
-        console.print(f"Jacobian norm in training: {trained.metrics['penalty_path']}", soft_wrap=True)
-    console.print(f"Run: [bold]{trained.folder}[/]", soft_wrap=True)
+        console.print(f"Jacobian norm in training: {escape(trained.metrics['penalty_path'])}", soft_wrap=True)
+    console.print(f"Run: [bold]{escape(str(trained.folder))}[/]", soft_wrap=True)

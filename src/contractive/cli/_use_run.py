@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -29,7 +30,8 @@ def use(
     run = open_run(folder)
     work = {"encode": runs.encode, "reconstruct": runs.reconstruct}[what]
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("reading")
 
         def watch(rows: int) -> None:
@@ -38,7 +40,7 @@ def use(
         place = "cpu" if device == "auto" else device
         rows = work(run, data, output, keep=keep, options=options, device=place, overwrite=force, watch=watch)
     if not quiet:
-        Console(highlight=False).print(f"{rows:,} rows: [bold]{output}[/]", soft_wrap=True)
+        Console(highlight=False).print(f"{rows:,} rows: [bold]{escape(str(output))}[/]", soft_wrap=True)
 
 
 def tell(folder: Path, *, as_json: bool) -> None:
@@ -48,16 +50,16 @@ def tell(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"finished": run.finished, **run.config, "metrics": metrics}, indent=1))
         return
+    epochs = 0 if metrics else len(run.history())
     console = Console(highlight=False)
     console.print(_facts(run))
     if metrics:
         console.print(figures_table(metrics))
         for warning in metrics.get("warnings", ()):
-            console.print(f"[bold yellow]Warning[/]: {warning}", soft_wrap=True)
+            console.print(f"[bold yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
     else:
-        epochs = len(run.history())
         console.print(
-            f"[bold yellow]Not finished[/]: {epochs} of {run.settings.epochs} epochs are written. {run.remedy}",
+            f"[bold yellow]Not finished[/]: {epochs} of {run.settings.epochs} epochs are written. {escape(run.remedy)}",
             soft_wrap=True,
         )
 
@@ -76,17 +78,17 @@ def _facts(run: Run) -> Table:
         "versions": ", ".join(f"{name} {number}" for name, number in run.config.get("versions", {}).items()),
         "command": run.config.get("command", ""),
     }
-    table = Table(title=str(run.folder), title_justify="left", show_header=False)
+    table = Table(title=escape(str(run.folder)), title_justify="left", show_header=False)
     for name, words in facts.items():
         if words:
-            table.add_row(name, words)
+            table.add_row(name, escape(words))
     return table
 
 
 def _strength(run: Run) -> str:
     settings = run.settings
     if settings.price is None:
-        return f"strength {settings.weight:.4g}"
+        return f"strength {settings.weight or 0:.4g}"
     metrics = run.metrics()
     found = f": {metrics['weight']:.4g}, price paid {metrics['price_paid']:.1%}" if "weight" in metrics else ""
     return f"weight found at a price of {settings.price:.0%}{found}"

@@ -32,6 +32,7 @@ _BROKEN = (
     TypeError,
     KeyError,
     OverflowError,
+    MemoryError,  # a piece of the file claims to be huge
 )
 
 

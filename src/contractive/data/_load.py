@@ -32,6 +32,8 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
     Raises:
         DataError: Data that cannot be used as it is, with the option that helps.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise DataError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}. For instance 0.")
     if str(data) in SETS:
         if options != DEFAULT:
             raise DataError(f"options on data must be for own files, got some with {data}. Leave them out.")

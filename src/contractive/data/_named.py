@@ -5,6 +5,7 @@ else downloaded once and cached with checksums.
 """
 
 import gzip
+import math
 import os
 import struct
 import zlib
@@ -15,6 +16,7 @@ import numpy as np
 
 from contractive.data._checksum import array_checksum, files_checksum
 from contractive.data._errors import DataError
+from contractive.data._memory import check_fits
 from contractive.data._preparation import Preparation
 from contractive.data._split import TEST, VALIDATION, Split
 
@@ -143,18 +145,23 @@ def read_idx(path: Path) -> np.ndarray:
         DataError: Missing, truncated or not such a file.
     """
     try:
-        raw = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            start = file.read(4)
+            rank = start[3] if len(start) == 4 else 0
+            sides = file.read(4 * rank)
+            shape = struct.unpack(f">{rank}I", sides) if rank and len(sides) == 4 * rank else ()
+            size = math.prod(shape)
+            check_fits(str(path), size, "Download it again.")
+            body = file.read(size + 1)  # one more, to see whether there are more
     except OSError as error:
         raise DataError(f"{path} must be a readable .gz file, got: {error}. Download it again.") from error
     except (EOFError, zlib.error) as error:
         raise DataError(f"{path} must be a whole .gz file, got a broken one: {error}. Download it again.") from error
-    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
+    if start[:3] != b"\x00\x00\x08":
         raise DataError(f"{path} must hold unsigned bytes in the IDX format, got something else. Download it again.")
-    rank = raw[3]
-    shape = struct.unpack(f">{rank}I", raw[4 : 4 + 4 * rank]) if len(raw) >= 4 + 4 * rank else ()
-    body = raw[4 + 4 * rank :]
-    if not shape or len(body) != int(np.prod(shape, dtype=np.int64)):
-        raise DataError(f"{path} must hold {shape} bytes, got {len(body)}. It is cut short; download it again.")
+    if not shape or len(body) != size:
+        got = "more" if len(body) > size else str(len(body))
+        raise DataError(f"{path} must hold {shape} bytes, got {got}. It is cut short or damaged; download it again.")
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 

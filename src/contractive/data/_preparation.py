@@ -142,7 +142,10 @@ class Preparation:
         return rows_of(raw, self.width, self.image_shape)
 
     def _encoded(self, rows: Any) -> np.ndarray:
-        return encode_table(self.columns, rows) if self.kind == "table" else rows.astype(np.float64)
+        if self.kind == "table":
+            return encode_table(self.columns, rows)
+        with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite and refused
+            return rows.astype(np.float64)
 
     def _scaled(self, block: np.ndarray) -> np.ndarray:
         if self.fill is not None:

@@ -72,7 +72,11 @@ def read_table(path: Path, options: Options) -> tuple[pa.Table, Dialect | None]:
     check_fits(str(path), 2 * path.stat().st_size, "Save it as .parquet in row groups, which is read in parts.")
     try:
         if path.suffix.lower() == ".parquet":
-            table = pq.ParquetFile(path).read(use_threads=False)
+            with pq.ParquetFile(path) as file:
+                # a column of one value is packed into a few bytes, whatever its length
+                claimed = 8 * file.metadata.num_rows * file.metadata.num_columns
+                check_fits(str(path), claimed, "Leave out --no-stream.")
+                table = file.read(use_threads=False)
         else:
             table = _read_arrow(path)
     except (pa.ArrowException, OSError) as error:
@@ -91,10 +95,12 @@ def _read_arrow(path: Path) -> pa.Table:
     """Arrow files and streams; Feather version 2 is an Arrow file."""
     with pa.OSFile(str(path)) as file:
         try:
-            return ipc.open_file(file).read_all()
+            table = ipc.open_file(file).read_all()
         except pa.ArrowInvalid:
             file.seek(0)
-            return ipc.open_stream(file).read_all()
+            table = ipc.open_stream(file).read_all()
+    table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
+    return table
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

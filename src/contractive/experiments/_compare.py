@@ -51,11 +51,17 @@ class Settings:
     def __post_init__(self) -> None:
         unknown = [name for name in (*self.variants, *self.strengths) if name not in VARIANTS]
         if unknown or not self.variants:
-            got = unknown[0] if unknown else "none"
-            raise ValueError(f"variants must be among {', '.join(VARIANTS)}, got {got!r}. Check the spelling.")
-        for name, value in (("seeds", self.seeds), ("jobs", self.jobs), ("epochs", self.budget.epochs)):
+            got = f"{unknown[0]!r}. Check the spelling" if unknown else "none. Name at least one"
+            raise ValueError(f"variants must be among {', '.join(VARIANTS)}, got {got}.")
+        budget = self.budget
+        counts = {"seeds": self.seeds, "jobs": self.jobs, "epochs": budget.epochs, "code": budget.code}
+        for name, value in (counts | {"batch_size": budget.batch_size}).items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
+        if any(width < 1 for width in budget.hidden):
+            raise ValueError(f"hidden must be widths of at least 1, got {budget.hidden}. For instance 256,128.")
+        if not 0 < budget.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, got {budget.learning_rate}. Try 1e-3.")
         if not self.price > 0:
             raise ValueError(f"price must be above 0, got {self.price}. 0.2 allows 20 % more reconstruction error.")
         unused = [name for name in self.strengths if name not in self.variants]
@@ -149,14 +155,15 @@ class _Comparison:
                 self._train(name, self.settings.strengths[name], 0)
                 self._train_seeds(name, self.settings.strengths[name])
             else:
-                self._searches[name] = Search(VARIANTS[name], self.settings.price, reference)
+                self._searches[name] = Search(VARIANTS[name], self.settings.price, reference, name)
                 self._try_next(name)
 
     def _advance(self, trial: Run) -> None:
         name = trial.task.variant
         # what has collapsed or diverged is not to be had at any price
         failed = bool(trial.warnings)
-        self._searches[name].add(trial.task.strength, math.inf if failed else trial.error - self._floor)
+        error = math.inf if failed else trial.error - self._floor
+        self._searches[name].add(trial.task.strength, error, diverged=not trial.rows)
         self._try_next(name)
 
     def _try_next(self, name: str) -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,17 @@ def read(folder: str | Path) -> Results:
     folder = Path(folder)
     try:
         document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        with np.load(folder / "arrays.npz", allow_pickle=False) as stored:
+        with open(folder / "arrays.npz", "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ResultsError(
-            f"{folder} must hold the results.json and arrays.npz of a comparison, got: {error}. Run it again."
+            f"{folder} must hold the results.json and arrays.npz of a comparison, got a place without."
+            " Give the folder that `contractive compare` wrote."
+        ) from error
+    except (OSError, ValueError, EOFError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise ResultsError(
+            f"{folder} must hold the results.json and arrays.npz of a comparison, got: {reason}. Run it again."
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else type(document).__name__

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from contractive.training import TrainingDiverged
 from contractive.variants import Reference, Variant
 
 _MOST_TRIALS = 5
@@ -24,13 +25,17 @@ class Search:
         variant: Whose strength is sought.
         price: Allowed relative increase of the validation reconstruction error, for instance 0.1.
         reference: The unpenalised fit with the same seed and budget.
+        name: Of the variant, for what is said.
         trials: (strength, price paid) so far.
+        diverged: Strengths with which there is no model.
     """
 
     variant: Variant
     price: float
     reference: Reference
+    name: str = "a variant"
     trials: list[tuple[float, float]] = field(default_factory=list)
+    diverged: set[float] = field(default_factory=set)
 
     def next(self) -> float | None:
         """The next strength to try, or None at the end."""
@@ -56,12 +61,25 @@ class Search:
                 return min(max(math.log(q / p) / math.log(t / s), _FLATTEST), _STEEPEST)
         return self.variant.exponent
 
-    def add(self, strength: float, error: float) -> None:
+    def add(self, strength: float, error: float, *, diverged: bool = False) -> None:
         """Record a trial by its validation reconstruction error."""
+        if diverged:
+            self.diverged.add(strength)
         self.trials.append((strength, error / self.reference.error - 1))
 
     @property
     def chosen(self) -> float:
-        """The strongest trial within the price; the cheapest one if none was."""
+        """The strongest trial within the price; the cheapest one that gave a model if none was.
+
+        Raises:
+            TrainingDiverged: None gave a model.
+        """
+        trained = [trial for trial in self.trials if trial[0] not in self.diverged]
+        if not trained:
+            tried = ", ".join(f"{strength:.3g}" for strength, _ in self.trials)
+            raise TrainingDiverged(
+                f"the search for {self.name} must find a strength that can be trained, got a loss that"
+                f" diverged at each of {tried}. Lower the learning rate, or fix the strength."
+            )
         affordable = [strength for strength, paid in self.trials if paid <= self.price]
-        return max(affordable) if affordable else min(self.trials, key=lambda trial: trial[1])[0]
+        return max(affordable) if affordable else min(trained, key=lambda trial: trial[1])[0]

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from contractive.data import Options, open_rows, writer
+from contractive.data import DataError, Options, open_rows, writer
 from contractive.runs._open import Run
+from contractive.training._checks import check_device
 
 Watch = Callable[[int], None]
 
@@ -38,6 +39,7 @@ def encode(
     Raises:
         DataError: Data that do not fit the run, or a file that cannot be written.
     """
+    check_device(device)
     autoencoder = run.autoencoder().to(device)
     count = run.settings.code or 0
     names = (*keep, *(f"code_{unit}" for unit in range(count)))
@@ -60,6 +62,7 @@ def reconstruct(
     watch: Watch = lambda rows: None,
 ) -> int:
     """Write the reconstruction of every row in the user's own units and columns; arguments as in `encode`."""
+    check_device(device)
     autoencoder = run.autoencoder().to(device)
     names = (*keep, *run.preparation.column_names())
 
@@ -84,6 +87,8 @@ def _stream(
     decode: bool,
 ) -> int:
     done = 0
+    if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
+        raise DataError(f"-o must be another file than DATA, got {out} for both. Choose another name.")
     with writer(out, names, overwrite=overwrite) as file:
         for block in open_rows(data, run.preparation, keep=keep, options=options):
             made = work(torch.from_numpy(block.x))

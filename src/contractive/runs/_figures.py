@@ -8,6 +8,10 @@ from contractive.autoencoder import Autoencoder
 from contractive.corruption import Gaussian
 
 SENSITIVITY_LEVEL = 0.5
+FIGURES = (
+    "reconstruction_error", "r2", "squared_norm", "operator_norm", "operator_norm_max", "contractive_share",
+    "sensitivity", "scale_free_sensitivity", "saturation", "dead",
+)  # fmt: skip
 _NORM_ROWS = 1000
 
 

@@ -50,23 +50,40 @@ class Files:
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
+    def check(self, *, force: bool) -> None:
+        """Refuse a folder that is not for a new run.
+
+        Raises:
+            RunError: It is a file, or holds a run or other files and `force` is not set.
+        """
+        try:
+            there = self.folder.is_dir()
+            others = there and any(not is_leftover(entry) for entry in self.folder.iterdir())
+            loop = self.folder.is_symlink() and not self.folder.exists()
+        except OSError as error:
+            raise RunError(
+                f"--out must be a folder that can be read, got {self.folder}: {error.strerror}. Choose another."
+            ) from error
+        if loop or (self.folder.exists() and not there):
+            kind = "a link to nothing" if loop else "the file"
+            raise RunError(f"--out must be a folder, got {kind} {self.folder}. Choose another name.")
+        if self.config.exists() and not force:
+            raise RunError(
+                f"--out must be a folder without a run, got {self.folder}. Choose another one, go on with --resume, or"
+                " replace the run with --force."
+            )
+        if others and not self.config.exists():
+            raise RunError(f"--out must be a new or empty folder, got {self.folder} with other files. Choose another.")
+
     def claim(self, *, force: bool) -> None:
         """Make the folder ready for a new run.
 
         Raises:
             RunError: It holds a run or other files and `force` is not set, or it cannot be written.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise RunError(f"--out must be a folder, got the file {self.folder}. Choose another name.")
+        self.check(force=force)
         mine = (self.config, self.model, self.history, self.metrics, self.split, self.checkpoint)
-        if self.config.exists() and not force:
-            raise RunError(
-                f"--out must be a folder without a run, got {self.folder}. Choose another one, go on with --resume, or"
-                " replace the run with --force."
-            )
         self.sweep()
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.config.exists():
-            raise RunError(f"--out must be a new or empty folder, got {self.folder} with other files. Choose another.")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe = self.folder / ".writable"
@@ -74,7 +91,7 @@ class Files:
             probe.unlink()
         except OSError as error:
             raise RunError(
-                f"--out must be a folder that can be written, got {self.folder}: {error.strerror}."
+                f"--out must be a folder that can be written, got {self.folder}: {error.strerror}. Choose another."
             ) from error
         for file in mine:
             file.unlink(missing_ok=True)
@@ -112,6 +129,10 @@ def read_run_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_config(folder)
     except StorageError as error:
+        if not (folder / CONFIG).exists():
+            raise RunError(
+                f"RUN must be a folder that `contractive train` wrote, got {folder} without {CONFIG}. Check the path."
+            ) from error
         raise RunError(f"RUN must be a folder that `contractive train` wrote: {error}") from error
     run = config.get("extra")
     run = run.get("run") if isinstance(run, dict) else None
@@ -123,9 +144,15 @@ def read_run_config(folder: Path) -> dict[str, Any]:
         raise RunError(
             f"format of {folder} must be {RUN_FORMAT}, got {run.get('format')}. Use the version that wrote it."
         )
+    versions_ = run.get("versions", {})
+    if not isinstance(versions_, dict) or not isinstance(run.get("command", ""), str):
+        raise RunError(f"{folder / CONFIG} must tell versions and the command, got other things. It was changed.")
     missing = [key for key in ("settings", "data", "preparation") if not isinstance(run.get(key), dict)]
     if missing:
         raise RunError(
             f"{folder / CONFIG} must describe the {missing[0]}, got none. The file was changed; train again."
         )
+    rows = run["data"].get("rows", {})
+    if not isinstance(rows, dict) or not all(type(count) is int for count in rows.values()):
+        raise RunError(f"{folder / CONFIG} must count the rows of the data, got other things. It was changed.")
     return run

@@ -1,20 +1,28 @@
 """What a run is made of, beside its data: network, objective, training."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from contractive.autoencoder import ACTIVATIONS, Autoencoder, conv, mlp, tied
 from contractive.data import DataError, Split
+from contractive.data._memory import check_fits
+from contractive.jacobian import METHODS
 from contractive.objectives import LOSSES, Objective, Term
 from contractive.penalties import JacobianNorm
+from contractive.training import DEVICES, PRECISIONS, SCHEDULES
+from contractive.training._checks import check_seed
 from contractive.variants import VARIANTS
 
 MODELS = ("mlp", "tied", "conv")
 _MANY_ROWS = 5000
 _MANY_FEATURES = 256
 _FEW_FEATURES = 64
+_COPIES = 4  # of the weights while training: themselves, gradient, two of Adam
 
 
 @dataclass(frozen=True)
@@ -71,16 +79,23 @@ class Settings:
     strategy: str = "auto"
 
     def __post_init__(self) -> None:
+        _check_types(self)
         choices = {"kind": VARIANTS, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
-        choices["schedule"] = ("constant", "cosine", "exponential")
+        choices |= {"schedule": ("constant", *SCHEDULES), "method": METHODS, "precision": PRECISIONS}
+        choices |= {"device": DEVICES, "output": ACTIVATIONS}
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                got = getattr(self, name)
+            got = getattr(self, name)
+            if got is not None and got not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {got!r}. Check the spelling.")
-        for name in ("code", "epochs", "batch_size"):
+        for name in ("code", "epochs", "batch_size", "patience", "devices", "num_nodes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
+        for name in ("learning_rate", "gradient_clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be above 0 and finite, got {value}. Leave it out for the default.")
+        check_seed(self.seed)
         if self.hidden is not None and any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 256,128.")
         if self.price is not None and not 0 < self.price < float("inf"):
@@ -93,7 +108,7 @@ class Settings:
         if self.weight is not None and not 0 <= self.weight < float("inf"):
             raise ValueError(f"weight must be a finite number of at least 0, got {self.weight}. Try 0.1.")
 
-    def completed(self, split: Split) -> "Settings":
+    def completed(self, split: Split) -> Settings:
         """With the defaults that depend on the data, checked against them."""
         rows, features = len(split.train), split.features
         many, wide = rows > _MANY_ROWS, features >= _MANY_FEATURES
@@ -133,6 +148,17 @@ class Settings:
             raise ValueError("--patience must be left out with --weight auto, got one. Or fix --weight, say 0.1.")
         if self.model == "conv" and split.image_shape is None:
             raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
+        self._check_size(split)
+
+    def _check_size(self, split: Split) -> None:
+        """Refuse a network that does not fit into memory, before it is made."""
+        remedy = "Take a smaller --code or --hidden."
+        try:
+            with torch.device("meta"):
+                weights = sum(parameter.numel() for parameter in self.build(split).parameters())
+        except RuntimeError as error:
+            raise DataError(f"the network must fit into memory, got one beyond any. {remedy}") from error
+        check_fits("the network", _COPIES * 4 * weights, remedy)
 
     def build(self, split: Split) -> Autoencoder:
         """The network with fresh weights."""
@@ -156,7 +182,7 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, settings: dict[str, Any]) -> "Settings":
+    def from_dict(cls, settings: dict[str, Any]) -> Settings:
         """From `config.json`.
 
         Raises:
@@ -169,6 +195,25 @@ class Settings:
         hidden = settings.get("hidden")
         values: dict[str, Any] = {**settings, "hidden": tuple(hidden) if hidden is not None else None}
         return cls(**values)
+
+
+def _check_types(settings: Settings) -> None:
+    """Refuse values of another type than the field's, as a changed `config.json` may have them."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        kind, optional = str(field.type).removesuffix(" | None"), str(field.type).endswith(" | None")
+        if value is None and optional:
+            continue
+        if kind == "tuple[int, ...]":
+            right = isinstance(value, tuple) and all(type(width) is int for width in value)
+        else:
+            right = isinstance(value, _TYPES[kind]) and not isinstance(value, bool)
+        if not right:
+            raise TypeError(f"{field.name} must be {_WORDS[kind]}, got {value!r:.60}. Leave it out for the default.")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+_WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "tuple[int, ...]": "whole numbers"}
 
 
 def _with_method(term: Term, method: str) -> Term:

@@ -20,6 +20,7 @@ from contractive.runs._figures import figures
 from contractive.runs._folder import LOGS, RUN_FORMAT, Files, RunError, versions, write_json
 from contractive.runs._settings import Settings
 from contractive.training import CollapseWarning, History, fit, fit_at_price, is_first_process
+from contractive.training._checks import check_device, check_seconds, check_strategy
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
@@ -74,6 +75,9 @@ def train(
         KeyboardInterrupt: Ctrl-C, after the best model so far was saved.
     """
     files, first = Files(Path(out)), is_first_process()
+    check_device(settings.device)
+    check_strategy(settings.strategy)
+    check_seconds(checkpoint_seconds)
     settings = settings.completed(split)
     torch.manual_seed(settings.seed)
     autoencoder = settings.build(split)

@@ -1,6 +1,9 @@
 """Checkpoints of a run: everything that the next epoch depends on, written whole or not at all, read without pickle."""
 
+import struct
 import time
+import warnings
+import zlib
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,6 +16,11 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from contractive.objectives import Objective
 from contractive.storage import replace_file
+
+_BROKEN = (
+    OSError, RuntimeError, UnpicklingError, BadZipFile, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    AssertionError, OverflowError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 class CheckpointError(ValueError):
@@ -61,17 +69,28 @@ def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, An
         CheckpointError: A missing or broken file, or one that holds anything else.
     """
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols, over damaged files
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint must exist to go on from, got no file {path}. Start the run anew.") from None
-    except (OSError, RuntimeError, UnpicklingError, BadZipFile, EOFError, ValueError, KeyError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+    except _BROKEN as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0][:120]
         raise CheckpointError(
             f"checkpoint must be one that training wrote, got a broken {path}: {reason}. Start the run anew."
         ) from error
-    if not isinstance(checkpoint, dict) or "contractive" not in checkpoint:
+    ours = checkpoint.get("contractive") if isinstance(checkpoint, dict) else None
+    if not isinstance(ours, dict) or not isinstance(ours.get("settings"), dict):
         raise CheckpointError(f"checkpoint must be one that `fit` wrote, got another file, {path}. Start the run anew.")
     return checkpoint
+
+
+def does_not_belong(path: Any, error: Exception) -> CheckpointError:
+    """What to say where the state in a checkpoint cannot be taken back."""
+    reason = (str(error) or type(error).__name__).splitlines()[0][:120].rstrip(".:")
+    return CheckpointError(
+        f"checkpoint must be of this run, got one of another or a damaged one, {path}: {reason}. Start the run anew."
+    )
 
 
 def begin_anew(source: Path, target: Path, objective: Objective) -> None:

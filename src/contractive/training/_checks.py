@@ -13,6 +13,7 @@ from contractive.training._modes import evaluating
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+MOST_SEEDS = 2**32 - 1
 _UNBOUNDED = float("inf")
 
 
@@ -123,13 +124,39 @@ def check_settings(
         raise ValueError("patience must come with validation data, got none. Pass validation=.")
 
 
-def check_machine(device: str, precision: str, devices: int, resume: bool, checkpoint: Any) -> None:
-    """Refuse where and how to run that does not exist."""
+def check_device(device: str) -> None:
+    """Refuse a device that does not exist."""
     if device not in DEVICES:
         raise ValueError(f"device must be one of {', '.join(DEVICES)}, got {device!r}. Leave it out to choose itself.")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(device, True):
         raise ValueError(f"device must be there, got {device!r}, which torch does not see. Leave it out, or take cpu.")
+
+
+def check_strategy(strategy: str) -> None:
+    """Refuse a strategy that Lightning does not have."""
+    from lightning.pytorch.strategies import StrategyRegistry
+
+    known = ("auto", *sorted(StrategyRegistry.available_strategies()))
+    if strategy not in known:
+        raise ValueError(f"strategy must be one of {', '.join(known)}, got {strategy!r}. Leave it out for auto.")
+
+
+def check_seconds(checkpoint_seconds: float) -> None:
+    """Refuse a time between checkpoints that is none."""
+    if not checkpoint_seconds >= 0:
+        raise ValueError(f"checkpoint_seconds must be at least 0, got {checkpoint_seconds}. 10 is the default.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that not all generators take."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < MOST_SEEDS:
+        raise ValueError(f"seed must be a whole number from 0 to {MOST_SEEDS - 1}, got {seed!r}. For instance 0.")
+
+
+def check_machine(device: str, precision: str, devices: int, resume: bool, checkpoint: Any) -> None:
+    """Refuse where and how to run that does not exist."""
+    check_device(device)
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}. Leave it out for 32.")
     if device == "cuda" and devices > torch.cuda.device_count():

@@ -21,7 +21,12 @@ from contractive.penalties import JacobianNorm
 from contractive.training import _checks as checks
 from contractive.training._batches import Rows
 from contractive.training._callbacks import Hooks
-from contractive.training._checkpoints import CheckpointError, objective_settings, read_checkpoint
+from contractive.training._checkpoints import (
+    CheckpointError,
+    does_not_belong,
+    objective_settings,
+    read_checkpoint,
+)
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History
 from contractive.training._memory import flushed_denormals, keep_freed_memory
@@ -141,6 +146,9 @@ def fit(
         validation=validation,
     )
     checks.check_machine(device, precision, devices, resume, checkpoint)
+    checks.check_strategy(strategy)
+    checks.check_seconds(checkpoint_seconds)
+    checks.check_seed(seed)
     rows = checks.training_rows(autoencoder, like, data, validation, sample_weight)
     settings = objective_settings(objective) | {
         "max_epochs": max_epochs,
@@ -196,6 +204,10 @@ def _run(
             trainer.fit(step, ckpt_path=checkpoint, weights_only=True)
     except Interrupted:
         raise KeyboardInterrupt from None
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        if checkpoint is None or step.begun or isinstance(error, CheckpointError):
+            raise
+        raise does_not_belong(checkpoint, error) from error
 
 
 def _collapsed(autoencoder: Autoencoder, rows: Tensor | Rows, objective: Objective) -> list[str]:

@@ -59,6 +59,7 @@ class Step(LightningModule):
         self.autoencoder = autoencoder
         self.objective = objective
         self.rows: list[dict[str, float]] = []
+        self.begun = False  # whether all of a checkpoint was taken back
         self.watchers: list[Callable[[Step], None]] = []
         self.automatic_optimization = False  # one call of `training_step` takes the steps of a whole block
         self._make_optimizer = optimizer
@@ -89,6 +90,7 @@ class Step(LightningModule):
         """Go on where a checkpoint ended."""
         if self._schedule is not None and self._restored:
             self._schedule.load_state_dict(self._restored["schedule"])
+        self.begun = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the next epoch depends on beside weights and optimiser: the random generators, the schedule."""
