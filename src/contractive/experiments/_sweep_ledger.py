@@ -12,23 +12,19 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
-from contractive.experiments._sweep_results import BEST, COMPLETE, DOCUMENT, PRUNED, TABLE, TRIALS, Trial
+from contractive.experiments._sweep_folder import SweepError, check_folder, clear_folder, open_study
+from contractive.experiments._sweep_results import COMPLETE, PRUNED, TRIALS, Trial
 from contractive.experiments._sweep_settings import SweepSettings
 from contractive.experiments._sweep_worker import Outcome, Task
 from contractive.variants import Reference
 
-JOURNAL, WORKERS, _STUDY, _CLAIM = "journal.log", "workers", "sweep", "claim"
+_WORKERS, _CLAIM = "workers", "claim"
 _BEAT = 5.0  # seconds between signs of life
 _DEAD = 180.0  # without one; a shared folder may show files a minute late
 _COUNTED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
-
-
-class SweepError(ValueError):
-    """A folder that cannot be used for this sweep, and what to do about it."""
 
 
 class _Planned(BaseSampler):
@@ -62,16 +58,16 @@ class Ledger:
 
     def __init__(self, folder: Path, settings: SweepSettings, identity: dict[str, Any], *, force: bool) -> None:
         self._folder, self._settings = folder, settings
-        _check(folder)
+        check_folder(folder)
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
-        (folder / WORKERS).mkdir(exist_ok=True)
+        (folder / _WORKERS).mkdir(exist_ok=True)
         self._mine: dict[int, optuna.Trial] = {}
         self._lock = JournalFileOpenLock(str(folder / _CLAIM), grace_period=30)
         self._me = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         with self._locked():
             if force:
-                _clear(folder)
-            self._study = _open(folder, settings)
+                clear_folder(folder)
+            self._study = open_study(folder, _objectives(settings))
             self._identify(identity)
 
     def claim(self) -> Task | None:
@@ -131,7 +127,7 @@ class Ledger:
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Within it, a file shows the others that this process is alive."""
-        sign = self._folder / WORKERS / self._me
+        sign = self._folder / _WORKERS / self._me
         sign.touch()
         over = threading.Event()
 
@@ -181,11 +177,11 @@ class Ledger:
     def _is_dead(self, worker: str) -> bool:
         if worker == self._me:
             return False
-        sign = self._folder / WORKERS / worker
+        sign = self._folder / _WORKERS / worker
         host, _, number = worker.rpartition("-")[0].rpartition("-")
         if not worker or not sign.exists() or (host == _host() and not _is_running(int(number))):
             return True
-        mine = self._folder / WORKERS / self._me
+        mine = self._folder / _WORKERS / self._me
         mine.touch()  # both times are those of the file system: clocks of machines differ
         return mine.stat().st_mtime - sign.stat().st_mtime > _DEAD
 
@@ -225,44 +221,6 @@ class Ledger:
 
 def _objectives(settings: SweepSettings) -> tuple[str, ...]:
     return ("error", "sensitivity", "accuracy") if settings.accuracy else ("error", "sensitivity")
-
-
-def _check(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise SweepError(f"--out must be a folder, got the file {folder}. Choose another name.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / TRIALS).is_dir():
-        raise SweepError(f"--out must be a new or empty folder, got {folder} with other files. Choose another.")
-
-
-def _clear(folder: Path) -> None:
-    for name in (TRIALS, BEST):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (JOURNAL, DOCUMENT, TABLE, "report.html"):
-        (folder / name).unlink(missing_ok=True)
-    (folder / TRIALS).mkdir()
-
-
-def _open(folder: Path, settings: SweepSettings) -> optuna.Study:
-    path = folder / JOURNAL
-    lock = JournalFileOpenLock(str(path))
-    backend = JournalFileBackend(str(path), lock_obj=lock)
-    _mend(path)
-    directions = ["maximize" if name == "accuracy" else "minimize" for name in _objectives(settings)]
-    try:
-        storage = JournalStorage(backend)
-        if optuna.get_all_study_names(storage):
-            return optuna.load_study(study_name=_STUDY, storage=storage)
-        return optuna.create_study(study_name=_STUDY, storage=storage, directions=directions)
-    except (ValueError, KeyError) as error:
-        raise SweepError(f"{path} must be the journal of a sweep, got: {error}. Replace it with --force.") from error
-
-
-def _mend(path: Path) -> None:
-    """Cut off a last line that a killed process left half-written."""
-    whole = path.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        os.truncate(path, end)
 
 
 def _plain(trial: FrozenTrial) -> Trial:
