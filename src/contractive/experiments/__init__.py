@@ -5,7 +5,7 @@ from contractive.experiments._fit import Budget
 from contractive.experiments._measures import MEASURES, Measure
 from contractive.experiments._results import Results, read, write
 from contractive.experiments._sweep import sweep
-from contractive.experiments._sweep_results import Sweep, Trial, read_sweep, write_sweep
+from contractive.experiments._sweep_results import Sweep, SweepTrial, read_sweep, write_sweep
 from contractive.experiments._sweep_settings import SweepSettings
 from contractive.variants import VARIANTS, Variant
 
@@ -25,7 +25,7 @@ __all__ = [
     "sweep",
     "SweepSettings",
     "Sweep",
-    "Trial",
+    "SweepTrial",
     "read_sweep",
     "write_sweep",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from contractive.data import Split
 from contractive.experiments._pareto import knee, pareto_front
 from contractive.experiments._results import plain
-from contractive.experiments._sweep_results import BEST, COMPLETE, TRIALS, Sweep, Trial, write_sweep
+from contractive.experiments._sweep_results import BEST, COMPLETE, TRIALS, Sweep, SweepTrial, write_sweep
 from contractive.experiments._sweep_settings import SweepSettings
 from contractive.experiments._workers import workers
 
@@ -116,7 +116,7 @@ def _describe(outcome: "Outcome") -> str:
     return f"{weight}: error {figures['error']:.4g}, sensitivity {figures['sensitivity']:.3g}"
 
 
-def _found(trials: tuple[Trial, ...], split: Split, settings: SweepSettings, command: str) -> Sweep:
+def _found(trials: tuple[SweepTrial, ...], split: Split, settings: SweepSettings, command: str) -> Sweep:
     front, best = front_and_knee(trials)
     data = {
         "name": split.name,
@@ -129,7 +129,7 @@ def _found(trials: tuple[Trial, ...], split: Split, settings: SweepSettings, com
     return Sweep(data, chosen, trials, front, best, versions, command)
 
 
-def front_and_knee(trials: tuple[Trial, ...]) -> tuple[tuple[int, ...], int]:
+def front_and_knee(trials: tuple[SweepTrial, ...]) -> tuple[tuple[int, ...], int]:
     """Numbers of the complete trials that no other beats in every objective, by error, and of their knee."""
     complete = [trial for trial in trials if trial.state == COMPLETE]
     values = np.array([_values(trial) for trial in complete])
@@ -138,7 +138,7 @@ def front_and_knee(trials: tuple[Trial, ...]) -> tuple[tuple[int, ...], int]:
     return tuple(complete[at].number for at in chosen), complete[chosen[knee(values[chosen])]].number
 
 
-def _values(trial: Trial) -> list[float]:
+def _values(trial: SweepTrial) -> list[float]:
     """What is to be small; of an accuracy, the share of mistakes."""
     figures = trial.figures
     mistakes = [1 - figures["accuracy"]] if "accuracy" in figures else []

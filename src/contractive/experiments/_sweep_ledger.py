@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 from contractive.experiments._sweep_folder import SweepError, check_folder, clear_folder, open_study
-from contractive.experiments._sweep_results import COMPLETE, PRUNED, TRIALS, Trial
+from contractive.experiments._sweep_results import COMPLETE, PRUNED, TRIALS, SweepTrial
 from contractive.experiments._sweep_settings import SweepSettings
 from contractive.experiments._sweep_worker import Outcome, Task
 from contractive.variants import Reference
@@ -119,7 +119,7 @@ class Ledger:
         """Trials that have come to their end, whoever ran them."""
         return len(self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)))
 
-    def trials(self) -> tuple[Trial, ...]:
+    def trials(self) -> tuple[SweepTrial, ...]:
         """All that have come to their end."""
         ended = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         return tuple(_plain(trial) for trial in ended)
@@ -223,10 +223,10 @@ def _objectives(settings: SweepSettings) -> tuple[str, ...]:
     return ("error", "sensitivity", "accuracy") if settings.accuracy else ("error", "sensitivity")
 
 
-def _plain(trial: FrozenTrial) -> Trial:
+def _plain(trial: FrozenTrial) -> SweepTrial:
     facts = _facts(trial)
     pruned = trial.state == TrialState.PRUNED
-    return Trial(
+    return SweepTrial(
         number=trial.number,
         weight=_weight(trial),
         state=PRUNED if pruned else COMPLETE,

@@ -16,7 +16,7 @@ COMPLETE, PRUNED = "complete", "pruned"
 
 
 @dataclass(frozen=True)
-class Trial:
+class SweepTrial:
     """One weight.
 
     Attributes:
@@ -64,33 +64,33 @@ class Sweep:
 
     data: dict[str, Any]
     settings: dict[str, Any]
-    trials: tuple[Trial, ...]
+    trials: tuple[SweepTrial, ...]
     front: tuple[int, ...]
     knee: int
     versions: dict[str, str]
     command: str = ""
 
-    def trial(self, number: int) -> Trial:
+    def trial(self, number: int) -> SweepTrial:
         """The trial with that number."""
         return next(trial for trial in self.trials if trial.number == number)
 
     @property
-    def yardstick(self) -> Trial:
+    def yardstick(self) -> SweepTrial:
         """The unpenalised trial."""
         return next(trial for trial in self.trials if trial.weight == 0)
 
     @property
-    def best(self) -> Trial:
+    def best(self) -> SweepTrial:
         """The trial at the knee."""
         return self.trial(self.knee)
 
     @property
-    def complete(self) -> tuple[Trial, ...]:
+    def complete(self) -> tuple[SweepTrial, ...]:
         """The trials that came to their end, by weight."""
         return tuple(sorted((t for t in self.trials if t.state == COMPLETE), key=lambda trial: trial.weight))
 
     @property
-    def pruned(self) -> tuple[Trial, ...]:
+    def pruned(self) -> tuple[SweepTrial, ...]:
         """The others, by weight."""
         return tuple(sorted((t for t in self.trials if t.state == PRUNED), key=lambda trial: trial.weight))
 
@@ -114,7 +114,9 @@ def read_sweep(folder: str | Path) -> Sweep:
         document = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(document, dict) or document.pop("format", None) != SWEEP_FORMAT:
             raise ValueError(f"another format than {SWEEP_FORMAT}")
-        trials = tuple(Trial(**{**trial, "warnings": tuple(trial["warnings"])}) for trial in document.pop("trials"))
+        trials = tuple(
+            SweepTrial(**{**trial, "warnings": tuple(trial["warnings"])}) for trial in document.pop("trials")
+        )
         sweep = Sweep(trials=trials, front=tuple(document.pop("front")), **document)
         if sweep.best.state != COMPLETE or sweep.yardstick.state != COMPLETE:
             raise ValueError("a knee or yardstick that was pruned")

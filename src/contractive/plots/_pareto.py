@@ -22,6 +22,7 @@ from contractive.plots._style import (
     vertical,
 )
 
+_SHORT = 6.0  # largest over smallest value of an axis that needs ticks in even steps
 _FRONT, _BEATEN, _WITHOUT = "on the front", "beaten by another", "without penalty"
 
 
@@ -44,16 +45,19 @@ def pareto(
         knee: Place of the one that is marked.
         kind: Whose colour they get.
     """
-    names = [_FRONT, _BEATEN, _WITHOUT]
+    points = np.column_stack([weights, errors, sensitivities]).astype(float)
+    penalised = points[:, 0] > 0
+    on_front = np.isin(np.arange(len(points)), list(front))
+    groups = {_FRONT: on_front & penalised, _BEATEN: ~on_front & penalised, _WITHOUT: ~penalised}
+    names = [name for name, chosen in groups.items() if chosen.any()]
     top = legend_height(names) + 8
     result = figure(height=400 + top, margin={"t": top})
-    points = np.column_stack([weights, errors, sensitivities]).astype(float)
-    beaten = [at for at in range(len(points)) if at not in front and points[at, 0] > 0]
-    if len(front) > 2:
-        result.add_trace(_chord(points[[front[0], front[-1]]]))
-    result.add_trace(_points(points[list(front)], _FRONT, kind, mode="lines+markers"))
-    result.add_trace(_points(points[beaten], _BEATEN, kind, mode="markers", opacity=0.4))
-    result.add_trace(_points(points[points[:, 0] == 0], _WITHOUT, "standard", mode="markers"))
+    result.add_trace(_line(points[list(front)], {"color": translucent(kind, 0.6), "width": 2}))
+    if len(front) > 2:  # the knee is farthest below this chord, which is straight on these axes
+        result.add_trace(_line(points[[front[0], front[-1]]], {"color": NEUTRAL, "width": 1, "dash": "dot"}))
+    for name in names:
+        look = "standard" if name == _WITHOUT else kind
+        result.add_trace(_points(points[groups[name]], name, look, opacity=0.4 if name == _BEATEN else 1))
     result.add_trace(_ring(points[knee], kind))
     result.add_annotation(
         text="knee: " + _said(points[knee, 0]),
@@ -68,8 +72,8 @@ def pareto(
     narrow_top = legend_height(names, narrow=True) + 8
     narrow = {"dragmode": False, "height": 340 + narrow_top, "margin": {"t": narrow_top}}
     return result.update_layout(
-        xaxis={"title": {"text": "reconstruction error per example"}, **_roomy(log_axis(errors))},
-        yaxis={"title": {"text": "scale-free sensitivity"}, **_roomy(log_axis(sensitivities))},
+        xaxis={"title": {"text": "reconstruction error per example"}, **_fine_axis(errors)},
+        yaxis={"title": {"text": "scale-free sensitivity"}, **_fine_axis(sensitivities)},
         meta={"wide": {}, "narrow": narrow},
     )
 
@@ -107,7 +111,7 @@ def weight_curves(
         if without and title in without:
             horizontal(result, number, without[title], _WITHOUT)
         if knee:
-            vertical(result, number, knee, "knee")
+            vertical(result, number, knee, "knee", side="left")
             result.layout.annotations[-1].update(x=float(np.log10(knee)))  # pyright: ignore[reportAttributeAccessIssue]
     return result
 
@@ -118,23 +122,15 @@ def _points(points: np.ndarray, name: str, kind: str, **more: Any) -> go.Scatter
         y=points[:, 2],
         customdata=[_said(weight) for weight in points[:, 0]],
         name=name,
-        line={"color": translucent(kind, 0.6), "width": 2},
-        marker={"symbol": symbol(kind), "size": 10, "color": color(kind)},
+        mode="markers",
+        marker={"symbol": symbol(kind), "size": 11, "color": color(kind)},
         hovertemplate="%{customdata}<br>error %{x:.4g}, sensitivity %{y:.3g}<extra></extra>",
         **{**more, **axes(1)},
     )
 
 
-def _chord(ends: np.ndarray) -> go.Scatter:
-    """What the knee is farthest below; straight on these axes."""
-    return go.Scatter(
-        x=ends[:, 1],
-        y=ends[:, 2],
-        mode="lines",
-        line={"color": NEUTRAL, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+def _line(points: np.ndarray, line: dict[str, Any]) -> go.Scatter:
+    return go.Scatter(x=points[:, 1], y=points[:, 2], mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
 def _ring(point: np.ndarray, kind: str) -> go.Scatter:
@@ -152,8 +148,16 @@ def _said(weight: float) -> str:
     return f"weight {weight:.3g}" if weight else _WITHOUT
 
 
-def _roomy(axis: dict[str, Any]) -> dict[str, Any]:
-    """With room for the label beside the outermost point."""
+def _fine_axis(values: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis with room beside the outermost points, and at least a few ticks where it is short."""
+    axis = log_axis(values)
     low, high = axis["range"]
     beyond = 0.06 * (high - low)
-    return {**axis, "range": [low - beyond, high + beyond]}
+    axis["range"] = [low - beyond, high + beyond]
+    least, most = 10.0 ** np.array(axis["range"])
+    if most / least < _SHORT:
+        step = 10.0 ** np.floor(np.log10((most - least) / 3))
+        step *= max(by for by in (1, 2, 5) if by * step <= (most - least) / 3)
+        ticks = step * np.arange(np.ceil(least / step), np.floor(most / step) + 1)
+        axis |= {"tickvals": ticks.tolist(), "ticktext": [f"{tick:.4g}" for tick in ticks]}
+    return axis

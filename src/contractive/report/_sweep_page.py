@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from contractive import plots
-from contractive.experiments import Sweep, Trial
+from contractive.experiments import Sweep, SweepTrial
 from contractive.report._html import render
 from contractive.report._numbers import MINUS, NBSP
 from contractive.report._words import KINDS
@@ -101,7 +101,9 @@ def _pruned(sweep: Sweep) -> str:
     count, least = len(sweep.pruned), sweep.pruned[0].weight
     if count == 1:
         return f"One trial was pruned, weight {_number(least)}."
-    return f"{count} trials were pruned, all at weights from {_number(least)} on."
+    if least > sweep.complete[-1].weight:
+        return f"{count} trials were pruned, all that were at weights from {_number(least)} on."
+    return f"{count} trials were pruned, at weights {', '.join(_number(trial.weight) for trial in sweep.pruned)}."
 
 
 def _summary(sweep: Sweep) -> dict[str, Any]:
@@ -173,7 +175,7 @@ _CURVES = (
 )
 
 
-def _curves(sweep: Sweep, penalised: list[Trial], kind: str) -> go.Figure:
+def _curves(sweep: Sweep, penalised: list[SweepTrial], kind: str) -> go.Figure:
     factor = {"accuracy": 100.0}
     titles = {name: _TITLES[name] + (", %" if name in factor else "") for name in _objectives(sweep)}
     several = sweep.settings["seeds"] > 1
@@ -204,7 +206,7 @@ def _headings(sweep: Sweep) -> list[str]:
     return [*shown, *tested, "seconds"]
 
 
-def _row(sweep: Sweep, trial: Trial) -> dict[str, Any]:
+def _row(sweep: Sweep, trial: SweepTrial) -> dict[str, Any]:
     cells = [
         {"text": _cell(name, trial.figures[name]), "spread": _cell(name, trial.spread[name]) if trial.spread else ""}
         for name in _COLUMNS
