@@ -155,22 +155,22 @@ class Stop(Exception):
 
 
 def test_after_a_break_it_goes_on_to_the_same_trials(split, tmp_path):
-    settings = SweepSettings(FITS, trials=9)
+    settings = SweepSettings(FITS, trials=8)
     whole = sweep(split, settings, tmp_path / "whole")
 
     def stop(what, done, total):
-        if done == 7:
+        if done == 6:
             raise Stop
 
     with pytest.raises(Stop):
         sweep(split, settings, tmp_path / "broken", watch=stop)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken").rglob("model.safetensors")}
-    assert len(kept) + 1 >= 7 - len(whole.pruned)
+    assert len(kept) + 1 >= 6 - len(whole.pruned)
     found = sweep(split, settings, tmp_path / "broken")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert [t.weight for t in found.trials] == [t.weight for t in whole.trials]
     assert [t.figures for t in found.trials] == [t.figures for t in whole.trials]
-    assert len({t.weight for t in found.trials}) == 9
+    assert len({t.weight for t in found.trials}) == 8
 
 
 def start(source, out, trials):
@@ -197,17 +197,23 @@ def test_what_a_killed_process_had_begun_is_done_again(source, split, tmp_path):
 
 def test_two_processes_share_a_folder(source, split, tmp_path):
     out = tmp_path / "out"
-    others = [start(source, out, 7) for _ in range(2)]
-    assert [process.wait(timeout=120) for process in others] == [0, 0]
-    found = read_sweep(out)
-    assert [trial.number for trial in found.trials] == list(range(7))
-    assert len({trial.weight for trial in found.trials}) == 7
-    assert sorted(path.name for path in (out / "trials").iterdir()) == [f"{n:04d}" for n in range(7)]
+    other = start(source, out, 8)
+    limit = time.monotonic() + 100
+    while not list(out.glob("trials/0000/config.json")) and time.monotonic() < limit:
+        time.sleep(0.01)
+    mine = []
+    found = sweep(split, SweepSettings(FITS, trials=8), out, watch=lambda what, done, total: mine.append(what))
+    assert other.wait(timeout=100) == 0
+    assert found == read_sweep(out)
+    assert [trial.number for trial in found.trials] == list(range(8))
+    assert len({trial.weight for trial in found.trials}) == 8
+    assert sorted(path.name for path in (out / "trials").iterdir()) == [f"{n:04d}" for n in range(8)]
+    assert 0 < sum(what.startswith("weight ") for what in mine) < 8  # both took part
 
 
 def test_processes_of_its_own_do_the_same_trials(split, tmp_path, swept):
-    found = sweep(split, SweepSettings(FITS, GRID, accuracy=True, jobs=2), tmp_path / "out")
-    assert {t.weight: t.figures for t in found.trials} == {t.weight: t.figures for t in swept[1].trials}
+    found = sweep(split, SweepSettings(FITS, GRID[:2], accuracy=True, jobs=2), tmp_path / "out")
+    assert {t.weight: t.figures for t in found.trials} == {t.weight: t.figures for t in swept[1].trials[:3]}
 
 
 def test_a_half_written_last_line_is_mended(split, tmp_path):
@@ -240,6 +246,24 @@ def test_the_error_of_the_mean_by_hand(split):
     scaled = replace(split, validation=np.clip(x, 0, 1)) if x.min() < 0 or x.max() > 1 else split
     if scaled is split:
         assert error_of_the_mean(split, "cross_entropy") == pytest.approx(entropy, rel=1e-4)
+
+
+def test_figures_that_are_no_numbers_are_a_divergence(split, tmp_path, monkeypatch):
+    real = runs.train
+
+    def train(rows, settings, out, **more):
+        trained = real(rows, settings, out, **more)
+        if settings.weight == broken:
+            trained.metrics["validation"]["scale_free_sensitivity"] = float("nan")
+        return trained
+
+    broken = 0.1
+    monkeypatch.setattr("contractive.experiments._sweep_worker.train", train)
+    found = sweep(split, SweepSettings(FITS, (0.1,)), tmp_path / "one")
+    assert found.trials[1].reason == "diverged: its sensitivity is nan"
+    broken = 0.0
+    with pytest.raises(TrainingDiverged, match="the model without a penalty must have finite figures, got diverged"):
+        sweep(split, SweepSettings(FITS, (0.1,)), tmp_path / "two")
 
 
 def test_what_diverges_is_pruned_but_for_the_yardstick(split, tmp_path, monkeypatch):

@@ -90,7 +90,10 @@ def run_trial(task: Task) -> Outcome:
                 raise
             return Outcome(task, _of_seed(f"diverged: {error}", run, settings))
         facts = _facts(trained, split, run, settings)
-        reason = _failure(facts) if task.weight else ""
+        lost = _not_finite(facts)
+        if lost and not task.weight:
+            raise TrainingDiverged(f"the model without a penalty must have finite figures, got {lost}.")
+        reason = (lost or _collapse(facts)) if task.weight else ""
         if reason:
             return Outcome(task, _of_seed(reason, run, settings))
         found.append(facts)
@@ -159,13 +162,14 @@ def _least_error(split: Split, loss: str) -> float:
     return float(LOSSES[loss](x, x).mean())
 
 
-def _failure(facts: dict[str, Any]) -> str:
-    """Why a penalised fit is none that one could want."""
-    if facts["warnings"]:
-        text = facts["warnings"][0]
-        return text[0].lower() + text[1:]
-    lost = [name for name, figure in facts["validation"].items() if not math.isfinite(figure)]
-    return f"diverged: its {lost[0].replace('_', ' ')} is not a number" if lost else ""
+def _not_finite(facts: dict[str, Any]) -> str:
+    lost = [(name, figure) for name, figure in facts["validation"].items() if not math.isfinite(figure)]
+    return f"diverged: its {lost[0][0].replace('_', ' ')} is {lost[0][1]}" if lost else ""
+
+
+def _collapse(facts: dict[str, Any]) -> str:
+    text = facts["warnings"][0] if facts["warnings"] else ""
+    return text[:1].lower() + text[1:]
 
 
 def _together(found: list[dict[str, Any]]) -> dict[str, Any]:
