@@ -73,7 +73,7 @@ def run(
     split = load(data, data_dir=data_dir, options=options).in_memory()
     for note in () if quiet or as_json else split.notes:
         Console(stderr=True, highlight=False).print(f"[dim]Note: {note}[/]", soft_wrap=True)
-    jobs = jobs if jobs is not None else _processors()
+    jobs = jobs if jobs is not None else processors()
     settings = Settings(wishes.budget(split), variants, seeds, price, fixed, jobs)
     try:
         results = _with_progress(split, settings, hidden=quiet or as_json)
@@ -90,7 +90,7 @@ def run(
         _print(results, page)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Processors this process may use, which in a container can be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

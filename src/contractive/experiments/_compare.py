@@ -2,14 +2,11 @@
 
 import math
 import platform
-import signal
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from multiprocessing import active_children, get_context
 from typing import Any
 
 import numpy as np
@@ -20,6 +17,7 @@ from contractive.experiments._fit import Budget, Run, Task, examples, measured, 
 from contractive.experiments._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.experiments._results import FORMAT, Results
 from contractive.experiments._search import Search
+from contractive.experiments._workers import shared, workers
 from contractive.objectives import LOSSES
 from contractive.variants import DEFAULT_VARIANTS, VARIANTS, Reference
 
@@ -90,7 +88,7 @@ def compare(split: Split, settings: Settings, watch: Watcher = lambda what, done
     """
     began = time.perf_counter()
     split = _with_classes(split)
-    with _workers(split, settings) as executor:
+    with workers(settings.jobs, {"split": split, "budget": settings.budget}) as executor:
         runs, searches = _Comparison(split, settings, executor, watch).run()
     return _results(split, settings, runs, searches, time.perf_counter() - began)
 
@@ -203,54 +201,12 @@ def _describe(run: Run) -> str:
     return f"{task.variant}{strength}, seed {task.seed}: validation error {run.error:.4g}"
 
 
-_shared: dict[str, Any] = {}
-
-
-def _start_worker(split: Split, budget: Budget) -> None:
-    """One thread to a process; Ctrl-C is for the parent alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    _shared.update(split=split, budget=budget)
-
-
 def _train(task: Task) -> Run:
-    return train(task, _shared["split"], _shared["budget"])
+    return train(task, shared["split"], shared["budget"])
 
 
 def _measure(run: Run) -> Run:
-    return measured(run, _shared["split"], _shared["budget"])
-
-
-class _InProcess(Executor):
-    """An executor that works at once, here."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
-@contextmanager
-def _workers(split: Split, settings: Settings) -> Iterator[Executor]:
-    if settings.jobs == 1:
-        _shared.update(split=split, budget=settings.budget)
-        try:
-            yield _InProcess()
-        finally:
-            _shared.clear()
-        return
-    others = set(active_children())
-    pool = ProcessPoolExecutor(
-        settings.jobs, get_context("spawn"), initializer=_start_worker, initargs=(split, settings.budget)
-    )
-    try:
-        yield pool
-    except BaseException:
-        for worker in set(active_children()) - others:  # not `terminate`: Lightning catches that signal
-            worker.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return measured(run, shared["split"], shared["budget"])
 
 
 def _results(

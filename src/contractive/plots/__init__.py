@@ -15,6 +15,7 @@ from contractive.plots._curves import accuracy_under_noise, trade_off, training_
 from contractive.plots._distributions import operator_norm, sensitivity
 from contractive.plots._fields import vector_fields
 from contractive.plots._jacobians import jacobian_features, jacobian_pictures, jacobian_rows
+from contractive.plots._pareto import pareto, weight_curves
 from contractive.plots._pictures import filters, reconstructions
 from contractive.plots._places import places, sensitivity_at, sensitivity_profiles
 from contractive.plots._robustness import robustness
@@ -26,6 +27,9 @@ __all__ = [
     "training_curves",
     "accuracy_under_noise",
     "trade_off",
+    # a sweep over the weight
+    "pareto",
+    "weight_curves",
     # distributions over test examples
     "sensitivity",
     "sensitivity_profiles",

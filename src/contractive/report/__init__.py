@@ -1,4 +1,4 @@
-"""A comparison, or an illustration, as one HTML file that opens offline: sentences, a table, pictures."""
+"""A comparison, an illustration or a sweep as one HTML file that opens offline: sentences, a table, pictures."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from contractive.report._html import render
 from contractive.report._illustration import illustration_html, write_illustration
 from contractive.report._numbers import Comparison
 from contractive.report._summary import summarize
+from contractive.report._sweep_page import sweep_html, sweep_sentences, write_sweep_report
 from contractive.storage import write_text
 
 __all__ = [
@@ -17,6 +18,10 @@ __all__ = [
     # of an illustration
     "write_illustration",
     "illustration_html",
+    # of a sweep
+    "write_sweep_report",
+    "sweep_html",
+    "sweep_sentences",
 ]
 
 
