@@ -280,9 +280,9 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
     ("parameters", "error", "match"),
     [
         ({"penalty": "l3"}, ValueError, "penalty must be one of contractive, .*, got 'l3'. Choose one"),
-        ({"weight": -1}, ValueError, "weight must be a finite number of at least 0, got -1. 0 turns it off."),
-        ({"weight": float("nan")}, ValueError, "weight must be a finite number of at least 0, got nan"),
-        ({"weight": True}, ValueError, "weight must be a finite number of at least 0, got True"),
+        ({"weight": -1}, ValueError, "weight must be 'auto' or a finite number of at least 0, got -1. 0 turns it off."),
+        ({"weight": float("nan")}, ValueError, "weight must be 'auto' or a finite number of at least 0, got nan"),
+        ({"weight": True}, ValueError, "weight must be 'auto' or a finite number of at least 0, got True"),
         ({"alpha": "much"}, ValueError, "alpha must be a finite number of at least 0, got 'much'"),
         ({"n_components": 0}, ValueError, "n_components must be a whole number above 0, got 0. Leave it out"),
         ({"n_components": 2.5}, ValueError, "n_components must be a whole number above 0, got 2.5"),
