@@ -27,7 +27,9 @@ def _examples(name: str, found: Any, setting: Setting) -> list[Picture]:
     jacobians, headings = _one_channel_jacobians(found.jacobians, setting), list(found.headings)
     made = []
     if setting.image:
-        figure = plots.jacobian_pictures(_one_channel(found.inputs, setting).numpy(), jacobians, headings, setting.image)
+        figure = plots.jacobian_pictures(
+            _one_channel(found.inputs, setting).numpy(), jacobians, headings, setting.image
+        )
         caption = (
             "Left the input and how much each pixel moves the code (light: much). Right the input directions that move the"
             " code most and, of those it sees at all, least: orange adds, blue takes away. What moves it most looks like"
@@ -69,7 +71,9 @@ def _walks(found: Any, setting: Setting) -> list[Picture]:
     walks = found.walks
     if setting.image:
         walks = replace(
-            walks, inputs=_one_channel(walks.inputs, setting), reconstructions=_one_channel(walks.reconstructions, setting)
+            walks,
+            inputs=_one_channel(walks.inputs, setting),
+            reconstructions=_one_channel(walks.reconstructions, setting),
         )
         what = "Above the input x + t v, below what the autoencoder makes of it."
     else:
@@ -150,7 +154,9 @@ def _one_channel_jacobians(jacobians: ExampleJacobians, setting: Setting) -> Exa
     if setting.image is None or setting.channels == 1:
         return jacobians
     return replace(
-        jacobians, matrices=_one_channel(jacobians.matrices, setting), directions=_one_channel(jacobians.directions, setting)
+        jacobians,
+        matrices=_one_channel(jacobians.matrices, setting),
+        directions=_one_channel(jacobians.directions, setting),
     )
 
 
@@ -161,4 +167,3 @@ _BUILDERS: dict[str, Callable[[str, Any, Setting], list[Picture]]] = {
     "reconstruction norms": _reconstruction_norms,
     "filters": _filters,
 }
-

@@ -92,7 +92,9 @@ RULES: Mapping[str, Callable[[Facts], str]] = {
     "similarity": lambda facts: "" if facts.varies else "the code does not vary",
     "map": lambda facts: "the code has one number" if facts.code < 2 else "" if facts.varies else "it does not vary",
     "filters": lambda facts: "the encoder's first layer cannot be found" if facts.layers == 0 else "",
-    "vector field": lambda facts: "" if facts.features == 2 else f"it needs a plane, a row has {facts.features} numbers",
+    "vector field": lambda facts: (
+        "" if facts.features == 2 else f"it needs a plane, a row has {facts.features} numbers"
+    ),
     "score error": lambda facts: "it needs data whose density is known: see contractive illustrate denoising-link",
 }
 

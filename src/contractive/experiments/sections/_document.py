@@ -47,6 +47,7 @@ def document(analysis: Analysis, *, run: Mapping[str, Any] | None = None, comman
         "settings": asdict(analysis.settings),
         "facts": asdict(analysis.facts),
         "versions": _versions(),
+        "warnings": list(analysis.results["reconstruction"].collapsed) if "reconstruction" in analysis.results else [],
         "seconds": sum(analysis.seconds.values()),
         "sections": {name: _section(name, analysis) for name in analysis.results},
         "left_out": dict(analysis.left_out),

@@ -233,4 +233,3 @@ MEASURES: Mapping[str, Callable[[Subject], Any]] = {
     "robustness": lambda on: robust_code(on.encode, on.rows, on.settings.attack_points, on.generator()),
     "filters": _filters,
 }
-

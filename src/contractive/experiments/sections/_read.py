@@ -183,5 +183,3 @@ def _check_count(count: int, what: str) -> None:
 def _names(columns: Sequence[str]) -> tuple[str, ...]:
     """Names that say something: not x0, x1, ..."""
     return () if all(name == f"x{at}" for at, name in enumerate(columns)) else tuple(columns)
-
-
