@@ -109,6 +109,7 @@ def _pictures(analysis: Analysis) -> dict[str, list[Picture]]:
 
 
 def _group(group: _Group, pictures: dict[str, list[Picture]], document: Document) -> dict[str, Any]:
+    found = document["sections"]
     tables = [
         {
             "title": _TITLES.get(section, section),
@@ -116,7 +117,7 @@ def _group(group: _Group, pictures: dict[str, list[Picture]], document: Document
             "figures": document["sections"][section]["figures"],
         }
         for section in group.sections
-        if document["sections"].get(section, {}).get("figures")
+        if found.get(section, {}).get("figures")
     ]
     shown_here = [entry for section in group.sections for entry in pictures.get(section, [])]
     return {"title": group.title, "lead": group.lead, "pictures": shown_here, "tables": tables}
@@ -147,6 +148,10 @@ def _tiles(document: Document) -> list[dict[str, str]]:
         for section, key, label, note in wanted
         if (value := figure(document, section, key)) is not None
     ]
+
+
+def _unit(document: Document, section: str, key: str) -> str:
+    return document["sections"][section]["figures"][key]["unit"]
 
 
 def _of(document: Document) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from contractive.report._numbers import NBSP
 
 Document = dict[str, Any]
+_FIRST = 10  # directions in the figure `first_ten`
 _CLEAR = 1.02  # singular values above it expand; less is rounding of the words
 
 
@@ -68,8 +69,9 @@ def _elsewhere(document: Document, at_data: float) -> str:
         return f"It expands on average {places}."
     place, value = max(away.items(), key=lambda item: item[1])
     if value > at_data * _CLEAR:
-        return f"Away from the data it contracts less, but expands nowhere on average: at most {shown(value)}, {_PLACES[place]}."
-    return f"It contracts no less away from the data: {shown(value)} on average {_PLACES[place]}."
+        weakest = f"{shown(value)} {_PLACES[place]}"
+        return f"Away from the data it contracts less, but on average it expands nowhere: at most {weakest}."
+    return f"Away from the data it contracts as much: at most {shown(value)} on average, {_PLACES[place]}."
 
 
 _PLACES = {
@@ -83,27 +85,28 @@ _PLACES = {
 
 def _directions(document: Document) -> str:
     held, all_of_them = figure(document, "spectra", "dimension_by_share"), figure(document, "spectra", "code")
-    rank, correlation = figure(document, "spectra", "entropy_rank"), figure(document, "directions", "rank_correlation")
+    rank = figure(document, "spectra", "entropy_rank")
     if held is None or all_of_them is None:
         return ""
     if rank is None:
         return "The Jacobian is zero: the code moves in no direction."
     text = (
         f"Of the {shown(all_of_them)} directions that the code could follow, {shown(held)} hold 95{NBSP}% of ‖J‖² at a"
-        f" typical row: its local dimension (by entropy {shown(rank)}, by the largest drop of the singular values"
-        f" {shown(figure(document, 'spectra', 'dimension_by_gap'))})."
+        f" typical row, its local dimension (by the entropy of the shares {shown(rank)})."
     )
+    return f"{text} {_along(document)}".rstrip()
+
+
+def _along(document: Document) -> str:
+    """Whether it keeps what varies."""
+    correlation, first = (figure(document, "directions", key) for key in ("rank_correlation", "first_ten"))
     if correlation is None:
-        return text
-    words = (
-        "mostly along what varies in the data"
-        if correlation > 0.5
-        else "little more along what varies than along what does not"
-    )
+        return ""
+    words = "mostly along what varies in the data" if correlation > 0.5 else "hardly more along what varies in the data"
     words = "rather along what hardly varies" if correlation < 0 else words
-    first = figure(document, "directions", "first_ten")
-    times = f"; the ten widest directions move it {shown(first)} times as much as random ones, squared" if first else ""
-    return f"{text} It moves {words} (Spearman's ρ {shown(correlation)}{times})."
+    wide = document["data"]["features"] > 2 * _FIRST and first is not None
+    times = f"; ‖J u‖² is {shown(first)} times a random direction's along the ten widest" if wide else ""
+    return f"The code moves {words} (Spearman's ρ {shown(correlation)}{times})."
 
 
 def _code(document: Document) -> str:
@@ -115,31 +118,30 @@ def _code(document: Document) -> str:
     if saturation is None:
         return f"The code leaves [0, 1], so that saturation and binary codes mean nothing here; {still}."
     kind = "nearly binary" if saturation > 0.8 else "partly binary" if saturation > 0.3 else "far from binary"
+    distinct = shown(figure(document, "codes", "distinct"), "codes")
+    bit = shown(figure(document, "codes", "bit_entropy"))
     return (
-        f"The code is {kind}: {shown(saturation, 'share')} of its activations lie below 0.05 or above 0.95. Read as bits"
-        f" it has {shown(figure(document, 'codes', 'distinct'), 'codes')} different values among {shown(rows, 'rows')} rows,"
-        f" a unit's bit carries {shown(figure(document, 'codes', 'bit_entropy'))} bit, and {still}."
+        f"The code is {kind}: {shown(saturation, 'share')} of its activations lie below 0.05 or above 0.95. Read as"
+        f" bits, one per unit, it has {distinct} different values among {shown(rows, 'rows')} rows; such a bit carries"
+        f" {bit} bit on average, and {still}."
     )
 
 
 def _robustness(document: Document) -> str:
-    free, raw = (
-        figure(document, "sensitivity", "scale_free:gaussian 1"),
-        figure(document, "sensitivity", "ratio:gaussian 1"),
-    )
+    free, raw = (figure(document, "sensitivity", f"{what}:gaussian 1") for what in ("scale_free", "ratio"))
     noise = (
-        f"Gaussian noise as large as a typical feature's standard deviation moves the code {shown(free)} times as much as"
-        f" it moves the data, both relative to their spread (raw ratio {shown(raw)})."
+        f"Gaussian noise as large as a typical feature's standard deviation moves the code {shown(free)} times as much"
+        f" as it moves the data, both relative to their spread (raw ratio {shown(raw)})."
         if free is not None
         else ""
     )
-    clean, noisy = figure(document, "robustness", "clean"), figure(document, "robustness", "noise:level 1")
-    if clean is None:
+    keys = ("clean", "noise:level 1", "l2:level 0.1")
+    clean, noisy, attacked = (shown(figure(document, "robustness", key), "share") for key in keys)
+    if figure(document, "robustness", "clean") is None:
         return noise
     return (
-        f"{noise} A linear classifier on the code is right for {shown(clean, 'share')} of the rows, for"
-        f" {shown(noisy, 'share')} under that noise, and for at most {shown(figure(document, 'robustness', 'l2:level 0.1'), 'share')}"
-        f" under an attack a tenth as long (L2)."
+        f"{noise} A linear classifier on the code is right for {clean} of the rows, for {noisy} under that noise, and"
+        f" for at most {attacked} under an attack a tenth as long (L2)."
     ).strip()
 
 
@@ -155,5 +157,5 @@ def _health(document: Document) -> str:
     )
     known = figure(document, "reconstruction", f"r2:{document['data']['reference']['part']}")
     if known is not None and document["data"]["reference"]["part"] != part:
-        text += f" ({shown(known, 'share')} of the training rows')"
-    return text + ("; but little of it, so that the rest may be ignored and not contracted." if r2 < 0.3 else ".")
+        text += f" (training rows: {shown(known, 'share')})"
+    return text + (": little, so that low sensitivity may be blindness." if r2 < 0.3 else ".")

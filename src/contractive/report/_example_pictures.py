@@ -31,9 +31,10 @@ def _examples(name: str, found: Any, setting: Setting) -> list[Picture]:
             _one_channel(found.inputs, setting).numpy(), jacobians, headings, setting.image
         )
         caption = (
-            "Left the input and how much each pixel moves the code (light: much). Right the input directions that move the"
-            " code most and, of those it sees at all, least: orange adds, blue takes away. What moves it most looks like"
-            " another way to draw the same; what moves it least, like noise."
+            "Left the input and how much each pixel moves the code (light: much). Right the input directions that move"
+            " the code most and, of those it sees at all, least: orange adds, blue takes away. In a model that has"
+            " found how the data vary, what moves it most looks like another way to draw the same, and what moves it"
+            " least like noise."
         )
         made.append(picture("pixels", "What the code sees of single rows", caption, figure))
     else:
@@ -49,8 +50,8 @@ def _units(jacobians: ExampleJacobians, headings: list[str], setting: Setting) -
     some = replace(jacobians, matrices=jacobians.matrices[:_UNIT_EXAMPLES, order])
     what = "One small picture per unit: which pixels" if setting.image else "One row per unit: which features"
     caption = (
-        f"{what} push it up (orange) or down (blue) at this row, all on one scale, the {len(order)} units that move most"
-        " of all first. Contraction leaves few units that still move."
+        f"{what} push it up (orange) or down (blue) at this row, all on one scale, the {len(order)} units that move"
+        " most of all first. Pale units hardly move here: they are saturated, or contracted."
     )
     figure = plots.jacobian_rows(some, headings[:_UNIT_EXAMPLES], setting.image, setting.named())
     return [picture("units", "What moves each unit", caption, figure)]
@@ -90,17 +91,17 @@ def _walks(found: Any, setting: Setting) -> list[Picture]:
 def _features(name: str, found: Any, setting: Setting) -> list[Picture]:
     if setting.image:
         tiles = _one_channel(found.feature_norms, setting).numpy()
-        groups = ", ".join(found.groups[1:])
+        then = f", then by class: {', '.join(found.groups[1:])}" if len(found.groups) > 1 else ""
         caption = (
-            f"‖∂z/∂x‖ of every pixel, root mean square over rows: over all rows first{', then by class: ' + groups if groups else ''}."
+            f"‖∂z/∂x‖ of every pixel, root mean square: over all rows first{then}."
             " Orange pixels move the code; the others could be anything, and it would stay."
         )
         figure = plots.filters({name: tiles}, setting.image)
         return [picture("features", "Which pixels move the code", caption, figure)]
     whole = replace(found, feature_norms=found.feature_norms[:1])
     caption = (
-        f"‖∂z/∂x‖ of every feature, root mean square over {found.num_points:,} {setting.part}, in code per (scaled) input;"
-        " the twenty largest. A feature that moves the code little is one that it ignores."
+        f"‖∂z/∂x‖ of every feature, root mean square over {found.num_points:,} {setting.part}, in code per (scaled)"
+        " input; the twenty largest. A feature that moves the code little is one that it ignores."
     )
     figure = plots.jacobian_features({name: whole}, [f"{setting.part}"], setting.named())
     return [picture("features", "Which features move the code", caption, figure)]
@@ -111,8 +112,8 @@ def _reconstruction(name: str, found: Any, setting: Setting) -> list[Picture]:
     noisy = {"input": found.noisy, name: found.noisy_outputs}
     shown = [{key: _one_channel(rows, setting).numpy() for key, rows in part.items()} for part in (clean, noisy)]
     caption = (
-        "A few rows and what comes out again. Noise of level 1 is as large as a typical feature's standard deviation; from"
-        " noisy inputs a contractive code should give back something close to the clean row."
+        "A few rows and what comes out again. Noise of level 1 is as large as a typical feature's standard deviation;"
+        " from noisy inputs a contractive code should give back something close to the clean row."
     )
     figure = plots.reconstructions(shown[0], shown[1], setting.image)
     return [picture("reconstructions", "What comes out again", caption, figure)]

@@ -1,4 +1,4 @@
-"""Pictures of the sections of an analysis, for one model or several side by side, with captions that say what to see."""
+"""Pictures of the sections of an analysis, for one model or several side by side, with captions."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -75,11 +75,11 @@ def _norms(found: Results, setting: Setting) -> list[Picture]:
 
 def _places(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        "Contraction is learned at the data and need not hold elsewhere. Midpoints lie half-way between two rows, between"
-        " somewhere on the line joining them; same distance is as far from the mean as data in a random direction; box is"
-        " uniform between the smallest and largest value of every feature; scaled out is three times as far from the"
-        " mean. Boxes are quartiles, whiskers 5 to 95 %. Lower right: every place, by its distance to the nearest known"
-        " row."
+        "Contraction is learned at the data and need not hold elsewhere. Midpoints lie half-way between two rows,"
+        " between somewhere on the line joining them; same distance is as far from the mean as data in a random"
+        " direction; box is uniform between the smallest and largest value of every feature; scaled out is three times"
+        " as far from the mean. Boxes are quartiles, whiskers 5 to 95 %. Lower right: every place, by its distance to"
+        " the nearest known row."
     )
     return [picture("places", "Where it contracts, and where not", caption, plots.places(found))]
 
@@ -103,19 +103,20 @@ def _depth(found: Results, setting: Setting) -> list[Picture]:
 
 def _sensitivity(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        f"How far the code of {setting.part} moves under three kinds of noise (Vincent et al. 2010). Raw: movement of the"
-        " code per movement of the input, which also falls when a code merely becomes smaller. Scale-free: relative to"
-        " the spread of code and data; below the line at 1 the noise moves the code less than it moves the data."
-        " Gaussian levels are in units of a typical feature's standard deviation."
+        f"How far the code of {setting.part} moves under three kinds of noise (Vincent et al. 2010). Raw: movement of"
+        " the code per movement of the input, which also falls when a code merely becomes smaller. Scale-free:"
+        " relative to the spread of code and data; below the line at 1 the noise moves the code less than it moves the"
+        " data. Gaussian levels are in units of a typical feature's standard deviation."
     )
     return [picture("profile", "How far noise moves the code", caption, plots.sensitivity_profiles(found))]
 
 
 def _spectra(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        "Left the singular values of the Jacobian, mean and 5 to 95 % of the rows (Rifai et al. 2011, figure 2): a steep"
-        " fall means that few directions still move the code. Right four counts of those directions: exp of the entropy"
-        " of the shares of ‖J‖², participation ratio, values that hold 95 % of it, values above the largest drop."
+        "Left the singular values of the Jacobian, mean and 5 to 95 % of the rows (Rifai et al. 2011, figure 2): a"
+        " steep fall means that few directions still move the code. Right four counts of those directions: exp of the"
+        " entropy of the shares of ‖J‖², participation ratio, values that hold 95 % of it, values above the largest"
+        " drop."
     )
     return [picture("spectra", "How many directions it keeps", caption, plots.spectra(found))]
 
@@ -146,12 +147,12 @@ def _agreement(found: Results, setting: Setting) -> list[Picture]:
 
 def _codes(found: Results, setting: Setting) -> list[Picture]:
     histograms = (
-        "Every row of the picture is a unit, the liveliest at the top; dark is where its activations lie. Two dark edges"
-        " are a unit that has become a switch, one dark column a unit that never changes."
+        "Every row of the picture is a unit, the liveliest at the top; dark is where its activations lie. Two dark"
+        " edges are a unit that has become a switch, one dark column a unit that never changes."
     )
     activity = (
-        "Units sorted by each figure. Saturated: below 0.05 or above 0.95 (Rifai et al. 2011, footnote 6). Entropy of the"
-        " bit: 1 where a unit is above 1/2 for half of the rows."
+        "Units sorted by each figure. Saturated: below 0.05 or above 0.95 (Rifai et al. 2011, footnote 6). Entropy of"
+        " the bit: 1 where a unit is above 1/2 for half of the rows."
     )
     return [
         picture("histograms", "What each unit does", histograms, plots.code_histograms(found)),
@@ -187,6 +188,7 @@ def _map(found: Results, setting: Setting) -> list[Picture]:
     hover = None
     if setting.image and setting.channels == 1 and len(found) == 1 and len(first.inputs) <= _MOST_HOVERS:
         hover = plots.thumbnails(_array(first.inputs), setting.image)
+    umaps = {name: _array(entry.umap) for name, entry in found.items() if entry.umap is not None}
     maps = {name: _array(entry.components.coordinates) for name, entry in found.items()}
     made = [
         picture(
@@ -194,27 +196,30 @@ def _map(found: Results, setting: Setting) -> list[Picture]:
             "The code from its widest side",
             "The codes on their first two principal components, which"
             f" {_explained(found)}. One point per row{', coloured by class' if labels else ''}"
-            f"{'; a pointer on it shows the row' if hover else ''}.",
-            plots.code_map(maps, labels, hover=hover, axis_titles=("first component", "second component")),
+            f"{'; a pointer on it shows the row' if hover and not umaps else ''}.",
+            plots.code_map(
+                maps, labels, hover=None if umaps else hover, axis_titles=("first component", "second component")
+            ),
         )
     ]
-    umaps = {name: _array(entry.umap) for name, entry in found.items() if entry.umap is not None}
     if umaps:
         caption = (
-            "The same codes by UMAP (McInnes et al. 2018), which keeps neighbours together. Distances between far groups,"
-            " and the sizes of groups, mean little here."
+            "The same codes by UMAP (McInnes et al. 2018), which keeps neighbours together. Distances between far"
+            " groups,"
+            " and the sizes of groups, mean little here." + (" A pointer on a point shows the row." if hover else "")
         )
         made.append(picture("umap", "A map of neighbours", caption, plots.code_map(umaps, labels, hover=hover)))
     return made
 
 
 _MOST_HOVERS = 1000
+_COMPONENTS = ("first component", "second component")
 
 
 def _explained(found: Results) -> str:
     shares = [f"{100 * float(entry.components.explained[:2].sum()):.0f} %" for entry in found.values()]
     if len(shares) == 1:
-        return f"hold {shares[0]} of its variance"
+        return f"hold {shares[0]} of their variance"
     return "hold " + ", ".join(f"{share} ({name})" for share, name in zip(shares, found, strict=True))
 
 

@@ -83,6 +83,10 @@ def _too_wide(facts: Facts) -> str:
     return wide if facts.features > _MOST_FEATURES else ""
 
 
+def _no_map(facts: Facts) -> str:
+    return "the code has one number" if facts.code < 2 else "" if facts.varies else "the code does not vary"
+
+
 RULES: Mapping[str, Callable[[Facts], str]] = {
     "contraction by depth": _no_depth,
     "directions": _too_wide,
@@ -90,7 +94,7 @@ RULES: Mapping[str, Callable[[Facts], str]] = {
     "robustness": lambda facts: facts.no_classes,
     "saturation and binary codes": lambda facts: "" if facts.in_unit_range else "code numbers leave [0, 1]",
     "similarity": lambda facts: "" if facts.varies else "the code does not vary",
-    "map": lambda facts: "the code has one number" if facts.code < 2 else "" if facts.varies else "it does not vary",
+    "map": _no_map,
     "filters": lambda facts: "the encoder's first layer cannot be found" if facts.layers == 0 else "",
     "vector field": lambda facts: (
         "" if facts.features == 2 else f"it needs a plane, a row has {facts.features} numbers"

@@ -146,7 +146,7 @@ def _examples(on: Subject) -> Examples:
     count = min(_MOST_TANGENTS, found.values.shape[1])
     tangents = analysis.tangents(on.encode, x, count)
     length = 0.5 * analysis.contraction_curve(on.encode, on.rows.measured, radii=(1.0,), num_points=1).distances[1]
-    steps = [round(length * t, 3) if length > 0.1 else length * t for t in _WALK]
+    steps = [float(f"{length * t:.2g}") for t in _WALK]
     walks = analysis.walks(on.autoencoder, x, tangents.basis[:, 0], steps)
     return Examples(x, headings, found, tangents, walks)
 

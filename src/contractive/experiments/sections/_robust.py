@@ -34,8 +34,8 @@ def fit_probe(codes: Tensor, labels: Tensor, num_classes: int) -> analysis.Linea
     coefficients, intercepts = np.asarray(found.coef_), np.asarray(found.intercept_)
     if len(coefficients) == 1:  # two classes
         coefficients, intercepts = (np.concatenate([-part / 2, part / 2]) for part in (coefficients, intercepts))
-    weight = coefficients / scaler.scale_
-    bias = intercepts - weight @ scaler.mean_
+    weight = coefficients / np.asarray(scaler.scale_)
+    bias = intercepts - weight @ np.asarray(scaler.mean_)
     return _for_all(weight, bias, known, num_classes, codes.dtype)
 
 
