@@ -183,9 +183,10 @@ def _cell(summary: dict[str, float], seeds: int) -> str:
 
 def _brief(results: Results) -> dict[str, Any]:
     """The results without the epochs."""
-    document = {key: value for key, value in results.document.items() if key != "measures"}
+    document = {key: value for key, value in results.document.items() if key not in ("measures", "similarity")}
     variants = []
     for variant in results.variants:
         seeds = [{key: seed[key] for key in ("seed", "figures")} for seed in variant["seeds"]]
-        variants.append({**variant, "seeds": seeds})
+        kept = {key: value for key, value in variant.items() if key != "sections"}
+        variants.append({**kept, "seeds": seeds})
     return {**document, "variants": variants}

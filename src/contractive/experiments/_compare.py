@@ -17,6 +17,7 @@ from contractive.experiments._fit import Budget, Run, Task, examples, measured, 
 from contractive.experiments._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.experiments._results import FORMAT, Results
 from contractive.experiments._search import Search
+from contractive.experiments._side_by_side import class_names, similarities
 from contractive.experiments._workers import shared, workers
 from contractive.objectives import LOSSES
 from contractive.variants import DEFAULT_VARIANTS, VARIANTS, Reference
@@ -223,6 +224,7 @@ def _results(
             "features": split.features,
             "image": list(split.image) if split.image else None,
             "labelled": split.labels is not None,
+            "classes": class_names(split),
             "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
             "feature_sd": feature_sd(split.train),
         },
@@ -245,6 +247,7 @@ def _results(
             if curve in runs[name, 0].arrays:
                 stacked = [runs[name, seed].arrays[curve] for seed in range(settings.seeds)]
                 arrays[f"{name}/{curve}"] = np.stack(stacked)
+    document["similarity"] = similarities(arrays, settings.trained, arrays)
     return Results(document, arrays)
 
 
@@ -267,5 +270,6 @@ def _entry(name: str, settings: Settings, runs: dict[tuple[str, int], Run], sear
             key: {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
             for key, values in figures.items()
         },
+        "sections": mine[0].sections,
         "seeds": [{"seed": run.task.seed, "figures": run.figures, "history": list(run.rows)} for run in mine],
     }

@@ -1,7 +1,7 @@
 """Contraction by radius and depth, singular values, and sensitivity along the directions of the data."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -131,11 +131,11 @@ def directions(measured: "Mapping[str, Directions]") -> go.Figure:
     return result
 
 
-def class_directions(measured: "Mapping[str, Mapping[int, Directions]]") -> go.Figure:
+def class_directions(measured: "Mapping[str, Mapping[Any, Directions]]") -> go.Figure:
     """Draw the rank correlation of variance and sensitivity for each class, by variant.
 
     Args:
-        measured: By variant, then by label.
+        measured: By variant, then by label or name of the class.
     """
     result = panels(["Rank correlation of variance and sensitivity by class"], Room(_HIGH - 60, _LOW, measured))
     for name, classes in measured.items():

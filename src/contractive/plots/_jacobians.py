@@ -1,7 +1,7 @@
 """Jacobians of single examples, as pictures or as bars with names."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import plotly.graph_objects as go
@@ -64,15 +64,22 @@ def jacobian_pictures(
     return result
 
 
+class FeatureNorms(Protocol):
+    """What has feature_norms (panels, features), such as `ExampleJacobians`."""
+
+    @property
+    def feature_norms(self) -> Any: ...
+
+
 def jacobian_features(
-    measured: "Mapping[str, ExampleJacobians]", headings: Sequence[str], names: Sequence[str] | None = None
+    measured: Mapping[str, FeatureNorms], headings: Sequence[str], names: Sequence[str] | None = None
 ) -> go.Figure:
     """Draw how much each input feature moves the code, ||dz/dx_j||, as bars: a panel per example, bars by variant.
 
     At most twenty features are shown, those largest for any variant in that example.
 
     Args:
-        measured: By variant, the same examples in the same order.
+        measured: By variant, the same examples in the same order; or means over many rows.
         headings: One per example.
         names: The features' names; their numbers from 1 if omitted.
     """
