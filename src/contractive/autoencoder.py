@@ -194,7 +194,8 @@ def conv(
         "output": output,
         **({"flat": True} if flat else {}),
     }
-    planes = _checked_widths(shape[0], *channels, code)[:-1]
+    planes = _checked_widths(*shape, *channels, code)[:-1]
+    planes = [planes[0], *planes[3:]]
     sizes = [(shape[1], shape[2])]
     for _ in channels:
         height, width = sizes[-1]

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 
 from contractive.autoencoder import Autoencoder, Recipe
 
@@ -48,7 +49,8 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, extra: dict[str, Any] 
 def save_weights(autoencoder: Autoencoder, path: Path) -> None:
     """Write the weights as a safetensors file, whole or not at all."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in autoencoder.state_dict().items()}
-    replace_file(path, lambda temporary: save_file(weights, temporary))
+    content = serialized(weights)  # in memory first: a full disk is then an OSError like any other
+    replace_file(path, lambda temporary: Path(temporary).write_bytes(content))
 
 
 def config_of(recipe: Recipe, extra: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -33,6 +33,8 @@ def check_fits(what: str, num_bytes: int, remedy: str) -> None:
 
 def size(num_bytes: int) -> str:
     """Bytes as people write them."""
+    if num_bytes >= 10**18:
+        return "more than a million TB"
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if num_bytes >= scale:
             return f"{num_bytes / scale:.1f} {unit}"

@@ -58,7 +58,8 @@ class Files:
         """
         try:
             there = self.folder.is_dir()
-            others = there and any(not is_leftover(entry) for entry in self.folder.iterdir())
+            # rows parted without a configuration are what is left where the disk was full at the very start
+            others = there and any(not is_leftover(e) and e.name != SPLIT for e in self.folder.iterdir())
             loop = self.folder.is_symlink() and not self.folder.exists()
         except OSError as error:
             raise RunError(

@@ -1,5 +1,6 @@
 """Checkpoints of a run: everything that the next epoch depends on, written whole or not at all, read without pickle."""
 
+import io
 import struct
 import time
 import warnings
@@ -33,7 +34,7 @@ class SafeIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write beside it, then rename."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        replace_file(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+        write_checkpoint(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read tensors and plain values, nothing wider."""
@@ -60,6 +61,17 @@ class Checkpoints(Checkpoint):
         if trainer.strategy.broadcast(due):
             trainer.save_checkpoint(self._path)
             self._written = time.monotonic()
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write it whole or not at all.
+
+    Raises:
+        OSError: There is no room; torch itself would say so as a RuntimeError of its own internals.
+    """
+    content = io.BytesIO()
+    torch.save(checkpoint, content)
+    replace_file(path, lambda temporary: Path(temporary).write_bytes(content.getbuffer()))
 
 
 def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -97,7 +109,7 @@ def begin_anew(source: Path, target: Path, objective: Objective) -> None:
     """Copy a checkpoint as the beginning of a run with another objective."""
     checkpoint = read_checkpoint(source)
     checkpoint["contractive"]["settings"] |= objective_settings(objective)
-    replace_file(target, lambda temporary: torch.save(checkpoint, temporary))
+    write_checkpoint(checkpoint, target)
 
 
 def objective_settings(objective: Objective) -> dict[str, Any]:
