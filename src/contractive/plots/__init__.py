@@ -14,7 +14,7 @@ from contractive.plots._contraction import (
 from contractive.plots._curves import accuracy_under_noise, trade_off, training_curves
 from contractive.plots._distributions import operator_norm, sensitivity
 from contractive.plots._fields import vector_fields
-from contractive.plots._jacobians import jacobian_features, jacobian_pictures, jacobian_rows
+from contractive.plots._jacobians import feature_lines, jacobian_features, jacobian_pictures, jacobian_rows
 from contractive.plots._pareto import pareto, weight_curves
 from contractive.plots._pictures import filters, reconstructions
 from contractive.plots._places import places, sensitivity_at, sensitivity_profiles
@@ -46,6 +46,7 @@ __all__ = [
     "jacobian_rows",
     "jacobian_pictures",
     "jacobian_features",
+    "feature_lines",
     "tangents",
     "walks",
     "tangent_agreement",

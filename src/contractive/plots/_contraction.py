@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HIGH, _LOW = 320, 280
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _BAND = (0.05, 0.95)
+_WORDS = 0.3  # of the axis: two words between two lines need as much on a narrow screen
 
 
 def contraction_curves(curves: "Mapping[str, ContractionCurve]") -> go.Figure:
@@ -160,9 +161,12 @@ def _finish_radii(result: go.Figure, number: int, curves: "Iterable[ContractionC
     """Axes, and lines at the distances between data."""
     curves = list(curves)
     smallest, median, largest = curves[0].distances
-    for at, text, side in ((smallest, "nearest", "right"), (median, "median", "left"), (largest, "farthest", "right")):
-        vertical(result, number, at, text, side=side)
     end = max(float(curve.radii[-1]) for curve in curves)
+    crowded = median - smallest < _WORDS * end
+    words = {"nearest": "" if crowded else "nearest", "median": "median", "farthest": "farthest"}
+    sides = ("right", "right" if crowded else "left", "right")
+    for at, text, side in zip((smallest, median, largest), words.values(), sides, strict=True):
+        vertical(result, number, at, text, side=side)
     y = {"title": {"text": "‖Δz‖ / r"}, "rangemode": "tozero"}
     set_axes(result, number, {"title": {"text": "radius r"}, "range": [0, end]}, y)
 

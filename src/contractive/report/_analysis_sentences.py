@@ -44,9 +44,7 @@ def _contraction(document: Document) -> str:
     mean, share = figure(document, "norms", "operator_norm"), figure(document, "norms", "contractive_share")
     if mean is None or share is None:
         return ""
-    way = (
-        "shrinks every small step" if mean < 1 / _CLEAR else "stretches some steps" if mean > _CLEAR else "keeps steps"
-    )
+    way = "contracts" if mean < 1 / _CLEAR else "expands" if mean > _CLEAR else "neither contracts nor expands"
     text = (
         f"At the {part} the encoder {way}: the largest singular value of its Jacobian is {shown(mean)} on average, and"
         f" at most 1 at {shown(share, 'share')} of them."

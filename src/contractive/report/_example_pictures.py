@@ -14,6 +14,8 @@ _UNITS = 32
 _UNIT_EXAMPLES = 2
 _TANGENT_EXAMPLES = 4
 _WALKS = 4
+_BAR_EXAMPLES = 4
+_MOST_BARS = 20
 
 
 def example_pictures(name: str, results: dict[str, Any], setting: Setting) -> dict[str, list[Picture]]:
@@ -38,8 +40,9 @@ def _examples(name: str, found: Any, setting: Setting) -> list[Picture]:
         )
         made.append(picture("pixels", "What the code sees of single rows", caption, figure))
     else:
-        figure = plots.jacobian_features({name: found.jacobians}, headings, setting.named())
-        caption = "‖∂z/∂x‖ at single rows: how much each feature moves the code there; the twenty largest."
+        few = replace(jacobians, matrices=jacobians.matrices[:_BAR_EXAMPLES])
+        figure, which = _by_feature(name, few, headings[:_BAR_EXAMPLES], setting)
+        caption = f"‖∂z/∂x‖ at single rows: how much each feature moves the code there{which}."
         made.append(picture("pixels", "Which features move the code, row by row", caption, figure))
     return [*made, *_units(jacobians, headings, setting), *_tangents(found, setting), *_walks(found, setting)]
 
@@ -99,12 +102,19 @@ def _features(name: str, found: Any, setting: Setting) -> list[Picture]:
         figure = plots.filters({name: tiles}, setting.image)
         return [picture("features", "Which pixels move the code", caption, figure)]
     whole = replace(found, feature_norms=found.feature_norms[:1])
+    figure, which = _by_feature(name, whole, [f"all {setting.part}"], setting)
     caption = (
         f"‖∂z/∂x‖ of every feature, root mean square over {found.num_points:,} {setting.part}, in code per (scaled)"
-        " input; the twenty largest. A feature that moves the code little is one that it ignores."
+        f" input{which}. A feature that moves the code little is one that it ignores."
     )
-    figure = plots.jacobian_features({name: whole}, [f"{setting.part}"], setting.named())
     return [picture("features", "Which features move the code", caption, figure)]
+
+
+def _by_feature(name: str, found: Any, headings: list[str], setting: Setting) -> tuple[Any, str]:
+    """Bars with names, or a line over many features that have none; and what to add to the caption."""
+    if setting.names or found.feature_norms.shape[1] <= _MOST_BARS:
+        return plots.jacobian_features({name: found}, headings, setting.named()), "; the twenty largest"
+    return plots.feature_lines({name: found}, headings), ""
 
 
 def _reconstruction(name: str, found: Any, setting: Setting) -> list[Picture]:

@@ -220,7 +220,8 @@ def _explained(found: Results) -> str:
     shares = [f"{100 * float(entry.components.explained[:2].sum()):.0f} %" for entry in found.values()]
     if len(shares) == 1:
         return f"hold {shares[0]} of their variance"
-    return "hold " + ", ".join(f"{share} ({name})" for share, name in zip(shares, found, strict=True))
+    each = ", ".join(f"{share} ({name})" for share, name in zip(shares, found, strict=True))
+    return f"hold {each} of their variance"
 
 
 def _vector_field(found: Results, setting: Setting) -> list[Picture]:
