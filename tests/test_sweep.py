@@ -25,7 +25,8 @@ from contractive.cli._commands import app
 from contractive.experiments import SweepSettings, read_sweep, sweep
 from contractive.experiments._results import ResultsError
 from contractive.experiments._sweep import front_and_knee
-from contractive.experiments._sweep_worker import GivenUp, GiveUp, error_of_the_mean
+from contractive.experiments._sweep_ledger import Ledger
+from contractive.experiments._sweep_worker import GivenUp, GiveUp, Outcome, error_of_the_mean
 from contractive.training import TrainingDiverged
 from contractive.variants import Reference
 from sweeps import FITS, trial
