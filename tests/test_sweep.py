@@ -25,7 +25,8 @@ from contractive.cli._commands import app
 from contractive.experiments import SweepSettings, read_sweep, sweep
 from contractive.experiments._results import ResultsError
 from contractive.experiments._sweep import front_and_knee
-from contractive.experiments._sweep_worker import GivenUp, GiveUp, error_of_the_mean
+from contractive.experiments._sweep_ledger import Ledger
+from contractive.experiments._sweep_worker import GivenUp, GiveUp, Outcome, error_of_the_mean
 from contractive.training import TrainingDiverged
 from contractive.variants import Reference
 from sweeps import FITS, trial
@@ -214,6 +215,25 @@ def test_two_processes_share_a_folder(source, split, tmp_path):
 def test_processes_of_its_own_do_the_same_trials(split, tmp_path, swept):
     found = sweep(split, SweepSettings(FITS, GRID[:2], accuracy=True, jobs=2), tmp_path / "out")
     assert {t.weight: t.figures for t in found.trials} == {t.weight: t.figures for t in swept[1].trials[:3]}
+
+
+def test_trials_of_a_silent_machine_are_taken_over_and_its_late_results_ignored(split, tmp_path):
+    settings = SweepSettings(FITS, (0.01,)).completed(split)
+    far, near = (Ledger(tmp_path, settings, settings.identity(split, {}), force=False) for _ in range(2))
+    far._me = "elsewhere-1-abc"
+    with far.at_work(), near.at_work():
+        task = far.claim()
+        assert (task.number, task.weight) == (0, 0.0)
+        assert near.claim() is None
+        sign = tmp_path / "workers" / far._me
+        os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 170))
+        assert near.claim() is None
+        os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 190))
+        again = near.claim()
+        assert (again.number, again.weight) == (1, 0.0)
+        far.finish(Outcome(task, facts={"figures": {"error": 1.0, "sensitivity": 1.0}}))
+        assert near.count() == 0
+        assert not near.is_finished()
 
 
 def test_a_half_written_last_line_is_mended(split, tmp_path):

@@ -160,7 +160,7 @@ def _pictures(sweep: Sweep, kind: str) -> list[dict[str, Any]]:
     caption = (
         "Every point is a weight; further left is a better reconstruction, lower a steadier code. The ring marks the"
         " knee: the point of the front farthest below the dotted line between its ends, both axes logarithmic."
-        f" Beyond it, each further step down costs more error than before.{three}"
+        f"{three}"
     )
     made = [_picture("front", "What each weight costs and buys", caption, drawn)]
     penalised = [trial for trial in complete if trial.weight]
