@@ -129,20 +129,24 @@ def _prepared(what: str, x: Tensor, tangents: Tensor | None) -> tuple[Tensor, Te
 
 def _block(q: Tensor, p: Tensor, t_q: Tensor | None, t_p: Tensor | None) -> Tensor:
     distances = q.square().sum(1)[:, None] + p.square().sum(1) - 2 * q @ p.T
-    if t_q is not None:
-        along_q = torch.einsum("imd,id->im", t_q, q)[:, None] - torch.einsum("imd,jd->ijm", t_q, p)
-        distances = distances - along_q.square().sum(2)
-    if t_p is None:
+    along_q = None if t_q is None else _along(t_q, q)[:, None] - torch.einsum("imd,jd->ijm", t_q, p)
+    along_p = None if t_p is None else torch.einsum("jnd,id->ijn", t_p, q) - _along(t_p, p)
+    first, second = (along_q, along_p) if along_q is not None else (along_p, None)
+    if first is not None:
+        distances = distances - first.square().sum(2)
+    if t_q is None or t_p is None or along_q is None or second is None:
         return distances.clamp_min(0)
-    along_p = torch.einsum("jnd,id->ijn", t_p, q) - torch.einsum("jnd,jd->jn", t_p, p)
-    if t_q is None:
-        return (distances - along_p.square().sum(2)).clamp_min(0)
     # the rest of T_y after the projection on T_x: S = I - C^T C, r = T_y d - C^T T_x d, and r^T S^-1 r is its share
     cosines = torch.einsum("imd,jnd->ijmn", t_q, t_p)
-    rest = along_p - torch.einsum("ijmn,ijm->ijn", cosines, along_q)
+    rest = second - torch.einsum("ijmn,ijm->ijn", cosines, along_q)
     eye = torch.eye(t_p.shape[1], dtype=q.dtype, device=q.device)
     # planes that share a direction make S singular; r has no part there, and the ridge keeps the division sane
     ridge = 10 * (t_q.shape[1] + t_p.shape[1]) * torch.finfo(q.dtype).eps
     factor = torch.linalg.cholesky((1 + ridge) * eye - cosines.mT @ cosines)
     solved = torch.linalg.solve_triangular(factor, rest.unsqueeze(3), upper=False)
     return (distances - solved.square().sum((2, 3))).clamp_min(0)
+
+
+def _along(tangents: Tensor, x: Tensor) -> Tensor:
+    """Components of each row along its own tangents."""
+    return torch.einsum("imd,id->im", tangents, x)
