@@ -78,10 +78,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
                 f"scale must be one of {', '.join(SCALES)} and loss of {', '.join(LOSSES)}, got {got}. Pick of these."
             )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        more = (
-            None if unlabelled is None else validate_data(self, unlabelled, reset=False, dtype=[np.float64, np.float32])
-        )
-        everything = rows if more is None else np.concatenate([rows, more.astype(rows.dtype)])
+        everything = rows if unlabelled is None else np.concatenate([rows, self._checked(unlabelled)])
         makers = {"minmax": lambda: MinMaxScaler(clip=True), "standard": StandardScaler, "none": lambda: None}
         scaler = makers[self.scale]()
         self._scaler = None if scaler is None else scaler.fit(everything)
