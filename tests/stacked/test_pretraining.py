@@ -62,6 +62,14 @@ def test_the_encoder_is_the_composition_and_shares_parameters():
     assert isinstance(stacked.encoder([odd])[0], nn.Linear)
 
 
+def test_unrolling_goes_up_and_down_again():
+    layers = stacked.stack(6, (5, 4))
+    whole = stacked.unroll(layers)
+    torch.testing.assert_close(whole(X), layers[0].decode(layers[1](layers[0].encode(X))))
+    odd = ct.Autoencoder(nn.Linear(6, 2), nn.Linear(2, 6))
+    torch.testing.assert_close(stacked.unroll([odd])(X), odd(X))
+
+
 def test_misuse_is_refused():
     with pytest.raises(ValueError, match="widths must name at least one layer"):
         stacked.stack(6, ())

@@ -5,7 +5,7 @@ The use that Rifai et al. (ICML, ECML and NIPS 2011) put contractive autoencoder
 
 from contractive.stacked._fine_tuning import FineTuning, fine_tune
 from contractive.stacked._network import Classifier
-from contractive.stacked._pretraining import encoder, pretrain, stack
+from contractive.stacked._pretraining import encoder, pretrain, stack, unroll
 from contractive.stacked._regularisation import Regularisation
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "stack",
     "pretrain",
     "encoder",
+    "unroll",
     # with labels
     "Classifier",
     "fine_tune",

@@ -88,3 +88,14 @@ def encoder(layers: Sequence[Autoencoder]) -> nn.Sequential:
     for layer in layers:
         modules += list(layer.encoder) if isinstance(layer.encoder, nn.Sequential) else [layer.encoder]
     return nn.Sequential(*modules)
+
+
+def unroll(layers: Sequence[Autoencoder]) -> Autoencoder:
+    """One autoencoder of all layers, encoders upwards and decoders down again, that shares their parameters.
+
+    Hinton and Salakhutdinov (2006); what `sampling.walk` walks on for a stack.
+    """
+    decoders: list[nn.Module] = []
+    for layer in reversed(layers):
+        decoders += list(layer.decoder) if isinstance(layer.decoder, nn.Sequential) else [layer.decoder]
+    return Autoencoder(encoder(layers), nn.Sequential(*decoders))
