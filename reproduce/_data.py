@@ -61,7 +61,7 @@ def few(split, train, validation, test):
 
 
 def like(name, arguments):
-    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: 1,000 / 200 / 50,000).
+    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: a tenth to train).
 
     `basic`, `rot` and `bg-rand` are made from MNIST: a subset; turned by an angle uniform in [0, 360) degrees; every
     pixel the larger of the digit's and a uniform one. `rect` is the outline of a rectangle, white on black, to be told

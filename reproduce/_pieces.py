@@ -42,7 +42,7 @@ class Pieces:
             raise OutOfTime("Out of time. Run the same command again: finished pieces are kept.")
 
     def get(self, kind, settings, run):
-        """(result, folder) of run(folder), a JSON-able dict, computed unless there is one of the same kind and settings."""
+        """(result, folder) of run(folder), computed unless there is one of this kind and settings; JSON-able."""
         settings = json.loads(json.dumps(settings))
         name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         path, place = self.folder / kind / f"{name}.json", self.folder / kind / name

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import contractive as ct
-from contractive import analysis, objectives
+from contractive import analysis, objectives, tangent_files
 from contractive.corruption import Gaussian, Masking
 from contractive.objectives import cross_entropy
 from contractive.stacked import Classifier, Regularisation, encoder, fine_tune, stack
@@ -52,6 +52,9 @@ class Setting:
     epochs: int = 60
     patience: int = 15
     output: str = "softmax"
+    num_tangents: int = 0
+    tangent_weight: float = 0.0
+    tangents_per_step: int | None = None
     seed: int = 0
 
 
@@ -140,24 +143,38 @@ class Trainer:
             "seconds_per_epoch": sorted(history["seconds"])[len(history) // 2],
         }
 
-    def fine_tuned(self, setting, *, tangents=None, **terms):
-        """(classifier, result) after fine-tuning; result has the best epoch's validation error in percent.
+    def tangents(self, setting):
+        """Leading directions of all layers at the labelled rows, mapped from disk; None where there is no such term."""
+        if not setting.tangent_weight:
+            return None
+        layers, _ = self.layers(setting)
+        used = {name: value for name, value in asdict(setting).items() if name in (*PRETRAINING, "num_tangents")}
 
-        Args:
-            setting: What to train.
-            tangents: (layers) -> directions of the labelled rows, where the tangent term is on.
-            terms: Of `Regularisation`.
-        """
+        def run(folder):
+            tangent_files.write(
+                folder / "tangents.npy",
+                encoder(layers),
+                self.train[self.labelled],
+                setting.num_tangents,
+                device=self.pieces.device,
+            )
+            return {}
+
+        _, folder = self.pieces.get("tangents", {"data": self.name, **self.counts, **used}, run)
+        return tangent_files.read(folder / "tangents.npy")
+
+    def fine_tuned(self, setting):
+        """(classifier, result) after fine-tuning; result has the best epoch's validation error in percent."""
         layers, _ = self.layers(setting)
         code = setting.widths[-1]
         classifier = Classifier(encoder(layers), code, self.num_classes, output=setting.output, seed=setting.seed)
-        run = partial(self._fine_tune, classifier, layers, setting, tangents, terms)
-        settings = {"data": self.name, **asdict(setting), **self.counts, **terms}
-        result, folder = self.pieces.get("fine-tune", settings, run)
+        tangents = self.tangents(setting)
+        run = partial(self._fine_tune, classifier, setting, tangents)
+        result, folder = self.pieces.get("fine-tune", {"data": self.name, **asdict(setting), **self.counts}, run)
         classifier.load_state_dict(load_file(folder / "classifier.safetensors"))
         return classifier.eval(), result
 
-    def _fine_tune(self, classifier, layers, setting, tangents, terms, folder):
+    def _fine_tune(self, classifier, setting, tangents, folder):
         found = fine_tune(
             classifier,
             self.train[self.labelled],
@@ -169,7 +186,7 @@ class Trainer:
             output_rate=setting.output_rate,
             decay=setting.decay,
             patience=setting.patience,
-            regularisation=Regularisation(tangents=tangents(layers) if tangents else None, **terms),
+            regularisation=Regularisation(0.0, setting.tangent_weight, tangents, setting.tangents_per_step),
             seed=setting.seed,
             device=self.pieces.device,
             checkpoint=folder / "checkpoint.safetensors",
@@ -188,9 +205,9 @@ class Trainer:
         """In percent, of the best epoch."""
         return self.fine_tuned(setting)[1]["validation_error"]
 
-    def test_error(self, setting, **more):
+    def test_error(self, setting):
         """In percent; for the settings that were chosen, not for choosing."""
-        classifier, result = self.fine_tuned(setting, **more)
+        classifier, result = self.fine_tuned(setting)
         wrong = analysis.apply(classifier, self.test).argmax(1) != self.labels[2]
         return {**result, "test_error": 100 * float(wrong.double().mean())}
 
@@ -213,13 +230,13 @@ def summary(results, key):
     return {key: sum(values) / len(values), f"{key}_values": values}
 
 
-def finish(trainer, setting, seeds, **more):
+def finish(trainer, setting, seeds):
     """A row of a table: the chosen setting from several seeds, on test data."""
     runs, measured = [], []
     for seed in seeds:
         here = replace(setting, seed=seed)
         measured.append(trainer.layers(here)[1])
-        runs.append(trainer.test_error(here, **more))
+        runs.append(trainer.test_error(here))
     row = {"setting": asdict(setting), "seeds": list(seeds), "num_test": len(trainer.test)}
     for key in ("test_error", "validation_error", "best_epoch"):
         row |= summary(runs, key)
