@@ -10,5 +10,11 @@ from _data import cifar
 from _pieces import parser
 from _table1 import table
 
+
+def main(argv=None):
+    """Every row asked for."""
+    table(parser(__doc__).parse_args(argv), "cifar_table1", cifar)
+
+
 if __name__ == "__main__":
-    table(parser(__doc__).parse_args(), "cifar_table1", cifar)
+    main()

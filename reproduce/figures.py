@@ -84,9 +84,9 @@ def measured(arguments, data, model, depth, pieces):
     return row
 
 
-def main():
+def main(argv=None):
     """Every curve asked for."""
-    arguments = parser(__doc__).parse_args()
+    arguments = parser(__doc__).parse_args(argv)
     pieces, path = begin(arguments, "figures")
     for name in wanted(arguments, ROWS):
         pieces.check_time()

@@ -12,5 +12,11 @@ from _data import mnist
 from _pieces import parser
 from _table1 import table
 
+
+def main(argv=None):
+    """Every row asked for."""
+    table(parser(__doc__).parse_args(argv), "mnist_table1", mnist)
+
+
 if __name__ == "__main__":
-    table(parser(__doc__).parse_args(), "mnist_table1", mnist)
+    main()

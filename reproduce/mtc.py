@@ -4,9 +4,9 @@
 
 Table 1: k nearest neighbours, 1,000 training rows, 10,000 test rows: raw pixels, with tangents, codes of one and two
 layers; k, sides and number of tangents chosen on 1,000 validation rows. Table 2: 100 to 3,000 labels, one layer of 1000
-CAE+H units trained on all 50,000 rows, with and without the tangent term; choices on 1,000 validation rows. Table 3: all
-labels, two layers of 2000 units, 15 tangents; choices on 10,000 validation rows, which are never trained on. Not stated
-in the paper and chosen here: lambda, gamma, sigma, rates, epochs, the number of units in Table 2.
+CAE+H units trained on all 50,000 rows, with and without the tangent term; choices on 1,000 validation rows. Table 3:
+all labels, two layers of 2000 units, 15 tangents; choices on 10,000 validation rows, never trained on. Not stated in
+the paper and chosen here: lambda, gamma, sigma, rates, epochs, the number of units in Table 2.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ from contractive.jacobian import leading
 from contractive.stacked import encoder
 
 COUNTS = (100, 600, 1000, 3000)
-NEIGHBOURS = ("raw", "raw, tangents", "one layer", "two layers")
+NEIGHBOURS = ("raw", "raw with tangents", "one layer", "two layers")
 NAMES = [
     *(f"knn {name}" for name in NEIGHBOURS),
     *(f"{count} {model}" for count in COUNTS for model in ("CAE+H", "MTC")),
@@ -98,9 +98,9 @@ def nearest(pieces, split, name, quick):
     return {"accuracy": 100 - wrong, "chosen": best, "search": log, "num_test": len(trainer.test)}
 
 
-def main():
+def main(argv=None):
     """Every row asked for."""
-    arguments = parser(__doc__).parse_args()
+    arguments = parser(__doc__).parse_args(argv)
     pieces, path = begin(arguments, "mtc")
     split = mnist(arguments)
     for name in wanted(arguments, NAMES):

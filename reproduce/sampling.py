@@ -70,9 +70,9 @@ def walked(pieces, split, depth, arguments):
     return judged(drawn, trainer, arguments.quick) | {"setting": asdict(setting), "chosen": best, "search": log}
 
 
-def main():
+def main(argv=None):
     """Every row asked for."""
-    arguments = parser(__doc__).parse_args()
+    arguments = parser(__doc__).parse_args(argv)
     pieces, path = begin(arguments, "sampling")
     split = mnist(arguments)
     for name in wanted(arguments, NAMES):

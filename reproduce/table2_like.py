@@ -60,9 +60,9 @@ def stacked(pieces, split, depth, quick):
     return finish(trainer, chosen, range(1)) | {"search": log}
 
 
-def main():
+def main(argv=None):
     """Every cell asked for."""
-    arguments = parser(__doc__).parse_args()
+    arguments = parser(__doc__).parse_args(argv)
     pieces, path = begin(arguments, "table2_like")
     for name in wanted(arguments, NAMES):
         data, model = name.split()
