@@ -157,6 +157,7 @@ class Trainer:
                 self.train[self.labelled],
                 setting.num_tangents,
                 device=self.pieces.device,
+                on_rows=self.pieces.check_time,
             )
             return {}
 

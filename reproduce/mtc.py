@@ -81,7 +81,7 @@ def nearest(pieces, split, name, quick):
     if name.endswith("layer") or name.endswith("layers"):
         train, queries = analysis.apply(encode, train), {key: analysis.apply(encode, x) for key, x in queries.items()}
     elif name.endswith("tangents"):
-        options = [{"sides": sides, "num": num} for sides in (1, 2) for num in ((2, 4) if quick else (3, 7, 15))]
+        options = [{"sides": sides, "num": num} for sides in (1, 2) for num in ((2, 4) if quick else (1, 3, 7, 15))]
 
     def error(part, k, sides, num):
         directions = leading(encode, train, num, tolerance=1e-3).vectors if num else None

@@ -23,8 +23,9 @@ X = torch.rand(10, 8, generator=torch.Generator().manual_seed(0))
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_the_file_holds_the_leading_directions(tmp_path, encoder, dtype):
-    path = tmp_path / "tangents.npy"
-    found = tangent_files.write(path, encoder, X, 3, dtype=dtype, rows_at_once=4)
+    path, seen = tmp_path / "tangents.npy", []
+    found = tangent_files.write(path, encoder, X, 3, dtype=dtype, rows_at_once=4, on_rows=seen.append)
+    assert seen == [4, 8, 10]
     right = torch.linalg.svd(ct.jacobian(encoder, X).detach(), full_matrices=False).Vh[:, :3]
     overlap = np.abs(np.einsum("bnd,bnd->bn", found.astype(np.float32), right.numpy()))
     np.testing.assert_allclose(overlap, 1, atol=1e-3 if dtype == "float16" else 1e-5)

@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ def write(
     rows_at_once: int = 256,
     tolerance: float = 1e-3,
     device: str | torch.device = "cpu",
+    on_rows: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Write the `num` leading right singular vectors of the encoder's Jacobian at every row of x; returns them mapped.
 
@@ -42,6 +44,7 @@ def write(
         rows_at_once: Rows between two notes of progress.
         tolerance: As in `jacobian.leading`.
         device: Where it is computed.
+        on_rows: Called with the number of rows done after every note of progress.
 
     Raises:
         ValueError: Another dtype, fewer than one row at once, a number of directions that J does not have.
@@ -66,6 +69,8 @@ def write(
             target[start : start + len(here)] = found.cpu().numpy()
             target.flush()
             write_text(note, json.dumps({"rows": start + len(here), **of}))
+            if on_rows is not None:
+                on_rows(start + len(here))
     finally:
         encoder.to(home).train(mode)
     del target
