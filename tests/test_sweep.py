@@ -18,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
-import contractive.cli._sweep  # noqa: F401
 import sweeps
 from contractive import data, runs
 from contractive.cli._commands import app

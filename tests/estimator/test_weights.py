@@ -148,7 +148,9 @@ def test_the_weight_given_is_there_to_read(parameters, weight):
     assert one_step(**parameters).fit(X).weight_ == weight
 
 
-@pytest.mark.parametrize("penalty", ["sparse", ct.penalties.code_l1, ct.objectives.l1(0.1)], ids=str)
+@pytest.mark.parametrize(
+    "penalty", ["sparse", ct.penalties.code_l1, ct.objectives.l1(0.1)], ids=["name", "function", "objective"]
+)
 def test_any_penalty_can_be_given_a_price(penalty):
     assert one_step(penalty=penalty, weight="auto", max_epochs=4).fit(X).weight_ > 0
 
