@@ -173,10 +173,10 @@ def table(found):
 def put(path, name, text):
     """Replace what stands between the markers of `name` in a page."""
     page = path.read_text()
-    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
     if not re.search(pattern, page, re.DOTALL):
         raise SystemExit(f"{path} must have the marker <!-- {name} -->, got none.")
-    write_text(path, re.sub(pattern, lambda m: m[1] + text + m[2], page, flags=re.DOTALL))
+    write_text(path, re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL))
 
 
 def main():
