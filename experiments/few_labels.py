@@ -167,7 +167,8 @@ def table(found):
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     weights = [found["fits"][f"contractive | {seed}"]["weight"] for seed in whole if whole]
     said = ", ".join(f"{weight:.3g}" for weight in weights)
-    return "\n".join([*lines, "", f"Mean ± standard deviation over {len(whole)} seeds; weights found: {said}."])
+    over = f"Mean ± standard deviation over {len(whole)} seeds" if len(whole) > 1 else "One seed"
+    return "\n".join([*lines, "", f"{over}; weights found: {said}."])
 
 
 def put(path, name, text):
