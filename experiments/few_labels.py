@@ -167,16 +167,17 @@ def table(found):
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     weights = [found["fits"][f"contractive | {seed}"]["weight"] for seed in whole if whole]
     said = ", ".join(f"{weight:.3g}" for weight in weights)
-    return "\n".join([*lines, "", f"Mean ± standard deviation over {len(whole)} seeds; weights found: {said}."])
+    over = f"Mean ± standard deviation over {len(whole)} seeds" if len(whole) > 1 else "One seed"
+    return "\n".join([*lines, "", f"{over}; weights found: {said}."])
 
 
 def put(path, name, text):
     """Replace what stands between the markers of `name` in a page."""
     page = path.read_text()
-    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
     if not re.search(pattern, page, re.DOTALL):
         raise SystemExit(f"{path} must have the marker <!-- {name} -->, got none.")
-    write_text(path, re.sub(pattern, lambda m: m[1] + text + m[2], page, flags=re.DOTALL))
+    write_text(path, re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL))
 
 
 def main():
