@@ -33,7 +33,9 @@ def _limited(command, limit, answer):
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     result = places.contractive(command)
-    answer.send((result.exit_code, result.stdout, result.stderr))
+    answer.send(
+        (result.exit_code, result.stdout, result.stderr + (repr(result.exception) if result.exit_code == 1 else ""))
+    )
 
 
 def refused(answer):
@@ -51,8 +53,8 @@ def whole(tmp_path_factory):
     """A run that had all the room it wanted."""
     place = tmp_path_factory.mktemp("disk")
     np.save(place / "rows.npy", np.random.default_rng(0).normal(size=(3000, 32)).astype(np.float32))
-    code, _, words = contractive(f"train {place}/rows.npy --out {place}/run {TRAIN}")
-    assert code == 0, words
+    result = places.contractive(f"train {place}/rows.npy --out {place}/run {TRAIN}")  # here: imports once for all
+    assert result.exit_code == 0, result.output
     return place
 
 

@@ -19,6 +19,7 @@ from contractive.data._named import SETS, raw_named
 from contractive.data._npy import npy_header, npz_headers, read_npy, read_npy_rows, read_npz
 from contractive.data._options import DEFAULT, Options, near
 from contractive.data._preparation import BLOCK, Preparation
+from contractive.data._preparation import rows_at_once as most_rows
 from contractive.data._streams import parquet_blocks
 from contractive.data._tables import TEXT_ENDINGS, read_table, text_options
 
@@ -65,8 +66,8 @@ def open_rows(
     """
     if rows_at_once < 1:
         raise DataError(f"rows_at_once must be at least 1, got {rows_at_once}. For instance {BLOCK}.")
-    at = 0
-    for raw, kept in _raw(path, preparation, tuple(keep), options, rows_at_once, data_dir):
+    at, size = 0, min(rows_at_once, most_rows(preparation.features))
+    for raw, kept in _raw(path, preparation, tuple(keep), options, size, data_dir):
         x = preparation.transform(raw)
         yield Block(x, kept, at)
         at += len(x)

@@ -11,7 +11,14 @@ from contractive.data._errors import DataError, listed
 from contractive.data._survey import LARGEST, Survey, check_missing, check_usable
 from contractive.data._table_columns import as_table, check_columns, column_starts, decode_table, encode_table
 
-BLOCK = 8192  # rows prepared at once: bounds the float64 copy
+BLOCK = 8192  # rows read at once, fewer of wide ones
+_NUMBERS = 2**25  # in them at most
+_CACHED = 2**17  # numbers scaled at once: their float64 stays in the processor's cache
+
+
+def rows_at_once(width: int) -> int:
+    """Rows of so many features that are read at once."""
+    return max(1, min(BLOCK, _NUMBERS // width))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +88,12 @@ class Preparation:
         rows = self._rows(raw)
         out = np.empty((len(rows), self.width), np.float32)
         bad = Survey(self.width)
-        for start in range(0, len(rows), BLOCK):
-            block = self._encoded(rows[start : start + BLOCK])
-            if block.size and not np.abs(block).max() <= LARGEST:  # NaN among them as well
+        size = BLOCK if self.kind == "table" else max(1, _CACHED // self.width)
+        for start in range(0, len(rows), size):
+            block = self._encoded(rows[start : start + size])
+            if not _within(block, LARGEST):
                 bad.add(block)
-            out[start : start + BLOCK] = self._scaled(block)
+            out[start : start + size] = self._scaled(block)
         self._check(bad, out)
         return out
 
@@ -151,7 +159,10 @@ class Preparation:
         if self.fill is not None:
             block = np.where(np.isnan(block), self.fill, block)
         with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the column
-            return ((block - self.offset) / self.scale).astype(np.float32)
+            if self.scaler != "none":  # in place: the block is a copy already
+                block -= self.offset
+                block /= self.scale
+            return block.astype(np.float32)
 
     def _check(self, bad: Survey, out: np.ndarray) -> None:
         if bad.rows:
@@ -159,13 +170,18 @@ class Preparation:
             check_usable(bad, names, starts, what)
             if self.fill is None:
                 check_missing(bad, names, starts, what, "Fill them, or train with --impute median.")
-        if not np.isfinite(out).all():
+        if not _within(out, np.finfo(np.float32).max):
             where = [self.feature_names[i] for i in np.flatnonzero(~np.isfinite(out).all(0))]
             raise DataError(f"values must be finite after scaling, got others in {listed(where)}. Mend these values.")
 
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns of a table, of the features of an array."""
         return tuple(column.name for column in self.columns) if self.columns else self.feature_names
+
+
+def _within(block: np.ndarray, limit: Any) -> bool:
+    """Whether all numbers are at most so large; NaN is not. Two passes, and no copy as `abs` or `isfinite` make."""
+    return not block.size or bool(block.max() <= limit and block.min() >= -limit)
 
 
 def rows_of(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> np.ndarray:

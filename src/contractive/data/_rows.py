@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contractive.data._npy import Header, read_npy_rows
-from contractive.data._preparation import BLOCK, Preparation
+from contractive.data._preparation import Preparation, rows_at_once
+from contractive.data._tables import unreadable
 
 
 class _Held:
@@ -50,7 +52,7 @@ class NpyRows:
     def __init__(self, path: Path, header: Header, preparation: Preparation, held: np.ndarray):
         self._path, self._header, self._preparation = path, header, preparation
         self._held = _Held(header.shape[0], held)
-        self.block = BLOCK
+        self.block = rows_at_once(preparation.features)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -106,9 +108,12 @@ class ParquetRows:
 
     def _group(self, group: int) -> np.ndarray:
         if self._last[0] != group:
-            with pq.ParquetFile(self._path) as file:
-                names = [column.name for column in self._preparation.columns]
-                table = file.read_row_group(group, columns=names, use_threads=False)
+            names = [column.name for column in self._preparation.columns]
+            try:
+                with pq.ParquetFile(self._path) as file:
+                    table = file.read_row_group(group, columns=names, use_threads=False)
+            except (pa.ArrowException, OSError) as error:
+                raise unreadable(self._path, error) from error
             self._last = group, self._preparation.transform(table)
         return self._last[1]
 

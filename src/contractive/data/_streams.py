@@ -18,7 +18,7 @@ from contractive.data._labels import label_values
 from contractive.data._memory import fits
 from contractive.data._npy import npy_header, read_npy_rows
 from contractive.data._options import Options, check_columns_exist
-from contractive.data._preparation import BLOCK
+from contractive.data._preparation import BLOCK, rows_at_once
 from contractive.data._rows import NpyRows, ParquetRows
 from contractive.data._source import Source, unscaled
 from contractive.data._table_columns import check_unique
@@ -61,9 +61,11 @@ def npy_stream(path: Path, options: Options) -> Source:
     as_bytes = header.dtype == np.uint8
     draft = unscaled(kind, math.prod(header.shape[1:]), image_shape=image_shape, whole=kind == "images" and as_bytes)
 
+    size = rows_at_once(draft.width)
+
     def blocks() -> Iterator[np.ndarray]:
-        for start in range(0, num_rows, BLOCK):
-            yield read_npy_rows(path, header, start, min(start + BLOCK, num_rows))
+        for start in range(0, num_rows, size):
+            yield read_npy_rows(path, header, start, min(start + size, num_rows))
 
     return Source(
         path, draft, num_rows, blocks, as_bytes=as_bytes, checksum=file_checksum(path), notes=notes,

@@ -70,7 +70,10 @@ class writer:
         Raises:
             DataError: Other columns, or columns of different lengths.
         """
-        self._sink.write(self._columns(rows))
+        if isinstance(self._sink, _Npy) and isinstance(rows, np.ndarray):
+            self._sink.write_array(self._checked(rows))
+        else:
+            self._sink.write(self._columns(rows))
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
@@ -96,10 +99,13 @@ class writer:
             if any(values.ndim != 1 for values in columns.values()) or len({len(v) for v in columns.values()}) > 1:
                 raise DataError("columns must be of one length, got several.")
             return columns
-        array = np.asarray(rows)
+        array = self._checked(np.asarray(rows))
+        return {name: array[:, i] for i, name in enumerate(self._names)}
+
+    def _checked(self, array: np.ndarray) -> np.ndarray:
         if array.ndim != 2 or array.shape[1] != len(self._names):
             raise DataError(f"rows must be (rows, {len(self._names)}), got {array.shape}. One column for each name.")
-        return {name: array[:, i] for i, name in enumerate(self._names)}
+        return array
 
 
 class _Npy:
@@ -112,11 +118,18 @@ class _Npy:
 
     def write(self, columns: dict[str, np.ndarray]) -> None:
         for name, values in columns.items():
-            if values.dtype.kind not in "buif":
-                raise DataError(f".npy must hold numbers, got {values.dtype} in {name}. Use .csv or .parquet.")
-        block = np.stack([values.astype(np.float32) for values in columns.values()], axis=1)
+            self._check(values, name)
+        self.write_array(np.stack([values.astype(np.float32) for values in columns.values()], axis=1))
+
+    def write_array(self, block: np.ndarray) -> None:
+        self._check(block, "the rows")
         self._file.write(np.ascontiguousarray(block, "<f4").data)
         self._rows += len(block)
+
+    @staticmethod
+    def _check(values: np.ndarray, name: str) -> None:
+        if values.dtype.kind not in "buif":
+            raise DataError(f".npy must hold numbers, got {values.dtype} in {name}. Use .csv or .parquet.")
 
     def close(self) -> None:
         with self._file:

@@ -1,12 +1,13 @@
 """Use a run on data: codes and reconstructions, streamed, in the user's own columns and units."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from contractive.data import DataError, Options, open_rows, writer
+from contractive.data import Block, DataError, Options, open_rows, writer
 from contractive.runs._open import Run
 from contractive.training._checks import check_device
 
@@ -90,12 +91,21 @@ def _stream(
     if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
         raise DataError(f"-o must be another file than DATA, got {out} for both. Choose another name.")
     with writer(out, names, overwrite=overwrite) as file:
-        for block in open_rows(data, run.preparation, keep=keep, options=options):
+        for block in _ahead(open_rows(data, run.preparation, keep=keep, options=options)):
             made = work(torch.from_numpy(block.x))
             file.write(_columns(run, made, block.kept, names, decode=decode))
             done += len(made)
             watch(done)
     return done
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks, the next one read and prepared by a thread while the network works on this one."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = reader.submit(next, blocks, None)
+            yield block
 
 
 def _columns(
