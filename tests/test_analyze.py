@@ -251,12 +251,26 @@ def equal_rows(home):
         (wrong_columns, [], "columns"),
         (few_rows, [], "DATA must have at least 12 rows, got 2"),
         (equal_rows, [], "DATA must vary, got 20 equal rows"),
-        (lambda home: home / "table.csv", ["--label", "other"], "--keep|--label|columns|column"),
+        (
+            lambda home: home / "table.csv",
+            ["--label", "size"],
+            "--label must be as in training for the data .*'kind'.*, got 'size'",
+        ),
+        (lambda home: table(home / "more.csv", 50), ["--label", "other"], "other"),
         (lambda home: home / "nothing.csv", [], "There is none there"),
         (lambda home: "digits", [], "table|columns|features|kind"),
         (lambda home: home / "table.csv", ["--rows", "3"], "--rows must be at least 12, got 3"),
     ],
-    ids=["other columns", "few rows", "equal rows", "no such label", "no file", "another set", "too few asked for"],
+    ids=[
+        "other columns",
+        "few rows",
+        "equal rows",
+        "label of training data",
+        "no such label",
+        "no file",
+        "another set",
+        "too few asked for",
+    ],
 )
 def test_wrong_data_are_refused_in_one_line(analyses, home, make, extra, match):
     _, folder, _, _ = analyses("table")

@@ -44,6 +44,7 @@ def read_rows(
         raise DataError(f"--rows must be at least {_LEAST}, got {limit}. 10000 is usual.")
     note = ""
     if _is_training_data(run, data):
+        _check_options(run, options)
         try:
             split = load_again(run, data, data_dir=data_dir)
             _check_parts(run, split)
@@ -88,6 +89,18 @@ def _is_training_data(run: Run, data: str | Path) -> bool:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == run.config["data"].get("checksum")
+
+
+def _check_options(run: Run, options: Options) -> None:
+    """Refuse what would be ignored: the training data are read as in training."""
+    before = (run.config["data"].get("source") or {}).get("options") or {}
+    for name in ("label", "key", "separator", "encoding", "header"):
+        value = getattr(options, name)
+        if value is not None and value != before.get(name):
+            raise DataError(
+                f"--{name} must be as in training for the data the run was trained on ({before.get(name)!r}), got"
+                f" {value!r}. Leave it out."
+            )
 
 
 def _check_parts(run: Run, split: Split) -> None:
