@@ -90,6 +90,9 @@ def train(
     encoding: options.Encoding = None,
     header: options.Header = None,
     test: options.Test = None,
+    validation_share: options.ValidationShare = 0.15,
+    test_share: options.TestShare = 0.15,
+    stream: options.Stream = None,
     device: options.Device = "auto",
     precision: Annotated[str, typer.Option(help="32, or bf16 for mixed precision.", rich_help_panel=MACHINE)] = "32",
     devices: Annotated[
@@ -155,5 +158,8 @@ def train(
         encoding=encoding,
         header=header,
         test=test,
+        validation_share=validation_share,
+        test_share=test_share,
+        stream=stream,
     )
     begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)
