@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from contractive.data import Options, load
-from contractive.data._parts import partition
+from contractive.data._parts import most_held_out, partition
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,8 @@ def test_shares_and_seed_reach_the_parts(tmp_path):
     split = load(tmp_path / "x.npy", seed=5, options=Options(validation_share=0.3, test_share=0.2))
     assert (len(split.train), len(split.validation), len(split.test)) == (50, 30, 20)
     np.testing.assert_array_equal(split.parts, partition(100, (0.3, 0.2), seed=5)[0])
+
+
+@pytest.mark.parametrize(("width", "rows"), [(1, 50_000), (1343, 49_969), (10_000, 6710), (10**6, 1000)])
+def test_wide_rows_of_a_stream_are_held_out_in_fewer(width, rows):
+    assert most_held_out(width) == rows

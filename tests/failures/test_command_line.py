@@ -265,6 +265,10 @@ CASES = {
         f"train x.csv --test t.csv {TRAIN}",
         "columns must be those of training, got missing c",
     ),
+    "share of 2": (nothing, "train rows.npy --out new --validation-share 2", "--validation-share must lie between 0 and 1, got 2"),
+    "share of nothing": (nothing, "train rows.npy --out new --test-share 0", "--test-share must lie between 0 and 1, got 0"),
+    "stream of text": (nothing, "train table.csv --out new --stream", "--stream must be for .npy or .parquet, got table.csv"),
+    "robust stream": (nothing, "train rows.npy --out new --stream --scale robust", "--scale must be minmax or standard for data larger than memory"),
     "no test file": (text("x.csv", TABLE), f"train x.csv --test t.csv {TRAIN}", "--test must be a file"),
     "options with digits": (nothing, f"train digits --label class {TRAIN}", "options on data must be for own files"),
     # settings

@@ -75,6 +75,22 @@ Method = Annotated[
         help="How ||J||² is computed in training: auto, exact, probes or forward_probes.", rich_help_panel=TRAINING
     ),
 ]
+ValidationShare = Annotated[
+    float, typer.Option(help="Part of the rows that validates.", rich_help_panel=DATA, show_default="0.15")
+]
+TestShare = Annotated[
+    float,
+    typer.Option(help="Part of the rows that tests, without --test.", rich_help_panel=DATA, show_default="0.15"),
+]
+Stream = Annotated[
+    bool | None,
+    typer.Option(
+        "--stream/--no-stream",
+        help="Leave the training rows of a .npy or .parquet file on disk.",
+        show_default="by the memory",
+        rich_help_panel=DATA,
+    ),
+]
 Hidden = Annotated[
     str | None,
     typer.Option(
@@ -146,6 +162,9 @@ def data_options(
     encoding: str | None = None,
     header: bool | None = None,
     test: Path | None = None,
+    validation_share: float = 0.15,
+    test_share: float = 0.15,
+    stream: bool | None = None,
 ) -> "Options":
     """What the user said about the data."""
     from contractive.data import Options
@@ -162,6 +181,9 @@ def data_options(
         encoding=encoding,
         header=header,
         test=test,
+        validation_share=validation_share,
+        test_share=test_share,
+        stream=stream,
         **chosen,
     )
 

@@ -70,6 +70,9 @@ def train(
     encoding: options.Encoding = None,
     header: options.Header = None,
     test: options.Test = None,
+    validation_share: options.ValidationShare = 0.15,
+    test_share: options.TestShare = 0.15,
+    stream: options.Stream = None,
     device: options.Device = "auto",
     precision: options.Precision = "32",
     devices: Annotated[
@@ -135,5 +138,8 @@ def train(
         encoding=encoding,
         header=header,
         test=test,
+        validation_share=validation_share,
+        test_share=test_share,
+        stream=stream,
     )
     begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)

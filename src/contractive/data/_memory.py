@@ -72,11 +72,14 @@ def _address_space() -> int | None:
         return None
     import resource
 
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY:
-        return None
     pages = _lines(Path("/proc/self/statm"))
-    return soft - (int(pages[0].split()[0]) * resource.getpagesize() if pages else 0)
+    used = [int(count) * resource.getpagesize() for count in pages[0].split()] if pages else [0] * 7
+    left = [
+        soft - now
+        for limit, now in ((resource.RLIMIT_AS, used[0]), (resource.RLIMIT_DATA, used[5]))
+        if (soft := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY
+    ]
+    return min(left, default=None)
 
 
 def _lines(path: Path) -> list[str]:

@@ -7,7 +7,13 @@ from contractive.data._split import TEST, VALIDATION
 
 LEAST_ROWS = 10
 MOST_HELD_OUT = 50_000  # validation and test rows of a stream: they are held in memory
+_MOST_HELD_NUMBERS, _FEWEST_HELD = 2**26, 1000
 _MOST_CLASSES = 100
+
+
+def most_held_out(width: int) -> int:
+    """Validation and test rows of a stream of so many features: fewer where they are wide."""
+    return min(MOST_HELD_OUT, max(_FEWEST_HELD, _MOST_HELD_NUMBERS // width))
 
 
 def partition(

@@ -9,7 +9,7 @@ from contractive.data._errors import DataError, listed, together
 from contractive.data._fit import fit_fill, fit_scaler
 from contractive.data._labels import check_test_labels
 from contractive.data._options import Options
-from contractive.data._parts import MOST_HELD_OUT, partition
+from contractive.data._parts import most_held_out, partition
 from contractive.data._preparation import Preparation
 from contractive.data._source import Source
 from contractive.data._split import TEST, TRAIN, VALIDATION, Split
@@ -33,7 +33,7 @@ def split_source(source: Source, test: Source | None, options: Options, seed: in
     """
     shares = options.validation_share, 0.0 if test else options.test_share
     by_label = None if source.streamed else source.labels
-    most = MOST_HELD_OUT if source.streamed else None
+    most = most_held_out(source.draft.width) if source.streamed else None
     parts, how = partition(source.num_rows, shares, seed=seed, labels=by_label, most=most)
     preparation, notes = fit_preparation(source, parts, options)
     arrays = gather(source, preparation, parts)

@@ -1,0 +1,183 @@
+"""What does a file larger than the memory allowed cost: peak memory, rows per second, share of the raw forward speed?
+
+    python benchmarks/streaming.py [--gigabytes 5] [--place FOLDER] [--out benchmarks/results/streaming.json]
+
+A float32 .npy file of 784 features and a .parquet file of 50 are written into a temporary folder and deleted after it.
+`contractive train` and `contractive encode` run as processes of their own under RLIMIT_DATA (private memory that may be
+written; mapped files do not count). Peak memory is the kernel's `ru_maxrss` of that process, mapped files included.
+The raw forward speed is that of the same encoder on blocks in memory, in a process of its own, next to the encoding.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+WIDTH, COLUMNS = 784, 50
+LIMIT = 2 * 2**30
+BLOCK = 8192
+NET = ["--hidden", "256,128", "--code", "64"]
+QUICK = [
+    "--epochs",
+    "1",
+    "--weight",
+    "0.1",
+    "--hidden",
+    "64",
+    "--code",
+    "16",
+    "--batch-size",
+    "1024",
+    "--device",
+    "cpu",
+]
+FORWARD = """
+import sys, time, torch, contractive as ct
+torch.set_num_threads(1)
+encoder, x = ct.load(sys.argv[1]).encoder, torch.randn(8192, 784)
+rows = 0
+with torch.no_grad():
+    encoder(x)
+    began = time.perf_counter()
+    while time.perf_counter() - began < float(sys.argv[2]):
+        encoder(x)
+        rows += len(x)
+print(rows / (time.perf_counter() - began))
+"""
+
+
+def write_npy(path, num_rows):
+    """Gaussian rows, written in blocks; a block comes again with another shift, for drawing 5 GB would take minutes."""
+    block = np.random.default_rng(0).normal(size=(BLOCK, WIDTH)).astype(np.float32)
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (num_rows, WIDTH)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, num_rows, BLOCK):
+            file.write(np.ascontiguousarray(np.roll(block, start // BLOCK, axis=1)[: num_rows - start]).data)
+
+
+def write_parquet(path, num_rows):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    draw, writer = np.random.default_rng(0), None
+    for start in range(0, num_rows, 50_000):
+        rows = draw.normal(size=(min(50_000, num_rows - start), COLUMNS)).astype(np.float32)
+        table = pa.table({f"c{i}": rows[:, i] for i in range(COLUMNS)})
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="none")
+        writer.write_table(table)
+    writer.close()
+
+
+def limited():
+    resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+
+
+def measured(arguments):
+    """Seconds and peak memory of a command of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "contractive", *map(str, arguments)]
+    child = subprocess.Popen(command, preexec_fn=limited, env=environment)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise RuntimeError(f"the command must end well, got {child.returncode}: {' '.join(command)}")
+    found = {"seconds": time.perf_counter() - began, "peak_bytes": 1024 * usage.ru_maxrss}
+    print(arguments[0], arguments[1], found, file=sys.stderr, flush=True)
+    return found
+
+
+def forward(folder, seconds):
+    """Rows per second of the bare encoder."""
+    done = subprocess.run([sys.executable, "-c", FORWARD, str(folder), str(seconds)], capture_output=True, check=True)
+    return float(done.stdout)
+
+
+def one_file(path, num_rows, place, model, *, train):
+    found = {"rows": num_rows, "file_bytes": path.stat().st_size}
+    if train:
+        out = place / f"run-{path.name}"
+        found["train"] = measured(["train", path, "--out", out, "--stream", *QUICK, "--quiet"])
+        found["train"]["rows_per_second"] = num_rows / found["train"]["seconds"]
+        shutil.rmtree(out)
+    codes = place / "codes.npy"
+    before = forward(model, 5) if path.suffix == ".npy" else None
+    found["encode"] = measured(["encode", model, path, "-o", codes, "--quiet"])
+    if before is not None:
+        found["encode"]["forward_rows_per_second"] = (before + forward(model, 5)) / 2
+    found["encode"]["rows_per_second"] = num_rows / found["encode"]["seconds"]
+    codes.unlink()
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gigabytes", type=float, default=5)
+    parser.add_argument("--place", type=Path, help="where the files are written, for an hour or so")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "streaming.json")
+    options = parser.parse_args()
+    room = shutil.disk_usage(options.place or tempfile.gettempdir()).free
+    if room < 1.5e9 * options.gigabytes:
+        sys.exit(f"--place must have room for {1.5 * options.gigabytes:.0f} GB, got {room / 1e9:.0f} GB. Take another.")
+    with tempfile.TemporaryDirectory(dir=options.place) as folder:
+        found = campaign(Path(folder), int(options.gigabytes * 1e9 / 4 / WIDTH))
+    options.out.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+def campaign(place, num_rows):
+    small = place / "small.npy"
+    write_npy(small, max(20_000, num_rows // 10))
+    few = place / "few.npy"
+    write_npy(few, 3000)
+    measured(["train", few, "--out", place / "model", "--epochs", "1", "--weight", "0.1", *NET, "--quiet"])
+    files = {"npy, a tenth": one_file(small, max(20_000, num_rows // 10), place, place / "model", train=True)}
+    small.unlink()
+    large = place / "large.npy"
+    write_npy(large, num_rows)
+    files["npy"] = one_file(large, num_rows, place, place / "model", train=True)
+    large.unlink()
+    for name, count in (("parquet, a tenth", num_rows // 10), ("parquet", num_rows)):
+        path = place / "rows.parquet"
+        write_parquet(path, max(20_000, count))
+        out = place / "table"
+        trained = measured(["train", path, "--out", out, "--stream", *QUICK, "--quiet"])
+        entry = {"rows": count, "file_bytes": path.stat().st_size, "train": trained}
+        entry["train"]["rows_per_second"] = count / trained["seconds"]
+        entry["encode"] = measured(["encode", out, path, "-o", place / "codes.npy", "--quiet"])
+        entry["encode"]["rows_per_second"] = count / entry["encode"]["seconds"]
+        files[name] = entry
+        shutil.rmtree(out)
+        path.unlink()
+        (place / "codes.npy").unlink()
+    encode = files["npy"]["encode"]
+    # starting Python takes as long for any file: the slope between two files is the speed
+    slope = (files["npy"]["rows"] - files["npy, a tenth"]["rows"]) / (
+        encode["seconds"] - files["npy, a tenth"]["encode"]["seconds"]
+    )
+    return {
+        "limit_bytes": LIMIT,
+        "limit": "RLIMIT_DATA",
+        "peak": "ru_maxrss of the process",
+        "features": {"npy": WIDTH, "parquet": COLUMNS},
+        "encoder": [WIDTH, 256, 128, 64],
+        "threads": 1,
+        "files": files,
+        "encode_slope_rows_per_second": slope,
+        "encode_share_of_forward": slope / encode["forward_rows_per_second"],
+        "machine": {"processors": os.cpu_count(), "load": os.getloadavg(), "python": platform.python_version()},
+    }
+
+
+if __name__ == "__main__":
+    main()
