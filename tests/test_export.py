@@ -32,7 +32,7 @@ def made(tmp_path_factory):
     def make(model, scale):
         if (model, scale) not in runs_made:
             hidden = {"mlp": (5,), "tied": (), "conv": (2,)}[model]
-            own = data.Options(scale=scale)
+            own = data.Options(scale="auto" if scale == "range" else scale)
             split = data.load("digits") if model == "conv" else data.load(folder / "table.csv", options=own)
             settings = runs.Settings(model=model, hidden=hidden, code=3, weight=0.01, epochs=1, device="cpu")
             out = folder / f"{model}-{scale}"
@@ -99,7 +99,7 @@ def test_an_existing_file_is_replaced_only_when_asked(made, tmp_path):
     run = made("tied", "standard")
     path = tmp_path / "model.pt2"
     path.write_text("mine")
-    with pytest.raises(ValueError, match=r"output must not exist yet, got .*model.pt2. Choose another name or replace"):
+    with pytest.raises(ValueError, match=r"output must be a new file, got .*model.pt2. Choose another one or give --force"):
         export(run, path)
     assert path.read_text() == "mine"
     export(run, path, overwrite=True)
