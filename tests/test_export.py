@@ -99,7 +99,7 @@ def test_an_existing_file_is_replaced_only_when_asked(made, tmp_path):
     run = made("tied", "standard")
     path = tmp_path / "model.pt2"
     path.write_text("mine")
-    with pytest.raises(ValueError, match=r"output must be a new file, got .*model.pt2. Choose another one or give --force"):
+    with pytest.raises(ValueError, match=r"output must be a new file, got .*model.pt2. Choose another one"):
         export(run, path)
     assert path.read_text() == "mine"
     export(run, path, overwrite=True)
