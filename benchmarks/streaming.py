@@ -84,7 +84,8 @@ def limited():
 
 def measured(arguments):
     """Seconds and peak memory of a command of its own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # Arrow's own pool reserves addresses that it never uses, which this limit counts
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     began = time.perf_counter()
     command = [sys.executable, "-m", "contractive", *map(str, arguments)]
     child = subprocess.Popen(command, preexec_fn=limited, env=environment)
@@ -137,19 +138,19 @@ def main():
 
 def campaign(place, num_rows):
     small = place / "small.npy"
-    write_npy(small, max(20_000, num_rows // 10))
+    write_npy(small, num_rows // 3)
     few = place / "few.npy"
     write_npy(few, 3000)
     measured(["train", few, "--out", place / "model", "--epochs", "1", "--weight", "0.1", *NET, "--quiet"])
-    files = {"npy, a tenth": one_file(small, max(20_000, num_rows // 10), place, place / "model", train=True)}
+    files = {"npy, a third": one_file(small, num_rows // 3, place, place / "model", train=True)}
     small.unlink()
     large = place / "large.npy"
     write_npy(large, num_rows)
     files["npy"] = one_file(large, num_rows, place, place / "model", train=True)
     large.unlink()
-    for name, count in (("parquet, a tenth", num_rows // 10), ("parquet", num_rows)):
+    for name, count in (("parquet, a third", num_rows // 3), ("parquet", num_rows)):
         path = place / "rows.parquet"
-        write_parquet(path, max(20_000, count))
+        write_parquet(path, count)
         out = place / "table"
         trained = measured(["train", path, "--out", out, "--stream", *QUICK, "--quiet"])
         entry = {"rows": count, "file_bytes": path.stat().st_size, "train": trained}
@@ -162,8 +163,8 @@ def campaign(place, num_rows):
         (place / "codes.npy").unlink()
     encode = files["npy"]["encode"]
     # starting Python takes as long for any file: the slope between two files is the speed
-    slope = (files["npy"]["rows"] - files["npy, a tenth"]["rows"]) / (
-        encode["seconds"] - files["npy, a tenth"]["encode"]["seconds"]
+    slope = (files["npy"]["rows"] - files["npy, a third"]["rows"]) / (
+        encode["seconds"] - files["npy, a third"]["encode"]["seconds"]
     )
     return {
         "limit_bytes": LIMIT,

@@ -598,3 +598,35 @@ def test_a_killed_write_is_swept_and_other_hidden_files_stay(here):
     assert result.exit_code == 0, result.output
     assert not Path("broken/.writing-config.json.abc").exists()
     assert Path("broken/model.safetensors").read_bytes() == Path("rows/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "the work must fit into memory, got: no more. Take a smaller --batch-size"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes."),
+            "got: DefaultCPUAllocator: can't allocate memory: you tried 9 bytes. Take a smaller",
+        ),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 9 GiB\nmore"),
+            "got: CUDA out of memory. Tried to allocate",
+        ),
+    ],
+    ids=["python", "cpu", "cuda"],
+)
+def test_too_little_memory_is_one_line(error, said, here, monkeypatch):
+    def train(*_, **__):
+        raise error
+
+    monkeypatch.setattr("contractive.cli._train_run.train", train)
+    assert said in complaint(contractive(f"train rows.npy {TRAIN}"))
+
+
+def test_an_error_of_the_program_is_not_hidden(here, monkeypatch):
+    def train(*_, **__):
+        raise RuntimeError("a mistake in the program")
+
+    monkeypatch.setattr("contractive.cli._train_run.train", train)
+    result = contractive(f"train rows.npy {TRAIN}")
+    assert (result.exit_code, str(result.exception)) == (1, "a mistake in the program")

@@ -66,6 +66,11 @@ def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             typer.echo(f"Error: {_said(error, kwargs)}", err=True)
             raise typer.Exit(2) from error
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            typer.echo(f"Error: {_memory_said(error)}", err=True)
+            raise typer.Exit(2) from error
         except KeyboardInterrupt:
             typer.echo("Stopped. Nothing was written; run the same command again.", err=True)
             raise typer.Exit(130) from None
@@ -86,6 +91,16 @@ def _said(error: Exception, options: dict[str, Any]) -> str:
         return message
     option = "-o" if name == "output" else f"--{name.replace('_', '-')}"
     return f"{option} must {rest}"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether it is for want of memory: torch raises a plain RuntimeError on a processor."""
+    return isinstance(error, MemoryError) or "out of memory" in str(error) or "allocate memory" in str(error)
+
+
+def _memory_said(error: Exception) -> str:
+    reason = (str(error) or "no more").splitlines()[0].split("] ")[-1][:120].rstrip(".")
+    return f"the work must fit into memory, got: {reason}. Take a smaller --batch-size, --hidden or --code."
 
 
 @app.callback()

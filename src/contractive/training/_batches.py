@@ -116,8 +116,9 @@ class Blocks:
         """Slices in random order, several shuffled together; what is left of them goes into the next lot."""
         left = torch.empty(0, *rows.shape[1:], dtype=self.dtype)
         for starts in self._lots(rows):
-            slices = [torch.as_tensor(rows[int(start) : int(start) + rows.block]) for start in starts]
-            lot = torch.cat([left, *slices]).to(self.dtype)
+            # in one expression: the slices are gone before the lot is shuffled
+            lot = torch.cat([left, *(torch.as_tensor(rows[int(s) : int(s) + rows.block]) for s in starts)])
+            lot = lot.to(self.dtype)
             lot = lot[torch.randperm(len(lot), generator=self.generator)]
             full = len(lot) // self.rows_per_step * self.rows_per_step
             for batch in lot[:full].split(self.rows_per_step):
