@@ -16,7 +16,7 @@ def steps(model, quick):
     """What is searched, in this order, on the validation error of one seed."""
     if quick:
         return [("strength", STRENGTHS[model][:2])]
-    return [("strength", STRENGTHS[model]), ("pretrain_epochs", (10, 30)), ("rate", (0.1, 0.3, 1.0))]
+    return [("strength", STRENGTHS[model]), ("pretrain_epochs", (10, 40)), ("rate", (0.3, 1.0, 3.0))]
 
 
 def table(arguments, name, load):
