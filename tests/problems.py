@@ -69,14 +69,17 @@ def trainable(f: Map, *extra: Tensor) -> list[Tensor]:
     return [*own, *extra]
 
 
-def outcome(norm: Norm, f: Map, x: Tensor, *extra: Tensor, seed: int = 0) -> Outcome:
-    """Value and gradients for random weights g on the norms and c on the code, the same for every way to the norm."""
+def outcome(norm: Norm, f: Map, x: Tensor, *extra: Tensor, seed: int = 0, common: bool = False) -> Outcome:
+    """Value and gradients for random weights g on the norms and c on the code, the same for every way to the norm.
+
+    With `common` all examples have the same g, as under a mean.
+    """
     generator = torch.Generator().manual_seed(seed)
     x = x.detach().clone().requires_grad_()
     code, norms = norm(f, x)
     g = torch.randn(norms.shape, generator=generator, dtype=torch.float64).to(norms.dtype)
     c = torch.randn(code.shape, generator=generator, dtype=torch.float64).to(code.dtype)
-    loss = (g * norms).sum() + (c * code).sum()
+    loss = ((g[:1] if common else g) * norms).sum() + (c * code).sum()
     leaves = [x, *trainable(f, *extra)]
     gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
     return Outcome(code.detach(), norms.detach(), list(gradients))

@@ -27,9 +27,10 @@ EXACT = {
 }
 
 
+@pytest.mark.parametrize("common", [False, True], ids=["weighted", "mean"])
 @pytest.mark.parametrize("budget", [1, 3000, 2**28])
 @pytest.mark.parametrize("name", EXACT)
-def test_every_exact_path(name, budget):
+def test_every_exact_path(name, budget, common):
     build, shape, expected = EXACT[name]
     f, x = at_scale(build(), 0.8), points(*shape)
     assert str(ct.plan(f, x, method="exact")) == expected
@@ -37,7 +38,8 @@ def test_every_exact_path(name, budget):
     def norm(f, x):
         return ct.value_and_squared_norm(f, x, method="exact", memory_budget=budget)
 
-    assert_same(outcome(norm, f, x), outcome(true_norm, f, x))
+    seen, truth = (outcome(way, f, x, common=common) for way in (norm, true_norm))
+    assert_same(seen, truth)
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,13 @@ def encoders(draw):
 
 
 @settings(deadline=None, max_examples=40, derandomize=True)
-@given(encoders(), st.sampled_from([1, 20_000, 2**28]))
-def test_value_and_joint_gradient(case, budget):
+@given(encoders(), st.sampled_from([1, 20_000, 2**28]), st.booleans())
+def test_value_and_joint_gradient(case, budget, common):
     def norm(f, x):
         return ct.value_and_squared_norm(f, x, method="exact", memory_budget=budget)
 
-    assert_same(outcome(norm, *case), outcome(true_norm_by_jacrev, *case))
+    seen, truth = (outcome(way, *case, common=common) for way in (norm, true_norm_by_jacrev))
+    assert_same(seen, truth)
 
 
 @settings(deadline=None, max_examples=20, derandomize=True)

@@ -21,13 +21,16 @@ class Activation:
         apply: a -> h.
         slope: (a, h) -> act'(a).
         curvature: (a, h, slope) -> act''(a); None where it is zero almost everywhere.
-        keeps_input: Whether `slope` or `curvature` reads `a`; where not, `a` need not be stored.
+        keeps_input: Whether any of them reads `a`; where not, `a` need not be stored.
+        bend: (y, a, h, slope) -> y act''(a) / act'(a), which saves keeping what stood before the slope; None where
+            act' has zeros with act'' not zero.
     """
 
     apply: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor, Tensor], Tensor]
     curvature: Callable[[Tensor, Tensor, Tensor], Tensor] | None
     keeps_input: bool
+    bend: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
 
 
 _SIGMOID = Activation(
@@ -35,12 +38,14 @@ _SIGMOID = Activation(
     slope=lambda a, h: torch.addcmul(h, h, h, value=-1),
     curvature=lambda a, h, s: torch.addcmul(s, s, h, value=-2),
     keeps_input=False,
+    bend=lambda y, a, h, s: torch.addcmul(y, y, h, value=-2),
 )
 _TANH = Activation(
     torch.tanh,
     slope=lambda a, h: 1 - h * h,
     curvature=lambda a, h, s: (h * s).mul_(-2),
     keeps_input=False,
+    bend=lambda y, a, h, s: (y * h).mul_(-2),
 )
 _RELU = Activation(torch.relu, lambda a, h: (h > 0).to(h.dtype), None, keeps_input=False)
 
@@ -64,7 +69,10 @@ def _elu(module: nn.ELU) -> Activation:
     def curvature(a: Tensor, h: Tensor, s: Tensor) -> Tensor:
         return torch.where(a > 0, 0.0, s)
 
-    return Activation(lambda a: F.elu(a, alpha), slope, curvature, keeps_input=True)
+    def bend(y: Tensor, a: Tensor, h: Tensor, s: Tensor) -> Tensor:
+        return torch.where(a > 0, 0.0, y)
+
+    return Activation(lambda a: F.elu(a, alpha), slope, curvature, keeps_input=True, bend=bend)
 
 
 def _softplus(module: nn.Softplus) -> Activation:
@@ -77,7 +85,10 @@ def _softplus(module: nn.Softplus) -> Activation:
     def curvature(a: Tensor, h: Tensor, s: Tensor) -> Tensor:
         return beta * s * (1 - s)
 
-    return Activation(lambda a: F.softplus(a, beta, threshold), slope, curvature, keeps_input=True)
+    def bend(y: Tensor, a: Tensor, h: Tensor, s: Tensor) -> Tensor:
+        return y * (1 - s).mul_(beta)
+
+    return Activation(lambda a: F.softplus(a, beta, threshold), slope, curvature, keeps_input=True, bend=bend)
 
 
 def _silu(_: nn.Module) -> Activation:

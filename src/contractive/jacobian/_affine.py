@@ -33,8 +33,10 @@ class Affine(Protocol):
         """L^T u for each row u; `shape` is the trailing shape of the map's input."""
         ...
 
-    def weight_gradient(self, cotangent: Tensor, tangent: Tensor, weight: Tensor, into: Tensor | None) -> Tensor:
-        """Gradient of sum <u, L t> in the weight, added to `into` (in place) where that is given."""
+    def weight_gradient(
+        self, cotangent: Tensor, tangent: Tensor, weight: Tensor, into: Tensor | None, beta: float = 1.0
+    ) -> Tensor:
+        """Gradient of sum <u, L t> in the weight, added to beta times `into` (in place) where that is given."""
         ...
 
     def multiplications(self, weight: Tensor, output: torch.Size) -> int:
@@ -59,8 +61,10 @@ class Dense:
     def pull(self, cotangent: Tensor, weight: Tensor, shape: torch.Size) -> Tensor:
         return cotangent @ weight
 
-    def weight_gradient(self, cotangent: Tensor, tangent: Tensor, weight: Tensor, into: Tensor | None) -> Tensor:
-        return cotangent.T @ tangent if into is None else into.addmm_(cotangent.T, tangent)
+    def weight_gradient(
+        self, cotangent: Tensor, tangent: Tensor, weight: Tensor, into: Tensor | None, beta: float = 1.0
+    ) -> Tensor:
+        return cotangent.T @ tangent if into is None else into.addmm_(cotangent.T, tangent, beta=beta)
 
     def multiplications(self, weight: Tensor, output: torch.Size) -> int:
         return weight.numel()
@@ -94,9 +98,11 @@ class Convolution:
         like = cotangent.new_empty(1).expand(len(cotangent), *shape)  # only its shape is read
         return self._backward(cotangent, like, weight, [True, False, False])[0]
 
-    def weight_gradient(self, cotangent: Tensor, tangent: Tensor, weight: Tensor, into: Tensor | None) -> Tensor:
+    def weight_gradient(
+        self, cotangent: Tensor, tangent: Tensor, weight: Tensor, into: Tensor | None, beta: float = 1.0
+    ) -> Tensor:
         gradient = self._backward(cotangent, tangent, weight, [False, True, False])[1]
-        return gradient if into is None else into.add_(gradient)
+        return gradient if into is None else gradient.add_(into, alpha=beta)
 
     def multiplications(self, weight: Tensor, output: torch.Size) -> int:
         return math.prod(output) * math.prod(weight.shape[1:])

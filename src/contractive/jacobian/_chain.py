@@ -41,6 +41,11 @@ class Layer:
         """Whether act'' is not zero almost everywhere."""
         return self.activation is not None and self.activation.curvature is not None
 
+    @property
+    def needs_both_sides(self) -> bool:
+        """Whether the gradient through the slope needs rows from before it: those behind it do where it can `bend`."""
+        return self.is_curved and self.activation is not None and self.activation.bend is None
+
     def parameters(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias as used, read once: parametrizations evaluated, batch norm folded in."""
         weight, bias = self.module.weight, self.module.bias

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape
@@ -9,11 +10,14 @@ from contractive.jacobian._sweep import (
     Gradients,
     State,
     Weights,
-    add_symmetric,
+    cross,
+    facing,
     gram,
-    mirror,
-    per_example,
+    moment,
     present,
+    scaled,
+    squared_sum,
+    weighted,
 )
 
 
@@ -34,61 +38,52 @@ class CodeProbes:
     gram: bool
 
     def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
-        last = len(weights) - 1
-        p: State = [None] * last + [self.probes]
-        u: State = [None] * (last + 1)
-        row = self.probes
-        for i in range(last, -1, -1):
-            row = u[i] = self._scaled(row, tape.slopes[i])
+        depth = len(weights)
+        u: State = [None] * depth
+        p: State = [None] * depth
+        row, slopes = self.probes, self._for_each_probe(tape.slopes)
+        for i in range(depth - 1, -1, -1):
+            row, p[i] = cross(chain.layers[i], row, slopes[i], fresh=i < depth - 1)
+            u[i] = row
             if i > 0:
                 row = chain.layers[i].affine.pull(row, weights[i], tape.inputs[i].shape[1:])
-                row = p[i - 1] = row.reshape(-1, *tape.outputs[i - 1].shape[1:])
-        first = chain.layers[0].affine
+                row = row.reshape(-1, *tape.outputs[i - 1].shape[1:])
         if self.gram:
-            full, closed = None, row @ gram(weights[0])
+            end = row @ gram(weights[0])
+            norm = torch.linalg.vecdot(end, row)
         else:
-            full = first.pull(row, weights[0], tape.inputs[0].shape[1:])
-            closed = first.push(full, weights[0])
-        # u W_1 W_1^T u, and its gradient in the slope is twice `overlap`
-        overlap = self._per_example(closed * present(p[0]))
-        slope = tape.slopes[0]
-        norm = (overlap if slope is None else overlap * slope).flatten(1).sum(1)
-        return norm / self.num_probes, [*u, *p, full, closed, overlap]
+            end = chain.layers[0].affine.pull(row, weights[0], tape.inputs[0].shape[1:])
+            norm = squared_sum(end)
+        return self._sum(norm) / self.num_probes, [*u, *p, end]
 
-    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
         depth = len(weights)
-        *rows, full, closed, overlap = state
-        u, p = rows[:depth], rows[depth:]
-        first, closed, overlap = present(u[0]), present(closed), present(overlap)
-        gradients = Gradients(chain, [None] * depth)
-        g = g * (2 / self.num_probes)
-        spread = g if self.num_probes == 1 else g.repeat_interleave(self.num_probes)
-        weighted = first * per_example(spread, first)
-        if full is None:
-            moment = weights[0].new_zeros(len(weights[0]), len(weights[0]))
-            add_symmetric(moment, weighted.T, first.T)
-            gradients.weights[0] = mirror(moment) @ weights[0]
+        *rows, end = state
+        u, p, slopes = rows[:depth], rows[depth:], self._for_each_probe(tape.slopes)
+        first, end = present(u[0]), present(end)
+        g = g if g is None or self.num_probes == 1 else g.repeat_interleave(self.num_probes)
+        gradients = Gradients(chain, [None] * depth, scale=2 / self.num_probes)
+        if self.gram:
+            gradients.weights[0] = moment(weighted(first, g), first) @ weights[0]
+            below = weighted(end, g)
         else:
-            gradients.add_weight(0, weighted, full, weights[0])
-        if chain.layers[0].is_curved:
-            gradients.add_slope(0, overlap * per_example(g, overlap))
-        slope = tape.slopes[0]
-        factor = per_example(g, closed) if slope is None else slope * per_example(g, slope)
-        below = self._scaled(closed, factor)
-        for i in range(1, depth):
-            tangents = below.reshape(-1, *tape.inputs[i].shape[1:])
-            gradients.add_weight(i, present(u[i]), tangents, weights[i])
-            pulled = chain.layers[i].affine.push(tangents, weights[i])
-            if chain.layers[i].is_curved:
-                gradients.add_slope(i, self._per_example(pulled * present(p[i])))
-            below = self._scaled(pulled, tape.slopes[i]) if i + 1 < depth else pulled
+            end = weighted(end, g)
+            gradients.add_weight(0, first, end, weights[0])
+            below = chain.layers[0].affine.push(end, weights[0])
+        for i, layer in enumerate(chain.layers):  # `below` is the gradient in U_i
+            if layer.is_curved:
+                gradients.add_slope(i, self._sum(below * facing(u[i], p[i])))
+            if i + 1 < depth:
+                tangents = scaled(below, slopes[i]).reshape(-1, *tape.inputs[i + 1].shape[1:])
+                gradients.add_weight(i + 1, present(u[i + 1]), tangents, weights[i + 1])
+                below = chain.layers[i + 1].affine.push(tangents, weights[i + 1])
         return gradients
 
-    def _per_example(self, rows: Tensor) -> Tensor:
-        """Sum over the probes of each example."""
-        return rows if self.num_probes == 1 else rows.unflatten(0, (-1, self.num_probes)).sum(1)
+    def _for_each_probe(self, slopes: list[Tensor | None]) -> list[Tensor | None]:
+        if self.num_probes == 1:
+            return slopes
+        return [None if slope is None else slope.repeat_interleave(self.num_probes, 0) for slope in slopes]
 
-    def _scaled(self, rows: Tensor, slope: Tensor | None) -> Tensor:
-        if slope is None:
-            return rows
-        return rows * (slope if self.num_probes == 1 else slope.repeat_interleave(self.num_probes, 0))
+    def _sum(self, rows: Tensor) -> Tensor:
+        """Over the probes of each example."""
+        return rows if self.num_probes == 1 else rows.unflatten(0, (-1, self.num_probes)).sum(1)

@@ -12,12 +12,14 @@ from contractive.jacobian._sweep import (
     State,
     Weights,
     add_symmetric,
+    cross,
+    facing,
     gram,
     mirror,
-    per_example,
     present,
-    scaled,
+    spread,
     squared_sum,
+    weighted,
 )
 
 
@@ -26,146 +28,163 @@ class ExactRows:
     """||J||_F^2 = sum((A G) * A) with A = D_1 W_2^T ... brought down to the first layer and G = W_1 W_1^T.
 
     A has the shape (batch, code, units of layer 1), so that the cost does not grow with the input. The gradient is
-    dA = 2 A G and dW_1 = 2 (sum A^T A) W_1, then up the chain.
+    dA = 2 A G and dW_1 = 2 (sum A^T A) W_1, then up the chain. Examples are done in chunks, and no rows outlive theirs:
+    `value` takes the gradient of the sum of all norms in passing, which backpropagation has only to scale where it
+    asks for their mean. For other weights of the examples the rows are computed again.
 
     Attributes:
         gram: Close with G (first layer Dense only); else with the rows A W_1 themselves.
         chunk: Examples at a time.
-        keep: Whether `value` keeps its rows for `pull_back`; if not, they are computed again.
+        ahead: Whether `value` takes the gradient too.
     """
 
     gram: bool
     chunk: int
-    keep: bool
+    ahead: bool
 
     def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
-        full = gram(weights[0]) if self.gram else None
-        norm, state = tape.outputs[0].new_empty(tape.batch), []
-        for start in range(0, tape.batch, self.chunk):
-            part = tape.rows(start, start + self.chunk)
-            rows = self._descend(chain, weights, part)
-            closing = _close(chain, weights, part, rows, full)
-            norm[start : start + self.chunk] = _norm(part, closing)
-            state += [*rows, *closing] if self.keep else []
-        return norm, state
-
-    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
-        full = gram(weights[0]) if self.gram and not self.keep else None
+        if not self.ahead:
+            return self._walk(chain, weights, tape, None, None), []
         gradients = Gradients(chain, [None] * len(weights))
-        moment = weights[0].new_zeros(len(weights[0]), len(weights[0])) if self.gram else None
-        size = 2 * len(weights) + 2
-        for start in range(0, tape.batch, self.chunk):
-            part = tape.rows(start, start + self.chunk)
-            if self.keep:
-                i = start // self.chunk * size
-                rows, closing = state[i : i + size - 2], state[i + size - 2 : i + size]
-            else:
-                rows = self._descend(chain, weights, part)
-                closing = _close(chain, weights, part, rows, full)
-            below = _open(weights, part, rows, closing, g[start : start + self.chunk], gradients, moment)
-            _ascend(chain, weights, part, rows, below, gradients)
-        if moment is not None:
-            gradients.weights[0] = mirror(moment).mul_(2) @ weights[0]
+        norm = self._walk(chain, weights, tape, gradients, None)
+        return norm, [*gradients.weights, *(gradients.slope(i) for i in range(len(weights)))]
+
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
+        depth = len(weights)
+        gradients = Gradients(chain, [None] * depth, scale=2.0)
+        if g is not None or not state:
+            self._walk(chain, weights, tape, gradients, g)
+            return gradients
+        gradients.weights = [present(weight).clone() for weight in state[:depth]]  # others are added to them in place
+        for i, slope in enumerate(state[depth:]):
+            if slope is not None:
+                gradients.add_slope(i, slope)
         return gradients
 
-    def _descend(self, chain: Chain, weights: Weights, tape: Tape) -> State:
-        """U_1 .. U_L and P_1 .. P_L, each (batch, code, *features of its layer)."""
-        depth = len(weights)
-        u: State = [None] * depth
-        p: State = [None] * depth
-        if isinstance(chain.layers[-1].affine, Dense) and depth > 1:
-            # D_L W_L is a row scaling: no product with the identity
-            top, slope = depth - 2, tape.slopes[-1]
-            last = weights[-1] if slope is None else slope.unsqueeze(2) * weights[-1]
-            p[top] = last.expand(tape.batch, *weights[-1].shape).unflatten(2, tape.outputs[top].shape[1:])
-        else:
-            top = depth - 1
-            p[top] = _basis(tape.outputs[top])
+    def _walk(
+        self, chain: Chain, weights: Weights, tape: Tape, gradients: Gradients | None, g: Tensor | None
+    ) -> Tensor:
+        """The norms; adds the gradients of sum(g * norm) / 2 where they are wanted."""
+        size = len(weights[0])
+        full = gram(weights[0]) if self.gram else None
+        total = weights[0].new_zeros(size, size) if self.gram and gradients else None
+        norm, scratch = tape.outputs[0].new_empty(tape.batch), Scratch(tape.outputs[0])
+        for start in range(0, tape.batch, self.chunk):
+            here = slice(start, start + self.chunk)
+            part = Part(chain, weights, tape.rows(start, start + self.chunk), scratch)
+            part.descend()
+            norm[here] = part.close(full)
+            if gradients is not None:
+                part.open(gradients, total, None if g is None else g[here])
+                part.ascend(gradients)
+        if gradients is not None and total is not None:
+            gradients.weights[0] = mirror(total) @ weights[0]
+        return norm
+
+
+class Scratch:
+    """Memory for products that are used up at once, so that it stays in the processor's cache."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._held = [like.new_empty(0), like.new_empty(0)]
+
+    def product(self, rows: Tensor, factor: Tensor | None, place: int = 0) -> Tensor:
+        """Rows * factor, valid until the next product in this place."""
+        if factor is None:
+            return rows
+        return torch.mul(rows, factor, out=self._held[place].resize_(rows.shape))
+
+
+class Part:
+    """The rows of one chunk of examples: from the code down to the first layer, then their gradient up again.
+
+    Attributes:
+        u, p: Rows (batch, code, *features) at each layer behind and before the slope; p only where needed.
+        below: The gradient in U of the layer at hand.
+    """
+
+    def __init__(self, chain: Chain, weights: Weights, tape: Tape, scratch: Scratch) -> None:
+        self.chain, self.weights, self.tape, self.scratch = chain, weights, tape, scratch
+        self.u: State = [None] * len(weights)
+        self.p: State = [None] * len(weights)
+        self.below: Tensor | None = None
+        self.overlap: Tensor | None = None
+
+    def descend(self) -> None:
+        """Fill u and p from the code to the first layer."""
+        chain, weights, tape = self.chain, self.weights, self.tape
+        top, rows, fresh = self._start()
         for i in range(top, -1, -1):
-            rows = p[i]
-            assert rows is not None
-            u[i] = rows = scaled(rows, tape.slopes[i])
+            rows, self.p[i] = cross(chain.layers[i], rows, spread(tape.slopes[i]), fresh=fresh)
+            self.u[i], fresh = rows, True
             if i > 0:
                 pulled = chain.layers[i].affine.pull(rows.flatten(0, 1), weights[i], tape.inputs[i].shape[1:])
-                p[i - 1] = pulled.reshape(*rows.shape[:2], *tape.outputs[i - 1].shape[1:])
-        return [*u, *p]
+                rows = pulled.reshape(*rows.shape[:2], *tape.outputs[i - 1].shape[1:])
 
+    def _start(self) -> tuple[int, Tensor, bool]:
+        """The layer at whose output the rows begin, those rows, and whether they may be overwritten."""
+        tape, last, slope = self.tape, self.weights[-1], self.tape.slopes[-1]
+        depth = len(self.weights)
+        if not isinstance(self.chain.layers[-1].affine, Dense) or depth == 1:
+            return depth - 1, _basis(tape.outputs[-1]), False
+        # D_L W_L is a row scaling: no product with the identity
+        rows = last if slope is None else slope.unsqueeze(2) * last
+        rows = rows.expand(tape.batch, *last.shape).unflatten(2, tape.outputs[-2].shape[1:])
+        return depth - 2, rows, slope is not None
 
-def _close(chain: Chain, weights: Weights, tape: Tape, rows: State, full: Tensor | None) -> State:
-    """(U_1 G, its products with P_1 summed over rows), or (the rows of the Jacobian, None)."""
-    first = present(rows[0])
-    flat = first.flatten(0, 1)
-    if full is None:
-        pulled = chain.layers[0].affine.pull(flat, weights[0], tape.inputs[0].shape[1:])
-        return [pulled.unflatten(0, first.shape[:2]), None]
-    closed = (flat @ full).unflatten(0, first.shape[:2])
-    return [closed, (closed * present(rows[len(weights)])).sum(1)]
+    def close(self, full: Tensor | None) -> Tensor:
+        """The squared norm of each example; full is G, or None to end with the rows of the Jacobian."""
+        first, layer, slope = present(self.u[0]), self.chain.layers[0], self.tape.slopes[0]
+        flat = first.flatten(0, 1)
+        if full is None:
+            pulled = layer.affine.pull(flat, self.weights[0], self.tape.inputs[0].shape[1:])
+            self.below = pulled.unflatten(0, first.shape[:2])
+            return squared_sum(self.below)
+        self.below = (flat @ full).unflatten(0, first.shape[:2])
+        self.overlap = self._overlap(0)
+        return (self.overlap * slope if slope is not None and layer.needs_both_sides else self.overlap).sum(1)
 
+    def open(self, gradients: Gradients, total: Tensor | None, g: Tensor | None) -> None:
+        """Turn round: the gradient in W_1 goes to `gradients`, or the A^T A of it to `total`."""
+        first, layer, below = present(self.u[0]), self.chain.layers[0], present(self.below)
+        below = self.below = weighted(below, g)
+        if total is not None:
+            add_symmetric(total, weighted(first, g).flatten(0, 1).T, first.flatten(0, 1).T)
+        else:
+            gradients.add_weight(0, first.flatten(0, 1), below.flatten(0, 1), self.weights[0])
+            self.below = layer.affine.push(below.flatten(0, 1), self.weights[0]).unflatten(0, first.shape[:2])
+        if layer.is_curved:
+            gradients.add_slope(0, self._overlap(0) if total is None else weighted(present(self.overlap), g))
 
-def _norm(tape: Tape, closing: State) -> Tensor:
-    closed, overlap = closing
-    if overlap is None:
-        return squared_sum(present(closed))
-    slope = tape.slopes[0]
-    return (overlap if slope is None else overlap * slope).sum(1)
+    def ascend(self, gradients: Gradients) -> None:
+        """From the gradient in U_1 up to the code, leaving gradients in every slope and weight on the way."""
+        chain, weights, tape = self.chain, self.weights, self.tape
+        for i in range(1, len(weights)):
+            below = present(self.below)
+            tangents = self.scratch.product(below, spread(tape.slopes[i - 1]))
+            here = self.u[i]
+            if here is None:
+                self._end_at_row_scaling(tangents.flatten(2), gradients)
+                return
+            tangents = tangents.reshape(-1, *tape.inputs[i].shape[1:])
+            gradients.add_weight(i, here.flatten(0, 1), tangents, weights[i])
+            self.below = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, below.shape[:2])
+            if chain.layers[i].is_curved:
+                gradients.add_slope(i, self._overlap(i))
 
+    def _overlap(self, layer: int) -> Tensor:
+        """Gradient in the slopes of a layer (see `Gradients.slopes`)."""
+        return self.scratch.product(present(self.below), facing(self.u[layer], self.p[layer])).sum(1)
 
-def _open(
-    weights: Weights,
-    tape: Tape,
-    rows: State,
-    closing: State,
-    g: Tensor,
-    gradients: Gradients,
-    moment: Tensor | None,
-) -> Tensor:
-    """Gradient in P_1. The one in W_1 goes to `gradients`, or the A^T A of it to `moment`."""
-    first, (closed, overlap) = present(rows[0]), closing
-    closed, slope, curved = present(closed), tape.slopes[0], gradients.chain.layers[0].is_curved
-    if moment is not None:
-        weighted = first * per_example(g, first)
-        add_symmetric(moment, weighted.flatten(0, 1).T, first.flatten(0, 1).T)
-        if curved:
-            gradients.add_slope(0, present(overlap) * (2 * g).unsqueeze(1))
-        factor = (2 * g).unsqueeze(1) if slope is None else slope * (2 * g).unsqueeze(1)
-        return closed * factor.unsqueeze(1)
-    weighted = closed * per_example(2 * g, closed)
-    gradients.add_weight(0, first.flatten(0, 1), weighted.flatten(0, 1), weights[0])
-    pushed = gradients.chain.layers[0].affine.push(weighted.flatten(0, 1), weights[0])
-    pushed = pushed.unflatten(0, first.shape[:2])
-    if curved:
-        gradients.add_slope(0, (pushed * present(rows[len(weights)])).sum(1))
-    return scaled(pushed, slope)
-
-
-def _ascend(chain: Chain, weights: Weights, tape: Tape, rows: State, below: Tensor, gradients: Gradients) -> None:
-    """From the gradient in P_1 up to the code, leaving gradients in every slope and weight on the way."""
-    depth = len(weights)
-    u, p = rows[:depth], rows[depth:]
-    for i in range(1, depth):
-        here = p[i]
-        if here is None:
-            _end_at_row_scaling(weights[-1], tape.slopes[-1], below.flatten(2), gradients)
-            return
-        tangents = below.reshape(-1, *tape.inputs[i].shape[1:])
-        gradients.add_weight(i, present(u[i]).flatten(0, 1), tangents, weights[i])
-        pulled = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, below.shape[:2])
-        if chain.layers[i].is_curved:
-            gradients.add_slope(i, (pulled * here).sum(1))
-        below = scaled(pulled, tape.slopes[i])
-
-
-def _end_at_row_scaling(weight: Tensor, slope: Tensor | None, tangents: Tensor, gradients: Gradients) -> None:
-    """The step P = D_L W_L, `tangents` (batch, code, features) being the gradient in P."""
-    last = len(gradients.weights) - 1
-    if slope is None:
-        gradient = tangents.sum(0)
-    else:
-        if gradients.chain.layers[last].is_curved:
-            gradients.add_slope(last, (tangents * weight).sum(2))
-        gradient = (tangents * slope.unsqueeze(2)).sum(0)
-    previous = gradients.weights[last]
-    gradients.weights[last] = gradient if previous is None else previous.add_(gradient)
+    def _end_at_row_scaling(self, tangents: Tensor, gradients: Gradients) -> None:
+        """The step P = D_L W_L, `tangents` (batch, code, features) being the gradient in P."""
+        weight, slope, last = self.weights[-1], self.tape.slopes[-1], len(self.weights) - 1
+        if slope is not None and (layer := self.chain.layers[last]).is_curved:
+            in_slope = self.scratch.product(tangents, weight, place=1).sum(2)
+            gradients.add_slope(last, in_slope if layer.needs_both_sides else in_slope * slope)
+        gradient = self.scratch.product(tangents, None if slope is None else slope.unsqueeze(2), place=1).sum(0)
+        previous = gradients.weights[last]
+        gradients.weights[last] = gradient if previous is None else previous.add_(gradient)
 
 
 def _basis(code: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class ChainNorm(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         code, tape = record(chain, x, list(parameters))
         weights = _weights(parameters)
-        way = sweep(chain, weights, tape, request)
+        way = sweep(chain, weights, tape, request, differentiable=any(ctx.needs_input_grad))
         norm, state = way.value(chain, weights, tape)
         ctx.chain, ctx.sweep, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
         ctx.set_materialize_grads(False)
@@ -61,9 +61,22 @@ class ChainNorm(torch.autograd.Function):
         if grad_norm is None:
             gradients = Gradients(ctx.chain, [None] * depth)
         else:
-            gradients = ctx.sweep.pull_back(ctx.chain, weights, tape, state, grad_norm)
+            common = _common(grad_norm)
+            gradients = ctx.sweep.pull_back(ctx.chain, weights, tape, state, grad_norm if common is None else None)
+            gradients.scale *= 1.0 if common is None else common
         needed = ctx.needs_input_grad[2:]
         return None, None, *_backpropagate(ctx, tape, parameters, grad_code, gradients, needed)
+
+
+def _common(values: Tensor) -> float | None:
+    """The value that all of these have, as under a mean: a factor for the end instead of one for every row.
+
+    Not asked on an accelerator, which would have to wait for the answer.
+    """
+    if not values.is_cpu or not values.numel():
+        return None
+    first = values[0]
+    return float(first) if bool((values == first).all()) else None
 
 
 def _weights(parameters: tuple[Tensor | None, ...]) -> list[Tensor]:
@@ -84,11 +97,13 @@ def _backpropagate(
     gradient = None if grad_code is None else grad_code.reshape(tape.outputs[-1].shape)
     for i in range(len(layers) - 1, -1, -1):
         weight = parameters[2 * i]
-        delta = _through_activation(layers[i].activation, tape, i, gradient, extra.slope(i))
+        delta = _through_activation(layers[i].activation, tape, i, gradient, extra)
         if needed[1 + 2 * i]:
             total = extra.weights[i]
             if delta is not None:
-                total = layers[i].affine.weight_gradient(delta, tape.inputs[i], weight, total)
+                total = layers[i].affine.weight_gradient(delta, tape.inputs[i], weight, total, beta=extra.scale)
+            elif total is not None:
+                total.mul_(extra.scale)
             result[1 + 2 * i] = total
         if delta is None:
             gradient = None
@@ -105,12 +120,17 @@ def _backpropagate(
     return result
 
 
-def _through_activation(activation: Any, tape: Tape, i: int, gradient: Tensor | None, slope_gradient: Tensor | None):
+def _through_activation(
+    activation: Any, tape: Tape, i: int, gradient: Tensor | None, extra: Gradients
+) -> Tensor | None:
     """Gradient in the preactivation: act'(a) times that in the output, plus act''(a) times that in the slope."""
-    slope, output = tape.slopes[i], tape.outputs[i]
+    a, h, slope, in_slope = tape.preactivations[i], tape.outputs[i], tape.slopes[i], extra.slope(i)
     delta = gradient if gradient is None or slope is None else gradient * slope
-    if slope_gradient is None:
+    if in_slope is None:
         return delta
-    curvature = activation.curvature(tape.preactivations[i], output, slope)
-    slope_gradient = slope_gradient.reshape(curvature.shape)
-    return slope_gradient * curvature if delta is None else delta.addcmul_(slope_gradient, curvature)
+    in_slope = in_slope.reshape(h.shape)
+    if activation.bend is not None:
+        curved = activation.bend(in_slope, a, h, slope)
+    else:
+        curved = activation.curvature(a, h, slope).mul_(in_slope)
+    return curved.mul_(extra.scale) if delta is None else delta.add_(curved, alpha=extra.scale)

@@ -6,7 +6,18 @@ import torch
 from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, per_example, present, scaled, squared_sum
+from contractive.jacobian._sweep import (
+    Gradients,
+    State,
+    Weights,
+    cross,
+    facing,
+    present,
+    scaled,
+    spread,
+    squared_sum,
+    weighted,
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,8 @@ class InputSide:
             state += tangents if self.keep else []
         return norm.mul_(self.scale), state
 
-    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
-        gradients = Gradients(chain, [None] * len(weights))
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
+        gradients = Gradients(chain, [None] * len(weights), scale=2 * self.scale)
         first = self._first(chain, weights) if not self.keep else None
         size = 2 * len(weights)
         for start in range(0, tape.batch, self.chunk):
@@ -51,8 +62,7 @@ class InputSide:
                 tangents = state[i : i + size]
             else:
                 tangents = self._ascend(chain, weights, part, first, start)
-            top = present(tangents[-1])
-            pulled = top * per_example(2 * self.scale * g[start : start + self.chunk], top)
+            pulled = weighted(present(tangents[-1]), None if g is None else g[start : start + self.chunk])
             self._descend(chain, weights, part, tangents, pulled, start, gradients)
         return gradients
 
@@ -65,17 +75,17 @@ class InputSide:
         return torch.arange(start, start + count, device=self.probes.device) // self.group
 
     def _ascend(self, chain: Chain, weights: Weights, tape: Tape, first: Tensor, start: int) -> State:
-        """Z_1 .. Z_L and T_1 .. T_L."""
-        if len(first) == 1:
-            z = [first.expand(tape.batch, *first.shape[1:])]
-        else:
-            z = [first[self._groups(start, tape.batch)]]
-        t = [scaled(z[0], tape.slopes[0])]
-        for i in range(1, len(weights)):
-            tangents = t[-1].reshape(-1, *tape.inputs[i].shape[1:])
-            pushed = chain.layers[i].affine.push(tangents, weights[i])
-            z.append(pushed.unflatten(0, t[-1].shape[:2]))
-            t.append(scaled(z[-1], tape.slopes[i]))
+        """Z_1 .. Z_L where needed and T_1 .. T_L."""
+        depth, shared = len(weights), len(first) == 1
+        z: State = [None] * depth
+        t: State = [None] * depth
+        rows = first.expand(tape.batch, *first.shape[1:]) if shared else first[self._groups(start, tape.batch)]
+        for i in range(depth):
+            if i > 0:
+                tangents = rows.reshape(-1, *tape.inputs[i].shape[1:])
+                rows = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, rows.shape[:2])
+            rows, z[i] = cross(chain.layers[i], rows, spread(tape.slopes[i]), fresh=not (shared and i == 0))
+            t[i] = rows
         return [*z, *t]
 
     def _descend(
@@ -93,8 +103,8 @@ class InputSide:
         z, t = tangents[:depth], tangents[depth:]
         for i in range(depth - 1, -1, -1):
             if chain.layers[i].is_curved:
-                gradients.add_slope(i, (pulled * present(z[i])).sum(1))
-            below = scaled(pulled, tape.slopes[i])
+                gradients.add_slope(i, (pulled * facing(t[i], z[i])).sum(1))
+            below = scaled(pulled, spread(tape.slopes[i]))
             if i > 0:
                 under = present(t[i - 1]).reshape(*below.shape[:2], *tape.inputs[i].shape[1:])
                 gradients.add_weight(i, below.flatten(0, 1), under.flatten(0, 1), weights[i])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from contractive.jacobian._autograd import Linearised
 from contractive.jacobian._chain import Chain, Tape, recognise, record
-from contractive.jacobian._sweep import scaled
+from contractive.jacobian._sweep import scaled, spread
 
 Map = Callable[[Tensor], Tensor]
 
@@ -74,7 +74,7 @@ class _OfChain:
         rows = tangents
         for i, layer in enumerate(self.chain.layers):
             pushed = layer.affine.push(self._flat(rows, self.tape.inputs[i]), self.weights[i])
-            rows = scaled(self._apart(pushed, tangents), self.tape.slopes[i])
+            rows = scaled(self._apart(pushed, tangents), spread(self.tape.slopes[i]))
         return rows.reshape(*tangents.shape[:2], *self.value.shape[1:])
 
     def pull(self, cotangents: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class _OfChain:
         rows = cotangents
         for i in range(len(self.weights) - 1, -1, -1):
             above = self._apart(self._flat(rows, self.tape.outputs[i]), cotangents)
-            below = self._flat(scaled(above, self.tape.slopes[i]), self.tape.outputs[i])
+            below = self._flat(scaled(above, spread(self.tape.slopes[i])), self.tape.outputs[i])
             rows = self.chain.layers[i].affine.pull(below, self.weights[i], self.tape.inputs[i].shape[1:])
         return rows.reshape(*cotangents.shape[:2], *self.shape[1:])
 

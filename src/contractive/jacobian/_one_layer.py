@@ -7,7 +7,7 @@ from torch import Tensor
 
 from contractive.jacobian._affine import Dense
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, per_example
+from contractive.jacobian._sweep import Gradients, State, Weights, weighted
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,19 @@ class OneLayer:
         squares = slope.square()
         return squares.flatten(1) @ norms.flatten(), [norms, squares]
 
-    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
         (norms, squares), slope = state, tape.slopes[0]
         assert norms is not None
-        gradients = Gradients(chain, [None])
+        gradients = Gradients(chain, [None], scale=2.0)
         if slope is None or squares is None:
-            in_norms = g.sum().expand_as(norms)
+            total = tape.batch if g is None else g.sum()
+            in_norms = total * torch.ones_like(norms)
         else:
-            in_norms = (g @ squares.flatten(1)).reshape(norms.shape)
-            if chain.layers[0].is_curved:
-                gradients.add_slope(0, (slope * (2 * norms)).mul_(per_example(g, slope)))
+            flat = squares.flatten(1)
+            in_norms = (flat.sum(0) if g is None else g @ flat).reshape(norms.shape)
+            if (layer := chain.layers[0]).is_curved:
+                along = slope if layer.needs_both_sides else squares
+                gradients.add_slope(0, weighted(along * norms, g))
         gradients.weights[0] = _row_norms_gradient(chain, weights[0], tape, in_norms)
         return gradients
 
@@ -48,11 +51,11 @@ def _row_norms(chain: Chain, weight: Tensor, tape: Tape) -> Tensor:
 
 
 def _row_norms_gradient(chain: Chain, weight: Tensor, tape: Tape, g: Tensor) -> Tensor:
-    """Gradient of sum_j g_j ||W_j||^2 in W."""
+    """Half the gradient of sum_j g_j ||W_j||^2 in W."""
     affine = chain.layers[0].affine
     if isinstance(affine, Dense):
-        return weight * (2 * g).unsqueeze(1)
-    return affine.weight_gradient(g.unsqueeze(0).contiguous(), _ones(tape), weight, None) * weight * 2
+        return weight * g.unsqueeze(1)
+    return affine.weight_gradient(g.unsqueeze(0).contiguous(), _ones(tape), weight, None) * weight
 
 
 def _ones(tape: Tape) -> Tensor:

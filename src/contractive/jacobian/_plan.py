@@ -121,8 +121,10 @@ def choose(shape: Shape, method: str, num_probes: int) -> Plan:
     return Plan(path, "probes" not in path, gram, MappingProxyType(costs))
 
 
-def sweep(chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request) -> Sweep:
-    """The sweep of the chosen plan, with its probes drawn."""
+def sweep(
+    chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request, *, differentiable: bool = True
+) -> Sweep:
+    """The sweep of the chosen plan, with its probes drawn; whether its gradient will be asked for."""
     shape = Shape.of(chain, weights, tape)
     plan = choose(shape, request.method, request.num_probes)
     x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)
@@ -130,7 +132,7 @@ def sweep(chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request)
         return OneLayer()
     if plan.path == "exact rows":
         chunk = _chunk(shape, shape.sizes[-1], x, request.memory_budget)
-        return ExactRows(plan.gram, min(chunk, _CACHED), keep=chunk >= batch)
+        return ExactRows(plan.gram, min(chunk, _CACHED), ahead=differentiable)
     if plan.path == "exact columns":
         chunk = _chunk(shape, shape.sizes[0], x, request.memory_budget)
         basis = torch.eye(shape.sizes[0], dtype=x.dtype, device=x.device).reshape(1, -1, *x.shape[1:])

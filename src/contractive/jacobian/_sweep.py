@@ -8,14 +8,14 @@ Notation in the sweeps: rows have the shape (batch, rows per example, *features)
 preactivation of layer l and P_l at its output; Z_l and T_l are tangents at the same two places.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from contractive.jacobian._chain import Chain, Tape
+from contractive.jacobian._chain import Chain, Layer, Tape
 
 Weights = Sequence[Tensor]
 State = list[Tensor | None]
@@ -23,10 +23,17 @@ State = list[Tensor | None]
 
 @dataclass
 class Gradients:
-    """Gradients in the slopes and the weights of each layer, gathered over chunks of examples."""
+    """Gradients in the slopes and the weights of each layer, gathered over chunks of examples.
+
+    Attributes:
+        weights: In the weights, divided by `scale`.
+        slopes: In the slopes, divided by `scale`, and times the slopes where the activation can `bend`.
+        scale: A factor of all of them, for who joins them with other gradients to apply in passing.
+    """
 
     chain: Chain
     weights: list[Tensor | None]
+    scale: float = 1.0
     slopes: list[list[Tensor]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -38,7 +45,7 @@ class Gradients:
         self.weights[layer] = affine.weight_gradient(cotangents, tangents, weight, self.weights[layer])
 
     def add_slope(self, layer: int, gradient: Tensor) -> None:
-        """Add the gradient in the slopes of the next examples; needed only where the activation is curved."""
+        """Add that of the slopes of the next examples; needed only where the activation is curved."""
         self.slopes[layer].append(gradient)
 
     def slope(self, layer: int) -> Tensor | None:
@@ -54,14 +61,41 @@ class Sweep(Protocol):
         """The norm per example, shape (batch,), and what `pull_back` needs."""
         ...
 
-    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor) -> Gradients:
-        """Gradients of sum(g * norm), g of shape (batch,)."""
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
+        """Gradients of sum(g * norm), g of shape (batch,), or of sum(norm) for None."""
         ...
 
 
 def scaled(rows: Tensor, factor: Tensor | None) -> Tensor:
-    """Rows (batch, rows, *features) times a factor (batch, *features) that is the same for all rows of an example."""
-    return rows if factor is None else rows * factor.unsqueeze(1)
+    """Rows times a factor, if there is one."""
+    return rows if factor is None else rows * factor
+
+
+def cross(layer: Layer, rows: Tensor, factor: Tensor | None, *, fresh: bool) -> tuple[Tensor, Tensor | None]:
+    """(U, P): cotangent rows behind the slope, and before it where the way back needs them.
+
+    `factor` is the slope in a shape that multiplies the rows. Overwrites rows that are `fresh`: nobody else's.
+    """
+    if factor is None:
+        return rows, None
+    if layer.needs_both_sides:
+        return rows * factor, rows
+    return (rows.mul_(factor) if fresh else rows * factor), None
+
+
+def spread(slope: Tensor | None) -> Tensor | None:
+    """A slope (batch, *features) in a shape that multiplies rows (batch, rows, *features)."""
+    return None if slope is None else slope.unsqueeze(1)
+
+
+def facing(u: Tensor | None, p: Tensor | None) -> Tensor:
+    """What the gradient behind the slope is multiplied with for the one in the slope (see `Gradients.slopes`)."""
+    return present(u if p is None else p)
+
+
+def weighted(rows: Tensor, g: Tensor | None) -> Tensor:
+    """Each example's rows times its g."""
+    return rows if g is None else rows * per_example(g, rows)
 
 
 def per_example(values: Tensor, like: Tensor) -> Tensor:
@@ -75,30 +109,38 @@ def squared_sum(rows: Tensor) -> Tensor:
 
 
 def add_symmetric(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """Add a b^T, known to be symmetric, to the upper half of `total`: three quarters of the multiplications.
+    """Add a b^T, known to be symmetric, to the upper blocks of `total`: five eighths of the multiplications.
 
-    `mirror` completes `total` when all is added. On an accelerator one large product is faster than three.
+    `mirror` completes `total` when all is added. On an accelerator one large product is faster than four.
     """
-    if not total.is_cpu:
-        total.addmm_(a, b.T)
-        return
-    half = len(total) // 2
-    total[:half].addmm_(a[:half], b.T)
-    total[half:, half:].addmm_(a[half:], b[half:].T)
+    for start, stop in _blocks(total):
+        total[start:stop, start:].addmm_(a[start:stop], b[start:].T)
 
 
 def mirror(total: Tensor) -> Tensor:
     """Copy what `add_symmetric` left above the diagonal below it, in place."""
-    half = len(total) // 2
-    if total.is_cpu:
-        total[half:, :half] = total[:half, half:].T
+    for start, stop in _blocks(total):
+        total[stop:, start:stop] = total[start:stop, stop:].T
     return total
+
+
+def _blocks(total: Tensor) -> Iterator[tuple[int, int]]:
+    size = len(total)
+    step = -(-size // 4) if total.is_cpu else size
+    return ((start, min(start + step, size)) for start in range(0, size, step))
 
 
 def gram(weight: Tensor) -> Tensor:
     """W W^T."""
     total = weight.new_zeros(len(weight), len(weight))
     add_symmetric(total, weight, weight)
+    return mirror(total)
+
+
+def moment(a: Tensor, b: Tensor) -> Tensor:
+    """a^T b, known to be symmetric."""
+    total = a.new_zeros(a.shape[1], a.shape[1])
+    add_symmetric(total, a.T, b.T)
     return mirror(total)
 
 
