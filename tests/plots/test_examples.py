@@ -24,7 +24,7 @@ def test_rows_are_heat_maps_on_one_scale():
         np.testing.assert_array_equal(trace.z, matrix)
         assert (trace.x0, trace.y0) == (1, 1)
     assert figure.data[0].zmax == figure.data[1].zmax == -figure.data[0].zmin
-    assert figure.layout.xaxis.ticktext == ("a", "b", "c", "ocean_pr…y=INLAND")
+    assert figure.layout.xaxis.ticktext == ("a", "b", "c", "ocean…mity=INLAND")
     assert [note.text for note in figure.layout.annotations] == HEADINGS
 
 

@@ -186,5 +186,5 @@ def _bars(name: str, labels: list[str], values: np.ndarray, number: int) -> go.B
 
 def _short(name: str) -> str:
     """A name that leaves room for the panel beside it: its ends, as categories differ at the end; the hover has all."""
-    half = (_LONGEST_NAME - 1) // 2
-    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+    head, tail = _LONGEST_NAME - 12, 11
+    return name if len(name) <= _LONGEST_NAME else f"{name[:head]}…{name[-tail:]}"
