@@ -155,7 +155,8 @@ def test_numbers_on_the_page_equal_the_document(analyses, name):
     tiles = re.findall(r'<strong data-figure="([^"]+)">([^<]+)</strong>', text)
     assert len(tiles) == 5
     for key, shown in tiles:
-        number = float(shown.replace("\N{NO-BREAK SPACE}", "").rstrip("%").replace("−", "-").replace(",", ""))
+        plain = shown.replace("·10", "e").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+        number = float(plain.replace("\N{NO-BREAK SPACE}", "").rstrip("%").replace("−", "-").replace(",", ""))
         assert number * (0.01 if "%" in shown else 1) == pytest.approx(expected[key], rel=0.01, abs=6e-4)
 
 

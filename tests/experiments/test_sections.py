@@ -320,6 +320,7 @@ def test_a_collapse_is_said_and_praises_nothing(measured):
         (1.0, "share", "100\xa0%"),
         (0.9996, "share", "100.0\xa0%"),
         (0.0, "share", "0\xa0%"),
+        (-0.0451, "share", "−4.5\xa0%"),
         (1234.0, "rows", "1,234"),
         (-0.1234, "none", "−0.123"),
         (1.234e-7, "none", "1.23·10⁻⁷"),

@@ -19,8 +19,8 @@ def shown(value: float | None, unit: str = "none") -> str:
     if value is None:
         return "–"
     if unit == "share":
-        whole = min(value, abs(1 - value)) < _EXACT
-        return f"{100 * value:.{0 if whole else 1}f}{NBSP}%"
+        whole = min(abs(value), abs(1 - value)) < _EXACT
+        return f"{100 * value:.{0 if whole else 1}f}{NBSP}%".replace("-", MINUS)
     if unit in ("rows", "codes") or (value == round(value) and 1 <= abs(value) < 1e6):
         return f"{value:,.0f}"
     return power(f"{value:.3g}")
