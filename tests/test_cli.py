@@ -141,7 +141,24 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path):
 def test_a_report_needs_results(tmp_path):
     result = run("report", tmp_path)
     assert result.exit_code == 2
+    assert "DIR must be a folder that" in result.stderr
+    assert "without their results" in result.stderr
+    (tmp_path / "results.json").write_text("{}")
+    result = run("report", tmp_path)
+    assert result.exit_code == 2
     assert "must hold the results.json and arrays.npz of a comparison" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("config.json", "with a model. `contractive analyze"), ("manifold.html", "`contractive illustrate manifold")],
+    ids=["model", "illustration"],
+)
+def test_a_report_says_what_makes_a_page_of_other_folders(tmp_path, file, said):
+    (tmp_path / file).write_text("{}")
+    result = run("report", tmp_path)
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_the_module_is_the_command():

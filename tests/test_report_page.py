@@ -2,12 +2,11 @@
 
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 
+from browser import check, look, needs_browser, on_screens
 from comparisons import BETTER, Page, plain, results, usual, variant
 from contractive.experiments import MEASURES
 from contractive.plots import color
@@ -134,19 +133,10 @@ def test_time_is_readable(seconds, text):
 
 
 @pytest.mark.parametrize("image", [True, False], ids=["images", "tables"])
-@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
-def test_a_browser_draws_every_plot_without_errors(tmp_path, image):
+@on_screens
+@needs_browser
+def test_a_browser_draws_every_plot_on_any_screen(tmp_path, image, width, dark):
     comparison = results(variant("standard"), variant("contractive", **BETTER), image=image, labelled=image)
-    path = write_report(comparison, tmp_path / "report.html")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    flags += ["--enable-logging=stderr", "--log-level=0", "--virtual-time-budget=10000", "--window-size=1000,2000"]
-    done = subprocess.run(
-        ["chromium", *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert not re.findall(r".*CONSOLE.*", done.stderr)
-    pictures = summarize(comparison)["pictures"]
-    assert f'data-drawn="{len(pictures)}"' in done.stdout
-    for picture in pictures:
-        drawn = done.stdout.split(f'data-plot="{picture["id"]}"')[1].split("<figcaption>")[0]
-        assert "main-svg" in drawn
-        assert re.search(r'class="(js-line|points|box|point|hm)|<image', drawn), picture["id"]
+    page = write_report(comparison, tmp_path / "report.html")
+    plots = [picture["id"] for picture in summarize(comparison)["pictures"]]
+    check(look(page, tmp_path, width, dark=dark), plots, width, dark=dark)

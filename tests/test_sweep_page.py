@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from browser import check, look, needs_browser, on_screens
 from comparisons import Page
 from contractive import plots
-from contractive.experiments import Sweep
+from contractive.cli._commands import app
+from contractive.experiments import Sweep, write_sweep
 from contractive.report import sweep_html, sweep_sentences, write_sweep_report
 from sweeps import trial
 
@@ -134,3 +137,20 @@ def test_curves_are_drawn_with_spread_and_yardstick():
     np.testing.assert_array_equal(trace.y, [2, 3])
     np.testing.assert_array_equal(trace.error_y.array, [0.5, 0.25])
     assert {note.text for note in figure.layout.annotations} == {"error", "without penalty", "knee"}
+
+
+@on_screens
+@needs_browser
+def test_a_browser_draws_every_plot_on_any_screen(tmp_path, width, dark):
+    page = write_sweep_report(USUAL, tmp_path / "report.html")
+    check(look(page, tmp_path, width, dark=dark), ["front", "weights"], width, dark=dark)
+
+
+def test_the_page_is_made_again_from_the_folder(tmp_path):
+    write_sweep(USUAL, tmp_path)
+    page = write_sweep_report(USUAL, tmp_path / "report.html")
+    before = page.read_text()
+    page.unlink()
+    result = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert page.read_text() == before

@@ -232,10 +232,11 @@ def said(found, **changes):
 def test_sentences_follow_the_numbers(measured):
     text = said(document(measured), norms__operator_norm=0.5, norms__contractive_share=0.75)
     assert "the encoder contracts" in text["Contraction"]
-    assert "0.5 on average, and at most 1 at 75.0" in text["Contraction"]
+    assert "the code moves at most 0.5 times as far" in text["Contraction"]
+    assert "it is at most 1 at 75.0" in text["Contraction"]
     assert "the encoder expands" in said(document(measured), norms__operator_norm=1.5)["Contraction"]
-    expanding = said(document(measured), places__operator_norm_at_box=2.5)["Contraction"]
-    assert "It expands on average at random in the data's box (2.5)." in expanding
+    expanding = said(document(measured), places__operator_norm_at_box=2.5)["Reach"]
+    assert "it expands on average at random in the data's box (2.5)." in expanding
     assert "nearly binary" in said(document(measured), codes__saturation=0.9)["Code"]
     assert "far from binary" in said(document(measured), codes__saturation=0.1)["Code"]
     assert (
@@ -244,10 +245,91 @@ def test_sentences_follow_the_numbers(measured):
     assert "mostly along what varies" in said(document(measured), directions__rank_correlation=0.9)["Directions"]
 
 
+def test_shares_of_all_and_none_have_no_places(measured):
+    assert "at all of them" in said(document(measured), norms__contractive_share=1.0)["Contraction"]
+    assert "at none of them" in said(document(measured), norms__contractive_share=0.0)["Contraction"]
+
+
+@pytest.mark.parametrize(("free", "words"), [(0.5, "steadier than"), (1.0, "as steady as"), (2.0, "less steady than")])
+def test_sizes_are_taken_out_of_contraction(measured, free, words):
+    text = said(document(measured), **{"sensitivity__scale_free_at_gaussian 0.5": free})["Contraction"]
+    assert f"the code is {words} the data" in text
+    assert f"moves it {free:g} times as much" in text
+
+
+def test_what_the_penalty_cost_is_said_where_the_training_knows(measured):
+    found = document(measured, run={"price_paid": 0.1064, "squared_norm": 3.0, "squared_norm_without": 9.0})
+    assert "validation error is 11\xa0% more and ‖J‖² 3.0 times smaller (3, 9 without)" in said(found)["Price"]
+    assert "without the penalty" not in said(document(measured))["Price"]
+
+
+SOUND = {
+    "reconstruction__r2_at_test rows": 0.8,
+    "reconstruction__r2_at_training rows": 0.8,
+    "sensitivity__scale_free_at_gaussian 0.5": 0.5,
+    "norms__operator_norm": 0.5,
+    "codes__dead": 0.0,
+    "directions__rank_correlation": 0.9,
+    "tangent_agreement__share": 0.9,
+    "robustness__no_gradient_at_L2": 0.0,
+    "robustness__no_gradient_at_L∞": 0.0,
+}
+
+
+def doubted(measured, **changes):
+    found = document(measured)
+    found["warnings"], found["data"]["measured"]["rows"] = [], changes.pop("rows", 1000)
+    return said(found, **(SOUND | changes))["Doubts"]
+
+
+def test_a_sound_analysis_has_no_doubts(measured):
+    assert doubted(measured).startswith("It did not collapse")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"reconstruction__r2_at_test rows": 0.2, "reconstruction__r2_at_training rows": 0.2}, "may be blindness"),
+        ({"sensitivity__scale_free_at_gaussian 0.5": 1.5}, "J is small because the code is"),
+        ({"reconstruction__r2_at_training rows": 0.95}, "learned some of them by heart"),
+        ({"codes__dead": 0.5}, "50.0\xa0% of the units hardly ever change"),
+        ({"directions__rank_correlation": 0.1}, "Contraction does not follow the data"),
+        ({"tangent_agreement__share": 0.001}, "no more of the step to a neighbour than chance"),
+        ({"robustness__no_gradient_at_L2": 0.2}, "20.0\xa0% of the attacked rows had no gradient"),
+        ({"rows": 32}, "Only 32 rows were measured"),
+    ],
+    ids=["blind", "only small", "by heart", "dead", "unguided", "tangents", "hidden", "few"],
+)
+def test_each_doubt_is_said_alone(measured, changes, words):
+    text = doubted(measured, **changes)
+    assert words in text
+    assert text.count(". ") == 0
+    assert "did not collapse" not in text
+
+
 def test_a_collapse_is_said_and_praises_nothing(measured):
     found = document(measured)
     found["warnings"] = ["Collapsed: the code does not vary."]
-    assert said(found)["Health"] == "Collapsed: the code does not vary. Read no figure here as contraction."
+    assert said(found)["Doubts"] == "Collapsed: the code does not vary. Read no figure here as contraction."
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, "none", "–"),
+        (1.0, "share", "100\xa0%"),
+        (0.9996, "share", "100.0\xa0%"),
+        (0.0, "share", "0\xa0%"),
+        (-0.0451, "share", "−4.5\xa0%"),
+        (1234.0, "rows", "1,234"),
+        (-0.1234, "none", "−0.123"),
+        (1.234e-7, "none", "1.23·10⁻⁷"),
+    ],
+)
+def test_numbers_are_written_as_by_hand(value, unit, text):
+    from contractive.report._analysis_figures import shown
+
+    assert shown(value, unit) == text
 
 
 def test_a_code_outside_the_unit_range_has_no_bits():

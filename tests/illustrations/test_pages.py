@@ -2,12 +2,11 @@
 
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
 from typer.testing import CliRunner
 
+from browser import check, look, needs_browser
 from comparisons import Page, plain
 from contractive.cli._commands import app
 from contractive.illustrations import TOPICS, Tile
@@ -91,17 +90,13 @@ def test_a_page_is_written_with_its_folder(quick, tmp_path):
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("name", ["one-dimensional", "manifold", "saturation"])
-@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
-def test_a_browser_draws_every_figure(quick, name, tmp_path):
-    path = write_illustration(TOPICS[name], quick(name), tmp_path / "page.html", command="")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    flags += ["--enable-logging=stderr", "--log-level=0", "--virtual-time-budget=10000", "--window-size=1000,2000"]
-    done = subprocess.run(
-        ["chromium", *flags, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert not re.findall(r".*CONSOLE.*", done.stderr)
-    assert f'data-drawn="{len(quick(name).pictures())}"' in done.stdout
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("width", "dark"), [(1280, True), (400, False)], ids=["laptop, dark", "phone"])
+@needs_browser
+def test_a_browser_draws_every_figure(quick, name, tmp_path, width, dark):
+    result = quick(name)
+    path = write_illustration(TOPICS[name], result, tmp_path / "page.html", command="")
+    check(look(path, tmp_path, width, dark=dark), [picture.name for picture in result.pictures()], width, dark=dark)
 
 
 def run(*arguments):

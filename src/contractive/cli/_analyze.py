@@ -33,7 +33,7 @@ def analyze(
     """Measure everything about a trained model, and write a page that shows it.
 
     Where it contracts and where not, which directions it keeps, what its units do, what a classifier on the code
-    stands. DATA that the run was trained on are split as they were; any other rows are new ones. Prints five sentences
+    stands. DATA that the run was trained on are split as they were; any other rows are new ones. Prints a few sentences
     and writes report.html: open it in a browser.
     """
     from contractive.cli._analyze_run import run as go

@@ -11,7 +11,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from contractive.data import Options
-from contractive.experiments.sections import Analysis, AnalysisSettings, analyze, document, read_rows
+from contractive.experiments.sections import (
+    Analysis,
+    AnalysisSettings,
+    analyze,
+    document,
+    read_rows,
+    write_analysis_files,
+)
 from contractive.report import analysis_sentences, write_analysis
 from contractive.runs import Run, open_run
 from contractive.storage import write_text
@@ -54,20 +61,23 @@ def run(
 def _write(analysis: Analysis, opened: Run, out: Path) -> dict[str, Any]:
     command = shlex.join(["contractive", *sys.argv[1:]])
     made = document(analysis, run=_facts(opened), command=command)
-    write_text(out / "analysis.json", json.dumps(made, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_analysis(analysis, made, out / "report.html")
+    write_analysis_files(analysis, made, out)
+    write_analysis(analysis.results, made, out / "report.html")
     return made
 
 
 def _facts(opened: Run) -> dict[str, Any]:
     """What the document says of the run."""
-    settings = opened.settings
+    settings, metrics = opened.settings, opened.metrics()
     widths = "–".join(map(str, (opened.preparation.features, *(settings.hidden or ()), settings.code)))
     return {
         "folder": str(opened.folder),
         "kind": settings.kind,
         "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
-        "weight": opened.metrics().get("weight", settings.weight),
+        "weight": metrics.get("weight", settings.weight),
+        "price_paid": metrics.get("price_paid"),
+        "squared_norm": metrics.get("validation", {}).get("squared_norm"),
+        "squared_norm_without": metrics.get("reference", {}).get("val_squared_norm"),
         "command": opened.config.get("command", ""),
         "checksum": opened.config["data"].get("checksum", ""),
     }

@@ -19,12 +19,12 @@ _FADING = [  # most bins hold little: the scale is steep at first
     [0.3, "rgba(43, 124, 240, 0.75)"],
     [1.0, "rgba(20, 80, 190, 1)"],
 ]
-# Okabe and Ito (2008), who chose them for colour-blind readers, without black and with two more greys
+# Okabe and Ito (2008), who chose them for colour-blind readers, without black; with a darker yellow and three more
 _CLASSES = (
     "#E69F00",
     "#56B4E9",
     "#009E73",
-    "#CC9A00",
+    "#BCBD22",
     "#0072B2",
     "#D55E00",
     "#CC79A7",

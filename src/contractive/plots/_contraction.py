@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HIGH, _LOW = 320, 280
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _BAND = (0.05, 0.95)
+_LINE = 0.07  # of the axis: what a word is high
 _WORDS = 0.3  # of the axis: two words between two lines need as much on a narrow screen
 
 
@@ -60,19 +61,30 @@ def contraction_by_depth(curves: "Mapping[str, Sequence[ContractionCurve]]") -> 
             hover = f"layer {at + 1}: %{{y:.3g}} at radius %{{x:.3g}}"
             more = {"line": style, "showlegend": False, "hovertemplate": hover}
             result.add_trace(line(name, curve.radii, curve.mean, number, **more))
-            result.add_annotation(
-                text=f"layer {at + 1}",
-                x=float(curve.radii[-1]),
-                y=float(curve.mean[-1]),
-                xanchor="right",
-                yanchor="bottom",
-                yshift=5,
-                font={"size": 11, "color": color(name)},
-                xref=axes(number)["xaxis"],
-                yref=axes(number)["yaxis"],
-            )
+        _name_layers(result, number, name, depths)
         _finish_radii(result, number, depths)
     return result
+
+
+def _name_layers(result: go.Figure, number: int, name: str, depths: "Sequence[ContractionCurve]") -> None:
+    """A word at the start of each line, moved up where it would stand on another."""
+    top = max(float(curve.mean.max()) for curve in depths) or 1.0
+    below = -1.0
+    for at in sorted(range(len(depths)), key=lambda layer: float(depths[layer].mean[0])):
+        start = float(depths[at].mean[0])
+        height = max(start, below + _LINE * top)
+        below = height
+        result.add_annotation(
+            text=f"layer {at + 1}",
+            x=float(depths[at].radii[0]),
+            y=height,
+            xanchor="left",
+            xshift=6,
+            yanchor="bottom",
+            font={"size": 11, "color": color(name)},
+            xref=axes(number)["xaxis"],
+            yref=axes(number)["yaxis"],
+        )
 
 
 def spectra(measured: "Mapping[str, Spectra]") -> go.Figure:
@@ -95,7 +107,8 @@ def spectra(measured: "Mapping[str, Spectra]") -> go.Figure:
             "largest gap": found.dimension_by_gap,
         }
         result.add_trace(boxes(name, ranks, 2, shown=False))
-    logarithmic = log_axis(*(found.mean for found in measured.values()), decades=6)
+    drawn = [values for found in measured.values() for values in (found.mean, found.quantile(_BAND[1]))]
+    logarithmic = log_axis(*drawn, decades=6)
     set_axes(result, 1, {"title": {"text": "index"}}, logarithmic)
     set_axes(result, 2, {"type": "category"}, {"title": {"text": "directions"}, "rangemode": "tozero"})
     return result
@@ -138,7 +151,7 @@ def class_directions(measured: "Mapping[str, Mapping[Any, Directions]]") -> go.F
     Args:
         measured: By variant, then by label or name of the class.
     """
-    result = panels(["Rank correlation of variance and sensitivity by class"], Room(_HIGH - 60, _LOW, measured))
+    result = panels(["Rank correlation by class"], Room(_HIGH - 60, _LOW, measured))
     for name, classes in measured.items():
         result.add_trace(
             go.Scatter(
@@ -148,6 +161,7 @@ def class_directions(measured: "Mapping[str, Mapping[Any, Directions]]") -> go.F
                 marker={"symbol": symbol(name), "size": 11, "color": color(name)},
                 name=name,
                 legendgroup=name,
+                showlegend=True,
                 hovertemplate="%{y:.2f} in class %{x}",
                 **axes(1),
             )

@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import Room, axes, color, figure, legend_height, panels, set_axes, symbol, translucent
+from contractive.plots._style import (
+    Room,
+    axes,
+    color,
+    figure,
+    legend_height,
+    panels,
+    set_axes,
+    symbol,
+    translucent,
+    written,
+)
 
 Histories = Mapping[str, Sequence[Sequence[Mapping[str, float | None]]]]
 
@@ -116,7 +127,7 @@ def _round_ticks(histories: Histories) -> dict[str, Any]:
     seen = [value for value in every if 0 < value < float("inf")]
     exponents = range(floor(log10(min(seen, default=1))), ceil(log10(max(seen, default=1))) + 1)
     ticks = [digit * 10.0**exponent for exponent in exponents for digit in (1, 2, 5)]
-    return {"tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+    return {"tickvals": ticks, "ticktext": [written(tick) for tick in ticks]}
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

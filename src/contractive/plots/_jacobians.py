@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _ACROSS = 8
 _MOST_BARS = 20
-_LONGEST_NAME = 14  # characters
+_LONGEST_NAME = 17  # characters
+_SLANTED = 38  # pixels of their names below a heat map, beyond one line
 _MOST_NAMES = 30  # below a panel
 _SHOWN = 3  # directions of either end
 
@@ -126,7 +127,7 @@ def signed(
     """A panel of signed vectors for each example, all on one scale."""
     tiles = [tiled(rows, image, min(_ACROSS, len(rows))) if image else rows for rows in groups]
     limit = max(float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles) or 1.0
-    result = panels(list(headings), picture_room(tiles[0], 0) if image else Room(220, 180))
+    result = panels(list(headings), picture_room(tiles[0], 0) if image else feature_room(names, tiles[0].shape[1]))
     scale = {"zmin": -limit, "zmax": limit, "colorscale": DIVERGING, "showscale": False, "x0": 1, "y0": 1}
     hover = "%{z:.3g}" if image else f"{row} %{{y}}, feature %{{x}}: %{{z:.3g}}"
     for number, tile in enumerate(tiles, 1):
@@ -135,6 +136,11 @@ def signed(
         if not image:
             set_axes(result, number, feature_axis(names, tile.shape[1]), {"title": {"text": row}})
     return result
+
+
+def feature_room(names: Sequence[str] | None, count: int) -> Room:
+    """Room for a heat map over features, whose names stand slanted below it."""
+    return Room(220, 180, ticks=_SLANTED if names is not None and count <= _MOST_NAMES else 0)
 
 
 def feature_axis(names: Sequence[str] | None, count: int) -> dict[str, Any]:
@@ -179,5 +185,6 @@ def _bars(name: str, labels: list[str], values: np.ndarray, number: int) -> go.B
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for the panel beside it; the hover has the whole."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    """A name that leaves room for the panel beside it: its ends, as categories differ at the end; the hover has all."""
+    head, tail = _LONGEST_NAME - 12, 11
+    return name if len(name) <= _LONGEST_NAME else f"{name[:head]}…{name[-tail:]}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import axes, color, numbers, symbol, translucent
+from contractive.plots._style import axes, color, numbers, symbol, translucent, written
 
 _WHISKERS = (0.05, 0.95)
 
@@ -82,5 +82,5 @@ def log_axis(*values: Any, decades: float | None = None) -> dict[str, Any]:
         "type": "log",
         "range": [log10(low) - room, log10(high) + room],
         "tickvals": ticks,
-        "ticktext": [f"{tick:g}" for tick in ticks],
+        "ticktext": [written(tick) for tick in ticks],
     }

@@ -22,7 +22,7 @@ _ACROSS = 8  # filters in a row
 _LARGEST_SIDE = 32  # pixels of a tile; larger images are averaged down
 _MOST_FEATURES = 256  # columns of a heat map of weights
 _EXAMPLES = 2  # of reconstructions that are not images
-_WIDE, _NARROW, _NAMES = 500, 340, 90  # usual widths of a panel on a laptop and a phone, and of row headings, pixels
+_WIDE, _ALONE, _NARROW, _NAMES = 500, 760, 340, 90  # pixels: panels on a laptop and a phone, row headings
 
 
 def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
@@ -35,7 +35,7 @@ def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure
     step = 1 if image else max((ceil(array.shape[1] / _MOST_FEATURES) for array in weights.values()), default=1)
     tiles = {name: tiled(array, image, _ACROSS) if image else array[:, ::step] for name, array in weights.items()}
     limit = max((float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles.values()), default=1.0)
-    room = picture_room(next(iter(tiles.values())), 0) if image else Room(220, 180)
+    room = picture_room(next(iter(tiles.values())), 0, alone=len(tiles) == 1) if image else Room(220, 180)
     result = panels([heading(name) for name in tiles], room)
     scale = {"zmin": -limit, "zmax": limit, "colorscale": DIVERGING, "showscale": False, "x0": 1, "dx": step, "y0": 1}
     for number, tile in enumerate(tiles.values(), 1):
@@ -80,10 +80,10 @@ def _named_once(result: go.Figure) -> go.Figure:
     return result.update_layout(meta=meta).update_layout(meta["wide"])
 
 
-def picture_room(mosaic: np.ndarray, taken: int) -> Room:
-    """Room for a picture across a panel, of whose width some is taken."""
+def picture_room(mosaic: np.ndarray, taken: int, *, alone: bool = False) -> Room:
+    """Room for a picture across a panel, of whose width some is taken; a panel alone is wider."""
     height, width = mosaic.shape
-    wide, narrow = (round((across - taken) * height / width) for across in (_WIDE, _NARROW))
+    wide, narrow = (round((across - taken) * height / width) for across in (_ALONE if alone else _WIDE, _NARROW))
     return Room(wide, narrow, axis=False)
 
 
@@ -122,6 +122,7 @@ def heatmap(values: np.ndarray, number: int, **more: Any) -> go.Heatmap:
 def picture_axes(result: go.Figure, number: int, square: bool) -> None:
     """Axes without numbers for pictures, whose pixels are square; numbered features for other heat maps."""
     plain = {"showgrid": False, "ticks": "", "showticklabels": not square, "fixedrange": True, "constrain": "domain"}
+    plain |= {"showline": False} if square else {}
     x = plain | ({} if square else {"title": {"text": "feature"}})
     y = plain | {"autorange": "reversed", "constraintoward": "top"}
     if square:

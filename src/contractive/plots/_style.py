@@ -42,6 +42,7 @@ _SPARE = (
 )
 
 NEUTRAL = "#8b8794"  # text and lines that must be seen on white and on black
+MINUS = "\N{MINUS SIGN}"
 FAINT = "rgba(139, 135, 148, 0.25)"
 _DASHED = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
 
@@ -50,6 +51,7 @@ _AXIS = {
     "zeroline": False,
     "linecolor": FAINT,
     "automargin": True,
+    "exponentformat": "power",
     "title": {"standoff": 8, "font": {"size": 13}},
 }
 _TEMPLATE = {
@@ -87,6 +89,14 @@ def wrapped(name: str) -> str:
     return name.replace("-", "-<br>", 1) if len(name) > 14 else name
 
 
+def written(value: float) -> str:
+    """A tick as one writes it: with a minus sign, and powers of ten where there would be many noughts."""
+    mantissa, exponential, exponent = f"{value:g}".partition("e")
+    power = f"10<sup>{int(exponent)}</sup>" if exponential else ""
+    text = power if mantissa == "1" and power else f"{mantissa}·{power}" if power else mantissa
+    return text.replace("-", MINUS)
+
+
 def numbers(values: Any) -> np.ndarray:
     """A tensor of any device, or any array, as float32: half the size of a page, and more digits than a screen."""
     values = values.detach().cpu() if hasattr(values, "detach") else values
@@ -109,22 +119,30 @@ class Room:
         narrow_height: On a narrow one.
         legend: Entries of the legend above all panels.
         axis: Whether panels have an axis below them.
+        ticks: Height of its tick labels beyond one line.
     """
 
     height: int
     narrow_height: int
     legend: Iterable[str] = ()
     axis: bool = True
+    ticks: int = 0
+
+    @property
+    def below(self) -> int:
+        """What stands below each panel."""
+        return (_AXIS_HEIGHT if self.axis else 8) + self.ticks
 
 
 def panels(titles: Sequence[str], room: Room) -> go.Figure:
-    """A figure with one pair of axes for each title, two beside each other, or all stacked on a narrow screen.
+    """A figure with one pair of axes for each title, two or three in a row, or all stacked on a narrow screen.
 
     `layout.meta` holds the layout for wide screens, which is set, and another for narrow ones.
     """
     names = tuple(room.legend)
-    wide = _grid(len(titles), 2, room.height, legend_height(names), room.axis)
-    narrow = _grid(len(titles), 1, room.narrow_height, legend_height(names, narrow=True), room.axis)
+    columns = 3 if len(titles) == 3 and room.axis else 2
+    wide = _grid(len(titles), columns, room.height, legend_height(names), room.below)
+    narrow = _grid(len(titles), 1, room.narrow_height, legend_height(names, narrow=True), room.below)
     narrow["dragmode"] = False  # a finger scrolls the page
     result = figure(**wide)
     for number, title in enumerate(titles, 1):
@@ -152,12 +170,11 @@ def legend_height(names: Iterable[str], *, narrow: bool = False) -> int:
     return rows * _LEGEND_ROW
 
 
-def _grid(count: int, columns: int, height: int, legend: int, axis: bool) -> dict[str, Any]:
+def _grid(count: int, columns: int, height: int, legend: int, below: int) -> dict[str, Any]:
     """The domains of `count` panels in rows, and the height of it all."""
     columns = min(columns, count)
     rows = ceil(count / columns)
     top = legend + _TITLE_HEIGHT
-    below = _AXIS_HEIGHT if axis else 8
     between = below + _TITLE_HEIGHT
     inside = rows * height + (rows - 1) * between
     width = (1 - (columns - 1) * _GAP) / columns

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._jacobians import feature_axis, signed
+from contractive.plots._jacobians import feature_axis, feature_room, signed
 from contractive.plots._marks import band, boxes, line
 from contractive.plots._pictures import DIVERGING, Image, heatmap, picture_axes, picture_room, tiled
-from contractive.plots._style import NEUTRAL, Room, horizontal, numbers, panels, set_axes
+from contractive.plots._style import NEUTRAL, Room, horizontal, numbers, panels, set_axes, written
 
 if TYPE_CHECKING:
     from contractive.analysis import TangentAgreement, Tangents, Walks
@@ -47,7 +47,7 @@ def walks(
         result.add_trace(heatmap(mosaic, number, showscale=False, hoverinfo="skip", **limits))
         picture_axes(result, number, True)
         across, down = (mosaic.shape[1] + 1) / len(steps), (len(mosaic) + 1) / 2
-        x = {"tickvals": [across * (at + 0.5) - 1 for at in range(len(steps))], "ticktext": [f"{t:g}" for t in steps]}
+        x = {"tickvals": [across * (at + 0.5) - 1 for at in range(len(steps))], "ticktext": [written(t) for t in steps]}
         y = {"tickvals": [down / 2 - 1, 1.5 * down - 1], "ticktext": ["input", "output"], "showticklabels": True}
         set_axes(result, number, x | {"showticklabels": True}, y)
     return result
@@ -83,7 +83,7 @@ def tangent_agreement(measured: "Mapping[str, TangentAgreement]") -> go.Figure:
 
 def _changes(changes: np.ndarray, steps: np.ndarray, headings: Sequence[str], names: Sequence[str] | None) -> go.Figure:
     limit = float(np.abs(changes).max()) or 1.0
-    result = panels(list(headings), Room(220, 180))
+    result = panels(list(headings), feature_room(names, changes.shape[2]))
     for number, rows in enumerate(changes, 1):
         scale = {"zmin": -limit, "zmax": limit, "colorscale": DIVERGING, "showscale": False, "x0": 1}
         hover = "feature %{x}, t = %{y:g}: %{z:.3g}<extra></extra>"

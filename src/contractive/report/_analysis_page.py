@@ -1,18 +1,20 @@
 """An analysis as one HTML file: sentences, pictures, all numbers with units, settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contractive.experiments.sections import Analysis
 from contractive.plots import color
-from contractive.report._analysis_sentences import analysis_sentences, figure, shown
+from contractive.report._analysis_figures import Document, figure, shown
+from contractive.report._analysis_sentences import analysis_sentences
 from contractive.report._example_pictures import example_pictures
 from contractive.report._html import render
 from contractive.report._section_pictures import Picture, Setting, section_pictures
+from contractive.report._words import ANALYSIS_SOURCES, ANALYSIS_WORDS
 from contractive.storage import write_text
 
-Document = dict[str, Any]
+Results = Mapping[str, Any]  # by section, what its measure returned
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,22 @@ class _Group:
 
 _GROUPS = (
     _Group(
-        "Where it contracts",
-        "A contractive autoencoder is trained to be flat around its data. Is it, and how far does that reach?",
+        "Contraction: how much, and where",
+        "A contractive autoencoder is trained to be flat around its data. Is it, and how far does that reach? J is the"
+        " Jacobian of its encoder at a row, x the input, z the code; lengths are Euclidean.",
         ("norms", "places", "contraction curve", "contraction by depth", "sensitivity"),
     ),
     _Group(
-        "Which directions it keeps",
+        "Directions: what it keeps",
         "It cannot be flat in all directions and still tell rows apart: along the data it has to move.",
         ("spectra", "directions", "directions by class", "features", "examples", "tangent agreement"),
     ),
     _Group(
-        "What comes out again",
-        "Contraction is paid for in reconstruction.",
+        "Reconstruction: what comes out again",
+        "Contraction is paid for here: a code that moved nowhere could not be decoded.",
         ("reconstruction", "reconstruction norms", "vector field"),
     ),
-    _Group("The code", "What the units do, and where rows end up.", ("codes", "map", "similarity", "filters")),
+    _Group("The code itself", "What the units do, and where rows end up.", ("codes", "map", "similarity", "filters")),
     _Group("A classifier on the code", "Does the code keep its meaning when the input is disturbed?", ("robustness",)),
 )
 _TITLES = {
@@ -62,50 +65,58 @@ _TITLES = {
 }
 
 
-def write_analysis(analysis: Analysis, document: Document, path: str | Path) -> Path:
+def write_analysis(results: Results, document: Document, path: str | Path) -> Path:
     """Write the page to a file, whole or not at all, and return its path; folders are made if missing.
 
     Args:
-        analysis: What was measured.
+        results: By section, as an `Analysis` has them, or as `experiments.sections.read_analysis` read them.
         document: Of the same analysis, from `experiments.sections.document`.
         path: Of the HTML file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, analysis_html(analysis, document))
+    write_text(path, analysis_html(results, document))
     return path
 
 
-def analysis_html(analysis: Analysis, document: Document) -> str:
+def analysis_html(results: Results, document: Document) -> str:
     """The whole page as text."""
-    return render(analysis_summary(analysis, document), "analysis.html.jinja")
+    return render(analysis_summary(results, document), "analysis.html.jinja")
 
 
-def analysis_summary(analysis: Analysis, document: Document) -> dict[str, Any]:
+def analysis_summary(results: Results, document: Document) -> dict[str, Any]:
     """What the page shows, nothing about how it looks."""
-    pictures = _pictures(analysis)
+    pictures = _pictures(results, document)
     groups = [_group(group, pictures, document) for group in _GROUPS]
     return {
         "document": document,
-        "name": analysis.name,
-        "color": color(analysis.name),
+        "name": document["name"],
+        "color": color(document["name"]),
         "sentences": analysis_sentences(document),
         "warnings": document["warnings"],
         "tiles": _tiles(document),
         "groups": [group for group in groups if group["pictures"] or group["tables"]],
         "pictures": [entry for made in pictures.values() for entry in made],
+        "glossary": ANALYSIS_WORDS,
+        "sources": ANALYSIS_SOURCES,
         "left_out": list(document["left_out"].items()),
         "settings": _settings(document),
         "shown": shown,
     }
 
 
-def _pictures(analysis: Analysis) -> dict[str, list[Picture]]:
-    rows = analysis.rows
-    channels = rows.image_shape[0] if rows.image_shape else 1
-    setting = Setting(rows.measured_name, rows.image, channels, rows.names, rows.classes)
-    several = {section: {analysis.name: result} for section, result in analysis.results.items()}
-    return section_pictures(several, setting) | example_pictures(analysis.name, dict(analysis.results), setting)
+def _pictures(results: Results, document: Document) -> dict[str, list[Picture]]:
+    data, name = document["data"], document["name"]
+    shape = data["image_shape"]
+    setting = Setting(
+        data["measured"]["part"],
+        (shape[1], shape[2]) if shape else None,
+        shape[0] if shape else 1,
+        tuple(data["feature_names"] or ()),
+        tuple(data["classes"] or ()),
+    )
+    several = {section: {name: result} for section, result in results.items()}
+    return section_pictures(several, setting) | example_pictures(name, dict(results), setting)
 
 
 def _group(group: _Group, pictures: dict[str, list[Picture]], document: Document) -> dict[str, Any]:

@@ -1,42 +1,26 @@
-"""Five sentences on an analysis, made from its document alone."""
+"""What an analysis found, in a few sentences made from its document alone."""
 
-from typing import Any
+from contractive.report._analysis_figures import Document, figure, shown
+from contractive.report._doubts import doubts
+from contractive.report._numbers import MINUS, NBSP
 
-from contractive.report._numbers import NBSP
-
-Document = dict[str, Any]
 _FIRST = 10  # directions in the figure `first_ten`
 _CLEAR = 1.02  # singular values above it expand; less is rounding of the words
+_LEVEL = "gaussian 0.5"
 
 
 def analysis_sentences(document: Document) -> list[tuple[str, str]]:
-    """(topic, text) of contraction, directions, code, robustness and health."""
+    """(topic, text): what contracts, how far that reaches, directions, price, code, robustness, doubts."""
     made = {
         "Contraction": _contraction(document),
+        "Reach": _reach(document),
         "Directions": _directions(document),
+        "Price": _price(document),
         "Code": _code(document),
         "Robustness": _robustness(document),
-        "Health": _health(document),
+        "Doubts": " ".join(doubts(document)),
     }
     return [(topic, text) for topic, text in made.items() if text]
-
-
-def figure(document: Document, section: str, key: str) -> float | None:
-    """One number, None where it does not exist."""
-    entry = document["sections"].get(section, {}).get("figures", {}).get(key)
-    return None if entry is None else entry["value"]
-
-
-def shown(value: float | None, unit: str = "none") -> str:
-    """A number as the page writes it: shares as percentages, others with four digits at most."""
-    if value is None:
-        return "–"
-    if unit == "share":
-        return f"{100 * value:.1f}{NBSP}%"
-    if unit in ("rows", "codes") or (value == round(value) and 1 <= abs(value) < 1e6):
-        return f"{value:,.0f}"
-    digits = f"{value:.3g}"
-    return digits.replace("e-0", "e-").replace("-", "−")
 
 
 def _contraction(document: Document) -> str:
@@ -45,31 +29,45 @@ def _contraction(document: Document) -> str:
     if mean is None or share is None:
         return ""
     way = "contracts" if mean < 1 / _CLEAR else "expands" if mean > _CLEAR else "neither contracts nor expands"
-    text = (
-        f"At the {part} the encoder {way}: the largest singular value of its Jacobian is {shown(mean)} on average, and"
-        f" at most 1 at {shown(share, 'share')} of them."
+    where = "all" if share == 1 else "none" if share == 0 else shown(share, "share")
+    return (
+        f"At the {part} the encoder {way}: the code moves at most {shown(mean)} times as far as a small step of the"
+        f" input, on average over rows (σ max, the largest singular value of the Jacobian J); it is at most 1 at"
+        f" {where} of them. {_relative(document)}"
+    ).rstrip()
+
+
+def _relative(document: Document) -> str:
+    """The same with the size of the code taken out."""
+    free = figure(document, "sensitivity", f"scale_free:{_LEVEL}")
+    if free is None:
+        return ""
+    verdict = "steadier than" if free < 1 / _CLEAR else "less steady than" if free > _CLEAR else "as steady as"
+    return (
+        f"With sizes taken out the code is {verdict} the data: noise of half a typical feature's standard deviation"
+        f" moves it {shown(free)} times as much, each against its own spread (scale-free sensitivity)."
     )
-    return f"{text} {_elsewhere(document, mean)}".rstrip()
 
 
-def _elsewhere(document: Document, at_data: float) -> str:
+def _reach(document: Document) -> str:
     """Where it expands, or contracts least."""
+    at_data = figure(document, "norms", "operator_norm")
     part = document["data"]["measured"]["part"].split()[0]
     known = {"training", "new", part}
     found = document["sections"].get("places", {}).get("figures", {})
     means = {key.split(":")[1]: entry["value"] for key, entry in found.items() if key.startswith("operator_norm:")}
     away = {place: value for place, value in means.items() if place not in known and value is not None}
-    if not away:
+    if not away or at_data is None:
         return ""
     expanding = {place: value for place, value in away.items() if value > _CLEAR}
     if expanding:
         places = ", ".join(f"{_PLACES[place]} ({shown(value)})" for place, value in expanding.items())
-        return f"It expands on average {places}."
+        return f"Away from the data it expands on average {places}."
     place, value = max(away.items(), key=lambda item: item[1])
+    most = f"{shown(value)} on average {_PLACES[place]}"
     if value > at_data * _CLEAR:
-        weakest = f"{shown(value)} {_PLACES[place]}"
-        return f"Away from the data it contracts less, but on average it expands nowhere: at most {weakest}."
-    return f"Away from the data it contracts as much: at most {shown(value)} on average, {_PLACES[place]}."
+        return f"Away from the data it contracts less, but expands nowhere: at most {most}."
+    return f"Contraction is not confined to the data: away from them steps are stretched by at most {most}."
 
 
 _PLACES = {
@@ -89,8 +87,8 @@ def _directions(document: Document) -> str:
     if rank is None:
         return "The Jacobian is zero: the code moves in no direction."
     text = (
-        f"Of the {shown(all_of_them)} directions that the code could follow, {shown(held)} hold 95{NBSP}% of ‖J‖² at a"
-        f" typical row, its local dimension (by the entropy of the shares {shown(rank)})."
+        f"Of the {shown(all_of_them)} directions that the code could follow, about {held:.0f} hold 95{NBSP}% of ‖J‖² at"
+        f" a typical row: its local dimension (by the entropy of the shares {rank:.1f})."
     )
     return f"{text} {_along(document)}".rstrip()
 
@@ -103,8 +101,33 @@ def _along(document: Document) -> str:
     words = "mostly along what varies in the data" if correlation > 0.5 else "hardly more along what varies in the data"
     words = "rather along what hardly varies" if correlation < 0 else words
     wide = document["data"]["features"] > 2 * _FIRST and first is not None
-    times = f"; ‖J u‖² is {shown(first)} times a random direction's along the ten widest" if wide else ""
-    return f"The code moves {words} (Spearman's ρ {shown(correlation)}{times})."
+    times = f"; along their ten widest directions ‖J u‖² is {shown(first)} times a random one's" if wide else ""
+    written = f"{correlation:.2f}".replace("-", MINUS)
+    return f"It moves {words} (rank correlation {written}{times})."
+
+
+def _price(document: Document) -> str:
+    """What comes out again, and what the penalty cost where the training knows."""
+    part = document["data"]["measured"]["part"]
+    r2 = figure(document, "reconstruction", f"r2:{part}")
+    if r2 is None:
+        return ""
+    text = f"{shown(max(r2, 0.0), 'share')} of the variance of the {part} comes out again"
+    known = figure(document, "reconstruction", f"r2:{document['data']['reference']['part']}")
+    if known is not None and document["data"]["reference"]["part"] != part:
+        text += f" (training rows: {shown(max(known, 0.0), 'share')})"
+    return f"{text}. {_paid(document['run'])}".rstrip()
+
+
+def _paid(run: Document) -> str:
+    paid, mine, other = (run.get(name) for name in ("price_paid", "squared_norm", "squared_norm_without"))
+    if paid is None or not mine or not other:
+        return ""
+    more = "more" if paid >= 0 else "less"
+    return (
+        f"Against the same training without the penalty, validation error is {100 * abs(paid):.0f}{NBSP}% {more} and"
+        f" ‖J‖² {other / mine:.1f} times smaller ({shown(mine)}, {shown(other)} without)."
+    )
 
 
 def _code(document: Document) -> str:
@@ -126,34 +149,11 @@ def _code(document: Document) -> str:
 
 
 def _robustness(document: Document) -> str:
-    free, raw = (figure(document, "sensitivity", f"{what}:gaussian 1") for what in ("scale_free", "ratio"))
-    noise = (
-        f"Gaussian noise as large as a typical feature's standard deviation moves the code {shown(free)} times as much"
-        f" as it moves the data, both relative to their spread (raw ratio {shown(raw)})."
-        if free is not None
-        else ""
-    )
     keys = ("clean", "noise:level 1", "l2:level 0.1")
     clean, noisy, attacked = (shown(figure(document, "robustness", key), "share") for key in keys)
     if figure(document, "robustness", "clean") is None:
-        return noise
-    return (
-        f"{noise} A linear classifier on the code is right for {clean} of the rows, for {noisy} under that noise, and"
-        f" for at most {attacked} under an attack a tenth as long (L2)."
-    ).strip()
-
-
-def _health(document: Document) -> str:
-    if document["warnings"]:
-        return " ".join(document["warnings"]) + " Read no figure here as contraction."
-    part = document["data"]["measured"]["part"]
-    r2 = figure(document, "reconstruction", f"r2:{part}")
-    if r2 is None:
         return ""
-    text = (
-        f"It did not collapse: the code varies, and {shown(r2, 'share')} of the variance of the {part} comes out again"
+    return (
+        f"A linear classifier on the code is right for {clean} of the rows, for {noisy} under Gaussian noise as large"
+        f" as a typical feature's standard deviation, and for at most {attacked} under an attack a tenth as long (L2)."
     )
-    known = figure(document, "reconstruction", f"r2:{document['data']['reference']['part']}")
-    if known is not None and document["data"]["reference"]["part"] != part:
-        text += f" (training rows: {shown(known, 'share')})"
-    return text + (": little, so that low sensitivity may be blindness." if r2 < 0.3 else ".")

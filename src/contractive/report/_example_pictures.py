@@ -33,7 +33,7 @@ def _examples(name: str, found: Any, setting: Setting) -> list[Picture]:
             _one_channel(found.inputs, setting).numpy(), jacobians, headings, setting.image
         )
         caption = (
-            "Left the input and how much each pixel moves the code (light: much). Right the input directions that move"
+            "Beside the input: how much each pixel moves the code (white: most). Then the input directions that move"
             " the code most and, of those it sees at all, least: orange adds, blue takes away. In a model that has"
             " found how the data vary, what moves it most looks like another way to draw the same, and what moves it"
             " least like noise."
@@ -51,10 +51,10 @@ def _units(jacobians: ExampleJacobians, headings: list[str], setting: Setting) -
     """The rows of J of a few examples, the most sensitive units first."""
     order = jacobians.unit_norms[:_UNIT_EXAMPLES].mean(0).argsort(descending=True)[:_UNITS]
     some = replace(jacobians, matrices=jacobians.matrices[:_UNIT_EXAMPLES, order])
-    what = "One small picture per unit: which pixels" if setting.image else "One row per unit: which features"
+    what = "One small picture per unit: which pixels" if setting.image else "One line per unit: which features"
     caption = (
         f"{what} push it up (orange) or down (blue) at this row, all on one scale, the {len(order)} units that move"
-        " most of all first. Pale units hardly move here: they are saturated, or contracted."
+        " most of all first. Faint units hardly move here: they are saturated, or contracted."
     )
     figure = plots.jacobian_rows(some, headings[:_UNIT_EXAMPLES], setting.image, setting.named())
     return [picture("units", "What moves each unit", caption, figure)]
@@ -64,8 +64,8 @@ def _tangents(found: Any, setting: Setting) -> list[Picture]:
     basis = found.tangents.basis[:_TANGENT_EXAMPLES]
     some = replace(found.tangents, basis=_one_channel(basis, setting))
     caption = (
-        "The directions in the input along which the code moves, most first, at single rows (Rifai et al. 2011, the"
-        " manifold tangent classifier): what the model takes for directions along the data."
+        "The directions in the input along which the code moves, most first, at single rows: what the model takes for"
+        " directions along the data (orange adds, blue takes away; Rifai et al. 2011, The manifold tangent classifier)."
     )
     figure = plots.tangents(some, list(found.headings)[:_TANGENT_EXAMPLES], setting.image, setting.named())
     return [picture("tangents", "Tangents of the data, as the model sees them", caption, figure)]
@@ -81,11 +81,11 @@ def _walks(found: Any, setting: Setting) -> list[Picture]:
         )
         what = "Above the input x + t v, below what the autoencoder makes of it."
     else:
-        what = "How much each feature of the reconstruction changes by the step t."
+        what = "How much each feature of the reconstruction grows (orange) or falls (blue) by the step t."
     some = replace(walks, inputs=walks.inputs[:_WALKS], reconstructions=walks.reconstructions[:_WALKS])
     caption = (
-        f"Steps along the first tangent v, up to half the median distance between two rows. {what} On a tangent the"
-        " output should stay a believable row."
+        f"Steps along the first tangent v, the direction that moves the code most, up to half the median distance"
+        f" between two rows. {what} On a tangent the output should stay a believable row."
     )
     figure = plots.walks(some, list(found.headings)[:_WALKS], setting.image, setting.named())
     return [picture("walks", "Walks along the first tangent", caption, figure)]
@@ -97,15 +97,15 @@ def _features(name: str, found: Any, setting: Setting) -> list[Picture]:
         then = f", then by class: {', '.join(found.groups[1:])}" if len(found.groups) > 1 else ""
         caption = (
             f"‖∂z/∂x‖ of every pixel, root mean square: over all rows first{then}."
-            " Orange pixels move the code; the others could be anything, and it would stay."
+            " Orange pixels move the code; what the others are it hardly sees."
         )
         figure = plots.filters({name: tiles}, setting.image)
         return [picture("features", "Which pixels move the code", caption, figure)]
     whole = replace(found, feature_norms=found.feature_norms[:1])
     figure, which = _by_feature(name, whole, [f"all {setting.part}"], setting)
     caption = (
-        f"‖∂z/∂x‖ of every feature, root mean square over {found.num_points:,} {setting.part}, in code per (scaled)"
-        f" input{which}. A feature that moves the code little is one that it ignores."
+        f"‖∂z/∂x‖ of every feature, root mean square over {found.num_points:,} {setting.part}, in code per unit of the"
+        f" scaled feature{which}. A feature with a short bar or a low line is one that the code ignores."
     )
     return [picture("features", "Which features move the code", caption, figure)]
 
@@ -113,7 +113,8 @@ def _features(name: str, found: Any, setting: Setting) -> list[Picture]:
 def _by_feature(name: str, found: Any, headings: list[str], setting: Setting) -> tuple[Any, str]:
     """Bars with names, or a line over many features that have none; and what to add to the caption."""
     if setting.names or found.feature_norms.shape[1] <= _MOST_BARS:
-        return plots.jacobian_features({name: found}, headings, setting.named()), "; the twenty largest"
+        most = "; the twenty largest" if found.feature_norms.shape[1] > _MOST_BARS else ""
+        return plots.jacobian_features({name: found}, headings, setting.named()), most
     return plots.feature_lines({name: found}, headings), ""
 
 
@@ -122,11 +123,11 @@ def _reconstruction(name: str, found: Any, setting: Setting) -> list[Picture]:
     noisy = {"input": found.noisy, name: found.noisy_outputs}
     shown = [{key: _one_channel(rows, setting).numpy() for key, rows in part.items()} for part in (clean, noisy)]
     caption = (
-        "A few rows and what comes out again. Noise of level 1 is as large as a typical feature's standard deviation;"
-        " from noisy inputs a contractive code should give back something close to the clean row."
+        "The noise has level 1: it is as large as a typical feature's standard deviation. From noisy inputs a"
+        " contractive code should give back something close to the clean row."
     )
     figure = plots.reconstructions(shown[0], shown[1], setting.image)
-    return [picture("reconstructions", "What comes out again", caption, figure)]
+    return [picture("reconstructions", "A few rows, and what comes out", caption, figure)]
 
 
 def _reconstruction_norms(name: str, found: Any, setting: Setting) -> list[Picture]:
@@ -143,7 +144,7 @@ def _filters(name: str, found: Tensor, setting: Setting) -> list[Picture]:
     if dense and setting.image:
         weights, image, what = _one_channel(found, setting).numpy(), setting.image, "One small picture per unit"
     elif dense:
-        weights, image, what = found.numpy(), None, "One row per unit, one column per feature"
+        weights, image, what = found.numpy(), None, "One line per unit, one column per feature"
     else:
         image = (int(found.shape[1]), int(found.shape[2]))
         weights, what = found.flatten(1).numpy(), "One small picture per kernel"

@@ -138,7 +138,7 @@ def _filters(results: Comparison) -> dict[str, Any] | None:
         return None
     image = _image(results)
     units = len(next(iter(arrays.values())))
-    what = "One small picture per unit" if image else "One row per unit, one column per feature"
+    what = "One small picture per unit" if image else "One line per unit, one column per feature"
     return _picture(
         "filters",
         "What the first layer looks for",

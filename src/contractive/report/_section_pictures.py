@@ -70,33 +70,33 @@ def _norms(found: Results, setting: Setting) -> list[Picture]:
         " step from there is stretched. Left of the line at 1 the encoder contracts in every direction; right of it at"
         " least one direction is stretched."
     )
-    return [picture("norms", "How much it contracts, row by row", caption, plots.operator_norm(values))]
+    return [picture("norms", "How much a small step is stretched, row by row", caption, plots.operator_norm(values))]
 
 
 def _places(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        "Contraction is learned at the data and need not hold elsewhere. Midpoints lie half-way between two rows,"
-        " between somewhere on the line joining them; same distance is as far from the mean as data in a random"
-        " direction; box is uniform between the smallest and largest value of every feature; scaled out is three times"
-        " as far from the mean. Boxes are quartiles, whiskers 5 to 95 %. Lower right: every place, by its distance to"
-        " the nearest known row."
+        "Contraction is learned at the data and need not hold elsewhere (Rifai et al. 2011). Midpoints: half-way"
+        " between two rows. Between: somewhere on the line joining them. Same distance: as far from the mean as a row,"
+        " in a random direction. Box: anywhere between the smallest and largest value of every feature. Scaled out:"
+        " three times as far from the mean as a row. Boxes are quartiles, whiskers 5 to 95 %. By distance: every"
+        " place against the distance to its nearest known row."
     )
-    return [picture("places", "Where it contracts, and where not", caption, plots.places(found))]
+    return [picture("places", "At the data and away from them", caption, plots.places(found))]
 
 
 def _curve(found: Results, setting: Setting) -> list[Picture]:
     caption = (
         f"How far the code moves for a step of length r from {setting.part} in a random direction (Rifai et al. 2011,"
         " figure 1). Vertical lines: the smallest, median and largest distance between two rows. A ratio that falls"
-        " with r belongs to a code that saturates; bands are 5 to 95 % of the rows."
+        " with r belongs to a code that saturates; bands hold 5 to 95 % of the steps."
     )
     return [picture("curve", "Contraction by distance", caption, plots.contraction_curves(found))]
 
 
 def _depth(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        "The same ratio from the input to each layer, the first layer faintest (Rifai et al. 2011, figure 3): how much"
-        " each layer adds to the contraction."
+        "The same ratio from the input to each layer, the first layer faintest (Rifai et al. 2011, figure 3). Where"
+        " the lines lie apart, the layer between them adds to the contraction."
     )
     return [picture("depth", "Contraction by depth", caption, plots.contraction_by_depth(found))]
 
@@ -113,46 +113,52 @@ def _sensitivity(found: Results, setting: Setting) -> list[Picture]:
 
 def _spectra(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        "Left the singular values of the Jacobian, mean and 5 to 95 % of the rows (Rifai et al. 2011, figure 2): a"
-        " steep fall means that few directions still move the code. Right four counts of those directions: exp of the"
-        " entropy of the shares of ‖J‖², participation ratio, values that hold 95 % of it, values above the largest"
-        " drop."
+        "Singular values of the Jacobian, mean and 5 to 95 % of the rows (Rifai et al. 2011, figure 2): a steep fall"
+        " means that few directions still move the code. Four counts of those directions: exp of the entropy of the"
+        " shares of ‖J‖² (Roy and Vetterli 2007), their participation ratio (Σs²)² / Σs⁴, values that hold 95 % of"
+        " ‖J‖², values above the largest drop."
     )
-    return [picture("spectra", "How many directions it keeps", caption, plots.spectra(found))]
+    return [picture("spectra", "How many directions the code follows", caption, plots.spectra(found))]
 
 
 def _directions(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        "How far the code moves along the principal directions of the data, against how much the data vary along them;"
-        " 1 is a random direction. A code that keeps what varies and ignores the rest rises to the right on the left,"
-        " and falls with the data's variance (dotted) on the right. ρ is Spearman's rank correlation."
+        "How far the code moves along the principal directions u of the data: E‖J u‖², divided by that of a random"
+        " direction, so that 1 is indifferent. A code that keeps what varies and ignores the rest rises with the"
+        " variance, and falls from direction to direction with the data's variance (dotted). ρ is Spearman's rank"
+        " correlation of the two, 1 at best."
     )
-    return [picture("directions", "Which directions it keeps", caption, plots.directions(found))]
+    return [picture("directions", "Does it move along what varies?", caption, plots.directions(found))]
 
 
 def _class_directions(found: Results, setting: Setting) -> list[Picture]:
-    caption = "The same rank correlation, with the principal directions of each class's own rows."
-    return [picture("class-directions", "The same by class", caption, plots.class_directions(found))]
+    caption = (
+        "Spearman's ρ of variance and sensitivity again, along the principal directions of each class's own rows. Above"
+        " 0 the code moves most along what varies within the class."
+    )
+    title = "Does it move along what varies within a class?"
+    return [picture("class-directions", title, caption, plots.class_directions(found))]
 
 
 def _agreement(found: Results, setting: Setting) -> list[Picture]:
     caption = (
-        "Left: how much of the step to a near row lies in the tangent space, the span of the directions that move the"
-        " code most; beside it the leading principal directions of all data and random subspaces of the same dimension."
-        " Right: how far the tangent space turns from a row to its neighbours (dotted: random subspaces); angles of a"
-        " smooth manifold are small."
+        "Share of the step: how much of the way to a near row lies in the tangent space, the span of the directions"
+        " that move the code most; beside it the leading principal directions of all data and random subspaces of the"
+        " same dimension. Angle: how far the tangent space turns from a row to its neighbours (Björck and Golub 1973;"
+        " dotted: random subspaces); on a smooth manifold angles are small."
     )
     return [picture("agreement", "Do the tangents follow the data?", caption, plots.tangent_agreement(found))]
 
 
 def _codes(found: Results, setting: Setting) -> list[Picture]:
     histograms = (
-        "Every row of the picture is a unit, the liveliest at the top; dark is where its activations lie. Two dark"
-        " edges are a unit that has become a switch, one dark column a unit that never changes."
+        "Every line of the picture is a unit, the liveliest at the top; it is blue where its activations lie. Blue at"
+        " both ends is a unit that has become a switch, one blue spot a unit that never changes."
     )
     activity = (
-        "Units sorted by each figure. Saturated: below 0.05 or above 0.95 (Rifai et al. 2011, footnote 6). Entropy of"
-        " the bit: 1 where a unit is above 1/2 for half of the rows."
+        "Units sorted by each figure, the largest first. Saturated: below 0.05 or above 0.95 (Rifai et al. 2011,"
+        " footnote 6). Entropy of the bit: 1 where a unit is above 1/2 for half of the rows, 0 where it never changes"
+        " sides."
     )
     return [
         picture("histograms", "What each unit does", histograms, plots.code_histograms(found)),
@@ -163,10 +169,17 @@ def _codes(found: Results, setting: Setting) -> list[Picture]:
 def _similarity(found: Results, setting: Setting) -> list[Picture]:
     table = next(iter(found.values()))
     caption = (
-        "How alike two codes of the same rows are: linear CKA (Kornblith et al. 2019), what is left after the best"
-        " rotation and scale (Procrustes), and the share of the ten nearest neighbours that both have in common."
+        "How alike two codes of the same rows are, from 0 to 1: linear CKA (Kornblith et al. 2019), the fit after the"
+        " best rotation and scale (Procrustes), and the share of the ten nearest neighbours that both have in common."
+        + _against(table.names)
     )
-    return [picture("similarity", "What the code is like", caption, plots.similarity(table))]
+    title = "What the code is like" if "code" in table.names else "How alike the codes are"
+    return [picture("similarity", title, caption, plots.similarity(table))]
+
+
+def _against(names: Sequence[str]) -> str:
+    linear = next((name for name in names if name.endswith(" PCs")), "")
+    return f" {linear}: the rows' principal components, as many as the code has units." if linear else ""
 
 
 def _robustness(found: Results, setting: Setting) -> list[Picture]:

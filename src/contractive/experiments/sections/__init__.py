@@ -14,6 +14,7 @@ from contractive.experiments.sections._results import (
     RobustCode,
 )
 from contractive.experiments.sections._rows import Rows
+from contractive.experiments.sections._store import StoredAnalysis, read_analysis, write_analysis_files
 
 __all__ = [
     "analyze",
@@ -42,4 +43,7 @@ __all__ = [
     "pack",
     "unpack",
     "PackError",
+    "write_analysis_files",
+    "read_analysis",
+    "StoredAnalysis",
 ]

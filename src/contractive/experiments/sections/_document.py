@@ -37,6 +37,7 @@ def document(analysis: Analysis, *, run: Mapping[str, Any] | None = None, comman
             "name": rows.name,
             "features": rows.features,
             "image_shape": list(rows.image_shape) if rows.image_shape else None,
+            "feature_names": list(rows.names) or None,
             "classes": list(rows.classes) or None,
             "measured": {"part": rows.measured_name, "rows": len(rows.measured)},
             "reference": {"part": rows.reference_name, "rows": len(rows.reference)},

@@ -10,20 +10,38 @@ import torch
 from torch import Tensor
 
 from contractive import analysis
-from contractive.experiments.sections._results import Map, RobustCode
+from contractive.experiments.sections._results import (
+    Examples,
+    FeatureSensitivity,
+    Map,
+    Reconstructions,
+    RobustCode,
+)
 
 _CLASSES = {
     kind.__name__: kind
     for kind in (
         analysis.Codes,
         analysis.ContractionCurve,
+        analysis.Directions,
+        analysis.ExampleJacobians,
+        analysis.Norms,
+        analysis.Places,
         analysis.PrincipalComponents,
+        analysis.Reconstruction,
         analysis.Robustness,
         analysis.Sensitivity,
         analysis.SensitivityProfile,
         analysis.SimilarityTable,
         analysis.Spectra,
+        analysis.TangentAgreement,
+        analysis.Tangents,
+        analysis.VectorField,
+        analysis.Walks,
+        Examples,
+        FeatureSensitivity,
         Map,
+        Reconstructions,
         RobustCode,
     )
 }
