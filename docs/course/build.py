@@ -87,7 +87,7 @@ def run(script: str, name: str) -> Chapter:
         pieces = [(_code(cell, chapter) if cell.is_code else cell.text, cell.is_answer) for cell in cells(script)]
     torch.set_num_threads(threads)
     head = "---\nhide: [toc]\n---"  # leaves the width to code and figures
-    chapter.markdown = "\n\n".join([head, *_folded(pieces), f"[This chapter as a script]({name}.py)", ""])
+    chapter.markdown = "\n\n".join([head, *_folded(pieces), f"[This chapter as a script]({name}.py)\n"])
     return chapter
 
 
