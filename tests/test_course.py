@@ -136,6 +136,9 @@ def test_manifold():
     linear = float(said["agreement"]["contractive"].principal_shares.mean())
     assert shares["contractive"] > 2 * shares["standard"]
     assert 0.8 * shares["contractive"] < linear < shares["contractive"]  # nearly as well
+    along, across = said["moves"]["tangent"], said["moves"]["random"]
+    assert along[0] > 2 * across[0]
+    assert all(after < 0.55 * before for _, before, after in (along, across))
 
 
 def test_exercises():

@@ -159,7 +159,28 @@ walks = analysis.walks(models["contractive"], chosen, tangents.basis[:, 0], step
 plots.walks(walks, headings, image=(8, 8))
 
 # %% [markdown]
-# WALK
+# The walk changes what is drawn, smoothly: the hole of the 0 fills, the foot of the 3 shifts. And the output stays
+# tamer than the input. Numbers, for all test digits: how far the output moves along the first tangent and along a
+# random direction, and how far a walker of length 3 is from the nearest training digit, before and after going
+# through the network.
+
+# %%
+model = models["contractive"]
+tangent = analysis.tangents(model.encoder, test, num_tangents=1).basis[:, 0]
+random = torch.randn(test.shape, generator=torch.Generator().manual_seed(0))
+moves = {}
+for name, direction in {"tangent": tangent, "random": random}.items():
+    walk = analysis.walks(model, test, direction, (0, 1, 3))
+    start, one, far = walk.reconstructions.unbind(1)
+    before, after = (torch.cdist(x, train).min(1).values.mean() for x in (walk.inputs[:, 2], far))
+    moves[name] = float((one - start).norm(dim=1).mean()), float(before), float(after)
+    print("{:8} output moves {:.2f}   distance to data {:.2f}, after {:.2f}".format(name, *moves[name]))
+
+# %% [markdown]
+# Along the tangent the output moves more than twice as far as along a random direction: that is what a tangent is.
+# And after a walk that has left the digits far behind, the network brings the walker back to about half the distance
+# or less. It lets you move along the surface and pulls you back to it. What this has to do with the density of the
+# data is at the end of the next page.
 #
 # **Keep three things.**
 #

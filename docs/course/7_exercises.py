@@ -177,10 +177,10 @@ print(own)
 # gradient for instance, and fit a density to the codes afterwards (Ghosh et al. 2020). The decoder's Jacobian plays
 # the part that the encoder's has played here.
 #
-# **Scores.** Chapter 5 had r(x) for the best denoiser. For small σ, (r(x) − x) / σ² is the gradient of the
-# log-density of the data, its *score* (Alain and Bengio 2014; Vincent 2011). Estimate it at many noise levels and
-# follow it: that is the core of score-based generation (Song and Ermon 2019). `analysis.vector_field` draws the score
-# of your own autoencoder.
+# **Scores.** Let r be the best denoiser (chapter 5). For small σ, (r(x) − x) / σ² is the gradient of the log-density
+# of the data, its *score* (Alain and Bengio 2014; Vincent 2011). Estimate it at many noise levels and follow it: that
+# is the core of score-based generation (Song and Ermon 2019). `analysis.vector_field` measures the score of your own
+# autoencoder.
 #
 # **Tangents at work.** A classifier may be told not to change along the tangents an encoder has found: the manifold
 # tangent classifier (Rifai et al. 2011; `ct.ManifoldTangentClassifier`).
