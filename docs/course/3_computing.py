@@ -107,6 +107,10 @@ print(f"before training the two were {fresh[0]:.3f} and {fresh[1]:.3f}")
 # ## 2. The last layer only
 #
 # The closed form of chapter 2, taken for a deep encoder.
+#
+# !!! question "What do you expect?"
+#     The check has five encoders: one layer of sigmoid, ReLU or tanh units, two sigmoid layers, three mixed ones. For
+#     which is it right?
 
 
 # %%
@@ -137,12 +141,16 @@ for hidden in ((), (32,), (48, 32), (48, 32, 24)):
     print(f"{' - '.join(map(str, (64, *hidden, 16))):22} {factors[hidden]:4.1f} times ‖J‖²")
 
 # %% [markdown]
-# A weight chosen for the right penalty would be wrong by that factor. Worse, the factor changes during training.
+# A weight chosen for the right penalty would be wrong by that factor, and nothing holds the factor while weights
+# change.
 #
 # ## 3. A copy of the weights
 #
-# `state_dict()["0.weight"]`, `.data`, a NumPy copy, or a constant made when the loss was built. The formula is right,
-# the value too. But W is cut from the graph.
+# `state_dict()["0.weight"]`, `.data`, a NumPy copy, or a constant made when the loss was built. The formula is right.
+# But W is cut from the graph.
+#
+# !!! question "What do you expect?"
+#     How wrong is the value? How wrong is the gradient? Chapter 2 has half of the answer.
 
 
 # %%
