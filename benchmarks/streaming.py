@@ -5,7 +5,8 @@
 A float32 .npy file of 784 features and a .parquet file of 50 are written into a temporary folder and deleted after it.
 `contractive train` and `contractive encode` run as processes of their own under RLIMIT_DATA (private memory that may be
 written; mapped files do not count). Peak memory is the kernel's `ru_maxrss` of that process, mapped files included.
-The raw forward speed is that of the same encoder on blocks in memory, in a process of its own, next to the encoding.
+The share of the raw forward speed compares `runs.encode` of the large file with the same encoder on a block in memory,
+in turns in one process.
 """
 
 import argparse
@@ -40,18 +41,37 @@ QUICK = [
     "--device",
     "cpu",
 ]
-FORWARD = """
-import sys, time, torch, contractive as ct
+SPEED = """
+import sys, time, torch
+from contractive import runs
+
 torch.set_num_threads(1)
-encoder, x = ct.load(sys.argv[1]).encoder, torch.randn(8192, 784)
-rows = 0
-with torch.no_grad():
-    encoder(x)
-    began = time.perf_counter()
-    while time.perf_counter() - began < float(sys.argv[2]):
+model, data, out = sys.argv[1:]
+run = runs.open_run(model)
+encoder, x = run.autoencoder().encoder, torch.randn(8192, 784)
+
+
+def forward():
+    with torch.no_grad():
         encoder(x)
-        rows += len(x)
-print(rows / (time.perf_counter() - began))
+        began = time.perf_counter()
+        for _ in range(40):
+            encoder(x)
+    return 40 * len(x) / (time.perf_counter() - began)
+
+
+def encode():
+    began = time.perf_counter()
+    return runs.encode(run, data, out, overwrite=True) / (time.perf_counter() - began)
+
+
+speeds = []
+for _ in range(3):
+    before = forward()
+    encoded = encode()
+    speeds.append((encoded, (before + forward()) / 2))
+speeds.sort(key=lambda pair: pair[0] / pair[1])
+print(*speeds[1])
 """
 
 
@@ -98,10 +118,13 @@ def measured(arguments):
     return found
 
 
-def forward(folder, seconds):
-    """Rows per second of the bare encoder."""
-    done = subprocess.run([sys.executable, "-c", FORWARD, str(folder), str(seconds)], capture_output=True, check=True)
-    return float(done.stdout)
+def speeds(model, data, out):
+    """Rows per second of encoding a file and of the bare encoder, in turns in one process; the middle of three."""
+    command = [sys.executable, "-c", SPEED, *map(str, (model, data, out))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment, preexec_fn=limited, text=True)
+    encoded, forward = map(float, done.stdout.split())
+    return {"encode_rows_per_second": encoded, "forward_rows_per_second": forward, "share": encoded / forward}
 
 
 def one_file(path, num_rows, place, model, *, train):
@@ -112,10 +135,7 @@ def one_file(path, num_rows, place, model, *, train):
         found["train"]["rows_per_second"] = num_rows / found["train"]["seconds"]
         shutil.rmtree(out)
     codes = place / "codes.npy"
-    before = forward(model, 5) if path.suffix == ".npy" else None
     found["encode"] = measured(["encode", model, path, "-o", codes, "--quiet"])
-    if before is not None:
-        found["encode"]["forward_rows_per_second"] = (before + forward(model, 5)) / 2
     found["encode"]["rows_per_second"] = num_rows / found["encode"]["seconds"]
     codes.unlink()
     return found
@@ -147,6 +167,8 @@ def campaign(place, num_rows):
     large = place / "large.npy"
     write_npy(large, num_rows)
     files["npy"] = one_file(large, num_rows, place, place / "model", train=True)
+    speed = speeds(place / "model", large, place / "codes.npy")
+    print(speed, file=sys.stderr, flush=True)
     large.unlink()
     for name, count in (("parquet, a third", num_rows // 3), ("parquet", num_rows)):
         path = place / "rows.parquet"
@@ -161,11 +183,6 @@ def campaign(place, num_rows):
         shutil.rmtree(out)
         path.unlink()
         (place / "codes.npy").unlink()
-    encode = files["npy"]["encode"]
-    # starting Python takes as long for any file: the slope between two files is the speed
-    slope = (files["npy"]["rows"] - files["npy, a third"]["rows"]) / (
-        encode["seconds"] - files["npy, a third"]["encode"]["seconds"]
-    )
     return {
         "limit_bytes": LIMIT,
         "limit": "RLIMIT_DATA",
@@ -174,8 +191,7 @@ def campaign(place, num_rows):
         "encoder": [WIDTH, 256, 128, 64],
         "threads": 1,
         "files": files,
-        "encode_slope_rows_per_second": slope,
-        "encode_share_of_forward": slope / encode["forward_rows_per_second"],
+        "speed": speed,
         "machine": {"processors": os.cpu_count(), "load": os.getloadavg(), "python": platform.python_version()},
     }
 
