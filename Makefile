@@ -26,6 +26,7 @@ docs: .venv/all
 bench: .venv/all
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py --slow --out benchmarks/results/step.json
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py --out benchmarks/results/throughput.json
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimator.py --out benchmarks/results/estimator.json
 	$(BIN)/python benchmarks/render.py
 
 .venv/bin/python:

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -27,6 +28,18 @@ def test_compare_prints_a_table_and_writes_the_files(compared):
     assert "contractive 0.01 (fixed)" in result.output
     written = sorted(path.name for path in folder.iterdir())
     assert written == ["arrays.npz", "report.html", "results.csv", "results.json"]
+
+
+def test_the_page_shows_sections_of_an_analysis_side_by_side(compared):
+    folder, _ = compared
+    document = json.loads((folder / "results.json").read_text())
+    assert document["similarity"]["fields"]["names"] == ["standard", "contractive"]
+    text = (folder / "report.html").read_text()
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', text).group(1))
+    for picture in ("profile", "curve", "spectra", "histograms", "activity", "map", "robustness", "similarity"):
+        assert picture in figures
+    for picture in ("profile", "curve", "spectra", "robustness"):
+        assert {"standard", "contractive"} <= {trace.get("name") for trace in figures[picture]["data"]}
 
 
 def test_the_table_shows_the_figures_of_the_file(compared):

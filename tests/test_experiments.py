@@ -208,9 +208,10 @@ def test_an_interrupt_ends_the_processes_at_once(split):
     def interrupt(what, done, expected):
         raise KeyboardInterrupt
 
+    others = set(multiprocessing.active_children())  # joblib keeps its own alive
     with pytest.raises(KeyboardInterrupt):
         compare(split, Settings(BUDGET, seeds=2, jobs=2), interrupt)
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= others
 
 
 def test_the_price_of_cross_entropy_leaves_out_what_no_model_can_mend(split):

@@ -44,4 +44,4 @@ def test_code_runs(block, capsys):
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5

@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contractive import analysis, corruption, objectives, penalties
+    from contractive import analysis, corruption, objectives, penalties, sampling, stacked, tangent_files, tangents
     from contractive.autoencoder import Autoencoder, Recipe, conv, mlp, tied
     from contractive.check import PenaltyCheck, check_penalty
+    from contractive.classifiers import ManifoldTangentClassifier, StackedContractiveClassifier
     from contractive.estimator import ContractiveAutoencoder, ContractiveOutlierDetector
     from contractive.jacobian import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
     from contractive.objectives import Objective, Term
@@ -50,11 +51,21 @@ __all__ = [
     # scikit-learn
     "ContractiveAutoencoder",
     "ContractiveOutlierDetector",
+    "StackedContractiveClassifier",
+    "ManifoldTangentClassifier",
     # measurements
     "analysis",
+    # the papers' methods
+    "stacked",
+    "tangents",
+    "tangent_files",
+    "sampling",
 ]
 
-_MODULES = {"analysis", "corruption", "jacobian", "objectives", "penalties"}  # `jacobian` is callable: see there
+_MODULES = {
+    *("analysis", "corruption", "jacobian", "objectives", "penalties"),
+    *("sampling", "stacked", "tangent_files", "tangents"),
+}  # `jacobian` is callable: see there
 _HOME = {
     "jacobian": ("value_and_squared_norm", "squared_norm", "singular_values", "plan"),
     "check": ("check_penalty", "PenaltyCheck"),
@@ -62,6 +73,7 @@ _HOME = {
     "storage": ("save", "load"),
     "objectives": ("Objective", "Term"),
     "training": ("fit", "fit_at_price", "History", "CollapseWarning", "TrainingDiverged"),
+    "classifiers": ("StackedContractiveClassifier", "ManifoldTangentClassifier"),
     "estimator": ("ContractiveAutoencoder", "ContractiveOutlierDetector"),
 }
 

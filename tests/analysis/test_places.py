@@ -49,6 +49,15 @@ def test_far_points_are_as_far_as_they_say():
     torch.testing.assert_close(found.distances["scaled out"], torch.full((50,), 4.0, dtype=torch.float64))
 
 
+def test_far_points_start_from_the_mean():
+    # rows (4, 0) and (6, 0): three times as far out is (2, 0) and (8, 0); at distance 1 no norm is beyond 4 to 6
+    found = measured(torch.tensor([[4.0, 0.0], [6.0, 0.0]], dtype=torch.float64), factor=3.0, num_points=200)
+    assert set(found.norms["scaled out"].operator.tolist()) == {2.0, 8.0}
+    around = found.norms["same distance"].operator
+    assert 4 <= around.min() < 4.2
+    assert 5.8 < around.max() <= 6
+
+
 def test_points_between_lie_on_the_line():
     x = torch.tensor([[1.0, 0.0], [1.0, 2.0]], dtype=torch.float64)  # the midpoint is (1, 1): norm sqrt 2
     found = measured(x, num_points=40)

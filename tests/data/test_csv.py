@@ -181,6 +181,7 @@ def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):
         ("a,b\n1,inf\n2,-Infinity\n" + "3,4\n" * 12, r"must be finite and .*, got others in column b \(2\)"),
         ("a,b\n1,2e31\n2,1\n" + "3,4\n" * 12, r"must be finite and at most 1e\+30, got others in column b \(1\)"),
         ("a,b\0\n" + "1,2\n" * 12, "must be text, got NUL bytes"),
+        ("1 2 3\n4 5 6\n" * 8, r"got text in c0\..* give --separator ' ' if a space separates them"),
         ("a,b\n1,abc\n" + "3,4\n" * 12, r"got text in b\..* b is mostly numbers: 'abc' is not\."),
     ],
     ids=[
@@ -196,6 +197,7 @@ def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):
         "inf",
         "huge",
         "nul",
+        "space",
         "word",
     ],
 )

@@ -119,7 +119,19 @@ def test_a_constant_feature_is_no_trouble():
         ({"penalty": "contractive", "noise": Masking(0.2), "solver": "sgd", "learning_rate_init": 0.01}, "contractive"),
         ({"scale": "minmax", "activation": "logistic", "hidden_layer_sizes": 6, "alpha": 1e-4}, "contractive"),
     ],
-    ids=lambda value: str(value)[:40],
+    ids=[
+        "contractive",
+        "higher order",
+        "reconstruction",
+        "sparse",
+        "function",
+        "objective",
+        "none",
+        "denoising",
+        "tied with noise",
+        "masking and sgd",
+        "minmax",
+    ],
 )
 def test_every_variant_trains(parameters, term):
     estimator = quick(**parameters, max_epochs=5).fit(IRIS.data)
@@ -268,9 +280,9 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
     ("parameters", "error", "match"),
     [
         ({"penalty": "l3"}, ValueError, "penalty must be one of contractive, .*, got 'l3'. Choose one"),
-        ({"weight": -1}, ValueError, "weight must be a finite number of at least 0, got -1. 0 turns it off."),
-        ({"weight": float("nan")}, ValueError, "weight must be a finite number of at least 0, got nan"),
-        ({"weight": True}, ValueError, "weight must be a finite number of at least 0, got True"),
+        ({"weight": -1}, ValueError, "weight must be 'auto' or a finite number of at least 0, got -1. 0 turns it off."),
+        ({"weight": float("nan")}, ValueError, "weight must be 'auto' or a finite number of at least 0, got nan"),
+        ({"weight": True}, ValueError, "weight must be 'auto' or a finite number of at least 0, got True"),
         ({"alpha": "much"}, ValueError, "alpha must be a finite number of at least 0, got 'much'"),
         ({"n_components": 0}, ValueError, "n_components must be a whole number above 0, got 0. Leave it out"),
         ({"n_components": 2.5}, ValueError, "n_components must be a whole number above 0, got 2.5"),

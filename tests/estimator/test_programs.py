@@ -45,7 +45,7 @@ def test_the_adult_pipeline_runs_on_the_real_table(capsys):
 def test_the_code_of_the_guide_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scikit-learn.md").read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     known = {}
     for block in blocks:
         exec(compile(block.replace("random_state=0", "random_state=0, max_epochs=3"), "guide", "exec"), known)

@@ -31,7 +31,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, kind, tied):
     assert again.score(FRAME) == estimator.score(FRAME)
     assert again.feature_names_in_.tolist() == list("abcd")
     pd.testing.assert_frame_equal(again.history_, estimator.history_)
-    for name in ("n_features_in_", "n_iter_", "n_components_", "reconstruction_error_"):
+    for name in ("n_features_in_", "n_iter_", "n_components_", "reconstruction_error_", "weight_"):
         assert getattr(again, name) == getattr(estimator, name)
     if kind is ct.ContractiveOutlierDetector:
         assert np.array_equal(again.predict(FRAME), estimator.predict(FRAME))
@@ -122,6 +122,7 @@ CHANGED = "must describe the network it holds, got another {}"
         (changed("fitted", "feature_names_in_", to=[1, 2, 3, 4]), CHANGED.format("feature_names_in_")),
         (changed("fitted", "n_iter_", to="many"), CHANGED.format("n_iter_")),
         (changed("fitted", "reconstruction_error_", to=float("nan")), CHANGED.format("reconstruction_error_")),
+        (changed("fitted", "weight_", to="heavy"), CHANGED.format("weight_")),
         (changed("history", to=[{"epoch": "<script>"}]), CHANGED.format("history")),
         (changed("history", to=7), CHANGED.format("history")),
         (rescaled(scale=np.zeros(4)), CHANGED.format("scaling")),

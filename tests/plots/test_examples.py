@@ -108,3 +108,11 @@ def test_agreement_shows_shares_baselines_and_angles():
     np.testing.assert_allclose(line.y, [30, 30, 30], rtol=1e-6)
     np.testing.assert_allclose(random.y, [60, 60, 60], rtol=1e-6)
     assert figure.layout.shapes[0].y0 == pytest.approx(10)
+
+
+def test_lines_go_through_all_features_in_their_order():
+    found = jacobians()
+    figure = plots.feature_lines({"contractive": found}, HEADINGS)
+    for trace, norms in zip(figure.data, found.feature_norms, strict=True):
+        np.testing.assert_array_equal(trace.x, [1, 2, 3, 4])
+        np.testing.assert_allclose(trace.y, norms)

@@ -78,7 +78,7 @@ def test_it_resumes_bit_for_bit(tmp_path, monkeypatch, phase):
     whole, history = fitted(**settings)
     path = tmp_path / "last.ckpt"
     if phase == "reference":
-        monkeypatch.setattr("contractive.training._price.Checks.checked", break_off)
+        monkeypatch.setattr(ct.fit_at_price.__globals__["Checks"], "checked", break_off)
         with pytest.raises(RuntimeError, match="power cut"):
             fitted(checkpoint=path, **settings)
         monkeypatch.undo()
@@ -97,6 +97,7 @@ def test_it_resumes_bit_for_bit(tmp_path, monkeypatch, phase):
         ({"price": 0.0}, r"price must be above 0 and finite, got 0.0"),
         ({"price": float("inf")}, r"price must be above 0 and finite, got inf"),
         ({"max_epochs": 1}, r"max_epochs must be at least 2 with a price, got 1. Train longer."),
+        ({"devices": 2}, r"checkpoint must be given with several processes, got none"),
         ({"patience": 3}, r"patience must be left out with a price, got one"),
     ],
 )

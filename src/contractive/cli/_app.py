@@ -44,6 +44,16 @@ def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
         raise ValueError(f"{option} must be whole numbers with commas, got {text!r}. For instance 256,128.") from None
 
 
+def amounts(text: str | None, option: str) -> tuple[float, ...] | None:
+    """`0.01,0.1` as (0.01, 0.1)."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(f"{option} must be numbers with commas, got {text!r}. For instance 0.01,0.1,1.") from None
+
+
 def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:
     """Turn errors that the user can mend into one line on standard error and exit code 2."""
 

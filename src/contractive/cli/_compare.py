@@ -5,15 +5,14 @@ from typing import Annotated
 
 import typer
 
+from contractive.cli import _options as options
 from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
 
 
 @app.command(epilog="Example:  contractive compare mnist --data-dir ~/data --epochs 5 --out mnist")
 @says_what_is_wrong
 def compare(
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="[bold]digits[/] (bundled, offline), mnist or fashion-mnist.")
-    ],
+    data: options.Source,
     out: Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")],
     variants: Annotated[
         str,
@@ -37,26 +36,28 @@ def compare(
         float | None,
         typer.Option(help="Fix the weight of the contractive penalty instead of searching it within the price."),
     ] = None,
-    hidden: Annotated[
-        str | None,
-        typer.Option(help="Widths between input and code.", show_default="256,128 from 256 features, else 128,64"),
-    ] = None,
-    code: Annotated[int | None, typer.Option(help="Code size.", show_default="64 from 256 features, else 32")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Rows per step.", show_default="32, or 128 above 5000 rows")
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(help="Of Adam, falling along a cosine.", show_default="0.003, or 0.001 above 5000 rows"),
-    ] = None,
+    hidden: options.Hidden = None,
+    code: options.Code = None,
+    batch_size: options.BatchSize = None,
+    learning_rate: options.LearningRate = None,
     loss: Annotated[LossName, typer.Option(help="Reconstruction loss, summed over features.")] = LossName.squared_error,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with IDX .gz files.", show_default="$CONTRACTIVE_DATA, else download")
-    ] = None,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+    label: options.Label = None,
+    drop: options.Drop = None,
+    one_hot: options.OneHot = None,
+    impute: options.Impute = None,
+    scale: options.Scale = "auto",
+    size: options.Size = None,
+    gray: options.Gray = False,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    test: options.Test = None,
     jobs: Annotated[int | None, typer.Option(help="Fits at a time.", show_default="one per processor")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the results that are in the folder.")] = False,
+    force: options.Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train four kinds of autoencoder alike and see what contraction buys, and at what price.
 
@@ -69,4 +70,18 @@ def compare(
     wishes = Wishes(numbers(hidden, "--hidden"), code, epochs, batch_size, learning_rate, loss.value)
     names = tuple(name.strip() for name in variants.split(",") if name.strip())
     fixed = {} if weight is None else {"contractive": weight}
-    run(data, data_dir, out, wishes, names, seeds, price, fixed, jobs, force=force, as_json=json, quiet=quiet)
+    about = options.data_options(
+        key=key,
+        label=label,
+        drop=drop,
+        one_hot=one_hot,
+        impute=impute,
+        scale=scale,
+        size=size,
+        gray=gray,
+        separator=separator,
+        encoding=encoding,
+        header=header,
+        test=test,
+    )
+    run(data, data_dir, about, out, wishes, names, seeds, price, fixed, jobs, force=force, as_json=json, quiet=quiet)

@@ -14,10 +14,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from contractive.data import Split, load
+from contractive.data import Options, Split, load
 from contractive.experiments import MEASURES, Budget, Results, Settings, write
 from contractive.experiments import compare as compare_variants
 from contractive.report import write_report
+from contractive.runs import span
 from contractive.storage import write_text
 from contractive.training import TrainingDiverged
 
@@ -38,6 +39,7 @@ class Wishes:
 
     def budget(self, split: Split) -> Budget:
         """The budget, with defaults by the size of the training data."""
+        low, high = span(split)
         many, wide = len(split.train) > _MANY_ROWS, split.features >= _MANY_FEATURES
         return Budget(
             hidden=self.hidden if self.hidden is not None else (256, 128) if wide else (128, 64),
@@ -46,12 +48,14 @@ class Wishes:
             batch_size=self.batch_size if self.batch_size is not None else 128 if many else 32,
             learning_rate=self.learning_rate if self.learning_rate is not None else 1e-3 if many else 3e-3,
             loss=self.loss,
+            output="sigmoid" if low >= 0 and high <= 1 else "linear",
         )
 
 
 def run(
     data: str,
     data_dir: Path | None,
+    options: Options,
     out: Path,
     wishes: Wishes,
     variants: tuple[str, ...],
@@ -66,8 +70,10 @@ def run(
 ) -> None:
     """Do what the command says."""
     _check_folder(out, force)
-    split = load(data, data_dir=data_dir)
-    jobs = jobs if jobs is not None else _processors()
+    split = load(data, data_dir=data_dir, options=options).in_memory()
+    for note in () if quiet or as_json else split.notes:
+        Console(stderr=True, highlight=False).print(f"[dim]Note: {note}[/]", soft_wrap=True)
+    jobs = jobs if jobs is not None else processors()
     settings = Settings(wishes.budget(split), variants, seeds, price, fixed, jobs)
     try:
         results = _with_progress(split, settings, hidden=quiet or as_json)
@@ -84,7 +90,7 @@ def run(
         _print(results, page)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Processors this process may use, which in a container can be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -177,9 +183,10 @@ def _cell(summary: dict[str, float], seeds: int) -> str:
 
 def _brief(results: Results) -> dict[str, Any]:
     """The results without the epochs."""
-    document = {key: value for key, value in results.document.items() if key != "measures"}
+    document = {key: value for key, value in results.document.items() if key not in ("measures", "similarity")}
     variants = []
     for variant in results.variants:
         seeds = [{key: seed[key] for key in ("seed", "figures")} for seed in variant["seeds"]]
-        variants.append({**variant, "seeds": seeds})
+        kept = {key: value for key, value in variant.items() if key != "sections"}
+        variants.append({**kept, "seeds": seeds})
     return {**document, "variants": variants}

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contractive.cli._app import LossName
+
 if TYPE_CHECKING:
     from contractive.data import Options
 
@@ -64,6 +66,15 @@ Header = Annotated[
 Test = Annotated[
     Path | None, typer.Option(help="File with the test rows.", show_default="a part of DATA", rich_help_panel=DATA)
 ]
+Model = Annotated[str, typer.Option(help="mlp, tied or conv.", rich_help_panel=NETWORK)]
+Activation = Annotated[str, typer.Option(help="Of the encoder.", rich_help_panel=NETWORK)]
+Loss = Annotated[LossName, typer.Option(help="Reconstruction loss, summed over features.", rich_help_panel=TRAINING)]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="How ||J||² is computed in training: auto, exact, probes or forward_probes.", rich_help_panel=TRAINING
+    ),
+]
 ValidationShare = Annotated[
     float, typer.Option(help="Part of the rows that validates.", rich_help_panel=DATA, show_default="0.15")
 ]
@@ -102,6 +113,20 @@ LearningRate = Annotated[
     float | None,
     typer.Option(help="Of Adam.", show_default="0.003, or 0.001 above 5000 rows", rich_help_panel=TRAINING),
 ]
+Schedule = Annotated[str, typer.Option(help="Of the rate: cosine, exponential or constant.", rich_help_panel=TRAINING)]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop after so many epochs without a better validation objective, and keep the best.",
+        show_default="train all epochs",
+        rich_help_panel=TRAINING,
+    ),
+]
+GradientClip = Annotated[
+    float | None, typer.Option(help="Largest norm of the gradient.", show_default="no", rich_help_panel=TRAINING)
+]
+Seed = Annotated[int, typer.Option(help="Of split, weights, order, noise and probes.", rich_help_panel=TRAINING)]
+Precision = Annotated[str, typer.Option(help="32, or bf16 for mixed precision.", rich_help_panel=MACHINE)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=MACHINE)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]

@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
-from contractive.cli._options import MACHINE, NETWORK, TRAINING
+from contractive.cli._options import MACHINE
 
 
 @app.command(epilog="Example:  contractive train table.csv --label class --weight 0.1 --out run")
@@ -44,39 +44,19 @@ def train(
             show_default="0.1, ten per cent",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="mlp, tied or conv.", rich_help_panel=NETWORK)] = "mlp",
+    model: options.Model = "mlp",
     hidden: options.Hidden = None,
     code: options.Code = None,
-    activation: Annotated[str, typer.Option(help="Of the encoder.", rich_help_panel=NETWORK)] = "sigmoid",
-    loss: Annotated[
-        LossName, typer.Option(help="Reconstruction loss, summed over features.", rich_help_panel=TRAINING)
-    ] = LossName.squared_error,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="How ||J||² is computed in training: auto, exact, probes or forward_probes.", rich_help_panel=TRAINING
-        ),
-    ] = "auto",
+    activation: options.Activation = "sigmoid",
+    loss: options.Loss = LossName.squared_error,
+    method: options.Method = "auto",
     epochs: options.Epochs = None,
     batch_size: options.BatchSize = None,
     learning_rate: options.LearningRate = None,
-    schedule: Annotated[
-        str, typer.Option(help="Of the rate: cosine, exponential or constant.", rich_help_panel=TRAINING)
-    ] = "cosine",
-    patience: Annotated[
-        int | None,
-        typer.Option(
-            help="Stop after so many epochs without a better validation objective, and keep the best.",
-            show_default="train all epochs",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    gradient_clip: Annotated[
-        float | None, typer.Option(help="Largest norm of the gradient.", show_default="no", rich_help_panel=TRAINING)
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Of split, weights, order, noise and probes.", rich_help_panel=TRAINING)
-    ] = 0,
+    schedule: options.Schedule = "cosine",
+    patience: options.Patience = None,
+    gradient_clip: options.GradientClip = None,
+    seed: options.Seed = 0,
     data_dir: options.DataDir = None,
     key: options.Key = None,
     label: options.Label = None,
@@ -94,7 +74,7 @@ def train(
     test_share: options.TestShare = 0.15,
     stream: options.Stream = None,
     device: options.Device = "auto",
-    precision: Annotated[str, typer.Option(help="32, or bf16 for mixed precision.", rich_help_panel=MACHINE)] = "32",
+    precision: options.Precision = "32",
     devices: Annotated[
         int, typer.Option(help="Processes on this machine, one per device.", rich_help_panel=MACHINE)
     ] = 1,

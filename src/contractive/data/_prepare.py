@@ -37,10 +37,7 @@ def split_source(source: Source, test: Source | None, options: Options, seed: in
     parts, how = partition(source.num_rows, shares, seed=seed, labels=by_label, most=most)
     preparation, notes = fit_preparation(source, parts, options)
     arrays = gather(source, preparation, parts)
-    labels = source.labels
-    y: Labels = None
-    if labels is not None:
-        y = labels[parts == TRAIN], labels[parts == VALIDATION], labels[parts == TEST]
+    y = _parted(source.labels, parts)
     if test is not None:
         arrays[TEST], (y, more) = _whole(test, preparation), _with_test_labels(y, test)
         notes += [*test.notes, *more]
@@ -60,6 +57,12 @@ def split_source(source: Source, test: Source | None, options: Options, seed: in
         preparation.feature_names,
         (*source.notes, how, *notes),
     )  # fmt: skip
+
+
+def _parted(labels: np.ndarray | None, parts: np.ndarray) -> Labels:
+    if labels is None:
+        return None
+    return labels[parts == TRAIN], labels[parts == VALIDATION], labels[parts == TEST]
 
 
 def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tuple[Preparation, list[str]]:

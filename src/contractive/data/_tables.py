@@ -162,6 +162,8 @@ def _hint(name: str, values: pa.ChunkedArray) -> str:
     filled = values.drop_null()
     if pc.any(pc.match_substring(filled, "\n")).as_py():
         return f" {name} has values over several lines: is a quote left open?"
+    if len(filled) and pc.all(pc.match_substring_regex(filled, r"^[\d.eE+-]+( +[\d.eE+-]+)+$")).as_py():
+        return f" {name} holds several numbers: give --separator ' ' if a space separates them."
     commas = pc.match_substring_regex(filled, r"^[+-]?[\d.]*\d,\d+$")
     if len(filled) and pc.all(commas).as_py():
         return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."

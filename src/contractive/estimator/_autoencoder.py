@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from contractive.estimator import _settings
 from contractive.estimator._base import ContractiveEstimator
 
 
@@ -21,7 +22,10 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         hidden_layer_sizes: Widths between input and code, mirrored in the decoder.
         penalty: `contractive`, `higher_order`, `reconstruction_contractive`, `sparse`, `denoising` (noise only),
             `none`; a penalty function `(encode, x) -> (code, values)`; or an `Objective`, which then decides alone.
-        weight: Factor of the penalty, against a squared error summed over the scaled features.
+        weight: Factor of the penalty, against a squared error summed over the scaled features; `auto` finds the largest
+            whose price in reconstruction is allowed, at 1.7 times the cost (`contractive.fit_at_price`).
+        price: With `auto`, the reconstruction error allowed above that without penalty, measured on held-out rows:
+            0.1 for 10 % more.
         activation: Of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's.
         decoder_activation: Of the decoder's inner layers.
         tied: Whether the decoder uses the encoder's weights transposed.
@@ -36,7 +40,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             steps, within 5 to 300 passes.
         batch_size: Rows per step; `auto` for 128, from 25,600 rows on a 200th of them, at most 1024.
         early_stopping: Whether to hold rows out, stop when they stop improving, and keep the best weights.
-        validation_fraction: Share of the rows held out for that.
+        validation_fraction: Share of the rows held out for that, and to judge the price with `auto`.
         n_iter_no_change: Epochs without improvement after which to stop.
         scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit, such as pixels or
             spectra), `robust` (median, quartiles), `minmax` ([0, 1]), `none`.
@@ -47,7 +51,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Attributes:
         autoencoder_: The trained `contractive.Autoencoder`; it takes scaled rows.
-        history_: pandas frame, one row per epoch.
+        history_: pandas frame, one row per epoch; with weight `auto` it has the columns `weight` and `price`.
+        weight_: Factor of the (first) penalty: the one found, or the one given; 0 without a penalty.
         n_iter_: Epochs trained.
         n_components_: Numbers per code.
         reconstruction_error_: Mean squared error per training row (of at most 10,000, evenly spaced), summed over the
@@ -72,6 +77,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         hidden_layer_sizes: Any = (),
         penalty: Any = "contractive",
         weight: Any = 0.1,
+        price: float = 0.1,
         activation: str = "sigmoid",
         decoder_activation: str = "relu",
         tied: bool = False,
@@ -96,6 +102,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.hidden_layer_sizes = hidden_layer_sizes
         self.penalty = penalty
         self.weight = weight
+        self.price = price
         self.activation = activation
         self.decoder_activation = decoder_activation
         self.tied = tied
@@ -116,22 +123,36 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.verbose = verbose
         self.warm_start = warm_start
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn scaling and network from the rows of X (rows, features); y is ignored.
 
+        Args:
+            X: The table.
+            y: Ignored.
+            sample_weight: How much each row counts, in scaling and training; 0 leaves it out. Rows held out count
+                alike.
+
         Raises:
-            ValueError: A parameter out of range, or rows that are not finite numbers.
+            ValueError: A parameter or weight out of range, or rows that are not finite numbers.
             TrainingDiverged: The loss became NaN or infinite.
         """
-        self._train(X, keep=self.warm_start)
+        self._train(X, sample_weight, keep=self.warm_start)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train one more pass over these rows at the full rate; the first call learns the scaling, later ones keep it.
 
-        Adam's moments start afresh with every call: give it a few thousand rows at a time, not a few.
+        Adam's moments start afresh with every call: give it a few thousand rows at a time, not a few. Weights count
+        among the rows of one call.
+
+        Raises:
+            ValueError: As in `fit`; `weight="auto"`, for which one pass is too short.
         """
-        self._train(X, keep=True, epochs=1)
+        if _settings.finds_weight(self.get_params(deep=False)):
+            raise ValueError(
+                "weight must be a number in partial_fit, got 'auto'. Find it with fit on typical rows: weight_."
+            )
+        self._train(X, sample_weight, keep=True, epochs=1)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What both estimators share: check the table, scale it, hand it to `training.fit`, run the network on new rows."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +17,8 @@ from contractive.analysis import apply, reconstruction, spread_rows
 from contractive.autoencoder import Autoencoder
 from contractive.estimator import _saving, _settings
 from contractive.estimator._scaling import Scaling, learn
-from contractive.training import fit
+from contractive.estimator._weights import rows_that_count
+from contractive.training import History, fit, fit_at_price
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,6 +34,7 @@ class ContractiveEstimator(BaseEstimator):
     n_features_in_: int
     n_iter_: int
     reconstruction_error_: float
+    weight_: float
     _scaling: Scaling
     _mean: np.ndarray
     _history: tuple[dict[str, float], ...]
@@ -103,26 +106,27 @@ class ContractiveEstimator(BaseEstimator):
     def _check_parameters(self) -> None:
         _settings.check(self.get_params(deep=False))
 
-    def _train(self, X: Any, *, keep: bool, epochs: int | None = None) -> np.ndarray:
-        """Fit network and scaling, or with `keep` train on from the present ones; returns the scaled rows."""
+    def _train(
+        self, X: Any, sample_weight: Any, *, keep: bool, epochs: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Fit network and scaling, or with `keep` train on from the present ones; the scaled rows and their weights."""
         self._check_parameters()
         settings: dict[str, Any] = self.get_params(deep=False)
         keep = keep and hasattr(self, "autoencoder_")
         x: Any = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2, reset=not keep)
+        x, weights = rows_that_count(x, sample_weight)
         seed = int(check_random_state(settings["random_state"]).randint(2**31 - 1))
-        held_out: Any = None
-        if settings["early_stopping"] and epochs is None:
-            x, held_out = train_test_split(x, test_size=settings["validation_fraction"], random_state=seed)
-        net = self.autoencoder_ if keep else self._begin(x, settings, seed)
+        x, weights, held_out = _held_out(x, weights, settings, seed, epochs)
+        net = self.autoencoder_ if keep else self._begin(x, weights, settings, seed)
         z = self._scaling.apply(x)
-        self._fit_network(net, z, held_out, settings, seed, epochs)
+        self._fit_network(net, z, weights, held_out, settings, seed, epochs)
         self.autoencoder_ = net
-        return z
+        return z, weights
 
-    def _begin(self, x: np.ndarray, settings: dict[str, Any], seed: int) -> Autoencoder:
+    def _begin(self, x: np.ndarray, weights: np.ndarray | None, settings: dict[str, Any], seed: int) -> Autoencoder:
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained is left that looks fitted
-        self._scaling = learn(settings["scale"], x)
-        self._mean = self._scaling.apply(x).mean(0)
+        self._scaling = learn(settings["scale"], x, weights)
+        self._mean = np.average(self._scaling.apply(x), axis=0, weights=weights)
         self._history, self.n_iter_ = (), 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -132,6 +136,7 @@ class ContractiveEstimator(BaseEstimator):
         self,
         net: Autoencoder,
         z: np.ndarray,
+        weights: np.ndarray | None,
         held_out: np.ndarray | None,
         settings: dict[str, Any],
         seed: int,
@@ -139,24 +144,33 @@ class ContractiveEstimator(BaseEstimator):
     ) -> None:
         budget = _settings.budget(len(z), settings["batch_size"], epochs or settings["max_epochs"])
         rows = torch.from_numpy(z.astype(np.float32))
-        history = fit(
+        objective = _settings.objective(settings)
+        auto = _settings.finds_weight(settings)
+        ends: dict[str, Any] = {"price": settings["price"]} if auto else {}
+        if held_out is not None and not auto:
+            ends["patience"] = settings["n_iter_no_change"]
+        train: Callable[..., History] = fit_at_price if auto else fit
+        history = train(
             net,
             rows,
-            _settings.objective(settings),
+            objective,
             validation=None if held_out is None else self._validation(held_out, settings),
+            sample_weight=weights,
             max_epochs=budget.max_epochs,
             batch_size=budget.batch_size,
             optimizer=_settings.optimizer(settings),
             schedule=None if epochs else _settings.schedule(settings),
-            patience=None if held_out is None else settings["n_iter_no_change"],
             seed=seed,
             device=settings["device"],
             progress=bool(settings["verbose"]),
+            **ends,
         )
         past = self.n_iter_
         self._history += tuple({**row, "epoch": past + row["epoch"]} for row in history.rows)
         self.n_iter_ = past + len(history.rows)
-        self.reconstruction_error_ = reconstruction(net, spread_rows(rows, _JUDGED_ROWS)).mean
+        given = objective.terms[0].weight if objective.terms else 0.0
+        self.weight_ = float(history.rows[-1]["weight"]) if auto else given
+        self.reconstruction_error_ = _error(net, rows, weights)
 
     def _validation(self, x: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
         z = self._scaling.apply(x).astype(np.float32)
@@ -182,3 +196,20 @@ class ContractiveEstimator(BaseEstimator):
         if x.dtype != torch.float32:
             net = copy.deepcopy(net).to(x.dtype)
         return apply(getattr(net, method), x).numpy()
+
+
+def _held_out(
+    x: np.ndarray, weights: np.ndarray | None, settings: dict[str, Any], seed: int, epochs: int | None
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Rows to train on, their weights, and the rows held out where something is judged on them."""
+    if epochs is not None or not (settings["early_stopping"] or _settings.finds_weight(settings)):
+        return x, weights, None
+    train, held = train_test_split(np.arange(len(x)), test_size=settings["validation_fraction"], random_state=seed)
+    return x[train], None if weights is None else weights[train], x[held]
+
+
+def _error(net: Autoencoder, rows: torch.Tensor, weights: np.ndarray | None) -> float:
+    errors = reconstruction(net, spread_rows(rows, _JUDGED_ROWS)).errors
+    if weights is None:
+        return float(errors.mean())
+    return float(np.average(errors.numpy(), weights=spread_rows(torch.from_numpy(weights), _JUDGED_ROWS).numpy()))

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import OutlierMixin
 
 from contractive.estimator._base import ContractiveEstimator
+from contractive.estimator._scaling import quantile
 
 
 class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
@@ -23,6 +24,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         hidden_layer_sizes: See there.
         penalty: See there.
         weight: See there.
+        price: See there.
         activation: See there.
         decoder_activation: See there.
         tied: See there.
@@ -45,8 +47,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
 
     Attributes:
         offset_: Score below which a row is an outlier: the `contamination` quantile over the training rows.
-        autoencoder_: As in `ContractiveAutoencoder`; so are `history_`, `n_iter_`, `n_components_`,
-            `reconstruction_error_`, `n_features_in_` and `feature_names_in_`.
+        autoencoder_: As in `ContractiveAutoencoder`; so are `history_`, `weight_`, `n_iter_`,
+            `n_components_`, `reconstruction_error_`, `n_features_in_` and `feature_names_in_`.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -66,6 +68,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         hidden_layer_sizes: Any = (),
         penalty: Any = "contractive",
         weight: Any = 0.1,
+        price: float = 0.1,
         activation: str = "sigmoid",
         decoder_activation: str = "relu",
         tied: bool = False,
@@ -91,6 +94,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.penalty = penalty
         self.weight = weight
+        self.price = price
         self.activation = activation
         self.decoder_activation = decoder_activation
         self.tied = tied
@@ -111,15 +115,20 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         self.verbose = verbose
         self.warm_start = warm_start
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn scaling, network and `offset_` from the rows of X (rows, features); y is ignored.
 
+        Args:
+            X: The table.
+            y: Ignored.
+            sample_weight: How much each row counts, in scaling, training and `offset_`; 0 leaves it out.
+
         Raises:
-            ValueError: A parameter out of range, or rows that are not finite numbers.
+            ValueError: A parameter or weight out of range, or rows that are not finite numbers.
             TrainingDiverged: The loss became NaN or infinite.
         """
-        scores = self._scores(self._train(X, keep=self.warm_start))
-        self.offset_ = float(np.percentile(scores, 100 * float(self.contamination)))
+        z, weights = self._train(X, sample_weight, keep=self.warm_start)
+        self.offset_ = quantile(self._scores(z), float(self.contamination), weights)
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:

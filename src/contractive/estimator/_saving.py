@@ -36,9 +36,11 @@ def save(estimator: "ContractiveEstimator", folder: str | Path) -> None:
             "feature_names_in_": None if names is None else [str(name) for name in names],
             "n_iter_": estimator.n_iter_,
             "reconstruction_error_": estimator.reconstruction_error_,
+            "weight_": estimator.weight_,
             **({"offset_": estimator.offset_} if hasattr(estimator, "offset_") else {}),  # pyright: ignore
         },
-        "history": estimator._history,
+        # JSON has no NaN, which a penalty is in epochs where its weight is 0
+        "history": [{k: v if math.isfinite(v) else None for k, v in row.items()} for row in estimator._history],
     }
     scaling = {"offset": estimator._scaling.offset, "scale": estimator._scaling.scale, "mean": estimator._mean}
     storage.save(estimator.autoencoder_, folder)
@@ -107,10 +109,10 @@ def _restore(estimator: "ContractiveEstimator", described: dict[str, Any], array
         "n_features_in_": (type(features) is int and fitted.get("n_features_in_") == features, features),
         "feature_names_in_": (names is None or _are_names(names, features), names),
         "n_iter_": (type(fitted.get("n_iter_")) is int, fitted.get("n_iter_")),
-        "reconstruction_error_": (_is_number(fitted.get("reconstruction_error_")), fitted.get("reconstruction_error_")),
     }
-    if "contamination" in estimator.get_params(deep=False):
-        wanted["offset_"] = (_is_number(fitted.get("offset_")), fitted.get("offset_"))
+    numbers = ["reconstruction_error_", "weight_"]
+    numbers += ["offset_"] if "contamination" in estimator.get_params(deep=False) else []
+    wanted |= {name: (_is_number(fitted.get(name)), fitted.get(name)) for name in numbers}
     scaling_fits = _are_scaling(arrays, features)
     history_fits = isinstance(history, list) and all(_is_row(row) for row in history)
     wrong = [name for name, (right, _) in wanted.items() if not right]
@@ -125,7 +127,8 @@ def _restore(estimator: "ContractiveEstimator", described: dict[str, Any], array
         estimator.feature_names_in_ = np.array(names, dtype=object)  # pyright: ignore[reportAttributeAccessIssue]
     estimator.autoencoder_ = autoencoder
     estimator._scaling, estimator._mean = Scaling(arrays["offset"], arrays["scale"]), arrays["mean"]
-    estimator._history = tuple(history)  # pyright: ignore[reportArgumentType]
+    rows = history if isinstance(history, list) else []
+    estimator._history = tuple({k: math.nan if v is None else v for k, v in row.items()} for row in rows)
 
 
 def _are_names(names: Any, features: Any) -> bool:
@@ -140,7 +143,7 @@ def _are_scaling(arrays: dict[str, np.ndarray], features: Any) -> bool:
 
 
 def _is_row(row: Any) -> bool:
-    return isinstance(row, dict) and all(_is_number(value) for value in row.values())
+    return isinstance(row, dict) and all(value is None or _is_number(value) for value in row.values())
 
 
 def _is_number(value: Any) -> bool:

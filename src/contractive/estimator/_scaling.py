@@ -34,22 +34,40 @@ class Scaling:
         return x
 
 
-def learn(kind: str | None, x: np.ndarray) -> Scaling:
+def learn(kind: str | None, x: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
     """The scaling of this kind for the rows x (rows, features); a constant feature keeps the scale 1."""
-    if kind == "standard":
-        standard = StandardScaler().fit(np.asarray(x, np.float64))
-        return Scaling(_array(standard.mean_), _array(standard.scale_))
-    if kind == "common":
-        standard = StandardScaler().fit(np.asarray(x, np.float64))
+    x = np.asarray(x, np.float64)
+    if kind in ("standard", "common"):
+        standard = StandardScaler().fit(x, sample_weight=weights)
+        if kind == "standard":
+            return Scaling(_array(standard.mean_), _array(standard.scale_))
         deviation = np.sqrt(_array(standard.var_).mean())
         return Scaling(_array(standard.mean_), np.full(x.shape[1], deviation if deviation > 0 else 1.0))
+    if kind == "robust" and weights is not None:
+        low, middle, high = (np.array([quantile(column, q, weights) for column in x.T]) for q in (0.25, 0.5, 0.75))
+        return Scaling(middle, np.where(high > low, high - low, 1.0))
     if kind == "robust":
-        robust = RobustScaler().fit(np.asarray(x, np.float64))
+        robust = RobustScaler().fit(x)
         return Scaling(_array(robust.center_), _array(robust.scale_))
     if kind == "minmax":
-        minmax = MinMaxScaler().fit(np.asarray(x, np.float64))
+        minmax = MinMaxScaler().fit(x)
         return Scaling(_array(minmax.data_min_), 1 / _array(minmax.scale_))
     return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
+
+
+def quantile(values: np.ndarray, q: float, weights: np.ndarray | None = None) -> float:
+    """The q quantile of values (rows,), between neighbours by a straight line as numpy's default.
+
+    Weights (rows,) above 0 count from the least one: with 1, 2, 3 it is the quantile of the rows so often repeated.
+    """
+    if weights is None:
+        return float(np.quantile(values, q))
+    order = np.argsort(values, kind="stable")
+    times = weights[order] / weights.min()
+    last = np.cumsum(times)
+    first = last - times
+    ends = np.stack([first, last - 1], axis=1).ravel()  # a row repeated n times takes n places, from `first` on
+    return float(np.interp(q * (last[-1] - 1), ends, np.repeat(values[order], 2)))
 
 
 def _array(values: Any) -> np.ndarray:

@@ -23,6 +23,7 @@ PENALTIES: dict[str, Callable[[float, Loss], Objective]] = {
     "denoising": lambda weight, loss: objectives.standard(loss=loss),
     "none": lambda weight, loss: objectives.standard(loss=loss),
 }
+PENALISED = [name for name in PENALTIES if name not in ("denoising", "none")]
 SOLVERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]] = {
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate, fused=True),
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
@@ -71,7 +72,8 @@ def network(parameters: dict[str, Any], features: int) -> Autoencoder:
 def objective(parameters: dict[str, Any]) -> Objective:
     """What is minimised."""
     penalty: Any = parameters["penalty"]
-    weight, alpha = parameters["weight"], float(parameters["alpha"])
+    # where the weight is found, any first one does
+    weight, alpha = 1.0 if finds_weight(parameters) else parameters["weight"], float(parameters["alpha"])
     if isinstance(penalty, Objective):
         return penalty
     loss = LOSSES[loss_name(parameters)]
@@ -105,6 +107,11 @@ def loss_name(parameters: dict[str, Any]) -> str:
     return name
 
 
+def finds_weight(parameters: dict[str, Any]) -> bool:
+    """Whether the weight is found in training by its price."""
+    return isinstance(parameters["weight"], str) and parameters["weight"] == "auto"
+
+
 def check(parameters: dict[str, Any]) -> None:
     """Refuse what cannot be trained with, before any work is done.
 
@@ -125,9 +132,25 @@ def check(parameters: dict[str, Any]) -> None:
             f"loss must be squared_error with scale={parameters['scale']!r}, got cross_entropy."
             " Take scale='minmax', which puts the features into [0, 1]."
         )
+    if finds_weight(parameters):
+        _check_auto(parameters)
     noise = parameters["noise"]
     if not (noise is None or callable(noise) or (_is_real(noise) and noise >= 0)):
         raise ValueError(f"noise must be a sigma of at least 0, a corruption or None, got {noise!r}. Leave it out.")
+
+
+def _check_auto(parameters: dict[str, Any]) -> None:
+    for name, reason in (
+        ("early_stopping", "its totals under changing weights cannot be compared"),
+        ("warm_start", "the search begins with a fresh network"),
+    ):
+        if parameters[name]:
+            raise ValueError(f"{name} must be False with weight='auto', got True: {reason}. Set a weight instead.")
+    penalty = parameters["penalty"]
+    terms = penalty.terms if isinstance(penalty, Objective) else not isinstance(penalty, str) or penalty in PENALISED
+    if not terms:
+        what = penalty.name if isinstance(penalty, Objective) else penalty
+        raise ValueError(f"penalty must have a weight to find with weight='auto', got {what!r}. Set weight=0.1.")
 
 
 def _check_choices(parameters: dict[str, Any]) -> None:
@@ -157,8 +180,12 @@ def _check_numbers(parameters: dict[str, Any]) -> None:
         _check_count("hidden_layer_sizes", size)
     for name in ("weight", "alpha"):
         value = parameters[name]
-        if not _is_real(value) or not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}. 0 turns it off.")
+        if not (_is_real(value) and 0 <= value < float("inf")) and not (name == "weight" and finds_weight(parameters)):
+            rule = "'auto' or a finite number" if name == "weight" else "a finite number"
+            raise ValueError(f"{name} must be {rule} of at least 0, got {value!r}. 0 turns it off.")
+    price = parameters["price"]
+    if not _is_real(price) or not 0 < price < float("inf"):
+        raise ValueError(f"price must be above 0 and finite, got {price!r}. 0.1 allows 10 % more reconstruction error.")
     rate, fraction = parameters["learning_rate_init"], parameters["validation_fraction"]
     if not _is_real(rate) or not 0 < rate < float("inf"):
         raise ValueError(f"learning_rate_init must be above 0 and finite, got {rate!r}. Try 3e-3.")

@@ -2,14 +2,11 @@
 
 import math
 import platform
-import signal
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from multiprocessing import active_children, get_context
 from typing import Any
 
 import numpy as np
@@ -20,9 +17,12 @@ from contractive.experiments._fit import Budget, Run, Task, examples, measured, 
 from contractive.experiments._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.experiments._results import FORMAT, Results
 from contractive.experiments._search import Search
+from contractive.experiments._side_by_side import class_names, similarities
+from contractive.experiments._workers import shared, workers
 from contractive.objectives import LOSSES
 from contractive.variants import DEFAULT_VARIANTS, VARIANTS, Reference
 
+_FEWEST_PER_CLASS = 5
 Watcher = Callable[[str, int, int], None]
 
 
@@ -88,9 +88,19 @@ def compare(split: Split, settings: Settings, watch: Watcher = lambda what, done
         watch: Called after every fit with what was done, the number of fits done and the number expected.
     """
     began = time.perf_counter()
-    with _workers(split, settings) as executor:
+    split = _with_classes(split)
+    with workers(settings.jobs, {"split": split, "budget": settings.budget}) as executor:
         runs, searches = _Comparison(split, settings, executor, watch).run()
     return _results(split, settings, runs, searches, time.perf_counter() - began)
+
+
+def _with_classes(split: Split) -> Split:
+    """Without labels that are amounts or nearly all different: nothing can be classified by them."""
+    if split.labels is None:
+        return split
+    train = split.labels[0]
+    rare = len(np.unique(train)) > max(2, len(train) // _FEWEST_PER_CLASS)
+    return replace(split, labels=None) if train.dtype.kind == "f" or rare else split
 
 
 class _Comparison:
@@ -192,54 +202,12 @@ def _describe(run: Run) -> str:
     return f"{task.variant}{strength}, seed {task.seed}: validation error {run.error:.4g}"
 
 
-_shared: dict[str, Any] = {}
-
-
-def _start_worker(split: Split, budget: Budget) -> None:
-    """One thread to a process; Ctrl-C is for the parent alone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    _shared.update(split=split, budget=budget)
-
-
 def _train(task: Task) -> Run:
-    return train(task, _shared["split"], _shared["budget"])
+    return train(task, shared["split"], shared["budget"])
 
 
 def _measure(run: Run) -> Run:
-    return measured(run, _shared["split"], _shared["budget"])
-
-
-class _InProcess(Executor):
-    """An executor that works at once, here."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
-@contextmanager
-def _workers(split: Split, settings: Settings) -> Iterator[Executor]:
-    if settings.jobs == 1:
-        _shared.update(split=split, budget=settings.budget)
-        try:
-            yield _InProcess()
-        finally:
-            _shared.clear()
-        return
-    others = set(active_children())
-    pool = ProcessPoolExecutor(
-        settings.jobs, get_context("spawn"), initializer=_start_worker, initargs=(split, settings.budget)
-    )
-    try:
-        yield pool
-    except BaseException:
-        for worker in set(active_children()) - others:  # not `terminate`: Lightning catches that signal
-            worker.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return measured(run, shared["split"], shared["budget"])
 
 
 def _results(
@@ -256,6 +224,7 @@ def _results(
             "features": split.features,
             "image": list(split.image) if split.image else None,
             "labelled": split.labels is not None,
+            "classes": class_names(split),
             "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
             "feature_sd": feature_sd(split.train),
         },
@@ -278,6 +247,7 @@ def _results(
             if curve in runs[name, 0].arrays:
                 stacked = [runs[name, seed].arrays[curve] for seed in range(settings.seeds)]
                 arrays[f"{name}/{curve}"] = np.stack(stacked)
+    document["similarity"] = similarities(arrays, settings.trained, arrays)
     return Results(document, arrays)
 
 
@@ -300,5 +270,6 @@ def _entry(name: str, settings: Settings, runs: dict[tuple[str, int], Run], sear
             key: {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
             for key, values in figures.items()
         },
+        "sections": mine[0].sections,
         "seeds": [{"seed": run.task.seed, "figures": run.figures, "history": list(run.rows)} for run in mine],
     }

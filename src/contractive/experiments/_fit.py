@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from contractive.autoencoder import Autoencoder, mlp
 from contractive.data import Split
 from contractive.experiments._measures import feature_sd, measure
+from contractive.experiments._side_by_side import sections_of
 from contractive.objectives import LOSSES, Objective
 from contractive.training import CollapseWarning, History, TrainingDiverged, fit
 from contractive.variants import VARIANTS
@@ -27,10 +28,11 @@ class Budget:
     batch_size: int
     learning_rate: float
     loss: str = "squared_error"
+    output: str = "sigmoid"
 
     def build(self, features: int) -> Autoencoder:
-        """The network: sigmoid encoder, ReLU decoder, sigmoid output."""
-        return mlp(features, hidden=self.hidden, code=self.code)
+        """The network: sigmoid encoder, ReLU decoder, sigmoid output for data in [0, 1], else a linear one."""
+        return mlp(features, hidden=self.hidden, code=self.code, output=self.output)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Run:
         weights: State of the autoencoder.
         figures: Measures on test data; empty if not measured.
         arrays: What pictures are made of; empty if not measured.
+        sections: Of seed 0, the packed results of the sections of an analysis; their arrays are among `arrays`.
     """
 
     task: Task
@@ -64,6 +67,7 @@ class Run:
     weights: dict[str, np.ndarray]
     figures: dict[str, float]
     arrays: dict[str, np.ndarray]
+    sections: dict[str, Any] = field(default_factory=dict)
 
     @property
     def error(self) -> float:
@@ -111,7 +115,8 @@ def measured(run: Run, split: Split, budget: Budget) -> Run:
     figures, arrays = measure(autoencoder, split, run.task.seed)
     figures["seconds_per_epoch"] = float(np.median([row["seconds"] for row in run.rows]))
     arrays |= pictures(autoencoder, split)
-    values: dict[str, Any] = {**run.__dict__, "figures": figures, "arrays": arrays}
+    sections = sections_of(autoencoder, split, arrays) if run.task.seed == 0 else {}
+    values: dict[str, Any] = {**run.__dict__, "figures": figures, "arrays": arrays, "sections": sections}
     return Run(**values)
 
 

@@ -1,6 +1,7 @@
 """What is measured of each trained model, on test data only, with the words and units the tables show."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,16 +92,13 @@ def accuracy_under_noise(
     autoencoder: Autoencoder, split: Split, unit: float, generator: torch.Generator
 ) -> dict[str, np.ndarray]:
     """Accuracy on clean test inputs and at each noise level, of classifiers fitted to clean training codes."""
-    from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     assert split.labels is not None
     train = analysis.apply(autoencoder.encoder, torch.from_numpy(split.train[:_PROBE_ROWS])).numpy()
     labels = split.labels[0][:_PROBE_ROWS]
     classifiers = {
-        "probe": make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(train, labels),
+        "probe": linear_probe(train, labels),
         "knn": KNeighborsClassifier(5).fit(train, labels),
     }
     curves: dict[str, list[float]] = {name: [] for name in classifiers}
@@ -110,3 +108,23 @@ def accuracy_under_noise(
         for name, classifier in classifiers.items():
             curves[name].append(float(classifier.score(codes, split.labels[2])))
     return {name: np.array(curve) for name, curve in curves.items()}
+
+
+def linear_probe(codes: np.ndarray, labels: np.ndarray) -> Any:
+    """Logistic regression on standardised codes, fitted."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(codes, labels)
+
+
+def probe_accuracies(autoencoder: Autoencoder, split: Split) -> tuple[float, float]:
+    """Accuracy on validation and on test codes of a linear probe fitted to training codes."""
+    assert split.labels is not None
+    train, validation, test = (
+        analysis.apply(autoencoder.encoder, torch.from_numpy(rows)).flatten(1).numpy()
+        for rows in (split.train[:_PROBE_ROWS], split.validation, split.test)
+    )
+    probe = linear_probe(train, split.labels[0][:_PROBE_ROWS])
+    return float(probe.score(validation, split.labels[1])), float(probe.score(test, split.labels[2]))

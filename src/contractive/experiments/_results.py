@@ -43,7 +43,7 @@ def write(results: Results, folder: str | Path) -> None:
     """Write `results.json`, `results.csv` (a row per variant and seed) and `arrays.npz`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "results.json", json.dumps(_plain(results.document), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "results.json", json.dumps(plain(results.document), indent=1, ensure_ascii=False) + "\n")
     write_text(folder / "results.csv", _table(results))
 
     def save(path: str) -> None:
@@ -80,12 +80,12 @@ def read(folder: str | Path) -> Results:
     return Results(document, arrays)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value with null for numbers that JSON does not have."""
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return value

@@ -293,8 +293,7 @@ TOPIC = Topic(
         " denser (Alain and Bengio 2014). Within a cluster of variance s² the best slope is s² / (s² + weight).",
     ),
     sources=(
-        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15,"
-        " section 3.",
+        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15.",
     ),
     run=lambda quick, seed: one_dimensional(quick=quick, seed=seed),
 )

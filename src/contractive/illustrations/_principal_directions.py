@@ -212,7 +212,7 @@ TOPIC = Topic(
     ),
     sources=(
         "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
-        " extraction. ICML, section 3 and footnote 2.",
+        " extraction. ICML, footnote 2.",
     ),
     run=lambda quick, seed: principal_directions(quick=quick, seed=seed),
 )

@@ -172,7 +172,7 @@ TOPIC = Topic(
     line="sigmoid codes move to the corners of the hypercube as the weight grows, and in the end to the same few",
     why=(
         "A sigmoid unit has its smallest slope where it is saturated, so the penalty pushes activations to 0 and 1. To"
-        " reconstruct, different digits still need different codes: the paper describes codes that are spread over the"
+        " reconstruct, different digits still need different codes, so codes are said to spread over the"
         " corners of the hypercube.",
         "Both effects are here, but not at the same weight. As long as reconstruction holds its own, nearly every"
         " digit keeps a corner of its own while the middle empties; at larger weights it is cheaper to leave a unit"
@@ -180,7 +180,7 @@ TOPIC = Topic(
     ),
     sources=(
         "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
-        " extraction. ICML, section 5 and footnote 6.",
+        " extraction. ICML, footnote 6.",
     ),
     run=lambda quick, seed: saturation(quick=quick, seed=seed),
 )

@@ -162,7 +162,7 @@ TOPIC = Topic(
     ),
     sources=(
         "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
-        " extraction. ICML, section 4.1.",
+        " extraction. ICML.",
         "Ng (2011): Sparse autoencoder. CS294A lecture notes, Stanford.",
     ),
     run=lambda quick, seed: sparse_link(quick=quick, seed=seed),

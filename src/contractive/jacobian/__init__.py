@@ -6,6 +6,8 @@ Calling the module, `contractive.jacobian(f, x)`, is calling the function `jacob
 import sys
 from types import ModuleType
 
+from contractive.jacobian._leading import Leading, leading
+from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import (
     jacobian,
     plan,
@@ -24,6 +26,11 @@ __all__ = [
     # the matrix
     "jacobian",
     "singular_values",
+    # products with it, and its leading directions
+    "linearise",
+    "Linearisation",
+    "leading",
+    "Leading",
     # how it is computed
     "plan",
     "Plan",

@@ -8,20 +8,20 @@ from contractive.jacobian._chain import Chain, record
 
 def jacobian(chain: Chain, x: Tensor) -> Tensor:
     """J = D_L W_L ... D_1 W_1, (batch, code, features)."""
-    rows, first = _factors(chain, x)
+    rows, first = factors(chain, x)
     return rows @ first
 
 
 def reduced_jacobian(chain: Chain, x: Tensor) -> Tensor:
     """A matrix with the singular values of J and no more columns than the first layer has units."""
-    rows, first = _factors(chain, x)
+    rows, first = factors(chain, x)
     units, features = first.shape
     if features <= units or units < rows.shape[1]:
         return rows @ first
     return rows @ torch.linalg.qr(first.T).R.T
 
 
-def _factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
+def factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
     """(A, W_1) with J = A W_1, A of shape (batch, code, units of the first layer)."""
     parameters = chain.parameters()
     _, tape = record(chain, x, parameters)

@@ -17,8 +17,8 @@ def _in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(backward)
     def run(ctx: Any, *gradients: Tensor | None) -> Any:
-        device = next(gradient.device.type for gradient in gradients if gradient is not None)
-        if not torch.is_autocast_enabled(device):
+        device = next((gradient.device.type for gradient in gradients if gradient is not None), None)
+        if device is None or not torch.is_autocast_enabled(device):
             return backward(ctx, *gradients)
         with torch.autocast(device, enabled=False):
             return backward(ctx, *gradients)

@@ -14,7 +14,8 @@ from contractive.plots._contraction import (
 from contractive.plots._curves import accuracy_under_noise, trade_off, training_curves
 from contractive.plots._distributions import operator_norm, sensitivity
 from contractive.plots._fields import vector_fields
-from contractive.plots._jacobians import jacobian_features, jacobian_pictures, jacobian_rows
+from contractive.plots._jacobians import feature_lines, jacobian_features, jacobian_pictures, jacobian_rows
+from contractive.plots._pareto import pareto, weight_curves
 from contractive.plots._pictures import filters, reconstructions
 from contractive.plots._places import places, sensitivity_at, sensitivity_profiles
 from contractive.plots._robustness import robustness
@@ -26,6 +27,9 @@ __all__ = [
     "training_curves",
     "accuracy_under_noise",
     "trade_off",
+    # a sweep over the weight
+    "pareto",
+    "weight_curves",
     # distributions over test examples
     "sensitivity",
     "sensitivity_profiles",
@@ -42,6 +46,7 @@ __all__ = [
     "jacobian_rows",
     "jacobian_pictures",
     "jacobian_features",
+    "feature_lines",
     "tangents",
     "walks",
     "tangent_agreement",

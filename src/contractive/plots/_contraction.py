@@ -1,7 +1,7 @@
 """Contraction by radius and depth, singular values, and sensitivity along the directions of the data."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _HIGH, _LOW = 320, 280
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _BAND = (0.05, 0.95)
+_WORDS = 0.3  # of the axis: two words between two lines need as much on a narrow screen
 
 
 def contraction_curves(curves: "Mapping[str, ContractionCurve]") -> go.Figure:
@@ -131,11 +132,11 @@ def directions(measured: "Mapping[str, Directions]") -> go.Figure:
     return result
 
 
-def class_directions(measured: "Mapping[str, Mapping[int, Directions]]") -> go.Figure:
+def class_directions(measured: "Mapping[str, Mapping[Any, Directions]]") -> go.Figure:
     """Draw the rank correlation of variance and sensitivity for each class, by variant.
 
     Args:
-        measured: By variant, then by label.
+        measured: By variant, then by label or name of the class.
     """
     result = panels(["Rank correlation of variance and sensitivity by class"], Room(_HIGH - 60, _LOW, measured))
     for name, classes in measured.items():
@@ -160,9 +161,12 @@ def _finish_radii(result: go.Figure, number: int, curves: "Iterable[ContractionC
     """Axes, and lines at the distances between data."""
     curves = list(curves)
     smallest, median, largest = curves[0].distances
-    for at, text, side in ((smallest, "nearest", "right"), (median, "median", "left"), (largest, "farthest", "right")):
-        vertical(result, number, at, text, side=side)
     end = max(float(curve.radii[-1]) for curve in curves)
+    crowded = median - smallest < _WORDS * end
+    words = {"nearest": "" if crowded else "nearest", "median": "median", "farthest": "farthest"}
+    sides = ("right", "right" if crowded else "left", "right")
+    for at, text, side in zip((smallest, median, largest), words.values(), sides, strict=True):
+        vertical(result, number, at, text, side=side)
     y = {"title": {"text": "‖Δz‖ / r"}, "rangemode": "tozero"}
     set_axes(result, number, {"title": {"text": "radius r"}, "range": [0, end]}, y)
 

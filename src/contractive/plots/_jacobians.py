@@ -1,11 +1,12 @@
 """Jacobians of single examples, as pictures or as bars with names."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import plotly.graph_objects as go
 
+from contractive.plots._marks import line
 from contractive.plots._pictures import DIVERGING, Image, heatmap, picture_axes, picture_room, tiled
 from contractive.plots._style import Room, axes, color, numbers, panels, set_axes
 
@@ -64,15 +65,22 @@ def jacobian_pictures(
     return result
 
 
+class FeatureNorms(Protocol):
+    """What has feature_norms (panels, features), such as `ExampleJacobians`."""
+
+    @property
+    def feature_norms(self) -> Any: ...
+
+
 def jacobian_features(
-    measured: "Mapping[str, ExampleJacobians]", headings: Sequence[str], names: Sequence[str] | None = None
+    measured: Mapping[str, FeatureNorms], headings: Sequence[str], names: Sequence[str] | None = None
 ) -> go.Figure:
     """Draw how much each input feature moves the code, ||dz/dx_j||, as bars: a panel per example, bars by variant.
 
     At most twenty features are shown, those largest for any variant in that example.
 
     Args:
-        measured: By variant, the same examples in the same order.
+        measured: By variant, the same examples in the same order; or means over many rows.
         headings: One per example.
         names: The features' names; their numbers from 1 if omitted.
     """
@@ -89,6 +97,26 @@ def jacobian_features(
         short = [_short(known[at]) for at in order]
         rows = {"tickvals": list(range(len(order))), "ticktext": short, "tickfont": {"size": 11}, "showgrid": False}
         set_axes(result, number, {"title": {"text": "‖∂z/∂x‖"}}, rows | {"autorange": "reversed"})
+    return result
+
+
+def feature_lines(measured: Mapping[str, FeatureNorms], headings: Sequence[str]) -> go.Figure:
+    """Draw how much each input feature moves the code over the features in their order, a panel per example.
+
+    For features without names whose order means something, such as the wavelengths of a spectrum.
+
+    Args:
+        measured: By variant, the same examples in the same order; or means over many rows.
+        headings: One per example.
+    """
+    result = panels(list(headings), Room(240, 200, measured))
+    for number in range(1, len(headings) + 1):
+        for name, found in measured.items():
+            values = numbers(found.feature_norms)[number - 1]
+            hover = "feature %{x}: %{y:.3g}"
+            result.add_trace(line(name, np.arange(1, len(values) + 1), values, number, hovertemplate=hover))
+        y = {"title": {"text": "‖∂z/∂x‖"}, "rangemode": "tozero"}
+        set_axes(result, number, {"title": {"text": "feature"}}, y)
     return result
 
 

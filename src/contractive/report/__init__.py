@@ -1,11 +1,14 @@
-"""A comparison, or an illustration, as one HTML file that opens offline: sentences, a table, pictures."""
+"""A comparison, an analysis, an illustration or a sweep as one HTML file that opens offline."""
 
 from pathlib import Path
 
+from contractive.report._analysis_page import analysis_html, analysis_summary, write_analysis
+from contractive.report._analysis_sentences import analysis_sentences
 from contractive.report._html import render
 from contractive.report._illustration import illustration_html, write_illustration
 from contractive.report._numbers import Comparison
 from contractive.report._summary import summarize
+from contractive.report._sweep_page import sweep_html, sweep_sentences, write_sweep_report
 from contractive.storage import write_text
 
 __all__ = [
@@ -14,9 +17,18 @@ __all__ = [
     "html",
     "summarize",
     "Comparison",
+    # of an analysis
+    "write_analysis",
+    "analysis_html",
+    "analysis_summary",
+    "analysis_sentences",
     # of an illustration
     "write_illustration",
     "illustration_html",
+    # of a sweep
+    "write_sweep_report",
+    "sweep_html",
+    "sweep_sentences",
 ]
 
 

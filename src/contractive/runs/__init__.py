@@ -4,8 +4,8 @@ from contractive.runs._apply import encode, reconstruct
 from contractive.runs._figures import SENSITIVITY_LEVEL, figures, measured
 from contractive.runs._folder import RunError
 from contractive.runs._open import Run, open_run
-from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings
-from contractive.runs._source import load_again, source_of
+from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings, span
+from contractive.runs._source import load_again, source_of, split_parts
 from contractive.runs._train import Trained, train
 
 __all__ = [
@@ -15,12 +15,14 @@ __all__ = [
     "MODELS",
     "PENALISED",
     "DEFAULT_PRICE",
+    "span",
     # from a folder
     "open_run",
     "Run",
     "RunError",
     "source_of",
     "load_again",
+    "split_parts",
     # on data
     "encode",
     "reconstruct",

@@ -145,9 +145,7 @@ class Settings:
                 " Leave the loss out, or scale the file to that range."
             )
         if self.price is not None and self.patience is not None:
-            raise ValueError(
-                "--patience must be left out where the weight is found, got one. Or fix --weight, say 0.1."
-            )
+            raise ValueError("--patience must be left out with --weight auto, got one. Or fix --weight, say 0.1.")
         if self.model == "conv" and split.image_shape is None:
             raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
         self._check_size(split)

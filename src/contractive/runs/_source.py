@@ -1,11 +1,14 @@
 """Where a run's data came from, kept in its configuration so that it can go on with them."""
 
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contractive.data import SETS, Options, Split, load
-from contractive.runs._folder import RunError
+from contractive.runs._folder import Files, RunError
 from contractive.runs._open import Run
 
 
@@ -18,12 +21,13 @@ def source_of(data: str | Path, data_dir: str | Path | None, options: Options) -
     }
 
 
-def load_again(run: Run, data: str | Path | None = None) -> Split:
+def load_again(run: Run, data: str | Path | None = None, *, data_dir: str | Path | None = None) -> Split:
     """The data of a run, split as they were.
 
     Args:
         run: Begun before.
         data: Where they lie now, if they were moved.
+        data_dir: Where the files of a named set lie now.
 
     Raises:
         RunError: The run does not say where they came from, or they are not the same any more.
@@ -34,10 +38,10 @@ def load_again(run: Run, data: str | Path | None = None) -> Split:
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in note["options"].items()
         }
-        options, source, data_dir = Options(**values), data or note["data"], note["data_dir"]
+        options, source, folder = Options(**values), data or note["data"], data_dir or note["data_dir"]
     except (TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{run.folder} must say where its data came from, got no such note. Train again.") from error
-    split = load(source, data_dir=data_dir, seed=run.settings.seed, options=options)
+    split = load(source, data_dir=folder, seed=run.settings.seed, options=options)
     before = str(run.config["data"].get("checksum"))
     if split.checksum != before:
         raise RunError(
@@ -45,3 +49,19 @@ def load_again(run: Run, data: str | Path | None = None) -> Split:
             f" of {before[:12]}. Put the old data back, or start a new run."
         )
     return split
+
+
+def split_parts(run: Run) -> np.ndarray | None:
+    """Read `split.npz`: of each row of the source 0 (train), 1 (validation), 2 (test); None for a set with its own.
+
+    Raises:
+        RunError: A broken file.
+    """
+    path = Files(run.folder).split
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["parts"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path} must hold the parts of the data, got: {error}. Train again.") from error

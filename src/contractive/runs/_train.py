@@ -3,6 +3,7 @@
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def train(
     resume: bool = False,
     progress: bool = True,
     checkpoint_seconds: float = _SECONDS_BETWEEN_CHECKPOINTS,
+    callbacks: Sequence[Callback] = (),
 ) -> Trained:
     """Train one autoencoder into a folder: model, configuration, history, figures, checkpoints and logs.
 
@@ -68,6 +70,7 @@ def train(
         resume: Go on with the run in the folder, which must have the same settings and data.
         progress: Whether to show a progress bar.
         checkpoint_seconds: Least time between checkpoints.
+        callbacks: Lightning callbacks; what one raises ends the training and reaches the caller.
 
     Raises:
         RunError: A folder that cannot be used so.
@@ -88,7 +91,7 @@ def train(
         files.claim(force=force)
         _describe(files, split, settings, autoencoder, source or {}, command)
     try:
-        history = _fit(autoencoder, split, settings, files, resume, progress, checkpoint_seconds)
+        history = _fit(autoencoder, split, settings, files, resume, progress, checkpoint_seconds, callbacks)
     except KeyboardInterrupt:
         if first and files.checkpoint.exists():
             _save(files, autoencoder)
@@ -109,6 +112,7 @@ def _fit(
     resume: bool,
     progress: bool,
     checkpoint_seconds: float,
+    callbacks: Sequence[Callback],
 ) -> History:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the metrics carry the sentence
@@ -128,7 +132,7 @@ def _fit(
             "progress": progress,
             "checkpoint": files.checkpoint,
             "checkpoint_seconds": checkpoint_seconds,
-            "callbacks": [LiveHistory(files.history, checkpoint_seconds)],
+            "callbacks": [LiveHistory(files.history, checkpoint_seconds), *callbacks],
             "loggers": [TensorBoardLogger(files.folder, name=LOGS, version="")],
         }
         if settings.price is not None:

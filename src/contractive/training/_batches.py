@@ -34,6 +34,21 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
+class TrainingRows:
+    """What a run learns from and is judged on.
+
+    Attributes:
+        train: Rows in memory, or read in slices.
+        validation: Rows on which every epoch ends, or None.
+        weights: One factor per row of data in memory, or None.
+    """
+
+    train: Tensor | Rows
+    validation: Tensor | None
+    weights: Tensor | None
+
+
+@dataclass(frozen=True)
 class Shard:
     """Which part of every batch this process takes: number `rank` of `world` equal parts."""
 

@@ -1,13 +1,18 @@
-"""Progress bar and keeping of the best weights."""
+"""What accompanies training: progress bar, best weights, early stopping, checkpoints."""
 
 import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from contractive.autoencoder import Autoencoder
+from contractive.training._checkpoints import Checkpoints
 from contractive.training._module import Step
 
 
@@ -70,3 +75,43 @@ class Best(Callback):
         """Put the best weights back, if an epoch was finished."""
         if self.epoch:
             autoencoder.load_state_dict(self._weights)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The callbacks of one call of `fit`.
+
+    Attributes:
+        all: In the order in which they are called.
+        best: Keeps the best weights, if training may stop early.
+        stopper: Stops it.
+    """
+
+    all: tuple[Callback, ...]
+    best: Best | None
+    stopper: EarlyStopping | None
+
+    @classmethod
+    def of(
+        cls,
+        step: Step,
+        title: str,
+        progress: bool,
+        patience: int | None,
+        checkpoint: str | Path | None,
+        checkpoint_seconds: float,
+        further: Sequence[Callback],
+    ) -> "Hooks":
+        """Those that the settings ask for, listening to the rows of the step."""
+        bar = Progress(title) if progress else None
+        best = Best("val_total") if patience is not None else None
+        stopper = EarlyStopping("val_total", patience=patience, check_finite=False) if patience is not None else None
+        saver = Checkpoints(Path(checkpoint), checkpoint_seconds) if checkpoint is not None else None
+        step.watchers += [watcher.on_row for watcher in (bar, best) if watcher is not None]
+        own = (hook for hook in (bar, best, stopper, saver) if hook is not None)
+        return cls((*own, *further), best, stopper)
+
+    def restore(self, autoencoder: Autoencoder) -> None:
+        """Put the best weights back, where they were kept."""
+        if self.best is not None:
+            self.best.restore(autoencoder)

@@ -8,13 +8,25 @@ from torch import Tensor, nn
 
 from contractive.autoencoder import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._batches import Rows
+from contractive.training._batches import Rows, TrainingRows
 from contractive.training._modes import evaluating
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 MOST_SEEDS = 2**32 - 1
 _UNBOUNDED = float("inf")
+
+
+def training_rows(
+    autoencoder: Autoencoder, like: Tensor, data: Any, validation: Any, sample_weight: Any
+) -> TrainingRows:
+    """All rows, checked against the autoencoder."""
+    train = rows_of(data, "data", like)
+    held_out = None if validation is None else tensor_of(validation, "validation", like)
+    check_fit(autoencoder, train, "data")
+    if held_out is not None:
+        check_fit(autoencoder, held_out, "validation")
+    return TrainingRows(train, held_out, None if sample_weight is None else weights_of(sample_weight, train))
 
 
 def rows_of(data: Any, what: str, like: Tensor) -> Tensor | Rows:

@@ -3,13 +3,13 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
@@ -20,10 +20,9 @@ from contractive.objectives import Objective
 from contractive.penalties import JacobianNorm
 from contractive.training import _checks as checks
 from contractive.training._batches import Rows
-from contractive.training._callbacks import Best, Progress
+from contractive.training._callbacks import Hooks
 from contractive.training._checkpoints import (
     CheckpointError,
-    Checkpoints,
     does_not_belong,
     objective_settings,
     read_checkpoint,
@@ -131,11 +130,16 @@ def fit(
         >>> history["train_total"][-1] < history["train_total"][0]
         True
     """
-    reference = checks.check_what(autoencoder, objective)
-    home = reference.device
-    counts = {"max_epochs": max_epochs, "batch_size": batch_size, "norm_rows": norm_rows, "devices": devices}
+    like = checks.check_what(autoencoder, objective)
+    home = like.device
     checks.check_settings(
-        counts=counts | {"num_nodes": num_nodes},
+        counts={
+            "max_epochs": max_epochs,
+            "batch_size": batch_size,
+            "norm_rows": norm_rows,
+            "devices": devices,
+            "num_nodes": num_nodes,
+        },
         learning_rate=learning_rate,
         patience=patience,
         gradient_clip=gradient_clip,
@@ -145,13 +149,7 @@ def fit(
     checks.check_strategy(strategy)
     checks.check_seconds(checkpoint_seconds)
     checks.check_seed(seed)
-    train = checks.rows_of(data, "data", reference)
-    held_out = None if validation is None else checks.tensor_of(validation, "validation", reference)
-    weights = None if sample_weight is None else checks.weights_of(sample_weight, train)
-    schedule = _schedule(schedule)
-    checks.check_fit(autoencoder, train, "data")
-    if held_out is not None:
-        checks.check_fit(autoencoder, held_out, "validation")
+    rows = checks.training_rows(autoencoder, like, data, validation, sample_weight)
     settings = objective_settings(objective) | {
         "max_epochs": max_epochs,
         "batch_size": batch_size,
@@ -159,65 +157,57 @@ def fit(
         "patience": patience,
         "gradient_clip": gradient_clip,
         "seed": seed,
-        "rows": len(train),
+        "rows": len(rows.train),
     }
     if resume:
         _check_same_run(read_checkpoint(str(checkpoint)), settings)
+    make = optimizer or partial(torch.optim.Adam, lr=learning_rate, fused=True)
+    step = Step(
+        autoencoder, rows, batch_size, objective, make, _schedule(schedule), seed, norm_rows, gradient_clip, settings
+    )
+    hooks = Hooks.of(step, objective.name, progress, patience, checkpoint, checkpoint_seconds, callbacks)
+    machine = Machine(device, precision, devices, num_nodes, strategy)
     if not autoencoder.training:
         autoencoder.train()
-
-    def default_optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters, learning_rate, fused=True)
-
-    make = optimizer or default_optimizer
-    step = Step(
-        autoencoder,
-        train,
-        batch_size,
-        objective,
-        make,
-        schedule,
-        held_out,
-        seed,
-        norm_rows,
-        gradient_clip,
-        settings,
-        weights,
+    try:
+        _run(step, machine, max_epochs, hooks.all, loggers, seed, checkpoint if resume else None)
+    finally:
+        hooks.restore(autoencoder)
+        autoencoder.to(home).eval()
+    found = _collapsed(autoencoder, rows.train if rows.validation is None else rows.validation, objective)
+    return History(
+        rows=tuple(step.rows),
+        best_epoch=hooks.best.epoch if hooks.best else len(step.rows),
+        stopped_early=bool(hooks.stopper and hooks.stopper.stopped_epoch),
+        penalty_path=_penalty_path(autoencoder, objective, torch.as_tensor(rows.train[:batch_size]).to(like.dtype)),
+        warnings=tuple(found),
+        settings=settings,
     )
-    bar = Progress(objective.name) if progress else None
-    best = Best("val_total") if patience is not None else None
-    step.watchers += [watcher.on_row for watcher in (bar, best) if watcher is not None]
-    stopper = EarlyStopping("val_total", patience=patience, check_finite=False) if patience is not None else None
-    saver = Checkpoints(Path(checkpoint), checkpoint_seconds) if checkpoint is not None else None
-    hooks = [hook for hook in (bar, best, stopper, saver, *callbacks) if hook is not None]
+
+
+def _run(
+    step: Step,
+    machine: Machine,
+    max_epochs: int,
+    hooks: Sequence[Callback],
+    loggers: Sequence[Logger],
+    seed: int,
+    checkpoint: str | Path | None,
+) -> None:
     keep_freed_memory()
     try:
         with quiet(), interruptible(), flushed_denormals() as flushed, torch.random.fork_rng():
             said = "flushed to zero" if flushed else "not flushed: the processor cannot"
             logger.info("denormal numbers are %s", said)
-            machine = Machine(device, precision, devices, num_nodes, strategy)
             trainer = make_trainer(machine, max_epochs, hooks, loggers)
             torch.manual_seed(seed + trainer.global_rank)
-            trainer.fit(step, ckpt_path=checkpoint if resume else None, weights_only=True)
+            trainer.fit(step, ckpt_path=checkpoint, weights_only=True)
     except Interrupted:
         raise KeyboardInterrupt from None
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        if not resume or step.begun or isinstance(error, CheckpointError):
+        if checkpoint is None or step.begun or isinstance(error, CheckpointError):
             raise
         raise does_not_belong(checkpoint, error) from error
-    finally:
-        if best is not None:
-            best.restore(autoencoder)
-        autoencoder.to(home).eval()
-    found = _collapsed(autoencoder, train if held_out is None else held_out, objective)
-    return History(
-        rows=tuple(step.rows),
-        best_epoch=best.epoch if best else len(step.rows),
-        stopped_early=bool(stopper and stopper.stopped_epoch),
-        penalty_path=_penalty_path(autoencoder, objective, torch.as_tensor(train[:batch_size]).to(reference.dtype)),
-        warnings=tuple(found),
-        settings=settings,
-    )
 
 
 def _collapsed(autoencoder: Autoencoder, rows: Tensor | Rows, objective: Objective) -> list[str]:

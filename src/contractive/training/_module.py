@@ -14,7 +14,7 @@ from contractive.jacobian import squared_norm
 from contractive.objectives import Objective, Values
 from contractive.penalties import JacobianNorm
 from contractive.randomness import share
-from contractive.training._batches import Batch, Blocks, Rows, Shard
+from contractive.training._batches import Batch, Blocks, Shard, TrainingRows
 from contractive.training._history import TrainingDiverged
 from contractive.training._modes import evaluating
 
@@ -31,33 +31,29 @@ class Step(LightningModule):
 
     Args:
         autoencoder: What is trained, in place.
-        data: Rows in memory, or read in slices.
+        rows: What it learns from and is judged on.
         batch_size: Rows per step and process.
         objective: What is minimised.
         optimizer: Makes the optimiser from the parameters.
         schedule: Makes a learning-rate schedule, stepped once per epoch, from it and the number of epochs.
-        validation: Rows on which every epoch ends, or None.
         seed: Of the order of the rows, and with 1 added of noise and probes.
         norm_rows: Validation rows on which exact Jacobian norms are computed.
         gradient_clip: Largest norm of the gradient, or None.
         settings: What tells this run from another, for its checkpoints.
-        weights: One factor per row of data in memory, or None.
     """
 
     def __init__(
         self,
         autoencoder: Autoencoder,
-        data: Tensor | Rows,
+        rows: TrainingRows,
         batch_size: int,
         objective: Objective,
         optimizer: OptimizerFactory,
         schedule: Schedule | None,
-        validation: Tensor | None,
         seed: int,
         norm_rows: int,
         gradient_clip: float | None,
         settings: dict[str, Any],
-        weights: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
@@ -68,8 +64,7 @@ class Step(LightningModule):
         self.automatic_optimization = False  # one call of `training_step` takes the steps of a whole block
         self._make_optimizer = optimizer
         self._make_schedule = schedule
-        self._validation = validation
-        self._data = data
+        self._rows = rows
         self._batch_size = batch_size
         self._order = torch.Generator().manual_seed(seed)
         self._noise = torch.Generator().manual_seed(seed + 1)
@@ -77,7 +72,6 @@ class Step(LightningModule):
         self._norm_rows = norm_rows
         self._gradient_clip = gradient_clip
         self._settings = settings
-        self._weights = weights
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimiser; its schedule is stepped here, once per epoch."""
@@ -90,7 +84,7 @@ class Step(LightningModule):
         """This process's batches."""
         self._shard = Shard(self.trainer.global_rank, self.trainer.world_size)
         dtype = next(self.autoencoder.parameters()).dtype
-        return Blocks(self._data, self._batch_size, self._order, self._shard, dtype, self._weights)
+        return Blocks(self._rows.train, self._batch_size, self._order, self._shard, dtype, self._rows.weights)
 
     def on_train_start(self) -> None:
         """Go on where a checkpoint ended."""
@@ -151,8 +145,8 @@ class Step(LightningModule):
         row = {f"train_{name}": self._mean(total) for name, total in self._sums.items()}
         off = [term.name for term in self.objective.terms if f"train_{term.name}" not in row]
         row |= {f"train_{name}": float("nan") for name in off}
-        if self._validation is not None:
-            row |= self.validate(self._validation.to(self.device))
+        if self._rows.validation is not None:
+            row |= self.validate(self._rows.validation.to(self.device))
         optimizer = self.trainer.optimizers[0]
         head = {
             "epoch": self.current_epoch + 1,
@@ -173,8 +167,8 @@ class Step(LightningModule):
 
     def validation_error(self) -> float:
         """Mean reconstruction error on up to ten thousand validation rows."""
-        assert self._validation is not None
-        x = spread_rows(self._validation, _MANY_ROWS).to(self.device)
+        assert self._rows.validation is not None
+        x = spread_rows(self._rows.validation, _MANY_ROWS).to(self.device)
         with evaluating(self.autoencoder):
             return float(self._errors(x).mean())
 

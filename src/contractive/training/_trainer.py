@@ -23,6 +23,7 @@ _QUIET = (
     (".*in eval mode at the start of training.*", Warning),
     (".*You're resuming from a checkpoint that ended before the epoch ended.*", Warning),  # counted in blocks
     (".*is smaller than the logging interval.*", Warning),  # rows are logged by the epoch
+    (".*sync_dist=True.*", Warning),  # the rows are means over all processes already
     (".*Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*", Warning),
 )
 

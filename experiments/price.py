@@ -1,0 +1,95 @@
+"""Does the weight that training finds cost what was allowed? Four data sets, three seeds, one rule.
+
+    python experiments/price.py --data-dir ~/data --out experiments/results/price.json
+
+For each set and seed the contractive autoencoder is trained with `--weight auto` at a price of 10 %, and a standard one
+from the same seed in the same budget. The price paid is the increase of the validation error of the one over the other.
+The weight is found on validation rows; the increase on test rows is shown beside and chooses nothing.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from contractive import data, runs
+from contractive.runs import Settings
+
+PRICE = 0.1
+SETS = {
+    "digits": ("digits", data.Options()),
+    "mnist": ("mnist", data.Options()),
+    "california_housing": ("tabular/california_housing.csv", data.Options(impute="median", one_hot=True)),
+    "tecator": ("spectra/tecator.npz", data.Options()),
+}
+
+
+def measure(name: str, seed: int, data_dir: Path, folder: Path) -> dict:
+    """One set, one seed."""
+    source, options = SETS[name]
+    source = source if source in data.SETS else data_dir / source
+    split = data.load(source, data_dir=data_dir if name == "mnist" else None, seed=seed, options=options)
+    found = runs.train(split, Settings(seed=seed, price=PRICE), folder / "found", progress=False)
+    standard = runs.train(split, Settings(kind="standard", seed=seed), folder / "standard", progress=False)
+    return {
+        "set": name,
+        "seed": seed,
+        "weight": found.metrics["weight"],
+        **{
+            f"price_{part}": _ratio(found, standard, part, "reconstruction_error") - 1
+            for part in ("validation", "test")
+        },
+        **{
+            f"{name}_ratio": _ratio(found, standard, "test", name)
+            for name in ("squared_norm", "scale_free_sensitivity")
+        },
+        "epochs": found.metrics["epochs"],
+        "versions": json.loads((folder / "found" / "config.json").read_text())["extra"]["run"]["versions"],
+    }
+
+
+def _ratio(found: runs.Trained, standard: runs.Trained, part: str, name: str) -> float:
+    return found.metrics[part][name] / standard.metrics[part][name]
+
+
+def table(results: list[dict]) -> str:
+    """Mean and extremes over seeds, as Markdown."""
+    lines = [
+        "| data | weight found | price paid, validation | test | ‖J‖², to standard | scale-free, to standard |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in SETS:
+        rows = [row for row in results if row["set"] == name]
+        if rows:
+            columns = ("weight", "price_validation", "price_test", "squared_norm_ratio", "scale_free_sensitivity_ratio")
+            cells = [np.array([row[column] for row in rows]) for column in columns]
+            paid = [f"{100 * c.mean():.1f} % ({100 * c.min():.1f} to {100 * c.max():.1f})" for c in cells[1:3]]
+            ratios = [f"{c.mean():.2f}" for c in cells[3:]]
+            lines.append(" | ".join([f"| {name}", f"{cells[0].mean():.3g}", *paid, *ratios]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("experiments/results/price.json"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sets", default=",".join(SETS))
+    options = parser.parse_args()
+    results = json.loads(options.out.read_text())["results"] if options.out.exists() else []
+    done = {(row["set"], row["seed"]) for row in results}
+    for seed in range(options.seeds):
+        for name in options.sets.split(","):
+            if (name, seed) in done:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                results.append(measure(name, seed, options.data_dir, Path(folder)))
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(json.dumps({"price": PRICE, "results": results}, indent=1) + "\n")
+            print(table(results), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""One setting from pretraining to a test error, in pieces, and the search over settings on validation error."""
+
+import warnings
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import contractive as ct
+from contractive import analysis, objectives, tangent_files
+from contractive.corruption import Gaussian, Masking
+from contractive.objectives import cross_entropy
+from contractive.stacked import Classifier, Regularisation, encoder, fine_tune, stack
+
+OBJECTIVES = {
+    "AE": lambda strength: objectives.standard(loss=cross_entropy),
+    "AE+wd": lambda strength: objectives.weight_decay(strength, loss=cross_entropy),
+    "DAE-g": lambda strength: objectives.denoising(Gaussian(strength), loss=cross_entropy),
+    "DAE-b": lambda strength: objectives.denoising(Masking(strength), loss=cross_entropy),
+    "CAE": lambda strength: objectives.contractive(strength, loss=cross_entropy),
+    "CAE+H": lambda strength: objectives.higher_order(strength, ratio=1.0, sigma=0.1, copies=4, loss=cross_entropy),
+}
+STRENGTHS = {
+    "AE": (0.0,),
+    "AE+wd": (1e-5, 1e-4, 1e-3),
+    "DAE-g": (0.2, 0.3, 0.5),
+    "DAE-b": (0.1, 0.25, 0.4),
+    "CAE": (0.03, 0.1, 0.3),
+    "CAE+H": (0.03, 0.1, 0.3),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that decides on a result, the data apart.
+
+    Tied sigmoid layers, weights from U(+-4 sqrt(6 / (d + k))), summed cross-entropy, plain gradient descent at a
+    constant rate; then a softmax layer and gradient descent on the labels, rates times `decay` after every epoch, the
+    weights of the epoch with the lowest validation error.
+    """
+
+    model: str
+    strength: float
+    widths: tuple[int, ...] = (1000,)
+    pretrain_rate: float = 0.2
+    pretrain_epochs: int = 10
+    batch: int = 20
+    rate: float = 1.0
+    output_rate: float = 0.1
+    decay: float = 0.95
+    epochs: int = 60
+    patience: int = 15
+    output: str = "softmax"
+    num_tangents: int = 0
+    tangent_weight: float = 0.0
+    tangents_per_step: int | None = None
+    seed: int = 0
+
+
+def search(start, steps, error):
+    """Coordinate search: each step tries the values of one field with the rest as it is and keeps the best.
+
+    Returns the setting and a log of what was tried, [{field: value, "validation_error": ...}, ...].
+    """
+    log = []
+    for name, values in steps:
+        tried = [replace(start, **{name: value}) for value in values]
+        errors = [error(setting) for setting in tried]
+        log += [{name: value, "validation_error": found} for value, found in zip(values, errors, strict=True)]
+        start = tried[errors.index(min(errors))]
+    return start, log
+
+
+def columns(network, x):
+    """The last columns of Table 1 on the rows x: mean squared entry of J, its norm, and saturation in percent."""
+    norms = torch.cat([ct.squared_norm(network, part).detach() for part in x.split(1000)])
+    units = network(x[:1]).shape[1]
+    return {
+        "mean_squared_entry": float(norms.mean()) / (x.shape[1] * units),
+        "mean_squared_norm": float(norms.mean()),
+        "mean_norm": float(norms.sqrt().mean()),
+        "saturation": 100 * analysis.codes(network, x).saturation,
+    }
+
+
+class Trainer:
+    """Pretraining and fine-tuning on one split, as pieces.
+
+    Args:
+        pieces: Where they are kept.
+        split: Data.
+        labelled: Number of training rows whose labels are used, as many of each class as possible; all if None.
+        validated: Number of validation rows used for choosing; all if None.
+    """
+
+    def __init__(self, pieces, split, *, labelled=None, validated=None):
+        self.pieces = pieces
+        self.name = split.name
+        self.train, self.validation, self.test = map(torch.from_numpy, (split.train, split.validation, split.test))
+        self.labels = [torch.from_numpy(part.astype("int64")) for part in split.labels]
+        self.num_classes = int(max(part.max() for part in self.labels)) + 1
+        self.labelled = balanced(self.labels[0], labelled)
+        self.validated = slice(validated)
+        self.counts = {"labelled": labelled, "validated": validated}
+
+    def layers(self, setting):
+        """The pretrained layers of a setting and what was measured of them; trained unless that has been done."""
+        below = self.layers(replace(setting, widths=setting.widths[:-1]))[0] if len(setting.widths) > 1 else ()
+        layers = stack(self.train.shape[1], setting.widths, seed=setting.seed)
+        for layer, trained in zip(layers, below, strict=False):
+            layer.load_state_dict(trained.state_dict())
+        used = {name: value for name, value in asdict(setting).items() if name in PRETRAINING}
+        run = partial(self._pretrain, layers, setting)
+        result, folder = self.pieces.get("pretrain", {"data": self.name, **used}, run)
+        layers[-1].load_state_dict(load_file(folder / "layer.safetensors"))
+        return layers, result
+
+    def _pretrain(self, layers, setting, folder):
+        rows = [self.train, self.validation]
+        for layer in layers[:-1]:
+            rows = [analysis.apply(layer.encode, part) for part in rows]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ct.CollapseWarning)  # the columns tell
+            history = ct.fit(
+                layers[-1],
+                rows[0],
+                OBJECTIVES[setting.model](setting.strength),
+                validation=rows[1],
+                max_epochs=setting.pretrain_epochs,
+                batch_size=setting.batch,
+                optimizer=partial(torch.optim.SGD, lr=setting.pretrain_rate),
+                seed=setting.seed,
+                device=self.pieces.device,
+                progress=False,
+            )
+        save_file(
+            {name: part.contiguous() for name, part in layers[-1].state_dict().items()}, folder / "layer.safetensors"
+        )
+        return {
+            **columns(encoder(layers), self.validation),
+            "reconstruction": history["val_reconstruction"][-1],
+            "seconds_per_epoch": sorted(history["seconds"])[len(history) // 2],
+        }
+
+    def tangents(self, setting):
+        """Leading directions of all layers at the labelled rows, mapped from disk; None where there is no such term."""
+        if not setting.tangent_weight:
+            return None
+        layers, _ = self.layers(setting)
+        used = {name: value for name, value in asdict(setting).items() if name in (*PRETRAINING, "num_tangents")}
+
+        def run(folder):
+            tangent_files.write(
+                folder / "tangents.npy",
+                encoder(layers),
+                self.train[self.labelled],
+                setting.num_tangents,
+                device=self.pieces.device,
+                on_rows=self.pieces.check_time,
+            )
+            return {}
+
+        _, folder = self.pieces.get("tangents", {"data": self.name, **self.counts, **used}, run)
+        return tangent_files.read(folder / "tangents.npy")
+
+    def fine_tuned(self, setting):
+        """(classifier, result) after fine-tuning; result has the best epoch's validation error in percent."""
+        layers, _ = self.layers(setting)
+        code = setting.widths[-1]
+        classifier = Classifier(encoder(layers), code, self.num_classes, output=setting.output, seed=setting.seed)
+        tangents = self.tangents(setting)
+        run = partial(self._fine_tune, classifier, setting, tangents)
+        result, folder = self.pieces.get("fine-tune", {"data": self.name, **asdict(setting), **self.counts}, run)
+        classifier.load_state_dict(load_file(folder / "classifier.safetensors"))
+        return classifier.eval(), result
+
+    def _fine_tune(self, classifier, setting, tangents, folder):
+        found = fine_tune(
+            classifier,
+            self.train[self.labelled],
+            self.labels[0][self.labelled],
+            validation=(self.validation[self.validated], self.labels[1][self.validated]),
+            max_epochs=setting.epochs,
+            batch_size=setting.batch,
+            learning_rate=setting.rate,
+            output_rate=setting.output_rate,
+            decay=setting.decay,
+            patience=setting.patience,
+            regularisation=Regularisation(0.0, setting.tangent_weight, tangents, setting.tangents_per_step),
+            seed=setting.seed,
+            device=self.pieces.device,
+            checkpoint=folder / "checkpoint.safetensors",
+            on_epoch=self.pieces.check_time,
+        )
+        save_file(classifier.state_dict(), folder / "classifier.safetensors")
+        (folder / "checkpoint.safetensors").unlink()
+        return {
+            "validation_error": 100 * found.best["val_error"],
+            "best_epoch": found.best_epoch,
+            "epochs": len(found.rows),
+            "seconds_per_epoch": sorted(row["seconds"] for row in found.rows)[len(found.rows) // 2],
+        }
+
+    def validation_error(self, setting):
+        """In percent, of the best epoch."""
+        return self.fine_tuned(setting)[1]["validation_error"]
+
+    def test_error(self, setting):
+        """In percent; for the settings that were chosen, not for choosing."""
+        classifier, result = self.fine_tuned(setting)
+        wrong = analysis.apply(classifier, self.test).argmax(1) != self.labels[2]
+        return {**result, "test_error": 100 * float(wrong.double().mean())}
+
+
+PRETRAINING = ("model", "strength", "widths", "pretrain_rate", "pretrain_epochs", "batch", "seed")
+
+
+def balanced(labels, count):
+    """The first rows of each class in turn, `count` in all; every row if None."""
+    if count is None:
+        return torch.arange(len(labels))
+    classes = [torch.nonzero(labels == label).flatten() for label in labels.unique()]
+    least = min(len(rows) for rows in classes)
+    return torch.stack([rows[:least] for rows in classes], 1).flatten()[:count]
+
+
+def summary(results, key):
+    """Mean and range of a figure over seeds."""
+    values = [result[key] for result in results]
+    return {key: sum(values) / len(values), f"{key}_values": values}
+
+
+def finish(trainer, setting, seeds):
+    """A row of a table: the chosen setting from several seeds, on test data."""
+    runs, measured = [], []
+    for seed in seeds:
+        here = replace(setting, seed=seed)
+        measured.append(trainer.layers(here)[1])
+        runs.append(trainer.test_error(here))
+    row = {"setting": asdict(setting), "seeds": list(seeds), "num_test": len(trainer.test)}
+    for key in ("test_error", "validation_error", "best_epoch"):
+        row |= summary(runs, key)
+    for key in ("mean_squared_entry", "mean_norm", "saturation", "reconstruction", "seconds_per_epoch"):
+        row |= summary(measured, key)
+    return row

@@ -1,0 +1,194 @@
+"""Write published figures and measured ones side by side into docs/papers.md, between its markers.
+
+    python reproduce/render.py [--results reproduce/results] [--page docs/papers.md]
+
+Nothing in the tables is typed by hand: published figures come from published.json, ours from the scripts' results.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from contractive.storage import write_text
+
+ROOT = Path(__file__).parent
+MISSING = "not run yet"
+
+
+def table(head, rows):
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+
+
+def ours(row, key, form="{:.2f}", scale=1.0):
+    """A measured figure, with the range over seeds where there are several."""
+    if row is None or key not in row:
+        return MISSING if row is None else ""
+    values = row.get(f"{key}_values", [])
+    mean = form.format(scale * row[key])
+    if len(values) < 2:
+        return mean
+    return f"{mean} ({form.format(scale * min(values))} to {form.format(scale * max(values))})"
+
+
+def theirs(row, key, form="{:.2f}", scale=1.0):
+    """A published figure."""
+    return form.format(scale * row[key]) if row and key in row else ""
+
+
+def table1(found, published, exponent):
+    """Error, mean squared entry, saturation: published and ours."""
+    unit = 10.0**exponent
+    head = [
+        "model",
+        "test error %, paper",
+        "ours",
+        f"mean J² × 1e{exponent}, paper",
+        "ours",
+        "saturation %, paper",
+        "ours",
+    ]
+    rows = []
+    for model, paper in published.items():
+        row = found.get(model)
+        if model.startswith("RBM"):
+            ours_of = ["not part of the library"] * 3
+        else:
+            ours_of = [
+                ours(row, "test_error"),
+                ours(row, "mean_squared_entry", "{:.2f}", unit),
+                ours(row, "saturation", "{:.1f}"),
+            ]
+        paper_of = [
+            theirs(paper, "error"),
+            theirs(paper, "mean_squared_entry", "{:.2f}", unit),
+            theirs(paper, "saturation"),
+        ]
+        rows.append([model, *(cell for pair in zip(paper_of, ours_of, strict=True) for cell in pair)])
+    return table(head, rows)
+
+
+def chosen(found):
+    """The settings that were chosen, one line per model."""
+    names = ("strength", "pretrain_epochs", "rate", "output_rate", "batch")
+    rows = [[model, *(row["setting"][name] for name in names)] for model, row in found.items()]
+    return table(["row", *names], rows) if rows else ""
+
+
+def first_table(found, published, exponent):
+    """Table 1 with what was chosen for it."""
+    settings = chosen(found)
+    return table1(found, published, exponent) + (f"\n\nChosen on validation error:\n\n{settings}" if settings else "")
+
+
+def table2(found, published):
+    """Errors on the imitations beside those on the originals."""
+    rows = []
+    for data, models in published.items():
+        for model, error in models.items():
+            row = found.get(f"{data} {model}")
+            mine = MISSING if row is None else f"{row['test_error']:.2f} ± {row['interval']:.2f}"
+            rows.append([data, model, f"{error:.2f}", mine])
+    return table(["data", "model", "test error %, original data, paper", "imitation, ours"], rows)
+
+
+def curves(found, published):
+    """Where contraction curves begin and peak."""
+    rows = []
+    for name, paper in published.items():
+        row = found.get(name)
+        pairs = [[theirs(paper, key, "{:.3f}"), ours(row, key, "{:.3f}")] for key in ("start", "peak")]
+        pairs.append([theirs(paper, "peak_radius", "{:.0f}"), ours(row, "peak_radius", "{:.0f}")])
+        rows.append([name, *(cell for pair in pairs for cell in pair)])
+    return table(["net", "ratio at r = 0, paper", "ours", "peak, paper", "ours", "at r, paper", "ours"], rows)
+
+
+def spectra(found, published):
+    """Singular values by index."""
+    columns = ("first", "at_180", "at_250", "at_300")
+    rows = []
+    for model, paper in published.items():
+        row = found.get(f"cifar {model}")
+        row = None if row is None else {**row, "first": row["at_0"]}
+        cells = [cell for key in columns for cell in (theirs(paper, key), ours(row, key))]
+        rows.append([model, *cells])
+    head = ["net", *(cell for key in ("first", "180th", "250th", "300th") for cell in (f"{key}, paper", "ours"))]
+    return table(head, rows)
+
+
+def neighbours(found, published):
+    """Accuracy of k nearest neighbours."""
+    rows = [[name, f"{value:.2f}", ours(found.get(f"knn {name}"), "accuracy")] for name, value in published.items()]
+    return table(["points", "accuracy %, paper", "ours"], rows)
+
+
+def by_labels(found, published):
+    """Errors with few labels."""
+    rows = []
+    for count, models in published.items():
+        cells = [
+            cell
+            for model, error in models.items()
+            for cell in (error, ours(found.get(f"{count} {model}"), "test_error"))
+        ]
+        rows.append([count, *cells])
+    return table(["labels", "CAE+H %, paper", "ours", "MTC %, paper", "ours"], rows)
+
+
+def full(found, published):
+    """Errors with all labels."""
+    rows = [[model, error, ours(found.get(f"full {model}"), "test_error")] for model, error in published.items()]
+    return table(["model", "test error %, paper", "ours"], rows)
+
+
+def likelihoods(found, published):
+    """Parzen log-likelihoods in nats."""
+    rows = [[name, f"{row['log_likelihood']} ± {row['standard_error']}", ""] for name, row in published.items()]
+    for name in ("CAE-1", "CAE-2", "training images"):
+        row = found.get(name)
+        rows.append([name, "", MISSING if row is None else f"{row['mean']:.1f} ± {row['standard_error']:.1f}"])
+    return table(["samples of", "published", "ours"], rows)
+
+
+def render(page, results):
+    """The page with every table filled in."""
+    published = json.loads((ROOT / "published.json").read_text())
+
+    def found(name):
+        path = results / f"{name}.json"
+        return json.loads(path.read_text())["rows"] if path.exists() else {}
+
+    tables = {
+        "mnist_table1": first_table(found("mnist_table1"), published["mnist_table1"], 4),
+        "cifar_table1": first_table(found("cifar_table1"), published["cifar_table1"], 5),
+        "table2_like": table2(found("table2_like"), published["table2_like"]),
+        "figure1": curves(found("figures"), published["figure1"]),
+        "figure2": spectra(found("figures"), published["figure2"]),
+        "figure3": curves(found("figures"), published["figure3"]),
+        "mtc_table1": neighbours(found("mtc"), published["mtc_table1"]),
+        "mtc_table2": by_labels(found("mtc"), published["mtc_table2"]),
+        "mtc_table3": full(found("mtc"), published["mtc_table3"]),
+        "sampling": likelihoods(found("sampling"), published["sampling"]),
+        "sources": "\n".join(f"- {text}." for text in published["sources"].values()),
+    }
+    for name, text in tables.items():
+        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+        if not re.search(pattern, page, re.DOTALL):
+            raise SystemExit(f"The page must have a place for {name}: <!-- {name} -->, a line, <!-- end -->.")
+        page = re.sub(pattern, lambda m, text=text: m[1] + text + m[2], page, flags=re.DOTALL)
+    return page
+
+
+def main(argv=None):
+    """Fill the page in place."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--results", type=Path, default=ROOT / "results")
+    arguments.add_argument("--page", type=Path, default=ROOT.parent / "docs" / "papers.md")
+    given = arguments.parse_args(argv)
+    write_text(given.page, render(given.page.read_text(), given.results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The command `projector`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contractive.cli import _options as options
+from contractive.cli._app import app, says_what_is_wrong
+
+
+@app.command(epilog="Example:  contractive projector run table.csv --out logs --keep class")
+@says_what_is_wrong
+def projector(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")],
+    data: options.Source,
+    out: Annotated[Path, typer.Option(help="Log folder for TensorBoard, made if missing.")],
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Columns that label points, with commas.", show_default="labels of named sets"),
+    ] = None,
+    rows: Annotated[int, typer.Option(help="The first so many rows; at most 100,000.")] = 10_000,
+    key: options.Key = None,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write codes for TensorBoard's projector: points in PCA, t-SNE or UMAP, to turn and to search."""
+    from contractive.projector import project
+    from contractive.runs import open_run
+
+    wishes = options.data_options(key=key, separator=separator, encoding=encoding, header=header)
+    kept = options.words(keep) if keep is not None else None
+    count = project(open_run(run), data, out, keep=kept, options=wishes, rows=rows, overwrite=force)
+    if not quiet:
+        typer.echo(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

@@ -1,0 +1,180 @@
+"""Pictures of single rows, pixels and features of one model: images as images, tables as bars with names."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from contractive import plots
+from contractive.analysis import ExampleJacobians
+from contractive.report._section_pictures import Picture, Setting, picture
+
+_UNITS = 32
+_UNIT_EXAMPLES = 2
+_TANGENT_EXAMPLES = 4
+_WALKS = 4
+_BAR_EXAMPLES = 4
+_MOST_BARS = 20
+
+
+def example_pictures(name: str, results: dict[str, Any], setting: Setting) -> dict[str, list[Picture]]:
+    """Pictures by section of one model, where the results have them."""
+    return {
+        section: build(name, results[section], setting) for section, build in _BUILDERS.items() if section in results
+    }
+
+
+def _examples(name: str, found: Any, setting: Setting) -> list[Picture]:
+    jacobians, headings = _one_channel_jacobians(found.jacobians, setting), list(found.headings)
+    made = []
+    if setting.image:
+        figure = plots.jacobian_pictures(
+            _one_channel(found.inputs, setting).numpy(), jacobians, headings, setting.image
+        )
+        caption = (
+            "Left the input and how much each pixel moves the code (light: much). Right the input directions that move"
+            " the code most and, of those it sees at all, least: orange adds, blue takes away. In a model that has"
+            " found how the data vary, what moves it most looks like another way to draw the same, and what moves it"
+            " least like noise."
+        )
+        made.append(picture("pixels", "What the code sees of single rows", caption, figure))
+    else:
+        few = replace(jacobians, matrices=jacobians.matrices[:_BAR_EXAMPLES])
+        figure, which = _by_feature(name, few, headings[:_BAR_EXAMPLES], setting)
+        caption = f"‖∂z/∂x‖ at single rows: how much each feature moves the code there{which}."
+        made.append(picture("pixels", "Which features move the code, row by row", caption, figure))
+    return [*made, *_units(jacobians, headings, setting), *_tangents(found, setting), *_walks(found, setting)]
+
+
+def _units(jacobians: ExampleJacobians, headings: list[str], setting: Setting) -> list[Picture]:
+    """The rows of J of a few examples, the most sensitive units first."""
+    order = jacobians.unit_norms[:_UNIT_EXAMPLES].mean(0).argsort(descending=True)[:_UNITS]
+    some = replace(jacobians, matrices=jacobians.matrices[:_UNIT_EXAMPLES, order])
+    what = "One small picture per unit: which pixels" if setting.image else "One row per unit: which features"
+    caption = (
+        f"{what} push it up (orange) or down (blue) at this row, all on one scale, the {len(order)} units that move"
+        " most of all first. Pale units hardly move here: they are saturated, or contracted."
+    )
+    figure = plots.jacobian_rows(some, headings[:_UNIT_EXAMPLES], setting.image, setting.named())
+    return [picture("units", "What moves each unit", caption, figure)]
+
+
+def _tangents(found: Any, setting: Setting) -> list[Picture]:
+    basis = found.tangents.basis[:_TANGENT_EXAMPLES]
+    some = replace(found.tangents, basis=_one_channel(basis, setting))
+    caption = (
+        "The directions in the input along which the code moves, most first, at single rows (Rifai et al. 2011, the"
+        " manifold tangent classifier): what the model takes for directions along the data."
+    )
+    figure = plots.tangents(some, list(found.headings)[:_TANGENT_EXAMPLES], setting.image, setting.named())
+    return [picture("tangents", "Tangents of the data, as the model sees them", caption, figure)]
+
+
+def _walks(found: Any, setting: Setting) -> list[Picture]:
+    walks = found.walks
+    if setting.image:
+        walks = replace(
+            walks,
+            inputs=_one_channel(walks.inputs, setting),
+            reconstructions=_one_channel(walks.reconstructions, setting),
+        )
+        what = "Above the input x + t v, below what the autoencoder makes of it."
+    else:
+        what = "How much each feature of the reconstruction changes by the step t."
+    some = replace(walks, inputs=walks.inputs[:_WALKS], reconstructions=walks.reconstructions[:_WALKS])
+    caption = (
+        f"Steps along the first tangent v, up to half the median distance between two rows. {what} On a tangent the"
+        " output should stay a believable row."
+    )
+    figure = plots.walks(some, list(found.headings)[:_WALKS], setting.image, setting.named())
+    return [picture("walks", "Walks along the first tangent", caption, figure)]
+
+
+def _features(name: str, found: Any, setting: Setting) -> list[Picture]:
+    if setting.image:
+        tiles = _one_channel(found.feature_norms, setting).numpy()
+        then = f", then by class: {', '.join(found.groups[1:])}" if len(found.groups) > 1 else ""
+        caption = (
+            f"‖∂z/∂x‖ of every pixel, root mean square: over all rows first{then}."
+            " Orange pixels move the code; the others could be anything, and it would stay."
+        )
+        figure = plots.filters({name: tiles}, setting.image)
+        return [picture("features", "Which pixels move the code", caption, figure)]
+    whole = replace(found, feature_norms=found.feature_norms[:1])
+    figure, which = _by_feature(name, whole, [f"all {setting.part}"], setting)
+    caption = (
+        f"‖∂z/∂x‖ of every feature, root mean square over {found.num_points:,} {setting.part}, in code per (scaled)"
+        f" input{which}. A feature that moves the code little is one that it ignores."
+    )
+    return [picture("features", "Which features move the code", caption, figure)]
+
+
+def _by_feature(name: str, found: Any, headings: list[str], setting: Setting) -> tuple[Any, str]:
+    """Bars with names, or a line over many features that have none; and what to add to the caption."""
+    if setting.names or found.feature_norms.shape[1] <= _MOST_BARS:
+        return plots.jacobian_features({name: found}, headings, setting.named()), "; the twenty largest"
+    return plots.feature_lines({name: found}, headings), ""
+
+
+def _reconstruction(name: str, found: Any, setting: Setting) -> list[Picture]:
+    clean = {"input": found.inputs, name: found.outputs}
+    noisy = {"input": found.noisy, name: found.noisy_outputs}
+    shown = [{key: _one_channel(rows, setting).numpy() for key, rows in part.items()} for part in (clean, noisy)]
+    caption = (
+        "A few rows and what comes out again. Noise of level 1 is as large as a typical feature's standard deviation;"
+        " from noisy inputs a contractive code should give back something close to the clean row."
+    )
+    figure = plots.reconstructions(shown[0], shown[1], setting.image)
+    return [picture("reconstructions", "What comes out again", caption, figure)]
+
+
+def _reconstruction_norms(name: str, found: Any, setting: Setting) -> list[Picture]:
+    caption = (
+        "The largest singular value of the Jacobian of the reconstruction r = g∘f (Alain and Bengio 2014). Below 1 it"
+        " draws nearby points together in every direction; along the data it should be near 1, across them near 0."
+    )
+    figure = plots.operator_norm({name: found.operator.numpy()})
+    return [picture("reconstruction-norms", "How the reconstruction stretches", caption, figure)]
+
+
+def _filters(name: str, found: Tensor, setting: Setting) -> list[Picture]:
+    dense = found.ndim == 2
+    if dense and setting.image:
+        weights, image, what = _one_channel(found, setting).numpy(), setting.image, "One small picture per unit"
+    elif dense:
+        weights, image, what = found.numpy(), None, "One row per unit, one column per feature"
+    else:
+        image = (int(found.shape[1]), int(found.shape[2]))
+        weights, what = found.flatten(1).numpy(), "One small picture per kernel"
+    caption = f"{what}, the first {len(weights)}: orange weights excite, blue ones inhibit, all on one scale."
+    figure = plots.filters({name: weights}, image)
+    return [picture("filters", "What the first layer looks for", caption, figure)]
+
+
+def _one_channel(rows: Tensor, setting: Setting) -> Tensor:
+    """Rows of an image's features as one channel, the mean of all; others as they are."""
+    if setting.image is None or setting.channels == 1:
+        return rows
+    height, width = setting.image
+    return rows.reshape(*rows.shape[:-1], setting.channels, height * width).mean(-2)
+
+
+def _one_channel_jacobians(jacobians: ExampleJacobians, setting: Setting) -> ExampleJacobians:
+    """The same for Jacobians and their directions."""
+    if setting.image is None or setting.channels == 1:
+        return jacobians
+    return replace(
+        jacobians,
+        matrices=_one_channel(jacobians.matrices, setting),
+        directions=_one_channel(jacobians.directions, setting),
+    )
+
+
+_BUILDERS: dict[str, Callable[[str, Any, Setting], list[Picture]]] = {
+    "examples": _examples,
+    "features": _features,
+    "reconstruction": _reconstruction,
+    "reconstruction norms": _reconstruction_norms,
+    "filters": _filters,
+}

@@ -1,0 +1,22 @@
+"""Stacked autoencoders: greedy pretraining of one layer after another, then supervised fine-tuning of the whole.
+
+The use that Rifai et al. (ICML, ECML and NIPS 2011) put contractive autoencoders to.
+"""
+
+from contractive.stacked._fine_tuning import FineTuning, fine_tune
+from contractive.stacked._network import Classifier
+from contractive.stacked._pretraining import encoder, pretrain, stack, unroll
+from contractive.stacked._regularisation import Regularisation
+
+__all__ = [
+    # without labels
+    "stack",
+    "pretrain",
+    "encoder",
+    "unroll",
+    # with labels
+    "Classifier",
+    "fine_tune",
+    "FineTuning",
+    "Regularisation",
+]

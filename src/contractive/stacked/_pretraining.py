@@ -1,0 +1,101 @@
+"""Greedy layer-wise pretraining (Bengio et al. 2007; Rifai et al. 2011)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from contractive.analysis import apply
+from contractive.autoencoder import Autoencoder, tied
+from contractive.objectives import Objective
+from contractive.training import History, fit
+
+_RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that covers codes of this activation
+
+
+def stack(
+    features: int,
+    widths: Sequence[int],
+    *,
+    activation: str = "sigmoid",
+    output: str = "sigmoid",
+    seed: int = 0,
+) -> tuple[Autoencoder, ...]:
+    """Build one tied autoencoder per layer, each to be trained on the codes of the one below.
+
+    Args:
+        features: Numbers per example.
+        widths: Units of each layer, from the data upwards.
+        activation: Of every layer.
+        output: Of the lowest decoder: `sigmoid` for data in [0, 1], `linear` for any other.
+        seed: Of the initial weights.
+
+    Raises:
+        ValueError: No layer, a width below 1, an unknown activation.
+    """
+    if not widths:
+        raise ValueError("widths must name at least one layer, got none. For instance (1000,).")
+    outputs = [output, *[_RANGE.get(activation, "linear")] * (len(widths) - 1)]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        sizes = zip([features, *widths], widths, outputs, strict=False)
+        return tuple(tied(below, above, activation=activation, output=name) for below, above, name in sizes)
+
+
+def pretrain(
+    layers: Sequence[Autoencoder],
+    x: Tensor | np.ndarray,
+    objective: Objective | Sequence[Objective],
+    *,
+    validation: Tensor | np.ndarray | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> tuple[History, ...]:
+    """Train the layers in place from the lowest up, each on the codes of the one below; returns their histories.
+
+    Args:
+        layers: As from `stack`, or any autoencoders whose codes fit the next one's inputs.
+        x: (examples, *features), floating point, in memory.
+        objective: One for all layers or one for each.
+        validation: Rows on which every epoch is judged, encoded like the training rows.
+        seed: Of the order of the data and of noise; layer i, from 0, takes seed + i.
+        settings: Passed on to `training.fit`.
+
+    Raises:
+        ValueError: As many objectives as layers are not given; and what `fit` raises.
+    """
+    objectives = [objective] * len(layers) if isinstance(objective, Objective) else list(objective)
+    if len(objectives) != len(layers):
+        raise ValueError(
+            f"objective must be one, or one for each of the {len(layers)} layers, got {len(objectives)}. Match them."
+        )
+    rows = torch.as_tensor(x)
+    held_out = None if validation is None else torch.as_tensor(validation)
+    histories = []
+    for i, (layer, goal) in enumerate(zip(layers, objectives, strict=True)):
+        histories.append(fit(layer, rows, goal, validation=held_out, seed=seed + i, **settings))
+        if i + 1 < len(layers):
+            rows = apply(layer.encode, rows)
+            held_out = None if held_out is None else apply(layer.encode, held_out)
+    return tuple(histories)
+
+
+def encoder(layers: Sequence[Autoencoder]) -> nn.Sequential:
+    """The encoders of all layers as one chain that shares their parameters."""
+    modules = []
+    for layer in layers:
+        modules += list(layer.encoder) if isinstance(layer.encoder, nn.Sequential) else [layer.encoder]
+    return nn.Sequential(*modules)
+
+
+def unroll(layers: Sequence[Autoencoder]) -> Autoencoder:
+    """One autoencoder of all layers, encoders upwards and decoders down again, that shares their parameters.
+
+    Hinton and Salakhutdinov (2006); what `sampling.walk` walks on for a stack.
+    """
+    decoders: list[nn.Module] = []
+    for layer in reversed(layers):
+        decoders += list(layer.decoder) if isinstance(layer.decoder, nn.Sequential) else [layer.decoder]
+    return Autoencoder(encoder(layers), nn.Sequential(*decoders))

@@ -1,0 +1,111 @@
+"""Tangent directions of a whole data set on disk: computed in parts, resumed where stopped, read without loading."""
+
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from torch import Tensor, nn
+
+from contractive.jacobian import leading
+from contractive.storage import StorageError, write_text
+
+DTYPES = ("float16", "float32")
+
+
+def write(
+    path: str | Path,
+    encoder: nn.Module,
+    x: Tensor | np.ndarray,
+    num: int,
+    *,
+    dtype: str = "float16",
+    rows_at_once: int = 256,
+    tolerance: float = 1e-3,
+    device: str | torch.device = "cpu",
+    on_rows: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """Write the `num` leading right singular vectors of the encoder's Jacobian at every row of x; returns them mapped.
+
+    The file is a plain .npy array (examples, num, features flattened), from which rows are read without loading the
+    rest. Until it is whole it is called `<path>.part`, beside `<path>.part.json` that says how far it is and of what:
+    a call with the same encoder, data and settings goes on there, any other starts anew. A whole file is computed
+    again; use `read` where it is known to be right.
+
+    Args:
+        path: Of the .npy file.
+        encoder: Trained; put into evaluation mode meanwhile. For a stack of layers their product is decomposed.
+        x: (examples, *features), floating point.
+        num: Directions per example.
+        dtype: `float16` (errors up to 0.05 %) or `float32`.
+        rows_at_once: Rows between two notes of progress.
+        tolerance: As in `jacobian.leading`.
+        device: Where it is computed.
+        on_rows: Called with the number of rows done after every note of progress.
+
+    Raises:
+        ValueError: Another dtype, fewer than one row at once, a number of directions that J does not have.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}. float16 halves the file.")
+    if rows_at_once < 1:
+        raise ValueError(f"rows_at_once must be at least 1, got {rows_at_once}. Leave it out.")
+    rows = torch.as_tensor(x)
+    shape = (len(rows), num, rows[0].numel())
+    path = Path(path)
+    part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
+    of = {"checksum": _checksum(encoder, rows), "shape": list(shape), "dtype": dtype, "tolerance": tolerance}
+    done = _done(part, note, of)
+    target = open_memmap(part, "r+" if done else "w+", dtype=np.dtype(dtype), shape=None if done else shape)
+    home, mode = next(encoder.parameters()).device, encoder.training
+    encoder.to(device).eval()
+    try:
+        for start in range(done, len(rows), rows_at_once):
+            here = rows[start : start + rows_at_once].to(device)
+            found = leading(encoder, here, num, tolerance=tolerance).vectors
+            target[start : start + len(here)] = found.cpu().numpy()
+            target.flush()
+            write_text(note, json.dumps({"rows": start + len(here), **of}))
+            if on_rows is not None:
+                on_rows(start + len(here))
+    finally:
+        encoder.to(home).train(mode)
+    del target
+    part.replace(path)
+    note.unlink(missing_ok=True)
+    return read(path)
+
+
+def read(path: str | Path) -> np.ndarray:
+    """Map a file of tangents, (examples, num, features), without loading it.
+
+    Raises:
+        StorageError: Missing, broken, or an array of another kind.
+    """
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise StorageError(f"{path} must be a .npy file of tangents, got: {error}. Write it again.") from error
+    if not isinstance(found, np.ndarray) or found.ndim != 3 or found.dtype.name not in DTYPES:
+        raise StorageError(f"{path} must hold (examples, num, features) floats, got another array. Write it again.")
+    return found
+
+
+def _done(part: Path, note: Path, of: dict[str, object]) -> int:
+    """Rows of an unfinished file that are right; 0 where there is none or it is of something else."""
+    try:
+        found = json.loads(note.read_text())
+        whole = part.stat().st_size >= int(np.prod(np.array(of["shape"]))) * np.dtype(str(of["dtype"])).itemsize
+    except (OSError, ValueError):
+        return 0
+    return int(found["rows"]) if whole and {key: found.get(key) for key in of} == of else 0
+
+
+def _checksum(encoder: nn.Module, rows: Tensor) -> int:
+    found = 0
+    for tensor in (*encoder.state_dict().values(), rows):
+        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
+    return found

@@ -1,0 +1,77 @@
+"""Layers are trained one after another, each on the codes of the one below."""
+
+import pytest
+import torch
+from torch import nn
+
+import contractive as ct
+from contractive import objectives, stacked
+
+# two epochs teach little
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.training.CollapseWarning")
+X = torch.rand(60, 6, generator=torch.Generator().manual_seed(0))
+QUICK = {"max_epochs": 2, "batch_size": 20, "device": "cpu", "progress": False}
+
+
+def test_a_stack_is_tied_layers_that_fit():
+    layers = stacked.stack(6, (5, 4), seed=1)
+    assert [layer.encoder[0].weight.shape for layer in layers] == [(5, 6), (4, 5)]
+    assert torch.equal(layers[1].encoder[0].weight, stacked.stack(6, (5, 4), seed=1)[1].encoder[0].weight)
+    assert not torch.equal(layers[0].encoder[0].weight, stacked.stack(6, (5, 4), seed=2)[0].encoder[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("activation", "upper"), [("sigmoid", nn.Sigmoid), ("tanh", nn.Tanh), ("softplus", nn.Identity)]
+)
+def test_decoders_cover_the_codes_below(activation, upper):
+    layers = stacked.stack(6, (5, 4), activation=activation, output="linear")
+    assert isinstance(layers[0].decoder[-1], nn.Identity)
+    assert isinstance(layers[1].decoder[-1], upper)
+
+
+def test_building_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    stacked.stack(6, (5,))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_pretraining_is_fit_on_the_codes_below():
+    goals = [objectives.contractive(0.1), objectives.denoising(0.2)]
+    layers = stacked.stack(6, (5, 4))
+    histories = stacked.pretrain(layers, X, goals, validation=X[:20], seed=3, **QUICK)
+    by_hand = stacked.stack(6, (5, 4))
+    first = ct.fit(by_hand[0], X, goals[0], validation=X[:20], seed=3, **QUICK)
+    codes = by_hand[0].encode(X).detach()
+    second = ct.fit(by_hand[1], codes, goals[1], validation=codes[:20], seed=4, **QUICK)
+    assert histories[0]["val_total"] == first["val_total"]
+    assert histories[1]["val_total"] == pytest.approx(second["val_total"], rel=1e-6)
+    torch.testing.assert_close(layers[1].encoder[0].weight, by_hand[1].encoder[0].weight)
+
+
+def test_one_objective_serves_all_layers():
+    histories = stacked.pretrain(stacked.stack(6, (5, 4)), X.numpy(), objectives.contractive(0.1), **QUICK)
+    assert ["train_contractive" in history.columns for history in histories] == [True, True]
+
+
+def test_the_encoder_is_the_composition_and_shares_parameters():
+    layers = stacked.stack(6, (5, 4))
+    whole = stacked.encoder(layers)
+    torch.testing.assert_close(whole(X), layers[1].encode(layers[0].encode(X)))
+    assert whole[0] is layers[0].encoder[0]
+    odd = ct.Autoencoder(nn.Linear(6, 2), nn.Linear(2, 6))
+    assert isinstance(stacked.encoder([odd])[0], nn.Linear)
+
+
+def test_unrolling_goes_up_and_down_again():
+    layers = stacked.stack(6, (5, 4))
+    whole = stacked.unroll(layers)
+    torch.testing.assert_close(whole(X), layers[0].decode(layers[1](layers[0].encode(X))))
+    odd = ct.Autoencoder(nn.Linear(6, 2), nn.Linear(2, 6))
+    torch.testing.assert_close(stacked.unroll([odd])(X), odd(X))
+
+
+def test_misuse_is_refused():
+    with pytest.raises(ValueError, match="widths must name at least one layer"):
+        stacked.stack(6, ())
+    with pytest.raises(ValueError, match="objective must be one, or one for each of the 2 layers, got 1"):
+        stacked.pretrain(stacked.stack(6, (5, 4)), X, [objectives.standard()])

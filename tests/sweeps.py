@@ -1,0 +1,35 @@
+"""Small data and settings for sweeps, and a process that takes part in one."""
+
+import sys
+
+import numpy as np
+
+from contractive import data, runs
+from contractive.experiments import SweepSettings, SweepTrial, sweep
+
+FITS = runs.Settings(
+    hidden=(8,), code=3, epochs=8, batch_size=16, learning_rate=0.02, device="cpu", schedule="constant"
+)
+
+
+def write_data(folder, seed=0):
+    generator = np.random.default_rng(seed)
+    rows = 1 / (1 + np.exp(-3 * generator.normal(size=(160, 2)) @ generator.normal(size=(2, 6))))
+    path = folder / f"data{seed}.npz"
+    np.savez(path, x=rows.astype(np.float32), y=(rows[:, 0] > 0.5).astype(np.int64))
+    return path
+
+
+def split_of(path):
+    return data.load(path, options=data.Options(label="y"))
+
+
+def trial(number, weight, error, sensitivity, **more):
+    figures = {"error": error, "sensitivity": sensitivity, "squared_norm": 1.0, "r2": 0.5}
+    figures |= {name: more.pop(name) for name in ("accuracy",) if name in more}
+    return SweepTrial(number, weight, figures=figures, test=dict(figures), **more)
+
+
+if __name__ == "__main__":
+    path, out, trials = sys.argv[1:]
+    sweep(split_of(path), SweepSettings(FITS, trials=int(trials)), out)

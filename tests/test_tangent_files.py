@@ -1,0 +1,85 @@
+"""Tangents on disk are those of the encoder, whether written in one go or resumed."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import contractive as ct
+from contractive import tangent_files
+from contractive.jacobian import leading
+from contractive.storage import StorageError
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return ct.mlp(8, hidden=(6,), code=5).encoder.train()
+
+
+X = torch.rand(10, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_the_file_holds_the_leading_directions(tmp_path, encoder, dtype):
+    path, seen = tmp_path / "tangents.npy", []
+    found = tangent_files.write(path, encoder, X, 3, dtype=dtype, rows_at_once=4, on_rows=seen.append)
+    assert seen == [4, 8, 10]
+    right = torch.linalg.svd(ct.jacobian(encoder, X).detach(), full_matrices=False).Vh[:, :3]
+    overlap = np.abs(np.einsum("bnd,bnd->bn", found.astype(np.float32), right.numpy()))
+    np.testing.assert_allclose(overlap, 1, atol=1e-3 if dtype == "float16" else 1e-5)
+    assert found.dtype == dtype
+    assert isinstance(found, np.memmap)
+    assert encoder.training
+    assert [file.name for file in tmp_path.iterdir()] == ["tangents.npy"]
+    assert np.array_equal(tangent_files.read(path), found)
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, encoder, monkeypatch):
+    path = tmp_path / "tangents.npy"
+    whole = tangent_files.write(tmp_path / "whole.npy", encoder, X, 2, rows_at_once=3)
+    seen = []
+
+    def stops(f, x, num, **settings):
+        seen.append(len(x))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return leading(f, x, num, **settings)
+
+    monkeypatch.setattr(tangent_files, "leading", stops)
+    with pytest.raises(KeyboardInterrupt):
+        tangent_files.write(path, encoder, X, 2, rows_at_once=3)
+    assert not path.exists()
+    assert json.loads((tmp_path / "tangents.npy.part.json").read_text())["rows"] == 6
+    assert np.array_equal(tangent_files.write(path, encoder, X, 2, rows_at_once=3), whole)
+    assert seen == [3, 3, 3, 3, 1]
+
+
+def test_an_unfinished_file_of_another_encoder_is_not_used(tmp_path, encoder):
+    path = tmp_path / "tangents.npy"
+    (tmp_path / "tangents.npy.part").write_bytes(b"x" * 10**4)
+    (tmp_path / "tangents.npy.part.json").write_text(json.dumps({"rows": 10, "checksum": 1}))
+    found = tangent_files.write(path, encoder, X, 2)
+    np.testing.assert_allclose(np.square(found.astype(np.float64)).sum(2), 1, atol=2e-3)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense"])
+def test_broken_files_are_refused(tmp_path, content):
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(StorageError, match=r"must be a \.npy file of tangents"):
+        tangent_files.read(tmp_path / "a.npy")
+
+
+def test_misuse_is_refused(tmp_path, encoder):
+    np.save(tmp_path / "flat.npy", np.zeros(3))
+    with pytest.raises(StorageError, match="must hold"):
+        tangent_files.read(tmp_path / "flat.npy")
+    with pytest.raises(StorageError, match="must be a"):
+        tangent_files.read(tmp_path / "none.npy")
+    with pytest.raises(ValueError, match="dtype must be one of float16, float32, got 'int8'"):
+        tangent_files.write(tmp_path / "a.npy", encoder, X, 2, dtype="int8")
+    with pytest.raises(ValueError, match="rows_at_once must be at least 1, got 0"):
+        tangent_files.write(tmp_path / "a.npy", encoder, X, 2, rows_at_once=0)
+    with pytest.raises(ValueError, match="num must lie between 1 and 5, got 6"):
+        tangent_files.write(tmp_path / "a.npy", encoder, X, 6)
