@@ -65,9 +65,19 @@ def test_what_the_user_says_goes_before_what_is_detected(tmp_path):
     numbers = write(tmp_path / "n.csv", X, ("a", "b", "c"))
     refused(
         numbers,
-        r"columns must hold numbers, got text in c0, c1, c2\. Use --drop c0,c1,c2 .*mostly numbers",
+        r"got text in c0, c1, c2\. Use --one-hot all, or --drop c0,c1,c2, or --label .*mostly numbers",
         header=False,
     )
+
+
+def test_names_that_are_not_in_the_file_are_explained(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = zip(range(9), "uvwuvwuvw", "abababaab", strict=True)
+    path.write_text("".join(f"{i}, {town}, {2 * i}, {kind}\n" for i, town, kind in rows))
+    remark = r" The first row looks like values, so columns go by their number \(--header, if it has names\)\.$"
+    refused(path, r"text in c1, c3\. Use --one-hot all, or --drop c1,c3, or --label if one is the label\." + remark)
+    refused(path, r"got text in c1\. Use --drop c1 or --one-hot c1\." + remark, label="c3")
+    refused(path, r"or --label if one is the label\.$", header=False)
 
 
 def test_decimal_commas_are_read_where_the_comma_separates_nothing(tmp_path):
