@@ -279,7 +279,7 @@ def test_a_test_file_is_prepared_as_the_training_file(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "header", "match"),
     [
-        ([[1, 2, "u."], [4, 5, "v."]], ("a", "b", "c"), "labels of the test file must be among u, v, got u., v.."),
+        ([[1, 2, "u."], [4, 5, "v."]], ("a", "b", "c"), "must be among 'u', 'v', got 'u.', 'v.'. Spell"),
         ([[1, 2, 3], [4, 5, 6]], ("a", "b", "c"), "must be of the kind of the training labels, got text and numbers"),
         ([[1, 2], [3, 4]], ("a", "z"), "columns must be those of training, got missing b and unknown z"),
         ([["x", 2], ["y", 4]], ("a", "b"), "column a must hold values of kind number as in training, got 'x'"),
@@ -296,9 +296,8 @@ def test_a_test_file_that_does_not_fit_is_refused(rows, header, match, tmp_path)
 def test_new_labels_and_absent_ones_are_said(tmp_path):
     train = write(tmp_path / "train.csv", [[*row[:2], "u" if i % 2 else "v"] for i, row in enumerate(X)])
     new = write(tmp_path / "new.csv", [[1, 2, "u"], [3, 4, "w"]])
-    assert (
-        "The test file has labels that training has not: w." in load(train, options=Options(label="c", test=new)).notes
-    )
+    notes = load(train, options=Options(label="c", test=new)).notes
+    assert "The test file has labels that training has not: 'w'." in notes
     absent = write(tmp_path / "absent.csv", [[1, 2], [3, 4]], ("b", "a"))
     split = load(train, options=Options(scale="none", label="c", test=absent))
     assert split.labels is None

@@ -52,6 +52,7 @@ def kills() -> str:
 
 def fuzzing() -> str:
     found = results("fuzz")
+    took = f"The campaign took {found['minutes']:.3g} minutes. " if "minutes" in found else ""
     rows = "\n".join(
         f"| {name} | {sum(c[k] for k in ('read', 'refused', 'escaped', 'crashed', 'too slow')):,} | {c['read']:,} |"
         f" {c['refused']:,} | {c['escaped'] + c['crashed'] + c['too slow']} |"
@@ -62,7 +63,7 @@ def fuzzing() -> str:
 {rows}
 | all | {found["cases"]:,} | | | {found["failures"]} |
 
-The campaign took {found["minutes"]:.3g} minutes. Each file had {found["seconds_per_case"]} seconds of the
+{took}Each file had {found["seconds_per_case"]} seconds of the
 processor and {gigabytes(found["memory_limit_bytes"])} of memory."""
 
 
