@@ -1,11 +1,13 @@
 """What does a file larger than the memory allowed cost: peak memory, rows per second, share of the raw forward speed?
 
     python benchmarks/streaming.py [--gigabytes 5] [--place FOLDER] [--out benchmarks/results/streaming.json]
+    python benchmarks/streaming.py --part speed   # the share alone; the rest of the results stays as it is
 
-A float32 .npy file of 784 features and a .parquet file of 50 are written into a temporary folder and deleted after it.
+Float32 files of 784 features, .npy and .parquet, are written into a temporary folder and deleted after it.
 `contractive train` and `contractive encode` run as processes of their own under RLIMIT_DATA (private memory that may be
 written; mapped files do not count). Peak memory is the kernel's `ru_maxrss` of that process, mapped files included.
-The raw forward speed is that of the same encoder on blocks in memory, in a process of its own, next to the encoding.
+The share of the raw forward speed compares `runs.encode` of a million rows with the same encoder on a block in memory,
+in turns in one process; nothing else should run meanwhile.
 """
 
 import argparse
@@ -22,9 +24,10 @@ from pathlib import Path
 
 import numpy as np
 
-WIDTH, COLUMNS = 784, 50
+WIDTH = 784
 LIMIT = 2 * 2**30
 BLOCK = 8192
+SPEED_ROWS = 1_000_000
 NET = ["--hidden", "256,128", "--code", "64"]
 QUICK = [
     "--epochs",
@@ -40,18 +43,37 @@ QUICK = [
     "--device",
     "cpu",
 ]
-FORWARD = """
-import sys, time, torch, contractive as ct
+SPEED = """
+import sys, time, torch
+from contractive import runs
+
 torch.set_num_threads(1)
-encoder, x = ct.load(sys.argv[1]).encoder, torch.randn(8192, 784)
-rows = 0
-with torch.no_grad():
-    encoder(x)
-    began = time.perf_counter()
-    while time.perf_counter() - began < float(sys.argv[2]):
+model, data, out = sys.argv[1:]
+run = runs.open_run(model)
+encoder, x = run.autoencoder().encoder, torch.randn(8192, 784)
+
+
+def forward():
+    with torch.no_grad():
         encoder(x)
-        rows += len(x)
-print(rows / (time.perf_counter() - began))
+        began = time.perf_counter()
+        for _ in range(40):
+            encoder(x)
+    return 40 * len(x) / (time.perf_counter() - began)
+
+
+def encode():
+    began = time.perf_counter()
+    return runs.encode(run, data, out, overwrite=True) / (time.perf_counter() - began)
+
+
+speeds = []
+for _ in range(3):
+    before = forward()
+    encoded = encode()
+    speeds.append((encoded, (before + forward()) / 2))
+speeds.sort(key=lambda pair: pair[0] / pair[1])
+print(*speeds[1])
 """
 
 
@@ -66,16 +88,16 @@ def write_npy(path, num_rows):
 
 
 def write_parquet(path, num_rows):
+    """The same rows, in groups of one block."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    draw, writer = np.random.default_rng(0), None
-    for start in range(0, num_rows, 50_000):
-        rows = draw.normal(size=(min(50_000, num_rows - start), COLUMNS)).astype(np.float32)
-        table = pa.table({f"c{i}": rows[:, i] for i in range(COLUMNS)})
-        writer = writer or pq.ParquetWriter(path, table.schema, compression="none")
-        writer.write_table(table)
-    writer.close()
+    block = np.random.default_rng(0).normal(size=(BLOCK, WIDTH)).astype(np.float32)
+    schema = pa.schema([(f"c{i}", pa.float32()) for i in range(WIDTH)])
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
+        for start in range(0, num_rows, BLOCK):
+            rows = np.roll(block, start // BLOCK, axis=1)[: num_rows - start]
+            writer.write_table(pa.table(list(np.ascontiguousarray(rows.T)), schema=schema))
 
 
 def limited():
@@ -98,86 +120,75 @@ def measured(arguments):
     return found
 
 
-def forward(folder, seconds):
-    """Rows per second of the bare encoder."""
-    done = subprocess.run([sys.executable, "-c", FORWARD, str(folder), str(seconds)], capture_output=True, check=True)
-    return float(done.stdout)
+def speeds(model, data, out):
+    """Rows per second of encoding a file and of the bare encoder, in turns in one process; the middle of three."""
+    command = [sys.executable, "-c", SPEED, *map(str, (model, data, out))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, check=True, env=environment, preexec_fn=limited, text=True)
+    encoded, forward = map(float, done.stdout.split())
+    return {"encode_rows_per_second": encoded, "forward_rows_per_second": forward, "share": encoded / forward}
 
 
-def one_file(path, num_rows, place, model, *, train):
-    found = {"rows": num_rows, "file_bytes": path.stat().st_size}
-    if train:
-        out = place / f"run-{path.name}"
-        found["train"] = measured(["train", path, "--out", out, "--stream", *QUICK, "--quiet"])
-        found["train"]["rows_per_second"] = num_rows / found["train"]["seconds"]
-        shutil.rmtree(out)
-    codes = place / "codes.npy"
-    before = forward(model, 5) if path.suffix == ".npy" else None
-    found["encode"] = measured(["encode", model, path, "-o", codes, "--quiet"])
-    if before is not None:
-        found["encode"]["forward_rows_per_second"] = (before + forward(model, 5)) / 2
-    found["encode"]["rows_per_second"] = num_rows / found["encode"]["seconds"]
+def one_file(path, num_rows, place):
+    """Time and peak memory of training on a file and of encoding it."""
+    run, codes = place / "run", place / "codes.npy"
+    found = {
+        "rows": num_rows,
+        "file_bytes": path.stat().st_size,
+        "train": measured(["train", path, "--out", run, "--stream", *QUICK, "--quiet"]),
+        "encode": measured(["encode", run, path, "-o", codes, "--quiet"]),
+    }
+    for work in ("train", "encode"):
+        found[work]["rows_per_second"] = num_rows / found[work]["seconds"]
+    shutil.rmtree(run)
     codes.unlink()
+    path.unlink()
     return found
+
+
+def memory(place, num_rows, endings):
+    """Files of the size asked for and of a third of it: the peaks should be the same."""
+    files = {}
+    for ending in endings:
+        write = {"npy": write_npy, "parquet": write_parquet}[ending]
+        for name, count in ((f"{ending}, a third", num_rows // 3), (ending, num_rows)):
+            path = place / f"rows.{ending}"
+            write(path, count)
+            files[name] = one_file(path, count, place)
+    return files
+
+
+def speed(place):
+    few, rows = place / "few.npy", place / "rows.npy"
+    write_npy(few, 3000)
+    measured(["train", few, "--out", place / "model", "--epochs", "1", "--weight", "0.1", *NET, "--quiet"])
+    write_npy(rows, SPEED_ROWS)
+    found = speeds(place / "model", rows, place / "codes.npy")
+    return {"speed": {"rows": SPEED_ROWS, "encoder": [WIDTH, 256, 128, 64], **found, "load": os.getloadavg()[0]}}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gigabytes", type=float, default=5)
+    parser.add_argument("--part", choices=("npy", "parquet", "speed"), help="that part alone")
     parser.add_argument("--place", type=Path, help="where the files are written, for an hour or so")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "streaming.json")
     options = parser.parse_args()
     room = shutil.disk_usage(options.place or tempfile.gettempdir()).free
     if room < 1.5e9 * options.gigabytes:
         sys.exit(f"--place must have room for {1.5 * options.gigabytes:.0f} GB, got {room / 1e9:.0f} GB. Take another.")
+    found = json.loads(options.out.read_text()) if options.out.exists() else {}
     with tempfile.TemporaryDirectory(dir=options.place) as folder:
-        found = campaign(Path(folder), int(options.gigabytes * 1e9 / 4 / WIDTH))
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
+        if options.part in (None, "speed"):
+            found |= speed(Path(folder))
+    endings = [ending for ending in ("npy", "parquet") if options.part in (None, ending)]
+    with tempfile.TemporaryDirectory(dir=options.place) as folder:
+        files = memory(Path(folder), int(options.gigabytes * 1e9 / 4 / WIDTH), endings)
+    found |= {"limit_bytes": LIMIT, "limit": "RLIMIT_DATA", "peak": "ru_maxrss of the process"}
+    found["files"] = found.get("files", {}) | files
+    machine = {"processors": os.cpu_count(), "threads": 1, "python": platform.python_version()}
+    options.out.write_text(json.dumps(found | {"machine": machine}, indent=1) + "\n")
     print(json.dumps(found, indent=1))
-
-
-def campaign(place, num_rows):
-    small = place / "small.npy"
-    write_npy(small, num_rows // 3)
-    few = place / "few.npy"
-    write_npy(few, 3000)
-    measured(["train", few, "--out", place / "model", "--epochs", "1", "--weight", "0.1", *NET, "--quiet"])
-    files = {"npy, a third": one_file(small, num_rows // 3, place, place / "model", train=True)}
-    small.unlink()
-    large = place / "large.npy"
-    write_npy(large, num_rows)
-    files["npy"] = one_file(large, num_rows, place, place / "model", train=True)
-    large.unlink()
-    for name, count in (("parquet, a third", num_rows // 3), ("parquet", num_rows)):
-        path = place / "rows.parquet"
-        write_parquet(path, count)
-        out = place / "table"
-        trained = measured(["train", path, "--out", out, "--stream", *QUICK, "--quiet"])
-        entry = {"rows": count, "file_bytes": path.stat().st_size, "train": trained}
-        entry["train"]["rows_per_second"] = count / trained["seconds"]
-        entry["encode"] = measured(["encode", out, path, "-o", place / "codes.npy", "--quiet"])
-        entry["encode"]["rows_per_second"] = count / entry["encode"]["seconds"]
-        files[name] = entry
-        shutil.rmtree(out)
-        path.unlink()
-        (place / "codes.npy").unlink()
-    encode = files["npy"]["encode"]
-    # starting Python takes as long for any file: the slope between two files is the speed
-    slope = (files["npy"]["rows"] - files["npy, a third"]["rows"]) / (
-        encode["seconds"] - files["npy, a third"]["encode"]["seconds"]
-    )
-    return {
-        "limit_bytes": LIMIT,
-        "limit": "RLIMIT_DATA",
-        "peak": "ru_maxrss of the process",
-        "features": {"npy": WIDTH, "parquet": COLUMNS},
-        "encoder": [WIDTH, 256, 128, 64],
-        "threads": 1,
-        "files": files,
-        "encode_slope_rows_per_second": slope,
-        "encode_share_of_forward": slope / encode["forward_rows_per_second"],
-        "machine": {"processors": os.cpu_count(), "load": os.getloadavg(), "python": platform.python_version()},
-    }
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 
@@ -19,6 +20,21 @@ def test_the_penalty_loads_torch_and_nothing_heavier():
 
 def test_help_does_not_load_torch():
     assert "torch" not in modules_after("import contractive.cli._commands")
+
+
+@pytest.mark.parametrize("statement", ["from contractive.cli import _use_run", "from contractive.runs import encode"])
+def test_a_run_is_opened_without_what_trains(statement):
+    loaded = modules_after(statement)
+    assert "torch" in loaded
+    assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas"}
+
+
+@pytest.mark.parametrize("package", ["contractive.runs", "contractive.training"])
+def test_what_is_loaded_later_is_there(package):
+    module = importlib.import_module(package)
+    assert all(hasattr(module, name) for name in module.__all__)
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        module.nothing  # noqa: B018
 
 
 def test_every_public_name_exists():

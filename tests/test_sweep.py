@@ -24,7 +24,7 @@ from contractive.cli._commands import app
 from contractive.experiments import SweepSettings, read_sweep, sweep
 from contractive.experiments._results import ResultsError
 from contractive.experiments._sweep import front_and_knee
-from contractive.experiments._sweep_ledger import Ledger
+from contractive.experiments._sweep_ledger import Ledger, _host, _is_running
 from contractive.experiments._sweep_worker import GivenUp, GiveUp, Outcome, error_of_the_mean
 from contractive.training import TrainingDiverged
 from contractive.variants import Reference
@@ -233,6 +233,44 @@ def test_trials_of_a_silent_machine_are_taken_over_and_its_late_results_ignored(
         far.finish(Outcome(task, facts={"figures": {"error": 1.0, "sensitivity": 1.0}}))
         assert near.count() == 0
         assert not near.is_finished()
+
+
+def ended_number() -> int:
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_process_of_this_machine_is_judged_by_its_number_and_left_alone():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        assert _is_running(process.pid)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    assert not _is_running(process.pid)
+
+
+def test_on_windows_no_signal_is_sent_and_only_the_signs_of_life_count(split, tmp_path, monkeypatch):
+    def killing(number, kind):
+        raise AssertionError("on Windows os.kill ends the process")
+
+    monkeypatch.setattr(os, "kill", killing)
+    settings = SweepSettings(FITS, (0.01,)).completed(split)
+    far, near = (Ledger(tmp_path, settings, settings.identity(split, {}), force=False) for _ in range(2))
+    far._me = f"{_host()}-{ended_number()}-abc"
+    with far.at_work(), near.at_work():
+        far.claim()
+        sign = tmp_path / "workers" / far._me
+        with monkeypatch.context() as there:
+            there.setattr(sys, "platform", "win32")
+            assert near.claim() is None
+            os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 190))
+            assert near.claim().number == 1
+        with pytest.raises(AssertionError, match="ends the process"):
+            near._is_dead(far._me)
 
 
 def test_a_half_written_last_line_is_mended(split, tmp_path):

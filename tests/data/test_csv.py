@@ -65,9 +65,19 @@ def test_what_the_user_says_goes_before_what_is_detected(tmp_path):
     numbers = write(tmp_path / "n.csv", X, ("a", "b", "c"))
     refused(
         numbers,
-        r"columns must hold numbers, got text in c0, c1, c2\. Use --drop c0,c1,c2 .*mostly numbers",
+        r"got text in c0, c1, c2\. Use --one-hot all, or --drop c0,c1,c2, or --label .*mostly numbers",
         header=False,
     )
+
+
+def test_names_that_are_not_in_the_file_are_explained(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = zip(range(9), "uvwuvwuvw", "abababaab", strict=True)
+    path.write_text("".join(f"{i}, {town}, {2 * i}, {kind}\n" for i, town, kind in rows))
+    remark = r" The first row looks like values, so columns go by their number \(--header, if it has names\)\.$"
+    refused(path, r"text in c1, c3\. Use --one-hot all, or --drop c1,c3, or --label if one is the label\." + remark)
+    refused(path, r"got text in c1\. Use --drop c1 or --one-hot c1\." + remark, label="c3")
+    refused(path, r"or --label if one is the label\.$", header=False)
 
 
 def test_decimal_commas_are_read_where_the_comma_separates_nothing(tmp_path):
@@ -269,7 +279,7 @@ def test_a_test_file_is_prepared_as_the_training_file(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "header", "match"),
     [
-        ([[1, 2, "u."], [4, 5, "v."]], ("a", "b", "c"), "labels of the test file must be among u, v, got u., v.."),
+        ([[1, 2, "u."], [4, 5, "v."]], ("a", "b", "c"), "must be among 'u', 'v', got 'u.', 'v.'. Spell"),
         ([[1, 2, 3], [4, 5, 6]], ("a", "b", "c"), "must be of the kind of the training labels, got text and numbers"),
         ([[1, 2], [3, 4]], ("a", "z"), "columns must be those of training, got missing b and unknown z"),
         ([["x", 2], ["y", 4]], ("a", "b"), "column a must hold values of kind number as in training, got 'x'"),
@@ -286,9 +296,8 @@ def test_a_test_file_that_does_not_fit_is_refused(rows, header, match, tmp_path)
 def test_new_labels_and_absent_ones_are_said(tmp_path):
     train = write(tmp_path / "train.csv", [[*row[:2], "u" if i % 2 else "v"] for i, row in enumerate(X)])
     new = write(tmp_path / "new.csv", [[1, 2, "u"], [3, 4, "w"]])
-    assert (
-        "The test file has labels that training has not: w." in load(train, options=Options(label="c", test=new)).notes
-    )
+    notes = load(train, options=Options(label="c", test=new)).notes
+    assert "The test file has labels that training has not: 'w'." in notes
     absent = write(tmp_path / "absent.csv", [[1, 2], [3, 4]], ("b", "a"))
     split = load(train, options=Options(scale="none", label="c", test=absent))
     assert split.labels is None

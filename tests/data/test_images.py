@@ -71,6 +71,7 @@ def test_sub_folders_are_labels_where_all_images_are_in_one(tmp_path):
         together[split.parts == part] = split.labels[part]
     assert together.tolist() == ["cat"] * 20 + ["dog"] * 20
     assert any("stratified by the label" in note for note in split.notes)
+    assert "Labels are the names of the sub-folders." in split.notes
     Image.fromarray(smooth(4, 5)).save(tmp_path / "lost.png")
     split = load(tmp_path)
     assert split.labels is None

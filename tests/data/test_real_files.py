@@ -34,7 +34,7 @@ def test_adult_has_no_header_and_a_test_file_with_a_comment():
     options = {"one_hot": True, "impute": "mean"}
     split = load(train, options=Options(drop=("c14",), **options))
     assert len(split.parts) == 32561
-    with pytest.raises(DataError, match=r"labels of the test file must be among <=50K, >50K, got <=50K\., >50K\."):
+    with pytest.raises(DataError, match=r"must be among '<=50K', '>50K', got '<=50K\.', '>50K\.'\. .* or .* --drop\."):
         load(train, options=Options(label="c14", test=test, **options))
     split = load(train, options=Options(drop=("c14",), test=test, **options))
     assert len(split.test) == 16281

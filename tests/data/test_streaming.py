@@ -9,6 +9,7 @@ import pytest
 
 from contractive.data import DataError, Options, Rows, load, open_rows
 from contractive.data._memory import available_memory, fits
+from contractive.data._streams import parquet_blocks
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(1000, 5)) * 3 + 1
@@ -117,7 +118,10 @@ def test_labels_follow_their_rows(tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({}, r"columns must hold numbers, got text in town, y\. Use --drop town,y or --one-hot town,y"),
+        (
+            {},
+            r"got text in town, y\. Use --one-hot all, or --drop town,y, or --label if one is the label\.$",
+        ),
         ({"drop": ("a", "b", "flag", "time", "town"), "label": "y"}, "data must have a column beside the label"),
         ({"label": "why"}, "--label must name a column, got 'why'"),
     ],
@@ -155,7 +159,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_noticed(tmp_path):
 @pytest.mark.parametrize("ending", ["npy", "parquet"])
 def test_size_against_memory_decides(ending, tmp_path, monkeypatch):
     path = tmp_path / f"x.{ending}"
-    np.save(path, X) if ending == "npy" else pq.write_table(TABLE.select(["a", "b"]), path)
+    np.save(path, X) if ending == "npy" else pq.write_table(TABLE.select(["a", "b"]), path, row_group_size=100)
     num_bytes = 4 * 1000 * (5 if ending == "npy" else 2)
     monkeypatch.setattr("contractive.data._memory.available_memory", lambda: int(num_bytes / 0.4) + 10)
     assert not load_without_checks(path, monkeypatch).streamed
@@ -217,3 +221,31 @@ def test_memory_does_not_grow_with_the_file(ending, tmp_path):
         write_blocks(tmp_path / f"x{num_blocks}.{ending}", num_blocks)
         peaks.append(peak(tmp_path / f"x{num_blocks}.{ending}"))
     assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.parametrize("num_groups", [24, 1])
+def test_row_groups_gone_past_are_not_kept(num_groups, tmp_path):
+    """Arrow's own default keeps them all: its peak is the size of the file."""
+    rows = np.random.default_rng(0).normal(size=(96_000, 50)).astype(np.float32)
+    table, path = pa.table({f"c{i}": rows[:, i] for i in range(50)}), tmp_path / "x.parquet"
+    options = {"compression": "none", "use_dictionary": False}
+    pq.write_table(table, path, row_group_size=96_000 // num_groups, **options)
+    del table
+    before, most, seen = pa.total_allocated_bytes(), 0, 0
+    for block in parquet_blocks(path, None, 4000):
+        seen += len(block)
+        most = max(most, pa.total_allocated_bytes() - before)
+        del block
+    assert seen == 96_000
+    assert most < rows.nbytes / 2
+
+
+def test_row_groups_larger_than_memory_are_refused_with_the_remedy(tmp_path, monkeypatch):
+    path = tmp_path / "x.parquet"
+    pq.write_table(TABLE.select(["a", "b"]), path, row_group_size=500)
+    needed = 24 * 500 * 2
+    monkeypatch.setattr("contractive.data._memory.available_memory", lambda: needed)
+    assert len(load(path, options=Options(stream=True)).parts) == 1000
+    monkeypatch.setattr("contractive.data._memory.available_memory", lambda: needed - 1)
+    with pytest.raises(DataError, match=r"a row group of .* must fit into memory .* row_group_size=10000"):
+        load(path, options=Options(stream=True))

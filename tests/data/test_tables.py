@@ -106,7 +106,7 @@ def test_a_typed_table_means_its_types(tmp_path):
 
 def test_names_with_line_ends_and_many_names_keep_to_one_line(tmp_path):
     pq.write_table(pa.table({f"a\n{i}": ["x", "y"] * 15 for i in range(40)}), tmp_path / "t.parquet")
-    refused(tmp_path / "t.parquet", r"a 11 and 28 more\. Use --drop NAME,\.\.\. or --one-hot NAME,")
+    refused(tmp_path / "t.parquet", r"a 11 and 28 more\. Use --one-hot all, or --drop NAME,\.\.\., or --label if")
 
 
 @pytest.mark.parametrize(

@@ -29,3 +29,15 @@ def test_two_processes_equal_one_with_the_doubled_batch(name, shared):
     for key, weight in alone.state_dict().items():
         torch.testing.assert_close(shared[name]["weights"][key], weight, rtol=1e-6, atol=1e-9)
     assert shared[name]["loss"] == pytest.approx(history["train_total"], rel=1e-9)
+
+
+def test_the_command_trains_in_two_processes_without_a_word_of_the_machinery(tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "contractive", "train", "digits", "--out", str(out), "--weight", "0.1"]
+    command += "--epochs 1 --hidden 8 --code 4 --device cpu --devices 2 --strategy ddp".split()
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(line.startswith("Note: ") for line in done.stderr.splitlines())
+    assert done.stdout.count("Run: ") == 1
+    assert (out / "metrics.json").exists()

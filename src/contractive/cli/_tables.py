@@ -20,7 +20,10 @@ _ROWS = {
 def figures_table(metrics: dict[str, Any]) -> Table:
     """Validation and test figures side by side."""
     parts = [part for part in ("validation", "test") if part in metrics]
-    epochs = f"{metrics['epochs']} epochs" + (f", best {metrics['best_epoch']}" if metrics["stopped_early"] else "")
+    number = metrics["epochs"]
+    epochs = f"{number} epoch{'' if number == 1 else 's'}" + (
+        f", best {metrics['best_epoch']}" if metrics["stopped_early"] else ""
+    )
     table = Table(title=f"{epochs}, {metrics['seconds']:.1f} s of training", title_justify="left")
     table.add_column("")
     for part in parts:

@@ -36,7 +36,8 @@ def begin(
     check_device(settings.device)
     check_strategy(settings.strategy)
     check_seconds(checkpoint_seconds)
-    Files(out).check(force=force)
+    if is_first_process():  # the others begin when it has written there already
+        Files(out).check(force=force)
     source = source_of(data, data_dir, options)
     split = load(data, data_dir=data_dir, seed=settings.seed, options=options)
     settings = settings.completed(split)

@@ -148,6 +148,7 @@ def common_shape(folder: Folder, options: Options) -> tuple[tuple[int, int, int]
     if int(np.prod(shape)) > MOST_FEATURES:
         raise DataError(f"images must have at most {MOST_FEATURES} numbers, got {height}x{width}. Give --size.")
     notes = [f"{len(folder.files)} images of {height}x{width}, {'grey' if shape[0] == 1 else 'in colour'}."]
+    notes += ["Labels are the names of the sub-folders."] if folder.labels is not None else []
     notes += [f"Resized {resized} images to {height}x{width}."] if resized else []
     notes += [f"Took the first picture of {frames} files that have several."] if frames else []
     return shape, notes

@@ -48,10 +48,15 @@ def check_test_labels(train: np.ndarray, test: np.ndarray) -> str | None:
     known, new = np.unique(train), np.setdiff1d(test, train)
     if len(new) == len(np.unique(test)):
         raise DataError(
-            f"labels of the test file must be among {listed(known.tolist())}, got {listed(new.tolist())}."
-            " Spell them alike in both files."
+            f"labels of the test file must be among {_quoted(known)}, got {_quoted(new)}."
+            " Spell them alike in both files, or leave the label out with --drop."
         )
-    return f"The test file has labels that training has not: {listed(new.tolist())}." if len(new) else None
+    return f"The test file has labels that training has not: {_quoted(new)}." if len(new) else None
+
+
+def _quoted(labels: np.ndarray) -> str:
+    """Texts in quotes: a dot or a space at their end is seen."""
+    return listed(map(repr, labels.tolist()))
 
 
 def _check_missing(name: str, count: int) -> None:

@@ -15,14 +15,17 @@ from contractive.data._checksum import file_checksum
 from contractive.data._columns import MOST_CATEGORIES, Column, kind_of_type, plain, texts
 from contractive.data._errors import DataError, listed
 from contractive.data._labels import label_values
-from contractive.data._memory import fits
+from contractive.data._memory import check_fits, fits
 from contractive.data._npy import npy_header, read_npy_rows
 from contractive.data._options import Options, check_columns_exist
 from contractive.data._preparation import BLOCK, rows_at_once
-from contractive.data._rows import NpyRows, ParquetRows
+from contractive.data._rows import NpyRows, ParquetRows, group_sizes
 from contractive.data._source import Source, unscaled
 from contractive.data._table_columns import check_unique
 from contractive.data._tables import category, check_kinds, draft_of, kind_notes, unreadable, whole_days
+
+_BUFFER = 2**15  # bytes of each column of a .parquet file that are read ahead
+_BYTES_IN_TRAINING = 24  # per number of a row group: its table, its rows, two groups before and after shuffling
 
 pc: Any = pyarrow.compute  # its functions are made at run time, unknown to type checkers
 
@@ -86,6 +89,11 @@ def parquet_stream(path: Path, options: Options) -> Source:
     kept = [name for name in schema.names if name not in options.drop and name != options.label]
     if not kept:
         raise DataError(f"data must have a column beside the label, got {listed(schema.names)}. Keep one.")
+    check_fits(
+        f"a row group of {path}",
+        _BYTES_IN_TRAINING * len(kept) * max(group_sizes(path), default=0),
+        "Write the file again with smaller ones, for instance row_group_size=10000.",
+    )
     named = options.one_hot if isinstance(options.one_hot, tuple) else ()
     types = {name: schema.field(name).type for name in kept}
     kinds = {name: "text" if name in named else kind_of_type(types[name]) for name in kept}
@@ -110,7 +118,8 @@ def parquet_blocks(path: Path, columns: list[str] | None, size: int = BLOCK) -> 
         DataError: It is broken.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        # by default Arrow holds on to all row groups it has come past
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:
             for batch in file.iter_batches(size, columns=columns, use_threads=False):
                 yield pa.Table.from_batches([batch])
     except (pa.ArrowException, OSError) as error:

@@ -130,15 +130,22 @@ def choose_columns(
             kinds[name] = "text"
         elif dialect is not None:  # a typed table means its types: "01234" is a text there
             kinds[name], typed[name] = guess(values, decimal_comma=dialect.separator != ",")
-    check_kinds(kinds, {name: values.type for name, values in typed.items()}, options, typed)
+    nameless = dialect is not None and not dialect.header and options.header is None
+    said = " The first row looks like values, so columns go by their number (--header, if it has names)."
+    types = {name: values.type for name, values in typed.items()}
+    check_kinds(kinds, types, options, typed, said if nameless else "")
     columns = tuple(column_of(name, kinds[name], typed[name]) for name in kept)
     return columns, pa.table(typed), kind_notes(kinds)
 
 
 def check_kinds(
-    kinds: dict[str, str], types: dict[str, pa.DataType], options: Options, values: dict[str, pa.ChunkedArray]
+    kinds: dict[str, str],
+    types: dict[str, pa.DataType],
+    options: Options,
+    values: dict[str, pa.ChunkedArray],
+    remark: str = "",
 ) -> None:
-    """Refuse columns of no kind that can be used, with the options that help.
+    """Refuse columns of no kind that can be used, with the options that help, and a remark on their names.
 
     Raises:
         DataError: There are some.
@@ -152,9 +159,10 @@ def check_kinds(
     if text:
         given = together(text)
         hint = next((_hint(name, values[name]) for name in text if _hint(name, values[name])), "")
-        raise DataError(
-            f"columns must hold numbers, got text in {listed(text)}. Use --drop {given} or --one-hot {given}.{hint}"
-        )
+        use = f"--drop {given} or --one-hot {given}"
+        if len(text) > 1:
+            use = f"--one-hot all, or --drop {given}, or --label if one is the label"
+        raise DataError(f"columns must hold numbers, got text in {listed(text)}. Use {use}.{hint}{remark}")
 
 
 def _hint(name: str, values: pa.ChunkedArray) -> str:

@@ -1,4 +1,10 @@
-"""Runs: one trained autoencoder as a folder that can be resumed, opened and used on data."""
+"""Runs: one trained autoencoder as a folder that can be resumed, opened and used on data.
+
+`train` is loaded when first used: Lightning takes seconds, and a run is opened without it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from contractive.runs._apply import encode, reconstruct
 from contractive.runs._figures import SENSITIVITY_LEVEL, figures, measured
@@ -6,7 +12,9 @@ from contractive.runs._folder import RunError
 from contractive.runs._open import Run, open_run
 from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings, span
 from contractive.runs._source import load_again, source_of, split_parts
-from contractive.runs._train import Trained, train
+
+if TYPE_CHECKING:
+    from contractive.runs._train import Trained, train
 
 __all__ = [
     "train",
@@ -31,3 +39,11 @@ __all__ = [
     "measured",
     "SENSITIVITY_LEVEL",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("train", "Trained"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}._train"), name)
+    globals()[name] = value
+    return value

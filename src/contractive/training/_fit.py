@@ -30,18 +30,14 @@ from contractive.training._checkpoints import (
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History
 from contractive.training._memory import flushed_denormals, keep_freed_memory
-from contractive.training._module import Schedule, Step
+from contractive.training._module import Step
+from contractive.training._schedules import SCHEDULES, Schedule
 from contractive.training._trainer import Interrupted, Machine, interruptible, make_trainer, quiet
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_EPOCHS = 50
 _COLLAPSE_ROWS = 2048
-
-SCHEDULES: dict[str, Schedule] = {
-    "cosine": lambda optimizer, epochs: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs),
-    "exponential": lambda optimizer, epochs: torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / epochs)),
-}
 
 
 def fit(

@@ -17,9 +17,9 @@ from contractive.randomness import share
 from contractive.training._batches import Batch, Blocks, Shard, TrainingRows
 from contractive.training._history import TrainingDiverged
 from contractive.training._modes import evaluating
+from contractive.training._schedules import Schedule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 _ROWS_AT_ONCE = 2048
 _MANY_ROWS = 10_000

@@ -67,16 +67,17 @@ def make_trainer(
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence what Lightning says about things that are as they should be here."""
-    lightning_logger = logging.getLogger("lightning.pytorch")
-    level = lightning_logger.level
-    lightning_logger.setLevel(logging.ERROR)
+    levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         for message, category in _QUIET:
             warnings.filterwarnings("ignore", message=message, category=category)
         try:
             yield
         finally:
-            lightning_logger.setLevel(level)
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
 
 
 class Interrupted(BaseException):

@@ -1,0 +1,154 @@
+"""Write docs/reliability.md from the results of the campaigns: no number in it is typed.
+
+python tests/failures/reliability.py
+"""
+
+# ruff: noqa: E501 -- the text is that of a page
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reliability.md"
+RESULTS = Path(__file__).parent / "results"
+
+
+def bad_inputs() -> dict[str, int]:
+    """How many different bad inputs are tried at each door."""
+    from failures import test_command_line, test_nothing_is_run, test_python
+
+    return {
+        "command": len(test_command_line.CASES),
+        "python": len(test_python.CASES),
+        "hostile": len(test_nothing_is_run.FILES),
+    }
+
+
+def results(campaign: str) -> dict[str, Any]:
+    """What a campaign wrote: kills, fuzz or streaming."""
+    folder = ROOT / "benchmarks" / "results" if campaign == "streaming" else RESULTS
+    return json.loads((folder / f"{campaign}.json").read_text())
+
+
+def gigabytes(num_bytes: float) -> str:
+    return f"{num_bytes / 1e9:.2g} GB"
+
+
+def kills() -> str:
+    found = results("kills")
+    kinds = Counter(result["kind"] for result in found["results"])
+    rows = "\n".join(
+        f"| {kind} | {count} | {sum(r['kills'] for r in found['results'] if r['kind'] == kind)} |"
+        f" {sum(r['same'] and not r['unreadable'] for r in found['results'] if r['kind'] == kind)} |"
+        for kind, count in kinds.items()
+    )
+    return f"""| what was killed | trials | kills | readable at every moment and the same in the end |
+|---|---|---|---|
+{rows}
+| all | {found["trials"]} | {found["kills"]} | {found["good"]} |"""
+
+
+def fuzzing() -> str:
+    found = results("fuzz")
+    took = f"The campaign took {found['minutes']:.3g} minutes. " if "minutes" in found else ""
+    rows = "\n".join(
+        f"| {name} | {sum(c[k] for k in ('read', 'refused', 'escaped', 'crashed', 'too slow')):,} | {c['read']:,} |"
+        f" {c['refused']:,} | {c['escaped'] + c['crashed'] + c['too slow']} |"
+        for name, c in found["readers"].items()
+    )
+    return f"""| reader | damaged files | read | refused with one line | anything else |
+|---|---|---|---|---|
+{rows}
+| all | {found["cases"]:,} | | | {found["failures"]} |
+
+{took}Each file had {found["seconds_per_case"]} seconds of the
+processor and {gigabytes(found["memory_limit_bytes"])} of memory."""
+
+
+def streaming() -> str:
+    found = results("streaming")
+    rows = "\n".join(
+        f"| {name} | {gigabytes(entry['file_bytes'])} | {entry['rows']:,} | {work} |"
+        f" {gigabytes(entry[work]['peak_bytes'])} | {entry[work]['rows_per_second']:,.0f} |"
+        for name, entry in found["files"].items()
+        for work in ("train", "encode")
+        if work in entry
+    )
+    return f"""| file | size | rows | command | peak memory | rows per second, with starting |
+|---|---|---|---|---|---|
+{rows}
+
+Rows have 784 numbers. Each command ran under {found["limit"]} of {gigabytes(found["limit_bytes"])}; peak memory is
+{found["peak"]}. Training is one epoch, with the passes that fit the scaling; up to 50,000 validation and as many
+test rows are in memory.
+
+Encoding {found["speed"]["rows"]:,} rows, without starting Python, goes at {found["speed"]["encode_rows_per_second"]:,.0f} rows
+per second, on {found["machine"]["threads"]} thread and a second one that reads: {found["speed"]["share"]:.0%} of what the bare
+encoder makes of a block in memory ({found["speed"]["forward_rows_per_second"]:,.0f} rows per second, in the same process, on
+{found["machine"]["processors"]} processors without other work). The times of the table are those of a busy machine."""
+
+
+def page() -> str:
+    """The page."""
+    count = bad_inputs()
+    return f"""# Reliability
+
+What happens when something goes wrong, measured. This page is written by `python tests/failures/reliability.py` from the
+results of the campaigns, and a test holds it to them.
+
+## Bad input
+
+{count["command"]} different mistakes at the command line and {count["python"]} in Python are tried by the tests: broken and
+empty files, wrong settings, damaged runs, places that cannot be written. Each ends with one line that says what must
+hold, what was got and what to do, and at the command line with exit code 2; no file that was there is changed.
+
+    python -m pytest tests/failures/test_command_line.py tests/failures/test_python.py
+
+## Nothing is run
+
+{count["hostile"]} kinds of hostile files (pickles under other names, arrays of objects, checkpoints with objects, configurations
+that name functions, modules beside a model) are given to every command and every reader: none of their code runs.
+
+    python -m pytest tests/failures/test_nothing_is_run.py
+
+## Killed
+
+Training and encoding are killed with SIGKILL at random moments, up to three times in a trial; every file is read after
+each kill, and the work is finished with `--resume`. A trial is good if no file was unreadable and the model is, byte for
+byte, that of a run never killed.
+
+    python tests/failures/kills.py --kills 50 --out tests/failures/results/kills.json
+
+{kills()}
+
+## Full disk
+
+Training and encoding end with one line and exit code 2 where a file cannot grow; old files stay as they were, and
+`--resume` with room again ends with the same weights.
+
+    python -m pytest tests/failures/test_full_disk.py
+
+## Damaged files
+
+Valid files with bytes changed, cut out, doubled and put in, archives and JSON also with their entries changed, are read
+in processes with limits. They are read, or refused with one line.
+
+    python tests/failures/fuzz.py --minutes 10 --out tests/failures/results/fuzz.json
+
+{fuzzing()}
+
+## Larger than memory
+
+    python benchmarks/streaming.py
+
+{streaming()}
+"""
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.path.insert(0, str(ROOT / "tests"))
+    PAGE.write_text(page())
