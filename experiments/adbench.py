@@ -41,6 +41,7 @@ PROTOCOLS = ("semi-supervised", "unsupervised")
 TRAIN_ROWS = 20_000
 METRICS = {"auroc": "AUROC", "ap": "average precision"}
 OURS = "contractive"
+ALL_ROWS = "contractive, all rows"  # without trimming
 TIE = 0.005  # differences below this are called a tie
 # the defaults of the detector were chosen on seed 0 of these, in both protocols
 CHOSEN_ON = (
@@ -91,21 +92,24 @@ class Method:
 METHODS = {
     OURS: ours(),
     "isolation forest": Method(isolation_forest),
-    "contractive, all rows": ours(support_fraction=1.0),
+    ALL_ROWS: ours(support_fraction=1.0),
     "without penalty": ours(penalty="none"),
 }
 if importlib.util.find_spec("pyod"):
     PYOD = {"pyod": importlib.metadata.version("pyod")}
     METHODS["PyOD autoencoder"] = Method(pyod_autoencoder, PYOD)
     METHODS["PyOD autoencoder, our steps"] = Method(pyod_with_our_steps, PYOD)
-OTHERS = (
-    "isolation forest",
-    "PyOD autoencoder",
-    "PyOD autoencoder, our steps",
-    "contractive, all rows",
-    "without penalty",
+PAIRS = (
+    (OURS, "isolation forest"),
+    (OURS, "PyOD autoencoder"),
+    (OURS, "PyOD autoencoder, our steps"),
+    (OURS, ALL_ROWS),
+    (OURS, "without penalty"),
+    (ALL_ROWS, "isolation forest"),
+    (ALL_ROWS, "PyOD autoencoder"),
+    (ALL_ROWS, "PyOD autoencoder, our steps"),
 )
-SHOWN = (OURS, *OTHERS[:2])  # in the table of all sets
+SHOWN = (OURS, ALL_ROWS, "isolation forest", "PyOD autoencoder")  # in the tables of ranks and of all sets
 
 
 def divide(x, y, protocol, seed):
@@ -179,51 +183,51 @@ def run(data_dir, names, seeds, out, methods=None, again=()):
                 print(key, found["runs"][key], flush=True)
 
 
-def by_set(found, protocol, metric):
-    """{set: {method: mean over the seeds of ours}}; another method only if it has run with all these."""
-    values = {}
+def values(found, protocol, metric):
+    """{set: {method: {seed: value}}}."""
+    made = {}
     for key, entry in found["runs"].items():
         name, its_protocol, method, seed = key.split(" | ")
         if its_protocol == protocol:
-            values.setdefault(name, {}).setdefault(method, {})[seed] = entry[metric]
-    return {name: _means(row, list(row[OURS])) for name, row in values.items() if OURS in row}
+            made.setdefault(name, {}).setdefault(method, {})[seed] = entry[metric]
+    return made
 
 
-def _means(row, seeds):
-    return {m: float(np.mean([v[seed] for seed in seeds])) for m, v in row.items() if set(seeds) <= set(v)}
-
-
-def mean_ranks(table):
-    """Mean rank of every method over the sets, 1 for the best; ties share."""
-    from scipy.stats import rankdata
-
-    methods = list(next(iter(table.values())))
-    ranks = [rankdata([-row[method] for method in methods]) for row in table.values()]
-    return dict(zip(methods, np.mean(ranks, axis=0).tolist(), strict=True))
+def alike(table, methods):
+    """{set: {method: mean over the seeds that all these methods have run with}}, where there are any."""
+    made = {}
+    for name, row in table.items():
+        seeds = sorted(set.intersection(*(set(row.get(method, ())) for method in methods)))
+        if seeds:
+            made[name] = {method: float(np.mean([row[method][seed] for seed in seeds])) for method in methods}
+    return made
 
 
 def groups(found):
-    """((words of a group of sets, protocol, words of a measure), {set: {method: mean}}) where there are results."""
-    for label, belongs in (("all", lambda name: True), ("not used to choose the defaults", fresh)):
+    """((words of a group of sets, protocol, words of a measure), values of these sets)."""
+    for label, belongs in (("all", lambda name: True), ("not used to choose", fresh)):
         for protocol in PROTOCOLS:
             for metric, words in METRICS.items():
-                table = {name: row for name, row in by_set(found, protocol, metric).items() if belongs(name)}
-                if table:
-                    yield (label, protocol, words), table
+                table = values(found, protocol, metric)
+                yield (label, protocol, words), {name: row for name, row in table.items() if belongs(name)}
 
 
 def summary(found):
-    """The detector against each other method, over the sets both have run on; a markdown table."""
-    lines = [
-        "| sets | protocol | measure | against | ours, mean | its mean | our wins / ties / losses |",
-        "|" + "---|" * 7,
-    ]
-    for (label, *what), table in groups(found):
-        for method in OTHERS:
-            pairs = np.array([(row[OURS], row[method]) for row in table.values() if method in row])
+    """Each pair of methods over the sets and seeds that both have run with; a markdown table."""
+    lines = ["| method | against | sets | protocol | measure | means | wins / ties / losses |", "|" + "---|" * 7]
+    for method, other in PAIRS:
+        for (label, *what), table in groups(found):
+            pairs = np.array([(row[method], row[other]) for row in alike(table, (method, other)).values()])
             if len(pairs):
-                ours, its = pairs.mean(0)
-                cells = [f"{label} ({len(pairs)})", *what, method, f"{ours:.3f}", f"{its:.3f}", record(pairs)]
+                mean, other_mean = pairs.mean(0)
+                cells = [
+                    method,
+                    other,
+                    f"{label} ({len(pairs)})",
+                    *what,
+                    f"{mean:.3f} / {other_mean:.3f}",
+                    record(pairs),
+                ]
                 lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -235,17 +239,23 @@ def record(pairs):
 
 
 def rank_table(found):
-    """Mean rank of the three detectors over the sets all have run on; a markdown table."""
-    present = {key.split(" | ")[2] for key in found["runs"]}
-    methods = [method for method in SHOWN if method in present]
-    lines = ["| sets | protocol | measure | " + " | ".join(methods) + " |", "|" + "---|" * (3 + len(methods))]
+    """Mean rank of the methods shown, over the sets all have run on; a markdown table."""
+    lines = ["| sets | protocol | measure | " + " | ".join(SHOWN) + " |", "|" + "---|" * (3 + len(SHOWN))]
     for (label, *what), table in groups(found):
-        whole = {n: {m: row[m] for m in methods} for n, row in table.items() if set(methods) <= set(row)}
-        if whole:
+        if whole := alike(table, SHOWN):
             ranks = mean_ranks(whole)
-            cells = [f"{label} ({len(whole)})", *what, *(f"{ranks[method]:.2f}" for method in methods)]
+            cells = [f"{label} ({len(whole)})", *what, *(f"{ranks[method]:.2f}" for method in SHOWN)]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def mean_ranks(table):
+    """Mean rank of every method over the sets, 1 for the best; ties share."""
+    from scipy.stats import rankdata
+
+    methods = list(next(iter(table.values())))
+    ranks = [rankdata([-row[method] for method in methods]) for row in table.values()]
+    return dict(zip(methods, np.mean(ranks, axis=0).tolist(), strict=True))
 
 
 def fresh(name):
@@ -254,17 +264,19 @@ def fresh(name):
 
 
 def details(found):
-    """Every set: mean over the seeds; a markdown table."""
-    tables = {(protocol, metric): by_set(found, protocol, metric) for protocol in PROTOCOLS for metric in METRICS}
-    names = sorted(set.intersection(*(set(table) for table in tables.values())), key=lambda n: int(n.split("_")[0]))
-    present = {key.split(" | ")[2] for key in found["runs"]}
-    methods = [method for method in SHOWN if method in present]
-    head = [f"{protocol}, {METRICS[metric]}: {' / '.join(methods)}" for protocol, metric in tables]
-    lines = ["| set | " + " | ".join(head) + " |", "|" + "---|" * (len(head) + 1)]
-    for name in names:
-        rows = [table[name] for table in tables.values()]
-        cells = [" / ".join(f"{row[m]:.3f}" if m in row else "-" for m in methods) for row in rows]
-        lines.append(f"| {name}{'' if fresh(name) else ' *'} | " + " | ".join(cells) + " |")
+    """Every set: mean over the seeds of each method, and how many these are; a markdown table."""
+    tables = [values(found, protocol, metric) for protocol in PROTOCOLS for metric in METRICS]
+    columns = [f"{protocol}, {words}" for protocol in PROTOCOLS for words in METRICS.values()]
+    lines = ["| set | method | seeds | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 3)]
+    for name in sorted(set().union(*tables), key=lambda name: int(name.split("_")[0])):
+        for method in SHOWN:
+            runs = [table.get(name, {}).get(method, {}) for table in tables]
+            if any(runs):
+                means = [f"{np.mean([*run.values()]):.3f}" if run else "-" for run in runs]
+                seeds = f"{max(map(len, runs))}"
+                lines.append(
+                    f"| {name}{'' if fresh(name) else ' *'} | {method} | {seeds} | " + " | ".join(means) + " |"
+                )
     return "\n".join([*lines, "", "\\* the defaults were chosen on seed 0 of these sets."])
 
 

@@ -60,7 +60,7 @@ def test_what_collapses_is_pruned_with_the_reason(swept, split):
     assert (last.state, last.figures) == ("pruned", {})
     mean = split.validation.mean(0)
     error = float(((split.validation - mean) ** 2).sum(1).mean())
-    assert last.reason.startswith("collapsed: after 2 epochs the validation error")
+    assert last.reason.startswith("collapsed: after epoch 2 the validation error")
     assert f"the mean's, {error:.4g}" in last.reason
 
 

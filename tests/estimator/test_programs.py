@@ -93,10 +93,9 @@ def test_the_experiment_writes_goes_on_and_refuses_to_mix(adbench, tmp_path, mon
     assert len(calls) == 8  # nothing left to do
     found = json.loads(out.read_text())
     assert found["runs"]["99_toy | unsupervised | contractive | 1"]["auroc"] == 1.0
-    assert adbench.by_set(found, "unsupervised", "auroc") == {"99_toy": {"contractive": 1.0, "isolation forest": 0.0}}
-    assert "| all (1) | unsupervised | AUROC | isolation forest | 1.000 | 0.000 | 1 / 0 / 0 |" in adbench.summary(found)
-    assert "| all (1) | unsupervised | AUROC | 1.00 | 2.00 |" in adbench.rank_table(found)
-    assert "| 99_toy | 1.000 / 0.000 |" in adbench.details(found)
+    line = "| contractive | isolation forest | all (1) | unsupervised | AUROC | 1.000 / 0.000 | 1 / 0 / 0 |"
+    assert line in adbench.summary(found)
+    assert "| 99_toy | contractive | 2 | 1.000 | 1.000 | 1.000 | 1.000 |" in adbench.details(found)
     adbench.run(tmp_path, [], [0, 1], out, again=["contractive"])
     assert calls[8:] == ["ours"] * 4
     with monkeypatch.context() as changed:
@@ -122,22 +121,27 @@ def toy_results(entries):
     }
 
 
-def test_a_method_that_ran_on_fewer_sets_is_compared_on_these(adbench):
+def test_methods_are_compared_on_the_sets_and_seeds_that_both_have(adbench):
     found = toy_results(
         {
             ("8_celeba", "contractive"): (0.8, 0.9),
+            ("8_celeba", "contractive, all rows"): (0.6, 0.9),
             ("8_celeba", "isolation forest"): (0.7, 0.7),
             ("8_celeba", "PyOD autoencoder"): (0.9, 0.9),
             ("4_breastw", "contractive"): (0.5, 0.5),
-            ("4_breastw", "isolation forest"): (0.504, 0.504),
-            ("4_breastw", "PyOD autoencoder"): (0.1,),  # one seed is missing
+            ("4_breastw", "isolation forest"): (0.504, 0.504, 0.0),
+            ("4_breastw", "PyOD autoencoder"): (0.1,),
         }
     )
-    table = adbench.summary(found)
-    assert "| all (2) | unsupervised | AUROC | isolation forest | 0.675 | 0.602 | 1 / 1 / 0 |" in table
-    assert "| all (1) | unsupervised | AUROC | PyOD autoencoder | 0.850 | 0.900 | 0 / 0 / 1 |" in table
-    assert "| not used to choose the defaults (1) | unsupervised | AUROC | isolation forest | 0.850 | 0.700 |" in table
-    assert "| all (1) | unsupervised | AUROC | 2.00 | 3.00 | 1.00 |" in adbench.rank_table(found)
+    lines = adbench.summary(found).splitlines()
+    assert lines[2] == "| contractive | isolation forest | all (2) | unsupervised | AUROC | 0.675 / 0.602 | 1 / 1 / 0 |"
+    ours = "| contractive | PyOD autoencoder |"
+    assert f"{ours} all (2) | unsupervised | AUROC | 0.675 / 0.500 | 1 / 0 / 1 |" in lines
+    assert f"{ours} not used to choose (1) | unsupervised | AUROC | 0.850 / 0.900 | 0 / 0 / 1 |" in lines
+    assert "| all (1) | unsupervised | AUROC | 2.00 | 3.00 | 4.00 | 1.00 |" in adbench.rank_table(found)
+    shown = adbench.details(found)
+    assert "| 4_breastw * | isolation forest | 3 | - | - | 0.336 | 0.336 |" in shown
+    assert "| 8_celeba | contractive | 2 | - | - | 0.850 | 0.850 |" in shown
 
 
 def test_a_method_that_is_better_on_every_table_ranks_first(adbench):
