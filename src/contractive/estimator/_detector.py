@@ -28,8 +28,9 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         contamination: Share of the training rows to call outliers, above 0 and at most 0.5. Where only normal rows
             are given: the share of false alarms you accept.
         support_fraction: Share of the training rows to learn from, those that a first training, a third as long,
-            reconstructs best; above 0 and at most 1. 1 trusts all rows and saves the first training. With
-            `warm_start` the present network judges. Name and meaning as in scikit-learn's `EllipticEnvelope`.
+            reconstructs best; above 0 and at most 1. Give 1 where all rows are known to be normal: trimming takes
+            away rare kinds of normal, and 1 saves the first training. With `warm_start` the present network judges.
+            Name and meaning as in scikit-learn's `EllipticEnvelope`.
         n_components: As in `ContractiveAutoencoder`, like all that follow.
         hidden_layer_sizes: See there.
         penalty: See there.
@@ -180,7 +181,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
 
     def _check_parameters(self) -> None:
         for name, most in (("contamination", 0.5), ("support_fraction", 1)):
-            share = getattr(self, name)
+            share: float = getattr(self, name)
             if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share <= most:
                 advice = "Try 0.1." if name == "contamination" else "1 learns from all rows."
                 raise ValueError(f"{name} must be above 0 and at most {most}, got {share!r}. {advice}")
