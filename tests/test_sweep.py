@@ -253,7 +253,7 @@ def test_giving_up_waits_for_its_epoch():
     hook.on_train_epoch_start(None, Module)
     for error in (5.0, float("nan")):
         Module.rows = ({"val_reconstruction": 9.0}, {"val_reconstruction": error})
-        with pytest.raises(GivenUp, match="collapsed: after 2 epochs"):
+        with pytest.raises(GivenUp, match="collapsed: after epoch 2"):
             hook.on_train_epoch_start(None, Module)
 
 
