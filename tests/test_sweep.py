@@ -60,7 +60,7 @@ def test_what_collapses_is_pruned_with_the_reason(swept, split):
     assert (last.state, last.figures) == ("pruned", {})
     mean = split.validation.mean(0)
     error = float(((split.validation - mean) ** 2).sum(1).mean())
-    assert last.reason.startswith("collapsed: after 2 epochs the validation error")
+    assert last.reason.startswith("collapsed: after epoch 2 the validation error")
     assert f"the mean's, {error:.4g}" in last.reason
 
 
@@ -291,7 +291,7 @@ def test_giving_up_waits_for_its_epoch():
     hook.on_train_epoch_start(None, Module)
     for error in (5.0, float("nan")):
         Module.rows = ({"val_reconstruction": 9.0}, {"val_reconstruction": error})
-        with pytest.raises(GivenUp, match="collapsed: after 2 epochs"):
+        with pytest.raises(GivenUp, match="collapsed: after epoch 2"):
             hook.on_train_epoch_start(None, Module)
 
 
