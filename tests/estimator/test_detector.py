@@ -22,6 +22,10 @@ def quick(**parameters):
     return ct.ContractiveOutlierDetector(**{"max_epochs": 50, "random_state": 0, **parameters})
 
 
+def trimmed(**parameters):
+    return quick(**{"support_fraction": 0.7, **parameters})
+
+
 def test_it_finds_what_lies_off_the_manifold_though_every_feature_is_in_its_range(plane):
     normal, strange = plane
     detector = quick(max_epochs=200).fit(normal[:300])
@@ -39,7 +43,7 @@ def test_labels_follow_the_score_and_the_share_asked_for(plane):
 
 
 def test_it_is_the_engine_of_the_autoencoder(plane):
-    detector = quick(support_fraction=1.0).fit(plane[0])
+    detector = quick().fit(plane[0])
     parameters = detector.get_params()
     parameters.pop("contamination")
     parameters.pop("support_fraction")
@@ -81,26 +85,32 @@ def mixed(plane):
     return np.r_[plane[0], plane[1] * 3], np.arange(450) >= 400
 
 
-def test_strange_rows_are_not_learned_from(mixed):
+def test_all_rows_are_learned_from_unless_told_otherwise(mixed):
     detector = quick().fit(mixed[0])
+    assert detector.support_.all()
+    told = quick(support_fraction=1.0).fit(mixed[0])
+    np.testing.assert_array_equal(told.score_samples(mixed[0]), detector.score_samples(mixed[0]))
+
+
+def test_strange_rows_are_not_learned_from(mixed):
+    detector = trimmed().fit(mixed[0])
     assert detector.support_.sum() == 315  # 70 %
     assert detector.support_[mixed[1]].mean() < 0.1
-    assert quick(support_fraction=1.0).fit(mixed[0]).support_.all()
 
 
 def test_the_rest_is_the_detector_that_saw_the_support_alone(mixed):
     x = mixed[0]
-    detector = quick().fit(x)
-    alone = quick(support_fraction=1.0).fit(x[detector.support_])
+    detector = trimmed().fit(x)
+    alone = quick().fit(x[detector.support_])
     np.testing.assert_array_equal(alone.score_samples(x), detector.score_samples(x))
     assert detector.offset_ == np.percentile(detector.score_samples(x), 10) < alone.offset_
 
 
 def test_the_support_is_what_a_third_of_the_training_reconstructs_best(mixed):
     x = mixed[0]
-    first = quick(support_fraction=1.0, max_epochs=17).fit(x)  # 50 / 3, up
+    first = quick(max_epochs=17).fit(x)  # 50 / 3, up
     scores = first.score_samples(x)
-    np.testing.assert_array_equal(quick().fit(x).support_, scores >= np.percentile(scores, 30))
+    np.testing.assert_array_equal(trimmed().fit(x).support_, scores >= np.percentile(scores, 30))
 
 
 def test_a_heap_of_strange_rows_is_not_learned(plane):
@@ -114,14 +124,14 @@ def test_a_heap_of_strange_rows_is_not_learned(plane):
 def test_the_support_has_no_rows_of_weight_0_and_counts_by_weight(mixed):
     x = mixed[0]
     weights = np.where(np.arange(450) % 2, 0.0, 1.0)
-    detector = quick().fit(x, sample_weight=weights)
-    np.testing.assert_array_equal(detector.support_[::2], quick().fit(x[::2]).support_)
+    detector = trimmed().fit(x, sample_weight=weights)
+    np.testing.assert_array_equal(detector.support_[::2], trimmed().fit(x[::2]).support_)
     assert not detector.support_[1::2].any()
 
 
 def test_trained_on_the_present_network_judges(mixed):
     x = mixed[0]
-    detector = quick(warm_start=True).fit(x)
+    detector = trimmed(warm_start=True).fit(x)
     scores = detector.score_samples(x)
     np.testing.assert_array_equal(detector.fit(x).support_, scores >= np.percentile(scores, 30))
 
@@ -133,6 +143,6 @@ def test_two_rows_are_kept_at_least():
 
 def test_the_support_is_found_before_the_weight(mixed):
     x = mixed[0]
-    found = quick(weight="auto", max_epochs=10).fit(x)
-    np.testing.assert_array_equal(found.support_, quick(weight=0.1, max_epochs=10).fit(x).support_)
+    found = trimmed(weight="auto", max_epochs=10).fit(x)
+    np.testing.assert_array_equal(found.support_, trimmed(weight=0.1, max_epochs=10).fit(x).support_)
     assert found.weight_ > 0

@@ -20,17 +20,19 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     layer of saturating units, which cannot follow a row far from the others. Train it on normal rows where they are
     known, else on all. Features in one unit, such as pixels, want `scale="common"`.
 
-    A network learns the outliers too, and so does the scaling. So a first, short training finds the rows that fit
-    worst, and scaling and network are learned from the others: a concentration step of robust statistics (Rousseeuw
-    and Van Driessen, 1999), with the autoencoder in the place of mean and covariance. See `support_fraction`.
+    A network learns the outliers among its rows too, and so does the scaling. Where the training rows hold many, give
+    `support_fraction=0.7`: a first, short training finds the rows that fit worst, and scaling and network are learned
+    from the others: a concentration step of robust statistics (Rousseeuw and Van Driessen, 1999), with the autoencoder
+    in the place of mean and covariance.
 
     Args:
         contamination: Share of the training rows to call outliers, above 0 and at most 0.5. Where only normal rows
             are given: the share of false alarms you accept.
-        support_fraction: Share of the training rows to learn from, those that a first training, a third as long,
-            reconstructs best; above 0 and at most 1. Give 1 where all rows are known to be normal: trimming takes
-            away rare kinds of normal, and 1 saves the first training. With `warm_start` the present network judges.
-            Name and meaning as in scikit-learn's `EllipticEnvelope`.
+        support_fraction: Share of the training rows to learn from, above 0 and at most 1, which means all rows. Below
+            1 it is those that a first training, a third as long, reconstructs best; with `warm_start` the present
+            network judges. Give 0.7 for rows that hold many outliers and nobody has sorted. Where most rows are
+            normal it does harm: it takes away rare kinds of normal. Name and meaning as in scikit-learn's
+            `EllipticEnvelope`.
         n_components: As in `ContractiveAutoencoder`, like all that follow.
         hidden_layer_sizes: See there.
         penalty: See there.
@@ -77,7 +79,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         self,
         *,
         contamination: float = 0.1,
-        support_fraction: float = 0.7,
+        support_fraction: float = 1.0,
         n_components: int = 128,
         hidden_layer_sizes: Any = (),
         penalty: Any = "contractive",
