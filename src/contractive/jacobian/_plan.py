@@ -88,8 +88,8 @@ class Shape:
         inner = sum(self.macs[1 : -1 if skip_last else None]) * self.batch * rows
         direct = 3 * self.batch * rows * self.macs[0]
         first = self.sizes[1]
-        # two products each, of which one is symmetric and done at three quarters
-        gram = (7 * first * self.macs[0] + 7 * self.batch * rows * first * first) // 4
+        # two products each, of which one is symmetric and done at five eighths
+        gram = (13 * first * self.macs[0] + 13 * self.batch * rows * first * first) // 8
         use_gram = self.dense_first and gram < direct
         return 3 * inner + (gram if use_gram else direct), use_gram
 
