@@ -56,6 +56,14 @@ def floor(found):
     return table(head, rows)
 
 
+def memory(found):
+    """Megabytes that three steps add to the peak of a process."""
+    rows = [row for row in found["rows"] if "peak_mb" in row]
+    names = list(rows[0]["peak_mb"])
+    cells = [[row["net"], str(row["batch"]), *(f"{row['peak_mb'][name]:.0f}" for name in names)] for row in rows]
+    return table(["network", "batch", *names], cells)
+
+
 def curve(found):
     """Objective against time, one seed."""
     lines = {}
@@ -124,6 +132,7 @@ def main():
         "outcome": (read("quality_outcome.json"), outcome),
         "throughput": (read("throughput.json"), throughput),
         "floor": (read("step.json"), floor),
+        "memory": (read("step.json"), memory),
         "two": (read("step_2_threads.json"), step),
         "curve": (read("quality_outcome.json"), curve),
         "packages": (read("packages.json"), packages),

@@ -1,6 +1,7 @@
 """What a contractive step costs: every method on every net, as a ratio to the plain autoencoder step.
 
     python benchmarks/step.py [--threads 1] [--rows 784-1000,...] [--rounds 15] [--out benchmarks/results/step.json]
+    python benchmarks/step.py --device cuda --out benchmarks/results/step_cuda.json  # on a GPU; not run yet
 
 One process, variants interleaved, CPU time, medians with quartiles, over several builds of every net, because where the
 memory of a build happens to lie moves its step by up to a tenth. The optimiser is the same for all rows: Adam as
@@ -56,11 +57,12 @@ def build(net):
     return ct.mlp(sizes[0], hidden=sizes[1:-1], code=sizes[-1]), (sizes[0],)
 
 
-def stepper(net, batch, method, fused):
+def stepper(net, batch, method, fused, device="cpu"):
     """A function that takes one training step."""
     autoencoder, shape = build(net)
+    autoencoder.to(device)
     optimizer = torch.optim.Adam(autoencoder.parameters(), 1e-3, **({"fused": True} if fused else {}))
-    x = torch.rand(batch, *shape)
+    x = torch.rand(batch, *shape, device=device)
     penalty = METHODS.get(method)
 
     def step():
@@ -87,13 +89,25 @@ def methods_for(net, slow):
         yield name
 
 
-def measure(net, batch, rounds, fused, slow):
-    """CPU seconds per step of each method, over interleaved rounds of several builds."""
+def clock_of(device):
+    """Processor seconds of one thread; with several, or an accelerator that has to finish first, those on the wall."""
+    if device == "cpu":
+        return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+
+    def finished():
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return finished
+
+
+def measure(net, batch, rounds, fused, slow, device):
+    """Seconds per step of each method, over interleaved rounds of several builds."""
     times = {name: [] for name in ("plain", *methods_for(net, slow))}
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    clock = clock_of(device)
     for build in range(BUILDS):
         apart = torch.empty(1000 * build + 1)  # so that the builds lie differently in memory
-        steps = {name: stepper(net, batch, name, fused) for name in times}
+        steps = {name: stepper(net, batch, name, fused, device) for name in times}
         for step in steps.values():
             step()
             step()
@@ -114,14 +128,14 @@ def peak_memory(net, batch, method):
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def gemm_rate():
+def gemm_rate(device):
     """Giga-multiplications per second of a 1024 matrix product."""
-    a = torch.randn(1024, 1024)
+    a, clock = torch.randn(1024, 1024, device=device), clock_of(device)
     times = []
     for _ in range(15):
-        began = time.perf_counter()
+        began = clock()
         a @ a
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return 1024**3 / statistics.median(times) / 1e9
 
 
@@ -133,10 +147,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--fused", action="store_true")
     parser.add_argument("--slow", action="store_true", help="also exact on deep nets, jacrev and the unit loop")
-    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--memory", action="store_true", help="peak memory too; of the CPU")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda must have a CUDA device, got none. Leave it out for the processor.")
     torch.set_num_threads(arguments.threads)
     torch.set_flush_denormal(True)
     if not arguments.peak:
@@ -154,7 +171,7 @@ def main():
         "adam": "fused" if arguments.fused else "torch default",
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": torch.cuda.get_device_name() if arguments.device == "cuda" else platform.machine(),
     }
     rows = earlier(arguments.out, found)
     for net in arguments.rows.split(","):
@@ -181,8 +198,8 @@ def earlier(path, settings):
 
 def measured(net, batch, arguments):
     """One row of the table."""
-    load, rate = os.getloadavg()[0], gemm_rate()
-    times = measure(net, batch, arguments.rounds, arguments.fused, arguments.slow)
+    load, rate = os.getloadavg()[0], gemm_rate(arguments.device)
+    times = measure(net, batch, arguments.rounds, arguments.fused, arguments.slow, arguments.device)
     plain = statistics.median(times["plain"])
     autoencoder, shape = build(net)
     plan = ct.plan(autoencoder.encoder, torch.rand(batch, *shape))
