@@ -19,7 +19,7 @@ from contractive.plots._pareto import pareto, weight_curves
 from contractive.plots._pictures import filters, reconstructions
 from contractive.plots._places import places, sensitivity_at, sensitivity_profiles
 from contractive.plots._robustness import robustness
-from contractive.plots._style import color
+from contractive.plots._style import color, in_order
 from contractive.plots._tangents import tangent_agreement, tangents, walks
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "similarity",
     # a classifier on the code
     "robustness",
-    # the colour of a kind
+    # the colour of a kind, and of models that are no kinds
     "color",
+    "in_order",
 ]
