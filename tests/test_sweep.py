@@ -116,10 +116,9 @@ def test_models_are_measured_side_by_side(swept, split):
     ]
     assert sum(name.endswith("(knee)") for name in stored.sections) == 1
     for name, each in zip(stored.sections, found.complete, strict=True):
-        own = {
-            key.removeprefix(f"{name}/"): array for key, array in stored.arrays.items() if key.startswith(f"{name}/")
-        }
-        encoder = runs.open_run(out / trial.folder).autoencoder().encoder
+        start = f"{name}/"
+        own = {key[len(start) :]: array for key, array in stored.arrays.items() if key.startswith(start)}
+        encoder = runs.open_run(out / each.folder).autoencoder().encoder
         norms = unpack(stored.sections[name]["norms"], own)
         expected = torch.linalg.matrix_norm(jacobian(encoder, torch.from_numpy(split.test)), ord=2)
         torch.testing.assert_close(norms.operator.sort().values, expected.sort().values, rtol=1e-4, atol=1e-6)

@@ -12,7 +12,7 @@ from contractive.plots._contraction import (
     spectra,
 )
 from contractive.plots._curves import accuracy_under_noise, trade_off, training_curves
-from contractive.plots._distributions import operator_norm, sensitivity
+from contractive.plots._distributions import operator_norm, reconstruction_error, sensitivity
 from contractive.plots._fields import vector_fields
 from contractive.plots._jacobians import feature_lines, jacobian_features, jacobian_pictures, jacobian_rows
 from contractive.plots._pareto import pareto, weight_curves
@@ -35,6 +35,7 @@ __all__ = [
     "sensitivity_profiles",
     "sensitivity_at",
     "operator_norm",
+    "reconstruction_error",
     "places",
     # how far, how many, in which directions
     "contraction_curves",
