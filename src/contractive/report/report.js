@@ -11,7 +11,7 @@
   const NARROW = 620;
   const WIDE = 1060;
   const PRINTED = 680;
-  const TALLEST = 740; // a page holds it with its title and caption
+  const TALLEST = 810; // a page holds it with its title and caption
   const config = {
     displayModeBar: "hover",
     displaylogo: false,
