@@ -9,13 +9,14 @@ import torch
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 _KEEP = 2**30
+_MAP = 2**26  # larger blocks, such as row groups of a streamed file, go back at once: kept, they would leave gaps
 
 
 def keep_freed_memory() -> bool:
     """Let glibc keep freed blocks for the next step instead of giving them back to the kernel; whether it did.
 
     By default each activation above 128 KB may be mapped, cleared and unmapped again in every step: on convolutional
-    nets that was up to a third of the time. The process then holds its peak memory until it ends.
+    nets that was up to a third of the time. The process then holds its peak memory until it ends, blocks above 64 MB apart.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -23,7 +24,7 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    accepted = [mallopt(parameter, _KEEP) for parameter in (_MMAP_THRESHOLD, _TRIM_THRESHOLD)]
+    accepted = [mallopt(parameter, value) for parameter, value in ((_MMAP_THRESHOLD, _MAP), (_TRIM_THRESHOLD, _KEEP))]
     return all(accepted)
 
 
