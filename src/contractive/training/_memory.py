@@ -16,7 +16,8 @@ def keep_freed_memory() -> bool:
     """Let glibc keep freed blocks for the next step instead of giving them back to the kernel; whether it did.
 
     By default each activation above 128 KB may be mapped, cleared and unmapped again in every step: on convolutional
-    nets that was up to a third of the time. The process then holds its peak memory until it ends, blocks above 64 MB apart.
+    nets that was up to a third of the time. The process then holds its peak memory until it ends, blocks above 64 MB
+    apart.
     """
     if not sys.platform.startswith("linux"):
         return False
