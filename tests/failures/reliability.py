@@ -10,6 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from contractive.data._parts import most_held_out
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reliability.md"
 RESULTS = Path(__file__).parent / "results"
@@ -81,8 +83,8 @@ def streaming() -> str:
 {rows}
 
 Rows have 784 numbers. Each command ran under {found["limit"]} of {gigabytes(found["limit_bytes"])}; peak memory is
-{found["peak"]}. Training is one epoch, with the passes that fit the scaling; up to 50,000 validation and as many
-test rows are in memory.
+{found["peak"]}. Training is one epoch, with the passes that fit the scaling; up to {most_held_out(784):,} validation and as many
+test rows are in memory (fewer where they are wider).
 
 Encoding {found["speed"]["rows"]:,} rows, without starting Python, goes at {found["speed"]["encode_rows_per_second"]:,.0f} rows
 per second, on {found["machine"]["threads"]} thread and a second one that reads: {found["speed"]["share"]:.0%} of what the bare

@@ -7,7 +7,7 @@ from contractive.data._split import TEST, VALIDATION
 
 LEAST_ROWS = 10
 MOST_HELD_OUT = 50_000  # validation and test rows of a stream: they are held in memory
-_MOST_HELD_NUMBERS, _FEWEST_HELD = 2**26, 1000
+_MOST_HELD_NUMBERS, _FEWEST_HELD = 2**24, 1000
 _MOST_CLASSES = 100
 
 
