@@ -24,9 +24,12 @@ docs: .venv/all
 	@echo "Open site/index.html in a browser."
 
 bench: .venv/all
+	$(PIP) -e ".[bench]"
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/step.py --slow --out benchmarks/results/step.json
+	OMP_NUM_THREADS=2 $(BIN)/python benchmarks/step.py --threads 2 --out benchmarks/results/step_2_threads.json
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py --out benchmarks/results/throughput.json
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/estimator.py --out benchmarks/results/estimator.json
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/packages.py --out benchmarks/results/packages.json
 	$(BIN)/python benchmarks/render.py
 
 .venv/bin/python:

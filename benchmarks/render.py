@@ -29,13 +29,62 @@ def step(found, batches=None):
             continue
         ratios = [f"{row['ratio'][c]:.2f}" if c in row["ratio"] else "" for c in COLUMNS]
         rows.append([row["net"], str(row["batch"]), f"{row['plain_ms']:.1f}", *ratios])
-    head = ["network", "batch", "plain, ms", *COLUMNS]
+    columns = [c for c in COLUMNS if any(c in row["ratio"] for row in found["rows"])]
+    rows = [[*row[:3], *(cell for c, cell in zip(COLUMNS, row[3:], strict=True) if c in columns)] for row in rows]
+    rates = sorted(row["giga_multiplications_per_second"] for row in found["rows"])
+    loads = sorted(row["load"] for row in found["rows"])
     note = (
         f"{found['threads']} thread(s), Adam ({found['adam']}), torch {found['torch']}, matrix products at"
-        f" {found['giga_multiplications_per_second']:.0f} billion multiplications a second, load"
-        f" {found['load_before'][0]:.1f} to {found['load_after'][0]:.1f}."
+        f" {rates[len(rates) // 2]:.0f} billion multiplications a second, load {loads[0]:.1f} to {loads[-1]:.1f}."
     )
-    return f"{note}\n\n{table(head, rows)}"
+    return f"{note}\n\n{table(['network', 'batch', 'plain, ms', *columns], rows)}"
+
+
+def floor(found):
+    """What the products alone must take, beside what was measured."""
+    rows = []
+    for row in found["rows"]:
+        for method, path in (("probes", "code probes"), ("exact", "exact rows")):
+            if row["batch"] < 128 or method not in row["ratio"] or "closed form" in row["multiplications"]:
+                continue
+            count = row["multiplications"][path]
+            ms = count / row["giga_multiplications_per_second"] / 1e6
+            least = 1 + ms / row["plain_ms"]
+            cells = [f"{count / 1e6:,.0f}", f"{ms:.1f}", f"{least:.2f}", f"{row['ratio'][method]:.2f}"]
+            rows.append([row["net"], str(row["batch"]), method, *cells])
+    head = ["network", "batch", "way", "million multiplications", "ms", "ratio if that were all", "measured"]
+    return table(head, rows)
+
+
+def memory(found):
+    """Megabytes that three steps add to the peak of a process."""
+    rows = [row for row in found["rows"] if "peak_mb" in row]
+    names = list(rows[0]["peak_mb"])
+    cells = [[row["net"], str(row["batch"]), *(f"{row['peak_mb'][name]:.0f}" for name in names)] for row in rows]
+    return table(["network", "batch", *names], cells)
+
+
+def curve(found):
+    """Objective against time, one seed."""
+    lines = {}
+    for key, points in found.items():
+        method, weight, seed = key.split(", ")
+        if seed == "seed 0":
+            cells = [f"{point['objective']:.2f} at {point['seconds']:.0f} s" for point in points]
+            lines[weight, method] = [weight, method, *cells]
+    length = max(map(len, lines.values())) - 2
+    return table(["", "method", *(f"epoch {i + 1}" for i in range(length))], [lines[key] for key in sorted(lines)])
+
+
+def packages(found):
+    rows = []
+    for penalised in (False, True):
+        for name, entry in found["seconds_per_epoch"].items():
+            if entry["penalised"] == penalised:
+                spread = f"{entry['low']:.2f} to {entry['high']:.2f}"
+                rows.append([name, f"{entry['median']:.2f}", spread, f"{entry['ratio']:.2f}"])
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return f"{versions}.\n\n{table(['', 's/epoch', 'spread', 'ratio to the bare loop'], rows)}"
 
 
 def gradient(found):
@@ -70,9 +119,9 @@ def throughput(found):
 def put(path, name, text):
     """Replace what stands between the markers of `name`."""
     page = path.read_text()
-    pattern = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
     assert re.search(pattern, page, re.DOTALL), f"{path} has no place for {name}"
-    path.write_text(re.sub(pattern, lambda m: m[1] + text + m[2], page, flags=re.DOTALL))
+    path.write_text(re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, count=1, flags=re.DOTALL))
 
 
 def main():
@@ -82,6 +131,11 @@ def main():
         "gradient": (read("quality_gradient.json"), gradient),
         "outcome": (read("quality_outcome.json"), outcome),
         "throughput": (read("throughput.json"), throughput),
+        "floor": (read("step.json"), floor),
+        "memory": (read("step.json"), memory),
+        "two": (read("step_2_threads.json"), step),
+        "curve": (read("quality_outcome.json"), curve),
+        "packages": (read("packages.json"), packages),
     }
     for name, (found, render) in tables.items():
         if found:

@@ -15,8 +15,6 @@ after every probe; a run that was stopped goes on where it was.
 import argparse
 import json
 import os
-import platform
-import re
 import time
 import warnings
 from pathlib import Path
@@ -24,13 +22,13 @@ from pathlib import Path
 import numpy as np
 import sklearn.exceptions
 import torch
+from _ledger import opened, put, versions, write
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 import contractive as ct
 from contractive import data
-from contractive.storage import write_text
 
 OUT = Path(__file__).parent / "results" / "few_labels.json"
 LABELS = (100, 600, 1000, 3000)
@@ -111,30 +109,13 @@ def settings():
         "price": PRICE,
         "strengths": list(STRENGTHS),
         "iterations": MOST_ITERATIONS,
-        "versions": {
-            "contractive": ct.__version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-            "torch": torch.__version__,
-        },
+        "versions": versions(),
     }
-
-
-def open_results(path):
-    """What is there already, if it was made with the same settings."""
-    now = settings()
-    if not path.exists():
-        return {"settings": now, "fits": {}, "runs": {}}
-    found = json.loads(path.read_text())
-    if found["settings"] != now:
-        raise SystemExit(f"{path} was made with other settings or versions. Give another --out, or move it away.")
-    return found
 
 
 def run(split, seeds, out):
     """Run what is still missing and write after each probe."""
-    found = open_results(out)
+    found = opened(out, settings(), fits={}, runs={})
     for seed, name in ((seed, name) for seed in seeds for name in REPRESENTATIONS):
         missing = [count for count in LABELS if f"{name} | {count} | {seed}" not in found["runs"]]
         if not missing:
@@ -147,7 +128,7 @@ def run(split, seeds, out):
             rows = labelled(split.labels[0], count, seed)
             key = f"{name} | {count} | {seed}"
             found["runs"][key] = probe(represent(split.train[rows]), split.labels[0][rows], test, split.labels[2])
-            write_text(out, json.dumps(found, indent=1) + "\n")
+            write(out, found)
             print(key, found["runs"][key], figures, flush=True)
 
 
@@ -169,15 +150,6 @@ def table(found):
     said = ", ".join(f"{weight:.3g}" for weight in weights)
     over = f"Mean ± standard deviation over {len(whole)} seeds" if len(whole) > 1 else "One seed"
     return "\n".join([*lines, "", f"{over}; weights found: {said}."])
-
-
-def put(path, name, text):
-    """Replace what stands between the markers of `name` in a page."""
-    page = path.read_text()
-    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-    if not re.search(pattern, page, re.DOTALL):
-        raise SystemExit(f"{path} must have the marker <!-- {name} -->, got none.")
-    write_text(path, re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL))
 
 
 def main():

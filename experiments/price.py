@@ -1,6 +1,7 @@
 """Does the weight that training finds cost what was allowed? Four data sets, three seeds, one rule.
 
-    python experiments/price.py --data-dir ~/data --out experiments/results/price.json
+    python experiments/price.py --data-dir ~/data               # a run that was stopped goes on where it was
+    python experiments/price.py --docs docs/choosing-the-weight.md  # the table so far, written into the page
 
 For each set and seed the contractive autoencoder is trained with `--weight auto` at a price of 10 %, and a standard one
 from the same seed in the same budget. The price paid is the increase of the validation error of the one over the other.
@@ -13,10 +14,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from _ledger import put, write
 
 from contractive import data, runs
 from contractive.runs import Settings
 
+OUT = Path(__file__).parent / "results" / "price.json"
 PRICE = 0.1
 SETS = {
     "digits": ("digits", data.Options()),
@@ -57,37 +60,48 @@ def _ratio(found: runs.Trained, standard: runs.Trained, part: str, name: str) ->
 def table(results: list[dict]) -> str:
     """Mean and extremes over seeds, as Markdown."""
     lines = [
-        "| data | weight found | price paid, validation | test | ‖J‖², to standard | scale-free, to standard |",
+        "| data | weights found | price paid, validation | price paid, test | ‖J‖² | scale-free sensitivity |",
         "|---|---|---|---|---|---|",
     ]
     for name in SETS:
         rows = [row for row in results if row["set"] == name]
         if rows:
-            columns = ("weight", "price_validation", "price_test", "squared_norm_ratio", "scale_free_sensitivity_ratio")
+            weights = ", ".join(f"{weight:.2g}" for weight in sorted(row["weight"] for row in rows))
+            columns = ("price_validation", "price_test", "squared_norm_ratio", "scale_free_sensitivity_ratio")
             cells = [np.array([row[column] for row in rows]) for column in columns]
-            paid = [f"{100 * c.mean():.1f} % ({100 * c.min():.1f} to {100 * c.max():.1f})" for c in cells[1:3]]
-            ratios = [f"{c.mean():.2f}" for c in cells[3:]]
-            lines.append(" | ".join([f"| {name}", f"{cells[0].mean():.3g}", *paid, *ratios]) + " |")
+            paid = [f"{100 * c.mean():.1f} % ({100 * c.min():.1f} to {100 * c.max():.1f})" for c in cells[:2]]
+            ratios = [f"{c.mean():.2f}" for c in cells[2:]]
+            lines.append(" | ".join([f"| {name}", weights, *paid, *ratios]) + " |")
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("experiments/results/price.json"))
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--docs", type=Path, help="write what is there into this page, run nothing")
     options = parser.parse_args()
-    results = json.loads(options.out.read_text())["results"] if options.out.exists() else []
+    if options.docs:
+        put(options.docs, "price", table(json.loads(options.out.read_text())["results"]))
+        return
+    if not options.data_dir:
+        raise SystemExit("--data-dir must be given, got none. It holds mnist, tabular and spectra.")
+    run(options.data_dir, options.sets.split(","), options.seeds, options.out)
+
+
+def run(data_dir: Path, sets: list[str], seeds: int, out: Path) -> None:
+    """Run what is still missing and write after each set and seed."""
+    results = json.loads(out.read_text())["results"] if out.exists() else []
     done = {(row["set"], row["seed"]) for row in results}
-    for seed in range(options.seeds):
-        for name in options.sets.split(","):
+    for seed in range(seeds):
+        for name in sets:
             if (name, seed) in done:
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                results.append(measure(name, seed, options.data_dir, Path(folder)))
-            options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(json.dumps({"price": PRICE, "results": results}, indent=1) + "\n")
+                results.append(measure(name, seed, data_dir, Path(folder)))
+            write(out, {"price": PRICE, "results": results})
             print(table(results), flush=True)
 
 

@@ -8,13 +8,13 @@ penalty, and what the formulae of the page foresee from the first row.
 """
 
 import argparse
-import importlib.util
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from _ledger import put
 from sklearn.datasets import load_digits
 
 import contractive as ct
@@ -81,10 +81,7 @@ def main():
     made = table()
     print(made)
     if arguments.docs:
-        spec = importlib.util.spec_from_file_location("few_labels", Path(__file__).with_name("few_labels.py"))
-        other = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(other)
-        other.put(arguments.docs, "weights found", made)
+        put(arguments.docs, "weights found", made)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from contractive import data, runs
+from contractive.cli._commands import app
 from contractive.export import export
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
@@ -119,6 +121,24 @@ def test_an_existing_file_is_replaced_only_when_asked(made, tmp_path):
 def test_misuse_is_refused(made, tmp_path, name, part, match):
     with pytest.raises(ValueError, match=match):
         export(made("tied", "standard"), tmp_path / name, part=part)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.pt2"])
+def test_the_command_says_how_to_run_what_it_wrote_and_that_runs(made, tmp_path, monkeypatch, name):
+    run = made("tied", "standard")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["export", str(run.folder), "-o", name])
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert said.startswith(f"Encoder of {run.folder}: {name} To run it in Python, on rows in single precision: ")
+    assert said.endswith("Its 4 input numbers are, in this order: a, b, c, d")
+    code = said.split("single precision: ")[1].split(" Its 4")[0]
+    rows = np.zeros((2, 4), np.float32)
+    if name == "model.onnx":
+        (codes,) = eval(code, {"onnxruntime": onnxruntime, "rows": rows})
+    else:
+        codes = eval(code, {"torch": torch, "rows": torch.from_numpy(rows)})
+    assert codes.shape == (2, 3)
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript"])

@@ -185,6 +185,13 @@ def test_odd_distributions_are_drawn(values):
     assert len(plots.operator_norm({"standard": values}).data) == 2
 
 
+def test_reconstruction_errors_are_counted():
+    figure = plots.reconstruction_error({"contractive": np.array([0.0] * 3 + [8.0])})
+    assert max(figure.data[0].y) == 75
+    assert figure.data[0].y[-2] == 25
+    assert figure.layout.xaxis.title.text == "squared reconstruction error"
+
+
 def test_operator_norms_have_a_line_at_one():
     (line,) = plots.operator_norm({"standard": np.array([0.2, 0.4])}).layout.shapes
     assert (line.x0, line.x1) == (1, 1)

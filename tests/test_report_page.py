@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from browser import check, look, needs_browser, on_screens
+from browser import faults, needs_browser
 from comparisons import BETTER, Page, plain, results, usual, variant
 from contractive.experiments import MEASURES
 from contractive.plots import color
@@ -132,11 +132,8 @@ def test_time_is_readable(seconds, text):
     assert ("time in all", text) in summarize(comparison)["settings"]
 
 
-@pytest.mark.parametrize("image", [True, False], ids=["images", "tables"])
-@on_screens
 @needs_browser
-def test_a_browser_draws_every_plot_on_any_screen(tmp_path, image, width, dark):
-    comparison = results(variant("standard"), variant("contractive", **BETTER), image=image, labelled=image)
+def test_a_browser_draws_every_plot_on_any_screen(tmp_path):
+    comparison = results(variant("standard"), variant("contractive", **BETTER), image=True, labelled=True)
     page = write_report(comparison, tmp_path / "report.html")
-    plots = [picture["id"] for picture in summarize(comparison)["pictures"]]
-    check(look(page, tmp_path, width, dark=dark), plots, width, dark=dark)
+    assert faults(page, tmp_path, [picture["id"] for picture in summarize(comparison)["pictures"]]) == []

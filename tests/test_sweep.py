@@ -4,6 +4,7 @@ import builtins
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 import sweeps
+from browser import faults, needs_browser
 from contractive import data, runs
 from contractive.cli._commands import app
 from contractive.experiments import SweepSettings, read_sweep, sweep
@@ -26,6 +28,8 @@ from contractive.experiments._results import ResultsError
 from contractive.experiments._sweep import front_and_knee
 from contractive.experiments._sweep_ledger import Ledger, _host, _is_running
 from contractive.experiments._sweep_worker import GivenUp, GiveUp, Outcome, error_of_the_mean
+from contractive.experiments.sections import unpack
+from contractive.jacobian import jacobian
 from contractive.training import TrainingDiverged
 from contractive.variants import Reference
 from sweeps import FITS, trial
@@ -60,7 +64,7 @@ def test_what_collapses_is_pruned_with_the_reason(swept, split):
     assert (last.state, last.figures) == ("pruned", {})
     mean = split.validation.mean(0)
     error = float(((split.validation - mean) ** 2).sum(1).mean())
-    assert last.reason.startswith("collapsed: after 2 epochs the validation error")
+    assert last.reason.startswith("collapsed: after epoch 2 the validation error")
     assert f"the mean's, {error:.4g}" in last.reason
 
 
@@ -102,6 +106,23 @@ def test_files_hold_what_was_found(swept):
     assert [float(row["weight"]) for row in rows] == [0.0, *GRID]
     assert [int(row["trial"]) for row in rows if row["knee"] == "1"] == [found.knee]
     assert [float(row["error"]) for row in rows[:4]] == [trial.figures["error"] for trial in found.trials[:4]]
+
+
+def test_models_are_measured_side_by_side(swept, split):
+    out, found = swept
+    stored = read_sweep(out)
+    assert [name.removesuffix(" (knee)") for name in stored.sections] == [
+        f"weight {trial.weight:.3g}" if trial.weight else "without penalty" for trial in found.complete
+    ]
+    assert sum(name.endswith("(knee)") for name in stored.sections) == 1
+    for name, each in zip(stored.sections, found.complete, strict=True):
+        start = f"{name}/"
+        own = {key[len(start) :]: array for key, array in stored.arrays.items() if key.startswith(start)}
+        encoder = runs.open_run(out / each.folder).autoencoder().encoder
+        norms = unpack(stored.sections[name]["norms"], own)
+        expected = torch.linalg.matrix_norm(jacobian(encoder, torch.from_numpy(split.test)), ord=2)
+        torch.testing.assert_close(norms.operator.sort().values, expected.sort().values, rtol=1e-4, atol=1e-6)
+    assert unpack(stored.similarity, stored.arrays).names == tuple(stored.sections)
 
 
 def test_the_same_again_trains_nothing(swept, split):
@@ -291,7 +312,7 @@ def test_giving_up_waits_for_its_epoch():
     hook.on_train_epoch_start(None, Module)
     for error in (5.0, float("nan")):
         Module.rows = ({"val_reconstruction": 9.0}, {"val_reconstruction": error})
-        with pytest.raises(GivenUp, match="collapsed: after 2 epochs"):
+        with pytest.raises(GivenUp, match="collapsed: after epoch 2"):
             hook.on_train_epoch_start(None, Module)
 
 
@@ -397,10 +418,14 @@ def test_folders_that_are_none(split, tmp_path):
         sweep(split, SweepSettings(FITS), tmp_path / "broken")
 
 
-@pytest.mark.parametrize("change", ["missing", "format", "knee", "nonsense"])
+@pytest.mark.parametrize("change", ["missing", "format", "knee", "nonsense", "no arrays", "broken arrays"])
 def test_a_broken_document_is_said(swept, tmp_path, change):
     document = json.loads((swept[0] / "sweep.json").read_text())
     document |= {"format": {"format": 0}, "knee": {"knee": 99}}.get(change, {})
+    if change == "broken arrays":
+        (tmp_path / "sweep.npz").write_bytes(b"PK nothing")
+    elif change != "no arrays":
+        shutil.copy(swept[0] / "sweep.npz", tmp_path)
     if change != "missing":
         (tmp_path / "sweep.json").write_text("{" if change == "nonsense" else json.dumps(document))
     with pytest.raises(ResultsError, match=r"must hold the sweep\.json of a sweep"):
@@ -435,6 +460,12 @@ def test_the_command_says_and_writes_what_was_found(told):
     assert "knee" in result.output
     assert f"Best run: {out / 'best'}" in result.output
     assert (out / "report.html").stat().st_size > 100_000
+
+
+@needs_browser
+def test_a_browser_draws_trials_and_models_on_any_screen(told, tmp_path):
+    models = ["norms", "profile", "curve", "spectra", "histograms", "activity", "similarity"]
+    assert faults(told[0] / "report.html", tmp_path, ["front", "weights", *models]) == []
 
 
 def test_the_best_run_is_usable(told, source, tmp_path):

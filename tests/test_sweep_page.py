@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from browser import check, look, needs_browser, on_screens
 from comparisons import Page
 from contractive import plots
 from contractive.cli._commands import app
 from contractive.experiments import Sweep, write_sweep
+from contractive.experiments._sweep_models import named, shown_trials
 from contractive.report import sweep_html, sweep_sentences, write_sweep_report
 from sweeps import trial
 
@@ -139,13 +139,6 @@ def test_curves_are_drawn_with_spread_and_yardstick():
     assert {note.text for note in figure.layout.annotations} == {"error", "without penalty", "knee"}
 
 
-@on_screens
-@needs_browser
-def test_a_browser_draws_every_plot_on_any_screen(tmp_path, width, dark):
-    page = write_sweep_report(USUAL, tmp_path / "report.html")
-    check(look(page, tmp_path, width, dark=dark), ["front", "weights"], width, dark=dark)
-
-
 def test_the_page_is_made_again_from_the_folder(tmp_path):
     write_sweep(USUAL, tmp_path)
     page = write_sweep_report(USUAL, tmp_path / "report.html")
@@ -154,3 +147,26 @@ def test_the_page_is_made_again_from_the_folder(tmp_path):
     result = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert page.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("count", "knee", "front", "shown"),
+    [
+        (4, 1, (0, 1), [0, 1, 2, 3]),
+        (9, 4, (0, 2, 4, 5, 6, 7, 8), [0, 2, 4, 6, 8]),
+        (9, 0, (0, 1), [0, 1]),
+        (8, 7, (5, 6, 7), [0, 5, 6, 7]),
+    ],
+    ids=["few: all", "spread over the front", "without penalty is the knee", "without penalty is always there"],
+)
+def test_the_models_side_by_side_are_of_the_front(count, knee, front, shown):
+    trials = [trial(n, 0.1 * n, 1.0, 1.0) for n in range(count)]
+    assert [one.number for one in shown_trials(found(*trials, front=front, knee=knee))] == shown
+
+
+def test_models_are_named_by_their_weight():
+    sweep = found(*(trial(n, w, 1, 1) for n, w in enumerate((0.0, 0.1, 0.10001, 0.2))), front=(0,), knee=3)
+    names = ["without penalty", "weight 0.1, trial 1", "weight 0.1, trial 2", "weight 0.2 (knee)"]
+    assert list(named(sweep, sweep.trials)) == names
+    noise = replace(sweep, settings=sweep.settings | {"run": RUN | {"kind": "denoising"}})
+    assert "sigma 0.2 (knee)" in named(noise, noise.trials)

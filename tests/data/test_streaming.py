@@ -156,6 +156,40 @@ def test_a_file_that_shrinks_while_it_is_read_is_noticed(tmp_path):
         split.train[:]
 
 
+def test_a_row_group_with_other_rows_than_it_says_is_noticed(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(TABLE.select(["a", "b"]), path, row_group_size=70)
+    split = load(path, options=Options(stream=True))
+    pq.write_table(TABLE.select(["a", "b"]).slice(0, 600), path, row_group_size=40)
+    match = r"row group 0 of .*x\.parquet must have the 70 rows it says, got 40\. The file is damaged, or was changed"
+    with pytest.raises(DataError, match=match):
+        split.train[:]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["in memory", "streamed"])
+def test_column_names_that_are_no_text_are_refused(stream, tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"zzzz": X[:, 0], "b": X[:, 1]}), path)
+    path.write_bytes(path.read_bytes().replace(b"zzzz", b"\xe6zzz"))
+    with pytest.raises(DataError, match=r"x\.parquet must be a whole \.parquet file, got: .*Write or copy it again"):
+        load(path, options=Options(stream=stream))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["in memory", "streamed"])
+def test_texts_that_are_none_are_refused(stream, tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"town": ["zzzz", "Oslo"] * 500, "b": X[:, 1]}), path, use_dictionary=False)
+    path.write_bytes(path.read_bytes().replace(b"zzzz", b"\xe6zzz"))
+    options = Options(stream=stream, one_hot=("town",))
+    with pytest.raises(DataError, match=r"x\.parquet must be a whole \.parquet file, got: .*Write or copy it again"):
+        load(path, options=options)
+    good = tmp_path / "good.parquet"
+    pq.write_table(pa.table({"town": ["Rome", "Oslo"] * 500, "b": X[:, 1]}), good)
+    preparation = load(good, options=options).preparation
+    with pytest.raises(DataError, match=r"x\.parquet must be a whole \.parquet file, got: "):
+        list(open_rows(path, preparation))
+
+
 @pytest.mark.parametrize("ending", ["npy", "parquet"])
 def test_size_against_memory_decides(ending, tmp_path, monkeypatch):
     path = tmp_path / f"x.{ending}"

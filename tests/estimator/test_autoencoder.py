@@ -246,6 +246,15 @@ def test_it_works_where_scikit_learn_puts_it():
     assert search.cv_results_["mean_test_score"][0] == pytest.approx(scores.mean())
 
 
+def test_a_notebook_shows_its_parameters_and_whether_it_is_fitted():
+    fresh, fitted = quick(weight=0.25), quick(weight=0.25).fit(IRIS.data)
+    for estimator, word in ((fresh, "Not fitted"), (fitted, "Fitted")):
+        shown = estimator._repr_mimebundle_()["text/html"]
+        assert "ContractiveAutoencoder" in shown
+        assert "0.25" in shown
+        assert f"<span>{word}</span>" in shown
+
+
 def test_it_works_in_a_column_transformer():
     frame = pd.DataFrame(IRIS.data, columns=list("abcd")).assign(kind=np.where(IRIS.target == 0, "x", "y"))
     columns = ColumnTransformer([("codes", quick(), list("abcd")), ("kind", OneHotEncoder(), ["kind"])])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "experiments"))  # where the script finds what it shares with others
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 
 
@@ -73,12 +74,13 @@ def test_the_protocols_divide_the_rows_as_they_say(adbench):
 
 def test_the_experiment_writes_goes_on_and_refuses_to_mix(adbench, tmp_path, monkeypatch, capsys):
     calls = []
+    method = adbench.Method
     monkeypatch.setattr(
         adbench,
         "METHODS",
         {
-            "contractive": lambda train, test, seed: calls.append("ours") or test[:, 0],
-            "isolation forest": lambda train, test, seed: calls.append("theirs") or -test[:, 0],
+            "contractive": method(lambda train, test, seed: calls.append("ours") or test[:, 0], {"weight": 1}),
+            "isolation forest": method(lambda train, test, seed: calls.append("theirs") or -test[:, 0]),
         },
     )
     (tmp_path / "adbench").mkdir()
@@ -91,15 +93,16 @@ def test_the_experiment_writes_goes_on_and_refuses_to_mix(adbench, tmp_path, mon
     assert len(calls) == 8  # nothing left to do
     found = json.loads(out.read_text())
     assert found["runs"]["99_toy | unsupervised | contractive | 1"]["auroc"] == 1.0
-    assert adbench.by_set(found, "unsupervised", "auroc") == {"99_toy": {"contractive": 1.0, "isolation forest": 0.0}}
-    assert "| all (1) | unsupervised | AUROC | isolation forest | 0.000 | 2.00 | 1 / 0 / 0 |" in adbench.summary(found)
-    assert "| 99_toy | 1.000 / 0.000 |" in adbench.details(found)
-    page = tmp_path / "page.md"
-    page.write_text("<!-- adbench -->\nold\n<!-- end -->\n")
-    adbench.put(page, "adbench", "new")
-    assert page.read_text() == "<!-- adbench -->\nnew\n<!-- end -->\n"
-    with pytest.raises(SystemExit, match="must have the marker <!-- other -->"):
-        adbench.put(page, "other", "new")
+    line = "| contractive | isolation forest | all (1) | unsupervised | 1.000 / 0.000 | 1 / 0 / 0 | 1.000 / 0.143 |"
+    assert line in adbench.summary(found)  # 5 of 35, all in one tie
+    assert "| 99_toy | contractive | 2 | 1.000 | 1.000 | 1.000 | 1.000 |" in adbench.details(found)
+    adbench.run(tmp_path, [], [0, 1], out, again=["contractive"])
+    assert calls[8:] == ["ours"] * 4
+    with monkeypatch.context() as changed:
+        changed.setitem(adbench.METHODS, "contractive", method(None, {"weight": 2}))
+        with pytest.raises(SystemExit, match="has contractive with other parameters"):
+            adbench.run(tmp_path, [], [0, 1], out)
+        adbench.run(tmp_path, [], [0, 1], out, ["isolation forest"])  # which did not change
     out.write_text(json.dumps({**found, "settings": {}}))
     with pytest.raises(SystemExit, match="was made with other settings or versions"):
         adbench.run(tmp_path, [], [0], out)
@@ -107,15 +110,63 @@ def test_the_experiment_writes_goes_on_and_refuses_to_mix(adbench, tmp_path, mon
         adbench.run(tmp_path / "elsewhere", [], [0], out)
 
 
+def toy_results(entries):
+    """Results in the form of the script: {(set, method): figures per seed}."""
+    return {
+        "runs": {
+            f"{name} | unsupervised | {method} | {seed}": {"auroc": value, "ap": value}
+            for (name, method), values in entries.items()
+            for seed, value in enumerate(values)
+        }
+    }
+
+
+def test_methods_are_compared_on_the_sets_and_seeds_that_both_have(adbench):
+    found = toy_results(
+        {
+            ("8_celeba", "contractive"): (0.8, 0.9),
+            ("8_celeba", "contractive, trimmed"): (0.6, 0.9),
+            ("8_celeba", "isolation forest"): (0.7, 0.7),
+            ("8_celeba", "PyOD autoencoder"): (0.9, 0.9),
+            ("4_breastw", "contractive"): (0.5, 0.5),
+            ("4_breastw", "isolation forest"): (0.504, 0.504, 0.0),
+            ("4_breastw", "PyOD autoencoder"): (0.1,),
+        }
+    )
+    lines = adbench.summary(found).splitlines()
+    figures = "0.675 / 0.602 | 1 / 1 / 0"
+    assert lines[2] == f"| contractive | isolation forest | all (2) | unsupervised | {figures} | {figures} |"
+    ours = "| contractive | PyOD autoencoder |"
+    for sets, figures in (
+        ("all (2)", "0.675 / 0.500 | 1 / 0 / 1"),
+        ("not used to choose (1)", "0.850 / 0.900 | 0 / 0 / 1"),
+    ):
+        assert f"{ours} {sets} | unsupervised | {figures} | {figures} |" in lines
+    assert "| all (1) | unsupervised | AUROC | 2.00 | 3.00 | 4.00 | 1.00 |" in adbench.rank_table(found)
+    shown = adbench.details(found)
+    assert "| 4_breastw * | isolation forest | 3 | - | - | 0.336 | 0.336 |" in shown
+    assert "| 8_celeba | contractive | 2 | - | - | 0.850 | 0.850 |" in shown
+
+
 def test_a_method_that_is_better_on_every_table_ranks_first(adbench):
     table = {"a": {"x": 0.9, "y": 0.5, "z": 0.5}, "b": {"x": 0.8, "y": 0.7, "z": 0.6}}
     assert adbench.mean_ranks(table) == {"x": 1.0, "y": 2.25, "z": 2.75}
+
+
+def test_pyod_trains_and_scores(adbench):
+    pytest.importorskip("pyod")
+    random = np.random.RandomState(0)
+    train, odd = random.standard_normal((200, 3)), np.full((2, 3), 9.0)
+    for method in ("PyOD autoencoder", "PyOD autoencoder, our steps"):
+        scores = adbench.METHODS[method].score(train, np.r_[train[:20], odd], 0)
+        assert scores[20:].min() > scores[:20].max()
 
 
 def test_the_figures_in_the_guide_are_those_measured(adbench):
     found = json.loads(adbench.OUT.read_text())
     page = (ROOT / "docs" / "scikit-learn.md").read_text()
     assert adbench.summary(found) in page
+    assert adbench.rank_table(found) in page
     assert adbench.details(found) in page
 
 

@@ -12,7 +12,14 @@ from contractive.estimator._scaling import learn, quantile
 
 X = load_iris().data
 COUNTS = np.random.RandomState(3).randint(0, 4, len(X))
-KINDS = [ct.ContractiveAutoencoder, ct.ContractiveOutlierDetector]
+
+
+def trimmed(**parameters):
+    """The detector that learns from the rows it fits best."""
+    return ct.ContractiveOutlierDetector(**{"support_fraction": 0.7, **parameters})
+
+
+KINDS = [ct.ContractiveAutoencoder, ct.ContractiveOutlierDetector, trimmed]
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs learn little
 
 
@@ -37,11 +44,12 @@ def test_weights_equal_repeated_rows(scale):
     assert not np.allclose(plain.reconstruction_error_, repeated.reconstruction_error_, rtol=1e-4)
 
 
-def test_the_threshold_of_the_detector_counts_weights_as_repeated_rows():
-    weighted = one_step(ct.ContractiveOutlierDetector).fit(X, sample_weight=COUNTS)
-    repeated = one_step(ct.ContractiveOutlierDetector).fit(np.repeat(X, COUNTS, axis=0))
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_the_threshold_of_the_detector_counts_weights_as_repeated_rows(kind):
+    weighted = one_step(kind).fit(X, sample_weight=COUNTS)
+    repeated = one_step(kind).fit(np.repeat(X, COUNTS, axis=0))
     assert weighted.offset_ == pytest.approx(repeated.offset_, rel=1e-4)
-    assert weighted.offset_ != pytest.approx(one_step(ct.ContractiveOutlierDetector).fit(X).offset_, rel=1e-4)
+    assert weighted.offset_ != pytest.approx(one_step(kind).fit(X).offset_, rel=1e-4)
 
 
 def test_partial_fit_takes_weights():
@@ -115,8 +123,10 @@ def test_the_weight_found_costs_its_price(kind):
     parameters = {**BUDGET, "validation_fraction": 0.3, "price": 0.3}
     found = kind(**parameters, weight="auto").fit(MIXED)
     seed = int(np.random.RandomState(0).randint(2**31 - 1))
-    rows, held = train_test_split(MIXED, test_size=0.3, random_state=seed)
-    free = kind(**{**parameters, "weight": 0.0}).fit(rows)
+    trusted = MIXED[getattr(found, "support_", slice(None))]
+    rows, held = train_test_split(trusted, test_size=0.3, random_state=seed)
+    all_rows = {"support_fraction": 1.0} if kind is trimmed else {}
+    free = kind(**{**parameters, **all_rows, "weight": 0.0}).fit(rows)
     errors = [-estimator.score_samples(held).mean() for estimator in (found, free)]
     assert errors[0] / errors[1] - 1 == pytest.approx(0.3, abs=0.06)
     history = found.history_

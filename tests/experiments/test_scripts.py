@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "experiments"))  # where the scripts find what they share
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 
 
@@ -80,14 +82,14 @@ def test_the_table_has_mean_and_spread_of_the_seeds_that_are_whole(few_labels, m
     assert "over 2 seeds; weights found: 0.25, 1.25." in made
 
 
-def test_the_table_is_put_between_its_markers(few_labels, tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("a\n<!-- few labels -->\n<!-- end -->\nb\n<!-- end -->\n")  # empty at first
-    few_labels.put(page, "few labels", "new")
-    few_labels.put(page, "few labels", "newer")
-    assert page.read_text() == "a\n<!-- few labels -->\nnewer\n<!-- end -->\nb\n<!-- end -->\n"
+def test_a_table_is_put_between_its_markers(tmp_path):
+    page, put = tmp_path / "page.md", script("_ledger").put
+    page.write_text("a\n<!-- one -->\n<!-- end -->\nb\n<!-- two -->\nx\n<!-- end -->\n")  # empty at first
+    put(page, "one", "new")
+    put(page, "one", "newer")
+    assert page.read_text() == "a\n<!-- one -->\nnewer\n<!-- end -->\nb\n<!-- two -->\nx\n<!-- end -->\n"
     with pytest.raises(SystemExit, match="must have the marker <!-- other -->"):
-        few_labels.put(page, "other", "x")
+        put(page, "other", "x")
 
 
 def test_the_page_shows_what_was_measured(few_labels):
@@ -95,6 +97,31 @@ def test_the_page_shows_what_was_measured(few_labels):
         pytest.skip("experiments/results/few_labels.json is not there")
     page = (ROOT / "docs" / "experiments.md").read_text()
     assert few_labels.table(json.loads(few_labels.OUT.read_text())) in page
+
+
+def test_the_price_page_shows_what_was_measured():
+    price = script("price")
+    results = json.loads(price.OUT.read_text())["results"]
+    assert price.table(results) in (ROOT / "docs" / "choosing-the-weight.md").read_text()
+    assert sorted((row["set"], row["seed"]) for row in results) == sorted((s, n) for s in price.SETS for n in range(3))
+
+
+def test_prices_are_measured_written_and_gone_on_with(tmp_path, monkeypatch):
+    price, out = script("price"), tmp_path / "out" / "price.json"
+    sets = {"digits": price.SETS["digits"]}
+    monkeypatch.setattr(price, "SETS", sets)
+    real, calls = price.Settings, []
+    monkeypatch.setattr(price, "Settings", lambda **given: calls.append(given) or real(**given, epochs=3))
+    price.run(tmp_path, ["digits"], 1, out)
+    (row,) = json.loads(out.read_text())["results"]
+    assert row["weight"] > 0
+    assert row["squared_norm_ratio"] < 1
+    assert [given.get("kind") for given in calls] == [None, "standard"]
+    price.run(tmp_path, ["digits"], 1, out)
+    assert len(calls) == 2  # nothing left to do
+    other = {**row, "weight": 7.0, "price_validation": 0.3, "price_test": 0.1, "squared_norm_ratio": 0.5}
+    mine = {**row, "weight": 12.0, "price_validation": 0.1, "price_test": 0.1, "squared_norm_ratio": 0.25}
+    assert "| digits | 7, 12 | 20.0 % (10.0 to 30.0) | 10.0 % (10.0 to 10.0) | 0.38 |" in price.table([mine, other])
 
 
 def test_weights_of_the_scaling_table_are_those_of_fit_at_price():

@@ -245,6 +245,20 @@ def test_sentences_follow_the_numbers(measured):
     assert "mostly along what varies" in said(document(measured), directions__rank_correlation=0.9)["Directions"]
 
 
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (0.8, "rather along what hardly varies"),
+        (1.5, "hardly more along what varies most"),
+        (20.6, "mostly along what varies most in the data"),
+    ],
+)
+def test_among_many_features_the_widest_directions_decide(measured, times, words):
+    found = document(measured)
+    found["data"]["features"] = 560
+    assert words in said(found, directions__first_ten=times, directions__rank_correlation=0.45)["Directions"]
+
+
 def test_shares_of_all_and_none_have_no_places(measured):
     assert "at all of them" in said(document(measured), norms__contractive_share=1.0)["Contraction"]
     assert "at none of them" in said(document(measured), norms__contractive_share=0.0)["Contraction"]

@@ -6,7 +6,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from browser import check, look, needs_browser
+from browser import faults, needs_browser
 from comparisons import Page, plain
 from contractive.cli._commands import app
 from contractive.illustrations import TOPICS, Tile
@@ -90,13 +90,11 @@ def test_a_page_is_written_with_its_folder(quick, tmp_path):
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("width", "dark"), [(1280, True), (400, False)], ids=["laptop, dark", "phone"])
+@pytest.mark.parametrize("name", ["manifold", "denoising-link"])
 @needs_browser
-def test_a_browser_draws_every_figure(quick, name, tmp_path, width, dark):
-    result = quick(name)
-    path = write_illustration(TOPICS[name], result, tmp_path / "page.html", command="")
-    check(look(path, tmp_path, width, dark=dark), [picture.name for picture in result.pictures()], width, dark=dark)
+def test_a_browser_draws_every_figure(quick, name, tmp_path):
+    page = write_illustration(TOPICS[name], quick(name), tmp_path / "page.html", command="")
+    assert faults(page, tmp_path, [picture.name for picture in quick(name).pictures()]) == []
 
 
 def run(*arguments):

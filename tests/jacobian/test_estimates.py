@@ -132,11 +132,11 @@ def test_a_generator_moves_on_and_leaves_the_global_one_alone(name, method):
 def test_without_a_generator_the_global_seed_counts(method):
     f, x = encoder("deep, wide code")
     norms = []
-    for seed in (0, 0, 1):
+    for seed in (0, 0, 1, 2, 3):
         torch.manual_seed(seed)
         norms.append(ct.squared_norm(f, x, method=method))
     assert torch.equal(norms[0], norms[1])
-    assert not torch.equal(norms[0], norms[2])
+    assert any(not torch.equal(norms[0], norm) for norm in norms[2:])
 
 
 @pytest.mark.parametrize("method", METHODS)

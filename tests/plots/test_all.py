@@ -86,3 +86,17 @@ def test_arrays_do_as_well_as_tensors():
 def test_tensors_that_take_gradients_are_drawn():
     figure = plots.code_map({"standard": torch.zeros(2, 2, requires_grad=True)})
     assert figure.data[0].x.tolist() == [0, 0]
+
+
+def test_models_that_are_no_kinds_have_the_look_of_their_place():
+    names = [f"weight {at}" for at in range(10)]
+    outside = plots.color(names[0])
+    with plots.in_order(names):
+        found = [plots.color(name) for name in names]
+        drawn = plots.operator_norm({name: np.ones(5) for name in names[:2]})
+    assert found[0] == plots.color("standard")
+    assert len(set(found)) == 10
+    assert set(found[:2]) <= set(json.dumps(drawn.to_plotly_json(), default=str).replace('"', " ").split())
+    assert plots.color(names[0]) == outside
+    with pytest.raises(ValueError, match="names must be at most 10, got 11"), plots.in_order([*names, "one more"]):
+        pass

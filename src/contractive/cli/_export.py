@@ -25,7 +25,11 @@ def export(
 
     opened = open_run(run)
     path = write(opened, output, part=part, overwrite=force)
-    typer.echo(f"{part} of {run}: {path}")
+    typer.echo(f"{part.capitalize()} of {run}: {path}")
+    load = f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{'x': rows}})"
+    if path.suffix == ".pt2":
+        load = f"torch.export.load({str(path)!r}).module()(rows)"
+    typer.echo(f"To run it in Python, on rows in single precision: {load}")
     if opened.preparation.kind == "table":
         names = opened.preparation.feature_names
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -21,7 +21,7 @@ from contractive.data._options import DEFAULT, Options, near
 from contractive.data._preparation import BLOCK, Preparation
 from contractive.data._preparation import rows_at_once as most_rows
 from contractive.data._streams import parquet_blocks
-from contractive.data._tables import TEXT_ENDINGS, read_table, text_options
+from contractive.data._tables import TEXT_ENDINGS, damage_told, read_table, text_options
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ def open_rows(
     if rows_at_once < 1:
         raise DataError(f"rows_at_once must be at least 1, got {rows_at_once}. For instance {BLOCK}.")
     at, size = 0, min(rows_at_once, most_rows(preparation.features))
-    for raw, kept in _raw(path, preparation, tuple(keep), options, size, data_dir):
-        x = preparation.transform(raw)
-        yield Block(x, kept, at)
-        at += len(x)
+    with damage_told(Path(path)):
+        for raw, kept in _raw(path, preparation, tuple(keep), options, size, data_dir):
+            x = preparation.transform(raw)
+            yield Block(x, kept, at)
+            at += len(x)
 
 
 _Raw = Iterator[tuple[Any, dict[str, np.ndarray]]]

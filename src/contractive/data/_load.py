@@ -14,7 +14,7 @@ from contractive.data._prepare import split_source
 from contractive.data._source import Source
 from contractive.data._split import Split
 from contractive.data._streams import is_streamed, npy_stream, parquet_stream
-from contractive.data._tables import TABLE_ENDINGS, table_like, table_source
+from contractive.data._tables import TABLE_ENDINGS, damage_told, table_like, table_source
 
 ENDINGS = (*TABLE_ENDINGS, ".npy", ".npz")
 
@@ -39,11 +39,12 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
             raise DataError(f"options on data must be for own files, got some with {data}. Leave them out.")
         return SETS[str(data)](data_dir, seed)
     path = existing(data)
-    source = open_source(path, options)
-    test = source.test
-    if options.test is not None:
-        test = source_like(existing(options.test, "--test"), replace(options, header=source.header), source.draft)
-    return split_source(source, test, options, seed)
+    with damage_told(path):
+        source = open_source(path, options)
+        test = source.test
+        if options.test is not None:
+            test = source_like(existing(options.test, "--test"), replace(options, header=source.header), source.draft)
+        return split_source(source, test, options, seed)
 
 
 def existing(data: str | Path, what: str = "DATA") -> Path:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contractive.data._errors import DataError
 from contractive.data._npy import Header, read_npy_rows
 from contractive.data._preparation import Preparation, rows_at_once
-from contractive.data._tables import unreadable
+from contractive.data._tables import BROKEN, damage_told, unreadable
 
 
 class _Held:
@@ -112,9 +112,16 @@ class ParquetRows:
             try:
                 with pq.ParquetFile(self._path) as file:
                     table = file.read_row_group(group, columns=names, use_threads=False)
-            except (pa.ArrowException, OSError) as error:
+            except BROKEN as error:
                 raise unreadable(self._path, error) from error
-            self._last = group, self._preparation.transform(table)
+            expected = self._starts[group + 1] - self._starts[group]
+            if len(table) != expected:
+                raise DataError(
+                    f"row group {group} of {self._path} must have the {expected} rows it says, got {len(table)}."
+                    " The file is damaged, or was changed meanwhile: write or copy it again."
+                )
+            with damage_told(self._path):
+                self._last = group, self._preparation.transform(table)
         return self._last[1]
 
     def __getstate__(self) -> dict[str, Any]:

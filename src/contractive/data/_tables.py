@@ -1,5 +1,7 @@
 """Tables (.csv .tsv .txt .data .parquet .arrow .feather): read, check, name the columns that become features."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,7 +81,7 @@ def read_table(path: Path, options: Options) -> tuple[pa.Table, Dialect | None]:
                 table = file.read(use_threads=False)
         else:
             table = _read_arrow(path)
-    except (pa.ArrowException, OSError) as error:
+    except BROKEN as error:
         raise unreadable(path, error) from error
     check_unique(table.column_names)
     return table, None
@@ -101,6 +103,19 @@ def _read_arrow(path: Path) -> pa.Table:
             table = ipc.open_stream(file).read_all()
     table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
     return table
+
+
+# what Arrow raises on a damaged file; UnicodeDecodeError where a name in it is no text
+BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Say which file is broken where Arrow notices only while it works with what it has read."""
+    try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from error
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

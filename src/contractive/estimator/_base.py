@@ -109,19 +109,25 @@ class ContractiveEstimator(BaseEstimator):
     def _train(
         self, X: Any, sample_weight: Any, *, keep: bool, epochs: int | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Fit network and scaling, or with `keep` train on from the present ones; the scaled rows and their weights."""
+        """Fit network and scaling, or with `keep` train on from the present ones; rows that count, their weights."""
         self._check_parameters()
         settings: dict[str, Any] = self.get_params(deep=False)
         keep = keep and hasattr(self, "autoencoder_")
         x: Any = validate_data(self, X, dtype=_FLOATS, ensure_min_samples=2, reset=not keep)
         x, weights = rows_that_count(x, sample_weight)
         seed = int(check_random_state(settings["random_state"]).randint(2**31 - 1))
-        x, weights, held_out = _held_out(x, weights, settings, seed, epochs)
-        net = self.autoencoder_ if keep else self._begin(x, weights, settings, seed)
-        z = self._scaling.apply(x)
-        self._fit_network(net, z, weights, held_out, settings, seed, epochs)
+        trusted = self._trusted(x, weights, keep)
+        kept, kept_weights, held_out = _held_out(
+            x[trusted], None if weights is None else weights[trusted], settings, seed, epochs
+        )
+        net = self.autoencoder_ if keep else self._begin(kept, kept_weights, settings, seed)
+        self._fit_network(net, self._scaling.apply(kept), kept_weights, held_out, settings, seed, epochs)
         self.autoencoder_ = net
-        return z, weights
+        return x, weights
+
+    def _trusted(self, x: np.ndarray, weights: np.ndarray | None, keep: bool) -> Any:
+        """Which rows of x to train on: an index into them."""
+        return slice(None)
 
     def _begin(self, x: np.ndarray, weights: np.ndarray | None, settings: dict[str, Any], seed: int) -> Autoencoder:
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained is left that looks fitted

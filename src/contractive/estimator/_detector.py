@@ -6,8 +6,11 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import OutlierMixin
 
+from contractive.estimator import _settings
 from contractive.estimator._base import ContractiveEstimator
 from contractive.estimator._scaling import quantile
+
+_FIRST_WEIGHT = 0.1  # of the first training, where the weight is to be found by its price in the second
 
 
 class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
@@ -17,9 +20,19 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     layer of saturating units, which cannot follow a row far from the others. Train it on normal rows where they are
     known, else on all. Features in one unit, such as pixels, want `scale="common"`.
 
+    A network learns the outliers among its rows too, and so does the scaling. Where the training rows hold many, give
+    `support_fraction=0.7`: a first, short training finds the rows that fit worst, and scaling and network are learned
+    from the others: a concentration step of robust statistics (Rousseeuw and Van Driessen, 1999), with the autoencoder
+    in the place of mean and covariance.
+
     Args:
         contamination: Share of the training rows to call outliers, above 0 and at most 0.5. Where only normal rows
             are given: the share of false alarms you accept.
+        support_fraction: Share of the training rows to learn from, above 0 and at most 1, which means all rows. Below
+            1 it is those that a first training, a third as long, reconstructs best; with `warm_start` the present
+            network judges. Give 0.7 for rows that hold many outliers and nobody has sorted. Where most rows are
+            normal it does harm: it takes away rare kinds of normal. Name and meaning as in scikit-learn's
+            `EllipticEnvelope`.
         n_components: As in `ContractiveAutoencoder`, like all that follow.
         hidden_layer_sizes: See there.
         penalty: See there.
@@ -46,7 +59,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         warm_start: See there.
 
     Attributes:
-        offset_: Score below which a row is an outlier: the `contamination` quantile over the training rows.
+        offset_: Score below which a row is an outlier: the `contamination` quantile over all training rows.
+        support_: Whether each training row was learned from (or held out), a boolean per row of X; not saved.
         autoencoder_: As in `ContractiveAutoencoder`; so are `history_`, `weight_`, `n_iter_`,
             `n_components_`, `reconstruction_error_`, `n_features_in_` and `feature_names_in_`.
 
@@ -59,11 +73,13 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     """
 
     offset_: float
+    support_: np.ndarray
 
     def __init__(
         self,
         *,
         contamination: float = 0.1,
+        support_fraction: float = 1.0,
         n_components: int = 128,
         hidden_layer_sizes: Any = (),
         penalty: Any = "contractive",
@@ -90,6 +106,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         warm_start: bool = False,
     ) -> None:
         self.contamination = contamination
+        self.support_fraction = support_fraction
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.penalty = penalty
@@ -127,8 +144,12 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             ValueError: A parameter or weight out of range, or rows that are not finite numbers.
             TrainingDiverged: The loss became NaN or infinite.
         """
-        z, weights = self._train(X, sample_weight, keep=self.warm_start)
-        self.offset_ = quantile(self._scores(z), float(self.contamination), weights)
+        x, weights = self._train(X, sample_weight, keep=self.warm_start)
+        self.offset_ = quantile(self._scores(self._scaling.apply(x)), float(self.contamination), weights)
+        counts = np.asarray(sample_weight if sample_weight is not None else 1) > 0
+        if counts.ndim:  # rows of weight 0 were left out before, and have no share in it
+            counts[counts] = self.support_
+            self.support_ = counts
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -139,8 +160,31 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         """+1 for inliers and -1 for outliers, shape (rows,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
+    def _trusted(self, x: np.ndarray, weights: np.ndarray | None, keep: bool) -> np.ndarray:
+        self.support_ = np.ones(len(x), bool)
+        if self.support_fraction < 1:
+            judge = self if keep else self._first(x, weights)
+            errors = -judge._scores(judge._scaling.apply(x))
+            limit = quantile(errors, float(self.support_fraction), weights)
+            # where all but a row or two weigh next to nothing, two are still needed
+            self.support_ = errors <= max(limit, np.partition(errors, 1)[1])
+        return self.support_
+
+    def _first(self, x: np.ndarray, weights: np.ndarray | None) -> Self:
+        """A detector like this one, trained on all rows for a third of the time."""
+        parameters: dict[str, Any] = self.get_params(deep=False)
+        epochs = _settings.budget(len(x), parameters["batch_size"], parameters["max_epochs"]).max_epochs
+        changed: dict[str, Any] = {"support_fraction": 1.0, "max_epochs": -(-epochs // 3), "early_stopping": False}
+        if _settings.finds_weight(parameters):
+            changed["weight"] = _FIRST_WEIGHT
+        first = type(self)(**{**parameters, **changed})
+        first._train(x, weights, keep=False)
+        return first
+
     def _check_parameters(self) -> None:
-        share = self.contamination
-        if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share <= 0.5:
-            raise ValueError(f"contamination must be above 0 and at most 0.5, got {share!r}. Try 0.1.")
+        for name, most in (("contamination", 0.5), ("support_fraction", 1)):
+            share: float = getattr(self, name)
+            if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share <= most:
+                advice = "Try 0.1." if name == "contamination" else "1 learns from all rows."
+                raise ValueError(f"{name} must be above 0 and at most {most}, got {share!r}. {advice}")
         super()._check_parameters()

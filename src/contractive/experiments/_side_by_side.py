@@ -1,4 +1,4 @@
-"""Those sections of an analysis that a comparison shows of its models side by side: cheap ones, of seed 0."""
+"""Those sections of an analysis that comparisons and sweeps show of their models side by side: cheap ones."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,18 +12,26 @@ from contractive.data import Split
 from contractive.experiments.sections import AnalysisSettings, analyze, pack, rows_of_split
 
 SHOWN = ("sensitivity", "contraction curve", "spectra", "codes", "map", "robustness")
+SWEPT = ("norms", "sensitivity", "contraction curve", "spectra", "codes")
 _ROWS = 10_000
 _SETTINGS = AnalysisSettings(num_points=600, map_points=500, attack_points=200, umap=False)
 _CODES = "codes of the same rows"
 _LEAST = 12  # rows that can be measured
 
 
-def sections_of(autoencoder: Autoencoder, split: Split, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+def sections_of(
+    autoencoder: Autoencoder,
+    split: Split,
+    arrays: dict[str, np.ndarray],
+    *,
+    shown: tuple[str, ...] = SHOWN,
+    limit: int = _ROWS,
+) -> dict[str, Any]:
     """The packed results by section; what is long goes to `arrays`. Empty with fewer than 12 test rows."""
     if len(split.test) < _LEAST:
         return {}
-    rows = rows_of_split(split, _ROWS)
-    found = dict(analyze(autoencoder, rows, _SETTINGS, only=SHOWN).results)
+    rows = rows_of_split(split, limit)
+    found = dict(analyze(autoencoder, rows, _SETTINGS, only=shown).results)
     if "map" in found:
         found["map"] = replace(found["map"], inputs=rows.measured[:0])  # the same for all models
     arrays[_CODES] = analysis.apply(autoencoder.encoder, analysis.spread_rows(rows.measured, 1000)).numpy()

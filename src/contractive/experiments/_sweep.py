@@ -16,6 +16,7 @@ import numpy as np
 from contractive.data import Split
 from contractive.experiments._pareto import knee, pareto_front
 from contractive.experiments._results import plain
+from contractive.experiments._sweep_models import with_models
 from contractive.experiments._sweep_results import BEST, COMPLETE, TRIALS, Sweep, SweepTrial, write_sweep
 from contractive.experiments._sweep_settings import SweepSettings
 from contractive.experiments._workers import workers
@@ -44,7 +45,8 @@ def sweep(
     Objectives are the validation reconstruction error and the validation scale-free sensitivity, and with
     `settings.accuracy` a linear probe's validation accuracy. Trial 0 is the unpenalised model. The folder remembers
     every trial: the same call goes on where it was broken off, and several processes or machines may work on one
-    folder at a time. Writes `sweep.json`, `sweep.csv`, a run per trial under `trials/` and the knee's run as `best/`.
+    folder at a time. Writes `sweep.json`, `sweep.csv`, `sweep.npz` (of models side by side),
+    a run per trial under `trials/` and the knee's run as `best/`.
 
     Args:
         split: Data; test rows are only measured.
@@ -77,6 +79,8 @@ def sweep(
                 raise
         found = _found(ledger.trials(), split, settings, command)
     _keep_best(found, out)
+    watch("the models side by side", len(found.trials), len(found.trials))
+    found = with_models(found, split, out)
     write_sweep(found, out)
     return found
 

@@ -9,7 +9,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 
-from contractive.experiments._sweep_results import BEST, DOCUMENT, TABLE, TRIALS
+from contractive.experiments._sweep_results import ARRAYS, BEST, DOCUMENT, TABLE, TRIALS
 
 _JOURNAL, _STUDY = "journal.log", "sweep"
 
@@ -28,7 +28,7 @@ def check_folder(folder: Path) -> None:
 def clear_folder(folder: Path) -> None:
     for name in (TRIALS, BEST):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (_JOURNAL, DOCUMENT, TABLE, "report.html"):
+    for name in (_JOURNAL, DOCUMENT, TABLE, ARRAYS, "report.html"):
         (folder / name).unlink(missing_ok=True)
     (folder / TRIALS).mkdir()
 

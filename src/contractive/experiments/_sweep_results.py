@@ -3,16 +3,21 @@
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass, field
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contractive.experiments._results import ResultsError, plain
-from contractive.storage import write_text
+from contractive.storage import replace_file, write_text
 
 SWEEP_FORMAT = 1
-DOCUMENT, TABLE, TRIALS, BEST = "sweep.json", "sweep.csv", "trials", "best"
+DOCUMENT, TABLE, ARRAYS, TRIALS, BEST = "sweep.json", "sweep.csv", "sweep.npz", "trials", "best"
 COMPLETE, PRUNED = "complete", "pruned"
+_BROKEN = (zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ class Sweep:
         knee: Number of the best bargain among them.
         versions: Of what the figures depend on.
         command: That repeats it.
+        sections: Of up to five models by name, packed sections of an analysis; empty with fewer than 12 test rows.
+        similarity: Of these models' codes, packed, or None.
+        arrays: What `sections` and `similarity` refer to, by name of the model.
     """
 
     data: dict[str, Any]
@@ -69,6 +77,9 @@ class Sweep:
     knee: int
     versions: dict[str, str]
     command: str = ""
+    sections: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    similarity: Any = field(default=None, compare=False, repr=False)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def trial(self, number: int) -> SweepTrial:
         """The trial with that number."""
@@ -96,9 +107,16 @@ class Sweep:
 
 
 def write_sweep(sweep: Sweep, folder: str | Path) -> None:
-    """Write `sweep.json` and `sweep.csv`, a row per trial, each whole or not at all."""
+    """Write `sweep.json`, `sweep.csv` (a row per trial) and `sweep.npz`, each whole or not at all."""
     folder = Path(folder)
-    document = plain({"format": SWEEP_FORMAT, **asdict(sweep)})
+
+    def save(path: str) -> None:
+        with open(path, "wb") as file:
+            np.savez_compressed(file, **sweep.arrays)  # pyright: ignore[reportArgumentType]
+
+    replace_file(folder / ARRAYS, save)
+    document = plain({"format": SWEEP_FORMAT, **asdict(replace(sweep, arrays={}))})
+    del document["arrays"]
     write_text(folder / DOCUMENT, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     write_text(folder / TABLE, _table(sweep))
 
@@ -117,14 +135,20 @@ def read_sweep(folder: str | Path) -> Sweep:
         trials = tuple(
             SweepTrial(**{**trial, "warnings": tuple(trial["warnings"])}) for trial in document.pop("trials")
         )
-        sweep = Sweep(trials=trials, front=tuple(document.pop("front")), **document)
+        arrays = _arrays(path.parent / ARRAYS) if document.get("sections") else {}
+        sweep = Sweep(trials=trials, front=tuple(document.pop("front")), arrays=arrays, **document)
         if sweep.best.state != COMPLETE or sweep.yardstick.state != COMPLETE:
             raise ValueError("a knee or yardstick that was pruned")
-    except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, StopIteration, *_BROKEN) as error:
         raise ResultsError(
             f"{path.parent} must hold the {DOCUMENT} of a sweep, got: {error!r}. Run the sweep again."
         ) from error
     return sweep
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def _table(sweep: Sweep) -> str:

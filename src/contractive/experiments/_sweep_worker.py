@@ -66,7 +66,7 @@ class GiveUp(Callback):
             error = pl_module.rows[-1]["val_reconstruction"]
             if not error < self._limit:
                 raise GivenUp(
-                    f"collapsed: after {self._epochs} epochs the validation error {error:.4g} was no better than the"
+                    f"collapsed: after epoch {self._epochs} the validation error {error:.4g} was no better than the"
                     f" mean's, {self._limit:.4g}"
                 )
 

@@ -253,7 +253,7 @@ def _limits(result: DenoisingLink) -> Picture:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g}%"
+    return f"{100 * share:.2g}\N{NO-BREAK SPACE}%"
 
 
 TOPIC = Topic(

@@ -11,7 +11,7 @@ from contractive import plots
 from contractive.autoencoder import Autoencoder, mlp
 from contractive.illustrations import _draw as draw
 from contractive.illustrations._networks import Budget, placed, seeded
-from contractive.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.illustrations._topic import Picture, Table, Tile, Topic, percent
 from contractive.jacobian import jacobian
 from contractive.objectives import Objective, reconstruction_contractive, standard
 
@@ -70,7 +70,7 @@ class Manifold:
         median = {name: float(np.median(angles)) for name, angles in self.angles.items()}
         return (
             f"The two leading right singular vectors of J_r span the sheet's tangent plane to within"
-            f" {median['contractive']:.1f}° (median over {len(self.points)} points; {self.share:.0%} within 10°),"
+            f" {median['contractive']:.1f}° (median over {len(self.points)} points; {percent(self.share)} within 10°),"
             f" against {median['standard']:.0f}° without the penalty and {median['random']:.0f}° for planes at"
             f" random; the Jacobian of the encoder alone, of the same network, is off by {median['encoder']:.0f}°,"
             f" for what it passes on across the sheet the decoder drops."
@@ -107,7 +107,7 @@ class Manifold:
                 text,
                 f"{np.median(self.angles[name]):.1f}°",
                 f"{self.angles[name].mean():.1f}°",
-                f"{(self.angles[name] < 10).mean():.0%}",
+                percent((self.angles[name] < 10).mean()),
                 ", ".join(f"{value:.2f}" for value in self.singular_values.get(name, [])) or "–",
             )
             for name, text in words.items()

@@ -10,7 +10,7 @@ from contractive.autoencoder import tied
 from contractive.illustrations import _draw as draw
 from contractive.illustrations._networks import Budget
 from contractive.illustrations._sweep import Sweep, sweep
-from contractive.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.illustrations._topic import Picture, Table, Tile, Topic, percent
 from contractive.objectives import contractive
 
 
@@ -58,9 +58,9 @@ class Saturation:
         saturated, distinct, entropy = (self.sweep.mean(name) for name in ("saturation", "distinct", "entropy"))
         weights, at = self.settings.weights, self.kept
         return (
-            f"The share of saturated activations grows from {saturated[0]:.0%} to {saturated[-1]:.0%} between weights"
-            f" 0 and {weights[-1]:g}: codes do become binary. They stay spread over the hypercube only up to weight"
-            f" {weights[at]:g}, where {saturated[at]:.0%} are saturated and 100 test digits still have"
+            f"The share of saturated activations grows from {percent(saturated[0])} to {percent(saturated[-1])} between"
+            f" weights 0 and {weights[-1]:g}: codes do become binary. They stay spread over the hypercube only up to"
+            f" weight {weights[at]:g}, where {percent(saturated[at])} are saturated and 100 test digits still have"
             f" {100 * distinct[at]:.0f} different rounded codes; at weight {weights[-1]:g} it is"
             f" {100 * distinct[-1]:.2g}, and a unit tells {entropy[-1]:.2f} bits instead of {entropy[0]:.2f}: most"
             f" units have become constant."
@@ -72,12 +72,12 @@ class Saturation:
         saturated, distinct, entropy = (self.sweep.mean(name) for name in ("saturation", "distinct", "entropy"))
         weights, at = self.settings.weights, self.kept
         return (
-            Tile(f"{saturated[0]:.0%}", "saturated without a penalty", "below 0.05 or above 0.95"),
+            Tile(percent(saturated[0]), "saturated without a penalty", "below 0.05 or above 0.95"),
             Tile(
-                f"{saturated[at]:.0%}", f"at weight {weights[at]:g}", f"{100 * distinct[at]:.0f} corners for 100 digits"
+                percent(saturated[at]), f"at weight {weights[at]:g}", f"{100 * distinct[at]:.0f} corners for 100 digits"
             ),
             Tile(
-                f"{saturated[-1]:.0%}", f"at weight {weights[-1]:g}", f"{100 * distinct[-1]:.2g} corners for 100 digits"
+                percent(saturated[-1]), f"at weight {weights[-1]:g}", f"{100 * distinct[-1]:.2g} corners for 100 digits"
             ),
             Tile(
                 f"{entropy[-1]:.2f} bits",

@@ -88,3 +88,8 @@ class Topic:
     why: tuple[str, ...]
     sources: tuple[str, ...]
     run: Callable[[bool, int], Illustration]
+
+
+def percent(share: float) -> str:
+    """A share as words have it, for instance `95 %`."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"

@@ -7,7 +7,7 @@ from contractive.autoencoder import mlp
 from contractive.illustrations import _draw as draw
 from contractive.illustrations._networks import Budget
 from contractive.illustrations._sweep import Sweep, sweep
-from contractive.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.illustrations._topic import Picture, Table, Tile, Topic, percent
 from contractive.objectives import contractive
 
 
@@ -67,7 +67,7 @@ class WeightTradeoff:
             return "No weight tried stays within ten per cent of the standard error."
         at = cheap[-1]
         return (
-            f"Weight {self.settings.weights[at]:g} is the bargain: {1 - free[at] / free[0]:.0%} off the scale-free"
+            f"Weight {self.settings.weights[at]:g} is the bargain: {percent(1 - free[at] / free[0])} off the scale-free"
             f" sensitivity at {error[at] / error[0]:.2f} times the error."
         )
 

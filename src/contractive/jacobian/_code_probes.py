@@ -16,6 +16,7 @@ from contractive.jacobian._sweep import (
     moment,
     present,
     scaled,
+    shaped,
     squared_sum,
     weighted,
 )
@@ -47,7 +48,7 @@ class CodeProbes:
             u[i] = row
             if i > 0:
                 row = chain.layers[i].affine.pull(row, weights[i], tape.inputs[i].shape[1:])
-                row = row.reshape(-1, *tape.outputs[i - 1].shape[1:])
+                row = shaped(row, (len(row), *tape.outputs[i - 1].shape[1:]))
         if self.gram:
             end = row @ gram(weights[0])
             norm = torch.linalg.vecdot(end, row)
@@ -74,7 +75,7 @@ class CodeProbes:
             if layer.is_curved:
                 gradients.add_slope(i, self._sum(below * facing(u[i], p[i])))
             if i + 1 < depth:
-                tangents = scaled(below, slopes[i]).reshape(-1, *tape.inputs[i + 1].shape[1:])
+                tangents = shaped(scaled(below, slopes[i]), (len(below), *tape.inputs[i + 1].shape[1:]))
                 gradients.add_weight(i + 1, present(u[i + 1]), tangents, weights[i + 1])
                 below = chain.layers[i + 1].affine.push(tangents, weights[i + 1])
         return gradients

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape, record
 from contractive.jacobian._plan import Request, sweep
-from contractive.jacobian._sweep import Gradients
+from contractive.jacobian._sweep import Gradients, shaped
 
 
 def _in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,7 +94,7 @@ def _backpropagate(
     """Backpropagate through the chain, the norm's gradients joining at each layer. Returns those of x, W_1, b_1, ..."""
     layers = ctx.chain.layers
     result: list[Tensor | None] = [None] * (1 + len(parameters))
-    gradient = None if grad_code is None else grad_code.reshape(tape.outputs[-1].shape)
+    gradient = None if grad_code is None else shaped(grad_code, tape.outputs[-1].shape)
     for i in range(len(layers) - 1, -1, -1):
         weight = parameters[2 * i]
         delta = _through_activation(layers[i].activation, tape, i, gradient, extra)
@@ -112,7 +112,7 @@ def _backpropagate(
             result[2 + 2 * i] = delta.sum((0, *range(2, delta.ndim)))
         if any(needed[: 1 + 2 * i]):
             gradient = layers[i].affine.pull(delta, weight, tape.inputs[i].shape[1:])
-            gradient = gradient.reshape(tape.outputs[i - 1].shape if i else ctx.shape)
+            gradient = shaped(gradient, tape.outputs[i - 1].shape if i else ctx.shape)
         else:
             break
     else:
@@ -128,7 +128,7 @@ def _through_activation(
     delta = gradient if gradient is None or slope is None else gradient * slope
     if in_slope is None:
         return delta
-    in_slope = in_slope.reshape(h.shape)
+    in_slope = shaped(in_slope, h.shape)
     if activation.bend is not None:
         curved = activation.bend(in_slope, a, h, slope)
     else:

@@ -15,7 +15,7 @@ from contractive.jacobian._exact_rows import ExactRows
 from contractive.jacobian._input_side import InputSide
 from contractive.jacobian._one_layer import OneLayer
 from contractive.jacobian._probe import code_probes, input_probes
-from contractive.jacobian._sweep import Sweep
+from contractive.jacobian._sweep import Sweep, shaped
 
 METHODS = ("auto", "exact", "probes", "forward_probes")
 MEMORY_BUDGET = 2**28
@@ -88,8 +88,8 @@ class Shape:
         inner = sum(self.macs[1 : -1 if skip_last else None]) * self.batch * rows
         direct = 3 * self.batch * rows * self.macs[0]
         first = self.sizes[1]
-        # two products each, of which one is symmetric and done at three quarters
-        gram = (7 * first * self.macs[0] + 7 * self.batch * rows * first * first) // 4
+        # two products each, of which one is symmetric and done at five eighths
+        gram = (13 * first * self.macs[0] + 13 * self.batch * rows * first * first) // 8
         use_gram = self.dense_first and gram < direct
         return 3 * inner + (gram if use_gram else direct), use_gram
 
@@ -140,7 +140,7 @@ def sweep(
     count = request.num_probes
     if plan.path == "code probes":
         v = code_probes(tape.batch, count, shape.sizes[-1], like=code, generator=request.generator)
-        return CodeProbes(v.reshape(-1, *code.shape[1:]), count, plan.gram)
+        return CodeProbes(shaped(v, (tape.batch * count, *code.shape[1:])), count, plan.gram)
     groups = -(-batch // GROUP)
     u = input_probes(groups, count, shape.sizes[0], like=x, generator=request.generator)
     return InputSide(u.reshape(groups, count, *x.shape[1:]), GROUP, 1 / count, batch, keep=True)

@@ -54,5 +54,4 @@ def hadamard(order: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 def _signs(
     shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, generator: torch.Generator | None
 ) -> Tensor:
-    bits = torch.randint(0, 2, shape, generator=generator, device=device, dtype=torch.int8)
-    return bits.to(dtype).mul_(2).sub_(1)
+    return torch.empty(shape, dtype=dtype, device=device).bernoulli_(generator=generator).mul_(2).sub_(1)

@@ -12,14 +12,14 @@ from contractive.plots._contraction import (
     spectra,
 )
 from contractive.plots._curves import accuracy_under_noise, trade_off, training_curves
-from contractive.plots._distributions import operator_norm, sensitivity
+from contractive.plots._distributions import operator_norm, reconstruction_error, sensitivity
 from contractive.plots._fields import vector_fields
 from contractive.plots._jacobians import feature_lines, jacobian_features, jacobian_pictures, jacobian_rows
 from contractive.plots._pareto import pareto, weight_curves
 from contractive.plots._pictures import filters, reconstructions
 from contractive.plots._places import places, sensitivity_at, sensitivity_profiles
 from contractive.plots._robustness import robustness
-from contractive.plots._style import color
+from contractive.plots._style import color, in_order
 from contractive.plots._tangents import tangent_agreement, tangents, walks
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "sensitivity_profiles",
     "sensitivity_at",
     "operator_norm",
+    "reconstruction_error",
     "places",
     # how far, how many, in which directions
     "contraction_curves",
@@ -62,6 +63,7 @@ __all__ = [
     "similarity",
     # a classifier on the code
     "robustness",
-    # the colour of a kind
+    # the colour of a kind, and of models that are no kinds
     "color",
+    "in_order",
 ]

@@ -29,6 +29,11 @@ def operator_norm(norms: Mapping[str, np.ndarray]) -> go.Figure:
     return result
 
 
+def reconstruction_error(errors: Mapping[str, np.ndarray]) -> go.Figure:
+    """Draw ||r(x) - x||^2 of the test examples by variant."""
+    return _distribution(errors, "squared reconstruction error")
+
+
 def _distribution(values: Mapping[str, np.ndarray], title: str) -> go.Figure:
     finite = {name: array[np.isfinite(array)].astype(np.float32) for name, array in values.items()}
     edges = _edges(finite)

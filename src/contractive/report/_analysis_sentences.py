@@ -5,6 +5,7 @@ from contractive.report._doubts import doubts
 from contractive.report._numbers import MINUS, NBSP
 
 _FIRST = 10  # directions in the figure `first_ten`
+_MUCH = 2  # times what a random direction has
 _CLEAR = 1.02  # singular values above it expand; less is rounding of the words
 _LEVEL = "gaussian 0.5"
 
@@ -98,12 +99,15 @@ def _along(document: Document) -> str:
     correlation, first = (figure(document, "directions", key) for key in ("rank_correlation", "first_ten"))
     if correlation is None:
         return ""
+    written = f"{correlation:.2f}".replace("-", MINUS)
+    if document["data"]["features"] > 2 * _FIRST and first is not None:
+        words = "mostly along what varies most in the data" if first > _MUCH else "hardly more along what varies most"
+        words = "rather along what hardly varies" if first < 1 else words
+        widest = f"along their ten widest directions ‖J u‖² is {shown(first)} times a random one's"
+        return f"It moves {words} ({widest}; rank correlation over all {written})."
     words = "mostly along what varies in the data" if correlation > 0.5 else "hardly more along what varies in the data"
     words = "rather along what hardly varies" if correlation < 0 else words
-    wide = document["data"]["features"] > 2 * _FIRST and first is not None
-    times = f"; along their ten widest directions ‖J u‖² is {shown(first)} times a random one's" if wide else ""
-    written = f"{correlation:.2f}".replace("-", MINUS)
-    return f"It moves {words} (rank correlation {written}{times})."
+    return f"It moves {words} (rank correlation {written})."
 
 
 def _price(document: Document) -> str:

@@ -127,7 +127,20 @@ def _reconstruction(name: str, found: Any, setting: Setting) -> list[Picture]:
         " contractive code should give back something close to the clean row."
     )
     figure = plots.reconstructions(shown[0], shown[1], setting.image)
-    return [picture("reconstructions", "A few rows, and what comes out", caption, figure)]
+    made = picture("reconstructions", "A few rows, and what comes out", caption, figure)
+    return [made, *_errors(name, found, setting)]
+
+
+def _errors(name: str, found: Any, setting: Setting) -> list[Picture]:
+    if setting.part not in found.parts:
+        return []
+    errors = found.parts[setting.part].errors.numpy()
+    caption = (
+        f"‖r(x) − x‖² of {len(errors):,} {setting.part}, summed over features. A long right tail is made of rows that"
+        " the code cannot hold: rare kinds, or rows that do not belong."
+    )
+    figure = plots.reconstruction_error({name: errors})
+    return [picture("errors", "How the error is spread", caption, figure)]
 
 
 def _reconstruction_norms(name: str, found: Any, setting: Setting) -> list[Picture]:

@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contractive import plots
-from contractive.experiments.sections import unpack
 from contractive.report._numbers import Comparison, value
-from contractive.report._section_pictures import Setting, section_pictures
+from contractive.report._section_pictures import Setting
+from contractive.report._side_by_side import side_by_side
 
 _MOST_FILTERS = 32
 
@@ -23,18 +23,11 @@ def pictures(results: Comparison) -> list[dict[str, Any]]:
 
 def _sections(results: Comparison) -> list[dict[str, Any]]:
     """Sections of an analysis of all variants side by side, where the results have them."""
-    data = results.document["data"]
-    found: dict[str, dict[str, Any]] = {}
-    for variant in results.document["variants"]:
-        prefix = f"{variant['name']}/"
-        mine = {name[len(prefix) :]: array for name, array in results.arrays.items() if name.startswith(prefix)}
-        for section, packed in (variant.get("sections") or {}).items():
-            found.setdefault(section, {})[variant["name"]] = unpack(packed, mine)
-    if results.document.get("similarity"):
-        found["similarity"] = {"all": unpack(results.document["similarity"], results.arrays)}
-    image = _image(results)
-    setting = Setting("test rows", image, 1, (), tuple(data.get("classes") or ()), " Seed 0.")
-    return [picture for made in section_pictures(found, setting).values() for picture in made]
+    document = results.document
+    classes = tuple(document["data"].get("classes") or ())
+    setting = Setting("test rows", _image(results), 1, (), classes, " Seed 0.")
+    sections = {variant["name"]: variant.get("sections") or {} for variant in document["variants"]}
+    return side_by_side(sections, document.get("similarity"), results.arrays, setting)
 
 
 def _trade_off(results: Comparison) -> dict[str, Any] | None:

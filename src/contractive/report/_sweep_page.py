@@ -1,6 +1,5 @@
 """A sweep over the weight as one HTML file, and the sentences that its numbers make."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ from contractive import plots
 from contractive.experiments import Sweep, SweepTrial
 from contractive.report._html import render
 from contractive.report._numbers import MINUS, NBSP
+from contractive.report._section_pictures import Picture, Setting, picture
+from contractive.report._side_by_side import side_by_side
 from contractive.report._words import KINDS
 from contractive.storage import write_text
 from contractive.variants import VARIANTS
@@ -108,6 +109,7 @@ def _pruned(sweep: Sweep) -> str:
 
 def _summary(sweep: Sweep) -> dict[str, Any]:
     kind = sweep.settings["run"]["kind"]
+    trials, models = _pictures(sweep, kind), _models(sweep)
     return {
         "data": sweep.data,
         "kind": kind,
@@ -117,7 +119,9 @@ def _summary(sweep: Sweep) -> dict[str, Any]:
         "sentences": sweep_sentences(sweep),
         "warnings": sweep.yardstick.warnings,
         "tiles": _tiles(sweep),
-        "pictures": _pictures(sweep, kind),
+        "pictures": trials + models,
+        "trial_pictures": trials,
+        "model_pictures": models,
         "headings": _headings(sweep),
         "rows": [_row(sweep, trial) for trial in sweep.complete],
         "pruned": [{"weight": _number(trial.weight), "reason": trial.reason} for trial in sweep.pruned],
@@ -143,7 +147,7 @@ def _tiles(sweep: Sweep) -> list[dict[str, str]]:
     return tiles
 
 
-def _pictures(sweep: Sweep, kind: str) -> list[dict[str, Any]]:
+def _pictures(sweep: Sweep, kind: str) -> list[Picture]:
     complete = sweep.complete
     numbers = [trial.number for trial in complete]
     figures = {name: [trial.figures[name] for trial in complete] for name in ("error", "sensitivity")}
@@ -162,11 +166,18 @@ def _pictures(sweep: Sweep, kind: str) -> list[dict[str, Any]]:
         " knee: the point of the front farthest below the dotted line between its ends, both axes logarithmic."
         f"{three}"
     )
-    made = [_picture("front", "What each weight costs and buys", caption, drawn)]
+    made = [picture("front", "What each weight costs and buys", caption, drawn)]
     penalised = [trial for trial in complete if trial.weight]
     if penalised:
-        made.append(_picture("weights", "Objective by objective", _CURVES, _curves(sweep, penalised, kind)))
+        made.append(picture("weights", "Objective by objective", _CURVES, _curves(sweep, penalised, kind)))
     return made
+
+
+def _models(sweep: Sweep) -> list[Picture]:
+    """Sections of an analysis of some of the models, side by side."""
+    end = " First seed of each weight." if sweep.settings["seeds"] > 1 else ""
+    with plots.in_order(list(sweep.sections)):
+        return side_by_side(sweep.sections, sweep.similarity, sweep.arrays, Setting("test rows", end=end))
 
 
 _CURVES = (
@@ -194,10 +205,6 @@ def _curves(sweep: Sweep, penalised: list[SweepTrial], kind: str) -> go.Figure:
 
 def _objectives(sweep: Sweep) -> list[str]:
     return [name for name in ("error", "sensitivity", "accuracy") if name in sweep.yardstick.figures]
-
-
-def _picture(name: str, title: str, caption: str, figure: go.Figure) -> dict[str, Any]:
-    return {"id": name, "title": title, "caption": caption, "figure": json.loads(figure.to_json() or "{}")}
 
 
 def _headings(sweep: Sweep) -> list[str]:

@@ -11,6 +11,7 @@
   const NARROW = 620;
   const WIDE = 1060;
   const PRINTED = 680;
+  const TALLEST = 810; // a page holds it with its title and caption
   const config = {
     displayModeBar: "hover",
     displaylogo: false,
@@ -49,8 +50,11 @@
     const narrow = width < NARROW;
     const picture = data.every((trace) => trace.type === "heatmap");
     const fitted = merged(layout, narrow ? layout.meta.narrow : layout.meta.wide);
-    if (printing) fitted.height *= 0.72; // two on a page
-    else if (picture && !narrow) fitted.height *= Math.min(1, width / WIDE); // square pixels fill the height
+    if (printing) {
+      fitted.height = Math.min(0.82 * fitted.height + 30, TALLEST); // the legend takes another line on paper
+      fitted.margin = { ...layout.margin, ...fitted.margin };
+      fitted.margin.t += 30;
+    } else if (picture && !narrow) fitted.height *= Math.min(1, width / WIDE); // square pixels fill the height
     return Plotly.react(div, data, { ...themed(fitted, theme), width }, picture || narrow ? still : config);
   }
 

@@ -38,7 +38,7 @@ def load_again(run: Run, data: str | Path | None = None, *, data_dir: str | Path
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in note["options"].items()
         }
-        options, source, folder = Options(**values), data or note["data"], data_dir or note["data_dir"]
+        options, source, folder = Options(**values), Path(data or note["data"]), data_dir or note["data_dir"]
     except (TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{run.folder} must say where its data came from, got no such note. Train again.") from error
     split = load(source, data_dir=folder, seed=run.settings.seed, options=options)

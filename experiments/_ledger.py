@@ -1,0 +1,51 @@
+"""What the experiments share: a file of results, gone on in with the same settings only, and pages that show them."""
+
+import json
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+import torch
+
+import contractive as ct
+from contractive.storage import write_text
+
+
+def versions() -> dict[str, str]:
+    """Of what the figures depend on."""
+    return {
+        "contractive": ct.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "torch": torch.__version__,
+    }
+
+
+def opened(path: Path, settings: dict[str, Any], **empty: Any) -> dict[str, Any]:
+    """The results in the file, `empty` ones without it; SystemExit where they were made with other settings."""
+    if not path.exists():
+        return {"settings": settings, **empty}
+    found = json.loads(path.read_text())
+    if found["settings"] != settings:
+        raise SystemExit(f"{path} was made with other settings or versions. Give another --out, or move it away.")
+    return found
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """Write results into their file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(found, indent=1) + "\n")
+
+
+def put(path: Path, name: str, text: str) -> None:
+    """Replace what stands between the markers of `name` in a page."""
+    page = path.read_text()
+    # the newline before the end mark is left out: in an empty section it belongs to the first mark
+    pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+    if not re.search(pattern, page, re.DOTALL):
+        raise SystemExit(f"{path} must have the marker <!-- {name} -->, got none.")
+    write_text(path, re.sub(pattern, lambda m: f"{m[1]}{text}\n{m[2]}", page, flags=re.DOTALL))
