@@ -65,7 +65,7 @@ for weight in (0.001, 0.01, 0.1, 1.0):
 
 # %% [markdown] answer
 # The first two are nearly free. None collapses: even the last error is below that of the mean digit, 4.74 in chapter
-# 1. ‖J‖² falls more than fifty-fold, the scale-free figure about fourfold. Most of the fall of the raw norm is a code
+# 1. ‖J‖² falls more than fifty-fold, the scale-free figure about fivefold. Most of the fall of the raw norm is a code
 # that became smaller, which an untied decoder allows (chapter 4).
 
 # %% [markdown]
