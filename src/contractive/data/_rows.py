@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from contractive.data._errors import DataError
 from contractive.data._npy import Header, read_npy_rows
 from contractive.data._preparation import Preparation, rows_at_once
-from contractive.data._tables import BROKEN, damage_told, unreadable
+from contractive.data._tables import damage_told
 
 
 class _Held:
@@ -109,11 +109,9 @@ class ParquetRows:
     def _group(self, group: int) -> np.ndarray:
         if self._last[0] != group:
             names = [column.name for column in self._preparation.columns]
-            try:
+            with damage_told(self._path, OSError):
                 with pq.ParquetFile(self._path) as file:
                     table = file.read_row_group(group, columns=names, use_threads=False)
-            except BROKEN as error:
-                raise unreadable(self._path, error) from error
             expected = self._starts[group + 1] - self._starts[group]
             if len(table) != expected:
                 raise DataError(

@@ -22,7 +22,7 @@ from contractive.data._preparation import BLOCK, rows_at_once
 from contractive.data._rows import NpyRows, ParquetRows, group_sizes
 from contractive.data._source import Source, unscaled
 from contractive.data._table_columns import check_unique
-from contractive.data._tables import BROKEN, category, check_kinds, draft_of, kind_notes, unreadable, whole_days
+from contractive.data._tables import category, check_kinds, damage_told, draft_of, kind_notes, whole_days
 
 _BUFFER = 2**15  # bytes of each column of a .parquet file that are read ahead
 _BYTES_IN_TRAINING = 24  # per number of a row group: its table, its rows, two groups before and after shuffling
@@ -117,21 +117,17 @@ def parquet_blocks(path: Path, columns: list[str] | None, size: int = BLOCK) -> 
     Raises:
         DataError: It is broken.
     """
-    try:
+    with damage_told(path, OSError):
         # by default Arrow holds on to all row groups it has come past
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as file:
             for batch in file.iter_batches(size, columns=columns, use_threads=False):
                 yield pa.Table.from_batches([batch])
-    except BROKEN as error:
-        raise unreadable(path, error) from error
 
 
 def _metadata(path: Path) -> pq.FileMetaData:
-    try:
+    with damage_told(path, OSError):
         with pq.ParquetFile(path) as file:
             return file.metadata
-    except BROKEN as error:
-        raise unreadable(path, error) from error
 
 
 def _column(path: Path, name: str, kind: str) -> Column:

@@ -72,7 +72,7 @@ def read_table(path: Path, options: Options) -> tuple[pa.Table, Dialect | None]:
         dialect = detect(path, text_options(path, options))
         return read_csv(path, dialect), dialect
     check_fits(str(path), 2 * path.stat().st_size, "Save it as .parquet in row groups, which is read in parts.")
-    try:
+    with damage_told(path, OSError):
         if path.suffix.lower() == ".parquet":
             with pq.ParquetFile(path) as file:
                 # a column of one value is packed into a few bytes, whatever its length
@@ -81,8 +81,6 @@ def read_table(path: Path, options: Options) -> tuple[pa.Table, Dialect | None]:
                 table = file.read(use_threads=False)
         else:
             table = _read_arrow(path)
-    except BROKEN as error:
-        raise unreadable(path, error) from error
     check_unique(table.column_names)
     return table, None
 
@@ -105,20 +103,19 @@ def _read_arrow(path: Path) -> pa.Table:
     return table
 
 
-# what Arrow raises on a damaged file; UnicodeDecodeError where a name in it is no text
-BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
-
-
 @contextmanager
-def damage_told(path: Path) -> Iterator[None]:
-    """Say which file is broken where Arrow notices only while it works with what it has read."""
+def damage_told(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """Say which file is broken: where Arrow notices it, now or later while it works with what was read, or at `more`.
+
+    Names in a file that are no text come as UnicodeDecodeError.
+    """
     try:
         yield
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise unreadable(path, error) from error
+    except (pa.ArrowException, UnicodeDecodeError, *more) as error:
+        raise _unreadable(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(path: Path, error: Exception) -> DataError:
     """What to say of a broken binary table."""
     kind = path.suffix.lower()
     return DataError(f"{path} must be a whole {kind} file, got: {first_line(error)}. Write or copy it again.")

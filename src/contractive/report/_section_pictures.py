@@ -210,9 +210,7 @@ def _map(found: Results, setting: Setting) -> list[Picture]:
             "The codes on their first two principal components, which"
             f" {_explained(found)}. One point per row{', coloured by class' if labels else ''}"
             f"{'; a pointer on it shows the row' if hover and not umaps else ''}.",
-            plots.code_map(
-                maps, labels, hover=None if umaps else hover, axis_titles=("first component", "second component")
-            ),
+            plots.code_map(maps, labels, hover=None if umaps else hover, axis_titles=_COMPONENTS),
         )
     ]
     if umaps:
