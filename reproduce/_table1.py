@@ -13,10 +13,10 @@ def start(model, quick, **more):
 
 
 def steps(model, quick):
-    """What is searched, in this order, on the validation error of one seed."""
+    """What is searched on the validation error of one seed: strength, then rate after longer pretraining."""
     if quick:
         return [("strength", STRENGTHS[model][:2])]
-    return [("strength", STRENGTHS[model]), ("pretrain_epochs", (10, 40)), ("rate", (0.3, 1.0, 3.0))]
+    return [("strength", STRENGTHS[model]), ("pretrain_epochs", (30,)), ("rate", (1.0, 3.0, 10.0))]
 
 
 def table(arguments, name, load):

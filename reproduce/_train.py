@@ -11,7 +11,7 @@ import contractive as ct
 from contractive import analysis, objectives, tangent_files
 from contractive.corruption import Gaussian, Masking
 from contractive.objectives import cross_entropy
-from contractive.stacked import Classifier, Regularisation, encoder, fine_tune, stack
+from contractive.stacked import Classifier, Regularisation, encoder, fine_tune, stack, start_at_mean
 
 OBJECTIVES = {
     "AE": lambda strength: objectives.standard(loss=cross_entropy),
@@ -23,11 +23,11 @@ OBJECTIVES = {
 }
 STRENGTHS = {
     "AE": (0.0,),
-    "AE+wd": (1e-5, 1e-4, 1e-3),
-    "DAE-g": (0.2, 0.3, 0.5),
-    "DAE-b": (0.1, 0.25, 0.4),
-    "CAE": (0.03, 0.1, 0.3),
-    "CAE+H": (0.03, 0.1, 0.3),
+    "AE+wd": (1e-4, 1e-3),
+    "DAE-g": (0.3, 0.5),
+    "DAE-b": (0.25, 0.4),
+    "CAE": (0.03, 0.1),
+    "CAE+H": (0.03, 0.1),
 }
 
 
@@ -35,22 +35,22 @@ STRENGTHS = {
 class Setting:
     """Everything that decides on a result, the data apart.
 
-    Tied sigmoid layers, weights from U(+-4 sqrt(6 / (d + k))), summed cross-entropy, plain gradient descent at a
-    constant rate; then a softmax layer and gradient descent on the labels, rates times `decay` after every epoch, the
-    weights of the epoch with the lowest validation error.
+    Tied sigmoid layers, weights from U(+-4 sqrt(6 / (d + k))), decoder biases that give the mean of the data, summed
+    cross-entropy, plain gradient descent at a constant rate; then a softmax layer and gradient descent on the labels,
+    rates times `decay` after every epoch, the weights of the epoch with the lowest validation error.
     """
 
     model: str
     strength: float
     widths: tuple[int, ...] = (1000,)
-    pretrain_rate: float = 0.2
+    pretrain_rate: float = 0.3
     pretrain_epochs: int = 10
-    batch: int = 20
-    rate: float = 1.0
-    output_rate: float = 0.1
+    batch: int = 100
+    rate: float = 3.0
+    output_rate: float = 0.3
     decay: float = 0.95
     epochs: int = 60
-    patience: int = 15
+    patience: int = 10
     output: str = "softmax"
     num_tangents: int = 0
     tangent_weight: float = 0.0
@@ -120,6 +120,7 @@ class Trainer:
         rows = [self.train, self.validation]
         for layer in layers[:-1]:
             rows = [analysis.apply(layer.encode, part) for part in rows]
+        start_at_mean(layers[-1], rows[0])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ct.CollapseWarning)  # the columns tell
             history = ct.fit(

@@ -5,12 +5,13 @@ The use that Rifai et al. (ICML, ECML and NIPS 2011) put contractive autoencoder
 
 from contractive.stacked._fine_tuning import FineTuning, fine_tune
 from contractive.stacked._network import Classifier
-from contractive.stacked._pretraining import encoder, pretrain, stack, unroll
+from contractive.stacked._pretraining import encoder, pretrain, stack, start_at_mean, unroll
 from contractive.stacked._regularisation import Regularisation
 
 __all__ = [
     # without labels
     "stack",
+    "start_at_mean",
     "pretrain",
     "encoder",
     "unroll",

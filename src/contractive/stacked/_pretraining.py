@@ -13,6 +13,12 @@ from contractive.objectives import Objective
 from contractive.training import History, fit
 
 _RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that covers codes of this activation
+_RARE = 1e-3  # a pixel that is never on is taken for one that is on so often
+_INVERSES = {
+    nn.Sigmoid: lambda mean: torch.logit(mean, eps=_RARE),
+    nn.Tanh: lambda mean: torch.atanh(mean.clamp(_RARE - 1, 1 - _RARE)),
+    nn.Identity: lambda mean: mean,
+}
 
 
 def stack(
@@ -42,6 +48,35 @@ def stack(
         torch.manual_seed(seed)
         sizes = zip([features, *widths], widths, outputs, strict=False)
         return tuple(tied(below, above, activation=activation, output=name) for below, above, name in sizes)
+
+
+@torch.no_grad()
+def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
+    """Set the last bias of the decoder so that it alone reconstructs the mean of the rows x.
+
+    For pixels this is their log odds (Hinton, A Practical Guide to Training Restricted Boltzmann Machines, 2010,
+    section 8). From a bias of 0 the first steps push all units down so that pixels which are mostly off go off, and
+    many sigmoid units never come up again.
+
+    Args:
+        autoencoder: Whose decoder ends with a layer that has a bias, and sigmoid, tanh or nothing.
+        x: (examples, *features), floating point; the decoder's outputs.
+
+    Raises:
+        ValueError: Another kind of decoder, or rows that do not fit it.
+    """
+    last = [module for module in autoencoder.decoder.modules() if not list(module.children())][-2:]
+    inverse = _INVERSES.get(type(last[-1]))
+    bias = getattr(last[0], "bias", None)
+    if inverse is None or not isinstance(bias, Tensor):
+        names = ", ".join(type(module).__name__ for module in last)
+        raise ValueError(
+            f"decoder must end with a biased layer and sigmoid, tanh or linear output, got {names}. Set it by hand."
+        )
+    mean = torch.as_tensor(x).mean(0)
+    if mean.shape != bias.shape:
+        raise ValueError(f"x must have rows of {tuple(bias.shape)} numbers, got {tuple(mean.shape)}. Reshape it.")
+    bias.copy_(inverse(mean))
 
 
 def pretrain(
