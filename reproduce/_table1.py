@@ -1,5 +1,9 @@
 """Table 1 of the CAE paper on any data: pretrain one layer, fine-tune, three columns for each kind of autoencoder."""
 
+import json
+from argparse import Namespace
+from dataclasses import replace
+
 from _pieces import add_row, begin, wanted
 from _train import STRENGTHS, Setting, Trainer, finish, search
 
@@ -27,3 +31,20 @@ def table(arguments, name, load):
         chosen, log = search(first, steps(model, arguments.quick), trainer.validation_error)
         row = finish(trainer, chosen, range(1 if arguments.quick else 3))
         add_row(path, model, row | {"search": log}, arguments.device)
+
+
+def chosen(arguments, data, model, depth=1):
+    """The setting that the table chose where it is there, else the one a search starts from; `depth` such layers."""
+    path = arguments.out / f"{data}_table1{'_quick' if arguments.quick else ''}.json"
+    setting = start(model, arguments.quick)
+    if path.exists() and model in (rows := json.loads(path.read_text())["rows"]):
+        found = rows[model]["setting"]
+        setting = Setting(**{**found, "widths": tuple(found["widths"])})
+    return replace(setting, widths=setting.widths * depth)
+
+
+def shared(arguments, data, pieces):
+    """The pieces of the table, whose nets need not be trained again, until the time that `pieces` has."""
+    store = begin(Namespace(**{**vars(arguments), "only": None}), f"{data}_table1")[0]
+    store.deadline = pieces.deadline
+    return store

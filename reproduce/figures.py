@@ -8,15 +8,11 @@ layers on digits turned at random ("rot-like"). Settings are those that table 1 
 the ones a search starts from; nets that table 1 has trained are used again.
 """
 
-import json
-from argparse import Namespace
-from dataclasses import replace
-
 import torch
 from _data import cifar, like, mnist
 from _pieces import add_row, begin, parser, wanted
-from _table1 import MODELS, start
-from _train import Setting, Trainer
+from _table1 import MODELS, chosen, shared
+from _train import Trainer
 
 import contractive as ct
 from contractive.analysis import spread_rows
@@ -39,25 +35,10 @@ def contraction(encode, x, seed=0):
     return ratios
 
 
-def chosen(arguments, data, model, depth):
-    """The setting of table 1, deeper if asked for."""
-    path = arguments.out / f"{data}_table1{'_quick' if arguments.quick else ''}.json"
-    setting = start(model, arguments.quick)
-    if path.exists() and model in (rows := json.loads(path.read_text())["rows"]):
-        found = rows[model]["setting"]
-        setting = Setting(**{**found, "widths": tuple(found["widths"])})
-    return replace(setting, widths=setting.widths * depth)
-
-
 def measured(arguments, data, model, depth, pieces):
     """One net's curve, and its spectrum where Figure 2 has one."""
     loads = {"mnist": mnist, "cifar": cifar, "rot": lambda given: like("rot", given)}
-    store = pieces
-    if data != "rot":  # the nets of table 1
-        ours = Namespace(**{**vars(arguments), "only": None})
-        store = begin(ours, f"{data}_table1")[0]
-        store.deadline = pieces.deadline
-    trainer = Trainer(store, loads[data](arguments))
+    trainer = Trainer(pieces if data == "rot" else shared(arguments, data, pieces), loads[data](arguments))
     setting = chosen(arguments, "mnist" if data == "rot" else data, model, depth)
     encode = encoder(trainer.layers(setting)[0])
     few = spread_rows(trainer.validation, 50 if arguments.quick else 1000)

@@ -2,19 +2,20 @@
 
     python reproduce/sampling.py --data-dir DATA [--only "CAE-2"] [--minutes 110] [--device cuda]
 
-Walks from training images, 10,000 samples in all, sigma of the walk and bandwidth of the window chosen on validation
-rows, log-likelihood of the test rows in nats. The figure quoted for stacked CAEs is from a later paper, which does not
-state their settings. `training images` puts the window on 10,000 training rows: what a perfect copyist would get. The
-estimate is biased and no measure of a model; it is here because it was published.
+The nets are those of Table 1 where they are there. Walks from training images, 10,000 samples in all, sigma of the walk
+and bandwidth of the window chosen on validation rows, log-likelihood of the test rows in nats. The figure quoted for
+stacked CAEs is from a later paper, which does not state their settings. `training images` puts the window on 10,000
+training rows: what a perfect copyist would get. The estimate is biased and no measure of a model; it is here because it
+was published.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import torch
 from _data import mnist
 from _pieces import add_row, begin, parser, wanted
-from _table1 import start
+from _table1 import chosen, shared
 from _train import Trainer
 
 from contractive import sampling
@@ -50,9 +51,8 @@ def save_sheet(path, images, shape):
 
 def walked(pieces, split, depth, arguments):
     """A row for a stack of `depth` layers."""
-    trainer = Trainer(pieces, split)
-    setting = start("CAE", arguments.quick)
-    setting = replace(setting, widths=setting.widths * depth)
+    trainer = Trainer(shared(arguments, "mnist", pieces), split)
+    setting = chosen(arguments, "mnist", "CAE", depth)
     autoencoder = unroll(trainer.layers(setting)[0]).eval()
     walkers, kept = (20, 5) if arguments.quick else (100, 100)
     log = []

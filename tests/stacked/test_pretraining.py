@@ -1,5 +1,7 @@
 """Layers are trained one after another, each on the codes of the one below."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -33,6 +35,28 @@ def test_building_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
     stacked.stack(6, (5,))
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "linear", "tanh"])
+def test_a_decoder_that_starts_at_the_mean_gives_it_without_weights(output):
+    layer = ct.tied(6, 5, output=output)
+    stacked.start_at_mean(layer, X)
+    with torch.no_grad():
+        layer.encoder[0].weight.zero_()
+        torch.testing.assert_close(layer(X[:3]), X.mean(0).expand(3, -1))
+
+
+def test_pixels_that_are_never_on_start_at_a_finite_bias():
+    layer = ct.tied(6, 5)
+    stacked.start_at_mean(layer, torch.zeros(4, 6).numpy())
+    torch.testing.assert_close(layer.decoder[0].bias, torch.full((6,), math.log(0.001 / 0.999)))
+
+
+def test_a_decoder_without_a_bias_at_its_end_is_refused():
+    with pytest.raises(ValueError, match=r"decoder must end with a biased layer .* got TiedLinear, Softplus"):
+        stacked.start_at_mean(ct.tied(6, 5, output="softplus"), X)
+    with pytest.raises(ValueError, match=r"x must have rows of \(6,\) numbers, got \(5,\)"):
+        stacked.start_at_mean(ct.tied(6, 5), X[:, :5])
 
 
 def test_pretraining_is_fit_on_the_codes_below():
