@@ -15,24 +15,14 @@ from _table1 import MODELS, chosen, shared
 from _train import Trainer
 
 import contractive as ct
+from contractive import analysis
 from contractive.analysis import spread_rows
 from contractive.stacked import encoder
 
 RADII = [0.01, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 27, 30, 35, 40, 50]
-INDICES = (0, 50, 100, 150, 180, 200, 250, 300)
+INDICES = (1, 50, 100, 150, 180, 200, 250, 300)
 ROWS = {f"{data} {model}": (data, model, 1) for data in ("mnist", "cifar") for model in MODELS}
 ROWS |= {f"depth {depth}": ("rot", "CAE", depth) for depth in (1, 2, 3)}
-
-
-@torch.no_grad()
-def contraction(encode, x, seed=0):
-    """Mean ratio for each radius over the rows x."""
-    generator = torch.Generator().manual_seed(seed)
-    code, ratios = encode(x), []
-    for radius in RADII:
-        direction = torch.nn.functional.normalize(torch.randn(x.shape, generator=generator), dim=1)
-        ratios.append(float(((encode(x + radius * direction) - code).norm(dim=1) / radius).mean()))
-    return ratios
 
 
 def measured(arguments, data, model, depth, pieces):
@@ -41,27 +31,27 @@ def measured(arguments, data, model, depth, pieces):
     trainer = Trainer(pieces if data == "rot" else shared(arguments, data, pieces), loads[data](arguments))
     setting = chosen(arguments, "mnist" if data == "rot" else data, model, depth)
     encode = encoder(trainer.layers(setting)[0])
-    few = spread_rows(trainer.validation, 50 if arguments.quick else 1000)
-    ratios = contraction(encode, few)
-    peak = max(range(len(RADII)), key=ratios.__getitem__)
-    distances = torch.pdist(few)
+    curve = analysis.contraction_curve(
+        encode,
+        trainer.validation,
+        radii=RADII,
+        num_points=50 if arguments.quick else 1000,
+        generator=torch.Generator().manual_seed(0),
+    )
+    peak = int(curve.mean.argmax())
     row = {
         "setting": {"model": model, "strength": setting.strength, "widths": list(setting.widths)},
-        "radii": RADII,
-        "ratios": ratios,
-        "start": ratios[0],
-        "peak": ratios[peak],
+        **{name: getattr(curve, name).tolist() for name in ("radii", "mean", "low", "high", "root_mean_square")},
+        "distances": list(curve.distances),
+        "start": float(curve.mean[0]),
+        "peak": float(curve.mean[peak]),
         "peak_radius": RADII[peak],
-        "distances": {
-            "min": float(distances.min()),
-            "median": float(distances.median()),
-            "max": float(distances.max()),
-        },
     }
     if depth == 1 and data != "rot":
-        values = ct.singular_values(encode, few[:: 10 if len(few) > 100 else 1]).mean(0).detach()
+        few = spread_rows(trainer.validation, 50 if arguments.quick else 100)
+        values = ct.singular_values(encode, few).mean(0).detach()
         row["singular_values"] = values[:400].tolist()
-        row |= {f"at_{index}": float(values[index]) for index in INDICES if index < len(values)}
+        row |= {f"at_{index}": float(values[index - 1]) for index in INDICES if index <= len(values)}
     return row
 
 

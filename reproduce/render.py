@@ -8,6 +8,7 @@ Nothing in the tables is typed by hand: published figures come from published.js
 import argparse
 import json
 import re
+import shutil
 from pathlib import Path
 
 from contractive.storage import write_text
@@ -105,13 +106,19 @@ def curves(found, published):
     return table(["net", "ratio at r = 0, paper", "ours", "peak, paper", "ours", "at r, paper", "ours"], rows)
 
 
+def pictured(name, found, published):
+    """The table of a figure, and the place where docs/papers_figures.py draws its curves once there are any."""
+    place = f'\n\n<div data-plot="{name}" role="img"></div>'
+    return curves(found, published) + (place if set(found) & set(published) else "")
+
+
 def spectra(found, published):
     """Singular values by index."""
     columns = ("first", "at_180", "at_250", "at_300")
     rows = []
     for model, paper in published.items():
         row = found.get(f"cifar {model}")
-        row = None if row is None else {**row, "first": row["at_0"]}
+        row = None if row is None else {**row, "first": row["at_1"]}
         cells = [cell for key in columns for cell in (theirs(paper, key), ours(row, key))]
         rows.append([model, *cells])
     head = ["net", *(cell for key in ("first", "180th", "250th", "300th") for cell in (f"{key}, paper", "ours"))]
@@ -152,6 +159,14 @@ def likelihoods(found, published):
     return table(["samples of", "published", "ours"], rows)
 
 
+def sheets(results):
+    """Sample sheets as pictures of the page, one walk per line."""
+    found = sorted(results.glob("sampling_CAE-?.png"))
+    return "".join(
+        f"\n\n![Walks of {path.stem.split('_')[1]}, one per line](images/{path.name}){{ width=300 }}" for path in found
+    )
+
+
 def render(page, results):
     """The page with every table filled in."""
     published = json.loads((ROOT / "published.json").read_text())
@@ -164,13 +179,13 @@ def render(page, results):
         "mnist_table1": first_table(found("mnist_table1"), published["mnist_table1"], 4),
         "cifar_table1": first_table(found("cifar_table1"), published["cifar_table1"], 5),
         "table2_like": table2(found("table2_like"), published["table2_like"]),
-        "figure1": curves(found("figures"), published["figure1"]),
+        "figure1": pictured("mnist-curves", found("figures"), published["figure1"]),
         "figure2": spectra(found("figures"), published["figure2"]),
-        "figure3": curves(found("figures"), published["figure3"]),
+        "figure3": pictured("depth-curves", found("figures"), published["figure3"]),
         "mtc_table1": neighbours(found("mtc"), published["mtc_table1"]),
         "mtc_table2": by_labels(found("mtc"), published["mtc_table2"]),
         "mtc_table3": full(found("mtc"), published["mtc_table3"]),
-        "sampling": likelihoods(found("sampling"), published["sampling"]),
+        "sampling": likelihoods(found("sampling"), published["sampling"]) + sheets(results),
         "sources": "\n".join(f"- {text}." for text in published["sources"].values()),
     }
     for name, text in tables.items():
@@ -188,6 +203,10 @@ def main(argv=None):
     arguments.add_argument("--page", type=Path, default=ROOT.parent / "docs" / "papers.md")
     given = arguments.parse_args(argv)
     write_text(given.page, render(given.page.read_text(), given.results))
+    for path in given.results.glob("sampling_CAE-?.png"):
+        images = given.page.parent / "images"
+        images.mkdir(exist_ok=True)
+        shutil.copy(path, images)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import contractive as ct
 
@@ -44,6 +43,21 @@ def test_a_slice_of_each_script_runs_and_is_rendered(name, tmp_path, capsys):
     path.rename(tmp_path / f"{name}.json")
     page = render.render((ROOT / "docs" / "papers.md").read_text(), tmp_path)
     assert page.count(render.MISSING) < (ROOT / "docs" / "papers.md").read_text().count(render.MISSING)
+
+
+def test_curves_are_drawn_where_there_are_results(tmp_path):
+    sys.path.insert(0, str(ROOT / "docs"))
+    drawn = importlib.import_module("papers_figures")
+    assert drawn.figures(tmp_path / "none.json") == {}
+    path = tmp_path / "figures.json"
+    curve = {name: [0.2, 0.4] for name in ("radii", "mean", "root_mean_square", "low", "high")}
+    row = curve | {"distances": [1, 2, 3], "start": 0.2, "peak": 0.4, "peak_radius": 0.4}
+    path.write_text(json.dumps({"rows": {"mnist CAE": row, "depth 1": row}}))
+    found = drawn.figures(path)
+    assert list(found) == ["mnist-curves", "depth-curves"]
+    assert next(trace["name"] for trace in found["mnist-curves"]["data"] if "name" in trace) == "contractive"
+    page = render.render((ROOT / "docs" / "papers.md").read_text(), tmp_path)
+    assert all(page.count(f'data-plot="{name}"') == 1 for name in found)
 
 
 def test_a_row_that_is_not_in_the_table_is_refused():
@@ -100,13 +114,6 @@ def test_labelled_rows_are_balanced():
     labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2])
     assert labels[train.balanced(labels, 6)].bincount().tolist() == [2, 2, 2]
     assert len(train.balanced(labels, None)) == 9
-
-
-def test_contraction_of_a_linear_map_is_its_factor():
-    layer = nn.Linear(5, 5, bias=False)
-    with torch.no_grad():
-        layer.weight.copy_(0.5 * torch.eye(5))
-    assert figures.contraction(layer, torch.rand(8, 5)) == pytest.approx([0.5] * len(figures.RADII), rel=1e-3)
 
 
 def test_images_turned_by_a_right_angle():

@@ -1,16 +1,19 @@
 """Turns the chapters of the course, scripts in percent format, into pages of the site; a hook of mkdocs.
 
 A chapter is run from top to bottom. Its text, its code, what each cell prints and the figures that end a cell become
-one page. Nothing on a page is typed by hand, and nothing is kept: `mkdocs build` runs all chapters again.
+one page. Nothing on a page is typed by hand, and nothing is kept: `mkdocs build` runs all chapters again. The hook also
+puts the papers' figures on their page.
 """
 
 import ast
 import io
 import re
+import sys
 import warnings
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from importlib.resources import files as resources
 from json import dumps, loads
 from pathlib import Path
@@ -23,6 +26,8 @@ from plotly.offline import get_plotlyjs
 from contractive import CollapseWarning
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+papers_figures = import_module("papers_figures")
 _MARKER = re.compile(r"^# %%(.*)$", re.MULTILINE)
 _PLOTLY = "course/plotly.js"
 _DRAWING = "course/figures.js"
@@ -140,15 +145,22 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
-    """Hook of mkdocs: put the figures of a chapter and the scripts that draw them at its end."""
+    """Hook of mkdocs: put the figures of a page and the scripts that draw them at its end."""
     from mkdocs.utils import get_relative_url
 
-    path = FOLDER / f"{Path(page.file.src_uri).stem}.py"
-    if path not in chapters():
+    figures = _figures(page.file.src_uri)
+    if not figures:
         return html
-    figures = run(path.read_text(encoding="utf-8"), path.stem).figures
     scripts = (f'<script src="{get_relative_url(script, page.url)}"></script>' for script in (_PLOTLY, _DRAWING))
     return "\n".join([html, f'<script type="application/json" id="figures">{_embedded(figures)}</script>', *scripts])
+
+
+def _figures(page: str) -> dict[str, Any]:
+    """Those of a chapter, those of the papers' results, none for any other page."""
+    if page == "papers.md":
+        return papers_figures.figures()
+    path = FOLDER / f"{Path(page).stem}.py"
+    return run(path.read_text(encoding="utf-8"), path.stem).figures if path in chapters() else {}
 
 
 def _embedded(figures: dict[str, Any]) -> str:
