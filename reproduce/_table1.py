@@ -20,7 +20,7 @@ def steps(model, quick):
     """What is searched on the validation error of one seed: strength, then rate after longer pretraining."""
     if quick:
         return [("strength", STRENGTHS[model][:2])]
-    return [("strength", STRENGTHS[model]), ("pretrain_epochs", (30,)), ("rate", (1.0, 3.0, 10.0))]
+    return [("strength", STRENGTHS[model]), ("pretrain_epochs", (30,)), ("rate", (3.0, 10.0))]
 
 
 def table(arguments, name, load):

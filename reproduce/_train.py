@@ -46,10 +46,10 @@ class Setting:
     pretrain_rate: float = 0.3
     pretrain_epochs: int = 10
     batch: int = 100
-    rate: float = 3.0
-    output_rate: float = 0.3
+    rate: float = 10.0
+    output_rate: float = 1.0
     decay: float = 0.95
-    epochs: int = 60
+    epochs: int = 40
     patience: int = 10
     output: str = "softmax"
     num_tangents: int = 0

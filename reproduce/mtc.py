@@ -44,7 +44,7 @@ def budget(labelled, quick):
 def ways(model, quick):
     """What is searched, in this order, on validation error."""
     if model == "CAE+H":
-        return [("strength", STRENGTHS["CAE+H"]), *([] if quick else [("rate", (0.3, 1.0, 3.0))])]
+        return [("strength", STRENGTHS["CAE+H"]), *([] if quick else [("rate", (1.0, 3.0, 10.0))])]
     return [("tangent_weight", (0.01, 0.1) if quick else (0.01, 0.1, 1.0))]
 
 
@@ -52,7 +52,7 @@ def supervised(pieces, split, count, model, quick):
     """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H."""
     full = count is None
     trainer = Trainer(pieces, split, labelled=count, validated=None if full else 1000)
-    more = {"widths": (2000, 2000) if full else (1000,), "pretrain_epochs": PASSES, "output": "sigmoid", "rate": 1.0}
+    more = {"widths": (2000, 2000) if full else (1000,), "pretrain_epochs": PASSES, "output": "sigmoid", "rate": 3.0}
     first = replace(start("CAE+H", quick), **({} if quick else more), **budget(count or len(split.train), quick))
     chosen, log = search(first, ways("CAE+H", quick), trainer.validation_error)
     if model == "MTC":
