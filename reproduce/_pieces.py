@@ -93,6 +93,7 @@ def parser(doc):
     made.add_argument("--device", default="cpu", choices=("cpu", "cuda", "mps"))
     made.add_argument("--threads", type=int, default=1)
     made.add_argument("--minutes", type=float, help="begin nothing new after so many; run again to go on")
+    made.add_argument("--seeds", type=int, help="how many; fewer first and more later computes nothing twice")
     made.add_argument("--only", help="comma-separated rows of the table")
     made.add_argument("--quick", action="store_true", help="a slice on the 8 x 8 digits: does it run?")
     return made

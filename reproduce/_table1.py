@@ -29,7 +29,7 @@ def table(arguments, name, load):
     for model in wanted(arguments, MODELS):
         first = start(model, arguments.quick)
         chosen, log = search(first, steps(model, arguments.quick), trainer.validation_error)
-        row = finish(trainer, chosen, range(1 if arguments.quick else 3))
+        row = finish(trainer, chosen, range(arguments.seeds or (1 if arguments.quick else 3)))
         add_row(path, model, row | {"search": log}, arguments.device)
 
 

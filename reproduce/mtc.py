@@ -48,7 +48,7 @@ def ways(model, quick):
     return [("tangent_weight", (0.01, 0.1) if quick else (0.01, 0.1, 1.0))]
 
 
-def supervised(pieces, split, count, model, quick):
+def supervised(pieces, split, count, model, quick, seeds):
     """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H."""
     full = count is None
     trainer = Trainer(pieces, split, labelled=count, validated=None if full else 1000)
@@ -60,7 +60,7 @@ def supervised(pieces, split, count, model, quick):
         extra = {"num_tangents": 4 if quick else 15, "tangents_per_step": None if quick else 3}
         chosen, further = search(replace(chosen, **extra), ways("MTC", quick), trainer.validation_error)
         log += further
-    return finish(trainer, chosen, range(1 if quick or full else 3)) | {"search": log}
+    return finish(trainer, chosen, range(seeds or (1 if quick or full else 3))) | {"search": log}
 
 
 def votes(labels, found, k):
@@ -109,7 +109,7 @@ def main(argv=None):
             row = nearest(pieces, split, rest, arguments.quick)
         else:
             count = None if head == "full" else int(head)
-            row = supervised(pieces, split, count, rest, arguments.quick)
+            row = supervised(pieces, split, count, rest, arguments.quick, arguments.seeds)
         add_row(path, name, row, arguments.device)
 
 

@@ -132,7 +132,7 @@ class ContractiveEstimator(BaseEstimator):
     def _begin(self, x: np.ndarray, weights: np.ndarray | None, settings: dict[str, Any], seed: int) -> Autoencoder:
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained is left that looks fitted
         self._scaling = learn(settings["scale"], x, weights)
-        self._mean = np.average(self._scaling.apply(x), axis=0, weights=weights)
+        self._mean = self._scaling.apply(np.average(x, axis=0, weights=weights))
         self._history, self.n_iter_ = (), 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
