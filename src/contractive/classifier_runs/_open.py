@@ -12,10 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from contractive.classifier_runs._judge import Mistakes
+from contractive.classifier_runs._metrics import wrong_metric
 from contractive.classifier_runs._settings import Settings
 from contractive.runs import AnyRun, Run, RunError, open_run
 from contractive.runs._folder import CLASSIFIER, Files, task_of
-from contractive.runs._open import NUMBER, first_wrong, opened, read_table, wrong_texts
+from contractive.runs._open import opened, read_table
 from contractive.stacked import Classifier
 from contractive.storage import StorageError, read_config
 
@@ -130,21 +131,7 @@ class ClassifierRun(AnyRun):
         return found
 
     def _wrong_metric(self, metrics: dict[str, Any]) -> str:
-        parts = [metrics.get("test"), metrics.get("validation")]
-        wanted: list[tuple[Any, str, Any]] = [
-            (metrics, "epochs", int),
-            (metrics, "best_epoch", int),
-            (metrics, "stopped_early", bool),
-            (metrics, "seconds", NUMBER),
-            (metrics, "warnings", list),
-            (metrics, "labels_used", int),
-            (metrics, "pretraining", list),
-            (metrics, "encoder", dict),
-            (metrics, "linear_error", NUMBER),
-            *((part, name, NUMBER) for part in parts for name in ("rows", "wrong", "error", "loss", "unknown")),
-            *((part, name, list) for part in parts for name in ("interval", "confusion", "class_error")),
-        ]
-        return first_wrong(wanted) or wrong_texts(metrics, "warnings")
+        return wrong_metric(metrics, len(self.classes))
 
 
 def open_classifier(folder: str | Path) -> ClassifierRun:

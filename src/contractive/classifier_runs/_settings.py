@@ -23,8 +23,8 @@ KINDS = (*VARIANTS, "none")
 _PENALTY = 0.03  # weight of a penalty, against an error summed over features
 _MANY_ROWS = 5000
 _MANY_FEATURES = 256
-_STEPS = 2500  # of fine-tuning, at least
-_FEWEST, _MOST = 20, 500  # epochs of it
+_PRETRAINING, _FINE_TUNING = (1000, 10), (2500, 20)  # steps and epochs, the least of either
+_MOST_EPOCHS = 500
 _LAST_RATE = 0.2  # what decay leaves of the rates
 _COPIES = 6  # of the weights: pretraining, fine-tuning, best and latest
 
@@ -122,16 +122,16 @@ class Settings:
         """
         many, wide = len(split.train) > _MANY_ROWS, split.features >= _MANY_FEATURES
         low, high = span(split)
-        steps = math.ceil(len(task.labelled) / self.batch_size)
-        epochs = self.epochs or min(_MOST, max(_FEWEST, math.ceil(_STEPS / steps)))
+        batch_size = self.pretraining_batch_size or (128 if many else 32)
+        epochs = self.epochs or _epochs(len(task.labelled), self.batch_size, *_FINE_TUNING)
         chosen = replace(
             self,
             weight=self._default_weight() if self.weight is None else self.weight,
             hidden=self.hidden or ((500, 500) if wide else (256, 256)),
             decoder=self.decoder or ("sigmoid" if low >= 0 and high <= 1 else "linear"),
-            pretraining_epochs=self._pretraining_epochs(many),
+            pretraining_epochs=self._pretraining_epochs(len(split.train), batch_size),
             pretraining_rate=self.pretraining_rate or (1e-3 if many else 3e-3),
-            pretraining_batch_size=self.pretraining_batch_size or (128 if many else 32),
+            pretraining_batch_size=batch_size,
             output=self.output or ("sigmoid" if self.tangents else "softmax"),
             epochs=epochs,
             decay=self.decay or _LAST_RATE ** (1 / epochs),
@@ -142,10 +142,10 @@ class Settings:
     def _default_weight(self) -> float:
         return 0.0 if self.kind == "none" else DEFAULT_WEIGHTS.get(self.kind, _PENALTY)
 
-    def _pretraining_epochs(self, many: bool) -> int:
+    def _pretraining_epochs(self, rows: int, batch_size: int) -> int:
         if self.kind == "none":
             return 0
-        return self.pretraining_epochs if self.pretraining_epochs is not None else 10 if many else 20
+        return _epochs(rows, batch_size, *_PRETRAINING) if self.pretraining_epochs is None else self.pretraining_epochs
 
     def _check_against(self, split: Split, low: float, high: float) -> None:
         assert self.hidden is not None
@@ -189,3 +189,8 @@ class Settings:
             ValueError: Not such settings.
         """
         return from_stored(cls, settings)
+
+
+def _epochs(rows: int, batch_size: int, steps: int, least: int) -> int:
+    """Epochs that make so many steps, within bounds."""
+    return min(_MOST_EPOCHS, max(least, math.ceil(steps / math.ceil(rows / batch_size))))

@@ -49,9 +49,9 @@ def task_of(split: Split, labels_used: int | None = None, *, seed: int = 0) -> T
     if not is_categorical(known):
         kinds = len(np.unique(known))
         raise DataError(f"labels must be classes, got {kinds} different numbers. Take another --label.")
+    if len(np.unique(train)) < 2:
+        raise DataError(f"labels must be of at least two classes, got {train[0]!s} alone. Take another --label.")
     classes = np.unique(known)
-    if len(classes) < 2:
-        raise DataError(f"labels must be of at least two classes, got {classes[0]!s} alone. Take another --label.")
     numbers = [np.searchsorted(classes, part) for part in (train, validation)]
     places = np.minimum(np.searchsorted(classes, test), len(classes) - 1)
     numbers.append(np.where(classes[places] == test, places, UNKNOWN))

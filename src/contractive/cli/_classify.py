@@ -68,7 +68,7 @@ def classify(
         int | None,
         typer.Option(
             help="Passes of each layer over all training rows; 0 for none.",
-            show_default="20, or 10 above 5000 rows",
+            show_default="enough for 1000 steps, from 10 to 500",
             rich_help_panel=PRETRAINING,
         ),
     ] = None,

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from contractive.classifier_runs import Settings, open_classifier, task_of, train
+from contractive.classifier_runs import Settings, open_classifier, train
 from contractive.cli._begin import check_given, command_line, refuse_other_options, say_finished, say_notes
 from contractive.cli._tables import classifier_table, layers_table
 from contractive.data import Options, Split, load
@@ -37,10 +37,7 @@ def begin(
     Files(out).check(force=force)
     source = source_of(data, data_dir, options)
     split = load(data, data_dir=data_dir, seed=settings.seed, options=options)
-    task = task_of(split, settings.labels_used, seed=settings.seed)
-    _run(
-        split, settings.completed(split, task), out, source, checkpoint_seconds, force=force, resume=False, quiet=quiet
-    )
+    _run(split, settings, out, source, checkpoint_seconds, force=force, resume=False, quiet=quiet)
 
 
 def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_seconds: float, *, quiet: bool) -> None:

@@ -66,12 +66,13 @@ def _classifier(folder: Path) -> Path:
 
 
 def _holds_classifier(folder: Path) -> bool:
-    if not (folder / "config.json").is_file():
-        return False
     from contractive.runs._folder import CLASSIFIER, task_of
-    from contractive.storage import read_config
+    from contractive.storage import StorageError, read_config
 
-    return task_of(read_config(folder)) == CLASSIFIER
+    try:
+        return task_of(read_config(folder)) == CLASSIFIER
+    except StorageError:
+        return False
 
 
 _MAKERS: Mapping[str, Callable[[Path], Path]] = {

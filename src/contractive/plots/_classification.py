@@ -15,7 +15,7 @@ _WRITTEN = 16  # classes, up to which counts stand in the cells
 _MOST_NAMES = 40
 _LONGEST = 12  # characters of a class at an axis
 _ACROSS = 6  # mistakes in a row
-_WORDS = 0.62  # room below a picture, as a share of its height
+_WORDS = 0.7  # room below a picture, as a share of its height
 
 
 def learning(rows: Sequence[Mapping[str, float]], best_epoch: int) -> go.Figure:
@@ -57,32 +57,18 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
     """
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     wrong = shares * (1 - np.eye(len(counts)))
-    shown = wrong / max(float(wrong.max()), 1e-12) - 0.45 * np.diag(shares.diagonal())
-    wide, narrow = (
-        max(least, min(most, size * len(counts) + 40)) for least, most, size in ((260, 620, 44), (240, 330, 30))
-    )
+    # half of the colour scale: on its pale part the page's own ink can be read, light or dark
+    shown = 0.5 * wrong / max(float(wrong.max()), 1e-12) - 0.45 * np.diag(shares.diagonal())
+    wide, narrow = min(620, max(260, 44 * len(counts) + 40)), min(330, max(240, 30 * len(counts) + 40))
     result = panels([""], Room(wide, narrow, ticks=24))
-    hover = "true %{customdata[0]}, given %{customdata[1]}: %{customdata[2]} rows, %{customdata[3]:.1%}<extra></extra>"
     cells = np.empty((*counts.shape, 4), object)
     cells[..., 0], cells[..., 1] = np.meshgrid(np.array(names, object), np.array(names, object), indexing="ij")
     cells[..., 2], cells[..., 3] = counts, shares
-    written = len(names) <= _WRITTEN
-    result.add_trace(
-        heatmap(
-            shown,
-            1,
-            zmin=-1,
-            zmax=1,
-            colorscale=DIVERGING,
-            showscale=False,
-            xgap=1,
-            ygap=1,
-            customdata=cells.tolist(),
-            hovertemplate=hover,
-            text=np.where(counts > 0, counts.astype(str), "").tolist() if written else None,
-            texttemplate="%{text}" if written else None,
-        )
-    )
+    hover = "true %{customdata[0]}, given %{customdata[1]}: %{customdata[2]} rows, %{customdata[3]:.1%}<extra></extra>"
+    scale = {"zmin": -1, "zmax": 1, "colorscale": DIVERGING, "showscale": False, "xgap": 1, "ygap": 1}
+    result.add_trace(heatmap(shown, 1, customdata=cells.tolist(), hovertemplate=hover, **scale))
+    for true, given in np.argwhere(counts > 0).tolist() if len(names) <= _WRITTEN else []:
+        result.add_annotation(text=f"{counts[true, given]}", x=given, y=true, xref="x", yref="y", showarrow=False)
     few = {"tickvals": list(range(len(names))), "ticktext": [_short(name) for name in names]}
     ticks: dict[str, Any] = few if len(names) <= _MOST_NAMES else {}
     common = {"showgrid": False, "constrain": "domain", "fixedrange": True, **ticks}

@@ -42,7 +42,7 @@ def write_classifier(run: ClassifierRun, path: str | Path) -> Path:
 
 def _summary(run: ClassifierRun) -> dict[str, Any]:
     classifier, metrics = run.classifier(), run.metrics()
-    mistakes = _mistakes(run)
+    mistakes = _mistakes(run, metrics["test"]["wrong"])
     learned = [*_learning(run, metrics), *_pretraining(run)]
     wrong = [_confusion(run, metrics), *mistakes["pictures"]]
     filters = _filters(run, classifier)
@@ -123,7 +123,7 @@ def _confusion(run: ClassifierRun, metrics: dict[str, Any]) -> Picture:
     return picture("confusion", "What is taken for what", caption, plots.confusion(counts, run.names))
 
 
-def _mistakes(run: ClassifierRun) -> dict[str, Any]:
+def _mistakes(run: ClassifierRun, wrong: int) -> dict[str, Any]:
     """The most confident mistakes: as pictures of images, else as rows of a table."""
     found = run.mistakes()
     names = (*run.names, "another class")  # -1 is the last one
@@ -135,9 +135,9 @@ def _mistakes(run: ClassifierRun) -> dict[str, Any]:
         chances = [percent(share) for share in found.probability]
         return {"pictures": [], "rows": list(zip(found.number.tolist(), true, given, chances, strict=True))}
     rows = found.rows.reshape(-1, *shape).mean(1).reshape(len(found.rows), -1)
-    many = f"The {len(rows)} wrong test rows" if len(rows) > 1 else "The wrong test row"
+    shown = "All wrong test rows" if len(rows) == wrong else f"The {len(rows)} wrong test rows of which it was surest"
     caption = (
-        f"{many} of which it was surest, surest first, from {percent(found.probability[0])} to"
+        f"{shown}, surest first, from {percent(found.probability[0])} to"
         f" {percent(found.probability[-1])}. In bold what they are, below it what they were taken for."
     )
     drawn = plots.mistakes(rows, (shape[1], shape[2]), true, given)

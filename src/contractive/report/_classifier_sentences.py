@@ -7,6 +7,8 @@ import numpy as np
 from contractive.classifier_runs import ClassifierRun
 from contractive.report._numbers import NBSP
 
+_COUNTS = {2: "two", 3: "three", 4: "four"}
+
 
 def classifier_sentences(run: ClassifierRun) -> list[str]:
     """The test error first, then what to compare it with, the hardest class, the labels, the layers."""
@@ -28,12 +30,13 @@ def percent(share: float) -> str:
 
 def _error(test: dict[str, Any]) -> str:
     low, high = test["interval"]
+    wrong = {0: "none is", 1: "one is"}.get(test["wrong"], f"{test['wrong']:,} are")
     unknown = ""
     if test["unknown"]:
         some = "one is" if test["unknown"] == 1 else f"{test['unknown']:,} are"
         unknown = f" Of these rows {some} of a class that training rows do not have."
     return (
-        f"Of {test['rows']:,} test rows {test['wrong']:,} {'is' if test['wrong'] == 1 else 'are'} given a wrong class:"
+        f"Of {test['rows']:,} test rows {wrong} given a wrong class:"
         f" {percent(test['error'])} (95{NBSP}% interval {100 * low:.1f} to {percent(high)}).{unknown}"
     )
 
@@ -42,7 +45,7 @@ def _linear(metrics: dict[str, Any]) -> str:
     low, high = metrics["test"]["interval"]
     other = metrics["linear_error"]
     verdict = (
-        "clearly more" if other > high else "clearly fewer" if other < low else "no clear difference with so many rows"
+        "clearly more" if other > high else "clearly fewer" if other < low else "no clear difference on this many rows"
     )
     return f"A linear classifier on the features, with the same labels, has {percent(other)} wrong: {verdict}."
 
@@ -75,6 +78,8 @@ def _layers(run: ClassifierRun, metrics: dict[str, Any]) -> str:
     if not metrics["pretraining"]:
         return "Layers were not pretrained."
     before, after = (metrics["encoder"][when]["squared_norm"] for when in ("before", "after"))
-    several = "the layer" if len(run.widths) == 1 else f"the {len(run.widths)} layers together"
+    several = (
+        "the layer" if len(run.widths) == 1 else f"the {_COUNTS.get(len(run.widths), len(run.widths))} layers together"
+    )
     how = f"{run.settings.kind} pretraining"
     return f"After {how}, ‖J‖² of {several} was {before:.3g} on average; fine-tuning brought it to {after:.3g}."

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from contractive import training
 from contractive.analysis import apply
 from contractive.autoencoder import Autoencoder, tied
 from contractive.objectives import Objective
-from contractive.training import History, fit
+from contractive.training import History
 
 _RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that covers codes of this activation
 
@@ -81,7 +82,9 @@ def pretrain(
     held_out = None if validation is None else torch.as_tensor(validation)
     histories = []
     for i, (layer, goal) in enumerate(zip(layers, objectives, strict=True)):
-        history = fit(layer, rows, goal, validation=held_out, seed=seed + i, **_state(checkpoints, i), **settings)
+        history = training.fit(
+            layer, rows, goal, validation=held_out, seed=seed + i, **_state(checkpoints, i), **settings
+        )
         histories.append(history)
         on_layer(i, history)
         if i + 1 < len(layers):
