@@ -37,7 +37,7 @@ def _wrong_part(metrics: dict[str, Any], num_classes: int) -> str:
         if wrong:
             return wrong
         confusion = part.get("confusion")
-        lists = {"interval": (part.get("interval"), 2, NUMBER)}
+        lists: dict[str, tuple[Any, int, Any]] = {"interval": (part.get("interval"), 2, NUMBER)}
         lists["class_error"] = (part.get("class_error"), num_classes, _NUMBER_OR_NONE)
         lists["confusion"] = (confusion, num_classes, list)
         inner = confusion if isinstance(confusion, list) else []
