@@ -203,6 +203,7 @@ class _Run:
                 classifier.encoder,
                 self.labelled,
                 num,
+                device=_place(self.settings.device),
                 on_rows=lambda done: self.watch("directions", done, len(self.labelled)),
             )
         return self.settings.tangent_weight, tangent_files.read(path)
@@ -240,6 +241,10 @@ class _Run:
     @staticmethod
     def _write(path: Path, rows: Any) -> None:
         storage.write_text(path, History(tuple(rows), 0).to_csv())
+
+
+def _place(device: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 class _Epochs(Callback):

@@ -79,13 +79,13 @@ def _run(
                 checkpoint_seconds=checkpoint_seconds,
                 watch=stages.watch,
             )
+        _finish(out, quiet=quiet)
     except TrainingDiverged as error:
         raise ValueError(f"{error} Here: a smaller --learning-rate, --pretraining-rate or --weight.") from error
     except KeyboardInterrupt:
         remedy = open_classifier(out).remedy
         console.print(escape(f"\nStopped in {stages.name or 'the beginning'}. {remedy}"), soft_wrap=True)
         raise typer.Exit(130) from None
-    _finish(out, quiet=quiet)
 
 
 def _finish(out: Path, *, quiet: bool) -> None:
