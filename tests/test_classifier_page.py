@@ -47,8 +47,8 @@ def told(changes, names=("a", "b", "c"), train_rows=100):
         "confusion": [[20, 0, 0], [3, 12, 1], [0, 1, 13]], "class_error": [0.0, 0.25, 1 / 14],
     }  # fmt: skip
     metrics = {
-        "test": test, "validation": {"error": 0.08}, "linear_error": 0.12, "labels_used": 100, "best_epoch": 7,
-        "epochs": 9, "pretraining": [{}, {}],
+        "test": test, "validation": {"error": 0.08}, "linear_error": 0.12, "linear_labels": 100, "labels_used": 100,
+        "best_epoch": 7, "epochs": 9, "pretraining": [{}, {}],
         "encoder": {"before": {"squared_norm": 1.5}, "after": {"squared_norm": 12.25}},
     }  # fmt: skip
     metrics = {**metrics, **changes, "test": test | changes.get("test", {})}
@@ -83,6 +83,7 @@ def test_sentences_are_made_from_the_numbers():
         ({"test": {"unknown": 1}}, "Of these rows one is of a class that training rows do not have."),
         ({"linear_error": 0.3}, "has 30.0 % wrong: clearly more."),
         ({"linear_error": 0.01}, "has 1.0 % wrong: clearly fewer."),
+        ({"labels_used": 30_000, "linear_labels": 10_000}, "on the features, with 10,000 of the labels, has 12.0 %"),
         ({"labels_used": 30}, "30 labels of 100 training rows; beside them the 40 labels of the validation rows;"),
         ({"pretraining": []}, "Layers were not pretrained."),
     ],

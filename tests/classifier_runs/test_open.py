@@ -105,6 +105,7 @@ def test_layers_must_be_said(run, name):
     [
         (("test",), "test"),
         (("linear_error",), "linear_error"),
+        (("linear_labels",), "linear_labels"),
         (("warnings", 0), None),
         (("warnings",), "warnings"),
         (("pretraining", 0, "r2"), "r2"),

@@ -58,12 +58,20 @@ def encoder_figures(encoder: nn.Module, x: Tensor) -> dict[str, Any]:
     }
 
 
-def linear_error(x: Tensor, labels: np.ndarray, test: Tensor, test_labels: np.ndarray) -> float:
-    """Share of test rows that logistic regression on the features has wrong, fitted to these labels, 10,000 at most."""
+def linear_figures(x: Tensor, labels: np.ndarray, test: Tensor, test_labels: np.ndarray) -> dict[str, Any]:
+    """Share of test rows that logistic regression on the features has wrong, and its number of labels, at most 10,000.
+
+    Args:
+        x: Labelled rows.
+        labels: Their class numbers.
+        test: Rows.
+        test_labels: Their class numbers.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
     chosen = np.linspace(0, len(x) - 1, min(len(x), _LINEAR_ROWS)).astype(int)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a yardstick need not be exact
         fitted = linear_probe(x[torch.from_numpy(chosen)].numpy(), labels[chosen])
-    return float(1 - fitted.score(test.numpy(), test_labels))
+    error = float(1 - fitted.score(test.numpy(), test_labels))
+    return {"linear_error": error, "linear_labels": len(chosen)}

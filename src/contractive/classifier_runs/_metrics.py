@@ -10,7 +10,7 @@ Wanted = list[tuple[Any, str, Any]]
 
 def wrong_metric(metrics: dict[str, Any], num_classes: int) -> str:
     """What is not as training writes it, or nothing."""
-    wanted: Wanted = [(metrics, name, int) for name in ("epochs", "best_epoch", "labels_used")]
+    wanted: Wanted = [(metrics, name, int) for name in ("epochs", "best_epoch", "labels_used", "linear_labels")]
     wanted += [(metrics, name, NUMBER) for name in ("seconds", "linear_error", "train_error")]
     wanted += [(metrics, "stopped_early", bool), (metrics, "warnings", list), (metrics, "pretraining", list)]
     wanted += [(metrics, name, dict) for name in ("test", "validation", "encoder")]

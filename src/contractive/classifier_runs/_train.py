@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from contractive import storage, tangent_files
 from contractive.autoencoder import Autoencoder, Recipe
-from contractive.classifier_runs._figures import encoder_figures, layer_figures, linear_error
+from contractive.classifier_runs._figures import encoder_figures, layer_figures, linear_figures
 from contractive.classifier_runs._judge import judge, mistakes
 from contractive.classifier_runs._settings import Settings
 from contractive.classifier_runs._task import Task, task_of
@@ -227,7 +227,7 @@ class _Run:
             "test": judge(classifier, x["test"], labels["test"]).to_dict(),
             "validation": judge(classifier, x["validation"], labels["validation"]).to_dict(),
             "train_error": found.best["train_error"],
-            "linear_error": linear_error(self.labelled, self.labelled_classes, x["test"], labels["test"]),
+            **linear_figures(self.labelled, self.labelled_classes, x["test"], labels["test"]),
             "pretraining": layer_figures(layers, histories, x["validation"]),
             "encoder": {
                 "before": encoder_figures(encoder(layers), x["validation"]),

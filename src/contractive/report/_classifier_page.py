@@ -7,7 +7,7 @@ import numpy as np
 
 from contractive import plots
 from contractive.classifier_runs import ClassifierRun
-from contractive.report._classifier_sentences import classifier_sentences, percent
+from contractive.report._classifier_sentences import classifier_sentences, few_labels, percent
 from contractive.report._html import render
 from contractive.report._section_pictures import Picture, picture
 from contractive.stacked import Classifier
@@ -77,9 +77,10 @@ def _tiles(run: ClassifierRun, metrics: dict[str, Any]) -> list[dict[str, str]]:
     test, validation = metrics["test"], metrics["validation"]
     low, high = test["interval"]
     train = run.config["data"]["rows"].get("train", 0)
+    same = "same labels" if metrics["linear_labels"] == metrics["labels_used"] else few_labels(metrics)
     return [
         _tile(percent(test["error"]), "test error", f"95 % interval {100 * low:.1f} to {percent(high)}"),
-        _tile(percent(metrics["linear_error"]), "a linear classifier's", "same labels, same test rows"),
+        _tile(percent(metrics["linear_error"]), "a linear classifier's", f"{same}, same test rows"),
         _tile(percent(validation["error"]), "validation error", "it chose the epoch, and is flattered by that"),
         _tile(f"{metrics['labels_used']:,}", "labels", f"of {train:,} training rows"),
     ]

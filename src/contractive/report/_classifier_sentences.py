@@ -28,6 +28,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}{NBSP}%"
 
 
+def few_labels(metrics: dict[str, Any]) -> str:
+    """`10,000 of the labels`."""
+    return f"{metrics['linear_labels']:,} of the labels"
+
+
 def _error(test: dict[str, Any]) -> str:
     low, high = test["interval"]
     wrong = {0: "none is", 1: "one is"}.get(test["wrong"], f"{test['wrong']:,} are")
@@ -47,7 +52,8 @@ def _linear(metrics: dict[str, Any]) -> str:
     verdict = (
         "clearly more" if other > high else "clearly fewer" if other < low else "no clear difference on this many rows"
     )
-    return f"A linear classifier on the features, with the same labels, has {percent(other)} wrong: {verdict}."
+    same = "the same labels" if metrics["linear_labels"] == metrics["labels_used"] else few_labels(metrics)
+    return f"A linear classifier on the features, with {same}, has {percent(other)} wrong: {verdict}."
 
 
 def _hardest(test: dict[str, Any], names: tuple[str, ...]) -> str:
