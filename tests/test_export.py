@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from contractive import data, runs
+from contractive import classifier_runs, data, runs
 from contractive.cli._commands import app
 from contractive.export import export
 
@@ -154,3 +154,29 @@ def test_a_file_is_written_without_warnings(made, tmp_path):
         warnings.simplefilter("always")
         export(made("tied", "standard"), tmp_path / "model.onnx")
     assert [str(warning.message) for warning in caught] == []
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.pt2"])
+def test_a_classifier_goes_out_with_its_probabilities(output, name, tmp_path):
+    split = data.load("digits")
+    settings = classifier_runs.Settings(hidden=(6,), pretraining_epochs=1, epochs=1, output=output, device="cpu")
+    classifier_runs.train(split, settings, tmp_path / "run")
+    done = CliRunner().invoke(
+        app, ["export", str(tmp_path / "run"), "-o", str(tmp_path / name), "--part", "classifier"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Its outputs are the probabilities of: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in " ".join(done.output.split())
+    raw = np.random.RandomState(0).randint(0, 17, (5, 64)).astype(np.float32)
+    if name == "model.onnx":
+        session = onnxruntime.InferenceSession(tmp_path / name, providers=["CPUExecutionProvider"])
+        found = session.run(None, {"x": raw})[0]
+    else:
+        found = torch.export.load(tmp_path / name).module()(torch.from_numpy(raw)).detach().numpy()
+    run = classifier_runs.open_classifier(tmp_path / "run")
+    with torch.no_grad():
+        logits = run.classifier()(torch.from_numpy(raw / 16))
+    p = torch.softmax(logits, 1) if output == "softmax" else torch.sigmoid(logits)
+    np.testing.assert_allclose(found, (p / p.sum(1, keepdim=True)).numpy(), atol=1e-5)
+    with pytest.raises(ValueError, match="part must be one of encoder, classifier, got 'autoencoder'"):
+        export(run, tmp_path / "other.pt2", part="autoencoder")

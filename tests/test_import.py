@@ -22,14 +22,21 @@ def test_help_does_not_load_torch():
     assert "torch" not in modules_after("import contractive.cli._commands")
 
 
-@pytest.mark.parametrize("statement", ["from contractive.cli import _use_run", "from contractive.runs import encode"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from contractive.cli import _use_run",
+        "from contractive.runs import encode",
+        "from contractive.classifier_runs import predict",
+    ],
+)
 def test_a_run_is_opened_without_what_trains(statement):
     loaded = modules_after(statement)
     assert "torch" in loaded
     assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas"}
 
 
-@pytest.mark.parametrize("package", ["contractive.runs", "contractive.training"])
+@pytest.mark.parametrize("package", ["contractive.runs", "contractive.training", "contractive.classifier_runs"])
 def test_what_is_loaded_later_is_there(package):
     module = importlib.import_module(package)
     assert all(hasattr(module, name) for name in module.__all__)

@@ -11,30 +11,37 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contractive.autoencoder import Autoencoder
-from contractive.runs import Run
+from contractive.runs import AnyRun
 from contractive.storage import replace_file
 
-PARTS = ("encoder", "decoder", "autoencoder")
+_GIVE_ROWS = ("decoder", "autoencoder")
 ENDINGS = (".onnx", ".pt2")
 
 
 class Exported(nn.Module):
-    """One part of an autoencoder between raw numbers: (x - offset) / scale before the encoder, back after the decoder.
+    """A part of a model between raw numbers: (x - offset) / scale before what takes rows, back after what gives rows.
 
     Args:
-        autoencoder: The trained model.
-        part: `encoder` (rows to codes), `decoder` (codes to rows), or `autoencoder` (rows to rows).
+        module: The part, trained, on scaled numbers.
         offset: Of each feature, or one number.
         scale: Likewise.
+        takes_rows: Whether its input are rows.
+        gives_rows: Whether its output are rows.
     """
 
-    def __init__(self, autoencoder: Autoencoder, part: str, offset: np.ndarray, scale: np.ndarray) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        offset: np.ndarray,
+        scale: np.ndarray,
+        *,
+        takes_rows: bool = True,
+        gives_rows: bool = False,
+    ) -> None:
         super().__init__()
-        self.encoder = autoencoder.encoder if part != "decoder" else nn.Identity()
-        self.decoder = autoencoder.decoder if part != "encoder" else nn.Identity()
-        self.scales_input, self.scales_output = part != "decoder", part != "encoder"
-        dtype = next(autoencoder.parameters()).dtype
+        self.module = module
+        self.takes_rows, self.gives_rows = takes_rows, gives_rows
+        dtype = next(module.parameters()).dtype
         self.offset: Tensor
         self.scale: Tensor
         self.register_buffer("offset", torch.as_tensor(offset).to(dtype))
@@ -42,13 +49,13 @@ class Exported(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to rows or codes (batch, numbers)."""
-        if self.scales_input:
+        if self.takes_rows:
             x = (x - self.offset) / self.scale
-        y = self.decoder(self.encoder(x))
-        return y * self.scale + self.offset if self.scales_output else y
+        y = self.module(x)
+        return y * self.scale + self.offset if self.gives_rows else y
 
 
-def export(run: Run, path: str | Path, *, part: str = "encoder", overwrite: bool = False) -> Path:
+def export(run: AnyRun, path: str | Path, *, part: str = "encoder", overwrite: bool = False) -> Path:
     """Write a part of a run's model as ONNX (.onnx) or as a torch.export program (.pt2), for any batch size.
 
     It takes and gives raw numbers, unscaled; of a table the features in the order of
@@ -57,7 +64,7 @@ def export(run: Run, path: str | Path, *, part: str = "encoder", overwrite: bool
     Args:
         run: A run with a trained model.
         path: File to write, whole or not at all.
-        part: `encoder`, `decoder` or `autoencoder`.
+        part: `encoder`, `decoder` or `autoencoder`; of a classifier `encoder` or `classifier` (probabilities).
         overwrite: Replace an existing file.
 
     Raises:
@@ -65,26 +72,31 @@ def export(run: Run, path: str | Path, *, part: str = "encoder", overwrite: bool
         ModuleNotFoundError: ONNX is asked for and the extra `export` is not installed.
     """
     path = Path(path)
-    if part not in PARTS:
-        raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}. Check the spelling.")
+    module = module_of(run, part)
     if path.suffix not in ENDINGS:
         raise ValueError(f"output must end in one of {', '.join(ENDINGS)}, got {path.name}. Rename it.")
     if path.exists() and not overwrite:
         raise ValueError(f"output must be a new file, got {path}. Choose another one or give --force.")
     if not path.parent.is_dir():
         raise ValueError(f"output must lie in a folder that exists, got {path}. Make the folder first.")
-    module = module_of(run, part)
-    width = run.settings.code or 1 if part == "decoder" else run.preparation.features
+    width = run.num_units or 1 if part == "decoder" else run.preparation.features
     example = torch.zeros(2, width)
     write = _onnx if path.suffix == ".onnx" else _program
     replace_file(path, lambda temporary: write(module, example, temporary))
     return path
 
 
-def module_of(run: Run, part: str) -> nn.Module:
-    """The part as a torch module on raw numbers, in evaluation mode."""
-    preparation = run.preparation
-    return Exported(run.autoencoder(), part, preparation.offset, preparation.scale).eval()
+def module_of(run: AnyRun, part: str) -> nn.Module:
+    """The part as a torch module on raw numbers, in evaluation mode.
+
+    Raises:
+        ValueError: A part that the model does not have.
+    """
+    parts, preparation = run.parts(), run.preparation
+    if part not in parts:
+        raise ValueError(f"part must be one of {', '.join(parts)}, got {part!r}. Check the spelling.")
+    rows = {"takes_rows": part != "decoder", "gives_rows": part in _GIVE_ROWS}
+    return Exported(parts[part], preparation.offset, preparation.scale, **rows).eval()
 
 
 def _onnx(module: nn.Module, example: Tensor, path: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from pyarrow import csv as pa_csv
 
 from contractive.data import SETS, DataError, Options, open_rows
-from contractive.runs import Run
+from contractive.runs import AnyRun
 from contractive.storage import replace_file, write_text
 
 MOST_ROWS = 100_000  # what the projector itself loads
@@ -19,7 +19,7 @@ _BREAKS = str.maketrans("\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", " " * 11)
 
 
 def project(
-    run: Run,
+    run: AnyRun,
     data: str | Path,
     out: str | Path,
     *,
@@ -85,13 +85,13 @@ def project(
 
 @torch.no_grad()
 def _codes(
-    run: Run, data: str | Path, keep: Sequence[str], options: Options, rows: int, device: str
+    run: AnyRun, data: str | Path, keep: Sequence[str], options: Options, rows: int, device: str
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    autoencoder = run.autoencoder().to(device)
+    encoder = run.parts()["encoder"].to(device)
     left = rows
     for block in open_rows(data, run.preparation, keep=keep, options=options):
         x = torch.from_numpy(block.x[:left]).to(device)
-        yield autoencoder.encode(x).flatten(1).cpu().numpy(), {name: v[:left] for name, v in block.kept.items()}
+        yield encoder(x).flatten(1).cpu().numpy(), {name: v[:left] for name, v in block.kept.items()}
         left -= len(x)
         if not left:
             return
@@ -110,7 +110,7 @@ def _words(value: object) -> str:
     return ("" if value is None else str(value)).translate(_BREAKS).strip() or "-"
 
 
-def _config(run: Run, *, described: bool) -> str:
+def _config(run: AnyRun, *, described: bool) -> str:
     name = run.folder.resolve().name.replace("\\", "").replace('"', "") or "run"
     lines = [f'tensor_name: "codes of {name}"', f'tensor_path: "{TENSORS}"']
     lines += [f'metadata_path: "{METADATA}"'] if described else []

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialized
+from torch import nn
 
 from contractive.autoencoder import Autoencoder, Recipe
 
@@ -46,9 +47,9 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, extra: dict[str, Any] 
     write_text(folder / "config.json", json.dumps(config_of(recipe, extra), indent=2) + "\n")
 
 
-def save_weights(autoencoder: Autoencoder, path: Path) -> None:
+def save_weights(model: nn.Module, path: Path) -> None:
     """Write the weights as a safetensors file, whole or not at all."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in autoencoder.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     content = serialized(weights)  # in memory first: a full disk is then an OSError like any other
     replace_file(path, lambda temporary: Path(temporary).write_bytes(content))
 

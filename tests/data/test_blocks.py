@@ -127,3 +127,25 @@ def test_a_long_text_table_is_streamed(preparation, tmp_path):
     sizes = [len(block.x) for block in open_rows(tmp_path / "t.csv", preparation)]
     assert sum(sizes) == 200_000
     assert len(sizes) > 20
+
+
+def test_columns_that_may_be_there_are_handed_on_where_they_are(tmp_path):
+    lines = [f"n{i},{i},{i % 7}" for i in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["id,a,b", *lines]))
+    preparation = load(tmp_path / "t.csv", options=Options(drop=("id",))).preparation
+    assert preparation is not None
+    (block,) = open_rows(tmp_path / "t.csv", preparation, keep=("b",), wish=("id", "b", "no such"))
+    assert list(block.kept) == ["b", "id"]
+    assert block.kept["id"].tolist() == [f"n{i}" for i in range(30)]
+    assert block.x.shape == (30, 2)
+    x = np.random.default_rng(0).random((20, 3))
+    np.save(tmp_path / "x.npy", x)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(20))
+    plain = load(tmp_path / "x.npy").preparation
+    assert plain is not None
+    (block,) = open_rows(tmp_path / "x.npy", plain, wish=("y",))
+    assert block.kept == {}
+    (block,) = open_rows(tmp_path / "x.npz", plain, wish=("y", "z"))
+    assert list(block.kept) == ["y"]
+    (block,) = open_rows("digits", load("digits").preparation, wish=("label", "id"))
+    assert list(block.kept) == ["label"]

@@ -155,6 +155,21 @@ def test_a_stopped_run_ends_at_the_same_weights(tmp_path):
         fine_tune(network(seed=1), X, Y, checkpoint=path, **settings)
 
 
+def test_checkpoints_are_written_when_it_is_time_and_at_the_end(tmp_path):
+    path = tmp_path / "state.safetensors"
+    there = []
+    found = fine_tune(
+        network(), X, Y, max_epochs=3, checkpoint=path, checkpoint_seconds=1e6,
+        on_epoch=lambda row: there.append(path.exists()),
+    )  # fmt: skip
+    assert there == [False, False, True]
+    assert fine_tune(network(), X, Y, max_epochs=3, checkpoint=path).rows == found.rows
+    path.unlink()
+    stale = {"validation": (X, Y), "learning_rate": 1e-12, "patience": 2, "checkpoint": path, "checkpoint_seconds": 1e6}
+    assert fine_tune(network(), X, Y, **stale).stopped_early
+    assert path.exists()
+
+
 def test_a_broken_checkpoint_is_refused(tmp_path):
     path = tmp_path / "state.safetensors"
     path.write_bytes(b"no such file")
@@ -181,6 +196,7 @@ def test_divergence_is_said():
         (lambda: fine_tune(network(), X, Y, patience=2), "patience must come with validation data"),
         (lambda: fine_tune(network(), X, Y, learning_rate=0), "learning_rate must be above 0 and finite, got 0"),
         (lambda: fine_tune(network(), X, Y, output_rate=-1), "output_rate must be above 0 and finite, got -1"),
+        (lambda: fine_tune(network(), X, Y, checkpoint_seconds=-1), "checkpoint_seconds must be at least 0, got -1"),
         (lambda: fine_tune(network(), X, Y, decay=1.1), "decay must lie above 0 and be at most 1, got 1.1"),
         (lambda: fine_tune(network(), X, Y[:3]), r"training labels must be one per row, got \(3,\) for 90 rows"),
         (lambda: fine_tune(network(), X, Y + 1), "training labels must be class numbers from 0 to 2"),

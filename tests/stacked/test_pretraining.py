@@ -72,6 +72,28 @@ def test_pretraining_is_fit_on_the_codes_below():
     torch.testing.assert_close(layers[1].encoder[0].weight, by_hand[1].encoder[0].weight)
 
 
+def test_stopped_pretraining_ends_at_the_same_weights(tmp_path):
+    goal, settings = objectives.contractive(0.1), QUICK | {"checkpoint_seconds": 0}
+    whole = stacked.stack(6, (5, 4))
+    wanted = stacked.pretrain(whole, X, goal, **settings)
+    told = []
+
+    def stop(layer, history):
+        told.append((layer, len(history)))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stacked.pretrain(stacked.stack(6, (5, 4)), X, goal, checkpoints=tmp_path, on_layer=stop, **settings)
+    assert told == [(0, 2)]
+    again = stacked.stack(6, (5, 4))
+    keep = lambda layer, history: told.append((layer, len(history)))  # noqa: E731
+    found = stacked.pretrain(again, X, goal, checkpoints=tmp_path, on_layer=keep, **settings)
+    assert told == [(0, 2), (0, 2), (1, 2)]
+    assert [history["train_total"] for history in found] == [history["train_total"] for history in wanted]
+    for mine, its in zip(again, whole, strict=True):
+        assert torch.equal(mine.encoder[0].weight, its.encoder[0].weight)
+
+
 def test_one_objective_serves_all_layers():
     histories = stacked.pretrain(stacked.stack(6, (5, 4)), X.numpy(), objectives.contractive(0.1), **QUICK)
     assert ["train_contractive" in history.columns for history in histories] == [True, True]

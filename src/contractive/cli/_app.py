@@ -4,6 +4,7 @@ import errno
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -89,7 +90,7 @@ def _said(error: Exception, options: dict[str, Any]) -> str:
     name = {"max_epochs": "epochs"}.get(name, name)
     if not must or name not in options or name in _ARGUMENTS:
         return message
-    option = "-o" if name == "output" else f"--{name.replace('_', '-')}"
+    option = "-o" if isinstance(options[name], Path) and name == "output" else f"--{name.replace('_', '-')}"
     return f"{option} must {rest}"
 
 

@@ -2,9 +2,11 @@
 
 from contractive.cli import (
     _analyze,
+    _classify,
     _compare,
     _export,
     _illustrate,
+    _predict,
     _projector,
     _report,
     _sweep,
@@ -18,6 +20,8 @@ __all__ = [
     "app",
     "_compare",
     "_train",
+    "_classify",
+    "_predict",
     "_use",
     "_analyze",
     "_sweep",

@@ -12,24 +12,30 @@ from contractive.cli._app import app, says_what_is_wrong
 @app.command(epilog="Example:  contractive export run -o encoder.onnx")
 @says_what_is_wrong
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")],
+    run: options.EitherRun,
     output: Annotated[Path, typer.Option("--output", "-o", help="File: .onnx, or .pt2 for torch.export.")],
     part: Annotated[
-        str, typer.Option(help="encoder (rows to codes), decoder (codes to rows) or autoencoder (rows to rows).")
+        str,
+        typer.Option(
+            help="encoder (rows to codes); of an autoencoder also decoder (codes to rows) and autoencoder (rows to"
+            " rows); of a classifier also classifier (rows to probabilities)."
+        ),
     ] = "encoder",
     force: options.Force = False,
 ) -> None:
     """Write the model for use without this library: raw numbers in, scaling included."""
+    from contractive.classifier_runs import open_any, open_classifier
     from contractive.export import export as write
-    from contractive.runs import open_run
 
-    opened = open_run(run)
+    opened = open_any(run)
     path = write(opened, output, part=part, overwrite=force)
     typer.echo(f"{part.capitalize()} of {run}: {path}")
     load = f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{'x': rows}})"
     if path.suffix == ".pt2":
         load = f"torch.export.load({str(path)!r}).module()(rows)"
     typer.echo(f"To run it in Python, on rows in single precision: {load}")
+    if part == "classifier":
+        typer.echo(f"Its outputs are the probabilities of: {', '.join(open_classifier(run).names)}")
     if opened.preparation.kind == "table":
         names = opened.preparation.feature_names
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

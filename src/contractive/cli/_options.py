@@ -23,6 +23,14 @@ Source = Annotated[
         " or a folder of images.",
     ),
 ]
+OptionalSource = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[DATA]",
+        help="[bold]digits[/] (bundled, offline), mnist, fashion-mnist, or a path: .npy .npz .csv .tsv .parquet .arrow,"
+        " or a folder of images. Not needed with --resume.",
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -128,8 +136,16 @@ GradientClip = Annotated[
 Seed = Annotated[int, typer.Option(help="Of split, weights, order, noise and probes.", rich_help_panel=TRAINING)]
 Precision = Annotated[str, typer.Option(help="32, or bf16 for mixed precision.", rich_help_panel=MACHINE)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=MACHINE)]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the run in --out where it was broken off, with its own settings."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File: .npy, .csv or .parquet.")]
+EitherRun = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` or `contractive classify` wrote.")
+]
 Keep = Annotated[
     str | None, typer.Option(help="Columns of DATA to copy before the others, with commas; an identifier for instance.")
 ]

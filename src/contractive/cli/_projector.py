@@ -12,7 +12,7 @@ from contractive.cli._app import app, says_what_is_wrong
 @app.command(epilog="Example:  contractive projector run table.csv --out logs --keep class")
 @says_what_is_wrong
 def projector(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")],
+    run: options.EitherRun,
     data: options.Source,
     out: Annotated[Path, typer.Option(help="Log folder for TensorBoard, made if missing.")],
     keep: Annotated[
@@ -28,11 +28,11 @@ def projector(
     quiet: options.Quiet = False,
 ) -> None:
     """Write codes for TensorBoard's projector: points in PCA, t-SNE or UMAP, to turn and to search."""
+    from contractive.classifier_runs import open_any
     from contractive.projector import project
-    from contractive.runs import open_run
 
     wishes = options.data_options(key=key, separator=separator, encoding=encoding, header=header)
     kept = options.words(keep) if keep is not None else None
-    count = project(open_run(run), data, out, keep=kept, options=wishes, rows=rows, overwrite=force)
+    count = project(open_any(run), data, out, keep=kept, options=wishes, rows=rows, overwrite=force)
     if not quiet:
         typer.echo(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

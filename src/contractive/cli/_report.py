@@ -14,11 +14,15 @@ from contractive.cli._app import app, says_what_is_wrong
 def report(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="Folder that `contractive compare`, `analyze` or `sweep` wrote."),
+        typer.Argument(
+            metavar="DIR", help="Folder that `contractive compare`, `analyze`, `sweep` or `classify` wrote."
+        ),
     ],
 ) -> None:
-    """Write report.html again from the results in a folder: of a comparison, an analysis or a sweep."""
+    """Write report.html again from the results in a folder: of a comparison, an analysis, a sweep or a classifier."""
     made = {name: make for name, make in _MAKERS.items() if (folder / name).is_file()}
+    if not made and _holds_classifier(folder):
+        made = {"metrics.json": _classifier}
     if not made:
         raise ValueError(_none(folder))
     for name, make in made.items():
@@ -54,6 +58,23 @@ def _sweep(folder: Path) -> Path:
     return write_sweep_report(read_sweep(folder), folder / "report.html")
 
 
+def _classifier(folder: Path) -> Path:
+    from contractive.classifier_runs import open_classifier
+    from contractive.report import write_classifier
+
+    return write_classifier(open_classifier(folder), folder / "report.html")
+
+
+def _holds_classifier(folder: Path) -> bool:
+    from contractive.runs._folder import CLASSIFIER, task_of
+    from contractive.storage import StorageError, read_config
+
+    try:
+        return task_of(read_config(folder)) == CLASSIFIER
+    except StorageError:
+        return False
+
+
 _MAKERS: Mapping[str, Callable[[Path], Path]] = {
     "results.json": _comparison,
     "analysis.json": _analysis,
@@ -63,6 +84,7 @@ _COMMANDS = {
     "results.json": "contractive compare",
     "analysis.json": "contractive analyze",
     "sweep.json": "contractive sweep",
+    "metrics.json": "contractive classify",
 }
 
 

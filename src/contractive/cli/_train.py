@@ -15,14 +15,7 @@ from contractive.cli._options import MACHINE
 def train(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the run: model, configuration, history, figures, checkpoints.")],
-    data: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[DATA]",
-            help="[bold]digits[/] (bundled, offline), mnist, fashion-mnist, or a path: .npy .npz .csv .tsv .parquet"
-            " .arrow, or a folder of images. Not needed with --resume.",
-        ),
-    ] = None,
+    data: options.OptionalSource = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -83,10 +76,7 @@ def train(
     checkpoint_seconds: Annotated[
         float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)
     ] = 10.0,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with the run in --out where it was broken off, with its own settings."),
-    ] = False,
+    resume: options.Resume = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -1,6 +1,5 @@
 """`contractive train`: begin or go on, say how it went."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from contractive.cli._begin import check_given, command_line, refuse_other_options, say_finished, say_notes
 from contractive.cli._tables import figures_table
 from contractive.data import Options, Split, load
 from contractive.runs import Settings, Trained, load_again, open_run, source_of, train
 from contractive.runs._folder import Files
 from contractive.training import TrainingDiverged, is_first_process
 from contractive.training._checks import check_device, check_seconds, check_strategy
-
-_WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
 
 def begin(
@@ -31,8 +29,7 @@ def begin(
     quiet: bool,
 ) -> None:
     """A new run."""
-    if data is None:
-        raise ValueError("DATA must be given for a new run, got none. For instance: contractive train digits --out run")
+    data = check_given(data, "contractive train digits --out run")
     check_device(settings.device)
     check_strategy(settings.strategy)
     check_seconds(checkpoint_seconds)
@@ -46,31 +43,13 @@ def begin(
 
 def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_seconds: float, *, quiet: bool) -> None:
     """The run in the folder, from its last checkpoint."""
-    _refuse_other_options(context)
+    refuse_other_options(context)
     run = open_run(out)
     split = load_again(run, data)
     if run.finished:
-        if not quiet:
-            Console(stderr=True).print(
-                f"{escape(str(out))} is finished already; nothing was left to do.", highlight=False
-            )
+        say_finished(out, quiet=quiet)
         return
     _run(split, run.settings, out, {}, checkpoint_seconds, force=False, resume=True, quiet=quiet)
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _refuse_other_options(context: typer.Context) -> None:
-    given = (name for name in context.params if name not in _WITH_RESUME and _is_given(context, name))
-    other = next(given, None)
-    if other:
-        option = f"--{other.replace('_', '-')}"
-        raise ValueError(
-            f"--resume must come without other settings, got {option}: the run keeps its own. Leave it out."
-        )
 
 
 def _run(
@@ -85,15 +64,14 @@ def _run(
     quiet: bool,
 ) -> None:
     console = Console(stderr=True, quiet=quiet or not is_first_process(), highlight=False)
-    for note in split.notes:
-        console.print(f"[dim]Note: {escape(note)}[/]", soft_wrap=True)
+    say_notes(console, split)
     try:
         trained = train(
             split,
             settings,
             out,
             source=source,
-            command=shlex.join(["contractive", *sys.argv[1:]]),
+            command=command_line(),
             force=force,
             resume=resume,
             progress=not console.quiet and sys.stderr.isatty(),

@@ -9,15 +9,14 @@ from contractive.cli import _options as options
 from contractive.cli._app import app, says_what_is_wrong
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File: .npy, .csv or .parquet.")]
 
 
 @app.command(epilog="Example:  contractive encode run table.csv -o codes.csv --keep id")
 @says_what_is_wrong
 def encode(
-    run: RunFolder,
+    run: options.EitherRun,
     data: options.Source,
-    output: Output,
+    output: options.Output,
     keep: options.Keep = None,
     key: options.Key = None,
     separator: options.Separator = None,
@@ -27,7 +26,7 @@ def encode(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write the code of every row, in constant memory.
+    """Write the code of every row, in constant memory; of a classifier that of its fine-tuned layers.
 
     The data are prepared as in training; columns may come in another order, but not be others.
     """
@@ -42,7 +41,7 @@ def encode(
 def reconstruct(
     run: RunFolder,
     data: options.Source,
-    output: Output,
+    output: options.Output,
     keep: options.Keep = None,
     key: options.Key = None,
     separator: options.Separator = None,
@@ -62,10 +61,10 @@ def reconstruct(
 @app.command(epilog="Example:  contractive info run")
 @says_what_is_wrong
 def info(
-    run: RunFolder,
+    run: options.EitherRun,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON and nothing else.")] = False,
 ) -> None:
     """Say what a run is: data, network, training, figures, versions, and how to repeat it."""
-    from contractive.cli._use_run import tell
+    from contractive.cli._info_run import tell
 
     tell(run, as_json=json)

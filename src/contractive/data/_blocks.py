@@ -44,6 +44,7 @@ def open_rows(
     preparation: Preparation,
     *,
     keep: Sequence[str] = (),
+    wish: Sequence[str] = (),
     options: Options = DEFAULT,
     rows_at_once: int = BLOCK,
     data_dir: str | Path | None = None,
@@ -57,6 +58,7 @@ def open_rows(
         preparation: Of the model.
         keep: Columns to hand on as they are, for instance identifiers; arrays of an .npz with a value per row; `file`
             and `label` of a folder of images; `label` of a named set.
+        wish: Columns handed on likewise where the source has them.
         options: How to read a text table or which array of an .npz to take.
         rows_at_once: Rows of a block at most.
         data_dir: For a named set, as for `load`.
@@ -68,17 +70,37 @@ def open_rows(
         raise DataError(f"rows_at_once must be at least 1, got {rows_at_once}. For instance {BLOCK}.")
     at, size = 0, min(rows_at_once, most_rows(preparation.features))
     with damage_told(Path(path)):
-        for raw, kept in _raw(path, preparation, tuple(keep), options, size, data_dir):
+        for raw, kept in _raw(path, preparation, _Keep(tuple(keep), tuple(wish)), options, size, data_dir):
             x = preparation.transform(raw)
             yield Block(x, kept, at)
             at += len(x)
+
+
+@dataclass(frozen=True)
+class _Keep:
+    """Columns to hand on: those that must be there, and those that may."""
+
+    names: tuple[str, ...]
+    wished: tuple[str, ...] = ()
+
+    def among(self, there: Sequence[str]) -> tuple[str, ...]:
+        """Those of a source with these columns.
+
+        Raises:
+            DataError: One that must be there is not.
+        """
+        for name in self.names:
+            if name not in there:
+                remedy = near(name, list(there)) if there else "This source has none."
+                raise DataError(f"--keep must name a column, got {name!r}. {remedy}")
+        return tuple(dict.fromkeys((*self.names, *(name for name in self.wished if name in there))))
 
 
 _Raw = Iterator[tuple[Any, dict[str, np.ndarray]]]
 
 
 def _raw(
-    data: str | Path, preparation: Preparation, keep: tuple[str, ...], options: Options, size: int,
+    data: str | Path, preparation: Preparation, keep: _Keep, options: Options, size: int,
     data_dir: str | Path | None,
 ) -> _Raw:  # fmt: skip
     if str(data) in SETS:
@@ -101,15 +123,11 @@ def _slices(rows: Any, kept: dict[str, np.ndarray], size: int) -> _Raw:
         yield rows[part], {name: values[part] for name, values in kept.items()}
 
 
-def _chosen(keep: tuple[str, ...], there: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    for name in keep:
-        if name not in there:
-            remedy = near(name, list(there)) if there else "This source has none."
-            raise DataError(f"--keep must name a column, got {name!r}. {remedy}")
-    return {name: there[name] for name in keep}
+def _chosen(keep: _Keep, there: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: there[name] for name in keep.among(list(there))}
 
 
-def _npy_blocks(path: Path, keep: tuple[str, ...], size: int) -> _Raw:
+def _npy_blocks(path: Path, keep: _Keep, size: int) -> _Raw:
     _chosen(keep, {})
     header = npy_header(path)
     if header.fortran or len(header.shape) < 2:
@@ -119,16 +137,15 @@ def _npy_blocks(path: Path, keep: tuple[str, ...], size: int) -> _Raw:
         yield read_npy_rows(path, header, start, min(start + size, header.shape[0])), {}
 
 
-def _npz_blocks(path: Path, preparation: Preparation, keep: tuple[str, ...], options: Options, size: int) -> _Raw:
+def _npz_blocks(path: Path, preparation: Preparation, keep: _Keep, options: Options, size: int) -> _Raw:
     headers = npz_headers(path)
     key = choose_key(path, headers, options)
     rows = read_npz(path, key)
     could = [k for k, header in headers.items() if header.shape[:1] == rows.shape[:1] and len(header.shape) == 1]
-    _chosen(keep, {k: rows for k in could})
-    return _slices(rows, {name: read_npz(path, name) for name in keep}, size)
+    return _slices(rows, {name: read_npz(path, name) for name in keep.among(could)}, size)
 
 
-def _image_blocks(path: Path, preparation: Preparation, keep: tuple[str, ...], size: int) -> _Raw:
+def _image_blocks(path: Path, preparation: Preparation, keep: _Keep, size: int) -> _Raw:
     shape = preparation.image_shape
     if shape is None:
         raise DataError(f"{path} must be of the kind of the training data ({preparation.kind}), got images.")
@@ -160,11 +177,8 @@ def _tables(path: Path, options: Options, size: int) -> Iterator[pa.Table]:
             yield table.slice(start, size)
 
 
-def _parted(table: pa.Table, preparation: Preparation, keep: tuple[str, ...]) -> tuple[pa.Table, dict[str, np.ndarray]]:
+def _parted(table: pa.Table, preparation: Preparation, keep: _Keep) -> tuple[pa.Table, dict[str, np.ndarray]]:
     """The features of a block and the columns kept; columns kept need not be known from training."""
-    for name in keep:
-        if name not in table.column_names:
-            raise DataError(f"--keep must name a column, got {name!r}. {near(name, table.column_names)}")
-    kept = {name: plain(table.column(name)).to_numpy() for name in keep}
+    kept = {name: plain(table.column(name)).to_numpy() for name in keep.among(table.column_names)}
     features = {column.name for column in preparation.columns}
-    return table.drop_columns([name for name in keep if name not in features]), kept
+    return table.drop_columns([name for name in kept if name not in features]), kept

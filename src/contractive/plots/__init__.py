@@ -3,6 +3,7 @@
 Every kind of autoencoder keeps its colour. Mappings are by variant; `layout.meta` holds a layout for narrow screens.
 """
 
+from contractive.plots._classification import confusion, learning, mistakes
 from contractive.plots._codes import code_histograms, code_map, similarity, thumbnails, unit_activity
 from contractive.plots._contraction import (
     class_directions,
@@ -63,6 +64,10 @@ __all__ = [
     "similarity",
     # a classifier on the code
     "robustness",
+    # a classifier of its own
+    "learning",
+    "confusion",
+    "mistakes",
     # the colour of a kind, and of models that are no kinds
     "color",
     "in_order",

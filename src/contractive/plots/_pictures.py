@@ -138,7 +138,7 @@ def heading(name: str) -> str:
 
 def tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
     """Rows as pictures beside and below each other, one empty pixel between them."""
-    pictures = _shrunk(rows.reshape(len(rows), *image).astype(np.float32))
+    pictures = shrunk(rows.reshape(len(rows), *image).astype(np.float32))
     height, width = pictures.shape[1:]
     down = ceil(len(pictures) / across)
     mosaic = np.full((down * (height + 1), across * (width + 1)), np.nan, np.float32)
@@ -149,7 +149,7 @@ def tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
     return mosaic[:-1, :-1]
 
 
-def _shrunk(pictures: np.ndarray) -> np.ndarray:
+def shrunk(pictures: np.ndarray) -> np.ndarray:
     """Averages over blocks of pixels where a picture is larger than a tile need be."""
     count, height, width = pictures.shape
     block = ceil(max(height, width) / _LARGEST_SIDE)

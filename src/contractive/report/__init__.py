@@ -1,9 +1,11 @@
-"""A comparison, an analysis, an illustration or a sweep as one HTML file that opens offline."""
+"""A comparison, an analysis, an illustration, a sweep or a classifier as one HTML file that opens offline."""
 
 from pathlib import Path
 
 from contractive.report._analysis_page import analysis_html, analysis_summary, write_analysis
 from contractive.report._analysis_sentences import analysis_sentences
+from contractive.report._classifier_page import classifier_html, write_classifier
+from contractive.report._classifier_sentences import classifier_sentences
 from contractive.report._html import render
 from contractive.report._illustration import illustration_html, write_illustration
 from contractive.report._numbers import Comparison
@@ -29,6 +31,10 @@ __all__ = [
     "write_sweep_report",
     "sweep_html",
     "sweep_sentences",
+    # of a classifier
+    "write_classifier",
+    "classifier_html",
+    "classifier_sentences",
 ]
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from contractive.runs._apply import encode, reconstruct
 from contractive.runs._figures import SENSITIVITY_LEVEL, figures, measured
 from contractive.runs._folder import RunError
-from contractive.runs._open import Run, open_run
+from contractive.runs._open import AnyRun, Run, open_run
 from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings, span
-from contractive.runs._source import load_again, source_of, split_parts
+from contractive.runs._source import is_training_data, load_again, source_of, split_parts
 
 if TYPE_CHECKING:
     from contractive.runs._train import Trained, train
@@ -27,10 +27,12 @@ __all__ = [
     # from a folder
     "open_run",
     "Run",
+    "AnyRun",
     "RunError",
     "source_of",
     "load_again",
     "split_parts",
+    "is_training_data",
     # on data
     "encode",
     "reconstruct",

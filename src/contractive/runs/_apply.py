@@ -3,19 +3,21 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from contractive.data import Block, DataError, Options, open_rows, writer
-from contractive.runs._open import Run
+from contractive.runs._open import AnyRun, Run
 from contractive.training._checks import check_device
 
 Watch = Callable[[int], None]
+Made = np.ndarray | dict[str, np.ndarray]
 
 
 def encode(
-    run: Run,
+    run: AnyRun,
     data: str | Path,
     out: str | Path,
     *,
@@ -41,14 +43,13 @@ def encode(
         DataError: Data that do not fit the run, or a file that cannot be written.
     """
     check_device(device)
-    autoencoder = run.autoencoder().to(device)
-    count = run.settings.code or 0
-    names = (*keep, *(f"code_{unit}" for unit in range(count)))
+    encoder = run.parts()["encoder"].to(device)
+    names = tuple(f"code_{unit}" for unit in range(run.num_units))
 
-    def work(x: torch.Tensor) -> np.ndarray:
-        return autoencoder.encode(x.to(device)).flatten(1).cpu().numpy()
+    def work(block: Block) -> np.ndarray:
+        return encoder(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy()
 
-    return _stream(run, data, out, names, work, keep, options, overwrite, watch, decode=False)
+    return write_rows(run, data, out, names, work, keep=keep, options=options, overwrite=overwrite, watch=watch)
 
 
 def reconstruct(
@@ -65,36 +66,52 @@ def reconstruct(
     """Write the reconstruction of every row in the user's own units and columns; arguments as in `encode`."""
     check_device(device)
     autoencoder = run.autoencoder().to(device)
-    names = (*keep, *run.preparation.column_names())
+    names = run.preparation.column_names()
 
-    def work(x: torch.Tensor) -> np.ndarray:
-        return autoencoder(x.to(device)).flatten(1).cpu().numpy()
+    def work(block: Block) -> Any:
+        return run.preparation.inverse(autoencoder(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy())
 
-    return _stream(run, data, out, names, work, keep, options, overwrite, watch, decode=True)
+    return write_rows(run, data, out, names, work, keep=keep, options=options, overwrite=overwrite, watch=watch)
 
 
 @torch.no_grad()
-def _stream(
-    run: Run,
+def write_rows(
+    run: AnyRun,
     data: str | Path,
     out: str | Path,
     names: Sequence[str],
-    work: Callable[[torch.Tensor], np.ndarray],
-    keep: Sequence[str],
-    options: Options,
-    overwrite: bool,
-    watch: Watch,
+    work: Callable[[Block], Made],
     *,
-    decode: bool,
+    keep: Sequence[str] = (),
+    wish: Sequence[str] = (),
+    options: Options = Options(),  # noqa: B008
+    overwrite: bool = False,
+    watch: Watch = lambda rows: None,
 ) -> int:
+    """Write what `work` makes of every block of `data`, behind the columns kept; returns the number of rows.
+
+    Args:
+        run: Whose preparation the rows get.
+        data: Raw rows.
+        out: File; its ending says the format.
+        names: Of the columns that `work` makes.
+        work: From a block to an array (rows, names), or to the values of each name.
+        keep: Columns of `data` that are copied.
+        wish: Columns that `work` finds in the block's `kept` where `data` have them, and that are not copied.
+        options: How to read `data`.
+        overwrite: Replace an existing file.
+        watch: Called with the number of rows done.
+
+    Raises:
+        DataError: Data that do not fit the run, or a file that cannot be written.
+    """
     done = 0
     if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
         raise DataError(f"-o must be another file than DATA, got {out} for both. Choose another name.")
-    with writer(out, names, overwrite=overwrite) as file:
-        for block in _ahead(open_rows(data, run.preparation, keep=keep, options=options)):
-            made = work(torch.from_numpy(block.x))
-            file.write(_columns(run, made, block.kept, names, decode=decode))
-            done += len(made)
+    with writer(out, (*keep, *names), overwrite=overwrite) as file:
+        for block in _ahead(open_rows(data, run.preparation, keep=keep, wish=wish, options=options)):
+            file.write(_columns(work(block), {name: block.kept[name] for name in keep}, names))
+            done += len(block.x)
             watch(done)
     return done
 
@@ -108,12 +125,9 @@ def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
             yield block
 
 
-def _columns(
-    run: Run, made: np.ndarray, kept: dict[str, np.ndarray], names: Sequence[str], *, decode: bool
-) -> np.ndarray | dict[str, np.ndarray]:
-    back = run.preparation.inverse(made) if decode else made
-    if isinstance(back, dict):
-        return kept | back
+def _columns(made: Made, kept: dict[str, np.ndarray], names: Sequence[str]) -> Made:
+    if isinstance(made, dict):
+        return kept | made
     if not kept:
-        return back
-    return kept | dict(zip(names[len(kept) :], back.reshape(len(back), -1).T, strict=True))
+        return made
+    return kept | dict(zip(names, made.reshape(len(made), -1).T, strict=True))

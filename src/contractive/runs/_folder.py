@@ -7,12 +7,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from contractive.storage import StorageError, is_leftover, read_config, write_text
+import numpy as np
+
+from contractive.data import Split
+from contractive.storage import StorageError, is_leftover, read_config, replace_file, write_text
 
 RUN_FORMAT = 1
 CONFIG, MODEL, HISTORY, METRICS, SPLIT = "config.json", "model.safetensors", "history.csv", "metrics.json", "split.npz"
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
+PRETRAINING, MISTAKES, REPORT = "pretraining.csv", "mistakes.npz", "report.html"  # of a classifier
 LOGS = "logs"
+AUTOENCODER, CLASSIFIER = "autoencoder", "classifier"
+COMMANDS = {AUTOENCODER: "contractive train", CLASSIFIER: "contractive classify"}
+_USES = {
+    AUTOENCODER: "`contractive encode`, `reconstruct`, `analyze`, `projector` and `export`",
+    CLASSIFIER: "`contractive predict`, `encode`, `export` and `info`",
+}
 _PACKAGES = ("contractive", "torch", "lightning", "numpy", "safetensors")
 
 
@@ -50,6 +60,22 @@ class Files:
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.checkpoint.parent
+
+    @property
+    def pretraining(self) -> Path:
+        return self.folder / PRETRAINING
+
+    @property
+    def mistakes(self) -> Path:
+        return self.folder / MISTAKES
+
+    @property
+    def report(self) -> Path:
+        return self.folder / REPORT
+
     def check(self, *, force: bool) -> None:
         """Refuse a folder that is not for a new run.
 
@@ -83,7 +109,8 @@ class Files:
             RunError: It holds a run or other files and `force` is not set, or it cannot be written.
         """
         self.check(force=force)
-        mine = (self.config, self.model, self.history, self.metrics, self.split, self.checkpoint)
+        mine = (self.config, self.model, self.history, self.metrics, self.split)
+        mine += (self.pretraining, self.mistakes, self.report)
         self.sweep()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -96,12 +123,17 @@ class Files:
             ) from error
         for file in mine:
             file.unlink(missing_ok=True)
-        for old in self.checkpoint.parent.glob("*.ckpt"):
-            old.unlink()
+        self.forget()
+
+    def forget(self) -> None:
+        """Remove the state of training."""
+        for pattern in ("*.ckpt", "*.safetensors", "*.npy", "*.npy.part*"):
+            for old in self.checkpoints.glob(pattern):
+                old.unlink()
 
     def sweep(self) -> None:
         """Remove what a killed process left half-written."""
-        for place in (self.folder, self.checkpoint.parent):
+        for place in (self.folder, self.checkpoints):
             if place.is_dir():
                 for file in filter(is_leftover, place.iterdir()):
                     file.unlink(missing_ok=True)
@@ -112,6 +144,67 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     write_text(path, json.dumps(document, indent=1) + "\n")
 
 
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write an .npz file whole or not at all."""
+
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type] -- a flag of newer versions is among the names
+
+    replace_file(path, write)
+
+
+def describe(
+    files: Files,
+    split: Split,
+    head: dict[str, Any],
+    settings: dict[str, Any],
+    source: dict[str, Any],
+    command: str,
+    **more: Any,
+) -> None:
+    """Write `config.json` and `split.npz`: all that is needed to rebuild the run.
+
+    Args:
+        files: Of the run.
+        split: Its data.
+        head: The model, as `storage.config_of` says it.
+        settings: Of the run, JSON-able.
+        source: Where the data came from.
+        command: That repeats the run.
+        more: Further JSON-able facts.
+    """
+    assert split.preparation is not None
+    run = {
+        "format": RUN_FORMAT,
+        "command": command,
+        "settings": settings,
+        "data": {
+            "name": split.name,
+            "checksum": split.checksum,
+            "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+            "notes": list(split.notes),
+            "source": source,
+        },
+        "preparation": split.preparation.to_dict(),
+        "versions": versions(),
+        **more,
+    }
+    if split.parts is not None:
+        write_arrays(files.split, parts=split.parts)
+    write_json(files.config, head | {"extra": head.get("extra", {}) | {"run": run}})
+
+
+def check_resumable(files: Files) -> None:
+    """Refuse a folder without a run to go on with.
+
+    Raises:
+        RunError: There is none.
+    """
+    if not files.config.exists():
+        raise RunError(f"--resume must find a run, got {files.folder} without {files.config.name}. Leave --resume out.")
+
+
 def versions() -> dict[str, str]:
     """Of what the figures depend on."""
     return {"python": platform.python_version(), "machine": platform.machine()} | {
@@ -119,28 +212,45 @@ def versions() -> dict[str, str]:
     }
 
 
-def read_run_config(folder: Path) -> dict[str, Any]:
+def read_run_config(folder: Path, task: str = AUTOENCODER) -> dict[str, Any]:
     """The part of `config.json` that describes the run, checked for its form.
 
+    Args:
+        folder: Of the run.
+        task: What its model must be, AUTOENCODER or CLASSIFIER.
+
     Raises:
-        RunError: Not the folder of a run, a broken file, or one of another format.
+        RunError: Not the folder of such a run, a broken file, or one of another format.
     """
+    must = f"RUN must be a folder that `{COMMANDS[task]}` wrote"
     if not folder.is_dir():
-        raise RunError(f"RUN must be a folder that `contractive train` wrote, got {folder}. Check the path.")
+        raise RunError(f"{must}, got {folder}. Check the path.")
     try:
         config = read_config(folder)
     except StorageError as error:
         if not (folder / CONFIG).exists():
-            raise RunError(
-                f"RUN must be a folder that `contractive train` wrote, got {folder} without {CONFIG}. Check the path."
-            ) from error
-        raise RunError(f"RUN must be a folder that `contractive train` wrote: {error}") from error
+            raise RunError(f"{must}, got {folder} without {CONFIG}. Check the path.") from error
+        raise RunError(f"{must}: {error}") from error
     run = config.get("extra")
     run = run.get("run") if isinstance(run, dict) else None
     if not isinstance(run, dict):
+        raise RunError(f"{must}, got {folder}, a model saved without data.")
+    found = task_of(config)
+    if found != task:
         raise RunError(
-            f"RUN must be a folder that `contractive train` wrote, got {folder}, a model saved without data."
+            f"{must}, got {folder} with the {found} of `{COMMANDS[found]}`. Its commands are {_USES[found]}."
         )
+    _check_form(folder, run)
+    return run
+
+
+def task_of(config: dict[str, Any]) -> str:
+    """Whether a `config.json` is of an autoencoder or of a classifier."""
+    return CLASSIFIER if config.get("builder") == CLASSIFIER else AUTOENCODER
+
+
+def _check_form(folder: Path, run: dict[str, Any]) -> None:
+    """Refuse what no run writes."""
     if run.get("format") != RUN_FORMAT:
         raise RunError(
             f"format of {folder} must be {RUN_FORMAT}, got {run.get('format')}. Use the version that wrote it."
@@ -156,4 +266,3 @@ def read_run_config(folder: Path) -> dict[str, Any]:
     rows = run["data"].get("rows", {})
     if not isinstance(rows, dict) or not all(type(count) is int for count in rows.values()):
         raise RunError(f"{folder / CONFIG} must count the rows of the data, got other things. It was changed.")
-    return run

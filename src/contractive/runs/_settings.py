@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ class Settings:
     strategy: str = "auto"
 
     def __post_init__(self) -> None:
-        _check_types(self)
+        check_types(self)
         choices = {"kind": VARIANTS, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
         choices |= {"schedule": ("constant", *SCHEDULES), "method": METHODS, "precision": PRECISIONS}
         choices |= {"device": DEVICES, "output": ACTIVATIONS}
@@ -188,16 +188,26 @@ class Settings:
         Raises:
             ValueError: Not such settings.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(settings) - known)
-        if unknown:
-            raise ValueError(f"settings must be known ones, got {unknown[0]!r}. Was it written by a newer version?")
-        hidden = settings.get("hidden")
-        values: dict[str, Any] = {**settings, "hidden": tuple(hidden) if hidden is not None else None}
-        return cls(**values)
+        return from_stored(cls, settings)
 
 
-def _check_types(settings: Settings) -> None:
+_S = TypeVar("_S")
+
+
+def from_stored(kind: type[_S], settings: dict[str, Any]) -> _S:
+    """Settings of this kind from what `to_dict` gave and JSON kept.
+
+    Raises:
+        ValueError: A name that the kind does not have.
+    """
+    known = {field.name for field in fields(cast(Any, kind))}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ValueError(f"settings must be known ones, got {unknown[0]!r}. Was it written by a newer version?")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+
+
+def check_types(settings: Any) -> None:
     """Refuse values of another type than the field's, as a changed `config.json` may have them."""
     for field in fields(settings):
         value = getattr(settings, field.name)

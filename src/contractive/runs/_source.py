@@ -1,5 +1,6 @@
 """Where a run's data came from, kept in its configuration so that it can go on with them."""
 
+import hashlib
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from contractive.data import SETS, Options, Split, load
 from contractive.runs._folder import Files, RunError
-from contractive.runs._open import Run
+from contractive.runs._open import AnyRun
 
 
 def source_of(data: str | Path, data_dir: str | Path | None, options: Options) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def source_of(data: str | Path, data_dir: str | Path | None, options: Options) -
     }
 
 
-def load_again(run: Run, data: str | Path | None = None, *, data_dir: str | Path | None = None) -> Split:
+def load_again(run: AnyRun, data: str | Path | None = None, *, data_dir: str | Path | None = None) -> Split:
     """The data of a run, split as they were.
 
     Args:
@@ -51,7 +52,21 @@ def load_again(run: Run, data: str | Path | None = None, *, data_dir: str | Path
     return split
 
 
-def split_parts(run: Run) -> np.ndarray | None:
+def is_training_data(run: AnyRun, data: str | Path) -> bool:
+    """Whether a run was trained on these data: the same name, or a file of the same content."""
+    note = run.config["data"].get("source") or {}
+    if str(data) in SETS:
+        return note.get("data") == str(data)
+    path = Path(data).expanduser()
+    if note.get("data") == str(path.resolve()):
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == run.config["data"].get("checksum")
+
+
+def split_parts(run: AnyRun) -> np.ndarray | None:
     """Read `split.npz`: of each row of the source 0 (train), 1 (validation), 2 (test); None for a set with its own.
 
     Raises:

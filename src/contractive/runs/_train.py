@@ -16,9 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from contractive import storage
 from contractive.autoencoder import Autoencoder
-from contractive.data import Preparation, Split
+from contractive.data import Split
 from contractive.runs._figures import figures
-from contractive.runs._folder import LOGS, RUN_FORMAT, Files, RunError, versions, write_json
+from contractive.runs._folder import LOGS, Files, check_resumable, describe, write_json
 from contractive.runs._settings import Settings
 from contractive.training import CollapseWarning, History, fit, fit_at_price, is_first_process
 from contractive.training._checks import check_device, check_seconds, check_strategy
@@ -85,11 +85,12 @@ def train(
     torch.manual_seed(settings.seed)
     autoencoder = settings.build(split)
     if resume and first:
-        _check_resumable(files)
+        check_resumable(files)
         files.sweep()
     elif first:
         files.claim(force=force)
-        _describe(files, split, settings, autoencoder, source or {}, command)
+        assert autoencoder.recipe is not None
+        describe(files, split, storage.config_of(autoencoder.recipe), settings.to_dict(), source or {}, command)
     try:
         history = _fit(autoencoder, split, settings, files, resume, progress, checkpoint_seconds, callbacks)
     except KeyboardInterrupt:
@@ -159,41 +160,6 @@ class LiveHistory(Callback):
             self._written = time.monotonic()
 
 
-def _check_resumable(files: Files) -> None:
-    if not files.config.exists():
-        raise RunError(f"--resume must find a run, got {files.folder} without {files.config.name}. Leave --resume out.")
-
-
-def _describe(
-    files: Files, split: Split, settings: Settings, autoencoder: Autoencoder, source: dict[str, Any], command: str
-) -> None:
-    """`config.json` and `split.npz`: all that is needed to rebuild the run."""
-    assert autoencoder.recipe is not None and split.preparation is not None
-    run = {
-        "format": RUN_FORMAT,
-        "command": command,
-        "settings": settings.to_dict(),
-        "data": {
-            "name": split.name,
-            "checksum": split.checksum,
-            "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
-            "notes": list(split.notes),
-            "source": source,
-        },
-        "preparation": split.preparation.to_dict(),
-        "versions": versions(),
-    }
-    if split.parts is not None:
-        parts = split.parts
-        storage.replace_file(files.split, lambda path: _write_npz(path, parts))
-    write_json(files.config, storage.config_of(autoencoder.recipe, {"run": run}))
-
-
-def _write_npz(path: str, parts: np.ndarray) -> None:
-    with open(path, "wb") as file:
-        np.savez_compressed(file, parts=parts)
-
-
 def _save(files: Files, autoencoder: Autoencoder) -> None:
     storage.save_weights(autoencoder, files.model)
 
@@ -235,8 +201,3 @@ def typical_sd(split: Split) -> float:
     """Root mean square over features of their standard deviation: the unit of noise levels."""
     rows = split.train if isinstance(split.train, np.ndarray) else split.validation
     return float(np.sqrt(rows.reshape(len(rows), -1).var(0).mean()))
-
-
-def preparation_of(run: dict[str, Any]) -> Preparation:
-    """The preparation described in `config.json`."""
-    return Preparation.from_dict(run["preparation"])

@@ -17,6 +17,7 @@ from contractive.stacked._checks import check_settings, labelled_rows
 from contractive.stacked._network import Classifier
 from contractive.stacked._regularisation import Regularisation
 from contractive.training import TrainingDiverged
+from contractive.training._checks import check_seconds
 from contractive.training._memory import flushed_denormals, keep_freed_memory
 
 _ROWS_AT_ONCE = 4096
@@ -61,6 +62,7 @@ def fine_tune(
     seed: int = 0,
     device: str = "auto",
     checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 0.0,
     on_epoch: Callable[[Row], None] | None = None,
 ) -> FineTuning:
     """Train all layers in place by stochastic gradient descent on the labels and return what happened.
@@ -82,7 +84,9 @@ def fine_tune(
         regularisation: Jacobian penalty, tangent propagation.
         seed: Of the order of the data and of what is drawn. Same seed and machine, same weights, on the CPU.
         device: `auto` or a device of torch.
-        checkpoint: File written after every epoch; a run that finds it goes on from there, to the same weights.
+        checkpoint: File for the state of training; a run that finds it goes on from there, to the same weights.
+        checkpoint_seconds: It is written after an epoch if so many seconds have passed since the last time, and after
+            the last one.
         on_epoch: Called with every new row.
 
     Raises:
@@ -91,6 +95,7 @@ def fine_tune(
         StorageError: A checkpoint of another run.
     """
     check_settings(max_epochs, batch_size, learning_rate, output_rate, decay, patience, validation is None)
+    check_seconds(checkpoint_seconds)
     place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     home = next(classifier.parameters()).device
     train = labelled_rows(x, labels, "training", classifier)
@@ -111,11 +116,14 @@ def fine_tune(
     if path is not None:
         run.resume(path)
     keep_freed_memory()
+    written = time.monotonic()
     with flushed_denormals():
-        while run.epoch < max_epochs and not run.is_stale(patience):
+        while not run.is_over(max_epochs, patience):
             row = run.train_epoch()
-            if path is not None:
+            due = run.is_over(max_epochs, patience) or time.monotonic() - written >= checkpoint_seconds
+            if path is not None and due:
                 run.store(path)
+                written = time.monotonic()
             if on_epoch is not None:
                 on_epoch(row)
     classifier.load_state_dict(run.best)
@@ -167,6 +175,9 @@ class _Run:
 
     def is_stale(self, patience: int | None) -> bool:
         return patience is not None and self.epoch - self.best_epoch >= patience
+
+    def is_over(self, max_epochs: int, patience: int | None) -> bool:
+        return self.epoch >= max_epochs or self.is_stale(patience)
 
     def train_epoch(self) -> Row:
         began = time.perf_counter()

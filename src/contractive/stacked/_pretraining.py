@@ -1,16 +1,18 @@
 """Greedy layer-wise pretraining (Bengio et al. 2007; Rifai et al. 2011)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from contractive import training
 from contractive.analysis import apply
 from contractive.autoencoder import Autoencoder, tied
 from contractive.objectives import Objective
-from contractive.training import History, fit
+from contractive.training import History
 
 _RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that covers codes of this activation
 _RARE = 1e-3  # a pixel that is never on is taken for one that is on so often
@@ -86,6 +88,8 @@ def pretrain(
     *,
     validation: Tensor | np.ndarray | None = None,
     seed: int = 0,
+    checkpoints: str | Path | None = None,
+    on_layer: Callable[[int, History], None] = lambda layer, history: None,
     **settings: Any,
 ) -> tuple[History, ...]:
     """Train the layers in place from the lowest up, each on the codes of the one below; returns their histories.
@@ -96,6 +100,9 @@ def pretrain(
         objective: One for all layers or one for each.
         validation: Rows on which every epoch is judged, encoded like the training rows.
         seed: Of the order of the data and of noise; layer i, from 0, takes seed + i.
+        checkpoints: Folder for the state of each layer's training; a call that finds them there goes on from them, to
+            the same weights.
+        on_layer: Called with the number of a layer, from 0, and its history when it is trained.
         settings: Passed on to `training.fit`.
 
     Raises:
@@ -110,11 +117,23 @@ def pretrain(
     held_out = None if validation is None else torch.as_tensor(validation)
     histories = []
     for i, (layer, goal) in enumerate(zip(layers, objectives, strict=True)):
-        histories.append(fit(layer, rows, goal, validation=held_out, seed=seed + i, **settings))
+        history = training.fit(
+            layer, rows, goal, validation=held_out, seed=seed + i, **_state(checkpoints, i), **settings
+        )
+        histories.append(history)
+        on_layer(i, history)
         if i + 1 < len(layers):
             rows = apply(layer.encode, rows)
             held_out = None if held_out is None else apply(layer.encode, held_out)
     return tuple(histories)
+
+
+def _state(folder: str | Path | None, layer: int) -> dict[str, Any]:
+    """Where the state of this layer is kept, and whether to go on from there."""
+    if folder is None:
+        return {}
+    path = Path(folder) / f"layer-{layer + 1}.ckpt"
+    return {"checkpoint": path, "resume": path.exists()}
 
 
 def encoder(layers: Sequence[Autoencoder]) -> nn.Sequential:

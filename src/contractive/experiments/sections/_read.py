@@ -1,6 +1,5 @@
 """From a run and DATA to rows: the parts of the training data as they were, or new rows."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from contractive.data import SETS, DataError, Options, Split, open_rows
 from contractive.experiments.sections._rows import Rows, class_numbers, typical_deviation
-from contractive.runs import Run, RunError, load_again, split_parts
+from contractive.runs import Run, RunError, is_training_data, load_again, split_parts
 
 _LEAST = 12
 _SLICES = 16  # of training rows on disk
@@ -43,7 +42,7 @@ def read_rows(
     if limit < _LEAST:
         raise DataError(f"--rows must be at least {_LEAST}, got {limit}. 10000 is usual.")
     note = ""
-    if _is_training_data(run, data):
+    if is_training_data(run, data):
         _check_options(run, options)
         try:
             split = load_again(run, data, data_dir=data_dir)
@@ -76,19 +75,6 @@ def rows_of_split(split: Split, limit: int) -> Rows:
         labels[0] if labels else None, labels[1] if labels else None, known, why,
         split.image_shape, _names(split.columns), tuple(counts.items()), tuple(split.notes),
     )  # fmt: skip
-
-
-def _is_training_data(run: Run, data: str | Path) -> bool:
-    note = run.config["data"].get("source") or {}
-    if str(data) in SETS:
-        return note.get("data") == str(data)
-    path = Path(data).expanduser()
-    if note.get("data") == str(path.resolve()):
-        return True
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == run.config["data"].get("checksum")
 
 
 def _check_options(run: Run, options: Options) -> None:

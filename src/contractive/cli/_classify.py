@@ -1,0 +1,214 @@
+"""The command `classify`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contractive.cli import _options as options
+from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
+from contractive.cli._options import MACHINE, NETWORK
+
+PRETRAINING = "Pretraining, without labels"
+FINE_TUNING = "Fine-tuning, with labels"
+
+
+@app.command(epilog="Example:  contractive classify table.csv --label class --out run")
+@says_what_is_wrong
+def classify(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for the run: model, configuration, histories, figures, page.")],
+    data: options.OptionalSource = None,
+    label: options.Label = None,
+    labels_used: Annotated[
+        int | None,
+        typer.Option(
+            help="Only so many training rows keep their labels, balanced over the classes; all rows pretrain. The"
+            " validation rows, which choose the epoch, keep theirs.",
+            show_default="all",
+        ),
+    ] = None,
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            help="Units of each layer, with commas, from the data upwards.",
+            show_default="256,256, or 500,500 from 256 features",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    activation: Annotated[str, typer.Option(help="Of every layer.", rich_help_panel=NETWORK)] = "sigmoid",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="softmax, or sigmoid for one output per class.",
+            show_default="softmax, sigmoid with --tangents",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="How each layer is pretrained: contractive, higher-order, denoising, standard, sparse,"
+            " reconstruction-contractive, weight-decay, or none.",
+            rich_help_panel=PRETRAINING,
+        ),
+    ] = "contractive",
+    weight: Annotated[
+        float | None,
+        typer.Option(
+            help="Of its penalty, against an error summed over features (denoising: sigma of the noise).",
+            show_default="0.03; denoising 0.3",
+            rich_help_panel=PRETRAINING,
+        ),
+    ] = None,
+    loss: Annotated[
+        LossName, typer.Option(help="Reconstruction loss, summed over features.", rich_help_panel=PRETRAINING)
+    ] = LossName.squared_error,
+    pretraining_epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes of each layer over all training rows; 0 for none.",
+            show_default="enough for 1000 steps, from 10 to 500",
+            rich_help_panel=PRETRAINING,
+        ),
+    ] = None,
+    pretraining_rate: Annotated[
+        float | None,
+        typer.Option(help="Of Adam.", show_default="0.003, or 0.001 above 5000 rows", rich_help_panel=PRETRAINING),
+    ] = None,
+    pretraining_batch_size: Annotated[
+        int | None,
+        typer.Option(help="Rows per step.", show_default="32, or 128 above 5000 rows", rich_help_panel=PRETRAINING),
+    ] = None,
+    tangents: Annotated[
+        int,
+        typer.Option(
+            help="The manifold tangent classifier: outputs shall not move along so many directions per row, those that"
+            " the pretrained layers follow; 0 for none. The authors: 15, with --kind higher-order.",
+            rich_help_panel=FINE_TUNING,
+        ),
+    ] = 0,
+    tangent_weight: Annotated[float, typer.Option(help="Of that term.", rich_help_panel=FINE_TUNING)] = 0.1,
+    tangents_per_step: Annotated[
+        int | None,
+        typer.Option(
+            help="So many of them drawn for each step: cheaper, noisier.",
+            show_default="all",
+            rich_help_panel=FINE_TUNING,
+        ),
+    ] = None,
+    jacobian_weight: Annotated[
+        float, typer.Option(help="Of ||J||² of all layers, kept in fine-tuning.", rich_help_panel=FINE_TUNING)
+    ] = 0.0,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Passes over the labelled rows.",
+            show_default="enough for 2500 steps, from 20 to 500",
+            rich_help_panel=FINE_TUNING,
+        ),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a lower validation error. The best epoch is kept in any case.",
+            show_default="train all epochs",
+            rich_help_panel=FINE_TUNING,
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Rows per step.", rich_help_panel=FINE_TUNING)] = 20,
+    learning_rate: Annotated[
+        float, typer.Option(help="Of the layers, in plain gradient descent.", rich_help_panel=FINE_TUNING)
+    ] = 0.5,
+    output_rate: Annotated[
+        float | None,
+        typer.Option(help="Of the output layer.", show_default="as the layers'", rich_help_panel=FINE_TUNING),
+    ] = None,
+    decay: Annotated[
+        float | None,
+        typer.Option(
+            help="Factor of both rates after every epoch.",
+            show_default="to a fifth over all epochs",
+            rich_help_panel=FINE_TUNING,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of split, weights, order, noise and the choice of labels.")] = 0,
+    data_dir: options.DataDir = None,
+    key: options.Key = None,
+    drop: options.Drop = None,
+    one_hot: options.OneHot = None,
+    impute: options.Impute = None,
+    scale: options.Scale = "auto",
+    size: options.Size = None,
+    gray: options.Gray = False,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    test: options.Test = None,
+    validation_share: options.ValidationShare = 0.15,
+    test_share: options.TestShare = 0.15,
+    stream: options.Stream = None,
+    device: options.Device = "auto",
+    checkpoint_seconds: Annotated[
+        float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)
+    ] = 10.0,
+    resume: options.Resume = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a classifier: layers that learn from all rows without labels, then from the labels you have.
+
+    Each layer is pretrained as a contractive autoencoder on the codes of the one below; then all are trained on the
+    labels together, the epoch is chosen on validation rows, and the test rows are measured once. `digits` takes about
+    ten seconds. Nothing is lost when it is broken off: run it again with --resume. Writes report.html: open it in a
+    browser. Afterwards: `contractive predict RUN DATA -o predictions.csv`, `contractive info RUN`.
+    """
+    from contractive.cli._classify_run import begin, go_on
+
+    if resume:
+        go_on(context, out, data, checkpoint_seconds, quiet=quiet)
+        return
+    from contractive.classifier_runs import Settings
+
+    settings = Settings(
+        kind=kind,
+        weight=weight,
+        hidden=numbers(hidden, "--hidden"),
+        activation=activation,
+        loss=loss.value,
+        pretraining_epochs=pretraining_epochs,
+        pretraining_rate=pretraining_rate,
+        pretraining_batch_size=pretraining_batch_size,
+        labels_used=labels_used,
+        output=output,
+        tangents=tangents,
+        tangent_weight=tangent_weight,
+        tangents_per_step=tangents_per_step,
+        jacobian_weight=jacobian_weight,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        output_rate=output_rate,
+        decay=decay,
+        patience=patience,
+        seed=seed,
+        device=device,
+    )
+    wishes = options.data_options(
+        key=key,
+        label=label,
+        drop=drop,
+        one_hot=one_hot,
+        impute=impute,
+        scale=scale,
+        size=size,
+        gray=gray,
+        separator=separator,
+        encoding=encoding,
+        header=header,
+        test=test,
+        validation_share=validation_share,
+        test_share=test_share,
+        stream=stream,
+    )
+    begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)

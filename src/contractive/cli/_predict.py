@@ -1,0 +1,43 @@
+"""The command `predict`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contractive.cli import _options as options
+from contractive.cli._app import app, says_what_is_wrong
+
+
+@app.command(epilog="Example:  contractive predict run table.csv -o predictions.csv --keep id")
+@says_what_is_wrong
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive classify` wrote.")],
+    data: options.Source,
+    output: options.Output,
+    keep: options.Keep = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the classes to compare with.",
+            show_default="that of training, where DATA have it",
+            rich_help_panel=options.DATA,
+        ),
+    ] = None,
+    key: options.Key = None,
+    separator: options.Separator = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    device: options.Device = "cpu",
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write class and probabilities of every row, in constant memory; tell the accuracy where DATA have labels.
+
+    The data are prepared as in training; columns may come in another order, but not be others. In a .npy file texts
+    have no place: classes that are texts need .csv or .parquet.
+    """
+    from contractive.cli._use_run import predict as go
+
+    wishes = options.data_options(key=key, label=label, separator=separator, encoding=encoding, header=header)
+    go(run, data, output, options.words(keep), wishes, device, force=force, quiet=quiet)
