@@ -1,4 +1,4 @@
-"""Write the measured tables into docs/performance.md and README.md, between their markers: no figure is typed by hand.
+"""Write the measured tables into the pages of docs and README.md, between their markers: no figure is typed by hand.
 
 python benchmarks/render.py
 """
@@ -116,6 +116,14 @@ def throughput(found):
     return table(["", "bare loop, s/epoch", "fit, s/epoch", "share of its speed", "start-up, s"], rows)
 
 
+def estimator(found):
+    rows = [
+        [name, f"{entry['fit']:.2f}", f"{entry['estimator']:.2f}", f"{entry['ratio']:.2f}"]
+        for name, entry in found["cases"].items()
+    ]
+    return table(["rows x features", "`contractive.fit`, CPU seconds", "estimator's `fit`", "ratio"], rows)
+
+
 def put(path, name, text):
     """Replace what stands between the markers of `name`."""
     page = path.read_text()
@@ -140,6 +148,8 @@ def main():
     for name, (found, render) in tables.items():
         if found:
             put(performance, name, render(found))
+    if found := read("estimator.json"):
+        put(ROOT / "docs" / "scikit-learn.md", "estimator", estimator(found))
     if tables["step"][0]:
         put(readme, "step", step(tables["step"][0], batches={128}))
 

@@ -121,7 +121,7 @@ class ContractiveEstimator(BaseEstimator):
             x[trusted], None if weights is None else weights[trusted], settings, seed, epochs
         )
         net = self.autoencoder_ if keep else self._begin(kept, kept_weights, settings, seed)
-        self._fit_network(net, self._scaling.apply(kept), kept_weights, held_out, settings, seed, epochs)
+        self._fit_network(net, self._scaling.single(kept), kept_weights, held_out, settings, seed, epochs)
         self.autoencoder_ = net
         return x, weights
 
@@ -132,7 +132,8 @@ class ContractiveEstimator(BaseEstimator):
     def _begin(self, x: np.ndarray, weights: np.ndarray | None, settings: dict[str, Any], seed: int) -> Autoencoder:
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained is left that looks fitted
         self._scaling = learn(settings["scale"], x, weights)
-        self._mean = self._scaling.apply(np.average(x, axis=0, weights=weights))
+        centred = settings["scale"] in ("standard", "common")  # by the mean, which need not be taken again
+        self._mean = self._scaling.apply(self._scaling.offset if centred else np.average(x, axis=0, weights=weights))
         self._history, self.n_iter_ = (), 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -149,7 +150,7 @@ class ContractiveEstimator(BaseEstimator):
         epochs: int | None,
     ) -> None:
         budget = _settings.budget(len(z), settings["batch_size"], epochs or settings["max_epochs"])
-        rows = torch.from_numpy(z.astype(np.float32))
+        rows = torch.from_numpy(z)
         objective = _settings.objective(settings)
         auto = _settings.finds_weight(settings)
         ends: dict[str, Any] = {"price": settings["price"]} if auto else {}
@@ -179,7 +180,7 @@ class ContractiveEstimator(BaseEstimator):
         self.reconstruction_error_ = _error(net, rows, weights)
 
     def _validation(self, x: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
-        z = self._scaling.apply(x).astype(np.float32)
+        z = self._scaling.single(x)
         # a held-out row may lie beyond the range of the training rows, where the cross-entropy has no value
         return z.clip(0, 1) if _settings.loss_name(settings) == "cross_entropy" else z
 

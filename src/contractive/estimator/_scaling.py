@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.utils import gen_batches
 
+_ROWS_AT_ONCE = 4096  # large tables in parts: temporary arrays that stay in the cache and are not paged in anew
 SCALES = ("standard", "common", "robust", "minmax", "none")
 
 
@@ -27,6 +29,13 @@ class Scaling:
         z /= self.scale
         return z
 
+    def single(self, x: np.ndarray) -> np.ndarray:
+        """The same in single precision, as the network is trained on: computed in double and rounded."""
+        z = np.empty(x.shape, np.float32)
+        for rows in gen_batches(len(x), _ROWS_AT_ONCE):
+            z[rows] = self.apply(x[rows])
+        return z
+
     def invert(self, z: np.ndarray) -> np.ndarray:
         """Rows in the user's units again, float64."""
         x = z * self.scale
@@ -38,7 +47,9 @@ def learn(kind: str | None, x: np.ndarray, weights: np.ndarray | None = None) ->
     """The scaling of this kind for the rows x (rows, features); a constant feature keeps the scale 1."""
     x = np.asarray(x, np.float64)
     if kind in ("standard", "common"):
-        standard = StandardScaler().fit(x, sample_weight=weights)
+        standard = StandardScaler()
+        for rows in gen_batches(len(x), _ROWS_AT_ONCE):
+            standard.partial_fit(x[rows], sample_weight=None if weights is None else weights[rows])
         if kind == "standard":
             return Scaling(_array(standard.mean_), _array(standard.scale_))
         deviation = np.sqrt(_array(standard.var_).mean())
