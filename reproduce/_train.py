@@ -84,6 +84,11 @@ def columns(network, x):
     }
 
 
+def still_units(network, x, sd=0.1):
+    """Percentage of units that hardly vary over the rows x: their standard deviation is below sd."""
+    return 100 * float((analysis.apply(network, x).std(0) < sd).double().mean())
+
+
 class Trainer:
     """Pretraining and fine-tuning on one split, as pieces.
 
@@ -237,11 +242,12 @@ def finish(trainer, setting, seeds):
     runs, measured = [], []
     for seed in seeds:
         here = replace(setting, seed=seed)
-        measured.append(trainer.layers(here)[1])
+        layers, columns_of = trainer.layers(here)
+        measured.append(columns_of | {"still_units": still_units(encoder(layers), trainer.validation)})
         runs.append(trainer.test_error(here))
     row = {"setting": asdict(setting), "seeds": list(seeds), "num_test": len(trainer.test)}
     for key in ("test_error", "validation_error", "best_epoch"):
         row |= summary(runs, key)
-    for key in ("mean_squared_entry", "mean_norm", "saturation", "reconstruction", "seconds_per_epoch"):
+    for key in ("mean_squared_entry", "mean_norm", "saturation", "still_units", "reconstruction", "seconds_per_epoch"):
         row |= summary(measured, key)
     return row

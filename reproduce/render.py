@@ -50,6 +50,7 @@ def table1(found, published, exponent):
         "ours",
         "saturation %, paper",
         "ours",
+        "units that hardly vary %, ours",
     ]
     rows = []
     for model, paper in published.items():
@@ -67,7 +68,8 @@ def table1(found, published, exponent):
             theirs(paper, "mean_squared_entry", "{:.2f}", unit),
             theirs(paper, "saturation"),
         ]
-        rows.append([model, *(cell for pair in zip(paper_of, ours_of, strict=True) for cell in pair)])
+        still = ours(row, "still_units", "{:.0f}") if not model.startswith("RBM") else ""
+        rows.append([model, *(cell for pair in zip(paper_of, ours_of, strict=True) for cell in pair), still])
     return table(head, rows)
 
 
