@@ -116,6 +116,11 @@ def test_labelled_rows_are_balanced():
     assert len(train.balanced(labels, None)) == 9
 
 
+def test_units_that_hardly_vary_are_counted():
+    x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.0, 0.05, 1.0])
+    assert train.still_units(nn.Identity(), x) == pytest.approx(200 / 3)
+
+
 def test_images_turned_by_a_right_angle():
     x = torch.rand(3, 36)
     turned = data.turned(x, torch.full((3,), torch.pi / 2)).reshape(3, 6, 6)
