@@ -118,7 +118,7 @@ def test_labelled_rows_are_balanced():
 
 def test_units_that_hardly_vary_are_counted():
     x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.0, 0.05, 1.0])
-    assert train.still_units(nn.Identity(), x) == pytest.approx(200 / 3)
+    assert train.still_units(torch.nn.Identity(), x) == pytest.approx(200 / 3)
 
 
 def test_images_turned_by_a_right_angle():
