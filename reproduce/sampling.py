@@ -2,11 +2,11 @@
 
     python reproduce/sampling.py --data-dir DATA [--only "CAE-2"] [--minutes 110] [--device cuda]
 
-The nets are those of Table 1 where they are there. Walks of 100 steps from 1,000 training images, every tenth state kept; sigma of the
-walk and bandwidth of the window chosen on validation rows, log-likelihood of the test rows in nats. The figure quoted for
-stacked CAEs is from a later paper, which does not state their settings. `training images` puts the window on 10,000
-training rows: what a perfect copyist would get. The estimate is biased and no measure of a model; it is here because it
-was published.
+The nets are those of Table 1 where they are there. Walks of 100 steps from 1,000 training images, every tenth state
+kept; sigma of the walk and bandwidth of the window chosen on validation rows, log-likelihood of the test rows in
+nats. The figure quoted for stacked CAEs is from a later paper, which does not state their settings. `training images`
+puts the window on 10,000 training rows: what a perfect copyist would get. The estimate is biased and no measure of a
+model; it is here because it was published.
 """
 
 from dataclasses import asdict
