@@ -12,7 +12,15 @@ from contractive.data import DataError, Split
 from contractive.data._memory import check_fits
 from contractive.objectives import LOSSES, Objective
 from contractive.runs import span
-from contractive.runs._settings import DEFAULT_WEIGHTS, check_types, from_stored
+from contractive.runs._settings import (
+    DEFAULT_WEIGHTS,
+    check_choices,
+    check_counts,
+    check_rates,
+    check_types,
+    check_weights,
+    from_stored,
+)
 from contractive.stacked import Classifier, encoder, stack
 from contractive.stacked._network import KINDS as OUTPUTS
 from contractive.training import DEVICES
@@ -86,32 +94,18 @@ class Settings:
     def __post_init__(self) -> None:
         check_types(self)
         choices = {"kind": KINDS, "activation": ACTIVATIONS, "loss": LOSSES, "output": OUTPUTS, "device": DEVICES}
-        for name, allowed in (choices | {"decoder": ACTIVATIONS}).items():
-            got = getattr(self, name)
-            if got is not None and got not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {got!r}. Check the spelling.")
-        for name in ("pretraining_batch_size", "labels_used", "tangents_per_step", "epochs", "batch_size", "patience"):
-            self._check(name, least=1)
-        for name in ("pretraining_epochs", "tangents"):
-            self._check(name, least=0)
-        for name in ("pretraining_rate", "learning_rate", "output_rate"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite, got {value}. Leave it out for the default.")
-        for name in ("weight", "tangent_weight", "jacobian_weight"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a finite number of at least 0, got {value}. Try 0.1.")
+        check_choices(self, choices | {"decoder": ACTIVATIONS})
+        check_counts(
+            self, "pretraining_batch_size", "labels_used", "tangents_per_step", "epochs", "batch_size", "patience"
+        )
+        check_counts(self, "pretraining_epochs", "tangents", least=0)
+        check_rates(self, "pretraining_rate", "learning_rate", "output_rate")
+        check_weights(self, "weight", "tangent_weight", "jacobian_weight")
         if self.decay is not None and not 0 < self.decay <= 1:
             raise ValueError(f"decay must lie above 0 and be at most 1, got {self.decay}. 1 keeps the rate constant.")
         if self.hidden is not None and (not self.hidden or any(width < 1 for width in self.hidden)):
             raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 1000,1000.")
         check_seed(self.seed)
-
-    def _check(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if value is not None and value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}. Leave it out for the default.")
 
     def completed(self, split: Split, task: Task) -> Settings:
         """With the defaults that depend on the data, checked against them.

@@ -21,7 +21,7 @@ from contractive.data import Split
 from contractive.runs._folder import CLASSIFIER, Files, check_resumable, describe, write_arrays, write_json
 from contractive.stacked import Classifier, FineTuning, Regularisation, encoder, fine_tune, pretrain
 from contractive.training import CollapseWarning, History
-from contractive.training._checks import check_device, check_seconds
+from contractive.training._checks import check_device, check_seconds, place_of
 
 Watch = Callable[[str, int, int], None]
 _FINE_TUNING, _TANGENTS = "fine-tuning.safetensors", "tangents.npy"
@@ -203,7 +203,7 @@ class _Run:
                 classifier.encoder,
                 self.labelled,
                 num,
-                device=_place(self.settings.device),
+                device=place_of(self.settings.device),
                 on_rows=lambda done: self.watch("directions", done, len(self.labelled)),
             )
         return self.settings.tangent_weight, tangent_files.read(path)
@@ -241,10 +241,6 @@ class _Run:
     @staticmethod
     def _write(path: Path, rows: Any) -> None:
         storage.write_text(path, History(tuple(rows), 0).to_csv())
-
-
-def _place(device: str) -> str:
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 class _Epochs(Callback):

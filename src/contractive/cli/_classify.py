@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
-from contractive.cli._options import MACHINE, NETWORK
+from contractive.cli._options import NETWORK
 
 PRETRAINING = "Pretraining, without labels"
 FINE_TUNING = "Fine-tuning, with labels"
@@ -149,9 +149,7 @@ def classify(
     test_share: options.TestShare = 0.15,
     stream: options.Stream = None,
     device: options.Device = "auto",
-    checkpoint_seconds: Annotated[
-        float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)
-    ] = 10.0,
+    checkpoint_seconds: options.CheckpointSeconds = 10.0,
     resume: options.Resume = False,
     force: options.Force = False,
     quiet: options.Quiet = False,

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from contractive.classifier_runs import Settings, open_classifier, train
 from contractive.cli._begin import check_given, command_line, refuse_other_options, say_finished, say_notes
-from contractive.cli._tables import classifier_table, layers_table
+from contractive.cli._tables import classifier_table, layers_table, say_warnings
 from contractive.data import Options, Split, load
 from contractive.report import classifier_sentences, write_classifier
 from contractive.runs import load_again, source_of
@@ -100,8 +100,7 @@ def _finish(out: Path, *, quiet: bool) -> None:
         console.print(layers_table(metrics))
     for sentence in classifier_sentences(run):
         console.print(escape(sentence), soft_wrap=True)
-    for warning in metrics["warnings"]:
-        console.print(f"[bold yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
+    say_warnings(console, metrics["warnings"])
     console.print(f"Run: [bold]{escape(str(out))}[/]", soft_wrap=True)
     console.print(f"Report: [bold]{escape(str(page))}[/]", soft_wrap=True)
 

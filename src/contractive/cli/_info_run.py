@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from contractive.classifier_runs import ClassifierRun, open_any
-from contractive.cli._tables import classifier_table, figures_table, layers_table
+from contractive.cli._tables import classifier_table, figures_table, layers_table, say_warnings
 from contractive.data import Preparation
 from contractive.runs import Run
 
@@ -30,8 +30,7 @@ def tell(folder: Path, *, as_json: bool) -> None:
     if metrics:
         for table in _figures(run, metrics):
             console.print(table)
-        for warning in metrics.get("warnings", ()):
-            console.print(f"[bold yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
+        say_warnings(console, metrics.get("warnings", ()))
     else:
         stage = " of fine-tuning" if isinstance(run, ClassifierRun) else ""
         console.print(

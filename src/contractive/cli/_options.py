@@ -136,6 +136,7 @@ GradientClip = Annotated[
 Seed = Annotated[int, typer.Option(help="Of split, weights, order, noise and probes.", rich_help_panel=TRAINING)]
 Precision = Annotated[str, typer.Option(help="32, or bf16 for mixed precision.", rich_help_panel=MACHINE)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=MACHINE)]
+CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on with the run in --out where it was broken off, with its own settings."),

@@ -1,7 +1,10 @@
-"""Figures as tables in the terminal."""
+"""Figures as tables in the terminal, and the warnings that go with them."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _ROWS = {
@@ -69,3 +72,9 @@ def figures_table(metrics: dict[str, Any]) -> Table:
     for name, words in _ROWS.items():
         table.add_row(words, *(f"{metrics[part][name]:.4g}" for part in parts))
     return table
+
+
+def say_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """Each on a line of its own."""
+    for warning in warnings:
+        console.print(f"[bold yellow]Warning[/]: {escape(warning)}", soft_wrap=True)

@@ -73,9 +73,7 @@ def train(
     ] = 1,
     num_nodes: Annotated[int, typer.Option(help="Machines.", rich_help_panel=MACHINE)] = 1,
     strategy: Annotated[str, typer.Option(help="Lightning's, for instance ddp.", rich_help_panel=MACHINE)] = "auto",
-    checkpoint_seconds: Annotated[
-        float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)
-    ] = 10.0,
+    checkpoint_seconds: options.CheckpointSeconds = 10.0,
     resume: options.Resume = False,
     force: options.Force = False,
     quiet: options.Quiet = False,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from contractive.cli._begin import check_given, command_line, refuse_other_options, say_finished, say_notes
-from contractive.cli._tables import figures_table
+from contractive.cli._tables import figures_table, say_warnings
 from contractive.data import Options, Split, load
 from contractive.runs import Settings, Trained, load_again, open_run, source_of, train
 from contractive.runs._folder import Files
@@ -104,8 +104,7 @@ def _say(trained: Trained, settings: Settings) -> None:
             f" {trained.history['val_squared_norm'][-1]:.4g}.",
             soft_wrap=True,
         )
-    for warning in trained.metrics["warnings"]:
-        console.print(f"[bold yellow]Warning[/]: {escape(warning)}", soft_wrap=True)
+    say_warnings(console, trained.metrics["warnings"])
     if trained.metrics["penalty_path"]:
         console.print(f"Jacobian norm in training: {escape(trained.metrics['penalty_path'])}", soft_wrap=True)
     console.print(f"Run: [bold]{escape(str(trained.folder))}[/]", soft_wrap=True)

@@ -83,18 +83,9 @@ class Settings:
         choices = {"kind": VARIANTS, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
         choices |= {"schedule": ("constant", *SCHEDULES), "method": METHODS, "precision": PRECISIONS}
         choices |= {"device": DEVICES, "output": ACTIVATIONS}
-        for name, allowed in choices.items():
-            got = getattr(self, name)
-            if got is not None and got not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {got!r}. Check the spelling.")
-        for name in ("code", "epochs", "batch_size", "patience", "devices", "num_nodes"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
-        for name in ("learning_rate", "gradient_clip"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be above 0 and finite, got {value}. Leave it out for the default.")
+        check_choices(self, choices)
+        check_counts(self, "code", "epochs", "batch_size", "patience", "devices", "num_nodes")
+        check_rates(self, "learning_rate", "gradient_clip")
         check_seed(self.seed)
         if self.hidden is not None and any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 256,128.")
@@ -105,8 +96,7 @@ class Settings:
                 f"price must come with a weight to be found, got kind {self.kind} and weight {self.weight}."
                 f" Leave it out, or use --weight auto with one of {', '.join(PENALISED)}."
             )
-        if self.weight is not None and not 0 <= self.weight < float("inf"):
-            raise ValueError(f"weight must be a finite number of at least 0, got {self.weight}. Try 0.1.")
+        check_weights(self, "weight")
 
     def completed(self, split: Split) -> Settings:
         """With the defaults that depend on the data, checked against them."""
@@ -121,9 +111,7 @@ class Settings:
         chosen = replace(
             self,
             weight=self.weight if self.weight is not None else DEFAULT_WEIGHTS.get(self.kind),
-            price=DEFAULT_PRICE
-            if self.weight is None and self.price is None and self.kind in PENALISED
-            else self.price,
+            price=self.price if self.price is not None else self._default_price(),
             hidden=self.hidden if self.hidden is not None else hidden,
             code=self.code if self.code is not None else code,
             output=self.output or ("sigmoid" if in_unit_range else "linear"),
@@ -205,6 +193,38 @@ def from_stored(kind: type[_S], settings: dict[str, Any]) -> _S:
     if unknown:
         raise ValueError(f"settings must be known ones, got {unknown[0]!r}. Was it written by a newer version?")
     return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+
+
+def check_choices(settings: Any, choices: dict[str, Any]) -> None:
+    """Refuse a value that is not among those of its field."""
+    for name, allowed in choices.items():
+        got = getattr(settings, name)
+        if got is not None and got not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {got!r}. Check the spelling.")
+
+
+def check_counts(settings: Any, *names: str, least: int = 1) -> None:
+    """Refuse numbers below the least."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}. Leave it out for the default.")
+
+
+def check_rates(settings: Any, *names: str) -> None:
+    """Refuse what is not above 0 and finite."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be above 0 and finite, got {value}. Leave it out for the default.")
+
+
+def check_weights(settings: Any, *names: str) -> None:
+    """Refuse what is below 0 or not finite."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must be a finite number of at least 0, got {value}. Try 0.1.")
 
 
 def check_types(settings: Any) -> None:

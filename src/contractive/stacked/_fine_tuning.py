@@ -17,7 +17,7 @@ from contractive.stacked._checks import check_settings, labelled_rows
 from contractive.stacked._network import Classifier
 from contractive.stacked._regularisation import Regularisation
 from contractive.training import TrainingDiverged
-from contractive.training._checks import check_seconds
+from contractive.training._checks import check_seconds, place_of
 from contractive.training._memory import flushed_denormals, keep_freed_memory
 
 _ROWS_AT_ONCE = 4096
@@ -96,7 +96,7 @@ def fine_tune(
     """
     check_settings(max_epochs, batch_size, learning_rate, output_rate, decay, patience, validation is None)
     check_seconds(checkpoint_seconds)
-    place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    place = torch.device(place_of(device))
     home = next(classifier.parameters()).device
     train = labelled_rows(x, labels, "training", classifier)
     held_out = None if validation is None else labelled_rows(*validation, "validation", classifier)

@@ -133,6 +133,11 @@ def check_device(device: str) -> None:
         raise ValueError(f"device must be there, got {device!r}, which torch does not see. Leave it out, or take cpu.")
 
 
+def place_of(device: str) -> str:
+    """The device that `auto` stands for; any other is itself."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
 def check_strategy(strategy: str) -> None:
     """Refuse a strategy that Lightning does not have."""
     from lightning.pytorch.strategies import StrategyRegistry
