@@ -22,7 +22,6 @@ from contractive import analysis, tangents
 from contractive.jacobian import leading
 from contractive.stacked import encoder
 
-PASSES = 20  # of pretraining
 COUNTS = (100, 600, 1000, 3000)
 NEIGHBOURS = ("raw", "raw with tangents", "one layer", "two layers")
 NAMES = [
@@ -52,7 +51,7 @@ def supervised(pieces, split, count, model, quick, seeds):
     """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H."""
     full = count is None
     trainer = Trainer(pieces, split, labelled=count, validated=None if full else 1000)
-    more = {"widths": (2000, 2000) if full else (1000,), "pretrain_epochs": PASSES, "output": "sigmoid", "rate": 3.0}
+    more = {"widths": (2000, 2000) if full else (1000,), "output": "sigmoid"}
     first = replace(start("CAE+H", quick), **({} if quick else more), **budget(count or len(split.train), quick))
     chosen, log = search(first, ways("CAE+H", quick), trainer.validation_error)
     if model == "MTC":
@@ -71,7 +70,7 @@ def votes(labels, found, k):
 def nearest(pieces, split, name, quick):
     """A row of Table 1."""
     trainer = Trainer(pieces, split, labelled=60 if quick else 1000)
-    first = start("CAE+H", quick, **({} if quick else {"pretrain_epochs": PASSES}))
+    first = start("CAE+H", quick)
     setting = replace(first, widths=first.widths * (2 if name == "two layers" else 1))
     train, labels = trainer.train[trainer.labelled], trainer.labels[0][trainer.labelled]
     queries = {"validation": trainer.validation[:1000], "test": trainer.test}

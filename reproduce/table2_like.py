@@ -45,17 +45,13 @@ def machine(pieces, split, quick):
 
 def stacked(pieces, split, depth, quick):
     """One or two contractive layers; passes are more where rows are fewer."""
-    passes = (30, 100) if len(split.train) > 5000 else (100, 300)
-    longer = {} if quick else {"pretrain_epochs": passes[0], "epochs": 4 * passes[0], "patience": 30, "decay": 0.98}
+    passes = 100 if len(split.train) > 5000 else 300
+    longer = {} if quick else {"pretrain_epochs": passes, "epochs": 120, "patience": 30, "decay": 0.98}
     trainer = Trainer(pieces, split)
-    ways = dict(steps("CAE", quick))
-    if "pretrain_epochs" in ways:
-        ways["pretrain_epochs"] = passes
-    chosen, log = search(replace(start("CAE", quick), **longer), ways.items(), trainer.validation_error)
-    if depth == 2:  # passes as for one layer; strength and rate are searched again
-        ways.pop("pretrain_epochs", None)
-        deeper = replace(chosen, widths=chosen.widths * 2)
-        chosen, more = search(deeper, ways.items(), trainer.validation_error)
+    ways = steps("CAE", quick)
+    chosen, log = search(replace(start("CAE", quick), **longer), ways, trainer.validation_error)
+    if depth == 2:  # strength and rate are searched again
+        chosen, more = search(replace(chosen, widths=chosen.widths * 2), ways, trainer.validation_error)
         log += more
     return finish(trainer, chosen, range(1)) | {"search": log}
 

@@ -90,7 +90,7 @@ def test_nothing_new_is_begun_after_the_time_is_over(tmp_path):
 
 
 def test_coordinate_search_goes_one_field_after_the_other():
-    start = train.Setting("CAE", 0.1)
+    start = train.Setting("CAE", 0.1, pretrain_epochs=10)
     errors = {(0.1, 10): 3, (0.3, 10): 2, (0.3, 30): 2.5}
     chosen, log = train.search(
         start,
