@@ -22,6 +22,7 @@ OBJECTIVES = {
     "CAE+H": lambda strength: objectives.higher_order(strength, ratio=1.0, sigma=0.1, copies=4, loss=cross_entropy),
 }
 STRENGTHS = {
+    "NN": (0.0,),  # no pretraining
     "AE": (0.0,),
     "AE+wd": (1e-4, 1e-3),
     "DAE-g": (0.3, 0.5),
@@ -112,6 +113,8 @@ class Trainer:
 
     def layers(self, setting):
         """The pretrained layers of a setting and what was measured of them; trained unless that has been done."""
+        if setting.model == "NN":
+            return stack(self.train.shape[1], setting.widths, seed=setting.seed), None
         below = self.layers(replace(setting, widths=setting.widths[:-1]))[0] if len(setting.widths) > 1 else ()
         layers = narrow(stack(self.train.shape[1], setting.widths, seed=setting.seed))
         for layer, trained in zip(layers, below, strict=False):
@@ -254,15 +257,16 @@ def summary(results, key):
 
 def finish(trainer, setting, seeds):
     """A row of a table: the chosen setting from several seeds, on test data."""
-    runs, measured = [], []
-    for seed in seeds:
-        here = replace(setting, seed=seed)
-        layers, columns_of = trainer.layers(here)
-        measured.append(columns_of | {"still_units": still_units(encoder(layers), trainer.validation)})
-        runs.append(trainer.test_error(here))
+    settings = [replace(setting, seed=seed) for seed in seeds]
     row = {"setting": asdict(setting), "seeds": list(seeds), "num_test": len(trainer.test)}
+    runs = [trainer.test_error(here) for here in settings]
     for key in ("test_error", "validation_error", "best_epoch"):
         row |= summary(runs, key)
+    if setting.model == "NN":
+        return row
+    measured = []
+    for layers, found in map(trainer.layers, settings):
+        measured.append(found | {"still_units": still_units(encoder(layers), trainer.validation)})
     for key in ("mean_squared_entry", "mean_norm", "saturation", "still_units", "reconstruction", "seconds_per_epoch"):
         row |= summary(measured, key)
     return row

@@ -143,7 +143,8 @@ def by_labels(found, published):
             for cell in (error, ours(found.get(f"{count} {model}"), "test_error"))
         ]
         rows.append([count, *cells])
-    return table(["labels", "CAE+H %, paper", "ours", "MTC %, paper", "ours"], rows)
+    heads = [cell for model in next(iter(published.values())) for cell in (f"{model} %, paper", "ours")]
+    return table(["labels", *heads], rows)
 
 
 def full(found, published):

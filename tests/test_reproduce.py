@@ -22,7 +22,7 @@ SLICES = {
     "cifar_table1": "DAE-b",
     "table2_like": "basic SVM,rect CAE-2,rect-img SVM",
     "figures": "mnist CAE,depth 2",
-    "mtc": "knn raw with tangents,knn two layers,100 MTC,full MTC",
+    "mtc": "knn raw with tangents,knn two layers,100 NN,100 MTC,full MTC",
     "sampling": "training images,CAE-2",
 }
 
