@@ -3,11 +3,11 @@
     python reproduce/mtc.py --data-dir DATA [--only "100 MTC,full MTC"] [--minutes 110] [--device cuda]
 
 Table 1: k nearest neighbours, 1,000 training rows, 10,000 test rows: raw pixels, with tangents, codes of one and two
-layers; k, sides and number of tangents chosen on 1,000 validation rows. Table 2: 100 to 3,000 labels, one layer of 1000
-CAE+H units trained on all 50,000 rows, with and without the tangent term, of whose 15 directions each step draws three,
-and the same net without pretraining (NN); choices on 1,000 validation rows. Table 3: all labels, two layers of 2000 units, 15 tangents; choices on 10,000
-validation rows, never trained on. Not stated in the paper and chosen here: lambda, gamma, sigma, rates, epochs, the
-number of units in Table 2.
+layers; k, sides and number of tangents chosen on 1,000 validation rows. Table 2: 100 to 3,000 labels, one layer of
+1000 CAE+H units trained on all 50,000 rows, with and without the tangent term, of whose 15 directions each step draws
+three, and the same net without pretraining (NN); choices on 1,000 validation rows. Table 3: all labels, two layers of
+2000 units, 15 tangents; choices on 10,000 validation rows, never trained on. Not stated in the paper and chosen here:
+lambda, gamma, sigma, rates, epochs, the number of units in Table 2.
 """
 
 from dataclasses import replace
