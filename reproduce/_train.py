@@ -240,6 +240,11 @@ def gently(optimizer, epochs):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.3 if epoch < 2 else 1.0)
 
 
+def passes(num_rows):
+    """Passes of pretraining that make as many steps on fewer rows as 20 passes over 50,000; 300 at most."""
+    return min(300, 1_000_000 // num_rows)
+
+
 def balanced(labels, count):
     """The first rows of each class in turn, `count` in all; every row if None."""
     if count is None:

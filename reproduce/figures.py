@@ -8,11 +8,13 @@ layers on digits turned at random ("rot-like"). Settings are those that table 1 
 the ones a search starts from; nets that table 1 has trained are used again.
 """
 
+from dataclasses import replace
+
 import torch
 from _data import cifar, like, mnist
 from _pieces import add_row, begin, parser, wanted
 from _table1 import MODELS, chosen, shared
-from _train import Trainer
+from _train import Trainer, passes
 
 import contractive as ct
 from contractive import analysis
@@ -30,6 +32,8 @@ def measured(arguments, data, model, depth, pieces):
     loads = {"mnist": mnist, "cifar": cifar, "rot": lambda given: like("rot", given)}
     trainer = Trainer(pieces if data == "rot" else shared(arguments, data, pieces), loads[data](arguments))
     setting = chosen(arguments, "mnist" if data == "rot" else data, model, depth)
+    if data == "rot" and not arguments.quick:
+        setting = replace(setting, pretrain_epochs=passes(len(trainer.train)))
     encode = encoder(trainer.layers(setting)[0])
     curve = analysis.contraction_curve(
         encode,

@@ -6,10 +6,12 @@ Table 1: k nearest neighbours, 1,000 training rows, 10,000 test rows: raw pixels
 layers; k, sides and number of tangents chosen on 1,000 validation rows. Table 2: 100 to 3,000 labels, one layer of
 1000 CAE+H units trained on all 50,000 rows, with and without the tangent term, of whose 15 directions each step draws
 three, and the same net without pretraining (NN); choices on 1,000 validation rows. Table 3: all labels, two layers of
-2000 units, 15 tangents; choices on 10,000 validation rows, never trained on. Not stated in the paper and chosen here:
-lambda, gamma, sigma, rates, epochs, the number of units in Table 2.
+2000 units, 15 tangents; strength and weight as chosen for 3,000 labels, rates on 10,000 validation rows, never
+trained on. Not stated in the paper and chosen here: lambda, gamma, sigma, rates, epochs, the number of units in Table
+2.
 """
 
+import json
 from dataclasses import replace
 
 import torch
@@ -38,28 +40,39 @@ def budget(labelled, quick):
     return {"epochs": epochs, "patience": max(15, epochs // 4), "decay": 0.95 ** (60 / epochs)}
 
 
-def ways(model, quick):
-    """What is searched, in this order, on validation error."""
+def ways(model, quick, few):
+    """What is searched, in this order, on validation error; strength and weight only where no row gives them."""
     if model == "MTC":
-        return [("tangent_weight", (0.01, 0.1) if quick else (0.01, 0.1, 1.0))]
+        return [] if few else [("tangent_weight", (0.01, 0.1) if quick else (0.01, 0.1, 1.0))]
     rates = (0.3, 1.0, 3.0) if model == "NN" else (1.0, 3.0, 10.0)
-    return [("strength", STRENGTHS[model]), *([] if quick else [("rate", rates)])]
+    return [*([] if few else [("strength", STRENGTHS[model])]), *([] if quick else [("rate", rates)])]
 
 
-def supervised(pieces, split, count, model, quick, seeds):
-    """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H."""
-    full = count is None
+def supervised(pieces, split, count, model, arguments, few):
+    """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H, all labels from what was for few."""
+    full, quick = count is None, arguments.quick
     trainer = Trainer(pieces, split, labelled=count, validated=None if full else 1000)
-    more = {"widths": (2000, 2000) if full else (1000,), "output": "sigmoid"}
+    more = {"widths": (arguments.units,) * 2 if full else (1000,), "output": "sigmoid"}
     begun = "NN" if model == "NN" else "CAE+H"
     first = replace(start(begun, quick), **({} if quick else more), **budget(count or len(split.train), quick))
-    chosen, log = search(first, ways(begun, quick), trainer.validation_error)
+    first = replace(first, strength=few.get("strength", first.strength))
+    chosen, log = search(first, ways(begun, quick, few), trainer.validation_error)
     if model == "MTC":
         # 15 directions are 16 forward passes: at each step three of them stand for all
         extra = {"num_tangents": 4 if quick else 15, "tangents_per_step": None if quick else 3}
-        chosen, further = search(replace(chosen, **extra), ways("MTC", quick), trainer.validation_error)
+        begun = replace(chosen, **extra, tangent_weight=few.get("tangent_weight", 0.0))
+        chosen, further = search(begun, ways("MTC", quick, few), trainer.validation_error)
         log += further
-    return finish(trainer, chosen, range(seeds or (1 if quick or full else 3))) | {"search": log}
+    seeds = arguments.seeds or (1 if quick or full else 3)
+    return finish(trainer, chosen, range(seeds)) | {"search": log}
+
+
+def chosen_for(path, name):
+    """The setting of a row of this table."""
+    rows = json.loads(path.read_text())["rows"] if path.exists() else {}
+    if name not in rows:
+        raise SystemExit(f"{path.name} must have the row {name!r}, from which strengths are taken. Run that first.")
+    return rows[name]["setting"]
 
 
 def votes(labels, found, k):
@@ -99,16 +112,19 @@ def nearest(pieces, split, name, quick):
 
 def main(argv=None):
     """Every row asked for."""
-    arguments = parser(__doc__).parse_args(argv)
+    made = parser(__doc__)
+    made.add_argument("--units", type=int, default=2000, help="of each of the two layers of Table 3")
+    arguments = made.parse_args(argv)
     pieces, path = begin(arguments, "mtc")
     split = mnist(arguments)
     for name in wanted(arguments, NAMES):
-        head, rest = name.split(" ", 1)
+        head, model = name.split(" ", 1)
         if head == "knn":
-            row = nearest(pieces, split, rest, arguments.quick)
+            row = nearest(pieces, split, model, arguments.quick)
         else:
-            count = None if head == "full" else int(head)
-            row = supervised(pieces, split, count, rest, arguments.quick, arguments.seeds)
+            full = head == "full"
+            few = chosen_for(path, f"3000 {model}") if full and not arguments.quick else {}
+            row = supervised(pieces, split, None if full else int(head), model, arguments, few)
         add_row(path, name, row, arguments.device)
 
 

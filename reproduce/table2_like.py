@@ -15,7 +15,7 @@ import numpy as np
 from _data import LIKE, like
 from _pieces import add_row, begin, parser, wanted
 from _table1 import start, steps
-from _train import Trainer, finish, search
+from _train import Trainer, finish, passes, search
 from sklearn.svm import SVC
 
 NAMES = [f"{data} {model}" for data in LIKE for model in ("SVM", "CAE-1", "CAE-2")]
@@ -45,14 +45,13 @@ def machine(pieces, split, quick):
 
 def stacked(pieces, split, depth, quick):
     """One or two contractive layers; passes are more where rows are fewer."""
-    passes = 100 if len(split.train) > 5000 else 300
-    longer = {} if quick else {"pretrain_epochs": passes, "epochs": 120, "patience": 30, "decay": 0.98}
+    more = {"pretrain_epochs": passes(len(split.train)), "epochs": 120, "patience": 30, "decay": 0.98}
     trainer = Trainer(pieces, split)
-    ways = steps("CAE", quick)
-    chosen, log = search(replace(start("CAE", quick), **longer), ways, trainer.validation_error)
-    if depth == 2:  # strength and rate are searched again
-        chosen, more = search(replace(chosen, widths=chosen.widths * 2), ways, trainer.validation_error)
-        log += more
+    ways = steps("CAE")
+    chosen, log = search(replace(start("CAE", quick), **({} if quick else more)), ways, trainer.validation_error)
+    if depth == 2:  # the strength is searched again
+        chosen, further = search(replace(chosen, widths=chosen.widths * 2), ways, trainer.validation_error)
+        log += further
     return finish(trainer, chosen, range(1)) | {"search": log}
 
 
