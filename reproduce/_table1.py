@@ -5,7 +5,7 @@ from argparse import Namespace
 from dataclasses import replace
 
 from _pieces import add_row, begin, wanted
-from _train import STRENGTHS, Setting, Trainer, finish, search
+from _train import STRENGTHS, Setting, Trainer, finish, search, seeded
 
 MODELS = ("CAE", "DAE-g", "DAE-b", "AE+wd", "AE")
 QUICK = {"widths": (30,), "pretrain_epochs": 3, "epochs": 4}
@@ -27,7 +27,7 @@ def table(arguments, name, load):
     for model in wanted(arguments, MODELS):
         first = start(model, arguments.quick)
         chosen, log = search(first, steps(model), trainer.validation_error)
-        row = finish(trainer, chosen, range(arguments.seeds or (1 if arguments.quick else 3)))
+        row = finish(seeded(trainer, chosen, arguments.seeds or (1 if arguments.quick else 3)))
         add_row(path, model, row | {"search": log}, arguments.device)
 
 

@@ -99,17 +99,18 @@ class Trainer:
         split: Data.
         labelled: Number of training rows whose labels are used, as many of each class as possible; all if None.
         validated: Number of validation rows used for choosing; all if None.
+        draw: Of these training rows, from 0.
     """
 
-    def __init__(self, pieces, split, *, labelled=None, validated=None):
+    def __init__(self, pieces, split, *, labelled=None, validated=None, draw=0):
         self.pieces = pieces
         self.name = split.name
         self.train, self.validation, self.test = map(torch.from_numpy, (split.train, split.validation, split.test))
         self.labels = [torch.from_numpy(part.astype("int64")) for part in split.labels]
         self.num_classes = int(max(part.max() for part in self.labels)) + 1
-        self.labelled = balanced(self.labels[0], labelled)
+        self.labelled = balanced(self.labels[0], labelled, draw)
         self.validated = slice(validated)
-        self.counts = {"labelled": labelled, "validated": validated}
+        self.counts = {"labelled": labelled, "validated": validated, **({"draw": draw} if labelled else {})}
 
     def layers(self, setting):
         """The pretrained layers of a setting and what was measured of them; trained unless that has been done."""
@@ -245,11 +246,12 @@ def passes(num_rows):
     return min(300, 1_000_000 // num_rows)
 
 
-def balanced(labels, count):
-    """The first rows of each class in turn, `count` in all; every row if None."""
+def balanced(labels, count, draw):
+    """`count` rows drawn at random, each class as often as any other; every row if None."""
     if count is None:
         return torch.arange(len(labels))
-    classes = [torch.nonzero(labels == label).flatten() for label in labels.unique()]
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(draw))
+    classes = [order[labels[order] == label] for label in labels.unique()]
     least = min(len(rows) for rows in classes)
     return torch.stack([rows[:least] for rows in classes], 1).flatten()[:count]
 
@@ -260,18 +262,29 @@ def summary(results, key):
     return {key: sum(values) / len(values), f"{key}_values": values}
 
 
-def finish(trainer, setting, seeds):
-    """A row of a table: the chosen setting from several seeds, on test data."""
-    settings = [replace(setting, seed=seed) for seed in seeds]
-    row = {"setting": asdict(setting), "seeds": list(seeds), "num_test": len(trainer.test)}
-    runs = [trainer.test_error(here) for here in settings]
+def finish(runs):
+    """A row of a table: the chosen setting with several seeds or draws of labels, [(trainer, setting), ...], tested."""
+    (trainer, setting), *_ = runs
+    row = {
+        "setting": asdict(setting),
+        "seeds": [here.seed for _, here in runs],
+        "labelled": [one.counts for one, _ in runs],
+        "num_test": len(trainer.test),
+    }
+    tested = [one.test_error(here) for one, here in runs]
     for key in ("test_error", "validation_error", "best_epoch"):
-        row |= summary(runs, key)
+        row |= summary(tested, key)
     if setting.model == "NN":
         return row
     measured = []
-    for layers, found in map(trainer.layers, settings):
+    for here in dict.fromkeys(here for _, here in runs):  # draws of labels share what was pretrained
+        layers, found = trainer.layers(here)
         measured.append(found | {"still_units": still_units(encoder(layers), trainer.validation)})
     for key in ("mean_squared_entry", "mean_norm", "saturation", "still_units", "reconstruction", "seconds_per_epoch"):
         row |= summary(measured, key)
     return row
+
+
+def seeded(trainer, setting, num_seeds):
+    """Runs of one setting that differ in their seed."""
+    return [(trainer, replace(setting, seed=seed)) for seed in range(num_seeds)]

@@ -15,7 +15,7 @@ import numpy as np
 from _data import LIKE, like
 from _pieces import add_row, begin, parser, wanted
 from _table1 import start, steps
-from _train import Trainer, finish, passes, search
+from _train import Trainer, finish, passes, search, seeded
 from sklearn.svm import SVC
 
 NAMES = [f"{data} {model}" for data in LIKE for model in ("SVM", "CAE-1", "CAE-2")]
@@ -52,7 +52,7 @@ def stacked(pieces, split, depth, quick):
     if depth == 2:  # the strength is searched again
         chosen, further = search(replace(chosen, widths=chosen.widths * 2), ways, trainer.validation_error)
         log += further
-    return finish(trainer, chosen, range(1)) | {"search": log}
+    return finish(seeded(trainer, chosen, 1)) | {"search": log}
 
 
 def main(argv=None):

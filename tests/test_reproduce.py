@@ -113,8 +113,11 @@ def test_the_columns_of_table_1_by_hand():
 
 def test_labelled_rows_are_balanced():
     labels = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2])
-    assert labels[train.balanced(labels, 6)].bincount().tolist() == [2, 2, 2]
-    assert len(train.balanced(labels, None)) == 9
+    draws = [train.balanced(labels, 6, draw) for draw in (0, 0, 1)]
+    assert all(labels[rows].bincount().tolist() == [2, 2, 2] for rows in draws)
+    assert draws[0].equal(draws[1])
+    assert set(draws[0].tolist()) != set(draws[2].tolist())
+    assert len(train.balanced(labels, None, 0)) == 9
 
 
 def test_units_that_hardly_vary_are_counted():
