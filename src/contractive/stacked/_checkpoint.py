@@ -36,7 +36,8 @@ def read(path: Path, settings: Mapping[str, Any]) -> tuple[Weights, Weights, dic
         tensors = load_file(path)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StorageError(f"{path} must be a checkpoint of fine-tuning, got: {error}. Delete it.") from error
-    differing = [name for name, value in settings.items() if state["settings"].get(name) != value]
+    # an older file does not say all that is asked now
+    differing = [name for name, value in settings.items() if state["settings"].get(name, value) != value]
     if differing:
         raise StorageError(
             f"{path} must come from a run with the same settings, got other {', '.join(differing)}. Take a new path."
