@@ -148,6 +148,11 @@ class Settings:
                 f"data must lie between 0 and 1 for --loss cross_entropy, got {low:.3g} to {high:.3g} after scaling."
                 " Leave the loss out, or scale them with --scale minmax."
             )
+        if self.loss == "cross_entropy" and len(self.hidden) > 1 and self.activation != "sigmoid":
+            raise ValueError(
+                f"activation must be sigmoid for more than one layer with cross_entropy, got {self.activation!r}: the"
+                " codes are the data of the layer above. Leave the loss out."
+            )
         most = min(split.features, *self.hidden)
         if self.tangents > most:
             raise ValueError(
