@@ -79,7 +79,7 @@ def test_orthonormal_keeps_tangents_of_very_different_lengths(dtype):
 @pytest.mark.parametrize("angle", [0.1, 0.01, 0.001])
 @pytest.mark.parametrize("num", [3, 14], ids=["few", "more than features"])
 def test_nearly_dependent_tangents_in_single_precision(num, angle):
-    q, p, t, _ = (part.float() for part in setting(num=num))
+    q, _, t, _ = (part.float() for part in setting(num=num))
     t[:, 1] = t[:, 0] + angle * t[:, 1]
     basis = tangents.orthonormal(t)
     found = basis @ basis.mT
