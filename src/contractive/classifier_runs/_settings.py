@@ -62,7 +62,7 @@ class Settings:
         learning_rate: Of the layers in it, which is plain gradient descent.
         output_rate: Of the output layer; as the layers' if None.
         decay: Factor of both rates after every epoch.
-        patience: Epochs without a lower validation error until it stops; None for all epochs.
+        patience: Epochs without a lower validation error (or less loss at the same) until it stops; None for all.
         seed: Of weights, order, noise, split and the choice of labels.
         device: `auto`, `cpu`, `cuda` or `mps`.
     """

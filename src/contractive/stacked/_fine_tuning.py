@@ -79,7 +79,7 @@ def fine_tune(
         learning_rate: Of the encoder in the first epoch.
         output_rate: Of the output layer in the first epoch; as the encoder's if None.
         decay: Both rates are multiplied by it after every epoch.
-        patience: Stop after so many epochs without a lower validation error.
+        patience: Stop after so many epochs without a better one: a lower validation error, or less loss at the same.
         regularisation: Jacobian penalty, tangent propagation.
         seed: Of the order of the data and of what is drawn. Same seed and machine, same weights, on the CPU.
         device: `auto` or a device of torch.
