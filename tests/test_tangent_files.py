@@ -113,5 +113,7 @@ def test_misuse_is_refused(tmp_path, encoder):
         tangent_files.write(tmp_path / "a.npy", encoder, X, 2, dtype="int8")
     with pytest.raises(ValueError, match="rows_at_once must be at least 1, got 0"):
         tangent_files.write(tmp_path / "a.npy", encoder, X, 2, rows_at_once=0)
+    with pytest.raises(ValueError, match="x must have at least one row, got none"):
+        tangent_files.write(tmp_path / "a.npy", encoder, X[:0], 2)
     with pytest.raises(ValueError, match="num must lie between 1 and 5, got 6"):
         tangent_files.write(tmp_path / "a.npy", encoder, X, 6)

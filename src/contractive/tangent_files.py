@@ -48,13 +48,15 @@ def write(
         on_rows: Called with the number of rows done after every note of progress.
 
     Raises:
-        ValueError: Another dtype, fewer than one row at once, a number of directions that J does not have.
+        ValueError: Another dtype, no rows, fewer than one row at once, a number of directions that J does not have.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}. float16 halves the file.")
     if rows_at_once < 1:
         raise ValueError(f"rows_at_once must be at least 1, got {rows_at_once}. Leave it out.")
     rows = torch.as_tensor(x)
+    if len(rows) == 0:
+        raise ValueError("x must have at least one row, got none. Directions belong to rows.")
     shape = (len(rows), num, rows[0].numel())
     path = Path(path)
     part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))

@@ -213,6 +213,10 @@ def test_a_broken_checkpoint_is_refused(tmp_path):
     path.write_bytes(b"no such file")
     with pytest.raises(StorageError, match="must be a checkpoint of fine-tuning"):
         fine_tune(network(), X, Y, checkpoint=path)
+    for state in ("[]", "{}", '{"settings": 3}', "nothing"):
+        save_file({"now/linear.bias": torch.zeros(3)}, path, {"state": state})
+        with pytest.raises(StorageError, match="must be a checkpoint of fine-tuning"):
+            fine_tune(network(), X, Y, checkpoint=path)
 
 
 def test_divergence_is_said():
