@@ -116,6 +116,8 @@ X, Y = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2
         (StackedContractiveClassifier(loss="absolute"), "loss of squared_error, cross_entropy, got 'minmax' and 'abs"),
         (ManifoldTangentClassifier(**QUICK, n_tangents=0), "n_tangents must be at least 1, got 0"),
         (StackedContractiveClassifier(**QUICK, output="tanh"), "output must be one of softmax, sigmoid"),
+        (StackedContractiveClassifier(hidden_layer_sizes=(3.7,)), "width must be a whole number above 0, got 3.7"),
+        (StackedContractiveClassifier(hidden_layer_sizes="many"), "width must be a whole number above 0, got 'many'"),
     ],
 )
 def test_misuse_is_refused(model, match):

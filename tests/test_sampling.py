@@ -175,6 +175,8 @@ X = torch.rand(3, 4)
         (lambda: sampling.log_densities(X[:0], X, 1), "samples and points must not be empty, got 0 and 3"),
         (lambda: sampling.choose_bandwidth(X, X, []), r"candidates must be bandwidths above 0, got \[\]"),
         (lambda: sampling.choose_bandwidth(X, X, [1, 0]), "candidates must be bandwidths above 0"),
+        (lambda: sampling.choose_bandwidth(X, X, [1, float("nan")]), "candidates must be bandwidths above 0"),
+        (lambda: sampling.choose_bandwidth(X, X, np.zeros(2)), "candidates must be bandwidths above 0"),
         (lambda: sampling.sheet(X, (2, 3)), "rows must be images of 2 x 3 numbers"),
         (lambda: sampling.sheet(X, (2, 2), columns=0), "columns must be at least 1"),
     ],

@@ -64,6 +64,38 @@ def test_an_unfinished_file_of_another_encoder_is_not_used(tmp_path, encoder):
     np.testing.assert_allclose(np.square(found.astype(np.float64)).sum(2), 1, atol=2e-3)
 
 
+@pytest.mark.parametrize("note", ["[]", "null", "3", "{}", '"rows"', "more"])
+def test_a_broken_note_of_progress_starts_anew(tmp_path, encoder, note):
+    whole = np.array(tangent_files.write(tmp_path / "whole.npy", encoder, X, 2))
+    stops_at_four(tmp_path / "tangents.npy", encoder)
+    known = json.loads((tmp_path / "tangents.npy.part.json").read_text())
+    (tmp_path / "tangents.npy.part.json").write_text(json.dumps(known | {"rows": 99}) if note == "more" else note)
+    assert np.array_equal(tangent_files.write(tmp_path / "tangents.npy", encoder, X, 2), whole)
+
+
+@pytest.mark.parametrize("damage", ["header", "shape", "cut", "empty"])
+def test_a_broken_part_starts_anew(tmp_path, encoder, damage):
+    whole = np.array(tangent_files.write(tmp_path / "whole.npy", encoder, X, 2))
+    stops_at_four(tmp_path / "tangents.npy", encoder)
+    part = tmp_path / "tangents.npy.part"
+    raw = part.read_bytes()
+    broken = {"header": raw.replace(b"'descr': '", b"'descr': #"), "cut": raw[:-3], "empty": b""}
+    if damage == "shape":
+        np.save(part.with_suffix(".npy"), np.zeros((10, 16), np.float16))
+        part.with_suffix(".npy").replace(part)
+    else:
+        part.write_bytes(broken[damage])
+    assert np.array_equal(tangent_files.write(tmp_path / "tangents.npy", encoder, X, 2), whole)
+
+
+def stops_at_four(path, encoder):
+    def stop(rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tangent_files.write(path, encoder, X, 2, rows_at_once=4, on_rows=stop)
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
 def test_broken_files_are_refused(tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
@@ -81,5 +113,7 @@ def test_misuse_is_refused(tmp_path, encoder):
         tangent_files.write(tmp_path / "a.npy", encoder, X, 2, dtype="int8")
     with pytest.raises(ValueError, match="rows_at_once must be at least 1, got 0"):
         tangent_files.write(tmp_path / "a.npy", encoder, X, 2, rows_at_once=0)
+    with pytest.raises(ValueError, match="x must have at least one row, got none"):
+        tangent_files.write(tmp_path / "a.npy", encoder, X[:0], 2)
     with pytest.raises(ValueError, match="num must lie between 1 and 5, got 6"):
         tangent_files.write(tmp_path / "a.npy", encoder, X, 6)

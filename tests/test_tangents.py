@@ -66,6 +66,45 @@ def test_orthonormal_keeps_the_span():
     torch.testing.assert_close(t @ basis.mT @ basis, t)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64], ids=str)
+def test_orthonormal_keeps_tangents_of_very_different_lengths(dtype):
+    t = torch.zeros(1, 3, 6, dtype=dtype)
+    t[0, 0, 0], t[0, 1, 1], t[0, 2, 3] = 1, 1e-3, 100
+    basis = tangents.orthonormal(t)
+    assert basis.dtype == dtype
+    wanted = torch.diag(torch.tensor([1.0, 1, 0, 1, 0, 0])).double()
+    torch.testing.assert_close((basis.mT.double() @ basis.double())[0], wanted)
+
+
+@pytest.mark.parametrize("angle", [0.1, 0.01, 0.001])
+@pytest.mark.parametrize("num", [3, 14], ids=["few", "more than features"])
+def test_nearly_dependent_tangents_in_single_precision(num, angle):
+    q, _, t, _ = (part.float() for part in setting(num=num))
+    t[:, 1] = t[:, 0] + angle * t[:, 1]
+    basis = tangents.orthonormal(t)
+    found = basis @ basis.mT
+    rank = min(num, 12)
+    assert found.diagonal(dim1=1, dim2=2).sum(1).tolist() == pytest.approx([rank] * 5, rel=1e-5)
+    assert float((t @ basis.mT @ basis - t).abs().max()) < 1e-5
+    both = tangents.squared_distances(q, q, query_tangents=t, point_tangents=t)  # the planes of a row are one plane
+    for i in range(5):
+        for j in range(5):
+            wanted = by_least_squares(q[i].double(), q[j].double(), [t[i].double(), t[j].double()])
+            assert float(both[i, j]) == pytest.approx(wanted, rel=1e-3, abs=1e-3)
+
+
+def test_orthonormal_in_parts(monkeypatch):
+    _, _, t, _ = setting()
+    whole = tangents.orthonormal(t)
+    monkeypatch.setattr("contractive.tangents._distance.MEMORY_BUDGET", 1)
+    torch.testing.assert_close(tangents.orthonormal(t), whole)
+
+
+@pytest.mark.parametrize(("queries", "points"), [(0, 5), (3, 0), (0, 0)])
+def test_no_rows_have_no_distances(queries, points):
+    assert tangents.squared_distances(X[:queries], P[:points]).shape == (queries, points)
+
+
 def test_neighbors_without_tangents_are_those_of_scikit_learn():
     torch.manual_seed(1)
     q, p = torch.rand(40, 6), torch.rand(90, 6)

@@ -57,8 +57,8 @@ for sigma in (3, 1, 0.3, 0.1, 0.03, 0.01):
 #
 # | name | what it says | in singular values s₁ ≥ s₂ ≥ … of J |
 # |---|---|---|
-# | ‖J‖², the penalty | mean movement over all directions, times their number | s₁² + s₂² + … |
-# | σ_max(J) | movement in the worst direction; f contracts strictly where it is at most 1 | s₁ |
+# | ‖J‖², the penalty | mean squared movement over all directions, times their number | s₁² + s₂² + … |
+# | σ_max(J) | movement in the worst direction; f contracts in every direction where it is below 1 | s₁ |
 # | sensitivity | movement under noise of a stated size | no function of J alone |
 #
 # ## One unit by hand

@@ -5,6 +5,7 @@ It returns the code as well, so that a training step runs the encoder once. Redu
 place, `objectives.Objective`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -95,6 +96,10 @@ class HigherOrder:
     sigma: float = 0.1
     copies: int = 4
     method: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.ratio < math.inf:
+            raise ValueError(f"ratio must be a finite number of at least 0, got {self.ratio}. 0 leaves the norm alone.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         """(code, penalty per example)."""

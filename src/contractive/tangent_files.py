@@ -10,6 +10,7 @@ import torch
 from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
+from contractive.data._npy import BROKEN
 from contractive.jacobian import leading
 from contractive.storage import StorageError, write_text
 
@@ -47,13 +48,15 @@ def write(
         on_rows: Called with the number of rows done after every note of progress.
 
     Raises:
-        ValueError: Another dtype, fewer than one row at once, a number of directions that J does not have.
+        ValueError: Another dtype, no rows, fewer than one row at once, a number of directions that J does not have.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}. float16 halves the file.")
     if rows_at_once < 1:
         raise ValueError(f"rows_at_once must be at least 1, got {rows_at_once}. Leave it out.")
     rows = torch.as_tensor(x)
+    if len(rows) == 0:
+        raise ValueError("x must have at least one row, got none. Directions belong to rows.")
     shape = (len(rows), num, rows[0].numel())
     path = Path(path)
     part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
@@ -87,7 +90,7 @@ def read(path: str | Path) -> np.ndarray:
     """
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except BROKEN as error:
         raise StorageError(f"{path} must be a .npy file of tangents, got: {error}. Write it again.") from error
     if not isinstance(found, np.ndarray) or found.ndim != 3 or found.dtype.name not in DTYPES:
         raise StorageError(f"{path} must hold (examples, num, features) floats, got another array. Write it again.")
@@ -98,10 +101,14 @@ def _done(part: Path, note: Path, of: dict[str, object]) -> int:
     """Rows of an unfinished file that are right; 0 where there is none or it is of something else."""
     try:
         found = json.loads(note.read_text())
-        whole = part.stat().st_size >= int(np.prod(np.array(of["shape"]))) * np.dtype(str(of["dtype"])).itemsize
-    except (OSError, ValueError):
+        begun = np.load(part, mmap_mode="r", allow_pickle=False)
+    except BROKEN:
         return 0
-    return int(found["rows"]) if whole and {key: found.get(key) for key in of} == of else 0
+    if not isinstance(found, dict) or {key: found.get(key) for key in of} != of:
+        return 0
+    rows = found.get("rows")
+    fits = isinstance(begun, np.ndarray) and [list(begun.shape), begun.dtype.name] == [of["shape"], of["dtype"]]
+    return rows if fits and isinstance(rows, int) and 0 <= rows <= len(begun) else 0
 
 
 def _checksum(encoder: nn.Module, rows: Tensor) -> int:

@@ -150,6 +150,16 @@ def test_broken_mistakes_are_refused(run):
         opened.mistakes()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_flipped_bytes_in_the_mistakes_are_refused(run, seed):
+    raw = bytearray((run / "mistakes.npz").read_bytes())
+    for at in np.random.default_rng(seed).integers(0, 400, 8):
+        raw[at] ^= 0xFF
+    (run / "mistakes.npz").write_bytes(raw)
+    with pytest.raises(RunError, match=r"mistakes.npz must hold"):
+        open_classifier(run).mistakes()
+
+
 def test_a_broken_history_is_refused(run):
     (run / "pretraining.csv").write_text("layer,epoch\n1,much\n")
     with pytest.raises(RunError, match=r"pretraining.csv must be a table of numbers, got"):

@@ -108,5 +108,8 @@ def test_a_setting_of_another_type_is_refused():
 def test_what_does_not_fit_the_data_is_refused():
     with pytest.raises(ValueError, match="tangents must be at most 20, the least of features and units, got 21"):
         completed(hidden=(30, 20), tangents=21)
+    with pytest.raises(ValueError, match="activation must be sigmoid for more than one layer with cross_entropy, got"):
+        completed(hidden=(30, 20), loss="cross_entropy", activation="relu")
+    assert completed(hidden=(30,), loss="cross_entropy", activation="relu").activation == "relu"
     with pytest.raises(DataError, match="the network must fit into memory"):
         completed(hidden=(10**8, 10**8))

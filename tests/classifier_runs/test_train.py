@@ -147,6 +147,28 @@ def test_a_stopped_run_ends_at_the_same_weights(stop, small, tmp_path):
     assert open_classifier(tmp_path / "run").finished
 
 
+@pytest.mark.parametrize("history", ["whole", "broken", "other"])
+def test_a_run_stopped_twice_knows_all_its_epochs(history, small, tmp_path):
+    def stops_at(epoch):
+        def watch(stage, done, total):
+            if (stage, done) == ("fine-tuning", epoch):
+                raise KeyboardInterrupt
+
+        return watch
+
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train(DIGITS, SMALL, out, checkpoint_seconds=0, watch=stops_at(2))
+    if history != "whole":
+        (out / "history.csv").write_text("epoch\nmuch\n" if history == "broken" else "minutes\n3\n")
+    with pytest.raises(KeyboardInterrupt):
+        train(DIGITS, SMALL, out, checkpoint_seconds=0, resume=True, watch=stops_at(3))
+    assert [row["epoch"] for row in open_classifier(out).history()] == ([1, 2, 3] if history == "whole" else [3])
+    train(DIGITS, SMALL, out, resume=True)
+    assert [row["epoch"] for row in open_classifier(out).history()] == [1, 2, 3, 4]
+    assert weights(out) == weights(small.folder)
+
+
 def test_a_finished_run_keeps_no_checkpoints_and_tells_what_it_was(small):
     names = {path.relative_to(small.folder).as_posix() for path in small.folder.rglob("*") if path.is_file()}
     assert names == {

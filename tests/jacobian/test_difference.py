@@ -94,7 +94,7 @@ def test_encoder_runs_once():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"sigma": 0.0}, "sigma must be above 0, got 0.0"),
+        ({"sigma": 0.0}, "sigma must be above 0 and finite, got 0.0"),
         ({"sigma": 0.1, "copies": 0}, "copies must be at least 1, got 0"),
         ({"sigma": 0.1, "method": "forward_probes"}, "method must be auto, exact or probes here"),
     ],

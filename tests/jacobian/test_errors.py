@@ -171,8 +171,9 @@ def test_the_way_round_has_a_second_derivative():
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"sigma": 0.0}, r"sigma must be above 0, got 0\.0\. It is the standard deviation of the noise\."),
-        ({"sigma": float("nan")}, r"sigma must be above 0, got nan"),
+        ({"sigma": 0.0}, r"sigma must be above 0 and finite, got 0\.0\. It is the standard deviation of the noise\."),
+        ({"sigma": float("nan")}, r"sigma must be above 0 and finite, got nan"),
+        ({"sigma": float("inf")}, r"sigma must be above 0 and finite, got inf"),
         ({"copies": 0}, r"copies must be at least 1, got 0\."),
         ({"method": "forward_probes"}, r"method must be auto, exact or probes here, got 'forward_probes'\. Choose"),
         ({"method": "all"}, r"method must be one of auto, exact, probes, forward_probes, got 'all'"),

@@ -113,6 +113,27 @@ def test_directions_of_a_jacobian_of_low_rank_stay_orthonormal():
         assert float(found.values[:, 1:].abs().max()) < 1e-5 * float(found.values.max())
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-25, 1.0, 1e25])
+def test_directions_do_not_depend_on_the_scale_of_the_code(scale):
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(40, 30), nn.Tanh(), nn.Linear(30, 30))
+    x = torch.rand(3, 40)
+    truth = leading(encoder, x, 2, method="exact")
+    with torch.no_grad():
+        encoder[2].weight.mul_(scale)
+    found = leading(encoder, x, 2, method="iterate", tolerance=1e-7)
+    torch.testing.assert_close(found.values / scale, truth.values, rtol=1e-3, atol=0)
+    overlap = (found.vectors * truth.vectors).sum(2).abs()
+    torch.testing.assert_close(overlap, torch.ones_like(overlap), rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("method", ["exact", "iterate"])
+def test_no_rows_have_no_directions(method):
+    found = leading(nn.Sequential(nn.Linear(20, 15), nn.Tanh()), torch.rand(0, 20), 3, method=method)
+    assert found.values.shape == (0, 3)
+    assert found.vectors.shape == (0, 3, 20)
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [

@@ -1,10 +1,13 @@
 """Fine-tuning against gradient descent written out by hand, and its conduct."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import contractive as ct
@@ -155,6 +158,41 @@ def test_a_stopped_run_ends_at_the_same_weights(tmp_path):
         fine_tune(network(seed=1), X, Y, checkpoint=path, **settings)
 
 
+@pytest.mark.parametrize("change", ["output", "validation", "no validation", "tangents", "tangents in a file"])
+def test_a_checkpoint_of_another_task_is_refused(change, tmp_path):
+    tangents = torch.randn(90, 2, 4, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "state.safetensors"
+
+    def run(**changed):
+        wishes = {"output": "softmax", "validation": blobs(30, 1), "tangents": tangents} | changed
+        rule = Regularisation(0.0, 0.1, wishes["tangents"])
+        net, held_out = network(wishes["output"]), wishes["validation"]
+        return fine_tune(net, X, Y, validation=held_out, regularisation=rule, max_epochs=2, checkpoint=path)
+
+    assert run().rows == run().rows
+    assert run(tangents=tangents.numpy()).rows == run().rows
+    changes = {
+        "output": {"output": "sigmoid"},
+        "validation": {"validation": blobs(30, 2)},
+        "no validation": {"validation": None},
+        "tangents": {"tangents": 2 * tangents},
+        "tangents in a file": {"tangents": 2 * tangents.numpy()},
+    }
+    with pytest.raises(StorageError, match=f"same settings, got other {change.split()[-1 if 'no' in change else 0]}"):
+        run(**changes[change])
+
+
+def test_a_checkpoint_that_says_less_is_taken(tmp_path):
+    path = tmp_path / "state.safetensors"
+    rows = fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows
+    with safe_open(path, "pt") as file:
+        state = json.loads(file.metadata()["state"])
+    for name in ("output", "validation", "tangents"):
+        del state["settings"][name]
+    save_file(load_file(path), path, {"state": json.dumps(state)})
+    assert fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows == rows
+
+
 def test_checkpoints_are_written_when_it_is_time_and_at_the_end(tmp_path):
     path = tmp_path / "state.safetensors"
     there = []
@@ -175,6 +213,10 @@ def test_a_broken_checkpoint_is_refused(tmp_path):
     path.write_bytes(b"no such file")
     with pytest.raises(StorageError, match="must be a checkpoint of fine-tuning"):
         fine_tune(network(), X, Y, checkpoint=path)
+    for state in ("[]", "{}", '{"settings": 3}', "nothing"):
+        save_file({"now/linear.bias": torch.zeros(3)}, path, {"state": state})
+        with pytest.raises(StorageError, match="must be a checkpoint of fine-tuning"):
+            fine_tune(network(), X, Y, checkpoint=path)
 
 
 def test_divergence_is_said():
@@ -187,6 +229,12 @@ def test_divergence_is_said():
         fine_tune(net, X, Y)
 
 
+def test_weights_that_the_last_step_made_infinite_are_no_result():
+    net = Classifier(nn.Sequential(nn.Linear(4, 6), nn.ReLU()), 6, 3)
+    with pytest.raises(TrainingDiverged, match="and infinite weights in epoch 1 of fine-tuning"):
+        fine_tune(net, 1000 * X, Y, max_epochs=1, batch_size=len(X), learning_rate=3e38)
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
@@ -197,6 +245,7 @@ def test_divergence_is_said():
         (lambda: fine_tune(network(), X, Y, learning_rate=0), "learning_rate must be above 0 and finite, got 0"),
         (lambda: fine_tune(network(), X, Y, output_rate=-1), "output_rate must be above 0 and finite, got -1"),
         (lambda: fine_tune(network(), X, Y, checkpoint_seconds=-1), "checkpoint_seconds must be at least 0, got -1"),
+        (lambda: fine_tune(network(), X, Y, seed=2**44), "seed must be a whole number from 0 to"),
         (lambda: fine_tune(network(), X, Y, decay=1.1), "decay must lie above 0 and be at most 1, got 1.1"),
         (lambda: fine_tune(network(), X, Y[:3]), r"training labels must be one per row, got \(3,\) for 90 rows"),
         (lambda: fine_tune(network(), X, Y + 1), "training labels must be class numbers from 0 to 2"),

@@ -46,6 +46,18 @@ def test_a_decoder_that_starts_at_the_mean_gives_it_without_weights(output):
         torch.testing.assert_close(layer(X[:3]), X.mean(0).expand(3, -1))
 
 
+def test_a_linear_layer_at_the_end_is_a_linear_output():
+    decoder = nn.Sequential(nn.Linear(5, 4), nn.Sigmoid(), nn.Linear(4, 6))
+    stacked.start_at_mean(ct.Autoencoder(ct.mlp(6, code=5).encoder, decoder), 3 * X - 1)
+    torch.testing.assert_close(decoder[2].bias.detach(), (3 * X - 1).mean(0))
+
+
+def test_pixels_may_be_whole_numbers():
+    layer = ct.tied(6, 5)
+    stacked.start_at_mean(layer, torch.tensor([[0, 1] * 3, [1, 1] * 3]))
+    torch.testing.assert_close(layer.decoder[0].bias[0], torch.tensor(0.0))
+
+
 def test_pixels_that_are_never_on_start_at_a_finite_bias():
     layer = ct.tied(6, 5)
     stacked.start_at_mean(layer, torch.zeros(4, 6).numpy())
@@ -57,6 +69,9 @@ def test_a_decoder_without_a_bias_at_its_end_is_refused():
         stacked.start_at_mean(ct.tied(6, 5, output="softplus"), X)
     with pytest.raises(ValueError, match=r"x must have rows of \(6,\) numbers, got \(5,\)"):
         stacked.start_at_mean(ct.tied(6, 5), X[:, :5])
+    for rows in (X[:0], X * math.nan):
+        with pytest.raises(ValueError, match=f"x must be finite rows, got {len(rows)} of which the mean is not"):
+            stacked.start_at_mean(ct.tied(6, 5), rows)
 
 
 def test_pretraining_is_fit_on_the_codes_below():

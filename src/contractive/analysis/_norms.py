@@ -30,7 +30,7 @@ class Norms:
 
     @property
     def contractive_share(self) -> float:
-        """Share of the points where the encoder contracts strictly: sigma_max <= 1."""
+        """Share of the points where the encoder stretches no direction: sigma_max <= 1."""
         return float((self.operator <= 1).double().mean())
 
 

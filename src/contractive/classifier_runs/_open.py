@@ -1,6 +1,5 @@
 """Open a run that ends in a classifier."""
 
-import zipfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from contractive.classifier_runs._judge import Mistakes
 from contractive.classifier_runs._metrics import wrong_metric
 from contractive.classifier_runs._settings import Settings
+from contractive.data._npy import BROKEN
 from contractive.runs import AnyRun, Run, RunError, open_run
 from contractive.runs._folder import CLASSIFIER, Files, task_of
 from contractive.runs._open import opened, read_table
@@ -122,7 +122,7 @@ class ClassifierRun(AnyRun):
         try:
             with np.load(path, allow_pickle=False) as stored:
                 found = Mistakes(**{name: stored[name] for name in Mistakes.__dataclass_fields__})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except BROKEN as error:
             raise RunError(f"{path} must hold the mistakes, got: {error}. Train again.") from error
         lengths = {array.shape[:1] for array in vars(found).values()}
         inside = [bool(((array < len(self.classes)) & (array >= -1)).all()) for array in (found.true, found.given)]

@@ -62,7 +62,7 @@ class Settings:
         learning_rate: Of the layers in it, which is plain gradient descent.
         output_rate: Of the output layer; as the layers' if None.
         decay: Factor of both rates after every epoch.
-        patience: Epochs without a lower validation error until it stops; None for all epochs.
+        patience: Epochs without a lower validation error (or less loss at the same) until it stops; None for all.
         seed: Of weights, order, noise, split and the choice of labels.
         device: `auto`, `cpu`, `cuda` or `mps`.
     """
@@ -147,6 +147,11 @@ class Settings:
             raise DataError(
                 f"data must lie between 0 and 1 for --loss cross_entropy, got {low:.3g} to {high:.3g} after scaling."
                 " Leave the loss out, or scale them with --scale minmax."
+            )
+        if self.loss == "cross_entropy" and len(self.hidden) > 1 and self.activation != "sigmoid":
+            raise ValueError(
+                f"activation must be sigmoid for more than one layer with cross_entropy, got {self.activation!r}: the"
+                " codes are the data of the layer above. Leave the loss out."
             )
         most = min(split.features, *self.hidden)
         if self.tangents > most:

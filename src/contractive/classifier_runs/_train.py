@@ -18,7 +18,8 @@ from contractive.classifier_runs._judge import judge, mistakes
 from contractive.classifier_runs._settings import Settings
 from contractive.classifier_runs._task import Task, task_of
 from contractive.data import Split
-from contractive.runs._folder import CLASSIFIER, Files, check_resumable, describe, write_arrays, write_json
+from contractive.runs._folder import CLASSIFIER, Files, RunError, check_resumable, describe, write_arrays, write_json
+from contractive.runs._open import read_table
 from contractive.stacked import Classifier, FineTuning, Regularisation, encoder, fine_tune, pretrain
 from contractive.training import CollapseWarning, History
 from contractive.training._checks import check_device, check_seconds, place_of
@@ -159,12 +160,13 @@ class _Run:
         classifier = settings.classifier(layers, len(self.task.classes))
         rule = Regularisation(settings.jacobian_weight, *self._tangents(classifier), settings.tangents_per_step)
         assert settings.epochs is not None and settings.decay is not None
-        rows: list[Mapping[str, float]] = []
+        rows: list[Mapping[str, float]] = self._written()
         written = time.monotonic()
 
         def keep(row: Mapping[str, float]) -> None:
             nonlocal written
-            rows.append(row)
+            same = [one for one in rows if one.keys() == row.keys()]
+            rows[:] = [*(one for one in same if one["epoch"] < row["epoch"]), row]
             if time.monotonic() - written >= self.seconds:
                 self._write(self.files.history, rows)
                 written = time.monotonic()
@@ -190,6 +192,13 @@ class _Run:
         )
         self._write(self.files.history, found.rows)
         return classifier, found
+
+    def _written(self) -> list[Mapping[str, float]]:
+        """The rows of fine-tuning that were written before the run was broken off."""
+        try:
+            return list(read_table(self.files.history))
+        except RunError:
+            return []
 
     def _tangents(self, classifier: Classifier) -> tuple[float, np.ndarray | None]:
         """(weight, directions of every labelled row), which lie in a file: they need not fit into memory."""

@@ -95,7 +95,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         return (parts[0], parts[2]), (parts[1], parts[3])
 
     def _train(self, everything: Tensor, train: Any, held_out: Any, seed: int) -> Self:
-        widths = tuple(np.atleast_1d(self.hidden_layer_sizes).astype(int).tolist())
+        widths = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
         layers = stack(everything.shape[1], widths, output=SCALES[self.scale], seed=seed)
         self.pretraining_ = ()
         if self.pretraining_epochs:

@@ -40,7 +40,7 @@ class ManifoldTangentClassifier(LayeredClassifier):
         decay: Factor of both rates after every epoch.
         early_stopping: Whether to hold rows out, stop when their error stops falling, and keep the best weights.
         validation_fraction: Share of the labelled rows held out for that.
-        n_iter_no_change: Epochs without a lower error after which to stop.
+        n_iter_no_change: Epochs without a lower error (or as low a one with less loss) after which to stop.
         device: `cpu`, `cuda`, `mps` or `auto`.
         random_state: Seed of weights, order and split.
 

@@ -111,7 +111,8 @@ def classify(
     patience: Annotated[
         int | None,
         typer.Option(
-            help="Stop after so many epochs without a lower validation error. The best epoch is kept in any case.",
+            help="Stop after so many epochs without a lower validation error (or less loss at the same). The best epoch"
+            " is kept in any case.",
             show_default="train all epochs",
             rich_help_panel=FINE_TUNING,
         ),

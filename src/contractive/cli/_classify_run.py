@@ -81,7 +81,7 @@ def _run(
             )
         _finish(out, quiet=quiet)
     except TrainingDiverged as error:
-        raise ValueError(f"{error} Here: a smaller --learning-rate, --pretraining-rate or --weight.") from error
+        raise ValueError(f"The {error} Here: a smaller --learning-rate, --pretraining-rate or --weight.") from error
     except KeyboardInterrupt:
         remedy = open_classifier(out).remedy
         console.print(escape(f"\nStopped in {stages.name or 'the beginning'}. {remedy}"), soft_wrap=True)

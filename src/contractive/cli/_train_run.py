@@ -78,7 +78,7 @@ def _run(
             checkpoint_seconds=checkpoint_seconds,
         )
     except TrainingDiverged as error:
-        raise ValueError(f"{error} Here: a smaller --learning-rate or --weight, or --gradient-clip 1.") from error
+        raise ValueError(f"The {error} Here: a smaller --learning-rate or --weight, or --gradient-clip 1.") from error
     except KeyboardInterrupt:
         console.print(escape(_stopped(out)), soft_wrap=True)
         raise typer.Exit(130) from None

@@ -16,7 +16,7 @@ import numpy as np
 from contractive.data._errors import DataError, first_line
 from contractive.data._memory import check_fits
 
-_BROKEN = (
+BROKEN = (  # what NumPy raises over broken files
     ValueError, SyntaxError, TypeError, KeyError, EOFError, OverflowError, RecursionError, NotImplementedError, OSError,
     RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -51,7 +51,7 @@ def saying_what_is_broken(path: Path) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         kind = path.suffix.lower()
         raise DataError(f"{path} must be a whole {kind} file, got: {first_line(error)}. Write it again.") from error
 

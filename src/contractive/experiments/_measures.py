@@ -42,7 +42,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "operator_norm": Measure("σ mean", "lower", "Mean largest singular value of the Jacobian."),
     "operator_norm_max": Measure("σ max", "lower", "Largest singular value of the Jacobian over these points."),
-    "contractive_share": Measure("σ ≤ 1", "higher", "Share of these points where the encoder contracts strictly."),
+    "contractive_share": Measure("σ ≤ 1", "higher", "Share of these points where the encoder stretches no direction."),
     "sensitivity": Measure(
         "‖dz‖/‖dx‖", "lower", "Mean movement of the code per movement of the input, Gaussian noise of level 0.5."
     ),

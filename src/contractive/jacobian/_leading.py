@@ -67,18 +67,18 @@ def leading(
         got = f"{tolerance} and {max_iterations}"
         raise ValueError(f"tolerance and max_iterations must be above 0, got {got}. Leave them out.")
     first = linearise(f, x[:1])
-    side = min(first.value[0].numel(), x[0].numel())
+    units, features = first.value.shape[1:].numel(), x.shape[1:].numel()
+    side = min(units, features)
     if not 1 <= num <= side:
         raise ValueError(f"num must lie between 1 and {side}, got {num}. A Jacobian has no more singular values.")
     block = min(num + _SPARE, side)
     iterates = method == "iterate" or (method == "auto" and side > max(_SMALL, 4 * block))
-    widest = max(first.value[0].numel(), x[0].numel())
-    numbers = 6 * block * widest if iterates else 4 * first.value[0].numel() * x[0].numel()
+    numbers = 6 * block * max(units, features) if iterates else 4 * units * features
     parts = x.split(max(1, memory_budget // (numbers * x.element_size())))
     start = None
     if iterates:
         generator = generator or torch.Generator().manual_seed(0)
-        start = torch.randn(block, x[0].numel(), generator=generator, dtype=x.dtype, device=generator.device)
+        start = torch.randn(block, features, generator=generator, dtype=x.dtype, device=generator.device)
         start = start.to(x.device)
     found = [
         _exact(f, part, num)
@@ -104,15 +104,20 @@ def _exact(f: Map, x: Tensor, num: int) -> Leading:
 def _iterate(at: Linearisation, x: Tensor, num: int, start: Tensor, tolerance: float, most: int) -> Leading:
     basis = torch.linalg.qr(start.T).Q.mT.expand(len(x), -1, -1)
     before = x.new_zeros(len(x), num)
+    scale = None  # of J, whose squares might be beyond what numbers can hold
     for _ in range(most):
         pushed = at.push(basis.reshape(*basis.shape[:2], *x.shape[1:]))
         flat = pushed.flatten(2)
+        if scale is None:
+            largest = flat.abs().amax((1, 2), keepdim=True)
+            scale = torch.where(largest > 0, largest, 1)
+        flat = flat / scale
         squares = torch.linalg.eigvalsh(flat @ flat.mT).flip(1)[:, :num]
         noise = torch.finfo(x.dtype).eps * squares[:, :1]
         if bool((squares - before <= tolerance * squares + noise).all()):
             break
         before = squares
-        basis = torch.linalg.qr(at.pull(pushed).flatten(2).mT).Q.mT
+        basis = torch.linalg.qr(at.pull(flat.reshape(pushed.shape)).flatten(2).mT).Q.mT
     pushed = at.push(basis.reshape(*basis.shape[:2], *x.shape[1:])).flatten(2)
     # Rayleigh-Ritz: the best directions inside the span
     turned, values, _ = torch.linalg.svd(pushed, full_matrices=False)

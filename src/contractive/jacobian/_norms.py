@@ -1,5 +1,6 @@
 """The public functions: checks at the door, then the chain formulas where they fit and autograd where they do not."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -117,11 +118,12 @@ def value_norm_and_difference(
         Code, norm (batch,) and squared difference (batch,), the mean over copies.
 
     Raises:
-        ValueError: `sigma` not above 0, `copies` below 1, method `forward_probes`; and as `value_and_squared_norm`.
+        ValueError: `sigma` not above 0 and finite, `copies` below 1, method `forward_probes`; and as
+            `value_and_squared_norm`.
     """
     request = _request(x, method, num_probes, generator, MEMORY_BUDGET)
-    if not sigma > 0:
-        raise ValueError(f"sigma must be above 0, got {sigma}. It is the standard deviation of the noise.")
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma must be above 0 and finite, got {sigma}. It is the standard deviation of the noise.")
     if copies < 1:
         raise ValueError(f"copies must be at least 1, got {copies}. The paper's idea needs a noisy copy.")
     if method == "forward_probes":
@@ -151,7 +153,7 @@ def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor
 def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
     """Compute each example's largest singular values of df/dx, descending, shape (batch, min(k, code, features)).
 
-    The first is the operator norm: the encoder contracts strictly at x where it is at most 1. Their squares sum to
+    The first is the operator norm: the encoder stretches no direction at x where it is at most 1. Their squares sum to
     the squared Frobenius norm. Examples are done in chunks that keep to `memory_budget`. For a dense chain with a
     wide input the Jacobian is never formed: with the QR factorisation W_1^T = Q R, J = A W_1 has the singular values
     of A R^T.

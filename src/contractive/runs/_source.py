@@ -1,7 +1,6 @@
 """Where a run's data came from, kept in its configuration so that it can go on with them."""
 
 import hashlib
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from contractive.data import SETS, Options, Split, load
+from contractive.data._npy import BROKEN
 from contractive.runs._folder import Files, RunError
 from contractive.runs._open import AnyRun
 
@@ -78,5 +78,5 @@ def split_parts(run: AnyRun) -> np.ndarray | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return stored["parts"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise RunError(f"{path} must hold the parts of the data, got: {error}. Train again.") from error

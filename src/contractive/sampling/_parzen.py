@@ -51,7 +51,7 @@ def choose_bandwidth(samples: Tensor, validation: Tensor, candidates: Sequence[f
     Raises:
         ValueError: No candidates, and as `log_densities`.
     """
-    if not candidates or min(candidates) <= 0:
+    if not len(candidates) or not all(width > 0 for width in candidates):
         raise ValueError(f"candidates must be bandwidths above 0, got {list(candidates)}. Try 0.1 to 0.5.")
     found = _log_densities(samples, validation, candidates)
     return float(candidates[int(found.mean(1).argmax())])

@@ -33,10 +33,12 @@ def read(path: Path, settings: Mapping[str, Any]) -> tuple[Weights, Weights, dic
     try:
         with safe_open(path, "pt") as file:
             state = json.loads(file.metadata()["state"])
+        # an older file does not say all that is asked now
+        known = {name: state["settings"].get(name, value) for name, value in settings.items()}
         tensors = load_file(path)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise StorageError(f"{path} must be a checkpoint of fine-tuning, got: {error}. Delete it.") from error
-    differing = [name for name, value in settings.items() if state["settings"].get(name) != value]
+    differing = [name for name, value in settings.items() if known[name] != value]
     if differing:
         raise StorageError(
             f"{path} must come from a run with the same settings, got other {', '.join(differing)}. Take a new path."

@@ -2,8 +2,7 @@
 
 import math
 import time
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from torch import Tensor
 from contractive.stacked import _checkpoint
 from contractive.stacked._checks import check_settings, labelled_rows
 from contractive.stacked._network import Classifier
-from contractive.stacked._regularisation import Regularisation
+from contractive.stacked._regularisation import Regularisation, checksum
 from contractive.training import TrainingDiverged
-from contractive.training._checks import check_seconds, place_of
+from contractive.training._checks import check_seconds, check_seed, place_of
 from contractive.training._memory import flushed_denormals, keep_freed_memory
 
 _ROWS_AT_ONCE = 4096
@@ -80,7 +79,7 @@ def fine_tune(
         learning_rate: Of the encoder in the first epoch.
         output_rate: Of the output layer in the first epoch; as the encoder's if None.
         decay: Both rates are multiplied by it after every epoch.
-        patience: Stop after so many epochs without a lower validation error.
+        patience: Stop after so many epochs without a better one: a lower validation error, or less loss at the same.
         regularisation: Jacobian penalty, tangent propagation.
         seed: Of the order of the data and of what is drawn. Same seed and machine, same weights, on the CPU.
         device: `auto` or a device of torch.
@@ -96,6 +95,7 @@ def fine_tune(
     """
     check_settings(max_epochs, batch_size, learning_rate, output_rate, decay, patience, validation is None)
     check_seconds(checkpoint_seconds)
+    check_seed(seed)
     place = torch.device(place_of(device))
     home = next(classifier.parameters()).device
     train = labelled_rows(x, labels, "training", classifier)
@@ -152,7 +152,7 @@ class _Run:
         self.seed = seed
         self.rows: list[Row] = []
         self.best_epoch = 0
-        self.start = _checksum(classifier.state_dict().values())
+        self.start = checksum(classifier.state_dict().values())
         self.best = _copy(classifier)
         groups = [{"params": list(part.parameters())} for part in (classifier.encoder, classifier.linear)]
         self.optimizer = torch.optim.SGD(groups, lr=rates[0])
@@ -168,9 +168,12 @@ class _Run:
             "rates": list(self.rates),
             "batch_size": self.batch_size,
             "seed": self.seed,
-            "data": _checksum(self.train),
+            "data": checksum(self.train),
             "start": self.start,
             "regularisation": [self.rule.jacobian_weight, self.rule.tangent_weight, self.rule.tangents_per_step],
+            "output": self.classifier.output,
+            "validation": checksum(self.validation or ()),
+            "tangents": self.rule.checksum(),
         }
 
     def is_stale(self, patience: int | None) -> bool:
@@ -188,9 +191,11 @@ class _Run:
             group["lr"] = rate * factor
         self.classifier.train()
         loss, wrong = self._pass(generator)
-        if not math.isfinite(loss):
+        whole = all(bool(part.isfinite().all()) for part in self.classifier.parameters())
+        if not (math.isfinite(loss) and whole):
+            got = f"{loss} and infinite weights" if math.isfinite(loss) else loss
             raise TrainingDiverged(
-                f"loss must stay finite, got {loss} in epoch {self.epoch + 1} of fine-tuning."
+                f"loss must stay finite, got {got} in epoch {self.epoch + 1} of fine-tuning."
                 " Lower the learning rates or the weights of what is added."
             )
         row = {
@@ -251,10 +256,3 @@ def _judged(classifier: Classifier, x: Tensor, labels: Tensor) -> tuple[float, f
 
 def _copy(classifier: Classifier) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in classifier.state_dict().items()}
-
-
-def _checksum(tensors: Iterable[Tensor]) -> int:
-    found = 0
-    for tensor in tensors:
-        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
-    return found

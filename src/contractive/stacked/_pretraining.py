@@ -65,9 +65,11 @@ def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
         x: (examples, *features), floating point; the decoder's outputs.
 
     Raises:
-        ValueError: Another kind of decoder, or rows that do not fit it.
+        ValueError: Another kind of decoder, rows that do not fit it, no rows, NaN or infinite entries.
     """
     last = [module for module in autoencoder.decoder.modules() if not list(module.children())][-2:]
+    if isinstance(last[-1], nn.Linear):  # a linear output without a module that says so
+        last = [last[-1], nn.Identity()]
     inverse = _INVERSES.get(type(last[-1]))
     bias = getattr(last[0], "bias", None)
     if inverse is None or not isinstance(bias, Tensor):
@@ -75,9 +77,11 @@ def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
         raise ValueError(
             f"decoder must end with a biased layer and sigmoid, tanh or linear output, got {names}. Set it by hand."
         )
-    mean = torch.as_tensor(x).mean(0)
+    mean = torch.as_tensor(x).to(bias).mean(0)
     if mean.shape != bias.shape:
         raise ValueError(f"x must have rows of {tuple(bias.shape)} numbers, got {tuple(mean.shape)}. Reshape it.")
+    if not bool(torch.isfinite(mean).all()):
+        raise ValueError(f"x must be finite rows, got {len(x)} of which the mean is not. Impute or drop them.")
     bias.copy_(inverse(mean))
 
 

@@ -1,6 +1,8 @@
 """What fine-tuning adds to the loss of the labels."""
 
 import math
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,16 @@ from torch import Tensor
 from contractive.jacobian import value_and_squared_norm
 from contractive.stacked._network import Classifier
 from contractive.tangents import propagation
+
+_CHECKED = 256
+
+
+def checksum(tensors: Iterable[Tensor]) -> int:
+    """Of the values of all tensors."""
+    found = 0
+    for tensor in tensors:
+        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -39,6 +51,14 @@ class Regularisation:
             raise ValueError("tangents must come with a tangent_weight, got none. See jacobian.leading.")
         if self.tangents_per_step is not None and self.tangents_per_step < 1:
             raise ValueError(f"tangents_per_step must be at least 1, got {self.tangents_per_step}. Or leave it out.")
+
+    def checksum(self) -> int:
+        """Of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""
+        if self.tangents is None or not self.tangent_weight:
+            return 0
+        rows = np.unique(np.linspace(0, len(self.tangents) - 1, _CHECKED).astype(int))
+        found = self.tangents[torch.from_numpy(rows)] if isinstance(self.tangents, Tensor) else self.tangents[rows]
+        return checksum([torch.as_tensor(np.array(found)) if isinstance(found, np.ndarray) else found])
 
     def _tangents_of(self, rows: Tensor, like: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
         """(tangents of these training rows, factor that makes up for those left out)."""

@@ -29,13 +29,23 @@ def orthonormal(tangents: Tensor) -> Tensor:
     Args:
         tangents: (examples, num, features), of any length, even linearly dependent.
     """
-    scale = torch.linalg.vector_norm(tangents, dim=(1, 2), keepdim=True)
-    tangents = tangents / torch.where(scale > 0, scale, 1)
+    per_example = 3 * 8 * max(1, tangents.shape[1] * tangents.shape[2])
+    parts = tangents.split(max(1, MEMORY_BUDGET // per_example))
+    return torch.cat([_orthonormal(part).to(tangents.dtype) for part in parts])
+
+
+def _orthonormal(tangents: Tensor) -> Tensor:
+    rows = tangents.double()  # T T^T squares the condition of T: single precision would lose small angles
+    lengths = torch.linalg.vector_norm(rows, dim=2, keepdim=True)
+    rows = rows / torch.where(lengths > 0, lengths, 1)  # a short tangent spans as much as a long one
+    num = max(1, tangents.shape[1])
+    floor = max(10 * num * torch.finfo(torch.float64).eps, (num * torch.finfo(tangents.dtype).eps) ** 2)
     # eigenvalues of T T^T: cheaper by far than decomposing T, whose rows are many numbers long
-    values, turn = torch.linalg.eigh(tangents @ tangents.mT)
-    floor = 10 * tangents.shape[1] * torch.finfo(tangents.dtype).eps
-    inverse = torch.where(values > floor, values.clamp_min(floor).rsqrt(), 0)
-    return (turn * inverse.unsqueeze(1)).mT @ tangents
+    for least in (floor, 0.5):  # the second turn removes what the first leaves of nearly dependent tangents
+        values, turn = torch.linalg.eigh(rows @ rows.mT)
+        inverse = torch.where(values > least, values.clamp_min(least).rsqrt(), 0)
+        rows = (turn * inverse.unsqueeze(1)).mT @ rows
+    return rows
 
 
 @torch.no_grad()
@@ -67,6 +77,8 @@ def squared_distances(
     p, t_p = _prepared("point", points, point_tangents)
     if q.shape[1] != p.shape[1]:
         raise ValueError(f"queries must have {p.shape[1]} features like points, got {q.shape[1]}. Use the same data.")
+    if not len(q) or not len(p):
+        return q.new_zeros(len(q), len(p))
     shift = p.mean(0)  # smaller numbers, less cancellation
     q, p = q - shift, p - shift
     num_q, num_p = (0 if t is None else t.shape[1] for t in (t_q, t_p))
