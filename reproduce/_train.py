@@ -75,13 +75,15 @@ def search(start, steps, error):
 
 
 def columns(network, x):
-    """The last columns of Table 1 on the rows x: mean squared entry of J, its norm, and saturation in percent."""
+    """The last columns of Table 1 on the rows x: mean squared entry of J, mean of ||J||^2, saturation in percent.
+
+    Of several layers the squared norm is an unbiased estimate per row.
+    """
     norms = torch.cat([ct.squared_norm(network, part).detach() for part in x.split(1000)])
     units = network(x[:1]).shape[1]
     return {
         "mean_squared_entry": float(norms.mean()) / (x.shape[1] * units),
         "mean_squared_norm": float(norms.mean()),
-        "mean_norm": float(norms.sqrt().mean()),
         "saturation": 100 * analysis.codes(network, x).saturation,
     }
 
@@ -280,7 +282,7 @@ def finish(runs):
     for here in dict.fromkeys(here for _, here in runs):  # draws of labels share what was pretrained
         layers, found = trainer.layers(here)
         measured.append(found | {"still_units": still_units(encoder(layers), trainer.validation)})
-    for key in ("mean_squared_entry", "mean_norm", "saturation", "still_units", "reconstruction", "seconds_per_epoch"):
+    for key in ("mean_squared_entry", "saturation", "still_units", "reconstruction", "seconds_per_epoch"):
         row |= summary(measured, key)
     return row
 
