@@ -22,7 +22,7 @@ SLICES = {
     "cifar_table1": "DAE-b",
     "table2_like": "basic SVM,rect CAE-2,rect-img SVM",
     "figures": "mnist CAE,depth 2",
-    "mtc": "knn raw with tangents,knn two layers,100 NN,100 MTC,full MTC",
+    "mtc": "knn raw with tangents,knn raw with shifts,knn two layers,100 NN,100 MTC,full MTC",
     "sampling": "training images,CAE-2",
 }
 
@@ -118,6 +118,16 @@ def test_labelled_rows_are_balanced():
     assert draws[0].equal(draws[1])
     assert set(draws[0].tolist()) != set(draws[2].tolist())
     assert len(train.balanced(labels, None, 0)) == 9
+
+
+def test_a_shifted_image_lies_along_its_shifts():
+    wave = torch.sin(torch.linspace(0, 2 * torch.pi, 41)[:-1])
+    image, moved = (torch.outer(wave.roll(step), wave).reshape(1, -1) for step in (0, 2))
+    found = importlib.import_module("mtc").shifts(image, (40, 40))
+    left, along = torch.dist(moved, image), found[0, 0] / found[0, 0].norm()
+    rest = (moved - image)[0] - ((moved - image)[0] @ along) * along
+    assert rest.norm() < 0.2 * left
+    assert abs((moved - image)[0] @ found[0, 1]) < 1e-3
 
 
 def test_units_that_hardly_vary_are_counted():
