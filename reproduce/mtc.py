@@ -89,23 +89,23 @@ def shifts(x, shape):
     return torch.stack([(images.roll(1, side) - images.roll(-1, side)).flatten(1) for side in (1, 2)], 1)
 
 
+def choices(name, quick):
+    """On how many sides of the distance there are tangents, and how many of them."""
+    nums = {"raw with tangents": (2, 4) if quick else (1, 3, 7, 15), "raw with shifts": (2,)}.get(name)
+    return [{"sides": sides, "num": num} for sides in (1, 2) for num in nums] if nums else [{"sides": 0, "num": 0}]
+
+
 def nearest(pieces, split, name, quick):
     """A row of Table 1."""
     trainer = Trainer(pieces, split, labelled=60 if quick else 1000)
     first = start("CAE+H", quick)
     setting = replace(first, widths=first.widths * (2 if name == "two layers" else 1))
+    encode = encoder(trainer.layers(setting)[0])
     train, labels = trainer.train[trainer.labelled], trainer.labels[0][trainer.labelled]
     queries = {"validation": trainer.validation[:1000], "test": trainer.test}
     truth = {"validation": trainer.labels[1][:1000], "test": trainer.labels[2]}
-    encode = encoder(trainer.layers(setting)[0])
-    nums = [0]
     if name.endswith(("layer", "layers")):
         train, queries = analysis.apply(encode, train), {key: analysis.apply(encode, x) for key, x in queries.items()}
-    elif name.endswith("tangents"):
-        nums = (2, 4) if quick else (1, 3, 7, 15)
-    elif name.endswith("shifts"):
-        nums = [2]
-    options = [{"sides": sides, "num": num} for sides in ((1, 2) if any(nums) else (0,)) for num in nums]
 
     def directions(rows, num):
         return (
@@ -119,7 +119,7 @@ def nearest(pieces, split, name, quick):
         return {one: 100 * float((votes(labels, found, one) != truth[part]).double().mean()) for one in k}
 
     log = []
-    for option in options:
+    for option in choices(name, quick):
         pieces.check_time()
         log += [{**option, "k": k, "validation_error": e} for k, e in error("validation", (1, 3, 5), **option).items()]
     best = min(log, key=lambda entry: entry["validation_error"])
