@@ -12,6 +12,7 @@ from contractive import analysis, objectives, tangent_files
 from contractive.corruption import Gaussian, Masking
 from contractive.objectives import cross_entropy
 from contractive.stacked import Classifier, Regularisation, encoder, fine_tune, stack, start_at_mean
+from contractive.training import TrainingDiverged
 
 OBJECTIVES = {
     "AE": lambda strength: objectives.standard(loss=cross_entropy),
@@ -217,8 +218,11 @@ class Trainer:
         }
 
     def validation_error(self, setting):
-        """In percent, of the best epoch."""
-        return self.fine_tuned(setting)[1]["validation_error"]
+        """In percent, of the best epoch; 100 where fine-tuning diverges."""
+        try:
+            return self.fine_tuned(setting)[1]["validation_error"]
+        except TrainingDiverged:
+            return 100.0
 
     def test_error(self, setting):
         """In percent; for the settings that were chosen, not for choosing."""

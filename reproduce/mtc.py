@@ -44,7 +44,7 @@ def budget(labelled, quick):
 def ways(model, quick, few):
     """What is searched, in this order, on validation error; strength and weight only where no row gives them."""
     if model == "MTC":
-        return [] if few else [("tangent_weight", (0.01, 0.1) if quick else (0.01, 0.1, 1.0))]
+        return [] if few else [("tangent_weight", (0.1, 1.0) if quick else (0.1, 1.0, 10.0))]
     rates = (0.3, 1.0, 3.0) if model == "NN" else (1.0, 3.0, 10.0)
     return [*([] if few else [("strength", STRENGTHS[model])]), *([] if quick else [("rate", rates)])]
 

@@ -101,6 +101,13 @@ def test_coordinate_search_goes_one_field_after_the_other():
     assert [entry["validation_error"] for entry in log] == [3, 2, 2, 2.5]
 
 
+def test_a_setting_that_diverges_is_wrong_everywhere(tmp_path):
+    split = data.like("basic", Namespace(quick=True, data_dir=None))
+    trainer = train.Trainer(pieces.Pieces(tmp_path), split)
+    setting = train.Setting("NN", 0.0, widths=(5,), epochs=2, rate=1e38, output_rate=1e38)
+    assert trainer.validation_error(setting) == 100
+
+
 def test_the_columns_of_table_1_by_hand():
     torch.manual_seed(0)
     encoder, x = ct.mlp(6, code=4).encoder, torch.rand(9, 6)
