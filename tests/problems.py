@@ -226,6 +226,7 @@ ENCODERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "convolution 3d": (lambda: nn.Sequential(nn.Conv3d(1, 2, 2), nn.Tanh()), (3, 1, 3, 2, 3)),
     "residual": (lambda: Residual(5, 3), (6, 5)),
     "layer norm": (lambda: nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.GELU()), (6, 5)),
+    "layer norm, wide code": (lambda: nn.Sequential(nn.Linear(3, 6), nn.LayerNorm(6), nn.GELU()), (6, 3)),
     "group norm": (lambda: nn.Sequential(nn.Conv1d(2, 4, 2), nn.GroupNorm(2, 4), nn.Tanh()), (4, 2, 4)),
     "batch norm first": (lambda: nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3), nn.Tanh()), (6, 5)),
     "batch norm plain": (lambda: nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3, affine=False), nn.Tanh()), (6, 5)),

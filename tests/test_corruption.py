@@ -30,6 +30,17 @@ def test_salt_and_pepper_sets_half_of_the_fraction_to_each_end():
         assert within(int((noisy == value).sum()), share, x.numel())
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("corruption", [Gaussian(0.3), Masking(0.3), SaltAndPepper(0.3)])
+def test_the_precision_of_the_data_is_kept(corruption, dtype):
+    assert corruption(torch.rand(5, 4, dtype=dtype)).dtype == dtype
+
+
+def test_salt_and_pepper_sets_double_precision_numbers():
+    noisy = SaltAndPepper(1.0, low=0.1, high=0.9)(torch.zeros(20, 5, dtype=torch.float64))
+    assert set(noisy.unique().tolist()) == {0.1, 0.9}
+
+
 @pytest.mark.parametrize("corruption", [Gaussian(0.3), Masking(0.3), SaltAndPepper(0.3)])
 def test_same_seed_same_noise(corruption):
     x = torch.rand(5, 4)

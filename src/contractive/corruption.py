@@ -57,8 +57,8 @@ class SaltAndPepper:
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Corrupt x (batch, *features)."""
         chance = draw(torch.rand, x.shape, like=x, generator=generator)
-        noisy = torch.where(chance < self.fraction / 2, self.low, self.high)
-        return torch.where(chance < self.fraction, noisy, x)
+        x = torch.where(chance < self.fraction, self.high, x)  # a number takes the precision of x, a tensor has its own
+        return torch.where(chance < self.fraction / 2, self.low, x)
 
 
 def _check_fraction(fraction: float) -> None:

@@ -104,6 +104,23 @@ def test_a_constant_feature_is_no_trouble():
     assert estimator._scaling.scale[4] == 1
 
 
+@pytest.mark.parametrize("scale", ["standard", "common", "robust", "minmax"])
+@pytest.mark.parametrize("weights", [None, np.linspace(1, 2, len(IRIS.data))], ids=["alike", "weighted"])
+def test_a_constant_feature_of_any_size_changes_no_score(scale, weights):
+    """The mean of 150 times in nanoseconds, all the same, is another number: it must not count as variance."""
+    times = np.c_[IRIS.data, np.full(len(IRIS.data), 5e18 / 3)]
+    small = np.c_[IRIS.data, np.full(len(IRIS.data), 1.0)]
+    scores = [quick(scale=scale, max_epochs=2).fit(x, sample_weight=weights).score(x) for x in (times, small)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6)
+
+
+def test_further_rows_beyond_the_range_of_the_first_are_refused_for_the_cross_entropy():
+    estimator = quick(scale="minmax").partial_fit(IRIS.data[:100])
+    with pytest.raises(ValueError, match=r"X must lie within the range of the rows the scaling was learned from"):
+        estimator.partial_fit(IRIS.data * 2)
+    quick(scale="minmax", loss="squared_error").partial_fit(IRIS.data[:100]).partial_fit(IRIS.data * 2)
+
+
 @pytest.mark.parametrize(
     ("parameters", "term"),
     [

@@ -102,3 +102,16 @@ def test_encoder_runs_once():
 def test_misuse_is_refused(arguments, match):
     with pytest.raises(ValueError, match=match):
         value_norm_and_difference(nn.Linear(3, 2), torch.randn(4, 3), **arguments)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_autocast_keeps_the_digits_of_the_difference(depth):
+    """Under little noise, the slopes' own rounding in half precision would be larger."""
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(6, 5), nn.Sigmoid(), nn.Linear(5, 5), nn.Sigmoid())[: 2 * depth]
+    x, seeded = torch.randn(9, 6), {"sigma": 0.01, "method": "exact"}
+    truth = value_norm_and_difference(encoder, x, **seeded, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = value_norm_and_difference(encoder, x, **seeded, generator=torch.Generator().manual_seed(0))
+    for one, other in zip(seen, truth, strict=True):
+        torch.testing.assert_close(one, other)

@@ -221,6 +221,65 @@ def test_autocast_keeps_the_range_of_the_norm():
     assert_close(norm.detach(), exact(f, x)[1].detach(), "norm", rtol=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_attention_of_torch_can_be_trained_through(method):
+    """Its fast kernels have no second derivative."""
+    project = nn.Linear(4, 12).double()
+
+    def projected(x):
+        return project(x).chunk(3, -1)
+
+    def of_torch(x):
+        return nn.functional.scaled_dot_product_attention(*(part.unsqueeze(1) for part in projected(x))).squeeze(1)
+
+    def by_hand(x):
+        query, key, value = projected(x)
+        return nn.functional.softmax(query @ key.mT / 2, -1) @ value
+
+    seen, truth = (
+        ct.squared_norm(f, points(3, 5, 4), method=method, generator=torch.Generator().manual_seed(0))
+        for f in (of_torch, by_hand)
+    )
+    assert_close(seen.detach(), truth.detach(), "norm")
+    gradients = (torch.autograd.grad(norm.sum(), project.weight)[0] for norm in (seen, truth))
+    assert_close(*gradients, "gradient")
+
+
+def test_layer_norm_of_any_shape_is_that_of_torch():
+    torch.manual_seed(0)
+    for shape, normalized in (((6, 4), (4,)), ((6, 3, 4), (3, 4)), ((6, 3, 4), (4,)), ((1, 1), (1,))):
+        for affine in (False, True):
+            norm = nn.LayerNorm(normalized, elementwise_affine=affine).double()
+            for parameter in norm.parameters():
+                nn.init.normal_(parameter)
+            x = points(*shape)
+            assert_close(exact(norm, x)[0].detach(), norm(x).detach(), f"{shape}")
+    with pytest.raises(RuntimeError, match=r"normalized_shape=\[5\]"):
+        ct.squared_norm(nn.LayerNorm(5).double(), points(3, 4))
+
+
+def test_instance_norm():
+    f = nn.Sequential(nn.ConstantPad1d(1, 0.3), nn.InstanceNorm1d(2, affine=True), nn.Tanh())  # a code wider than x
+    f = at_scale(f, 1.0)
+    assert_same(outcome(exact, f, points(4, 2, 3)), outcome(true_norm, f, points(4, 2, 3)))
+
+
+def test_instance_norm_moves_its_running_statistics_as_a_plain_call_does():
+    one, other = (nn.InstanceNorm1d(2, track_running_stats=True).double() for _ in range(2))
+    x = points(3, 2, 5)
+    assert_close(exact(one, x)[0].detach(), other(x), "code")
+    assert_close(one.running_var, other.running_var, "running variance")
+    assert_close(exact(one.eval(), x)[0].detach(), other.eval()(x), "code in evaluation mode")
+
+
+def test_a_traced_encoder_goes_through_autograd():
+    encoder = stack((4, 3), nn.Tanh).double()
+    x = points(5, 4)
+    with pytest.warns(DeprecationWarning, match="jit"):
+        traced = torch.jit.trace(encoder, x)
+    assert_close(ct.squared_norm(traced, x).detach(), ct.squared_norm(encoder, x).detach(), "norm")
+
+
 def test_brute_force_agrees_with_itself():
     """The oracle's two ways, so that an error in one of them shows."""
     for name in ("residual", "convolution", "layer used twice"):

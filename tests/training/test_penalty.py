@@ -3,6 +3,7 @@
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -66,6 +67,14 @@ def test_one_step_is_the_step_by_hand():
     trained = train(JacobianPenalty(0.3, method="exact"))
     for a, b in zip(trained.parameters(), by_hand.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_penalty_counts_as_much_where_gradients_are_scaled_up():
+    half = MixedPrecision("16-mixed", "cpu", scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
+    seen, truth = train(JacobianPenalty(0.3, method="exact"), plugins=[half]), train(JacobianPenalty(0.3))
+    for a, b in zip(seen.parameters(), truth.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
 
 
 @pytest.mark.usefixtures("quiet")

@@ -18,6 +18,7 @@ from contractive.autoencoder import Autoencoder
 from contractive.estimator import _saving, _settings
 from contractive.estimator._scaling import Scaling, learn
 from contractive.estimator._weights import rows_that_count
+from contractive.objectives import cross_entropy
 from contractive.training import History, fit, fit_at_price
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class ContractiveEstimator(BaseEstimator):
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained is left that looks fitted
         self._scaling = learn(settings["scale"], x, weights)
         centred = settings["scale"] in ("standard", "common")  # by the mean, which need not be taken again
-        self._mean = self._scaling.apply(self._scaling.offset if centred else np.average(x, axis=0, weights=weights))
+        self._mean = np.zeros(x.shape[1]) if centred else self._scaling.mean(x, weights)
         self._history, self.n_iter_ = (), 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -152,6 +153,8 @@ class ContractiveEstimator(BaseEstimator):
         budget = _settings.budget(len(z), settings["batch_size"], epochs or settings["max_epochs"])
         rows = torch.from_numpy(z)
         objective = _settings.objective(settings)
+        if self.n_iter_ and objective.loss is cross_entropy:
+            _check_range(z)
         auto = _settings.finds_weight(settings)
         ends: dict[str, Any] = {"price": settings["price"]} if auto else {}
         if held_out is not None and not auto:
@@ -203,6 +206,15 @@ class ContractiveEstimator(BaseEstimator):
         if x.dtype != torch.float32:
             net = copy.deepcopy(net).to(x.dtype)
         return apply(getattr(net, method), x).numpy()
+
+
+def _check_range(z: np.ndarray) -> None:
+    """Refuse further rows on which the cross-entropy has no value: the scaling is that of the first ones."""
+    if z.min() < 0 or z.max() > 1:
+        raise ValueError(
+            "X must lie within the range of the rows the scaling was learned from for the cross-entropy, got scaled"
+            f" numbers from {z.min():.3g} to {z.max():.3g}. Set loss='squared_error', or begin with rows that span it."
+        )
 
 
 def _held_out(

@@ -36,6 +36,12 @@ class Scaling:
             z[rows] = self.apply(x[rows])
         return z
 
+    def mean(self, x: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Mean of the scaled rows, (features,); that of raw rows, scaled, would have the rounding of large numbers."""
+        weights = np.ones(len(x)) if weights is None else weights
+        parts = (weights[rows] @ self.apply(x[rows]) for rows in gen_batches(len(x), _ROWS_AT_ONCE))
+        return np.sum([*parts], axis=0) / weights.sum()
+
     def invert(self, z: np.ndarray) -> np.ndarray:
         """Rows in the user's units again, float64."""
         x = z * self.scale
@@ -44,8 +50,16 @@ class Scaling:
 
 
 def learn(kind: str | None, x: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
-    """The scaling of this kind for the rows x (rows, features); a constant feature keeps the scale 1."""
+    """The scaling of this kind for the rows x (rows, features); a constant feature is 0 and keeps the unit it has."""
     x = np.asarray(x, np.float64)
+    learned = _learned(kind, x, weights)
+    if kind in (None, "none"):
+        return learned
+    # the mean of a large number, such as a time in nanoseconds, is not that number
+    return Scaling(np.where(x.min(0) == x.max(0), x[0], learned.offset), learned.scale)
+
+
+def _learned(kind: str | None, x: np.ndarray, weights: np.ndarray | None) -> Scaling:
     if kind in ("standard", "common"):
         standard = StandardScaler()
         for rows in gen_batches(len(x), _ROWS_AT_ONCE):

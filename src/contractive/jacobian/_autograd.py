@@ -6,32 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from contractive.jacobian._operations import Operations
 from contractive.jacobian._plan import Plan, Request
 from contractive.jacobian._probe import code_probes, input_probes
 
 Map = Callable[[Tensor], Tensor]
-
-
-class _RefuseBatchStatistics(TorchFunctionMode):
-    """Raise where a batch norm uses the statistics of the batch, however deep in the encoder it is called."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.batch_norm or func is torch.nn.functional.batch_norm:
-            named = dict(zip(_BATCH_NORM_ARGUMENTS[func is torch.batch_norm], args, strict=False), **(kwargs or {}))
-            if named.get("training", False):
-                raise ValueError(
-                    "f must treat every example on its own, got a BatchNorm that uses the statistics of the batch"
-                    " (training mode, or no running statistics). Call .eval() on it, or use LayerNorm."
-                )
-        return func(*args, **(kwargs or {}))
-
-
-_BATCH_NORM_ARGUMENTS = {
-    True: ("input", "weight", "bias", "running_mean", "running_var", "training"),
-    False: ("input", "running_mean", "running_var", "weight", "bias", "training"),
-}
 
 
 _DETACHED = (
@@ -45,7 +26,8 @@ class Linearised:
 
     def __init__(self, f: Map, x: Tensor) -> None:
         self.keeps_graph = torch.is_grad_enabled()
-        with torch.enable_grad(), _RefuseBatchStatistics():
+        # the faster kernels of attention have no second derivative
+        with torch.enable_grad(), Operations(), sdpa_kernel(SDPBackend.MATH):
             self.x = x if x.requires_grad and self.keeps_graph else x.detach().requires_grad_()
             self.y = f(self.x)
         _check_code(self.y, x)

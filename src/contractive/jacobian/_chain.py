@@ -157,7 +157,7 @@ def _any_global_hook() -> bool:
 
 def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:
     """Add one leaf to the chain; False where it does not fit."""
-    parametrized = "parametrizations" in vars(module)["_modules"]
+    parametrized = "parametrizations" in vars(module).get("_modules", ())  # a traced module has none there
     kind = type_before_parametrizations(module) if parametrized else type(module)
     if (affine := affine_of(kind, module)) is not None:
         layers.append(Layer(affine, module, tuple(reshapes)))

@@ -129,8 +129,18 @@ def value_norm_and_difference(
     if method == "forward_probes":
         raise ValueError("method must be auto, exact or probes here, got 'forward_probes'. Choose 'probes'.")
     chain = _chain(f, x)
+    if chain is not None and torch.is_autocast_enabled(x.device.type):
+        weight = next(chain.layers[0].module.parameters(), x)
+        with torch.autocast(x.device.type, enabled=False):  # the difference of two slopes has few digits in half
+            return _norm_and_difference(f, chain, x.to(weight.dtype), sigma, copies, request)
+    return _norm_and_difference(f, chain, x, sigma, copies, request)
+
+
+def _norm_and_difference(
+    f: Map, chain: Chain | None, x: Tensor, sigma: float, copies: int, request: Request
+) -> tuple[Tensor, Tensor, Tensor]:
     if chain is not None and _difference.is_one_layer(chain):
-        return _difference.one_layer(chain, x, sigma, copies, generator)
+        return _difference.one_layer(chain, x, sigma, copies, request.generator)
     return _difference.through_autograd(f, x, sigma, copies, request)
 
 

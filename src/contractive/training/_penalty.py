@@ -68,8 +68,18 @@ class JacobianPenalty(Callback):
         self._x = self._inputs(batch)
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the penalty's gradient; with accumulation, a share of it to each part."""
+        """Add the penalty's gradient; with accumulation, a share of it to each part.
+
+        The gradients of the module's loss are those of all processes by now, and scaled up under `16-mixed`.
+        """
         encoder = getattr(pl_module, self._encoder)
         norm = squared_norm(encoder, self._x, method=self._method, generator=self._generator).mean()
         pl_module.log("contractive", norm.detach(), on_step=False, on_epoch=True)
-        (self._weight / trainer.accumulate_grad_batches * norm).backward()
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        share = self._weight / trainer.accumulate_grad_batches * (1.0 if scaler is None else scaler.get_scale())
+        trained = [parameter for parameter in pl_module.parameters() if parameter.requires_grad]
+        gradients = torch.autograd.grad(share * norm, trained, allow_unused=True)
+        for parameter, gradient in zip(trained, gradients, strict=True):
+            if gradient is not None:
+                gradient = trainer.strategy.reduce(gradient, reduce_op="mean")
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)

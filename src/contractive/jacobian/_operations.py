@@ -1,0 +1,83 @@
+"""What is put in the place of single operations while an encoder runs that goes through autograd."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+class Operations(TorchFunctionMode):
+    """Refuse statistics of the batch and differentiate normalisation rightly, however deep in the encoder it is called.
+
+    The gradient of a norm computed by columns is a third derivative. torch (2.13) takes mean and variance for constants
+    in that of its layer norm and instance norm, silently; in that of its group norm it does not.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        call = _INSTEAD[func] if func in _INSTEAD else func
+        return call(*args, **(kwargs or {}))
+
+
+def _refusing(batch_norm: Callable[..., Tensor], names: Sequence[str]) -> Callable[..., Tensor]:
+    def fixed(*args: Any, **kwargs: Any) -> Tensor:
+        if {**dict(zip(names, args, strict=False)), **kwargs}.get("training", False):
+            raise ValueError(
+                "f must treat every example on its own, got a BatchNorm that uses the statistics of the batch"
+                " (training mode, or no running statistics). Call .eval() on it, or use LayerNorm."
+            )
+        return batch_norm(*args, **kwargs)
+
+    return fixed
+
+
+def _layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Tensor:
+    """`F.layer_norm` as a group norm of one channel."""
+    shape = tuple(normalized_shape)
+    if shape != tuple(input.shape[input.ndim - len(shape) :]):
+        return F.layer_norm(input, shape, weight, bias, eps)  # which says what is wrong
+    size = math.prod(shape)
+    rows = input.reshape(input.numel() // max(size, 1), 1, size)
+    y = torch.group_norm(rows, 1, eps=eps).reshape(input.shape)
+    z = y if weight is None else y * weight
+    return (z if bias is None else z + bias).to(y.dtype)
+
+
+def _instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`F.instance_norm` as a group norm of one channel per group."""
+    plain = (input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+    if not use_input_stats:
+        return F.instance_norm(*plain)
+    with torch.no_grad():
+        F.instance_norm(*plain)  # for its checks, and to move the running statistics on
+    return torch.group_norm(input, input.shape[1], weight, bias, eps)
+
+
+_INSTEAD: dict[Any, Callable[..., Tensor]] = {
+    torch.batch_norm: _refusing(
+        torch.batch_norm, ("input", "weight", "bias", "running_mean", "running_var", "training")
+    ),
+    F.batch_norm: _refusing(F.batch_norm, ("input", "running_mean", "running_var", "weight", "bias", "training")),
+    torch.layer_norm: _layer_norm,
+    F.layer_norm: _layer_norm,
+    F.instance_norm: _instance_norm,
+}
