@@ -9,6 +9,7 @@ from contractive.jacobian import MEMORY_BUDGET
 
 Map = Callable[[Tensor], Tensor]
 _ROWS_AT_ONCE = 4096
+_FLOAT32_COUNTS_TO = 2**24
 _RANDOM_OR_BATCHED = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
@@ -22,9 +23,21 @@ def apply(f: Map, x: Tensor) -> Tensor:
 
 def spread_rows(x: Tensor, count: int) -> Tensor:
     """At most `count` rows, evenly spaced: data sorted by class must not leave one class only."""
+    check_count("count", count)
     if len(x) <= count:
         return x
-    return x[torch.linspace(0, len(x) - 1, count, device=x.device).long()]
+    exact = torch.float64 if len(x) > _FLOAT32_COUNTS_TO else None
+    return x[torch.linspace(0, len(x) - 1, count, dtype=exact, device=x.device).long()]
+
+
+def variance(rows: Tensor) -> float:
+    """E||row - mean||^2 of rows (rows, columns): exactly 0 where all are equal, which a rounded mean would hide."""
+    return 0.0 if all_equal(rows) else float((rows - rows.mean(0)).square().sum(1).mean())
+
+
+def all_equal(rows: Tensor) -> bool:
+    """Whether all rows are the same numbers."""
+    return bool((rows == rows[:1]).all())
 
 
 def parts(x: Tensor, numbers_per_row: int) -> tuple[Tensor, ...]:
