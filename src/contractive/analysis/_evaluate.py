@@ -52,7 +52,7 @@ def code_size(f: Map, x: Tensor) -> int:
 
 
 def check_rows(x: Tensor, least: int, name: str = "x") -> None:
-    """Refuse data of fewer than `least` rows, or that are not rows of floating-point numbers."""
+    """Refuse data of fewer than `least` rows, or that are not rows of finite floating-point numbers."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name} must be a floating-point tensor, got {kind}. Convert it with .float().")
@@ -60,6 +60,17 @@ def check_rows(x: Tensor, least: int, name: str = "x") -> None:
         raise ValueError(f"{name} must have the shape (rows, *features), got {tuple(x.shape)}. Use x.unsqueeze(0).")
     if len(x) < least:
         raise ValueError(f"{name} must have at least {least} rows, got {len(x)}. Pass more data.")
+    check_finite(x, name)
+
+
+def check_finite(x: Tensor, name: str = "x") -> None:
+    """Refuse nan and infinity, which would come out as something else: rows that do not vary, noise without effect."""
+    wrong = ~x.isfinite().flatten(1).all(1)
+    if bool(wrong.any()):
+        raise ValueError(
+            f"{name} must be finite, got nan or infinity in {int(wrong.sum())} of {len(x)} rows."
+            " Leave them out or fill them."
+        )
 
 
 def check_count(name: str, value: int, least: int = 1) -> None:

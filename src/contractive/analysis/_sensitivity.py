@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import apply, check_rows, spread_rows, variance
+from contractive.analysis._evaluate import apply, check_finite, check_rows, spread_rows, variance
 from contractive.corruption import Corruption, Gaussian, Masking, SaltAndPepper
 
 Map = Callable[[Tensor], Tensor]
@@ -64,8 +64,9 @@ def sensitivity(
         generator: Source of the noise.
 
     Raises:
-        ValueError: Rows that do not vary, or a corruption that changes nothing.
+        ValueError: Rows that do not vary or are not finite, or a corruption that changes nothing.
     """
+    check_finite(x)
     noisy = corruption(x, generator)
     code, moved = apply(encode, x), apply(encode, noisy)
     steps, noise = (moved - code).square().sum(1), (noisy - x).flatten(1).square().sum(1)
