@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import mistakes
+from contractive import squared_norm
 from contractive.check import MISTAKES, EncoderCheck, PenaltyCheck, check_penalty
 from problems import at_scale, points, stack
 
@@ -83,3 +84,28 @@ def test_misuse(arguments, error, match):
 def test_a_tolerance_of_nothing():
     with pytest.raises(ValueError, match=r"tolerance must be above 0, got 0\. Leave it out for 1e-6\."):
         check_penalty(mistakes.unit_loop, tolerance=0)
+
+
+def test_an_encoder_without_a_slope_is_refused():
+    dead = stack((6, 4), nn.ReLU).to(points(8, 6))
+    nn.init.constant_(dead[0].bias, -1e3)  # ||J||^2 is 0, and so are most mistakes
+    with pytest.raises(ValueError, match=r"must not be zero at all of x, got a sum of \|\|J\|\|\^2 of 0\."):
+        check_penalty(mistakes.summed_outputs, dead, points(8, 6))
+
+
+class Attention(nn.Module):
+    """Two heads over three tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention, self.out = nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.out(self.attention(x, x, x, need_weights=False)[0]).flatten(1)
+
+
+def test_attention_is_compared_although_its_fast_kernel_has_no_second_derivative():
+    torch.manual_seed(0)
+    encoder, x = Attention().double().eval(), torch.randn(4, 3, 4, dtype=torch.float64)
+    assert check_penalty(squared_norm, encoder, x)
+    assert not check_penalty(lambda f, x: 2 * squared_norm(f, x), encoder, x)

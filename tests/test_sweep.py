@@ -507,3 +507,13 @@ def test_without_optuna_it_says_how_to_install(source, tmp_path, monkeypatch):
     result = run("sweep", source, "--out", tmp_path / "out", "--quiet", *SMALL)
     assert result.exit_code == 2
     assert "optuna must be installed for a sweep, got none. Run: pip install 'contractive[search]'" in result.stderr
+
+
+def test_the_command_says_it_with_one_article(tmp_path, monkeypatch):
+    def fails(*args, **kwargs):
+        raise TrainingDiverged("the model without a penalty must have finite figures, got diverged.")
+
+    monkeypatch.setattr("contractive.cli._sweep_run.sweep_weights", fails)
+    result = CliRunner().invoke(app, ["sweep", "digits", "--out", str(tmp_path / "new"), "--quiet"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: The model without a penalty must have finite figures")

@@ -99,6 +99,13 @@ def test_random_starts_fill_the_ball():
     assert square.abs().max() <= 2
 
 
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.bool], ids=str)
+def test_labels_are_whole_numbers_of_any_kind(dtype):
+    encoder, probe, x, labels = problem(2)
+    expected = analysis.accuracy_under_attack(encoder, probe, x, labels, EPSILONS, num_starts=1)
+    assert analysis.accuracy_under_attack(encoder, probe, x, labels.to(dtype), EPSILONS, num_starts=1) == expected
+
+
 def test_a_saturated_code_is_reported():
     encoder = layer([[1000.0, 0.0]], [0.0])
     x = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double()

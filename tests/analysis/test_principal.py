@@ -31,8 +31,12 @@ def test_the_map_is_of_the_code():
     torch.testing.assert_close(found.coordinates, expected.coordinates)
 
 
-def test_equal_rows_explain_nothing():
-    assert torch.isnan(analysis.principal_components(nn.Identity(), torch.ones(4, 3)).explained).all()
+@pytest.mark.parametrize("rows", [3, 7], ids=["wide", "tall"])
+def test_equal_rows_explain_nothing(rows):
+    x = torch.full((rows, 4), 0.1, dtype=torch.float64)  # their mean is not exactly 0.1
+    assert torch.isnan(analysis.principal_components(nn.Identity(), x).explained).all()
+    with pytest.raises(ValueError, match="x must vary"):
+        analysis.directions(nn.Identity(), x)
 
 
 @pytest.mark.parametrize(

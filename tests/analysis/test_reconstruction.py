@@ -14,3 +14,8 @@ def test_reconstruction_error_and_share_of_variance():
     assert mean.errors.tolist() == [1, 1]
     assert mean.r2 == 0
     assert math.isnan(analysis.reconstruction(lambda rows: rows, x[:1]).r2)
+
+
+def test_equal_rows_have_no_share_of_variance():
+    for dtype in (torch.float32, torch.float64):
+        assert math.isnan(analysis.reconstruction(lambda rows: rows + 1, torch.full((7, 4), 0.1, dtype=dtype)).r2)

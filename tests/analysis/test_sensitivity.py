@@ -33,8 +33,19 @@ def test_scale_free_sensitivity_ignores_the_scale_and_sees_the_direction():
     assert shrunk == pytest.approx(wide, rel=0.1)
 
 
-def test_scale_free_sensitivity_of_a_constant_code_is_infinite():
-    assert analysis.sensitivity(lambda rows: rows[:, :1] * 0, torch.rand(10, 3), Gaussian(0.1)).scale_free == math.inf
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("constant", [0.0, 0.1, 1e6 / 3])  # the mean of 0.1s is not 0.1
+@pytest.mark.parametrize("rows", [3, 7, 1000])
+def test_scale_free_sensitivity_of_a_constant_code_is_infinite(rows, constant, dtype):
+    x = torch.rand(rows, 3, dtype=dtype)
+    found = analysis.sensitivity(lambda rows: torch.full_like(rows, constant), x, Gaussian(0.1))
+    assert found.scale_free == math.inf
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+def test_equal_rows_are_refused_whatever_their_numbers(dtype):
+    with pytest.raises(ValueError, match="x must vary, got 7 equal rows"):
+        analysis.sensitivity(nn.Identity(), torch.full((7, 4), 0.1, dtype=dtype), Gaussian(0.1))
 
 
 def test_examples_that_noise_left_alone_have_no_ratio():

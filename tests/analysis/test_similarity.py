@@ -16,6 +16,12 @@ def test_a_rotation_and_a_scale_change_nothing():
     assert (found.cka, found.procrustes, found.neighbours) == pytest.approx((1, 1, 1))
 
 
+def test_equal_codes_are_refused_whatever_their_numbers():
+    equal = torch.full((7, 3), 0.1, dtype=torch.float64)  # their mean is not exactly 0.1
+    with pytest.raises(ValueError, match="code one must vary, got 7 equal rows"):
+        analysis.similarity(equal, gaussian(7, 3), num_neighbours=2)
+
+
 def test_stretching_lowers_what_a_rotation_cannot_mend():
     x = gaussian(60, 5)
     found = analysis.similarity(x, x * torch.tensor([10.0, 1, 1, 1, 1]))

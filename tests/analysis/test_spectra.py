@@ -93,6 +93,14 @@ def test_a_constant_code_has_no_dimension():
     assert torch.isnan(found.participation_ratio).all()
 
 
+@pytest.mark.parametrize("scale", [1e-25, 1e25], ids=["tiny", "huge"])
+def test_figures_do_not_depend_on_the_scale(scale):
+    plain, scaled = (Spectra(factor * torch.tensor([[3.0, 2.0, 0.1]]), 3) for factor in (1, scale))
+    torch.testing.assert_close(scaled.entropy_rank, plain.entropy_rank)
+    torch.testing.assert_close(scaled.participation_ratio, plain.participation_ratio)
+    assert scaled.dimension_by_share().tolist() == plain.dimension_by_share().tolist() == [2]
+
+
 def test_participation_never_exceeds_entropy_rank():
     found = Spectra(gaussian(100, 8).abs().sort(descending=True).values, 8)
     assert (found.participation_ratio <= found.entropy_rank + 1e-12).all()

@@ -42,7 +42,13 @@ def test_the_command_says_it_in_one_line(tmp_path, monkeypatch):
     command = "compare digits --epochs 1 --seeds 1 --variants contractive --jobs 1 --hidden 8 --code 4 --quiet"
     result = CliRunner().invoke(app, [*command.split(), "--out", str(tmp_path / "new")])
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: the search for contractive must find a strength that can be trained, got")
+    assert result.stderr.startswith("Error: The search for contractive must find a strength that can be trained, got")
     assert "smaller --learning-rate or --weight" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize(("error", "squared_norm"), [(0.0, 1.0), (1.0, 0.0), (float("nan"), 1.0)], ids=str)
+def test_a_reference_that_says_nothing_is_refused(error, squared_norm):
+    with pytest.raises(ValueError, match="the standard model must have learned something to search contractive by"):
+        Search(VARIANTS["contractive"], 0.2, Reference(error, squared_norm, 1.0), "contractive")

@@ -43,3 +43,11 @@ def test_two_directions_survive(quick):
     values = quick("manifold").singular_values["contractive"]
     assert values[1] > 0.6
     assert values[2] < 0.3
+
+
+def test_the_tile_of_random_planes_says_the_same_kind_of_middle(quick):
+    tile = next(tile for tile in quick("manifold").tiles if "random" in tile.label)
+    unit = np.random.default_rng(0).normal(size=(20000, 3))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    assert round(float(np.median(angle(unit, np.eye(3)[:1])))) == 60
+    assert "median 60°" in tile.detail

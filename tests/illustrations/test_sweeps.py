@@ -1,5 +1,7 @@
 """Digits under growing strengths of a penalty."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,3 +80,12 @@ def test_text_is_mean_and_spread():
     fields = {name: np.zeros((1, 2)) for name in Sweep.__dataclass_fields__ if name != "strengths"}
     sweep = Sweep((0.1,), **{**fields, "error": np.array([[1.0, 3.0]])})
     assert sweep.text("error", 0) == "2 ± 1"
+
+
+def test_the_sparse_page_says_why_only_where_it_is_so(quick):
+    found = quick("sparse-link")
+    assert "does not follow" in found.finding
+    assert "varies less" in found.finding
+    steadier = replace(found, sweep=replace(found.sweep, scale_free=found.sweep.squared_norm))
+    assert "And scale-free sensitivity falls nearly as much" in steadier.finding
+    assert "varies less" not in steadier.finding

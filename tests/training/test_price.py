@@ -43,6 +43,15 @@ def test_the_price_paid_is_the_price_allowed(price):
     assert history.reference[-1]["val_reconstruction"] == pytest.approx(errors[1], rel=1e-5)
 
 
+def test_every_check_is_held_against_the_references_of_the_same_step(monkeypatch):
+    monkeypatch.setattr("contractive.training._batches.STEPS_PER_BLOCK", 1)
+    # 103 steps an epoch, a check at every second one: 51 of 103 checks lie in the shared first half
+    settings = {"max_epochs": 2, "batch_size": 8, "validation": rows(50, 1), "learning_rate": 0.01}
+    history = ct.fit_at_price(autoencoder(), rows(824), objectives.contractive(), progress=False, **settings)
+    paid = history["val_reconstruction"][-1] / history.reference[-1]["val_reconstruction"] - 1
+    assert history["price"][-1] == pytest.approx(paid, rel=1e-4)
+
+
 def test_the_code_moves_less_than_the_references():
     _, history = fitted(0.3)
     assert history["val_squared_norm"][-1] < 0.8 * history.reference[-1]["val_squared_norm"]

@@ -61,7 +61,7 @@ def accuracy_under_attack(
     ball = _Ball(norm, num_steps, 2.5 / max(num_steps, 1) if step is None else step, num_starts, bounds)
     ball.check(x)
     chosen = spread_rows(torch.arange(len(x), device=x.device), num_points)
-    rows, truth = x[chosen], labels[chosen]
+    rows, truth = x[chosen], labels[chosen].long()
     with torch.no_grad():
         standing = probe.scores(apply(encode, rows)).argmax(1) == truth
     blind = standing.clone()

@@ -9,6 +9,7 @@ from contractive.jacobian import MEMORY_BUDGET
 
 Map = Callable[[Tensor], Tensor]
 _ROWS_AT_ONCE = 4096
+_FLOAT32_COUNTS_TO = 2**24
 _RANDOM_OR_BATCHED = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
@@ -22,9 +23,21 @@ def apply(f: Map, x: Tensor) -> Tensor:
 
 def spread_rows(x: Tensor, count: int) -> Tensor:
     """At most `count` rows, evenly spaced: data sorted by class must not leave one class only."""
+    check_count("count", count)
     if len(x) <= count:
         return x
-    return x[torch.linspace(0, len(x) - 1, count, device=x.device).long()]
+    exact = torch.float64 if len(x) > _FLOAT32_COUNTS_TO else None
+    return x[torch.linspace(0, len(x) - 1, count, dtype=exact, device=x.device).long()]
+
+
+def variance(rows: Tensor) -> float:
+    """E||row - mean||^2 of rows (rows, columns): exactly 0 where all are equal, which a rounded mean would hide."""
+    return 0.0 if all_equal(rows) else float((rows - rows.mean(0)).square().sum(1).mean())
+
+
+def all_equal(rows: Tensor) -> bool:
+    """Whether all rows are the same numbers."""
+    return bool((rows == rows[:1]).all())
 
 
 def parts(x: Tensor, numbers_per_row: int) -> tuple[Tensor, ...]:
@@ -39,7 +52,7 @@ def code_size(f: Map, x: Tensor) -> int:
 
 
 def check_rows(x: Tensor, least: int, name: str = "x") -> None:
-    """Refuse data of fewer than `least` rows, or that are not rows of floating-point numbers."""
+    """Refuse data of fewer than `least` rows, or that are not rows of finite floating-point numbers."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name} must be a floating-point tensor, got {kind}. Convert it with .float().")
@@ -47,6 +60,17 @@ def check_rows(x: Tensor, least: int, name: str = "x") -> None:
         raise ValueError(f"{name} must have the shape (rows, *features), got {tuple(x.shape)}. Use x.unsqueeze(0).")
     if len(x) < least:
         raise ValueError(f"{name} must have at least {least} rows, got {len(x)}. Pass more data.")
+    check_finite(x, name)
+
+
+def check_finite(x: Tensor, name: str = "x") -> None:
+    """Refuse nan and infinity, which would come out as something else: rows that do not vary, noise without effect."""
+    wrong = ~x.isfinite().flatten(1).all(1)
+    if bool(wrong.any()):
+        raise ValueError(
+            f"{name} must be finite, got nan or infinity in {int(wrong.sum())} of {len(x)} rows."
+            " Leave them out or fill them."
+        )
 
 
 def check_count(name: str, value: int, least: int = 1) -> None:

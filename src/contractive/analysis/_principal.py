@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import apply, check_count, check_rows, parts, spread_rows
+from contractive.analysis._evaluate import all_equal, apply, check_count, check_rows, parts, spread_rows
 
 Map = Callable[[Tensor], Tensor]
 _MOST_ROWS = 4096  # for the decomposition where rows and columns are both many
@@ -57,6 +57,7 @@ def principal_components(encode: Map, x: Tensor, num_components: int = 2) -> Pri
 def principal_axes(rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(mean, axes, variances, total variance) of rows (rows, columns): axes (n, columns) descending by variance."""
     mean = torch.stack([part.double().sum(0) for part in _double_parts(rows)]).sum(0) / len(rows)
+    mean = rows[0].double() if all_equal(rows) else mean  # not a rounded one, from which equal rows seem to differ
     squares = torch.stack([(part.double() - mean).square().sum() for part in _double_parts(rows)])
     if rows.shape[1] <= len(rows):
         variances, vectors = torch.linalg.eigh(_covariance(rows, mean))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import apply
+from contractive.analysis._evaluate import apply, variance
 
 Map = Callable[[Tensor], Tensor]
 
@@ -17,7 +17,8 @@ class Reconstruction:
 
     Attributes:
         errors: ||r(x) - x||^2 per example, summed over features, shape (rows,).
-        r2: 1 - mean error / variance of the rows: 1 is perfect, 0 no better than their mean.
+        r2: 1 - mean error / variance of the rows: 1 is perfect, 0 no better than their mean; NaN where rows
+            do not vary.
     """
 
     errors: Tensor
@@ -34,5 +35,5 @@ def reconstruction(reconstruct: Map, x: Tensor) -> Reconstruction:
     """Measure the squared error of `reconstruct`, g(f(x)), at the rows of x (rows, *features)."""
     flat = x.flatten(1)
     errors = (apply(reconstruct, x) - flat).square().sum(1)
-    variance = float((flat - flat.mean(0)).square().sum(1).mean())
-    return Reconstruction(errors, 1 - float(errors.mean()) / variance if variance > 0 else float("nan"))
+    around_mean = variance(flat)
+    return Reconstruction(errors, 1 - float(errors.mean()) / around_mean if around_mean > 0 else float("nan"))

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import apply, check_rows, spread_rows
+from contractive.analysis._evaluate import apply, check_finite, check_rows, spread_rows, variance
 from contractive.corruption import Corruption, Gaussian, Masking, SaltAndPepper
 
 Map = Callable[[Tensor], Tensor]
@@ -64,19 +64,20 @@ def sensitivity(
         generator: Source of the noise.
 
     Raises:
-        ValueError: Rows that do not vary, or a corruption that changes nothing.
+        ValueError: Rows that do not vary or are not finite, or a corruption that changes nothing.
     """
+    check_finite(x)
     noisy = corruption(x, generator)
     code, moved = apply(encode, x), apply(encode, noisy)
     steps, noise = (moved - code).square().sum(1), (noisy - x).flatten(1).square().sum(1)
     if not bool(noise.sum() > 0):
         raise ValueError(f"corruption must change the data, got {corruption} without effect. Use a larger level.")
-    data_spread = _spread(x.flatten(1))
+    data_spread = variance(x.flatten(1))
     if not data_spread > 0:
         raise ValueError(f"x must vary, got {len(x)} equal rows. Pass rows that differ.")
     touched = noise > 0
     ratios = (steps[touched] / noise[touched]).sqrt()
-    code_spread = _spread(code)
+    code_spread = variance(code)
     relative = float(steps.mean()) / code_spread if code_spread > 0 else float("inf")
     return Sensitivity(ratios, relative / (float(noise.mean()) / data_spread))
 
@@ -124,8 +125,3 @@ def sensitivity_profile(
         for kind in levels
     }
     return SensitivityProfile({kind: tuple(levels[kind]) for kind in levels}, moved, scale)
-
-
-def _spread(rows: Tensor) -> float:
-    """E||row - mean||^2."""
-    return float((rows - rows.mean(0)).square().sum(1).mean())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import check_count, check_rows, spread_rows
+from contractive.analysis._evaluate import all_equal, check_count, check_rows, spread_rows
 from contractive.analysis._neighbours import nearest
 
 
@@ -100,7 +100,7 @@ def _scaled(name: str, code: Tensor) -> Tensor:
     """Centred and of unit Frobenius norm, in float64."""
     centred = code.double() - code.double().mean(0)
     size = centred.norm()
-    if not bool(size > 0):
+    if all_equal(code) or not bool(size > 0):
         raise ValueError(f"code {name} must vary, got {len(code)} equal rows. Has the model collapsed?")
     return centred / size
 

@@ -57,7 +57,7 @@ class Spectra:
         """
         if not 0 < share < 1:
             raise ValueError(f"share must lie between 0 and 1, got {share}. 0.95 is usual.")
-        held = self.values.square().cumsum(1)
+        held = self._squares.cumsum(1)
         enough = (held < share * held[:, -1:]).sum(1) + 1
         return torch.where(held[:, -1] > 0, enough, 0)
 
@@ -80,8 +80,13 @@ class Spectra:
 
     @property
     def _shares(self) -> Tensor:
-        squares = self.values.square()
+        squares = self._squares
         return squares / squares.sum(1, keepdim=True)
+
+    @property
+    def _squares(self) -> Tensor:
+        """(s / s_1)^2, NaN where J = 0: squares of tiny values would vanish, of huge ones overflow."""
+        return (self.values / self.values[:, :1]).square()
 
 
 @torch.no_grad()

@@ -64,7 +64,12 @@ class Case:
     """An encoder, points, and what is true there."""
 
     def __init__(self, name: str, encoder: Map, x: Tensor, tolerance: float) -> None:
-        squared_norm(encoder, x)  # refuses an encoder for which no penalty can be right
+        truth = squared_norm(encoder, x)  # refuses an encoder for which no penalty can be right
+        if not bool(truth.detach().sum() > 0):  # neither nan
+            raise ValueError(
+                "the Jacobian of encoder must not be zero at all of x, got a sum of ||J||^2 of"
+                f" {float(truth.detach().sum()):g}. Nothing could be told apart: choose other points or weights."
+            )
         self.name, self.encoder, self.x = name, encoder, x.detach()
         code = encoder(self.x)
         self.leaves = _leaves(code)

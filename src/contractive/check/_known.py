@@ -8,6 +8,7 @@ from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Map = Callable[[Tensor], Tensor]
 Formula = Callable[[], Tensor]
@@ -18,7 +19,7 @@ _SLOPES = {"own": (), "sigmoid": ("sigmoid slope",), "none": ("slope dropped",)}
 def jacobian(encoder: Map, x: Tensor) -> Tensor:
     """(batch, k, d), one autograd row for each unit of the code, on the graph of the parameters."""
     x = x.detach().clone().requires_grad_()
-    units = encoder(x).flatten(1).unbind(1)
+    units = _encoded(encoder, x).flatten(1).unbind(1)
     rows = [torch.autograd.grad(unit.sum(), x, create_graph=True, materialize_grads=True)[0] for unit in units]
     return torch.stack([row.flatten(1) for row in rows], 1)
 
@@ -41,6 +42,12 @@ def formulas(encoder: Map, x: Tensor) -> Iterator[tuple[tuple[str, ...], Formula
     for slope, detached in product(_SLOPES, ("", "weight", "slope")):
         mistakes = (*_SLOPES[slope], *(["last layer only"] * several), *([f"detached {detached}"] if detached else []))
         yield mistakes, lambda s=slope, d=detached: _one_layer(encoder, layer, x, s, d)
+
+
+def _encoded(encoder: Map, x: Tensor) -> Tensor:
+    """The code; the faster kernels of attention have no second derivative."""
+    with sdpa_kernel(SDPBackend.MATH):
+        return encoder(x)
 
 
 def _one_layer(encoder: Map, layer: nn.Linear, x: Tensor, slope: str, detached: str) -> Tensor:
@@ -74,7 +81,7 @@ def _with_output_of(layer: nn.Linear, encoder: Map, x: Tensor) -> tuple[Tensor, 
 
     handle = layer.register_forward_hook(keep)
     try:
-        code = encoder(x)
+        code = _encoded(encoder, x)
     finally:
         handle.remove()
     return code, outputs[-1]

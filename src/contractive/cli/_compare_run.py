@@ -78,7 +78,8 @@ def run(
     try:
         results = _with_progress(split, settings, hidden=quiet or as_json)
     except TrainingDiverged as error:
-        raise ValueError(f"The {error} Here: a smaller --learning-rate or --weight.") from error
+        said = str(error).removeprefix("the ")  # of a loss, or of a search
+        raise ValueError(f"The {said} Here: a smaller --learning-rate or --weight.") from error
     except BrokenProcessPool as error:
         raise ValueError("every process must live on, got one killed, probably for memory. Use --jobs 1.") from error
     results.document["command"] = shlex.join(["contractive", *sys.argv[1:]])

@@ -64,7 +64,8 @@ def run(
             command = shlex.join(["contractive", *sys.argv[1:]])
             found = sweep_weights(split, settings, out, source=source, command=command, force=force, watch=watch)
     except TrainingDiverged as error:
-        raise ValueError(f"The {error} This was the model without a penalty: use a smaller --learning-rate.") from error
+        said = str(error).removeprefix("the ")  # of a loss, or of a model
+        raise ValueError(f"The {said} This was the model without a penalty: use a smaller --learning-rate.") from error
     except BrokenProcessPool as error:
         raise ValueError("every process must live on, got one killed, probably for memory. Use --jobs 1.") from error
     except KeyboardInterrupt:

@@ -28,6 +28,9 @@ class Search:
         name: Of the variant, for what is said.
         trials: (strength, price paid) so far.
         diverged: Strengths with which there is no model.
+
+    Raises:
+        ValueError: A reference without error or without ||J||^2, which no price or first guess can be told from.
     """
 
     variant: Variant
@@ -36,6 +39,14 @@ class Search:
     name: str = "a variant"
     trials: list[tuple[float, float]] = field(default_factory=list)
     diverged: set[float] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        error, squared_norm = self.reference.error, self.reference.squared_norm
+        if not (0 < error < math.inf and 0 < squared_norm < math.inf):
+            raise ValueError(
+                f"the standard model must have learned something to search {self.name} by, got an error of {error:.4g}"
+                f" and ‖J‖² of {squared_norm:.4g}. Train longer, or fix the strength."
+            )
 
     def next(self) -> float | None:
         """The next strength to try, or None at the end."""

@@ -89,7 +89,7 @@ class Manifold:
         return (
             Tile(medians["contractive"], "from the true tangent plane", "contractive, median over points"),
             Tile(medians["standard"], "without the penalty", "standard, median"),
-            Tile(medians["random"], "planes at random", "mean 57.3° in theory"),
+            Tile(medians["random"], "planes at random", "median 60° in theory"),
             Tile(f"{values[2]:.2f}", "third singular value of J_r", f"the first two: {values[0]:.2f}, {values[1]:.2f}"),
         )
 

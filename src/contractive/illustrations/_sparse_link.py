@@ -10,6 +10,10 @@ from contractive.illustrations._sweep import Sweep, sweep
 from contractive.illustrations._topic import Picture, Table, Tile, Topic
 from contractive.objectives import sparse
 
+_NEARLY = 1.5  # the fall of ||J||^2 over that of the scale-free figure
+_NOT_FOLLOWED = "But scale-free sensitivity does not follow"
+_REASON = " Noise moves a sparse code less mainly because the code itself varies less."
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -53,14 +57,15 @@ class SparseLink:
             self.sweep.mean(name) for name in ("activation", "squared_norm", "scale_free", "slope", "weights")
         )
         gain = norm[0] / norm[-1] / (free[0] / free.min())
-        verdict = "falls nearly as much" if gain < 1.5 else "does not follow"
+        follows = gain < _NEARLY
+        verdict = "And scale-free sensitivity falls nearly as much" if follows else _NOT_FOLLOWED
+        reason = "" if follows else _REASON
         return (
             f"With nothing but a sparsity penalty, mean activation falls from {active[0]:.2f} to {active[-1]:.2f} and"
             f" ‖J‖² {norm[0] / norm[-1]:.1f}-fold: units that are mostly off sit where the sigmoid is flat (squared"
             f" slopes {slope[0] / slope[-1]:.0f} times smaller, against weights {size[-1] / size[0]:.1f} times"
-            f" larger). But scale-free sensitivity {verdict}: {free[0]:.2f} without, {free.min():.2f} at best,"
-            f" {free[-1]:.2f} with the largest weight. Noise moves a sparse code less mainly because the code itself"
-            f" varies less."
+            f" larger). {verdict}: {free[0]:.2f} without, {free.min():.2f} at best,"
+            f" {free[-1]:.2f} with the largest weight.{reason}"
         )
 
     @property

@@ -43,10 +43,11 @@ _FURTHEST = 4.0  # a price further than this factor from the allowed one counts 
 
 
 class Checks(Callback):
-    """Notes the validation error at about a hundred points of training."""
+    """Notes the validation error at about a hundred points of training, and how many they were after each epoch."""
 
     def __init__(self) -> None:
         self.errors: list[float] = []
+        self.by_epoch: list[int] = []
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -60,16 +61,20 @@ class Checks(Callback):
             self.errors.append(pl_module.validation_error())
             self.checked(pl_module)
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the checks so far."""
+        self.by_epoch.append(len(self.errors))
+
     def checked(self, step: Step) -> None:
         """What follows from the last error; nothing here."""
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"errors": self.errors}
+        return {"errors": self.errors, "by_epoch": self.by_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From a checkpoint."""
-        self.errors = list(state_dict["errors"])
+        self.errors, self.by_epoch = list(state_dict["errors"]), list(state_dict["by_epoch"])
 
 
 class Multiplier(Checks):
@@ -198,7 +203,7 @@ def fit_at_price(
         start = scaled(objective, _first_guess(twin, objective, x, price))
         if not (resume and path.exists()):
             begin_anew(half, path, start)
-        shared = round(len(checks.errors) * branch.epochs / max_epochs)
+        shared = checks.by_epoch[branch.epochs - 1]
         multiplier = Multiplier(price, checks.errors, shared, float(objective.loss(x, x).mean()))
         hooks = [multiplier, *callbacks]
         history = fit(autoencoder, data, start, checkpoint=path, resume=True, callbacks=hooks, **common)
