@@ -118,9 +118,13 @@ def wanted(arguments, names):
     return chosen
 
 
+def rows_of(path):
+    """The rows of a table's file; none where there is no file."""
+    return json.loads(path.read_text())["rows"] if path.exists() else {}
+
+
 def add_row(path, name, row, device):
     """Put one finished row into the table's file, beside those that are there."""
-    table = json.loads(path.read_text()) if path.exists() else {"rows": {}}
-    table["rows"][name] = row | {"with": machine(device)}
-    write_text(path, json.dumps(table, indent=1) + "\n")
+    rows = rows_of(path) | {name: row | {"with": machine(device)}}
+    write_text(path, json.dumps({"rows": rows}, indent=1) + "\n")
     print(f"{path.name}: {name} {short(row)}", flush=True)

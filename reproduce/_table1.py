@@ -1,10 +1,9 @@
 """Table 1 of the CAE paper on any data: pretrain one layer, fine-tune, three columns for each kind of autoencoder."""
 
-import json
 from argparse import Namespace
 from dataclasses import replace
 
-from _pieces import add_row, begin, wanted
+from _pieces import add_row, begin, rows_of, wanted
 from _train import STRENGTHS, Setting, Trainer, finish, search, seeded
 
 MODELS = ("CAE", "DAE-g", "DAE-b", "AE+wd", "AE")
@@ -35,7 +34,7 @@ def chosen(arguments, data, model, depth=1):
     """The setting that the table chose where it is there, else the one a search starts from; `depth` such layers."""
     path = arguments.out / f"{data}_table1{'_quick' if arguments.quick else ''}.json"
     setting = start(model, arguments.quick)
-    if path.exists() and model in (rows := json.loads(path.read_text())["rows"]):
+    if model in (rows := rows_of(path)):
         found = rows[model]["setting"]
         setting = Setting(**{**found, "widths": tuple(found["widths"])})
     return replace(setting, widths=setting.widths * depth)

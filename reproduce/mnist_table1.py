@@ -3,8 +3,8 @@
     python reproduce/mnist_table1.py --data-dir DATA [--only CAE,AE] [--minutes 110] [--device cuda]
 
 50,000 / 10,000 / 10,000 rows; one tied layer of 1000 sigmoid units, summed cross-entropy, plain gradient descent; J and
-saturation on the validation rows after pretraining; then fine-tuning. Strength and rate of fine-tuning are searched one
-after the other on validation error (see _table1.py); the choice is run from three seeds.
+saturation on the validation rows after pretraining; then fine-tuning. Strength is searched on validation error (see
+_table1.py); the choice is run from three seeds.
 RBMs are not part of the library, so that this row stays empty. Run again after a stop: finished pieces are kept.
 """
 

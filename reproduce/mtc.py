@@ -11,13 +11,12 @@ tangents; strength and weight as chosen for 3,000 labels, rates on 10,000 valida
 stated in the paper and chosen here: lambda, gamma, sigma, rates, epochs, the number of units in Table 2.
 """
 
-import json
 from dataclasses import replace
 from functools import partial
 
 import torch
 from _data import mnist
-from _pieces import add_row, begin, parser, wanted
+from _pieces import add_row, begin, parser, rows_of, wanted
 from _table1 import start
 from _train import STRENGTHS, Trainer, finish, search, seeded
 
@@ -62,8 +61,8 @@ def supervised(pieces, split, count, model, arguments, few):
     if model == "MTC":
         # 15 directions are 16 forward passes: at each step three of them stand for all
         extra = {"num_tangents": 4 if quick else 15, "tangents_per_step": None if quick else 3}
-        begun = replace(chosen, **extra, tangent_weight=few.get("tangent_weight", 0.0))
-        chosen, further = search(begun, ways("MTC", quick, few), trainer.validation_error)
+        further_from = replace(chosen, **extra, tangent_weight=few.get("tangent_weight", 0.0))
+        chosen, further = search(further_from, ways("MTC", quick, few), trainer.validation_error)
         log += further
     times = arguments.seeds or (1 if quick or full else 3)
     runs = seeded(trainer, chosen, times) if full else [(made(draw=draw), chosen) for draw in range(times)]
@@ -72,7 +71,7 @@ def supervised(pieces, split, count, model, arguments, few):
 
 def chosen_for(path, name):
     """The setting of a row of this table."""
-    rows = json.loads(path.read_text())["rows"] if path.exists() else {}
+    rows = rows_of(path)
     if name not in rows:
         raise SystemExit(f"{path.name} must have the row {name!r}, from which strengths are taken. Run that first.")
     return rows[name]["setting"]
@@ -100,7 +99,8 @@ def nearest(pieces, split, name, quick):
     trainer = Trainer(pieces, split, labelled=60 if quick else 1000)
     first = start("CAE+H", quick)
     setting = replace(first, widths=first.widths * (2 if name == "two layers" else 1))
-    encode = encoder(trainer.layers(setting)[0])
+    # neither pixels nor true shifts need a net
+    encode = None if name in ("raw", "raw with shifts") else encoder(trainer.layers(setting)[0])
     train, labels = trainer.train[trainer.labelled], trainer.labels[0][trainer.labelled]
     queries = {"validation": trainer.validation[:1000], "test": trainer.test}
     truth = {"validation": trainer.labels[1][:1000], "test": trainer.labels[2]}

@@ -11,6 +11,8 @@ import re
 import shutil
 from pathlib import Path
 
+from _pieces import rows_of
+
 from contractive.storage import write_text
 
 ROOT = Path(__file__).parent
@@ -179,8 +181,7 @@ def render(page, results):
     published = json.loads((ROOT / "published.json").read_text())
 
     def found(name):
-        path = results / f"{name}.json"
-        return json.loads(path.read_text())["rows"] if path.exists() else {}
+        return rows_of(results / f"{name}.json")
 
     tables = {
         "mnist_table1": first_table(found("mnist_table1"), published["mnist_table1"], 4),

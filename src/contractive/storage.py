@@ -3,7 +3,8 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialized
-from torch import nn
+from torch import Tensor, nn
 
 from contractive.autoencoder import Autoencoder, Recipe
 
@@ -119,6 +120,14 @@ def _reason(error: Exception) -> str:
     """What another library says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:300].rstrip(".?")
+
+
+def tensors_checksum(tensors: Iterable[Tensor]) -> int:
+    """CRC-32 of the values of all tensors, one after the other."""
+    found = 0
+    for tensor in tensors:
+        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
+    return found
 
 
 def write_text(path: Path, text: str) -> None:

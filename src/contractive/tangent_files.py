@@ -1,7 +1,6 @@
 """Tangent directions of a whole data set on disk: computed in parts, resumed where stopped, read without loading."""
 
 import json
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from contractive.data._npy import BROKEN
 from contractive.jacobian import leading
-from contractive.storage import StorageError, write_text
+from contractive.storage import StorageError, tensors_checksum, write_text
 
 DTYPES = ("float16", "float32")
 
@@ -60,7 +59,8 @@ def write(
     shape = (len(rows), num, rows[0].numel())
     path = Path(path)
     part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
-    of = {"checksum": _checksum(encoder, rows), "shape": list(shape), "dtype": dtype, "tolerance": tolerance}
+    checksum = tensors_checksum((*encoder.state_dict().values(), rows))
+    of = {"checksum": checksum, "shape": list(shape), "dtype": dtype, "tolerance": tolerance}
     done = _done(part, note, of)
     target = open_memmap(part, "r+" if done else "w+", dtype=np.dtype(dtype), shape=None if done else shape)
     home, mode = next(encoder.parameters()).device, encoder.training
@@ -109,10 +109,3 @@ def _done(part: Path, note: Path, of: dict[str, object]) -> int:
     rows = found.get("rows")
     fits = isinstance(begun, np.ndarray) and [list(begun.shape), begun.dtype.name] == [of["shape"], of["dtype"]]
     return rows if fits and isinstance(rows, int) and 0 <= rows <= len(begun) else 0
-
-
-def _checksum(encoder: nn.Module, rows: Tensor) -> int:
-    found = 0
-    for tensor in (*encoder.state_dict().values(), rows):
-        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
-    return found

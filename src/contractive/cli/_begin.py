@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from contractive.data import Split
+from contractive.training import TrainingDiverged
 
 _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
@@ -34,6 +35,11 @@ def refuse_other_options(context: typer.Context) -> None:
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def diverged(error: TrainingDiverged, remedy: str) -> ValueError:
+    """A sentence whatever the error begins with: a bare "loss must ..." would be taken for an option --loss."""
+    return ValueError(f"The {str(error).removeprefix('the ')} {remedy}")
 
 
 def say_notes(console: Console, split: Split) -> None:

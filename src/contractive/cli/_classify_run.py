@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from contractive.classifier_runs import Settings, open_classifier, train
-from contractive.cli._begin import check_given, command_line, refuse_other_options, say_finished, say_notes
+from contractive.cli._begin import check_given, command_line, diverged, refuse_other_options, say_finished, say_notes
 from contractive.cli._tables import classifier_table, layers_table, say_warnings
 from contractive.data import Options, Split, load
 from contractive.report import classifier_sentences, write_classifier
@@ -81,7 +81,7 @@ def _run(
             )
         _finish(out, quiet=quiet)
     except TrainingDiverged as error:
-        raise ValueError(f"The {error} Here: a smaller --learning-rate, --pretraining-rate or --weight.") from error
+        raise diverged(error, "Here: a smaller --learning-rate, --pretraining-rate or --weight.") from error
     except KeyboardInterrupt:
         remedy = open_classifier(out).remedy
         console.print(escape(f"\nStopped in {stages.name or 'the beginning'}. {remedy}"), soft_wrap=True)

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from contractive.cli._begin import diverged
 from contractive.data import Options, Split, load
 from contractive.experiments import MEASURES, Budget, Results, Settings, write
 from contractive.experiments import compare as compare_variants
@@ -78,8 +79,7 @@ def run(
     try:
         results = _with_progress(split, settings, hidden=quiet or as_json)
     except TrainingDiverged as error:
-        said = str(error).removeprefix("the ")  # of a loss, or of a search
-        raise ValueError(f"The {said} Here: a smaller --learning-rate or --weight.") from error
+        raise diverged(error, "Here: a smaller --learning-rate or --weight.") from error
     except BrokenProcessPool as error:
         raise ValueError("every process must live on, got one killed, probably for memory. Use --jobs 1.") from error
     results.document["command"] = shlex.join(["contractive", *sys.argv[1:]])

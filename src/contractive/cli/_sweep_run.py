@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from contractive.cli._begin import diverged
 from contractive.cli._compare_run import processors
 from contractive.data import Options, load
 from contractive.experiments import Sweep, SweepSettings, SweepTrial
@@ -64,8 +65,7 @@ def run(
             command = shlex.join(["contractive", *sys.argv[1:]])
             found = sweep_weights(split, settings, out, source=source, command=command, force=force, watch=watch)
     except TrainingDiverged as error:
-        said = str(error).removeprefix("the ")  # of a loss, or of a model
-        raise ValueError(f"The {said} This was the model without a penalty: use a smaller --learning-rate.") from error
+        raise diverged(error, "This was the model without a penalty: use a smaller --learning-rate.") from error
     except BrokenProcessPool as error:
         raise ValueError("every process must live on, got one killed, probably for memory. Use --jobs 1.") from error
     except KeyboardInterrupt:

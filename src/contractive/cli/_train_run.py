@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from contractive.cli._begin import check_given, command_line, refuse_other_options, say_finished, say_notes
+from contractive.cli._begin import check_given, command_line, diverged, refuse_other_options, say_finished, say_notes
 from contractive.cli._tables import figures_table, say_warnings
 from contractive.data import Options, Split, load
 from contractive.runs import Settings, Trained, load_again, open_run, source_of, train
@@ -78,7 +78,7 @@ def _run(
             checkpoint_seconds=checkpoint_seconds,
         )
     except TrainingDiverged as error:
-        raise ValueError(f"The {error} Here: a smaller --learning-rate or --weight, or --gradient-clip 1.") from error
+        raise diverged(error, "Here: a smaller --learning-rate or --weight, or --gradient-clip 1.") from error
     except KeyboardInterrupt:
         console.print(escape(_stopped(out)), soft_wrap=True)
         raise typer.Exit(130) from None

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor
 from contractive.stacked import _checkpoint
 from contractive.stacked._checks import check_settings, labelled_rows
 from contractive.stacked._network import Classifier
-from contractive.stacked._regularisation import Regularisation, checksum
+from contractive.stacked._regularisation import Regularisation
+from contractive.storage import tensors_checksum
 from contractive.training import TrainingDiverged
 from contractive.training._checks import check_seconds, check_seed, place_of
 from contractive.training._memory import flushed_denormals, keep_freed_memory
@@ -152,7 +154,7 @@ class _Run:
         self.seed = seed
         self.rows: list[Row] = []
         self.best_epoch = 0
-        self.start = checksum(classifier.state_dict().values())
+        self.start = tensors_checksum(classifier.state_dict().values())
         self.best = _copy(classifier)
         groups = [{"params": list(part.parameters())} for part in (classifier.encoder, classifier.linear)]
         self.optimizer = torch.optim.SGD(groups, lr=rates[0])
@@ -161,18 +163,18 @@ class _Run:
     def epoch(self) -> int:
         return len(self.rows)
 
-    @property
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """What a checkpoint must agree in."""
+        """What a checkpoint must agree in; the data are read for it once, not at every checkpoint."""
         return {
             "rates": list(self.rates),
             "batch_size": self.batch_size,
             "seed": self.seed,
-            "data": checksum(self.train),
+            "data": tensors_checksum(self.train),
             "start": self.start,
             "regularisation": [self.rule.jacobian_weight, self.rule.tangent_weight, self.rule.tangents_per_step],
             "output": self.classifier.output,
-            "validation": checksum(self.validation or ()),
+            "validation": tensors_checksum(self.validation or ()),
             "tangents": self.rule.checksum(),
         }
 

@@ -1,8 +1,6 @@
 """What fine-tuning adds to the loss of the labels."""
 
 import math
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +10,10 @@ from torch import Tensor
 
 from contractive.jacobian import value_and_squared_norm
 from contractive.stacked._network import Classifier
+from contractive.storage import tensors_checksum
 from contractive.tangents import propagation
 
 _CHECKED = 256
-
-
-def checksum(tensors: Iterable[Tensor]) -> int:
-    """Of the values of all tensors."""
-    found = 0
-    for tensor in tensors:
-        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
-    return found
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ class Regularisation:
             return 0
         rows = np.unique(np.linspace(0, len(self.tangents) - 1, _CHECKED).astype(int))
         found = self.tangents[torch.from_numpy(rows)] if isinstance(self.tangents, Tensor) else self.tangents[rows]
-        return checksum([torch.as_tensor(np.array(found)) if isinstance(found, np.ndarray) else found])
+        return tensors_checksum([torch.as_tensor(np.array(found)) if isinstance(found, np.ndarray) else found])
 
     def _tangents_of(self, rows: Tensor, like: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
         """(tangents of these training rows, factor that makes up for those left out)."""
