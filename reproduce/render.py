@@ -155,8 +155,12 @@ def by_labels(found, published):
 
 def full(found, published):
     """Errors with all labels."""
-    rows = [[model, error, ours(found.get(f"full {model}"), "test_error")] for model, error in published.items()]
-    return table(["model", "test error %, paper", "ours"], rows)
+    rows = []
+    for model, error in published.items():
+        row = found.get(f"full {model}")
+        units = " and ".join(map(str, row["setting"]["widths"])) if row else ""
+        rows.append([model, error, ours(row, "test_error"), units])
+    return table(["model", "test error %, paper", "ours", "units of the layers, ours"], rows)
 
 
 def likelihoods(found, published):
