@@ -7,12 +7,14 @@ from _pieces import add_row, begin, rows_of, wanted
 from _train import STRENGTHS, Setting, Trainer, finish, search, seeded
 
 MODELS = ("CAE", "DAE-g", "DAE-b", "AE+wd", "AE")
+# with bright backgrounds all inputs push a unit the same way, and higher rates leave most units constant
+RATES = {name: {"pretrain_rate": 0.1} for name in ("cifar", "bg-rand", "rect-img")}
 QUICK = {"widths": (30,), "pretrain_epochs": 3, "epochs": 4}
 
 
-def start(model, quick):
+def start(model, quick, data="mnist"):
     """The setting a search starts from."""
-    return Setting(model, STRENGTHS[model][0], **(QUICK if quick else {}))
+    return Setting(model, STRENGTHS[model][0], **(QUICK if quick else RATES.get(data, {})))
 
 
 def steps(model):
@@ -20,11 +22,12 @@ def steps(model):
     return [("strength", STRENGTHS[model])]
 
 
-def table(arguments, name, load):
-    pieces, path = begin(arguments, name)
+def table(arguments, data, load):
+    """Every row of the table that was asked for."""
+    pieces, path = begin(arguments, f"{data}_table1")
     trainer = Trainer(pieces, load(arguments))
     for model in wanted(arguments, MODELS):
-        first = start(model, arguments.quick)
+        first = start(model, arguments.quick, data)
         chosen, log = search(first, steps(model), trainer.validation_error)
         row = finish(seeded(trainer, chosen, arguments.seeds or (1 if arguments.quick else 3)))
         add_row(path, model, row | {"search": log}, arguments.device)
@@ -33,7 +36,7 @@ def table(arguments, name, load):
 def chosen(arguments, data, model, depth=1):
     """The setting that the table chose where it is there, else the one a search starts from; `depth` such layers."""
     path = arguments.out / f"{data}_table1{'_quick' if arguments.quick else ''}.json"
-    setting = start(model, arguments.quick)
+    setting = start(model, arguments.quick, data)
     if model in (rows := rows_of(path)):
         found = rows[model]["setting"]
         setting = Setting(**{**found, "widths": tuple(found["widths"])})

@@ -13,7 +13,7 @@ from _table1 import table
 
 def main(argv=None):
     """Every row asked for."""
-    table(parser(__doc__).parse_args(argv), "cifar_table1", cifar)
+    table(parser(__doc__).parse_args(argv), "cifar", cifar)
 
 
 if __name__ == "__main__":

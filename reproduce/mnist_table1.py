@@ -15,7 +15,7 @@ from _table1 import table
 
 def main(argv=None):
     """Every row asked for."""
-    table(parser(__doc__).parse_args(argv), "mnist_table1", mnist)
+    table(parser(__doc__).parse_args(argv), "mnist", mnist)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ def stacked(pieces, split, depth, quick):
     more = {"pretrain_epochs": passes(len(split.train)), "epochs": 120, "patience": 30, "decay": 0.98}
     trainer = Trainer(pieces, split)
     ways = steps("CAE")
-    chosen, log = search(replace(start("CAE", quick), **({} if quick else more)), ways, trainer.validation_error)
+    first = start("CAE", quick, split.name.removesuffix("-like"))
+    chosen, log = search(replace(first, **({} if quick else more)), ways, trainer.validation_error)
     if depth == 2:  # the strength is searched again
         chosen, further = search(replace(chosen, widths=chosen.widths * 2), ways, trainer.validation_error)
         log += further

@@ -67,6 +67,7 @@ def _check_folder(out: Path) -> None:
 def _one(name: str, out: Path, seed: int, *, quick: bool, quiet: bool) -> None:
     from rich.console import Console
 
+    from contractive.cli._begin import diverged
     from contractive.illustrations import TOPICS
     from contractive.report import write_illustration
     from contractive.training import TrainingDiverged
@@ -78,7 +79,7 @@ def _one(name: str, out: Path, seed: int, *, quick: bool, quiet: bool) -> None:
         with console.status(f"{topic.title} ..."):
             result = topic.run(quick, seed)
     except TrainingDiverged as error:
-        raise ValueError(f"{error} Here: another --seed.") from error
+        raise diverged(error, "Here: another --seed.") from error
     page = write_illustration(topic, result, out / f"{name}.html", command=_command(name, seed, quick))
     if not quiet:
         Console().print(
