@@ -8,18 +8,20 @@ from _train import STRENGTHS, Setting, Trainer, finish, search, seeded
 
 MODELS = ("CAE", "DAE-g", "DAE-b", "AE+wd", "AE")
 # with bright backgrounds all inputs push a unit the same way, and higher rates leave most units constant
-RATES = {name: {"pretrain_rate": 0.1} for name in ("cifar", "bg-rand", "rect-img")}
+BRIGHT = {"pretrain_rate": 0.03, "pretrain_momentum": 0.9, "rate": 1.0, "output_rate": 0.3}
+RATES = {"cifar": BRIGHT, "bg-rand": BRIGHT, "rect-img": BRIGHT}
+SEARCHED = {"cifar": STRENGTHS | {"CAE": (0.1, 0.3), "DAE-g": (0.1, 0.3)}}
 QUICK = {"widths": (30,), "pretrain_epochs": 3, "epochs": 4}
 
 
 def start(model, quick, data="mnist"):
     """The setting a search starts from."""
-    return Setting(model, STRENGTHS[model][0], **(QUICK if quick else RATES.get(data, {})))
+    return Setting(model, SEARCHED.get(data, STRENGTHS)[model][0], **(QUICK if quick else RATES.get(data, {})))
 
 
-def steps(model):
+def steps(model, data="mnist"):
     """What is searched on the validation error of one seed; the rates were tried on the contractive net alone."""
-    return [("strength", STRENGTHS[model])]
+    return [("strength", SEARCHED.get(data, STRENGTHS)[model])]
 
 
 def table(arguments, data, load):
@@ -28,7 +30,7 @@ def table(arguments, data, load):
     trainer = Trainer(pieces, load(arguments))
     for model in wanted(arguments, MODELS):
         first = start(model, arguments.quick, data)
-        chosen, log = search(first, steps(model), trainer.validation_error)
+        chosen, log = search(first, steps(model, data), trainer.validation_error)
         row = finish(seeded(trainer, chosen, arguments.seeds or (1 if arguments.quick else 3)))
         add_row(path, model, row | {"search": log}, arguments.device)
 

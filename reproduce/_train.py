@@ -47,6 +47,7 @@ class Setting:
     strength: float
     widths: tuple[int, ...] = (1000,)
     pretrain_rate: float = 1.0
+    pretrain_momentum: float = 0.0
     pretrain_epochs: int = 20
     batch: int = 100
     rate: float = 3.0
@@ -143,7 +144,7 @@ class Trainer:
                 validation=rows[1],
                 max_epochs=setting.pretrain_epochs,
                 batch_size=setting.batch,
-                optimizer=partial(torch.optim.SGD, lr=setting.pretrain_rate),
+                optimizer=partial(torch.optim.SGD, lr=setting.pretrain_rate, momentum=setting.pretrain_momentum),
                 schedule=gently,
                 seed=setting.seed,
                 device=self.pieces.device,
@@ -231,7 +232,7 @@ class Trainer:
         return {**result, "test_error": 100 * float(wrong.double().mean())}
 
 
-PRETRAINING = ("model", "strength", "widths", "pretrain_rate", "pretrain_epochs", "batch", "seed")
+PRETRAINING = ("model", "strength", "widths", "pretrain_rate", "pretrain_momentum", "pretrain_epochs", "batch", "seed")
 
 
 @torch.no_grad()
