@@ -89,6 +89,8 @@ def test_settings_survive_json():
         ({"output_rate": float("inf")}, "output_rate must be above 0 and finite, got inf"),
         ({"weight": -1.0}, "weight must be a finite number of at least 0, got -1.0"),
         ({"tangent_weight": float("nan")}, "tangent_weight must be a finite number of at least 0, got nan"),
+        ({"tangents_per_step": 3}, "tangents must be at least 1 for settings of their term, got 0"),
+        ({"tangent_weight": 1.0}, "tangents must be at least 1 for settings of their term, got 0"),
         ({"decay": 1.5}, "decay must lie above 0 and be at most 1, got 1.5"),
         ({"hidden": ()}, r"hidden must be widths of at least 1, got \(\)"),
         ({"hidden": (5, 0)}, r"hidden must be widths of at least 1, got \(5, 0\)"),

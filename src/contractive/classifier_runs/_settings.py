@@ -105,6 +105,8 @@ class Settings:
             raise ValueError(f"decay must lie above 0 and be at most 1, got {self.decay}. 1 keeps the rate constant.")
         if self.hidden is not None and (not self.hidden or any(width < 1 for width in self.hidden)):
             raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 1000,1000.")
+        if not self.tangents and (self.tangents_per_step is not None or self.tangent_weight != Settings.tangent_weight):
+            raise ValueError("tangents must be at least 1 for settings of their term, got 0. For instance 15.")
         check_seed(self.seed)
 
     def completed(self, split: Split, task: Task) -> Settings:
