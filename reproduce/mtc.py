@@ -111,7 +111,7 @@ def nearest(pieces, split, name, quick):
 
     def directions(rows, num):
         return (
-            shifts(rows, split.image) if name.endswith("shifts") else leading(encode, rows, num, tolerance=1e-3).vectors
+            shifts(rows, split.image) if name.endswith("shifts") else leading(encode, rows, num, tolerance=1e-2).vectors
         )
 
     def error(part, k, sides, num):

@@ -24,7 +24,7 @@ def write(
     *,
     dtype: str = "float16",
     rows_at_once: int = 256,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
     device: str | torch.device = "cpu",
     on_rows: Callable[[int], None] | None = None,
 ) -> np.ndarray:

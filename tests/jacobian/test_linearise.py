@@ -1,5 +1,7 @@
 """Products with the Jacobian and its leading directions against the Jacobian by brute force."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 import contractive as ct
 from contractive import jacobian
 from contractive.jacobian import leading, linearise
+from contractive.jacobian._krylov import room
 from problems import brute_force
 
 
@@ -102,6 +105,56 @@ def test_iterating_finds_the_space_of_a_wide_net():
     assert torch.equal(found.vectors, again.vectors)
     in_parts = leading(encoder, x, 6, tolerance=1e-8, memory_budget=1)
     torch.testing.assert_close(in_parts.values, found.values, rtol=1e-6, atol=0)
+
+
+def with_values(values, features=200):
+    """A linear map with these singular values, in float64."""
+    torch.manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(n, len(values), dtype=torch.float64)).Q for n in (len(values), features))
+    layer = nn.Linear(features, len(values)).double()
+    with torch.no_grad():
+        layer.weight.copy_((left * values) @ right.T)
+    return layer
+
+
+@pytest.mark.parametrize("num", [1, 4, 10])
+@pytest.mark.parametrize("equal", [6, 20, 150])
+def test_equal_singular_values_are_all_found(num, equal):
+    values = torch.cat([torch.full((equal,), 5.0), torch.linspace(2, 0.1, 150 - equal)]).double()
+    found = leading(with_values(values), torch.rand(3, 200, dtype=torch.float64), num, method="iterate")
+    torch.testing.assert_close(found.values, values[:num].expand(3, -1), rtol=1e-3, atol=0)
+    torch.testing.assert_close(found.vectors @ found.vectors.mT, torch.eye(num).double().expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("low", [0.9, 1e-6])
+def test_iterating_begins_anew_where_its_room_ends(low):
+    values = torch.logspace(0, math.log10(low), 150, dtype=torch.float64)
+    x = torch.rand(2, 200, dtype=torch.float64)
+    map_, settings = with_values(values), {"method": "iterate", "tolerance": 1e-13, "max_iterations": 3000}
+    assert room(4, 200) < 150
+    found = leading(map_, x, 4, **settings)
+    torch.testing.assert_close(found.values, values[:4].expand(2, -1), rtol=1e-6, atol=0)
+
+
+def test_a_map_that_does_not_move_has_directions_of_value_0():
+    found = leading(with_values(torch.zeros(150)).float(), torch.rand(2, 200), 3)
+    assert found.values.abs().max() == 0
+    torch.testing.assert_close(found.vectors @ found.vectors.mT, torch.eye(3).expand(2, -1, -1), rtol=0, atol=1e-5)
+
+
+def test_few_steps_still_give_as_many_directions_as_are_wanted():
+    x = torch.rand(2, 200, dtype=torch.float64)
+    found = leading(with_values(torch.linspace(2, 1, 150)), x, 12, method="iterate", max_iterations=1)
+    assert found.vectors.shape == (2, 12, 200)
+
+
+def test_directions_do_not_depend_on_the_generator():
+    map_, x = with_values(torch.logspace(0, -3, 150)), torch.rand(2, 200, dtype=torch.float64)
+    found = [
+        leading(map_, x, 4, tolerance=1e-10, generator=torch.Generator().manual_seed(seed)).vectors for seed in (0, 1)
+    ]
+    cosines = torch.linalg.svdvals(found[0] @ found[1].mT)
+    torch.testing.assert_close(cosines, torch.ones_like(cosines))
 
 
 def test_directions_of_a_jacobian_of_low_rank_stay_orthonormal():

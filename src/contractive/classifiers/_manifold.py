@@ -114,7 +114,7 @@ class ManifoldTangentClassifier(LayeredClassifier):
             raise ValueError(f"n_tangents must be at least 1, got {self.n_tangents}. The paper takes 15 on MNIST.")
         num = min(self.n_tangents, x.shape[1], network(x[:1]).shape[1])
         if self.tangent_file is None:
-            tangents = leading(network, x, num, tolerance=1e-3).vectors
+            tangents = leading(network, x, num, tolerance=1e-2).vectors
         else:
             tangents = tangent_files.write(self.tangent_file, network, x, num)
         return Regularisation(0.0, self.tangent_weight, tangents, self.tangents_per_step)
