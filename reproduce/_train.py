@@ -39,8 +39,9 @@ class Setting:
 
     Tied sigmoid layers, weights from U(+-sqrt(6 / (d + k))), decoder biases that give the mean of the data, summed
     cross-entropy, plain gradient descent whose first two passes go at 0.3 of the rate: started wider, faster or from
-    biases of 0, many units are saturated for good. Then a softmax layer and gradient descent on the labels, rates
-    times `decay` after every epoch, the weights of the epoch with the lowest validation error.
+    biases of 0, many units are saturated for good. (Where backgrounds are bright, even then, unless the rate is lower;
+    momentum makes up for it.) Then a softmax layer and gradient descent on the labels, rates times `decay` after every
+    epoch, the weights of the epoch with the lowest validation error.
     """
 
     model: str

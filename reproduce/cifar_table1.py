@@ -2,8 +2,8 @@
 
     python reproduce/cifar_table1.py --data-dir DATA [--only CAE,AE] [--minutes 110] [--device cuda]
 
-As mnist_table1.py on 40,000 / 10,000 / 10,000 rows of 1024. How the paper made its images grey and whether it scaled
-them further is not stated; here they are luma grey divided by 255.
+As mnist_table1.py on 40,000 / 10,000 / 10,000 rows of 1024, but for the rates (see _table1.py). How the paper
+made its images grey and whether it scaled them further is not stated; here they are luma grey divided by 255.
 """
 
 from _data import cifar

@@ -77,8 +77,8 @@ def table1(found, published, exponent):
 
 def chosen(found):
     """The settings that were chosen, one line per model."""
-    names = ("strength", "pretrain_epochs", "rate", "output_rate", "batch")
-    rows = [[model, *(row["setting"][name] for name in names)] for model, row in found.items()]
+    names = ("strength", "pretrain_rate", "pretrain_momentum", "pretrain_epochs", "rate", "output_rate", "batch")
+    rows = [[model, *(row["setting"].get(name, 0.0) for name in names)] for model, row in found.items()]
     return table(["row", *names], rows) if rows else ""
 
 
