@@ -45,7 +45,9 @@ def machine(pieces, split, quick):
 
 def stacked(pieces, split, depth, quick):
     """One or two contractive layers; passes are more where rows are fewer."""
-    more = {"pretrain_epochs": passes(len(split.train)), "epochs": 120, "patience": 30, "decay": 0.98}
+    epochs = 1_200_000 // len(split.train)
+    falling = {"epochs": epochs, "patience": epochs // 4, "decay": 0.98 ** (120 / epochs)}
+    more = {"pretrain_epochs": passes(len(split.train)), **falling}
     trainer = Trainer(pieces, split)
     ways = steps("CAE")
     first = start("CAE", quick, split.name.removesuffix("-like"))
