@@ -142,6 +142,16 @@ def test_a_map_that_does_not_move_has_directions_of_value_0():
     torch.testing.assert_close(found.vectors @ found.vectors.mT, torch.eye(3).expand(2, -1, -1), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("features", [5, 7, 9])
+def test_iterating_ends_where_the_whole_input_space_is_spanned(features):
+    map_, x = with_values(torch.linspace(2, 1, features), features), torch.rand(2, features, dtype=torch.float64)
+    for num, tolerance in ((1, 0.5), (3, 1e-5), (3, 1e-14)):
+        found = leading(map_, x, num, method="iterate", tolerance=tolerance)
+        torch.testing.assert_close(
+            found.values, torch.linspace(2, 1, features)[:num].double().expand(2, -1), rtol=0.2, atol=0
+        )
+
+
 def test_few_steps_still_give_as_many_directions_as_are_wanted():
     x = torch.rand(2, 200, dtype=torch.float64)
     found = leading(with_values(torch.linspace(2, 1, 150)), x, 12, method="iterate", max_iterations=1)

@@ -32,7 +32,7 @@ def iterate(at: Linearisation, x: Tensor, num: int, tolerance: float, most: int,
             continue
         squares = space.squares()
         steady = bool((squares - before <= tolerance * squares + noise * squares[:, :1]).all())
-        if steady and drawn:
+        if steady and (drawn or space.full):
             break
         if steady:  # of equal singular values a block finds as many as it has directions: look for more
             space.draw()
@@ -57,9 +57,10 @@ class _Space:
         self.products = x.new_empty(len(x), most, most)  # of the images; the lower triangle
         self.size = self.steps = 0
         new = self._orthonormal(x.new_zeros(len(x), self.block, features))
-        largest = self._push(new).abs().amax((1, 2), keepdim=True)
+        pushed = self._push(new)
+        largest = pushed.abs().amax((1, 2), keepdim=True)
         self.scale = torch.where(largest > 0, largest, 1)  # squares might be beyond what numbers can hold
-        self._add(new)
+        self._add(new, pushed)
 
     @property
     def full(self) -> bool:
@@ -103,12 +104,12 @@ class _Space:
         new = self._orthonormal(block[:, : self.basis.shape[2] - self.size])
         if self.size + new.shape[1] > self.basis.shape[1]:
             self._restart()
-        self._add(new)
+        self._add(new, self._push(new))
 
-    def _add(self, new: Tensor) -> None:
+    def _add(self, new: Tensor, pushed: Tensor) -> None:
         start, end = self.size, self.size + new.shape[1]
         self.basis[:, start:end] = new
-        self.image[:, start:end] = self._push(new) / self.scale
+        self.image[:, start:end] = pushed / self.scale
         self.products[:, start:end, :end] = self.image[:, start:end] @ self.image[:, :end].mT
         self.size, self.steps = end, self.steps + 1
 
