@@ -7,7 +7,7 @@ in which the images move up and sideways, codes of one and two layers; k, sides 
 validation rows. Table 2: 100 to 3,000 labels, one layer of 1000 CAE+H units trained on all 50,000 rows, with and
 without the tangent term, of whose 15 directions each step draws three, and the same net without pretraining (NN);
 --seeds draws of the labels; choices on 1,000 validation rows. Table 3: all labels, two layers of --units units, 15
-tangents; strength, rate and weight as chosen for 3,000 labels, the epoch on 10,000 validation rows, never trained on.
+tangents; strength and weight as chosen for 3,000 labels, rate and epoch on 10,000 validation rows, never trained on.
 Not stated in the paper and chosen here: lambda, gamma, sigma, rates, epochs, the number of units in Table 2.
 """
 
@@ -41,24 +41,24 @@ def budget(labelled, quick):
 
 
 def ways(model, quick, few):
-    """What is searched, in this order, on validation error; nothing where a row for few labels gives it."""
-    if few:
-        return []
+    """What is searched, in this order, on validation error; not what a row for few labels gives."""
     if model == "MTC":
-        return [("tangent_weight", (0.1, 1.0) if quick else (0.1, 1.0, 10.0, 100.0))]
-    rates = (0.3, 1.0, 3.0) if model == "NN" else (1.0, 3.0, 10.0)
-    return [("strength", STRENGTHS[model]), *([] if quick else [("rate", rates)])]
+        steps = {"tangent_weight": (0.1, 1.0) if quick else (0.1, 1.0, 10.0, 100.0)}
+    else:
+        rates = (0.3, 1.0, 3.0) if model == "NN" else (1.0, 3.0, 10.0)
+        steps = {"strength": STRENGTHS[model], **({} if quick else {"rate": rates})}
+    return [(name, values) for name, values in steps.items() if name not in few]
 
 
 def supervised(pieces, split, count, model, arguments, few):
-    """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H, all labels from what was for few."""
+    """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H. `few`: what few labels chose for all."""
     full, quick = count is None, arguments.quick
     made = partial(Trainer, pieces, split, labelled=count, validated=None if full else 1000)
     trainer = made()
     more = {"widths": (arguments.units,) * 2 if full else (1000,), "output": "sigmoid"}
     begun = "NN" if model == "NN" else "CAE+H"
     first = replace(start(begun, quick), **({} if quick else more), **budget(count, quick))
-    first = replace(first, **{name: few[name] for name in ("strength", "rate") if name in few})
+    first = replace(first, strength=few.get("strength", first.strength))
     chosen, log = search(first, ways(begun, quick, few), trainer.validation_error)
     if model == "MTC":
         # 15 directions are 16 forward passes: at each step three of them stand for all
@@ -72,11 +72,11 @@ def supervised(pieces, split, count, model, arguments, few):
 
 
 def chosen_for(path, name):
-    """The setting of a row of this table."""
+    """Strength and tangent weight of a row of this table."""
     rows = rows_of(path)
     if name not in rows:
         raise SystemExit(f"{path.name} must have the row {name!r}, from which strengths are taken. Run that first.")
-    return rows[name]["setting"]
+    return {field: rows[name]["setting"][field] for field in ("strength", "tangent_weight")}
 
 
 def votes(labels, found, k):
