@@ -7,11 +7,14 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
 
 
 @app.command(epilog="Example:  contractive analyze run table.csv --out analysis")
 @says_what_is_wrong
+@in_groups
 def analyze(
+    *,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")],
     data: options.Source,
     out: Annotated[Path, typer.Option(help="Folder for analysis.json and report.html.")],
@@ -21,11 +24,8 @@ def analyze(
         bool, typer.Option("--umap/--no-umap", help="A map by UMAP, where umap-learn is installed.")
     ] = True,
     data_dir: options.DataDir = None,
-    key: options.Key = None,
+    reading: options.Reading,
     label: options.Label = None,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
     force: options.Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print analysis.json and nothing else.")] = False,
     quiet: options.Quiet = False,
@@ -38,5 +38,5 @@ def analyze(
     """
     from contractive.cli._analyze_run import run as go
 
-    wishes = options.data_options(key=key, label=label, separator=separator, encoding=encoding, header=header)
+    wishes = options.data_options(reading, label=label)
     go(run, data, out, wishes, data_dir, rows, seed, umap=umap, force=force, as_json=json, quiet=quiet)

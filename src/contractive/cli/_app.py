@@ -2,7 +2,6 @@
 
 import errno
 from collections.abc import Callable
-from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -26,33 +25,6 @@ _REMEDIES = {
     errno.EFBIG: "The file may not grow so large: lift the limit and run the command again (train: with --resume)",
     errno.EDQUOT: "Your share of the disk is full: make room and run the command again (train: with --resume)",
 }
-
-
-class LossName(StrEnum):
-    """Reconstruction losses by name."""
-
-    squared_error = "squared_error"
-    cross_entropy = "cross_entropy"
-
-
-def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
-    """`256,128` as (256, 128)."""
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(f"{option} must be whole numbers with commas, got {text!r}. For instance 256,128.") from None
-
-
-def amounts(text: str | None, option: str) -> tuple[float, ...] | None:
-    """`0.01,0.1` as (0.01, 0.1)."""
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(f"{option} must be numbers with commas, got {text!r}. For instance 0.01,0.1,1.") from None
 
 
 def says_what_is_wrong(command: Callable[..., None]) -> Callable[..., None]:

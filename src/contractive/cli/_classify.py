@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
-from contractive.cli._options import NETWORK
+from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
+from contractive.cli._options import NETWORK, LossName
+from contractive.cli._parse import numbers
 
 PRETRAINING = "Pretraining, without labels"
 FINE_TUNING = "Fine-tuning, with labels"
@@ -15,11 +17,12 @@ FINE_TUNING = "Fine-tuning, with labels"
 
 @app.command(epilog="Example:  contractive classify table.csv --label class --out run")
 @says_what_is_wrong
+@in_groups
 def classify(
+    *,
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the run: model, configuration, histories, figures, page.")],
     data: options.OptionalSource = None,
-    label: options.Label = None,
     labels_used: Annotated[
         int | None,
         typer.Option(
@@ -135,20 +138,9 @@ def classify(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of split, weights, order, noise and the choice of labels.")] = 0,
     data_dir: options.DataDir = None,
-    key: options.Key = None,
-    drop: options.Drop = None,
-    one_hot: options.OneHot = None,
-    impute: options.Impute = None,
-    scale: options.Scale = "auto",
-    size: options.Size = None,
-    gray: options.Gray = False,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
-    test: options.Test = None,
-    validation_share: options.ValidationShare = 0.15,
-    test_share: options.TestShare = 0.15,
-    stream: options.Stream = None,
+    preparing: options.Preparing,
+    reading: options.Reading,
+    splitting: options.Splitting,
     device: options.Device = "auto",
     checkpoint_seconds: options.CheckpointSeconds = 10.0,
     resume: options.Resume = False,
@@ -193,21 +185,5 @@ def classify(
         seed=seed,
         device=device,
     )
-    wishes = options.data_options(
-        key=key,
-        label=label,
-        drop=drop,
-        one_hot=one_hot,
-        impute=impute,
-        scale=scale,
-        size=size,
-        gray=gray,
-        separator=separator,
-        encoding=encoding,
-        header=header,
-        test=test,
-        validation_share=validation_share,
-        test_share=test_share,
-        stream=stream,
-    )
+    wishes = options.data_options(preparing, reading, splitting)
     begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)

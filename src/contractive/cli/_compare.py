@@ -6,12 +6,17 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
+from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
+from contractive.cli._options import LossName
+from contractive.cli._parse import numbers, words
 
 
 @app.command(epilog="Example:  contractive compare mnist --data-dir ~/data --epochs 5 --out mnist")
 @says_what_is_wrong
+@in_groups
 def compare(
+    *,
     data: options.Source,
     out: Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")],
     variants: Annotated[
@@ -42,18 +47,8 @@ def compare(
     learning_rate: options.LearningRate = None,
     loss: Annotated[LossName, typer.Option(help="Reconstruction loss, summed over features.")] = LossName.squared_error,
     data_dir: options.DataDir = None,
-    key: options.Key = None,
-    label: options.Label = None,
-    drop: options.Drop = None,
-    one_hot: options.OneHot = None,
-    impute: options.Impute = None,
-    scale: options.Scale = "auto",
-    size: options.Size = None,
-    gray: options.Gray = False,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
-    test: options.Test = None,
+    preparing: options.Preparing,
+    reading: options.Reading,
     jobs: Annotated[int | None, typer.Option(help="Fits at a time.", show_default="one per processor")] = None,
     force: options.Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
@@ -68,20 +63,7 @@ def compare(
     from contractive.cli._compare_run import Wishes, run
 
     wishes = Wishes(numbers(hidden, "--hidden"), code, epochs, batch_size, learning_rate, loss.value)
-    names = tuple(name.strip() for name in variants.split(",") if name.strip())
+    names = words(variants)
     fixed = {} if weight is None else {"contractive": weight}
-    about = options.data_options(
-        key=key,
-        label=label,
-        drop=drop,
-        one_hot=one_hot,
-        impute=impute,
-        scale=scale,
-        size=size,
-        gray=gray,
-        separator=separator,
-        encoding=encoding,
-        header=header,
-        test=test,
-    )
+    about = options.data_options(preparing, reading)
     run(data, data_dir, about, out, wishes, names, seeds, price, fixed, jobs, force=force, as_json=json, quiet=quiet)

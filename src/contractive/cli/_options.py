@@ -1,11 +1,13 @@
 """Options that several commands share, each described once."""
 
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contractive.cli._app import LossName
+from contractive.cli._parse import height_and_width, numbers, words
 
 if TYPE_CHECKING:
     from contractive.data import Options
@@ -14,6 +16,14 @@ DATA = "Data"
 NETWORK = "Network"
 TRAINING = "Training"
 MACHINE = "Machine"
+
+
+class LossName(StrEnum):
+    """Reconstruction losses by name."""
+
+    squared_error = "squared_error"
+    cross_entropy = "cross_entropy"
+
 
 Source = Annotated[
     str,
@@ -37,67 +47,9 @@ DataDir = Annotated[
         help="Folder with IDX .gz files.", show_default="$CONTRACTIVE_DATA, else download", rich_help_panel=DATA
     ),
 ]
-Key = Annotated[str | None, typer.Option(help="Name of the array in an .npz file.", rich_help_panel=DATA)]
 Label = Annotated[
     str | None,
     typer.Option(help="Column (or array of an .npz file) that is the label: never a feature.", rich_help_panel=DATA),
-]
-Drop = Annotated[str | None, typer.Option(help="Columns to leave out, with commas.", rich_help_panel=DATA)]
-OneHot = Annotated[
-    str | None,
-    typer.Option(help="Text columns to turn into 0/1 columns, with commas; `all` for all.", rich_help_panel=DATA),
-]
-Impute = Annotated[
-    str | None, typer.Option(help="Fill missing values with the training `mean` or `median`.", rich_help_panel=DATA)
-]
-Scale = Annotated[
-    str,
-    typer.Option(
-        help="auto, none, minmax, standard or robust; fitted on training rows. auto: pixels by their range, other"
-        " columns standard.",
-        rich_help_panel=DATA,
-    ),
-]
-Size = Annotated[str | None, typer.Option(help="Size images to HEIGHTxWIDTH.", rich_help_panel=DATA)]
-Gray = Annotated[bool, typer.Option("--gray", help="Read images in grey.", rich_help_panel=DATA)]
-Separator = Annotated[str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)]
-Encoding = Annotated[str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)]
-Header = Annotated[
-    bool | None,
-    typer.Option(
-        "--header/--no-header",
-        help="Whether a text table has names in its first row.",
-        show_default="detected",
-        rich_help_panel=DATA,
-    ),
-]
-Test = Annotated[
-    Path | None, typer.Option(help="File with the test rows.", show_default="a part of DATA", rich_help_panel=DATA)
-]
-Model = Annotated[str, typer.Option(help="mlp, tied or conv.", rich_help_panel=NETWORK)]
-Activation = Annotated[str, typer.Option(help="Of the encoder.", rich_help_panel=NETWORK)]
-Loss = Annotated[LossName, typer.Option(help="Reconstruction loss, summed over features.", rich_help_panel=TRAINING)]
-Method = Annotated[
-    str,
-    typer.Option(
-        help="How ||J||² is computed in training: auto, exact, probes or forward_probes.", rich_help_panel=TRAINING
-    ),
-]
-ValidationShare = Annotated[
-    float, typer.Option(help="Part of the rows that validates.", rich_help_panel=DATA, show_default="0.15")
-]
-TestShare = Annotated[
-    float,
-    typer.Option(help="Part of the rows that tests, without --test.", rich_help_panel=DATA, show_default="0.15"),
-]
-Stream = Annotated[
-    bool | None,
-    typer.Option(
-        "--stream/--no-stream",
-        help="Leave the training rows of a .npy or .parquet file on disk.",
-        show_default="by the memory",
-        rich_help_panel=DATA,
-    ),
 ]
 Hidden = Annotated[
     str | None,
@@ -108,9 +60,6 @@ Hidden = Annotated[
     ),
 ]
 Code = Annotated[int | None, typer.Option(help="Code size.", show_default="by the data", rich_help_panel=NETWORK)]
-Epochs = Annotated[
-    int | None, typer.Option(help="Passes over the data.", show_default="by the data", rich_help_panel=TRAINING)
-]
 BatchSize = Annotated[
     int | None,
     typer.Option(
@@ -121,19 +70,6 @@ LearningRate = Annotated[
     float | None,
     typer.Option(help="Of Adam.", show_default="0.003, or 0.001 above 5000 rows", rich_help_panel=TRAINING),
 ]
-Schedule = Annotated[str, typer.Option(help="Of the rate: cosine, exponential or constant.", rich_help_panel=TRAINING)]
-Patience = Annotated[
-    int | None,
-    typer.Option(
-        help="Stop after so many epochs without a better validation objective, and keep the best.",
-        show_default="train all epochs",
-        rich_help_panel=TRAINING,
-    ),
-]
-GradientClip = Annotated[
-    float | None, typer.Option(help="Largest norm of the gradient.", show_default="no", rich_help_panel=TRAINING)
-]
-Seed = Annotated[int, typer.Option(help="Of split, weights, order, noise and probes.", rich_help_panel=TRAINING)]
 Precision = Annotated[str, typer.Option(help="32, or bf16 for mixed precision.", rich_help_panel=MACHINE)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_panel=MACHINE)]
 CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)]
@@ -152,64 +88,137 @@ Keep = Annotated[
 ]
 
 
-def words(text: str | None) -> tuple[str, ...]:
-    """`a,b` as (a, b)."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+@dataclass(frozen=True)
+class Reading:
+    """How a file of data is read."""
+
+    key: Annotated[str | None, typer.Option(help="Name of the array in an .npz file.", rich_help_panel=DATA)] = None
+    separator: Annotated[
+        str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)
+    ] = None
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether a text table has names in its first row.",
+            show_default="detected",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+
+    def said(self) -> dict[str, Any]:
+        """As the data layer takes it."""
+        separator = None if self.separator is None else self.separator.replace("\\t", "\t")
+        return {**vars(self), "separator": separator}
 
 
-def number(text: str, option: str) -> float:
-    """`0.1` as 0.1."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{option} must be a number or auto, got {text!r}. For instance 0.1.") from None
+@dataclass(frozen=True)
+class Preparing:
+    """What becomes of the data."""
+
+    label: Label = None
+    drop: Annotated[str | None, typer.Option(help="Columns to leave out, with commas.", rich_help_panel=DATA)] = None
+    one_hot: Annotated[
+        str | None,
+        typer.Option(help="Text columns to turn into 0/1 columns, with commas; `all` for all.", rich_help_panel=DATA),
+    ] = None
+    impute: Annotated[
+        str | None, typer.Option(help="Fill missing values with the training `mean` or `median`.", rich_help_panel=DATA)
+    ] = None
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="auto, none, minmax, standard or robust; fitted on training rows. auto: pixels by their range, other"
+            " columns standard.",
+            rich_help_panel=DATA,
+        ),
+    ] = "auto"
+    size: Annotated[str | None, typer.Option(help="Size images to HEIGHTxWIDTH.", rich_help_panel=DATA)] = None
+    gray: Annotated[bool, typer.Option("--gray", help="Read images in grey.", rich_help_panel=DATA)] = False
+    test: Annotated[
+        Path | None, typer.Option(help="File with the test rows.", show_default="a part of DATA", rich_help_panel=DATA)
+    ] = None
+
+    def said(self) -> dict[str, Any]:
+        """As the data layer takes it."""
+        one_hot = True if self.one_hot == "all" else words(self.one_hot)
+        return {**vars(self), "drop": words(self.drop), "one_hot": one_hot, "size": height_and_width(self.size)}
 
 
-def data_options(
-    *,
-    key: str | None = None,
-    label: str | None = None,
-    drop: str | None = None,
-    one_hot: str | None = None,
-    impute: str | None = None,
-    scale: str = "auto",
-    size: str | None = None,
-    gray: bool = False,
-    separator: str | None = None,
-    encoding: str | None = None,
-    header: bool | None = None,
-    test: Path | None = None,
-    validation_share: float = 0.15,
-    test_share: float = 0.15,
-    stream: bool | None = None,
-) -> "Options":
+@dataclass(frozen=True)
+class Splitting:
+    """Into which parts the rows go, and where those for training stay."""
+
+    validation_share: Annotated[
+        float, typer.Option(help="Part of the rows that validates.", rich_help_panel=DATA, show_default="0.15")
+    ] = 0.15
+    test_share: Annotated[
+        float,
+        typer.Option(help="Part of the rows that tests, without --test.", rich_help_panel=DATA, show_default="0.15"),
+    ] = 0.15
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Leave the training rows of a .npy or .parquet file on disk.",
+            show_default="by the memory",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+
+    def said(self) -> dict[str, Any]:
+        """As the data layer takes it."""
+        return vars(self)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """An autoencoder and how it is trained, whatever its kind."""
+
+    model: Annotated[str, typer.Option(help="mlp, tied or conv.", rich_help_panel=NETWORK)] = "mlp"
+    hidden: Hidden = None
+    code: Code = None
+    activation: Annotated[str, typer.Option(help="Of the encoder.", rich_help_panel=NETWORK)] = "sigmoid"
+    loss: Annotated[
+        LossName, typer.Option(help="Reconstruction loss, summed over features.", rich_help_panel=TRAINING)
+    ] = LossName.squared_error
+    method: Annotated[
+        str,
+        typer.Option(
+            help="How ||J||² is computed in training: auto, exact, probes or forward_probes.", rich_help_panel=TRAINING
+        ),
+    ] = "auto"
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data.", show_default="by the data", rich_help_panel=TRAINING)
+    ] = None
+    batch_size: BatchSize = None
+    learning_rate: LearningRate = None
+    schedule: Annotated[
+        str, typer.Option(help="Of the rate: cosine, exponential or constant.", rich_help_panel=TRAINING)
+    ] = "cosine"
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop after so many epochs without a better validation objective, and keep the best.",
+            show_default="train all epochs",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None
+    gradient_clip: Annotated[
+        float | None, typer.Option(help="Largest norm of the gradient.", show_default="no", rich_help_panel=TRAINING)
+    ] = None
+    seed: Annotated[int, typer.Option(help="Of split, weights, order, noise and probes.", rich_help_panel=TRAINING)] = 0
+
+    def said(self) -> dict[str, Any]:
+        """As the settings of a run take it."""
+        return {**vars(self), "hidden": numbers(self.hidden, "--hidden"), "loss": self.loss.value}
+
+
+def data_options(*groups: Reading | Preparing | Splitting, **more: Any) -> "Options":
     """What the user said about the data."""
     from contractive.data import Options
 
-    chosen: dict[str, Any] = {"one_hot": True if one_hot == "all" else words(one_hot), "drop": words(drop)}
-    return Options(
-        key=key,
-        label=label,
-        impute=impute,
-        scale=scale,
-        size=_size(size),
-        gray=gray,
-        separator=None if separator is None else separator.replace("\\t", "\t"),
-        encoding=encoding,
-        header=header,
-        test=test,
-        validation_share=validation_share,
-        test_share=test_share,
-        stream=stream,
-        **chosen,
-    )
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    try:
-        height, width = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise ValueError(f"--size must be HEIGHTxWIDTH, got {text!r}. For instance 28x28.") from None
-    return height, width
+    return Options(**{name: value for group in groups for name, value in group.said().items()}, **more)

@@ -7,11 +7,15 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
+from contractive.cli._parse import words
 
 
 @app.command(epilog="Example:  contractive predict run table.csv -o predictions.csv --keep id")
 @says_what_is_wrong
+@in_groups
 def predict(
+    *,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive classify` wrote.")],
     data: options.Source,
     output: options.Output,
@@ -24,10 +28,7 @@ def predict(
             rich_help_panel=options.DATA,
         ),
     ] = None,
-    key: options.Key = None,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
+    reading: options.Reading,
     device: options.Device = "cpu",
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -39,5 +40,5 @@ def predict(
     """
     from contractive.cli._use_run import predict as go
 
-    wishes = options.data_options(key=key, label=label, separator=separator, encoding=encoding, header=header)
-    go(run, data, output, options.words(keep), wishes, device, force=force, quiet=quiet)
+    wishes = options.data_options(reading, label=label)
+    go(run, data, output, words(keep), wishes, device, force=force, quiet=quiet)

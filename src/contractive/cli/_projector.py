@@ -7,11 +7,15 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
+from contractive.cli._parse import words
 
 
 @app.command(epilog="Example:  contractive projector run table.csv --out logs --keep class")
 @says_what_is_wrong
+@in_groups
 def projector(
+    *,
     run: options.EitherRun,
     data: options.Source,
     out: Annotated[Path, typer.Option(help="Log folder for TensorBoard, made if missing.")],
@@ -20,10 +24,7 @@ def projector(
         typer.Option(help="Columns that label points, with commas.", show_default="labels of named sets"),
     ] = None,
     rows: Annotated[int, typer.Option(help="The first so many rows; at most 100,000.")] = 10_000,
-    key: options.Key = None,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
+    reading: options.Reading,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -31,8 +32,8 @@ def projector(
     from contractive.classifier_runs import open_any
     from contractive.projector import project
 
-    wishes = options.data_options(key=key, separator=separator, encoding=encoding, header=header)
-    kept = options.words(keep) if keep is not None else None
+    wishes = options.data_options(reading)
+    kept = words(keep) if keep is not None else None
     count = project(open_any(run), data, out, keep=kept, options=wishes, rows=rows, overwrite=force)
     if not quiet:
         typer.echo(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import LossName, amounts, app, numbers, says_what_is_wrong
+from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
+from contractive.cli._parse import amounts
 
 
 @app.command(epilog="Example:  contractive sweep digits --weights 0.001,0.01,0.1,1.0 --out sweep")
 @says_what_is_wrong
+@in_groups
 def sweep(
+    *,
     context: typer.Context,
     data: options.Source,
     out: Annotated[
@@ -35,32 +39,10 @@ def sweep(
     accuracy: Annotated[
         bool, typer.Option("--accuracy", help="A third objective: accuracy of a linear probe on the codes.")
     ] = False,
-    model: options.Model = "mlp",
-    hidden: options.Hidden = None,
-    code: options.Code = None,
-    activation: options.Activation = "sigmoid",
-    loss: options.Loss = LossName.squared_error,
-    method: options.Method = "auto",
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    learning_rate: options.LearningRate = None,
-    schedule: options.Schedule = "cosine",
-    patience: options.Patience = None,
-    gradient_clip: options.GradientClip = None,
-    seed: options.Seed = 0,
+    fitting: options.Fitting,
     data_dir: options.DataDir = None,
-    key: options.Key = None,
-    label: options.Label = None,
-    drop: options.Drop = None,
-    one_hot: options.OneHot = None,
-    impute: options.Impute = None,
-    scale: options.Scale = "auto",
-    size: options.Size = None,
-    gray: options.Gray = False,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
-    test: options.Test = None,
+    preparing: options.Preparing,
+    reading: options.Reading,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -87,36 +69,11 @@ def sweep(
     if weights is not None and given is not None and given.name == "COMMANDLINE":
         raise ValueError("--trials must be left out with --weights, got both. A grid has one trial per weight.")
     fits = Settings(
+        **fitting.said(),
         kind=kind,
-        model=model,
-        hidden=numbers(hidden, "--hidden"),
-        code=code,
-        activation=activation,
-        loss=loss.value,
-        method=method,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        patience=patience,
-        gradient_clip=gradient_clip,
-        seed=seed,
         device=device,
         precision=precision,
     )
-    wishes = options.data_options(
-        key=key,
-        label=label,
-        drop=drop,
-        one_hot=one_hot,
-        impute=impute,
-        scale=scale,
-        size=size,
-        gray=gray,
-        separator=separator,
-        encoding=encoding,
-        header=header,
-        test=test,
-    )
+    wishes = options.data_options(preparing, reading)
     grid = amounts(weights, "--weights")
     run(data, data_dir, wishes, fits, grid, trials, seeds, jobs, out, accuracy=accuracy, force=force, quiet=quiet)

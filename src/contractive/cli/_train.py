@@ -6,13 +6,17 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import LossName, app, numbers, says_what_is_wrong
+from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
 from contractive.cli._options import MACHINE
+from contractive.cli._parse import number
 
 
 @app.command(epilog="Example:  contractive train table.csv --label class --weight 0.1 --out run")
 @says_what_is_wrong
+@in_groups
 def train(
+    *,
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the run: model, configuration, history, figures, checkpoints.")],
     data: options.OptionalSource = None,
@@ -37,35 +41,11 @@ def train(
             show_default="0.1, ten per cent",
         ),
     ] = None,
-    model: options.Model = "mlp",
-    hidden: options.Hidden = None,
-    code: options.Code = None,
-    activation: options.Activation = "sigmoid",
-    loss: options.Loss = LossName.squared_error,
-    method: options.Method = "auto",
-    epochs: options.Epochs = None,
-    batch_size: options.BatchSize = None,
-    learning_rate: options.LearningRate = None,
-    schedule: options.Schedule = "cosine",
-    patience: options.Patience = None,
-    gradient_clip: options.GradientClip = None,
-    seed: options.Seed = 0,
+    fitting: options.Fitting,
     data_dir: options.DataDir = None,
-    key: options.Key = None,
-    label: options.Label = None,
-    drop: options.Drop = None,
-    one_hot: options.OneHot = None,
-    impute: options.Impute = None,
-    scale: options.Scale = "auto",
-    size: options.Size = None,
-    gray: options.Gray = False,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
-    test: options.Test = None,
-    validation_share: options.ValidationShare = 0.15,
-    test_share: options.TestShare = 0.15,
-    stream: options.Stream = None,
+    preparing: options.Preparing,
+    reading: options.Reading,
+    splitting: options.Splitting,
     device: options.Device = "auto",
     precision: options.Precision = "32",
     devices: Annotated[
@@ -91,43 +71,15 @@ def train(
     from contractive.runs import Settings
 
     settings = Settings(
+        **fitting.said(),
         kind=kind,
-        weight=None if weight == "auto" else options.number(weight, "--weight"),
+        weight=None if weight == "auto" else number(weight, "--weight"),
         price=price,
-        model=model,
-        hidden=numbers(hidden, "--hidden"),
-        code=code,
-        activation=activation,
-        loss=loss.value,
-        method=method,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        patience=patience,
-        gradient_clip=gradient_clip,
-        seed=seed,
         device=device,
         precision=precision,
         devices=devices,
         num_nodes=num_nodes,
         strategy=strategy,
     )
-    wishes = options.data_options(
-        key=key,
-        label=label,
-        drop=drop,
-        one_hot=one_hot,
-        impute=impute,
-        scale=scale,
-        size=size,
-        gray=gray,
-        separator=separator,
-        encoding=encoding,
-        header=header,
-        test=test,
-        validation_share=validation_share,
-        test_share=test_share,
-        stream=stream,
-    )
+    wishes = options.data_options(preparing, reading, splitting)
     begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)

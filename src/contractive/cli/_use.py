@@ -7,21 +7,22 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._groups import in_groups
+from contractive.cli._parse import words
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")]
 
 
 @app.command(epilog="Example:  contractive encode run table.csv -o codes.csv --keep id")
 @says_what_is_wrong
+@in_groups
 def encode(
+    *,
     run: options.EitherRun,
     data: options.Source,
     output: options.Output,
     keep: options.Keep = None,
-    key: options.Key = None,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
+    reading: options.Reading,
     device: options.Device = "cpu",
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -32,21 +33,20 @@ def encode(
     """
     from contractive.cli._use_run import use
 
-    wishes = options.data_options(key=key, separator=separator, encoding=encoding, header=header)
-    use("encode", run, data, output, options.words(keep), wishes, device, force=force, quiet=quiet)
+    wishes = options.data_options(reading)
+    use("encode", run, data, output, words(keep), wishes, device, force=force, quiet=quiet)
 
 
 @app.command(epilog="Example:  contractive reconstruct run table.csv -o cleaned.csv")
 @says_what_is_wrong
+@in_groups
 def reconstruct(
+    *,
     run: RunFolder,
     data: options.Source,
     output: options.Output,
     keep: options.Keep = None,
-    key: options.Key = None,
-    separator: options.Separator = None,
-    encoding: options.Encoding = None,
-    header: options.Header = None,
+    reading: options.Reading,
     device: options.Device = "cpu",
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -54,8 +54,8 @@ def reconstruct(
     """Write the reconstruction of every row, in the data's own columns and units."""
     from contractive.cli._use_run import use
 
-    wishes = options.data_options(key=key, separator=separator, encoding=encoding, header=header)
-    use("reconstruct", run, data, output, options.words(keep), wishes, device, force=force, quiet=quiet)
+    wishes = options.data_options(reading)
+    use("reconstruct", run, data, output, words(keep), wishes, device, force=force, quiet=quiet)
 
 
 @app.command(epilog="Example:  contractive info run")
