@@ -7,7 +7,7 @@ in which the images move up and sideways, codes of one and two layers; k, sides 
 validation rows. Table 2: 100 to 3,000 labels, one layer of 1000 CAE+H units trained on all 50,000 rows, with and
 without the tangent term, of whose 15 directions each step draws three, and the same net without pretraining (NN);
 --seeds draws of the labels; choices on 1,000 validation rows. Table 3: all labels, two layers of --units units, 15
-tangents; strength and weight as chosen for 3,000 labels, rate and epoch on 10,000 validation rows, never trained on.
+tangents; strength as chosen for 3,000 labels, the rest on 10,000 validation rows, never trained on.
 Not stated in the paper and chosen here: lambda, gamma, sigma, rates, epochs, the number of units in Table 2.
 """
 
@@ -40,43 +40,44 @@ def budget(labelled, quick):
     return {"epochs": epochs, "patience": max(15, epochs // 4), "decay": 0.95 ** (60 / epochs)}
 
 
-def ways(model, quick, few):
-    """What is searched, in this order, on validation error; not what a row for few labels gives."""
-    if model == "MTC":
-        steps = {"tangent_weight": (0.1, 1.0) if quick else (0.1, 1.0, 10.0, 100.0)}
-    else:
-        rates = (0.3, 1.0, 3.0) if model == "NN" else (1.0, 3.0, 10.0)
-        steps = {"strength": STRENGTHS[model], **({} if quick else {"rate": rates})}
-    return [(name, values) for name, values in steps.items() if name not in few]
+def ways(model, quick, full):
+    """What is searched, in this order, on validation error; with all labels no strength, but MTC's rate once more."""
+    rates = (0.3, 1.0, 3.0) if model == "NN" else (1.0, 3.0, 10.0)
+    searched = {
+        "strength": () if full or model == "MTC" else STRENGTHS[model],
+        "tangent_weight": (0.1, 1.0, 10.0, 100.0)[: 2 if quick else 4] if model == "MTC" else (),
+        "rate": () if quick or (model == "MTC" and not full) else rates,
+    }
+    return [(name, values) for name, values in searched.items() if values]
 
 
-def supervised(pieces, split, count, model, arguments, few):
-    """A row of Table 2 or 3; MTC starts from what was chosen for CAE+H. `few`: what few labels chose for all."""
+def supervised(pieces, split, count, model, arguments, strength):
+    """A row of Table 2, or of Table 3 with a given strength; MTC starts from what was chosen for CAE+H."""
     full, quick = count is None, arguments.quick
     made = partial(Trainer, pieces, split, labelled=count, validated=None if full else 1000)
     trainer = made()
     more = {"widths": (arguments.units,) * 2 if full else (1000,), "output": "sigmoid"}
     begun = "NN" if model == "NN" else "CAE+H"
     first = replace(start(begun, quick), **({} if quick else more), **budget(count, quick))
-    first = replace(first, strength=few.get("strength", first.strength))
-    chosen, log = search(first, ways(begun, quick, few), trainer.validation_error)
+    if strength is not None:
+        first = replace(first, strength=strength)
+    chosen, log = search(first, ways(begun, quick, full), trainer.validation_error)
     if model == "MTC":
         # 15 directions are 16 forward passes: at each step three of them stand for all
         extra = {"num_tangents": 4 if quick else 15, "tangents_per_step": None if quick else 3}
-        further_from = replace(chosen, **extra, tangent_weight=few.get("tangent_weight", 0.0))
-        chosen, further = search(further_from, ways("MTC", quick, few), trainer.validation_error)
+        chosen, further = search(replace(chosen, **extra), ways("MTC", quick, full), trainer.validation_error)
         log += further
     times = arguments.seeds or (1 if quick or full else 3)
     runs = seeded(trainer, chosen, times) if full else [(made(draw=draw), chosen) for draw in range(times)]
     return finish(runs) | {"search": log}
 
 
-def chosen_for(path, name):
-    """Strength and tangent weight of a row of this table."""
+def strength_of(path, name):
+    """The strength chosen for a row of this table."""
     rows = rows_of(path)
     if name not in rows:
-        raise SystemExit(f"{path.name} must have the row {name!r}, from which strengths are taken. Run that first.")
-    return {field: rows[name]["setting"][field] for field in ("strength", "tangent_weight")}
+        raise SystemExit(f"{path.name} must have the row {name!r}, whose strength is taken. Run that first.")
+    return rows[name]["setting"]["strength"]
 
 
 def votes(labels, found, k):
@@ -142,8 +143,8 @@ def main(argv=None):
             row = nearest(pieces, split, model, arguments.quick)
         else:
             full = head == "full"
-            few = chosen_for(path, f"3000 {model}") if full and not arguments.quick else {}
-            row = supervised(pieces, split, None if full else int(head), model, arguments, few)
+            strength = strength_of(path, f"3000 {model}") if full and not arguments.quick else None
+            row = supervised(pieces, split, None if full else int(head), model, arguments, strength)
         add_row(path, name, row, arguments.device)
 
 
