@@ -14,7 +14,7 @@ from comparisons import Page
 from contractive import analysis
 from contractive.cli._commands import app
 from contractive.data import Options, load
-from contractive.runs import Settings, load_again, open_run, source_of
+from contractive.runs import Settings, load_again, open_run
 from contractive.runs import train as train_run
 
 
@@ -27,8 +27,7 @@ def trained(data, folder, options=None, **settings):
     options = options or Options()
     split = load(data, options=options)
     wishes = Settings(**{"weight": 0.01, "epochs": 2, "code": 6, **settings})
-    source = source_of(data, None, options)
-    train_run(split, wishes, folder, source=source, progress=False)
+    train_run(split, wishes, folder, progress=False)
     return folder
 
 

@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from contractive.cli._commands import app
+from contractive.data import load
+from contractive.runs import open_run
 
 runner = CliRunner()
 
@@ -136,12 +138,18 @@ def test_resume_has_its_own_settings(run):
     assert "--resume must come without other settings, got --epochs" in result.output
 
 
-def test_the_weight_is_found_by_its_price(tmp_path):
-    result = contractive("train", "digits", "--out", tmp_path / "run", "--epochs", "8")
+@pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
+def test_the_weight_is_found_by_its_price(loss, tmp_path):
+    result = contractive("train", "digits", "--out", tmp_path / "run", "--epochs", "8", "--loss", loss)
     assert result.exit_code == 0, result.output
     assert "Weight found" in result.output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["price_paid"] == pytest.approx(0.1, abs=0.03)
+    x = np.clip(load("digits").validation.astype(float), 1e-12, 1 - 1e-12)
+    least = {"squared_error": 0.0, "cross_entropy": -(x * np.log(x) + (1 - x) * np.log(1 - x)).sum(1).mean()}[loss]
+    last, without = open_run(tmp_path / "run").history()[-1], metrics["reference"]
+    paid = (last["val_reconstruction"] - least) / (without["val_reconstruction"] - least) - 1
+    assert metrics["price_paid"] == pytest.approx(paid, abs=1e-3)
     assert metrics["weight"] > 0
     assert metrics["validation"]["squared_norm"] < metrics["reference"]["val_squared_norm"]
 

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import sweeps
 from browser import faults, needs_browser
-from contractive import data, runs
+from contractive import runs
 from contractive.cli._commands import app
 from contractive.experiments import SweepSettings, read_sweep, sweep
 from contractive.experiments._results import ResultsError
@@ -35,7 +35,6 @@ from contractive.variants import Reference
 from sweeps import FITS, trial
 
 GRID = (0.001, 0.01, 0.1, 500.0)
-NOTE = runs.source_of("data", None, data.Options(label="y"))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,7 @@ def split(source):
 @pytest.fixture(scope="module")
 def swept(split, tmp_path_factory):
     out = tmp_path_factory.mktemp("swept") / "sweep"
-    return out, sweep(split, SweepSettings(FITS, GRID, accuracy=True), out, source=NOTE)
+    return out, sweep(split, SweepSettings(FITS, GRID, accuracy=True), out)
 
 
 def test_a_grid_is_exactly_its_weights_after_the_yardstick(swept):
@@ -128,7 +127,7 @@ def test_models_are_measured_side_by_side(swept, split):
 def test_the_same_again_trains_nothing(swept, split):
     out, found = swept
     before = {path: path.stat().st_mtime_ns for path in (out / "trials").rglob("*.safetensors")}
-    again = sweep(split, SweepSettings(FITS, GRID, accuracy=True), out, source=NOTE)
+    again = sweep(split, SweepSettings(FITS, GRID, accuracy=True), out)
     assert replace(again, command=found.command) == found
     assert {path: path.stat().st_mtime_ns for path in (out / "trials").rglob("*.safetensors")} == before
 
@@ -239,7 +238,7 @@ def test_processes_of_its_own_do_the_same_trials(split, tmp_path, swept):
 
 def test_trials_of_a_silent_machine_are_taken_over_and_its_late_results_ignored(split, tmp_path):
     settings = SweepSettings(FITS, (0.01,)).completed(split)
-    far, near = (Ledger(tmp_path, settings, settings.identity(split, {}), force=False) for _ in range(2))
+    far, near = (Ledger(tmp_path, settings, settings.identity(split), force=False) for _ in range(2))
     far._me = "elsewhere-1-abc"
     with far.at_work(), near.at_work():
         task = far.claim()
@@ -280,7 +279,7 @@ def test_on_windows_no_signal_is_sent_and_only_the_signs_of_life_count(split, tm
 
     monkeypatch.setattr(os, "kill", killing)
     settings = SweepSettings(FITS, (0.01,)).completed(split)
-    far, near = (Ledger(tmp_path, settings, settings.identity(split, {}), force=False) for _ in range(2))
+    far, near = (Ledger(tmp_path, settings, settings.identity(split), force=False) for _ in range(2))
     far._me = f"{_host()}-{ended_number()}-abc"
     with far.at_work(), near.at_work():
         far.claim()

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,16 @@ def test_shares_and_seed_reach_the_parts(tmp_path):
 @pytest.mark.parametrize(("width", "rows"), [(1, 50_000), (336, 49_932), (784, 21_399), (10**6, 1000)])
 def test_wide_rows_of_a_stream_are_held_out_in_fewer(width, rows):
     assert most_held_out(width) == rows
+
+
+def test_a_split_knows_what_it_was_loaded_from(tmp_path, monkeypatch):
+    assert load("digits").source == {
+        "data": "digits",
+        "data_dir": None,
+        "options": vars(Options()),
+    }
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 4)))
+    monkeypatch.chdir(tmp_path)
+    source = load("x.npy", options=Options(scale="none")).source
+    assert source["data"] == str(tmp_path / "x.npy")
+    assert json.loads(json.dumps(source))["options"]["scale"] == "none"

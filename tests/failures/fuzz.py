@@ -221,8 +221,7 @@ def a_run(place: Path) -> Path:
     options = Options(one_hot=("town",))
     split = load(table, options=options)
     settings = runs.Settings(weight=0.1, epochs=2, hidden=(5,), code=2, device="cpu")
-    source = runs.source_of(table, None, options)
-    runs.train(split, settings, place / "run", source=source, progress=False)
+    runs.train(split, settings, place / "run", progress=False)
     return place / "run"
 
 

@@ -53,7 +53,6 @@ def train(
     settings: Settings,
     out: str | Path,
     *,
-    source: dict[str, Any] | None = None,
     command: str = "",
     force: bool = False,
     resume: bool = False,
@@ -69,7 +68,6 @@ def train(
         split: Data with labels, in memory.
         settings: Of the run; what is None is chosen by the data.
         out: The folder.
-        source: What tells where the data came from, JSON-able, kept in `config.json`.
         command: That repeats the run, kept likewise.
         force: Replace a run that is in the folder.
         resume: Go on with the run in the folder, which must have the same settings and data.
@@ -94,7 +92,7 @@ def train(
     else:
         files.claim(force=force)
         head = storage.config_of(Recipe(CLASSIFIER, _architecture(settings, split, task)))
-        describe(files, split, head, settings.to_dict(), source or {}, command, classes=list(task.classes))
+        describe(files, split, head, settings.to_dict(), command, classes=list(task.classes))
     run = _Run(split, settings, task, files, checkpoint_seconds, watch)
     layers = settings.build(split.features)
     histories = run.pretrain(layers)

@@ -1,7 +1,6 @@
 """`contractive classify`: begin or go on with a bar for each stage, say how it went, write the page."""
 
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
@@ -13,7 +12,7 @@ from contractive.cli._begin import check_given, command_line, diverged, refuse_o
 from contractive.cli._tables import classifier_table, layers_table, say_warnings
 from contractive.data import Options, Split, load
 from contractive.report import classifier_sentences, write_classifier
-from contractive.runs import load_again, source_of
+from contractive.runs import load_again
 from contractive.runs._folder import Files
 from contractive.training import TrainingDiverged
 from contractive.training._checks import check_device, check_seconds
@@ -35,9 +34,8 @@ def begin(
     check_device(settings.device)
     check_seconds(checkpoint_seconds)
     Files(out).check(force=force)
-    source = source_of(data, data_dir, options)
     split = load(data, data_dir=data_dir, seed=settings.seed, options=options)
-    _run(split, settings, out, source, checkpoint_seconds, force=force, resume=False, quiet=quiet)
+    _run(split, settings, out, checkpoint_seconds, force=force, resume=False, quiet=quiet)
 
 
 def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_seconds: float, *, quiet: bool) -> None:
@@ -49,14 +47,13 @@ def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_second
         write_classifier(run, Files(out).report)
         say_finished(out, quiet=quiet)
         return
-    _run(split, run.settings, out, {}, checkpoint_seconds, force=False, resume=True, quiet=quiet)
+    _run(split, run.settings, out, checkpoint_seconds, force=False, resume=True, quiet=quiet)
 
 
 def _run(
     split: Split,
     settings: Settings,
     out: Path,
-    source: dict[str, Any],
     checkpoint_seconds: float,
     *,
     force: bool,
@@ -72,7 +69,6 @@ def _run(
                 split,
                 settings,
                 out,
-                source=source,
                 command=command_line(),
                 force=force,
                 resume=resume,

@@ -16,7 +16,7 @@ from contractive.data import Options, load
 from contractive.experiments import Sweep, SweepSettings, SweepTrial
 from contractive.experiments import sweep as sweep_weights
 from contractive.report import sweep_sentences, write_sweep_report
-from contractive.runs import Settings, source_of
+from contractive.runs import Settings
 from contractive.training import TrainingDiverged
 
 _COLUMNS = {"error": "error ↓", "sensitivity": "sensitivity ↓", "accuracy": "accuracy ↑", "squared_norm": "‖J‖² ↓"}
@@ -43,7 +43,6 @@ def run(
         weights = tuple(dict.fromkeys(weight for weight in weights if weight))
     jobs = jobs if jobs is not None else processors()
     settings = SweepSettings(fits, weights, trials, seeds, accuracy, jobs)
-    source = source_of(data, data_dir, options)
     split = load(data, data_dir=data_dir, seed=fits.seed, options=options)
     console = Console(stderr=True, quiet=quiet, highlight=False)
     for note in split.notes:
@@ -63,7 +62,7 @@ def run(
                 progress.update(bar, description=f"[dim]{what}", completed=done, total=total)
 
             command = shlex.join(["contractive", *sys.argv[1:]])
-            found = sweep_weights(split, settings, out, source=source, command=command, force=force, watch=watch)
+            found = sweep_weights(split, settings, out, command=command, force=force, watch=watch)
     except TrainingDiverged as error:
         raise diverged(error, "This was the model without a penalty: use a smaller --learning-rate.") from error
     except BrokenProcessPool as error:

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import typer
 from rich.console import Console
@@ -11,7 +10,7 @@ from rich.markup import escape
 from contractive.cli._begin import check_given, command_line, diverged, refuse_other_options, say_finished, say_notes
 from contractive.cli._tables import figures_table, say_warnings
 from contractive.data import Options, Split, load
-from contractive.runs import Settings, Trained, load_again, open_run, source_of, train
+from contractive.runs import Settings, Trained, load_again, open_run, train
 from contractive.runs._folder import Files
 from contractive.training import TrainingDiverged, is_first_process
 from contractive.training._checks import check_device, check_seconds, check_strategy
@@ -35,10 +34,9 @@ def begin(
     check_seconds(checkpoint_seconds)
     if is_first_process():  # the others begin when it has written there already
         Files(out).check(force=force)
-    source = source_of(data, data_dir, options)
     split = load(data, data_dir=data_dir, seed=settings.seed, options=options)
     settings = settings.completed(split)
-    _run(split, settings, out, source, checkpoint_seconds, force=force, resume=False, quiet=quiet)
+    _run(split, settings, out, checkpoint_seconds, force=force, resume=False, quiet=quiet)
 
 
 def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_seconds: float, *, quiet: bool) -> None:
@@ -49,14 +47,13 @@ def go_on(context: typer.Context, out: Path, data: str | None, checkpoint_second
     if run.finished:
         say_finished(out, quiet=quiet)
         return
-    _run(split, run.settings, out, {}, checkpoint_seconds, force=False, resume=True, quiet=quiet)
+    _run(split, run.settings, out, checkpoint_seconds, force=False, resume=True, quiet=quiet)
 
 
 def _run(
     split: Split,
     settings: Settings,
     out: Path,
-    source: dict[str, Any],
     checkpoint_seconds: float,
     *,
     force: bool,
@@ -70,7 +67,6 @@ def _run(
             split,
             settings,
             out,
-            source=source,
             command=command_line(),
             force=force,
             resume=resume,

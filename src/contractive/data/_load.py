@@ -1,7 +1,8 @@
 """`load`: a set by its name, or people's own file or folder."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from contractive.data._arrays import array_source, choose_key, npy_source, npz_source
 from contractive.data._errors import DataError
@@ -37,14 +38,29 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
     if str(data) in SETS:
         if options != DEFAULT:
             raise DataError(f"options on data must be for own files, got some with {data}. Leave them out.")
-        return SETS[str(data)](data_dir, seed)
-    path = existing(data)
+        split = SETS[str(data)](data_dir, seed)
+    else:
+        split = _own(existing(data), options, seed)
+    return replace(split, source=_note(data, data_dir, options))
+
+
+def _own(path: Path, options: Options, seed: int) -> Split:
+    """People's own file or folder."""
     with damage_told(path):
         source = open_source(path, options)
         test = source.test
         if options.test is not None:
             test = source_like(existing(options.test, "--test"), replace(options, header=source.header), source.draft)
         return split_source(source, test, options, seed)
+
+
+def _note(data: str | Path, data_dir: str | Path | None, options: Options) -> dict[str, Any]:
+    """What was asked for, JSON-able, paths absolute."""
+    return {
+        "data": str(data) if str(data) in SETS else str(Path(data).expanduser().resolve()),
+        "data_dir": str(Path(data_dir).expanduser().resolve()) if data_dir else None,
+        "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()},
+    }
 
 
 def existing(data: str | Path, what: str = "DATA") -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -55,6 +56,8 @@ class Split:
         checksum: SHA-256 of what was read, as hexadecimal digits.
         columns: Names of the features.
         notes: Sentences on what was detected or decided.
+        source: What `load` was asked for, JSON-able: `data` (a name or an absolute path), `data_dir`, `options`. A run
+            keeps it, to go on with and to know its own data by. Empty for a split made by hand.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Split:
     checksum: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def features(self) -> int:

@@ -3,13 +3,13 @@
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,7 +35,6 @@ def sweep(
     settings: SweepSettings,
     out: str | Path,
     *,
-    source: Mapping[str, Any] | None = None,
     command: str = "",
     force: bool = False,
     watch: SweepWatcher = lambda what, done, total: None,
@@ -52,7 +51,6 @@ def sweep(
         split: Data; test rows are only measured.
         settings: What to vary and how.
         out: The folder.
-        source: What tells where the data came from (`runs.source_of`), kept with every run.
         command: That repeats the sweep, kept likewise.
         force: Replace another sweep that is in the folder.
         watch: Called after every trial with what was done, the number of trials done and their total.
@@ -64,11 +62,11 @@ def sweep(
         TrainingDiverged: The unpenalised model itself diverged.
     """
     ledger_of = _ledger_class()
-    out, source = Path(out), dict(source or {})
+    out = Path(out)
     settings = settings.completed(split)
-    things = {"split": split, "settings": settings, "source": source, "command": command, "folder": out / TRIALS}
+    things = {"split": split, "settings": settings, "command": command, "folder": out / TRIALS}
     with _quiet_optuna():
-        ledger = ledger_of(out, settings, settings.identity(split, source.get("options", {})), force=force)
+        ledger = ledger_of(out, settings, settings.identity(split), force=force)
         with ledger.at_work():
             claimed: dict[int, Task] = {}
             try:

@@ -72,11 +72,12 @@ class SweepSettings:
             raise ValueError(f"labels must be classes for the accuracy, got {got}. Give --label, or leave it out.")
         return replace(self, run=replace(replace(self.run, weight=1.0).completed(split), weight=None))
 
-    def identity(self, split: Split, options: dict[str, Any]) -> dict[str, Any]:
+    def identity(self, split: Split) -> dict[str, Any]:
         """All that decides on the figures of a trial and on which trials there are, but for their number."""
         free = {"weight", "price", "device", "devices", "num_nodes", "strategy"}
         run = {name: value for name, value in self.run.to_dict().items() if name not in free}
         more = {"weights": self.weights, "seeds": self.seeds, "accuracy": self.accuracy, "checksum": split.checksum}
+        options = split.source.get("options", {})
         wishes = {name: value for name, value in options.items() if name != "test"}
         identity = {**more, **run, **wishes, "features": split.features, "training rows": len(split.train)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in identity.items()}

@@ -115,7 +115,6 @@ def _train(split: Split, run: RunSettings, folder: Path, task: Task) -> Trained:
         split,
         run,
         folder,
-        source=shared["source"],
         command=shared["command"],
         force=True,
         progress=False,

@@ -11,7 +11,7 @@ from contractive.runs._figures import SENSITIVITY_LEVEL, figures, measured
 from contractive.runs._folder import RunError
 from contractive.runs._open import AnyRun, Run, open_run
 from contractive.runs._settings import DEFAULT_PRICE, MODELS, PENALISED, Settings, span
-from contractive.runs._source import is_training_data, load_again, source_of, split_parts
+from contractive.runs._source import is_training_data, load_again, split_parts
 
 if TYPE_CHECKING:
     from contractive.runs._train import Trained, train
@@ -29,7 +29,6 @@ __all__ = [
     "Run",
     "AnyRun",
     "RunError",
-    "source_of",
     "load_again",
     "split_parts",
     "is_training_data",

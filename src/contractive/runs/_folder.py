@@ -159,7 +159,6 @@ def describe(
     split: Split,
     head: dict[str, Any],
     settings: dict[str, Any],
-    source: dict[str, Any],
     command: str,
     **more: Any,
 ) -> None:
@@ -170,7 +169,6 @@ def describe(
         split: Its data.
         head: The model, as `storage.config_of` says it.
         settings: Of the run, JSON-able.
-        source: Where the data came from.
         command: That repeats the run.
         more: Further JSON-able facts.
     """
@@ -184,7 +182,7 @@ def describe(
             "checksum": split.checksum,
             "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
             "notes": list(split.notes),
-            "source": source,
+            "source": dict(split.source),
         },
         "preparation": split.preparation.to_dict(),
         "versions": versions(),

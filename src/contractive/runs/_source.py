@@ -1,7 +1,6 @@
 """Where a run's data came from, kept in its configuration so that it can go on with them."""
 
 import hashlib
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,6 @@ from contractive.data import SETS, Options, Split, load
 from contractive.data._npy import BROKEN
 from contractive.runs._folder import Files, RunError
 from contractive.runs._open import AnyRun
-
-
-def source_of(data: str | Path, data_dir: str | Path | None, options: Options) -> dict[str, Any]:
-    """A JSON-able note of the source, its paths absolute."""
-    return {
-        "data": str(data) if str(data) in SETS else str(Path(data).expanduser().resolve()),
-        "data_dir": str(Path(data_dir).expanduser().resolve()) if data_dir else None,
-        "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()},
-    }
 
 
 def load_again(run: AnyRun, data: str | Path | None = None, *, data_dir: str | Path | None = None) -> Split:

@@ -48,7 +48,6 @@ def train(
     settings: Settings,
     out: str | Path,
     *,
-    source: dict[str, Any] | None = None,
     command: str = "",
     force: bool = False,
     resume: bool = False,
@@ -64,7 +63,6 @@ def train(
         split: Data.
         settings: Of the run; what is None is chosen by the data.
         out: The folder.
-        source: What tells where the data came from, JSON-able, kept in `config.json`.
         command: That repeats the run, kept likewise.
         force: Replace a run that is in the folder.
         resume: Go on with the run in the folder, which must have the same settings and data.
@@ -90,7 +88,7 @@ def train(
     elif first:
         files.claim(force=force)
         assert autoencoder.recipe is not None
-        describe(files, split, storage.config_of(autoencoder.recipe), settings.to_dict(), source or {}, command)
+        describe(files, split, storage.config_of(autoencoder.recipe), settings.to_dict(), command)
     try:
         history = _fit(autoencoder, split, settings, files, resume, progress, checkpoint_seconds, callbacks)
     except KeyboardInterrupt:
@@ -192,7 +190,7 @@ def _found(history: History) -> dict[str, Any]:
     return {
         "weight": last["weight"],
         "price_allowed": history.settings["price"],
-        "price_paid": last["val_reconstruction"] / reference["val_reconstruction"] - 1,
+        "price_paid": last["price"],
         "reference": dict(reference),
     }
 
