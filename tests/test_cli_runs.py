@@ -157,11 +157,13 @@ def test_the_weight_is_found_by_its_price(loss, tmp_path):
 def test_compare_takes_a_table(tmp_path):
     path = table(tmp_path / "apples.csv", 200)
     options = ["--drop", "id", "--label", "colour", "--seeds", "1", "--epochs", "3", "--jobs", "1", "--weight", "0.01"]
-    result = contractive("compare", path, "--out", tmp_path / "out", *options, "--variants", "contractive", "--quiet")
+    options += ["--variants", "contractive", "--test-share", "0.3", "--quiet"]
+    result = contractive("compare", path, "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "out" / "results.json").read_text())
     assert document["settings"]["budget"]["output"] == "linear"
     assert document["data"]["labelled"] is True
+    assert document["data"]["rows"]["test"] == 60
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,6 @@ def classify(
     data_dir: options.DataDir = None,
     preparing: options.Preparing,
     reading: options.Reading,
-    splitting: options.Splitting,
     device: options.Device = "auto",
     checkpoint_seconds: options.CheckpointSeconds = 10.0,
     resume: options.Resume = False,
@@ -185,5 +184,5 @@ def classify(
         seed=seed,
         device=device,
     )
-    wishes = options.data_options(preparing, reading, splitting)
+    wishes = options.data_options(preparing, reading)
     begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)

@@ -117,7 +117,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Preparing:
-    """What becomes of the data."""
+    """What becomes of the data, and into which parts the rows go."""
 
     label: Label = None
     drop: Annotated[str | None, typer.Option(help="Columns to leave out, with commas.", rich_help_panel=DATA)] = None
@@ -141,17 +141,6 @@ class Preparing:
     test: Annotated[
         Path | None, typer.Option(help="File with the test rows.", show_default="a part of DATA", rich_help_panel=DATA)
     ] = None
-
-    def said(self) -> dict[str, Any]:
-        """As the data layer takes it."""
-        one_hot = True if self.one_hot == "all" else words(self.one_hot)
-        return {**vars(self), "drop": words(self.drop), "one_hot": one_hot, "size": height_and_width(self.size)}
-
-
-@dataclass(frozen=True)
-class Splitting:
-    """Into which parts the rows go, and where those for training stay."""
-
     validation_share: Annotated[
         float, typer.Option(help="Part of the rows that validates.", rich_help_panel=DATA, show_default="0.15")
     ] = 0.15
@@ -171,7 +160,8 @@ class Splitting:
 
     def said(self) -> dict[str, Any]:
         """As the data layer takes it."""
-        return vars(self)
+        one_hot = True if self.one_hot == "all" else words(self.one_hot)
+        return {**vars(self), "drop": words(self.drop), "one_hot": one_hot, "size": height_and_width(self.size)}
 
 
 @dataclass(frozen=True)
@@ -217,7 +207,7 @@ class Fitting:
         return {**vars(self), "hidden": numbers(self.hidden, "--hidden"), "loss": self.loss.value}
 
 
-def data_options(*groups: Reading | Preparing | Splitting, **more: Any) -> "Options":
+def data_options(*groups: Reading | Preparing, **more: Any) -> "Options":
     """What the user said about the data."""
     from contractive.data import Options
 

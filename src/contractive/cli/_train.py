@@ -45,7 +45,6 @@ def train(
     data_dir: options.DataDir = None,
     preparing: options.Preparing,
     reading: options.Reading,
-    splitting: options.Splitting,
     device: options.Device = "auto",
     precision: options.Precision = "32",
     devices: Annotated[
@@ -81,5 +80,5 @@ def train(
         num_nodes=num_nodes,
         strategy=strategy,
     )
-    wishes = options.data_options(preparing, reading, splitting)
+    wishes = options.data_options(preparing, reading)
     begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)

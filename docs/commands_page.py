@@ -1,0 +1,26 @@
+"""Writes the page of the command line from the commands themselves; a hook of mkdocs."""
+
+import re
+from typing import Any
+
+import typer
+from typer.cli import get_docs_for_click
+from typer.main import get_command
+
+from contractive.cli._commands import app
+
+
+def page() -> str:
+    """Every command with its arguments and options, as `--help` tells them, in Markdown."""
+    command = get_command(app)
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="contractive")
+    text = re.sub(r"\[bold\](.*?)\[/\]", r"**\1**", text)
+    return text.replace("# `contractive`", "# The command line", 1)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the page."""
+    from mkdocs.structure.files import File
+
+    files.append(File.generated(config, "commands.md", content=page()))
+    return files
