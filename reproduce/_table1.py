@@ -9,8 +9,8 @@ from _train import STRENGTHS, Setting, Trainer, finish, search, seeded
 MODELS = ("CAE", "DAE-g", "DAE-b", "AE+wd", "AE")
 # with bright backgrounds all inputs push a unit the same way, and higher rates leave most units constant
 BRIGHT = {"pretrain_rate": 0.03, "pretrain_momentum": 0.9, "rate": 1.0, "output_rate": 0.3}
-RATES = {"cifar": {**BRIGHT, "epochs": 80, "decay": 0.97}, "bg-rand": BRIGHT, "rect-img": BRIGHT}
-SEARCHED = {"cifar": STRENGTHS | {"CAE": (0.1, 0.3, 1.0), "DAE-g": (0.1, 0.3), "DAE-b": (0.25, 0.4, 0.55)}}
+RATES = {"cifar": BRIGHT, "bg-rand": BRIGHT, "rect-img": BRIGHT}
+SEARCHED = {"cifar": STRENGTHS | {"CAE": (0.1, 0.3), "DAE-g": (0.1, 0.3)}}
 QUICK = {"widths": (30,), "pretrain_epochs": 3, "epochs": 4}
 
 
