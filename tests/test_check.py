@@ -245,3 +245,17 @@ def test_a_biased_estimate_is_told_from_an_unbiased_one():
     (one,) = check_penalty(penalty, **FAST).encoders
     assert one.stochastic
     assert not one.value_right
+
+
+def test_a_layer_beside_the_code_is_no_last_layer():
+    class Variational(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mean, self.spread = nn.Linear(5, 3), nn.Linear(5, 3)
+
+        def forward(self, x):
+            self.spread(x)
+            return torch.tanh(self.mean(x))
+
+    penalty = lambda encoder, x: encoder(x).square().sum(1)  # noqa: E731
+    assert not check_penalty(penalty, Variational().double(), points(6, 5))

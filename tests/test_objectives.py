@@ -200,3 +200,12 @@ def test_cross_entropy_refuses_reconstructions_outside_zero_and_one(x):
 def test_unknown_methods_are_refused_when_the_penalty_is_made():
     with pytest.raises(ValueError, match=r"method must be one of auto, exact, .* got 'exakt'"):
         objectives.contractive(0.1, method="exakt")
+
+
+def test_a_unit_that_hardly_fires_has_a_gradient_in_the_kl_sparsity():
+    bias = torch.full((2,), -30.0, requires_grad=True)
+    value = penalties.KLSparsity(0.05)(lambda x: torch.sigmoid(x @ torch.zeros(3, 2) + bias), torch.zeros(4, 3))[1]
+    # target * (log target + 30) + (1 - target) * log(1 - target) per unit, and -target for its slope in the bias
+    wanted = 2 * (0.05 * (math.log(0.05) + 30) + 0.95 * math.log(0.95))
+    torch.testing.assert_close(value, torch.full((4,), wanted))
+    torch.testing.assert_close(torch.autograd.grad(value.mean(), bias)[0], torch.full((2,), -0.05))

@@ -141,8 +141,8 @@ class KLSparsity:
                 f"the code must lie between 0 and 1 for KL sparsity, got units with means {low:.3g} to {high:.3g}."
                 " Use a sigmoid code, or the L1 penalty."
             )
-        tiny = torch.finfo(mean.dtype).eps
-        mean = mean.clamp(tiny, 1 - tiny)
+        limits = torch.finfo(mean.dtype)
+        mean = mean.clamp(limits.tiny, 1 - limits.eps)  # a unit that hardly fires must keep its gradient
         active = self.target * (self.target / mean).log()
         silent = (1 - self.target) * ((1 - self.target) / (1 - mean)).log()
         return code, (active + silent).sum().expand(len(x))

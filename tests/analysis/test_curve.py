@@ -97,3 +97,11 @@ def test_depth_needs_a_sequence_of_layers():
         analysis.contraction_by_depth(nn.Linear(2, 2), torch.rand(3, 2))
     with pytest.raises(ValueError, match="encoder must have a layer with a weight matrix"):
         analysis.contraction_by_depth(nn.Sequential(nn.Tanh()), torch.rand(3, 2))
+
+
+def test_small_steps_are_divided_by_what_rounding_left_of_them():
+    x = torch.rand(40, 784, generator=torch.Generator().manual_seed(0))
+    curve = analysis.contraction_curve(nn.Identity(), x, radii=[1e-6, 1e-5], generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(curve.mean, torch.ones(2))
+    with pytest.raises(ValueError, match="radii must be above the rounding of x, got 1e-12"):
+        analysis.contraction_curve(nn.Identity(), x, radii=[1e-12])

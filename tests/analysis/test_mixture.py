@@ -73,3 +73,12 @@ def test_what_is_no_mixture_is_refused(change, match):
     whole = {"weights": torch.ones(3) / 3, "means": torch.zeros(3, 2), "covariances": torch.eye(2).expand(3, 2, 2)}
     with pytest.raises(ValueError, match=match):
         GaussianMixture(**(whole | change))
+
+
+def test_the_score_of_many_rows_copies_no_covariance_for_each():
+    p = mixture()
+    x = 3 * gaussian(50_000, 2, seed=3)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as seen:
+        p.score(x)
+    rows = x.numel() * x.element_size() * 3  # for three components
+    assert max(event.cpu_memory_usage for event in seen.events()) < 3 * rows

@@ -130,3 +130,9 @@ def test_whole_numbers_are_refused():
 def test_one_axis_is_refused():
     with pytest.raises(ValueError, match=r"x must have the shape \(rows, \*features\), got \(3,\)"):
         analysis.sensitivity_profile(nn.Identity(), torch.ones(3))
+
+
+def test_an_encoder_in_training_mode_is_refused():
+    x = torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="encode must be in evaluation mode, got a training Dropout"):
+        analysis.sensitivity(nn.Sequential(nn.Linear(4, 3), nn.Dropout()), x, Gaussian(0.1))

@@ -122,11 +122,19 @@ def _curve(
     f: Map, x: Tensor, rays: Sequence[Tensor], radii: Tensor, distances: tuple[float, float, float]
 ) -> ContractionCurve:
     code = apply(f, x)
-    ratios = torch.stack(
-        [torch.cat([(apply(f, x + r * ray) - code).norm(dim=1) / r for ray in rays]) for r in radii.unbind()]
-    )
+    ratios = torch.stack([torch.cat([_ratio(f, x, code, r * ray) for ray in rays]) for r in radii.unbind()])
     low, high = (torch.quantile(ratios, q, dim=1) for q in (0.05, 0.95))
     return ContractionCurve(radii, ratios.mean(1), ratios.square().mean(1).sqrt(), low, high, distances)
+
+
+def _ratio(f: Map, x: Tensor, code: Tensor, step: Tensor) -> Tensor:
+    """How far the code moves for the step that rounding leaves, over its length."""
+    moved = x + step
+    lengths = (moved - x).flatten(1).norm(dim=1)
+    if not bool(lengths.all()):
+        radius = float(step[0].norm())
+        raise ValueError(f"radii must be above the rounding of x, got {radius:.3g}. Take a larger one, or float64.")
+    return (apply(f, moved) - code).norm(dim=1) / lengths
 
 
 def _distances(x: Tensor) -> tuple[float, float, float]:

@@ -75,9 +75,9 @@ class GaussianMixture:
     def _joint(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(log w_m N(x; mu_m, C_m) (rows, components), C_m^-1 (mu_m - x) (rows, components, features))."""
         factors = torch.linalg.cholesky(self.covariances)
-        away = (self.means - x.unsqueeze(1)).unsqueeze(3)  # (rows, components, features, 1)
-        pulls = torch.cholesky_solve(away, factors)
-        quadratic = (away * pulls).sum((2, 3))
+        away = self.means - x.unsqueeze(1)  # (rows, components, features)
+        pulls = torch.cholesky_solve(away.permute(1, 2, 0), factors).permute(2, 0, 1)
+        quadratic = (away * pulls).sum(2)
         log_determinants = 2 * factors.diagonal(dim1=1, dim2=2).log().sum(1)
         constant = self.means.shape[1] * log(2 * pi)
-        return self.weights.log() - 0.5 * (quadratic + log_determinants + constant), pulls.squeeze(3)
+        return self.weights.log() - 0.5 * (quadratic + log_determinants + constant), pulls

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import apply, check_finite, check_rows, spread_rows, variance
+from contractive.analysis._evaluate import apply, check_evaluating, check_finite, check_rows, spread_rows, variance
 from contractive.corruption import Corruption, Gaussian, Masking, SaltAndPepper
 
 Map = Callable[[Tensor], Tensor]
@@ -67,6 +67,7 @@ def sensitivity(
         ValueError: Rows that do not vary or are not finite, or a corruption that changes nothing.
     """
     check_finite(x)
+    check_evaluating(encode)
     noisy = corruption(x, generator)
     code, moved = apply(encode, x), apply(encode, noisy)
     steps, noise = (moved - code).square().sum(1), (noisy - x).flatten(1).square().sum(1)

@@ -69,7 +69,10 @@ def _last_linear(encoder: Map, x: Tensor) -> nn.Linear | None:
     if not layers:
         return None
     code, output = _with_output_of(layers[-1], encoder, x)
-    return layers[-1] if code.shape == output.shape and code.ndim == 2 else None
+    if code.shape != output.shape or code.ndim != 2:
+        return None
+    (way,) = torch.autograd.grad(code.sum(), output, allow_unused=True)  # none from a layer beside the code's
+    return None if way is None else layers[-1]
 
 
 def _with_output_of(layer: nn.Linear, encoder: Map, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from contractive.jacobian._chain import eager
 from contractive.jacobian._operations import Operations
 from contractive.jacobian._plan import Plan, Request
 from contractive.jacobian._probe import code_probes, input_probes
@@ -15,6 +16,7 @@ from contractive.jacobian._probe import code_probes, input_probes
 Map = Callable[[Tensor], Tensor]
 
 
+_SINGLE = 4  # bytes
 _DETACHED = (
     "f must be differentiable in x, got a code that does not depend on x through autograd."
     " Remove .detach(), torch.no_grad(), .numpy() or .item() from f."
@@ -29,7 +31,8 @@ class Linearised:
         # the faster kernels of attention have no second derivative
         with torch.enable_grad(), Operations(), sdpa_kernel(SDPBackend.MATH):
             self.x = x if x.requires_grad and self.keeps_graph else x.detach().requires_grad_()
-            self.y = f(self.x)
+            # a copy, since f may begin in place
+            self.y = eager(f)(self.x.clone())
         _check_code(self.y, x)
 
     @property
@@ -144,7 +147,8 @@ def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tenso
 
 def _squares(products: Tensor) -> Tensor:
     """Sum of squares over everything but the batch, for products of shape (vectors, batch, ...)."""
-    return products.flatten(2).square().sum((0, 2))
+    full = products.float() if products.element_size() < _SINGLE else products  # half precision loses small squares
+    return full.flatten(2).square().sum((0, 2))
 
 
 def _probe_first(probes: Tensor, like: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ and is left to autograd, which gives the same answer.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +102,7 @@ class Tape:
 
 def recognise(f: object) -> Chain | None:
     """The chain that `f` is, or None where it is not one."""
+    f = eager(f)
     if not isinstance(f, nn.Module) or _any_global_hook():
         return None
     layers: list[Layer] = []
@@ -109,6 +111,11 @@ def recognise(f: object) -> Chain | None:
         if module is None or not _extend(layers, reshapes, module):
             return None
     return Chain(tuple(layers), tuple(reshapes)) if layers else None
+
+
+def eager(f: Any) -> Any:
+    """What torch.compile was given, where `f` is compiled: that has no second derivative."""
+    return getattr(f, "_orig_mod", f)
 
 
 def record(chain: Chain, x: Tensor, parameters: list[Tensor | None]) -> tuple[Tensor, Tape]:

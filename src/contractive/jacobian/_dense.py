@@ -21,6 +21,13 @@ def reduced_jacobian(chain: Chain, x: Tensor) -> Tensor:
     return rows @ torch.linalg.qr(first.T).R.T
 
 
+def numbers(chain: Chain) -> int:
+    """How many are held per example at the most, while J is multiplied out."""
+    weights = [weight for weight in chain.parameters()[::2] if weight is not None]
+    widest = max((weight.shape[1] for weight in weights[1:]), default=len(weights[0]))
+    return len(weights[-1]) * (2 * widest + weights[0].shape[1])
+
+
 def factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
     """(A, W_1) with J = A W_1, A of shape (batch, code, units of the first layer)."""
     parameters = chain.parameters()

@@ -39,7 +39,8 @@ class ChainNorm(torch.autograd.Function):
         norm, state = way.value(chain, weights, tape)
         ctx.chain, ctx.sweep, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*parameters, *tape.inputs, *tape.preactivations, *tape.outputs, *tape.slopes, *state)
+        outputs = [*tape.outputs[:-1], _kept(chain, tape)]
+        ctx.save_for_backward(*parameters, *tape.inputs, *tape.preactivations, *outputs, *tape.slopes, *state)
         return code, norm
 
     @staticmethod
@@ -66,6 +67,12 @@ class ChainNorm(torch.autograd.Function):
             gradients.scale *= 1.0 if common is None else common
         needed = ctx.needs_input_grad[2:]
         return None, None, *_backpropagate(ctx, tape, parameters, grad_code, gradients, needed)
+
+
+def _kept(chain: Chain, tape: Tape) -> Tensor:
+    """The last output; only its shape where that is linear, so that what comes next may overwrite the code."""
+    last = tape.outputs[-1]
+    return last if chain.layers[-1].activation else last.new_empty(()).expand(last.shape)
 
 
 def _common(values: Tensor) -> float | None:

@@ -63,11 +63,18 @@ def value_and_squared_norm(
         return _autograd.value_and_squared_norm(f, x, request)
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
-            weight, *others = chain.parameters()
+            weight = chain.parameters()[0]
             assert weight is not None
-            x = x.to(weight.dtype)  # it may come from a layer that autocast ran in half precision
-            return ChainNorm.apply(chain, request, x, weight, *others)  # pyright: ignore[reportReturnType]
-    return ChainNorm.apply(chain, request, x, *chain.parameters())  # pyright: ignore[reportReturnType]
+            return _through(chain, x.to(weight.dtype), request)  # it may come from a layer in half precision
+    return _through(chain, x, request)
+
+
+def _through(chain: Chain, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
+    """The chain's node in the graph; under torch.no_grad without the work for gradients."""
+    parameters = chain.parameters()
+    if not torch.is_grad_enabled():
+        x, parameters = x.detach(), [None if tensor is None else tensor.detach() for tensor in parameters]
+    return ChainNorm.apply(chain, request, x, *parameters)  # pyright: ignore[reportReturnType]
 
 
 def squared_norm(
@@ -156,7 +163,8 @@ def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor
     _check_input(x)
     chain = _chain(f, x)
     if chain is not None and chain.is_dense:
-        return _dense.jacobian(chain, x)
+        rows = max(1, memory_budget // (_dense.numbers(chain) * x.element_size()))
+        return torch.cat([_dense.jacobian(chain, part) for part in x.split(rows)])
     return _autograd.jacobian(f, x, memory_budget)
 
 
@@ -188,8 +196,10 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
         return jacobian(f, part, memory_budget=memory_budget)
 
     with torch.no_grad():
-        per_example = 3 * max(matrices(x[:1]).numel(), 1) * x.element_size()
-    parts = x.split(max(1, memory_budget // per_example))
+        numbers = 3 * max(matrices(x[:1]).numel(), 1)
+    if chain is not None and chain.is_dense:
+        numbers = max(numbers, _dense.numbers(chain))
+    parts = x.split(max(1, memory_budget // (numbers * x.element_size())))
     return torch.cat([torch.linalg.svdvals(matrices(part))[:, :k] for part in parts])
 
 

@@ -1,0 +1,116 @@
+"""What stands around the formulas: in-place operations, compiled maps, half precision, dropout, memory, no_grad."""
+
+import pytest
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+import contractive as ct
+from contractive.jacobian import jacobian, leading, singular_values, value_norm_and_difference
+
+
+def seeded(*shape, dtype=torch.float64):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
+
+
+def brute(f, x):
+    """||J||^2 per example by torch.func, each example on its own."""
+    return torch.stack([torch.func.jacrev(lambda row: f(row.unsqueeze(0))[0])(row).square().sum() for row in x])
+
+
+@pytest.fixture(autouse=True)
+def same_weights():
+    torch.manual_seed(0)
+
+
+def test_an_encoder_may_begin_in_place_after_another():
+    below, above = nn.Linear(4, 5).double(), nn.Sequential(nn.ELU(inplace=True), nn.Linear(5, 4), nn.Tanh()).double()
+    apart = nn.Sequential(nn.ELU(), *above[1:])  # the same weights
+    z = seeded(3, 4)
+    code, norm = ct.value_and_squared_norm(above, below(z), method="exact")
+    torch.testing.assert_close(norm, brute(apart, below(z).detach()))
+    torch.testing.assert_close(code, apart(below(z)))
+    gradient = torch.autograd.grad(norm.sum(), below.weight)[0]
+    wanted = torch.autograd.grad(ct.value_and_squared_norm(apart, below(z), method="exact")[1].sum(), below.weight)[0]
+    torch.testing.assert_close(gradient, wanted)
+
+
+def test_an_encoder_may_begin_in_place_on_the_data():
+    x = seeded(4, 5)
+    net = nn.Sequential(nn.Dropout(0.2, inplace=True), nn.Linear(5, 3), nn.Tanh()).double()
+    before = x.clone()
+    assert ct.value_and_squared_norm(net, x)[1].shape == (4,)
+    assert torch.equal(x, before)
+
+
+def test_what_follows_a_linear_code_may_overwrite_it():
+    encoder = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3)).double()
+    weights = tuple(encoder.parameters())
+    x = seeded(6, 5)
+
+    def gradients(activation):
+        code, norm = ct.value_and_squared_norm(encoder, x, method="exact")
+        return torch.autograd.grad(norm.mean() + activation(code).square().sum(), weights)
+
+    torch.testing.assert_close(gradients(torch.relu_), gradients(torch.relu))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch about itself
+def test_a_compiled_encoder_is_the_one_that_was_compiled():
+    x = seeded(5, 6)
+    for last in (nn.Tanh(), nn.LayerNorm(4)):
+        encoder = nn.Sequential(nn.Linear(6, 4), last).double()
+        compiled = torch.compile(encoder, backend="aot_eager")
+        norm = ct.value_and_squared_norm(compiled, x, method="exact")[1]
+        torch.testing.assert_close(norm, brute(encoder, x))
+        norm.sum().backward()
+    assert "closed form" in str(ct.plan(torch.compile(nn.Sequential(nn.Linear(6, 4), nn.Tanh())), x.float()))
+
+
+def test_small_squares_survive_half_precision():
+    layer = nn.Linear(3, 20)
+    with torch.no_grad():
+        layer.weight.mul_(1e-4)
+    x = seeded(4, 3, dtype=torch.float32)
+    wanted = ct.squared_norm(lambda x: torch.tanh(layer(x)), x)
+    with torch.autocast("cpu", torch.float16):
+        found = ct.squared_norm(lambda x: torch.tanh(layer(x)), x)
+    torch.testing.assert_close(found.float(), wanted, rtol=0.01, atol=0)
+
+
+def test_dropout_is_refused_where_x_is_compared_with_its_copies():
+    net = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 3), nn.Tanh()).double()
+    x = seeded(6, 5)
+    with pytest.raises(ValueError, match="f must be the same map for x and its noisy copies, got dropout"):
+        value_norm_and_difference(net, x, sigma=0.1)
+    assert float(value_norm_and_difference(net.eval(), x, sigma=1e-6)[2].detach().max()) < 1e-9
+    nothing = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Dropout(0.0), nn.Linear(8, 3)).double()
+    assert value_norm_and_difference(nothing, x, sigma=0.1)[2].shape == (6,)
+
+
+@pytest.mark.parametrize("measure", [singular_values, jacobian, lambda f, x, **k: leading(f, x, 2, **k).values])
+def test_parts_keep_to_the_budget_where_inner_layers_are_wide(measure):
+    net = nn.Sequential(nn.Linear(2, 300), nn.Tanh(), nn.Linear(300, 300), nn.Tanh(), nn.Linear(300, 8), nn.Tanh())
+    x = seeded(2000, 2, dtype=torch.float32)
+    with torch.no_grad():
+        whole = measure(net, x)
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+            parts = measure(net, x, memory_budget=2**20)
+    torch.testing.assert_close(parts, whole)
+    assert max(event.cpu_memory_usage for event in seen.events()) < 16 * 2**20  # it was 38 for each product
+
+
+def test_no_gradient_is_prepared_under_no_grad():
+    net = ct.mlp(20, hidden=(16, 12), code=8).encoder
+    x = seeded(32, 20, dtype=torch.float32)
+
+    def products():
+        with profile(activities=[ProfilerActivity.CPU]) as seen:
+            norm = ct.squared_norm(net, x)
+        return sum(event.count for event in seen.key_averages() if "mm" in event.key), norm
+
+    wanted, norm = products()
+    with torch.no_grad():
+        fewer, same = products()
+    assert torch.equal(norm, same)
+    assert fewer < wanted
