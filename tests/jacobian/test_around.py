@@ -114,3 +114,11 @@ def test_no_gradient_is_prepared_under_no_grad():
         fewer, same = products()
     assert torch.equal(norm, same)
     assert fewer < wanted
+
+
+@pytest.mark.parametrize("method", ["exact", "probes", "forward_probes"])
+def test_a_code_may_be_one_number_without_a_dimension(method):
+    x = seeded(3, 1)
+    norm = ct.value_and_squared_norm(lambda x: x.square().sum(1), x, method=method)[1]
+    torch.testing.assert_close(norm, 4 * x.square().sum(1))
+    torch.testing.assert_close(jacobian(lambda x: x.square().sum(1), x), 2 * x.unsqueeze(1))

@@ -106,7 +106,7 @@ def jacobian(f: Map, x: Tensor, memory_budget: int) -> Tensor:
     """The whole Jacobian, (batch, code, features)."""
     at = Linearised(f, x)
     by_rows = at.y.shape[1:].numel() <= x.shape[1:].numel()
-    blocks = [block.flatten(2) for block in _blocks(at, memory_budget, by_rows)]
+    blocks = [_flat(block) for block in _blocks(at, memory_budget, by_rows)]
     size = (at.y if by_rows else x)[:1].numel()
     stacked = torch.cat(blocks) if blocks else x.new_zeros(size, len(x), 0)
     return stacked.movedim(0, 1 if by_rows else 2)
@@ -148,7 +148,12 @@ def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tenso
 def _squares(products: Tensor) -> Tensor:
     """Sum of squares over everything but the batch, for products of shape (vectors, batch, ...)."""
     full = products.float() if products.element_size() < _SINGLE else products  # half precision loses small squares
-    return full.flatten(2).square().sum((0, 2))
+    return _flat(full).square().sum((0, 2))
+
+
+def _flat(products: Tensor) -> Tensor:
+    """(vectors, batch, numbers), one number where a code is one without a dimension of its own."""
+    return products.flatten(2) if products.ndim > 2 else products.unsqueeze(2)
 
 
 def _probe_first(probes: Tensor, like: Tensor) -> Tensor:
