@@ -171,6 +171,18 @@ def test_streamed_rows_are_each_seen_once_and_shuffled():
     assert float((seen[:32].diff() == 1).float().mean()) < 0.2
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(60, [60]), (200, [128, 72])], ids=["one small batch", "small lots"])
+def test_streamed_lots_smaller_than_a_batch_make_no_empty_batch(monkeypatch, count, sizes):
+    from contractive.training import _batches
+
+    monkeypatch.setattr(_batches, "_BUFFER", 1)  # two slices to a lot
+    x = torch.arange(float(count))[:, None].repeat(1, 2)
+    blocks = _batches.Blocks(Slices(x, 7), 128, torch.Generator().manual_seed(0))
+    batches = [batch for block in blocks for batch, _ in block]
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.equal(torch.cat(batches)[:, 0].sort().values, x[:, 0])
+
+
 def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path):
     import os
     import signal

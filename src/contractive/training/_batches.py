@@ -121,8 +121,8 @@ class Blocks:
             lot = lot.to(self.dtype)
             lot = lot[torch.randperm(len(lot), generator=self.generator)]
             full = len(lot) // self.rows_per_step * self.rows_per_step
-            for batch in lot[:full].split(self.rows_per_step):
-                yield self.shard.part(batch), None
+            for start in range(0, full, self.rows_per_step):
+                yield self.shard.part(lot[start : start + self.rows_per_step]), None
             left = lot[full:].clone()
         if len(self.shard.part(left)):
             yield self.shard.part(left), None
