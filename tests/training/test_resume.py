@@ -110,6 +110,17 @@ def test_a_finished_run_is_not_trained_further(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_a_run_that_stopped_early_is_not_trained_further(tmp_path):
+    path = tmp_path / "last.ckpt"
+    settings = {"patience": 2, "max_epochs": 60, "learning_rate": 0.3, "schedule": None}
+    whole, history = train(rows(), path, **settings)
+    again, resumed = train(rows(), path, resume=True, **settings)
+    assert history.stopped_early
+    assert (resumed.rows, resumed.best_epoch, resumed.stopped_early) == (history.rows, history.best_epoch, True)
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_other_settings_are_not_the_same_run(tmp_path):
     path = tmp_path / "last.ckpt"
     train(rows(), path)
