@@ -71,6 +71,7 @@ class Term:
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"weight must be a finite number of at least 0, got {self.weight}. 0 turns it off.")
+        object.__setattr__(self, "weight", float(self.weight))  # a number of numpy's would not go into a checkpoint
         if self.of not in ("encoder", "reconstruction"):
             raise ValueError(f"of must be encoder or reconstruction, got {self.of!r}. Choose one of them.")
 
@@ -116,6 +117,7 @@ class Objective:
             raise ValueError(f"terms must have different names, got {names}. Rename one with Term(name=...).")
         if not 0 <= self.weight_decay < float("inf"):
             raise ValueError(f"weight_decay must be a finite number of at least 0, got {self.weight_decay}. 0 is off.")
+        object.__setattr__(self, "weight_decay", float(self.weight_decay))
 
     def __call__(
         self,

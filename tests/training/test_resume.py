@@ -1,5 +1,6 @@
 """A run that was broken off and resumed ends with the weights of one that was not, bit for bit."""
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
@@ -55,14 +56,14 @@ def with_dropout():
 OBJECTIVE = objectives.compose(objectives.contractive(0.01, method="probes"), objectives.denoising(0.1))
 
 
-def train(data, path=None, **settings):
+def train(data, path=None, objective=OBJECTIVE, **settings):
     settings = {"max_epochs": 6, "batch_size": 16, "learning_rate": 0.02, "schedule": "cosine"} | settings
     autoencoder = with_dropout()
     x = data if not isinstance(data, tuple) else Slices(*data)
     history = ct.fit(
         autoencoder,
         x,
-        OBJECTIVE,
+        objective,
         validation=rows(50),
         checkpoint=path,
         checkpoint_seconds=0,
@@ -117,6 +118,16 @@ def test_a_run_that_stopped_early_is_not_trained_further(tmp_path):
     again, resumed = train(rows(), path, resume=True, **settings)
     assert history.stopped_early
     assert (resumed.rows, resumed.best_epoch, resumed.stopped_early) == (history.rows, history.best_epoch, True)
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_numbers_of_numpy_are_those_of_python(tmp_path):
+    settings = {"learning_rate": 0.01, "gradient_clip": 0.5}
+    whole, _ = train(rows(), None, objectives.contractive(0.1), **settings)
+    path, settings = tmp_path / "last.ckpt", {name: np.float64(value) for name, value in settings.items()}
+    train(rows(), path, objectives.contractive(np.float64(0.1)), **settings)
+    again, _ = train(rows(), path, objectives.contractive(0.1), resume=True, **settings)
     for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 

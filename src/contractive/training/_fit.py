@@ -141,6 +141,8 @@ def fit(
         gradient_clip=gradient_clip,
         validation=validation,
     )
+    learning_rate = float(learning_rate)  # numbers of numpy's would not go into a checkpoint
+    gradient_clip = None if gradient_clip is None else float(gradient_clip)
     checks.check_machine(device, precision, devices, resume, checkpoint)
     checks.check_strategy(strategy)
     checks.check_seconds(checkpoint_seconds)

@@ -190,6 +190,7 @@ def fit_at_price(
     if checkpoint is None and settings.get("devices", 1) * settings.get("num_nodes", 1) > 1:
         raise ValueError("checkpoint must be given with several processes, got none: they share the half-way state.")
     _check(price, objective, max_epochs, settings)
+    price = float(price)  # a number of numpy's would not go into a checkpoint
     common: dict[str, Any] = {**settings, "validation": validation}
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "last.ckpt" if checkpoint is None else Path(checkpoint)
