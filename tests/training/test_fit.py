@@ -109,6 +109,14 @@ def test_numpy_arrays_in_double_precision_are_accepted(data):
     assert next(autoencoder.parameters()).dtype is torch.float32
 
 
+def test_counts_of_numpy_are_those_of_python(data):
+    counts = {"max_epochs": 2, "batch_size": 16, "norm_rows": 8, "patience": 3, "devices": 1}
+    plain, _ = fitted(data, validation=data, **counts)
+    again, history = fitted(data, validation=data, **{name: np.int64(count) for name, count in counts.items()})
+    assert len(history) == 2
+    assert torch.equal(plain.encode(data), again.encode(data))
+
+
 def test_images_train_a_convolutional_autoencoder():
     x = torch.rand(20, 1, 8, 8)
     autoencoder = ct.conv((1, 8, 8), code=4, channels=(3,))
@@ -218,6 +226,8 @@ def test_unknown_column_lists_the_columns(data):
     ("settings", "match"),
     [
         ({"max_epochs": 0}, "max_epochs must be at least 1, got 0"),
+        ({"max_epochs": 2.5}, r"max_epochs must be a whole number, got 2\.5\. Round it"),
+        ({"patience": np.float64(2)}, "patience must be a whole number, got .*2.0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"norm_rows": 0}, "norm_rows must be at least 1, got 0"),
         ({"learning_rate": -1}, "learning_rate must be above 0 and finite, got -1"),

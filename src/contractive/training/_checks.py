@@ -1,5 +1,7 @@
 """What `fit` refuses, each in one line with the remedy."""
 
+import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -102,18 +104,31 @@ def check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
         )
 
 
+def counts(**named: int) -> Iterator[int]:
+    """The counts in their order, as plain integers of at least 1."""
+    for name, value in named.items():
+        count = whole(name, value)
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
+        yield count
+
+
+def whole(name: str, value: int) -> int:
+    """The value as a plain integer; numpy's are taken, too."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number, got {value!r}. Round it, or leave it out.") from None
+
+
 def check_settings(
     *,
-    counts: dict[str, int],
     learning_rate: float,
     patience: int | None,
     gradient_clip: float | None,
     validation: Any,
 ) -> None:
     """Refuse settings out of range."""
-    for name, value in counts.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
     if not 0 < learning_rate < _UNBOUNDED:
         raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}. Try 1e-3.")
     if gradient_clip is not None and not gradient_clip > 0:

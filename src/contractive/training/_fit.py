@@ -128,14 +128,11 @@ def fit(
     """
     like = checks.check_what(autoencoder, objective)
     home = like.device
+    max_epochs, batch_size, norm_rows, devices, num_nodes = checks.counts(
+        max_epochs=max_epochs, batch_size=batch_size, norm_rows=norm_rows, devices=devices, num_nodes=num_nodes
+    )
+    patience = None if patience is None else checks.whole("patience", patience)
     checks.check_settings(
-        counts={
-            "max_epochs": max_epochs,
-            "batch_size": batch_size,
-            "norm_rows": norm_rows,
-            "devices": devices,
-            "num_nodes": num_nodes,
-        },
         learning_rate=learning_rate,
         patience=patience,
         gradient_clip=gradient_clip,
