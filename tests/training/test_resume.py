@@ -139,6 +139,72 @@ def test_other_settings_are_not_the_same_run(tmp_path):
         train(rows(), path, resume=True, batch_size=32)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "match"),
+    [
+        (
+            objectives.denoising(0.1),
+            objectives.denoising(3.0),
+            r"corruption Gaussian\(sigma=3\) instead of Gaussian\(sigma=0.1\)",
+        ),
+        (
+            objectives.sparse(target=0.05),
+            objectives.sparse(target=0.5),
+            r"penalties .*KLSparsity\(target=0.5\) of the encoder.* instead of .*KLSparsity\(target=0.05\)",
+        ),
+        (
+            objectives.standard(),
+            objectives.standard(loss=objectives.cross_entropy),
+            r"loss cross_entropy instead of squared_error",
+        ),
+        (objectives.weight_decay(1e-4), objectives.weight_decay(10), r"weight_decay 10.0 instead of 0.0001"),
+    ],
+    ids=["corruption", "penalty", "loss", "weight decay"],
+)
+def test_another_objective_is_not_the_same_run(tmp_path, before, after, match):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, before, max_epochs=1)
+    with pytest.raises(CheckpointError, match=f"resume must go on with the settings of the checkpoint, got {match}"):
+        train(rows(), path, after, max_epochs=1, resume=True)
+
+
+def test_another_schedule_is_not_the_same_run(tmp_path):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, max_epochs=1)
+    with pytest.raises(CheckpointError, match=r"got schedule None instead of cosine"):
+        train(rows(), path, max_epochs=1, schedule=None, resume=True)
+
+
+def test_parts_of_ones_own_are_known_again_by_name(tmp_path):
+    class Corruption(nn.Module):
+        def forward(self, x, generator):
+            return x / 2
+
+    def objective():
+        def loss(reconstruction, x):
+            return (reconstruction - x).square().sum(1)
+
+        term = objectives.Term("own", 0.1, lambda encode, x: (encode(x), x.sum(1)))
+        return objectives.Objective("own", loss, Corruption(), (term,))
+
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, objective(), max_epochs=1)
+    _, history = train(rows(), path, objective(), max_epochs=1, resume=True)
+    assert history.settings["loss"] == "loss"
+    assert history.settings["corruption"] == "Corruption"
+
+
+def test_a_checkpoint_with_fewer_settings_is_taken(tmp_path):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, max_epochs=1)
+    checkpoint = torch.load(path, weights_only=True)
+    for name in ("loss", "corruption", "penalties", "weight_decay", "schedule"):
+        del checkpoint["contractive"]["settings"][name]
+    torch.save(checkpoint, path)
+    _, history = train(rows(), path, max_epochs=1, resume=True)
+    assert len(history) == 1
+
+
 def test_a_missing_checkpoint_is_said(tmp_path):
     with pytest.raises(CheckpointError, match=r"checkpoint must exist to go on from, got no file"):
         train(rows(), tmp_path / "last.ckpt", resume=True)

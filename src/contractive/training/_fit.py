@@ -23,6 +23,7 @@ from contractive.training._batches import Rows
 from contractive.training._callbacks import Hooks
 from contractive.training._checkpoints import (
     CheckpointError,
+    described,
     does_not_belong,
     objective_settings,
     read_checkpoint,
@@ -149,6 +150,7 @@ def fit(
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "schedule": described(schedule),
         "patience": patience,
         "gradient_clip": gradient_clip,
         "seed": seed,
@@ -218,11 +220,12 @@ def _collapsed(autoencoder: Autoencoder, rows: Tensor | Rows, objective: Objecti
 
 def _check_same_run(checkpoint: dict[str, Any], settings: dict[str, Any]) -> None:
     before = checkpoint["contractive"]["settings"]
-    changed = next((name for name in settings if before.get(name) != settings[name]), None)
+    # an older checkpoint knows fewer settings
+    changed = next((name for name in settings if name in before and before[name] != settings[name]), None)
     if changed:
         raise CheckpointError(
             f"resume must go on with the settings of the checkpoint, got {changed} {settings[changed]}"
-            f" instead of {before.get(changed)}. Set it back, or start the run anew."
+            f" instead of {before[changed]}. Set it back, or start the run anew."
         )
 
 
