@@ -37,7 +37,9 @@ def cross_entropy(reconstruction: Tensor, x: Tensor) -> Tensor:
     if reconstruction.isnan().any():  # training has diverged; who trains says where
         return reconstruction.flatten(1).sum(1)
     _check_range("reconstructions", reconstruction, "Let the decoder end in a sigmoid.")
-    return F.binary_cross_entropy(reconstruction, x, reduction="none").flatten(1).sum(1)
+    wide = torch.promote_types(reconstruction.dtype, torch.float32)  # half precision is too coarse for the logarithms
+    with torch.autocast(x.device.type, enabled=False):  # which bans this function on a GPU
+        return F.binary_cross_entropy(reconstruction.to(wide), x.to(wide), reduction="none").flatten(1).sum(1)
 
 
 def _check_range(what: str, values: Tensor, remedy: str) -> None:
