@@ -12,6 +12,7 @@ from contractive import objectives
 from contractive.analysis import spread_rows
 from contractive.objectives import Objective, Term
 from contractive.training import collapse
+from contractive.training._modes import rehearsing
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs seldom beat the mean
 
@@ -214,6 +215,32 @@ def test_batch_norm_is_refused_in_training_mode(data):
     autoencoder = ct.Autoencoder(encoder, nn.Linear(3, 8))
     with pytest.raises(ValueError, match=r"BatchNorm that uses the statistics of the batch .*\.eval\(\)"):
         ct.fit(autoencoder, data, objectives.contractive(0.1), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("last", "weight", "path"),
+    [
+        (nn.Dropout(0.5), 0.1, "autograd code probes (unbiased estimate)"),
+        (nn.Dropout(0.5).eval(), 0.1, "closed form (exact)"),
+        (nn.BatchNorm1d(3), 0.0, ""),
+    ],
+    ids=["dropout", "frozen dropout", "weight 0"],
+)
+def test_the_path_told_is_that_of_training(data, last, weight, path):
+    encoder = nn.Sequential(nn.Linear(8, 3), nn.Sigmoid(), last)
+    autoencoder = ct.Autoencoder(encoder, nn.Linear(3, 8))
+    history = ct.fit(autoencoder, data, objectives.contractive(weight), max_epochs=1, progress=False)
+    assert history.penalty_path == path
+
+
+def test_rehearsing_leaves_no_trace(data):
+    module = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5))
+    before, state = copy.deepcopy(module.state_dict()), torch.get_rng_state()
+    with rehearsing(module):
+        module(data)
+        assert not torch.equal(module[0].running_mean, before["0.running_mean"])
+    assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_unknown_column_lists_the_columns(data):

@@ -31,6 +31,7 @@ from contractive.training._checkpoints import (
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History
 from contractive.training._memory import flushed_denormals, keep_freed_memory
+from contractive.training._modes import rehearsing
 from contractive.training._module import Step
 from contractive.training._schedules import SCHEDULES, Schedule
 from contractive.training._trainer import Interrupted, Machine, interruptible, make_trainer, quiet
@@ -167,6 +168,7 @@ def fit(
     if not autoencoder.training:
         autoencoder.train()
     try:
+        path = _penalty_path(autoencoder, objective, torch.as_tensor(rows.train[:batch_size]).to(like.dtype))
         _run(step, machine, max_epochs, hooks.all, loggers, seed, checkpoint if resume else None)
     finally:
         hooks.restore(autoencoder)
@@ -176,7 +178,7 @@ def fit(
         rows=tuple(step.rows),
         best_epoch=hooks.best.epoch if hooks.best else len(step.rows),
         stopped_early=bool(hooks.stopper and hooks.stopper.stopped_epoch),
-        penalty_path=_penalty_path(autoencoder, objective, torch.as_tensor(rows.train[:batch_size]).to(like.dtype)),
+        penalty_path=path,
         warnings=tuple(found),
         settings=settings,
     )
@@ -238,9 +240,11 @@ def _schedule(schedule: str | Schedule | None) -> Schedule | None:
 
 
 def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:
-    for term in objective.terms:
+    """How the norm will be computed, in the modes of training: a dropout leaves no closed form."""
+    for term in objective.active().terms:
         penalty = term.penalty
         if isinstance(penalty, JacobianNorm) and term.of == "encoder":
             x = x.to(next(autoencoder.parameters()).device)
-            return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
+            with rehearsing(autoencoder.encoder):
+                return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
     return ""
