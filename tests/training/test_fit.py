@@ -12,6 +12,7 @@ from contractive import objectives
 from contractive.analysis import spread_rows
 from contractive.objectives import Objective, Term
 from contractive.training import collapse
+from contractive.training._batches import as_tensor
 from contractive.training._modes import rehearsing
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs seldom beat the mean
@@ -108,6 +109,24 @@ def test_small_data_train_normally(data, rows):
 def test_numpy_arrays_in_double_precision_are_accepted(data):
     autoencoder, _ = fitted(data.double().numpy())
     assert next(autoencoder.parameters()).dtype is torch.float32
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda array: array[::-1].copy()[::-1], lambda array: array.astype(">f4"), np.asfortranarray],
+    ids=["negative strides", "another byte order", "columns first"],
+)
+def test_arrays_in_any_layout_are_accepted(data, other):
+    x, weights = data.numpy(), np.linspace(0.5, 1.5, len(data), dtype=np.float32)
+    plain, _ = fitted(data, validation=data, sample_weight=weights)
+    again, _ = fitted(other(x), validation=other(x), sample_weight=other(weights))
+    assert torch.equal(plain.encode(data), again.encode(data))
+
+
+def test_only_arrays_that_torch_refuses_are_copied(data):
+    row = data.numpy()[:1][::-1]  # one row counts as contiguous in either direction
+    assert torch.equal(as_tensor(row), data[:1])
+    assert np.shares_memory(as_tensor(data.numpy()).numpy(), data.numpy())
 
 
 def test_counts_of_numpy_are_those_of_python(data):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from contractive.autoencoder import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._batches import Rows, TrainingRows
+from contractive.training._batches import Rows, TrainingRows, as_tensor
 from contractive.training._modes import evaluating
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -44,7 +44,7 @@ def tensor_of(data: Any, what: str, like: Tensor) -> Tensor:
     if not isinstance(data, Tensor | np.ndarray):
         kind = type(data).__name__
         raise TypeError(f"{what} must be a tensor or an array, got {kind}. A data frame: df.to_numpy('float32').")
-    x = torch.as_tensor(data)
+    x = as_tensor(data)
     if not x.is_floating_point():
         raise TypeError(f"{what} must be floating-point numbers, got {x.dtype}. Convert and scale them first.")
     if x.ndim < 2 or len(x) == 0:
@@ -60,7 +60,7 @@ def weights_of(sample_weight: Any, rows: Tensor | Rows) -> Tensor:
     """One factor per row, with mean 1."""
     if not isinstance(rows, Tensor):
         raise TypeError("sample_weight must come with data in memory, got rows read in slices. Leave it out.")
-    weights = torch.as_tensor(sample_weight, dtype=rows.dtype)
+    weights = as_tensor(sample_weight, rows.dtype)
     if weights.shape != (len(rows),):
         got = tuple(weights.shape)
         raise ValueError(f"sample_weight must have one number per row, shape ({len(rows)},), got {got}. Flatten it.")
@@ -87,7 +87,7 @@ def check_what(autoencoder: Autoencoder, objective: Objective) -> nn.Parameter:
 def check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
     """Run one row through, so that a wrong width is one clear line and not an error from deep inside."""
     first = next(autoencoder.parameters())
-    row = torch.as_tensor(x[0:1]).to(first.device, first.dtype)
+    row = as_tensor(x[0:1]).to(first.device, first.dtype)
     try:
         with evaluating(autoencoder):
             shape = tuple(autoencoder(row).shape[1:])

@@ -19,7 +19,7 @@ from contractive.jacobian import plan
 from contractive.objectives import Objective
 from contractive.penalties import JacobianNorm
 from contractive.training import _checks as checks
-from contractive.training._batches import Rows
+from contractive.training._batches import Rows, as_tensor
 from contractive.training._callbacks import Hooks
 from contractive.training._checkpoints import (
     CheckpointError,
@@ -168,7 +168,7 @@ def fit(
     if not autoencoder.training:
         autoencoder.train()
     try:
-        path = _penalty_path(autoencoder, objective, torch.as_tensor(rows.train[:batch_size]).to(like.dtype))
+        path = _penalty_path(autoencoder, objective, as_tensor(rows.train[:batch_size]).to(like.dtype))
         _run(step, machine, max_epochs, hooks.all, loggers, seed, checkpoint if resume else None)
     finally:
         hooks.restore(autoencoder)
@@ -212,7 +212,7 @@ def _run(
 def _collapsed(autoencoder: Autoencoder, rows: Tensor | Rows, objective: Objective) -> list[str]:
     """What collapsed, in plain words, which are also warned of."""
     like = next(autoencoder.parameters())
-    few = spread_rows(rows, _COLLAPSE_ROWS) if isinstance(rows, Tensor) else torch.as_tensor(rows[:_COLLAPSE_ROWS])
+    few = spread_rows(rows, _COLLAPSE_ROWS) if isinstance(rows, Tensor) else as_tensor(rows[:_COLLAPSE_ROWS])
     weights = [objective.weight_decay, *(term.weight for term in objective.terms)]
     found = collapse(autoencoder, few.to(like.device, like.dtype), penalised=max(weights) > 0)
     for sentence in found:

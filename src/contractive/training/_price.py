@@ -25,7 +25,7 @@ from torch import Tensor
 from contractive.analysis import spread_rows
 from contractive.autoencoder import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._batches import Rows
+from contractive.training._batches import Rows, as_tensor
 from contractive.training._checkpoints import begin_anew
 from contractive.training._fit import DEFAULT_EPOCHS, fit
 from contractive.training._history import History
@@ -200,7 +200,7 @@ def fit_at_price(
         alone = {**common, "loggers": ()}
         hooks = [checks, branch]
         reference = fit(twin, data, scaled(objective, 0.0), checkpoint=beside, resume=again, callbacks=hooks, **alone)
-        x = torch.as_tensor(validation).to(next(twin.parameters()))
+        x = as_tensor(validation).to(next(twin.parameters()))
         start = scaled(objective, _first_guess(twin, objective, x, price))
         if not (resume and path.exists()):
             begin_anew(half, path, start)
