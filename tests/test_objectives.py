@@ -36,6 +36,25 @@ def test_cross_entropy_is_summed_over_features():
     torch.testing.assert_close(got, torch.tensor([-math.log(0.5) - math.log(0.75)]))
 
 
+@pytest.mark.parametrize("autocast", [False, True], ids=["bfloat16", "under autocast"])
+def test_cross_entropy_of_half_precision_is_computed_in_single(monkeypatch, autocast):
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.empty(5, 100).uniform_(0.1, 0.9, generator=generator).bfloat16() for _ in range(2))
+    plain, seen = nn.functional.binary_cross_entropy, []
+
+    def watched(*arguments, **settings):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return plain(*arguments, **settings)
+
+    monkeypatch.setattr(nn.functional, "binary_cross_entropy", watched)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        values = objectives.cross_entropy(y, x)
+    a, b = x.double(), y.double()
+    assert values.dtype == torch.float32
+    assert seen == [False]
+    torch.testing.assert_close(values.double(), -(a * b.log() + (1 - a) * (1 - b).log()).sum(1), rtol=1e-5, atol=0)
+
+
 def test_contractive_total_and_gradient_equal_brute_force(autoencoder, x):
     values = objectives.contractive(0.3, method="exact")(autoencoder, x)
     truth = ((autoencoder(x) - x).square().sum(1) + 0.3 * brute_squared_norm(autoencoder.encoder, x)).mean()

@@ -37,7 +37,9 @@ def cross_entropy(reconstruction: Tensor, x: Tensor) -> Tensor:
     if reconstruction.isnan().any():  # training has diverged; who trains says where
         return reconstruction.flatten(1).sum(1)
     _check_range("reconstructions", reconstruction, "Let the decoder end in a sigmoid.")
-    return F.binary_cross_entropy(reconstruction, x, reduction="none").flatten(1).sum(1)
+    wide = torch.promote_types(reconstruction.dtype, torch.float32)  # half precision is too coarse for the logarithms
+    with torch.autocast(x.device.type, enabled=False):  # which bans this function on a GPU
+        return F.binary_cross_entropy(reconstruction.to(wide), x.to(wide), reduction="none").flatten(1).sum(1)
 
 
 def _check_range(what: str, values: Tensor, remedy: str) -> None:
@@ -71,6 +73,7 @@ class Term:
     def __post_init__(self) -> None:
         if not 0 <= self.weight < float("inf"):
             raise ValueError(f"weight must be a finite number of at least 0, got {self.weight}. 0 turns it off.")
+        object.__setattr__(self, "weight", float(self.weight))  # a number of numpy's would not go into a checkpoint
         if self.of not in ("encoder", "reconstruction"):
             raise ValueError(f"of must be encoder or reconstruction, got {self.of!r}. Choose one of them.")
 
@@ -116,6 +119,7 @@ class Objective:
             raise ValueError(f"terms must have different names, got {names}. Rename one with Term(name=...).")
         if not 0 <= self.weight_decay < float("inf"):
             raise ValueError(f"weight_decay must be a finite number of at least 0, got {self.weight_decay}. 0 is off.")
+        object.__setattr__(self, "weight_decay", float(self.weight_decay))
 
     def __call__(
         self,

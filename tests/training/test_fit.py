@@ -12,6 +12,8 @@ from contractive import objectives
 from contractive.analysis import spread_rows
 from contractive.objectives import Objective, Term
 from contractive.training import collapse
+from contractive.training._batches import as_tensor
+from contractive.training._modes import rehearsing
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs seldom beat the mean
 
@@ -107,6 +109,32 @@ def test_small_data_train_normally(data, rows):
 def test_numpy_arrays_in_double_precision_are_accepted(data):
     autoencoder, _ = fitted(data.double().numpy())
     assert next(autoencoder.parameters()).dtype is torch.float32
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda array: array[::-1].copy()[::-1], lambda array: array.astype(">f4"), np.asfortranarray],
+    ids=["negative strides", "another byte order", "columns first"],
+)
+def test_arrays_in_any_layout_are_accepted(data, other):
+    x, weights = data.numpy(), np.linspace(0.5, 1.5, len(data), dtype=np.float32)
+    plain, _ = fitted(data, validation=data, sample_weight=weights)
+    again, _ = fitted(other(x), validation=other(x), sample_weight=other(weights))
+    assert torch.equal(plain.encode(data), again.encode(data))
+
+
+def test_only_arrays_that_torch_refuses_are_copied(data):
+    row = data.numpy()[:1][::-1]  # one row counts as contiguous in either direction
+    assert torch.equal(as_tensor(row), data[:1])
+    assert np.shares_memory(as_tensor(data.numpy()).numpy(), data.numpy())
+
+
+def test_counts_of_numpy_are_those_of_python(data):
+    counts = {"max_epochs": 2, "batch_size": 16, "norm_rows": 8, "patience": 3, "devices": 1}
+    plain, _ = fitted(data, validation=data, **counts)
+    again, history = fitted(data, validation=data, **{name: np.int64(count) for name, count in counts.items()})
+    assert len(history) == 2
+    assert torch.equal(plain.encode(data), again.encode(data))
 
 
 def test_images_train_a_convolutional_autoencoder():
@@ -208,6 +236,32 @@ def test_batch_norm_is_refused_in_training_mode(data):
         ct.fit(autoencoder, data, objectives.contractive(0.1), progress=False)
 
 
+@pytest.mark.parametrize(
+    ("last", "weight", "path"),
+    [
+        (nn.Dropout(0.5), 0.1, "autograd code probes (unbiased estimate)"),
+        (nn.Dropout(0.5).eval(), 0.1, "closed form (exact)"),
+        (nn.BatchNorm1d(3), 0.0, ""),
+    ],
+    ids=["dropout", "frozen dropout", "weight 0"],
+)
+def test_the_path_told_is_that_of_training(data, last, weight, path):
+    encoder = nn.Sequential(nn.Linear(8, 3), nn.Sigmoid(), last)
+    autoencoder = ct.Autoencoder(encoder, nn.Linear(3, 8))
+    history = ct.fit(autoencoder, data, objectives.contractive(weight), max_epochs=1, progress=False)
+    assert history.penalty_path == path
+
+
+def test_rehearsing_leaves_no_trace(data):
+    module = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5))
+    before, state = copy.deepcopy(module.state_dict()), torch.get_rng_state()
+    with rehearsing(module):
+        module(data)
+        assert not torch.equal(module[0].running_mean, before["0.running_mean"])
+    assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_unknown_column_lists_the_columns(data):
     _, history = fitted(data, max_epochs=1)
     with pytest.raises(KeyError, match=r"column must be one of epoch, .* got 'loss'"):
@@ -218,6 +272,8 @@ def test_unknown_column_lists_the_columns(data):
     ("settings", "match"),
     [
         ({"max_epochs": 0}, "max_epochs must be at least 1, got 0"),
+        ({"max_epochs": 2.5}, r"max_epochs must be a whole number, got 2\.5\. Round it"),
+        ({"patience": np.float64(2)}, "patience must be a whole number, got .*2.0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"norm_rows": 0}, "norm_rows must be at least 1, got 0"),
         ({"learning_rate": -1}, "learning_rate must be above 0 and finite, got -1"),

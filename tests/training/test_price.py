@@ -1,5 +1,6 @@
 """The weight that is found costs what was allowed."""
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
@@ -24,10 +25,10 @@ def autoencoder(seed=0):
     return ct.mlp(12, hidden=(16,), code=8)
 
 
-def fitted(price=0.2, **settings):
+def fitted(price=0.2, weight=0.1, **settings):
     model = autoencoder()
     settings = SETTINGS | {"validation": rows(300, 1)} | settings
-    return model, ct.fit_at_price(model, rows(800), objectives.contractive(), price=price, **settings)
+    return model, ct.fit_at_price(model, rows(800), objectives.contractive(weight), price=price, **settings)
 
 
 @pytest.mark.parametrize("price", [0.1, 0.3])
@@ -68,6 +69,13 @@ def test_the_size_of_the_weight_given_does_not_matter():
         runs.append(ct.fit_at_price(model, rows(800), objectives.contractive(weight), **settings))
     assert runs[0]["weight"] == pytest.approx(runs[1]["weight"], rel=1e-3)
     assert runs[0]["weight"][-1] > 0
+
+
+def test_numbers_of_numpy_are_those_of_python(tmp_path):
+    settings = {"max_epochs": 4, "checkpoint": tmp_path / "last.ckpt", "checkpoint_seconds": 0}
+    _, history = fitted(np.float64(0.2), np.float64(0.1), **settings)
+    _, again = fitted(0.2, 0.1, resume=True, **settings)
+    assert again["weight"] == history["weight"]
 
 
 class BreakOff(Callback):

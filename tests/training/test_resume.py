@@ -1,5 +1,6 @@
 """A run that was broken off and resumed ends with the weights of one that was not, bit for bit."""
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback
@@ -55,14 +56,14 @@ def with_dropout():
 OBJECTIVE = objectives.compose(objectives.contractive(0.01, method="probes"), objectives.denoising(0.1))
 
 
-def train(data, path=None, **settings):
+def train(data, path=None, objective=OBJECTIVE, **settings):
     settings = {"max_epochs": 6, "batch_size": 16, "learning_rate": 0.02, "schedule": "cosine"} | settings
     autoencoder = with_dropout()
     x = data if not isinstance(data, tuple) else Slices(*data)
     history = ct.fit(
         autoencoder,
         x,
-        OBJECTIVE,
+        objective,
         validation=rows(50),
         checkpoint=path,
         checkpoint_seconds=0,
@@ -110,11 +111,98 @@ def test_a_finished_run_is_not_trained_further(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_a_run_that_stopped_early_is_not_trained_further(tmp_path):
+    path = tmp_path / "last.ckpt"
+    settings = {"patience": 2, "max_epochs": 60, "learning_rate": 0.3, "schedule": None}
+    whole, history = train(rows(), path, **settings)
+    again, resumed = train(rows(), path, resume=True, **settings)
+    assert history.stopped_early
+    assert (resumed.rows, resumed.best_epoch, resumed.stopped_early) == (history.rows, history.best_epoch, True)
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_numbers_of_numpy_are_those_of_python(tmp_path):
+    settings = {"learning_rate": 0.01, "gradient_clip": 0.5}
+    whole, _ = train(rows(), None, objectives.contractive(0.1), **settings)
+    path, settings = tmp_path / "last.ckpt", {name: np.float64(value) for name, value in settings.items()}
+    train(rows(), path, objectives.contractive(np.float64(0.1)), **settings)
+    again, _ = train(rows(), path, objectives.contractive(0.1), resume=True, **settings)
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_other_settings_are_not_the_same_run(tmp_path):
     path = tmp_path / "last.ckpt"
     train(rows(), path)
     with pytest.raises(CheckpointError, match=r"resume must go on .* got batch_size 32 instead of 16"):
         train(rows(), path, resume=True, batch_size=32)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "match"),
+    [
+        (
+            objectives.denoising(0.1),
+            objectives.denoising(3.0),
+            r"corruption Gaussian\(sigma=3\) instead of Gaussian\(sigma=0.1\)",
+        ),
+        (
+            objectives.sparse(target=0.05),
+            objectives.sparse(target=0.5),
+            r"penalties .*KLSparsity\(target=0.5\) of the encoder.* instead of .*KLSparsity\(target=0.05\)",
+        ),
+        (
+            objectives.standard(),
+            objectives.standard(loss=objectives.cross_entropy),
+            r"loss cross_entropy instead of squared_error",
+        ),
+        (objectives.weight_decay(1e-4), objectives.weight_decay(10), r"weight_decay 10.0 instead of 0.0001"),
+    ],
+    ids=["corruption", "penalty", "loss", "weight decay"],
+)
+def test_another_objective_is_not_the_same_run(tmp_path, before, after, match):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, before, max_epochs=1)
+    with pytest.raises(CheckpointError, match=f"resume must go on with the settings of the checkpoint, got {match}"):
+        train(rows(), path, after, max_epochs=1, resume=True)
+
+
+def test_another_schedule_is_not_the_same_run(tmp_path):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, max_epochs=1)
+    with pytest.raises(CheckpointError, match=r"got schedule None instead of cosine"):
+        train(rows(), path, max_epochs=1, schedule=None, resume=True)
+
+
+def test_parts_of_ones_own_are_known_again_by_name(tmp_path):
+    class Corruption(nn.Module):
+        def forward(self, x, generator):
+            return x / 2
+
+    def objective():
+        def loss(reconstruction, x):
+            return (reconstruction - x).square().sum(1)
+
+        term = objectives.Term("own", 0.1, lambda encode, x: (encode(x), x.sum(1)))
+        return objectives.Objective("own", loss, Corruption(), (term,))
+
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, objective(), max_epochs=1)
+    _, history = train(rows(), path, objective(), max_epochs=1, resume=True)
+    assert history.settings["loss"] == "loss"
+    assert history.settings["corruption"] == "Corruption"
+
+
+def test_a_checkpoint_with_fewer_settings_is_taken(tmp_path):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, max_epochs=1)
+    checkpoint = torch.load(path, weights_only=True)
+    for name in ("loss", "corruption", "penalties", "weight_decay", "schedule"):
+        del checkpoint["contractive"]["settings"][name]
+    torch.save(checkpoint, path)
+    _, history = train(rows(), path, max_epochs=1, resume=True)
+    assert len(history) == 1
 
 
 def test_a_missing_checkpoint_is_said(tmp_path):
@@ -169,6 +257,18 @@ def test_streamed_rows_are_each_seen_once_and_shuffled():
     assert torch.equal(seen.sort().values, x[:, 0])
     assert [len(batch) for batch in batches] == [32] * 31 + [8]
     assert float((seen[:32].diff() == 1).float().mean()) < 0.2
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(60, [60]), (200, [128, 72])], ids=["one small batch", "small lots"])
+def test_streamed_lots_smaller_than_a_batch_make_no_empty_batch(monkeypatch, count, sizes):
+    from contractive.training import _batches
+
+    monkeypatch.setattr(_batches, "_BUFFER", 1)  # two slices to a lot
+    x = torch.arange(float(count))[:, None].repeat(1, 2)
+    blocks = _batches.Blocks(Slices(x, 7), 128, torch.Generator().manual_seed(0))
+    batches = [batch for block in blocks for batch, _ in block]
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.equal(torch.cat(batches)[:, 0].sort().values, x[:, 0])
 
 
 def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path):

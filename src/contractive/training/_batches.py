@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -31,6 +31,13 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+
+
+def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor, also of arrays with negative strides or a foreign byte order, which torch refuses."""
+    if isinstance(values, np.ndarray) and (min(values.strides, default=0) < 0 or not values.dtype.isnative):
+        values = values.astype(values.dtype.newbyteorder("="), order="C")
+    return torch.as_tensor(values, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -117,12 +124,12 @@ class Blocks:
         left = torch.empty(0, *rows.shape[1:], dtype=self.dtype)
         for starts in self._lots(rows):
             # in one expression: the slices are gone before the lot is shuffled
-            lot = torch.cat([left, *(torch.as_tensor(rows[int(s) : int(s) + rows.block]) for s in starts)])
+            lot = torch.cat([left, *(as_tensor(rows[int(s) : int(s) + rows.block]) for s in starts)])
             lot = lot.to(self.dtype)
             lot = lot[torch.randperm(len(lot), generator=self.generator)]
             full = len(lot) // self.rows_per_step * self.rows_per_step
-            for batch in lot[:full].split(self.rows_per_step):
-                yield self.shard.part(batch), None
+            for start in range(0, full, self.rows_per_step):
+                yield self.shard.part(lot[start : start + self.rows_per_step]), None
             left = lot[full:].clone()
         if len(self.shard.part(left)):
             yield self.shard.part(left), None

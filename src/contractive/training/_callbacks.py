@@ -77,6 +77,21 @@ class Best(Callback):
             autoencoder.load_state_dict(self._weights)
 
 
+class Stopped(Callback):
+    """Trains no further where the stopper had used up its patience before the checkpoint that is resumed.
+
+    Not a kind of `EarlyStopping`: its state would have another name in checkpoints.
+    """
+
+    def __init__(self, stopper: EarlyStopping) -> None:
+        self._stopper = stopper
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop at once."""
+        if self._stopper.wait_count >= self._stopper.patience:
+            trainer.should_stop = True
+
+
 @dataclass(frozen=True)
 class Hooks:
     """The callbacks of one call of `fit`.
@@ -107,8 +122,9 @@ class Hooks:
         best = Best("val_total") if patience is not None else None
         stopper = EarlyStopping("val_total", patience=patience, check_finite=False) if patience is not None else None
         saver = Checkpoints(Path(checkpoint), checkpoint_seconds) if checkpoint is not None else None
+        stopped = Stopped(stopper) if stopper is not None else None
         step.watchers += [watcher.on_row for watcher in (bar, best) if watcher is not None]
-        own = (hook for hook in (bar, best, stopper, saver) if hook is not None)
+        own = (hook for hook in (bar, best, stopper, stopped, saver) if hook is not None)
         return cls((*own, *further), best, stopper)
 
     def restore(self, autoencoder: Autoencoder) -> None:

@@ -5,11 +5,13 @@ import struct
 import time
 import warnings
 import zlib
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 from zipfile import BadZipFile
 
+import numpy as np
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
@@ -114,4 +116,24 @@ def begin_anew(source: Path, target: Path, objective: Objective) -> None:
 
 def objective_settings(objective: Objective) -> dict[str, Any]:
     """What a checkpoint keeps of the objective, to tell runs apart."""
-    return {"objective": objective.name, "weights": {term.name: term.weight for term in objective.terms}}
+    return {
+        "objective": objective.name,
+        "weights": {term.name: term.weight for term in objective.terms},
+        "loss": described(objective.loss),
+        "corruption": described(objective.corruption),
+        "penalties": {term.name: f"{described(term.penalty)} of the {term.of}" for term in objective.terms},
+        "weight_decay": objective.weight_decay,
+    }
+
+
+def described(part: Any) -> str:
+    """A setting in words that are the same in the next process: numbers and fields, else only the name of its kind."""
+    if part is None or isinstance(part, str):
+        return str(part)
+    if isinstance(part, int | float | np.number):
+        return f"{part:.12g}"
+    name = getattr(part, "__name__", type(part).__name__)
+    if not is_dataclass(part):
+        return name
+    values = (f"{field.name}={described(getattr(part, field.name))}" for field in fields(part))
+    return f"{name}({', '.join(values)})"

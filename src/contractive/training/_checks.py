@@ -1,5 +1,7 @@
 """What `fit` refuses, each in one line with the remedy."""
 
+import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 
 from contractive.autoencoder import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._batches import Rows, TrainingRows
+from contractive.training._batches import Rows, TrainingRows, as_tensor
 from contractive.training._modes import evaluating
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -42,7 +44,7 @@ def tensor_of(data: Any, what: str, like: Tensor) -> Tensor:
     if not isinstance(data, Tensor | np.ndarray):
         kind = type(data).__name__
         raise TypeError(f"{what} must be a tensor or an array, got {kind}. A data frame: df.to_numpy('float32').")
-    x = torch.as_tensor(data)
+    x = as_tensor(data)
     if not x.is_floating_point():
         raise TypeError(f"{what} must be floating-point numbers, got {x.dtype}. Convert and scale them first.")
     if x.ndim < 2 or len(x) == 0:
@@ -58,7 +60,7 @@ def weights_of(sample_weight: Any, rows: Tensor | Rows) -> Tensor:
     """One factor per row, with mean 1."""
     if not isinstance(rows, Tensor):
         raise TypeError("sample_weight must come with data in memory, got rows read in slices. Leave it out.")
-    weights = torch.as_tensor(sample_weight, dtype=rows.dtype)
+    weights = as_tensor(sample_weight, rows.dtype)
     if weights.shape != (len(rows),):
         got = tuple(weights.shape)
         raise ValueError(f"sample_weight must have one number per row, shape ({len(rows)},), got {got}. Flatten it.")
@@ -85,7 +87,7 @@ def check_what(autoencoder: Autoencoder, objective: Objective) -> nn.Parameter:
 def check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
     """Run one row through, so that a wrong width is one clear line and not an error from deep inside."""
     first = next(autoencoder.parameters())
-    row = torch.as_tensor(x[0:1]).to(first.device, first.dtype)
+    row = as_tensor(x[0:1]).to(first.device, first.dtype)
     try:
         with evaluating(autoencoder):
             shape = tuple(autoencoder(row).shape[1:])
@@ -102,18 +104,31 @@ def check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
         )
 
 
+def counts(**named: int) -> Iterator[int]:
+    """The counts in their order, as plain integers of at least 1."""
+    for name, value in named.items():
+        count = whole(name, value)
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
+        yield count
+
+
+def whole(name: str, value: int) -> int:
+    """The value as a plain integer; numpy's are taken, too."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number, got {value!r}. Round it, or leave it out.") from None
+
+
 def check_settings(
     *,
-    counts: dict[str, int],
     learning_rate: float,
     patience: int | None,
     gradient_clip: float | None,
     validation: Any,
 ) -> None:
     """Refuse settings out of range."""
-    for name, value in counts.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
     if not 0 < learning_rate < _UNBOUNDED:
         raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}. Try 1e-3.")
     if gradient_clip is not None and not gradient_clip > 0:

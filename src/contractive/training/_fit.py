@@ -19,10 +19,11 @@ from contractive.jacobian import plan
 from contractive.objectives import Objective
 from contractive.penalties import JacobianNorm
 from contractive.training import _checks as checks
-from contractive.training._batches import Rows
+from contractive.training._batches import Rows, as_tensor
 from contractive.training._callbacks import Hooks
 from contractive.training._checkpoints import (
     CheckpointError,
+    described,
     does_not_belong,
     objective_settings,
     read_checkpoint,
@@ -30,6 +31,7 @@ from contractive.training._checkpoints import (
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History
 from contractive.training._memory import flushed_denormals, keep_freed_memory
+from contractive.training._modes import rehearsing
 from contractive.training._module import Step
 from contractive.training._schedules import SCHEDULES, Schedule
 from contractive.training._trainer import Interrupted, Machine, interruptible, make_trainer, quiet
@@ -128,19 +130,18 @@ def fit(
     """
     like = checks.check_what(autoencoder, objective)
     home = like.device
+    max_epochs, batch_size, norm_rows, devices, num_nodes = checks.counts(
+        max_epochs=max_epochs, batch_size=batch_size, norm_rows=norm_rows, devices=devices, num_nodes=num_nodes
+    )
+    patience = None if patience is None else checks.whole("patience", patience)
     checks.check_settings(
-        counts={
-            "max_epochs": max_epochs,
-            "batch_size": batch_size,
-            "norm_rows": norm_rows,
-            "devices": devices,
-            "num_nodes": num_nodes,
-        },
         learning_rate=learning_rate,
         patience=patience,
         gradient_clip=gradient_clip,
         validation=validation,
     )
+    learning_rate = float(learning_rate)  # numbers of numpy's would not go into a checkpoint
+    gradient_clip = None if gradient_clip is None else float(gradient_clip)
     checks.check_machine(device, precision, devices, resume, checkpoint)
     checks.check_strategy(strategy)
     checks.check_seconds(checkpoint_seconds)
@@ -150,6 +151,7 @@ def fit(
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "schedule": described(schedule),
         "patience": patience,
         "gradient_clip": gradient_clip,
         "seed": seed,
@@ -166,6 +168,7 @@ def fit(
     if not autoencoder.training:
         autoencoder.train()
     try:
+        path = _penalty_path(autoencoder, objective, as_tensor(rows.train[:batch_size]).to(like.dtype))
         _run(step, machine, max_epochs, hooks.all, loggers, seed, checkpoint if resume else None)
     finally:
         hooks.restore(autoencoder)
@@ -175,7 +178,7 @@ def fit(
         rows=tuple(step.rows),
         best_epoch=hooks.best.epoch if hooks.best else len(step.rows),
         stopped_early=bool(hooks.stopper and hooks.stopper.stopped_epoch),
-        penalty_path=_penalty_path(autoencoder, objective, torch.as_tensor(rows.train[:batch_size]).to(like.dtype)),
+        penalty_path=path,
         warnings=tuple(found),
         settings=settings,
     )
@@ -209,7 +212,7 @@ def _run(
 def _collapsed(autoencoder: Autoencoder, rows: Tensor | Rows, objective: Objective) -> list[str]:
     """What collapsed, in plain words, which are also warned of."""
     like = next(autoencoder.parameters())
-    few = spread_rows(rows, _COLLAPSE_ROWS) if isinstance(rows, Tensor) else torch.as_tensor(rows[:_COLLAPSE_ROWS])
+    few = spread_rows(rows, _COLLAPSE_ROWS) if isinstance(rows, Tensor) else as_tensor(rows[:_COLLAPSE_ROWS])
     weights = [objective.weight_decay, *(term.weight for term in objective.terms)]
     found = collapse(autoencoder, few.to(like.device, like.dtype), penalised=max(weights) > 0)
     for sentence in found:
@@ -219,11 +222,12 @@ def _collapsed(autoencoder: Autoencoder, rows: Tensor | Rows, objective: Objecti
 
 def _check_same_run(checkpoint: dict[str, Any], settings: dict[str, Any]) -> None:
     before = checkpoint["contractive"]["settings"]
-    changed = next((name for name in settings if before.get(name) != settings[name]), None)
+    # an older checkpoint knows fewer settings
+    changed = next((name for name in settings if name in before and before[name] != settings[name]), None)
     if changed:
         raise CheckpointError(
             f"resume must go on with the settings of the checkpoint, got {changed} {settings[changed]}"
-            f" instead of {before.get(changed)}. Set it back, or start the run anew."
+            f" instead of {before[changed]}. Set it back, or start the run anew."
         )
 
 
@@ -236,9 +240,11 @@ def _schedule(schedule: str | Schedule | None) -> Schedule | None:
 
 
 def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:
-    for term in objective.terms:
+    """How the norm will be computed, in the modes of training: a dropout leaves no closed form."""
+    for term in objective.active().terms:
         penalty = term.penalty
         if isinstance(penalty, JacobianNorm) and term.of == "encoder":
             x = x.to(next(autoencoder.parameters()).device)
-            return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
+            with rehearsing(autoencoder.encoder):
+                return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
     return ""

@@ -29,7 +29,7 @@ class History:
         stopped_early: Whether early stopping ended the run.
         penalty_path: How the Jacobian norm was computed in training, in words; empty without one.
         warnings: In plain words; empty if all went well.
-        settings: The numbers `fit` was called with.
+        settings: What `fit` was called with, in numbers and words.
         reference: Rows of the unpenalised run of `fit_at_price`; empty otherwise.
     """
 

@@ -1,4 +1,4 @@
-"""Evaluate a module for a while and leave every part of it in the mode it was in."""
+"""Run a module for a while and leave every part of it as it was."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,3 +18,15 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes.items():
             part.training = mode
+
+
+@contextmanager
+def rehearsing(module: nn.Module) -> Iterator[None]:
+    """The modes as they are, and no trace: buffers (statistics of batch norms) and random generators are put back."""
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            for name, buffer in module.named_buffers():
+                buffer.copy_(buffers[name])

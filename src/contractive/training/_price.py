@@ -25,7 +25,7 @@ from torch import Tensor
 from contractive.analysis import spread_rows
 from contractive.autoencoder import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._batches import Rows
+from contractive.training._batches import Rows, as_tensor
 from contractive.training._checkpoints import begin_anew
 from contractive.training._fit import DEFAULT_EPOCHS, fit
 from contractive.training._history import History
@@ -190,6 +190,7 @@ def fit_at_price(
     if checkpoint is None and settings.get("devices", 1) * settings.get("num_nodes", 1) > 1:
         raise ValueError("checkpoint must be given with several processes, got none: they share the half-way state.")
     _check(price, objective, max_epochs, settings)
+    price = float(price)  # a number of numpy's would not go into a checkpoint
     common: dict[str, Any] = {**settings, "validation": validation}
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "last.ckpt" if checkpoint is None else Path(checkpoint)
@@ -199,7 +200,7 @@ def fit_at_price(
         alone = {**common, "loggers": ()}
         hooks = [checks, branch]
         reference = fit(twin, data, scaled(objective, 0.0), checkpoint=beside, resume=again, callbacks=hooks, **alone)
-        x = torch.as_tensor(validation).to(next(twin.parameters()))
+        x = as_tensor(validation).to(next(twin.parameters()))
         start = scaled(objective, _first_guess(twin, objective, x, price))
         if not (resume and path.exists()):
             begin_anew(half, path, start)
