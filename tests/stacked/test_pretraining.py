@@ -131,6 +131,26 @@ def test_unrolling_goes_up_and_down_again():
     torch.testing.assert_close(stacked.unroll([odd])(X), odd(X))
 
 
+class Double(nn.Sequential):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("kind", ["subclass", "hook", "pre-hook", "own forward"])
+def test_a_layer_that_is_more_than_its_modules_stays_whole(kind):
+    up, down = (Double if kind == "subclass" else nn.Sequential)(nn.Linear(6, 2)), nn.Sequential(nn.Linear(2, 6))
+    odd = ct.Autoencoder(up, down)
+    for part in (up, down):
+        if kind == "hook":
+            part.register_forward_hook(lambda module, args, found: 3 * found)
+        elif kind == "pre-hook":
+            part.register_forward_pre_hook(lambda module, args: (3 * args[0],))
+        elif kind == "own forward":
+            part.forward = lambda x, whole=part.forward: 3 * whole(x)
+    torch.testing.assert_close(stacked.encoder([odd])(X), odd.encode(X))
+    torch.testing.assert_close(stacked.unroll([odd])(X), odd(X))
+
+
 def test_misuse_is_refused():
     with pytest.raises(ValueError, match="widths must name at least one layer"):
         stacked.stack(6, ())
