@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -123,6 +124,16 @@ X, Y = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2
 def test_misuse_is_refused(model, match):
     with pytest.raises(ValueError, match=match):
         model.fit(X, Y)
+
+
+@pytest.mark.parametrize("parameters", [{"learning_rate_init": -1.0}, {"scale": "log"}, {"max_epochs": 0}])
+def test_a_refit_that_fails_leaves_no_older_network(parameters):
+    model = StackedContractiveClassifier(**QUICK).fit(X, np.array(["low", "high"])[Y])
+    model.set_params(**parameters)
+    with pytest.raises(ValueError, match="must"):
+        model.fit(1000 * X, np.array(["amber", "blue"])[Y])
+    with pytest.raises(NotFittedError):
+        model.predict(X)
 
 
 def test_one_class_is_refused():
