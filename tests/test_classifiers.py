@@ -91,6 +91,13 @@ def test_tangents_from_a_file_are_the_same(digits, tmp_path):
     assert np.load(tmp_path / "t.npy").shape == (len(x), 4, 64)
 
 
+@pytest.mark.parametrize(("sizes", "num"), [((3, 12), 3), ((12, 3), 3), (6, 4), ((6, 5), 4)])
+def test_directions_are_no_more_than_the_jacobian_has(sizes, num, tmp_path):
+    settings = {"hidden_layer_sizes": sizes, "pretraining_epochs": 1, "max_epochs": 1, "n_tangents": 8}
+    ManifoldTangentClassifier(**settings, random_state=0, tangent_file=tmp_path / "t.npy").fit(X, Y)
+    assert np.load(tmp_path / "t.npy").shape == (len(X), num, X.shape[1])
+
+
 def test_tangent_propagation_lowers_the_sensitivity_along_tangents(digits):
     x, _, y, _ = digits
     settings = {"hidden_layer_sizes": (30,), "pretraining_epochs": 5, "max_epochs": 10, "n_tangents": 4}

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from contractive import objectives, tangent_files
@@ -112,7 +113,7 @@ class ManifoldTangentClassifier(LayeredClassifier):
     def _regularisation(self, network: nn.Module, x: Tensor) -> Regularisation:
         if self.n_tangents < 1:
             raise ValueError(f"n_tangents must be at least 1, got {self.n_tangents}. The paper takes 15 on MNIST.")
-        num = min(self.n_tangents, x.shape[1], network(x[:1]).shape[1])
+        num = min(self.n_tangents, x.shape[1], *np.atleast_1d(self.hidden_layer_sizes).tolist())  # the rank of J
         if self.tangent_file is None:
             tangents = leading(network, x, num, tolerance=1e-2).vectors
         else:
