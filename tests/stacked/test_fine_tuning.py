@@ -1,6 +1,7 @@
 """Fine-tuning against gradient descent written out by hand, and its conduct."""
 
 import copy
+import itertools
 import json
 
 import numpy as np
@@ -128,6 +129,33 @@ def test_the_same_seed_gives_the_same_weights():
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
+
+
+def test_dropout_is_of_the_seed_and_goes_on_where_it_was(tmp_path):
+    states = itertools.count()
+
+    def weights(epochs=3, seed=0, **settings):
+        torch.manual_seed(0)
+        net = Classifier(nn.Sequential(nn.Linear(4, 6), nn.Sigmoid(), nn.Dropout(0.5)), 6, 3)
+        torch.manual_seed(next(states))
+        before = torch.get_rng_state()
+        fine_tune(net, X, Y, max_epochs=epochs, seed=seed, device="cpu", **settings)
+        assert torch.equal(before, torch.get_rng_state())
+        return net.linear.weight
+
+    whole = weights()
+    assert torch.equal(whole, weights())
+    assert not torch.equal(whole, weights(seed=1))
+    weights(epochs=1, checkpoint=tmp_path / "state.safetensors")
+    assert torch.equal(whole, weights(checkpoint=tmp_path / "state.safetensors"))
+
+
+def test_dropout_differs_from_epoch_to_epoch():
+    masks = []
+    net = Classifier(nn.Sequential(nn.Linear(4, 60), nn.Dropout(0.5)), 60, 3)
+    net.encoder[1].register_forward_hook(lambda module, args, found: masks.append(found == 0))
+    fine_tune(net, X, Y, max_epochs=2, batch_size=len(X), device="cpu")
+    assert not torch.equal(*masks)
 
 
 def test_a_stopped_run_ends_at_the_same_weights(tmp_path):

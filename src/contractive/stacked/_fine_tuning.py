@@ -22,6 +22,7 @@ from contractive.training._checks import check_seconds, check_seed, place_of
 from contractive.training._memory import flushed_denormals, keep_freed_memory
 
 _ROWS_AT_ONCE = 4096
+_DROPOUT = 2**31  # apart from the seed of the order: dropout draws from the global generator
 Row = Mapping[str, float]
 
 
@@ -83,7 +84,7 @@ def fine_tune(
         decay: Both rates are multiplied by it after every epoch.
         patience: Stop after so many epochs without a better one: a lower validation error, or less loss at the same.
         regularisation: Jacobian penalty, tangent propagation.
-        seed: Of the order of the data and of what is drawn. Same seed and machine, same weights, on the CPU.
+        seed: Of the order of the data, what is drawn and dropout. Same seed and machine, same weights, on the CPU.
         device: `auto` or a device of torch.
         checkpoint: File for the state of training; a run that finds it goes on from there, to the same weights.
         checkpoint_seconds: It is written after an epoch if so many seconds have passed since the last time, and after
@@ -192,7 +193,10 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=False):
             group["lr"] = rate * factor
         self.classifier.train()
-        loss, wrong = self._pass(generator)
+        place = self.train[0].device
+        with torch.random.fork_rng([place] if place.type == "cuda" else []):
+            torch.manual_seed(generator.initial_seed() + _DROPOUT)
+            loss, wrong = self._pass(generator)
         whole = all(bool(part.isfinite().all()) for part in self.classifier.parameters())
         if not (math.isfinite(loss) and whole):
             got = f"{loss} and infinite weights" if math.isfinite(loss) else loss
