@@ -1,6 +1,8 @@
 """Tangents on disk are those of the encoder, whether written in one go or resumed."""
 
+import copy
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -86,6 +88,25 @@ def test_a_broken_part_starts_anew(tmp_path, encoder, damage):
     else:
         part.write_bytes(broken[damage])
     assert np.array_equal(tangent_files.write(tmp_path / "tangents.npy", encoder, X, 2), whole)
+
+
+def test_two_that_write_one_path_take_turns(tmp_path, encoder):
+    path, other, found = tmp_path / "tangents.npy", copy.deepcopy(encoder), {}
+    torch.nn.init.normal_(other[0].weight)
+    wanted = [np.array(tangent_files.write(tmp_path / "whole.npy", net, X, 2)) for net in (encoder, other)]
+    second = threading.Thread(target=lambda: found.update(second=tangent_files.write(path, other, X, 2)))
+
+    def begin(done):
+        if done == 4:
+            second.start()
+            second.join(0.3)  # time to come in between
+
+    found["first"] = tangent_files.write(path, encoder, X, 2, rows_at_once=4, on_rows=begin)
+    second.join()
+    assert np.array_equal(found["first"], wanted[0])
+    assert np.array_equal(found["second"], wanted[1])
+    assert np.array_equal(tangent_files.read(path), wanted[1])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tangents.npy", "whole.npy"]
 
 
 def stops_at_four(path, encoder):

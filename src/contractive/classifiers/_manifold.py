@@ -28,7 +28,8 @@ class ManifoldTangentClassifier(LayeredClassifier):
         n_tangents: Directions per row; fewer where the Jacobian has fewer.
         tangent_weight: Factor of the tangent propagation term.
         tangents_per_step: So many of them drawn anew for every batch, which is cheaper and noisier; all if None.
-        tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew.
+        tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew. Models
+            that are fitted at the same time to the same path take turns in writing.
         loss: Reconstruction loss, `squared_error` or (features in [0, 1]) `cross_entropy`.
         scale: `minmax` ([0, 1], what is beyond in new rows is clipped), `standard` or `none`.
         pretraining_epochs: Passes of each layer; 0 for none.
