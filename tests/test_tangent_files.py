@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import contractive as ct
 from contractive import tangent_files
@@ -64,6 +65,14 @@ def test_an_unfinished_file_of_another_encoder_is_not_used(tmp_path, encoder):
     (tmp_path / "tangents.npy.part.json").write_text(json.dumps({"rows": 10, "checksum": 1}))
     found = tangent_files.write(path, encoder, X, 2)
     np.testing.assert_allclose(np.square(found.astype(np.float64)).sum(2), 1, atol=2e-3)
+
+
+def test_an_unfinished_file_of_another_activation_is_not_used(tmp_path, encoder):
+    path, other = tmp_path / "tangents.npy", nn.Sequential(*encoder)
+    other[1] = nn.ReLU()
+    wanted = np.array(tangent_files.write(tmp_path / "whole.npy", other, X, 2))
+    stops_at_four(path, encoder)
+    assert np.array_equal(tangent_files.write(path, other, X, 2), wanted)
 
 
 @pytest.mark.parametrize("note", ["[]", "null", "3", "{}", '"rows"', "more"])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from contractive.data._npy import BROKEN
 from contractive.jacobian import leading
-from contractive.storage import StorageError, tensors_checksum, write_text
+from contractive.storage import StorageError, architecture, tensors_checksum, write_text
 
 DTYPES = ("float16", "float32")
 
@@ -61,6 +61,7 @@ def write(
     if len(rows) == 0:
         raise ValueError("x must have at least one row, got none. Directions belong to rows.")
     of = {
+        "encoder": architecture(encoder),
         "checksum": tensors_checksum((*encoder.state_dict().values(), rows)),
         "shape": [len(rows), num, rows[0].numel()],
         "dtype": dtype,

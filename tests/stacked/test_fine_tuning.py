@@ -210,12 +210,23 @@ def test_a_checkpoint_of_another_task_is_refused(change, tmp_path):
         run(**changes[change])
 
 
+def test_a_checkpoint_of_another_activation_is_refused(tmp_path):
+    def run(activation):
+        torch.manual_seed(0)
+        net = Classifier(nn.Sequential(nn.Linear(4, 6), activation), 6, 3)
+        return fine_tune(net, X, Y, max_epochs=1, checkpoint=tmp_path / "state.safetensors").rows
+
+    assert run(nn.Sigmoid()) == run(nn.Sigmoid())
+    with pytest.raises(StorageError, match="same settings, got other encoder"):
+        run(nn.ReLU())
+
+
 def test_a_checkpoint_that_says_less_is_taken(tmp_path):
     path = tmp_path / "state.safetensors"
     rows = fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows
     with safe_open(path, "pt") as file:
         state = json.loads(file.metadata()["state"])
-    for name in ("output", "validation", "tangents"):
+    for name in ("encoder", "output", "validation", "tangents"):
         del state["settings"][name]
     save_file(load_file(path), path, {"state": json.dumps(state)})
     assert fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows == rows

@@ -16,7 +16,7 @@ from contractive.stacked import _checkpoint
 from contractive.stacked._checks import check_settings, labelled_rows
 from contractive.stacked._network import Classifier
 from contractive.stacked._regularisation import Regularisation
-from contractive.storage import tensors_checksum
+from contractive.storage import architecture, tensors_checksum
 from contractive.training import TrainingDiverged
 from contractive.training._checks import check_seconds, check_seed, place_of
 from contractive.training._memory import flushed_denormals, keep_freed_memory
@@ -172,6 +172,7 @@ class _Run:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "data": tensors_checksum(self.train),
+            "encoder": architecture(self.classifier.encoder),
             "start": self.start,
             "regularisation": [self.rule.jacobian_weight, self.rule.tangent_weight, self.rule.tangents_per_step],
             "output": self.classifier.output,
