@@ -99,6 +99,12 @@ def test_a_broken_part_starts_anew(tmp_path, encoder, damage):
     assert np.array_equal(tangent_files.write(tmp_path / "tangents.npy", encoder, X, 2), whole)
 
 
+def test_rows_may_be_doubles_and_the_number_of_numpy(tmp_path, encoder):
+    wanted = np.array(tangent_files.write(tmp_path / "a.npy", encoder, X, 2))
+    found = tangent_files.write(tmp_path / "b.npy", encoder, X.double().numpy(), np.int64(2))
+    assert np.array_equal(found, wanted)
+
+
 def test_two_that_write_one_path_take_turns(tmp_path, encoder):
     path, other, found = tmp_path / "tangents.npy", copy.deepcopy(encoder), {}
     torch.nn.init.normal_(other[0].weight)

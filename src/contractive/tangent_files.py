@@ -1,6 +1,7 @@
 """Tangent directions of a whole data set on disk: computed in parts, resumed where stopped, read without loading."""
 
 import json
+import operator
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -63,7 +64,7 @@ def write(
     of = {
         "encoder": architecture(encoder),
         "checksum": tensors_checksum((*encoder.state_dict().values(), rows)),
-        "shape": [len(rows), num, rows[0].numel()],
+        "shape": [len(rows), operator.index(num), rows[0].numel()],
         "dtype": dtype,
         "tolerance": tolerance,
     }
@@ -89,11 +90,12 @@ def _write(
     done = _done(part, note, of)
     shape = None if done else tuple(of["shape"])
     target = open_memmap(part, "r+" if done else "w+", dtype=np.dtype(of["dtype"]), shape=shape)
-    home, mode = next(encoder.parameters()).device, encoder.training
+    like, mode = next(encoder.parameters()), encoder.training
+    home, precision = like.device, like.dtype
     encoder.to(device).eval()
     try:
         for start in range(done, len(rows), rows_at_once):
-            here = rows[start : start + rows_at_once].to(device)
+            here = rows[start : start + rows_at_once].to(device, precision)
             found = leading(encoder, here, of["shape"][1], tolerance=of["tolerance"]).vectors
             target[start : start + len(here)] = found.cpu().numpy()
             target.flush()

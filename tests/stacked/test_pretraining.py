@@ -109,6 +109,15 @@ def test_stopped_pretraining_ends_at_the_same_weights(tmp_path):
         assert torch.equal(mine.encoder[0].weight, its.encoder[0].weight)
 
 
+@pytest.mark.parametrize("part", ["rows", "validation"])
+def test_rows_may_be_doubles(part):
+    rows, held_out = (X.double() if part == name else X for name in ("rows", "validation"))
+    ours, wanted = stacked.stack(6, (5, 4)), stacked.stack(6, (5, 4))
+    stacked.pretrain(ours, rows, objectives.contractive(0.1), validation=held_out, **QUICK)
+    stacked.pretrain(wanted, X, objectives.contractive(0.1), validation=X, **QUICK)
+    assert torch.equal(ours[1].encoder[0].weight, wanted[1].encoder[0].weight)
+
+
 def test_one_objective_serves_all_layers():
     histories = stacked.pretrain(stacked.stack(6, (5, 4)), X.numpy(), objectives.contractive(0.1), **QUICK)
     assert ["train_contractive" in history.columns for history in histories] == [True, True]

@@ -127,8 +127,9 @@ def pretrain(
         histories.append(history)
         on_layer(i, history)
         if i + 1 < len(layers):
-            rows = apply(layer.encode, rows)
-            held_out = None if held_out is None else apply(layer.encode, held_out)
+            like = next(layer.parameters())
+            rows = apply(layer.encode, rows.to(like))
+            held_out = None if held_out is None else apply(layer.encode, held_out.to(like))
     return tuple(histories)
 
 
