@@ -148,6 +148,15 @@ def test_one_class_is_refused():
         StackedContractiveClassifier(**QUICK).fit(X, 0 * Y)
 
 
+def test_numbers_of_numpy_are_numbers():
+    settings = {"hidden_layer_sizes": (5,), "random_state": 0}
+    found, wanted = (
+        StackedContractiveClassifier(**settings, pretraining_epochs=n(1), max_epochs=n(1), batch_size=n(20)).fit(X, Y)
+        for n in (np.int64, int)
+    )
+    assert torch.equal(found.network_.linear.weight, wanted.network_.linear.weight)
+
+
 def test_an_objective_decides_alone():
     for make in BOTH:
         model = make(**QUICK, weight=objectives.denoising(0.1)).fit(X, Y)

@@ -116,6 +116,17 @@ def test_patience_ends_the_run():
     assert len(found.rows) == found.best_epoch + 3
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    def run(whole, real, **settings):
+        rule = Regularisation(real(0.25), real(0.25), torch.ones(len(X), 2, 4), whole(1))
+        rates = {"learning_rate": real(0.5), "output_rate": real(0.25), "decay": real(0.5)}
+        net = network()
+        fine_tune(net, X, Y, max_epochs=whole(2), batch_size=whole(20), regularisation=rule, **rates, **settings)
+        return net.linear.weight
+
+    assert torch.equal(run(np.int64, np.float32, checkpoint=tmp_path / "state.safetensors"), run(int, float))
+
+
 def test_rates_decay():
     found = fine_tune(network(), X, Y, max_epochs=3, learning_rate=0.2, decay=0.5)
     assert [row["learning_rate"] for row in found.rows] == pytest.approx([0.2, 0.1, 0.05])

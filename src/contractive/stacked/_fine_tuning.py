@@ -1,6 +1,7 @@
 """Supervised training of a pretrained classifier by plain stochastic gradient descent, as the papers did it."""
 
 import math
+import operator
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -111,8 +112,8 @@ def fine_tune(
         tuple(part.to(place) for part in train),
         None if held_out is None else tuple(part.to(place) for part in held_out),
         rule,
-        batch_size,
-        (learning_rate, learning_rate if output_rate is None else output_rate, decay),
+        operator.index(batch_size),
+        (float(learning_rate), float(learning_rate if output_rate is None else output_rate), float(decay)),
         seed,
     )
     path = None if checkpoint is None else Path(checkpoint)
