@@ -127,7 +127,8 @@ def tensors_checksum(tensors: Iterable[Tensor]) -> int:
     """CRC-32 of the values of all tensors, one after the other."""
     found = 0
     for tensor in tensors:
-        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
+        plain = tensor.detach().cpu().contiguous().flatten()  # numpy has no bfloat16: its bytes do
+        found = zlib.crc32(plain.view(torch.uint8).numpy().tobytes(), found)
     return found
 
 

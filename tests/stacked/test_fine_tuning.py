@@ -127,6 +127,11 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     assert torch.equal(run(np.int64, np.float32, checkpoint=tmp_path / "state.safetensors"), run(int, float))
 
 
+def test_labels_may_be_unsigned():
+    rows = [fine_tune(network(), X, y, max_epochs=1).rows[0]["train_loss"] for y in (Y, Y.numpy().astype(np.uint16))]
+    assert rows[0] == rows[1]
+
+
 def test_rates_decay():
     found = fine_tune(network(), X, Y, max_epochs=3, learning_rate=0.2, decay=0.5)
     assert [row["learning_rate"] for row in found.rows] == pytest.approx([0.2, 0.1, 0.05])
