@@ -127,6 +127,13 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     assert torch.equal(run(np.int64, np.float32, checkpoint=tmp_path / "state.safetensors"), run(int, float))
 
 
+def test_an_encoder_may_have_no_weights_or_lie_elsewhere():
+    net = Classifier(nn.Identity(), 4, 3)
+    losses = [row["train_loss"] for row in fine_tune(net, X, Y, max_epochs=3).rows]
+    assert losses[-1] < losses[0]
+    assert Classifier(nn.Linear(4, 6, device="meta"), 6, 3).linear.weight.device.type == "meta"
+
+
 def test_labels_may_be_unsigned():
     rows = [fine_tune(network(), X, y, max_epochs=1).rows[0]["train_loss"] for y in (Y, Y.numpy().astype(np.uint16))]
     assert rows[0] == rows[1]
