@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -90,6 +91,13 @@ def test_tangents_from_a_file_are_the_same(digits, tmp_path):
     assert np.load(tmp_path / "t.npy").shape == (len(x), 4, 64)
 
 
+@pytest.mark.parametrize(("sizes", "num"), [((3, 12), 3), ((12, 3), 3), (6, 4), ((6, 5), 4)])
+def test_directions_are_no_more_than_the_jacobian_has(sizes, num, tmp_path):
+    settings = {"hidden_layer_sizes": sizes, "pretraining_epochs": 1, "max_epochs": 1, "n_tangents": 8}
+    ManifoldTangentClassifier(**settings, random_state=0, tangent_file=tmp_path / "t.npy").fit(X, Y)
+    assert np.load(tmp_path / "t.npy").shape == (len(X), num, X.shape[1])
+
+
 def test_tangent_propagation_lowers_the_sensitivity_along_tangents(digits):
     x, _, y, _ = digits
     settings = {"hidden_layer_sizes": (30,), "pretraining_epochs": 5, "max_epochs": 10, "n_tangents": 4}
@@ -125,9 +133,28 @@ def test_misuse_is_refused(model, match):
         model.fit(X, Y)
 
 
+@pytest.mark.parametrize("parameters", [{"learning_rate_init": -1.0}, {"scale": "log"}, {"max_epochs": 0}])
+def test_a_refit_that_fails_leaves_no_older_network(parameters):
+    model = StackedContractiveClassifier(**QUICK).fit(X, np.array(["low", "high"])[Y])
+    model.set_params(**parameters)
+    with pytest.raises(ValueError, match="must"):
+        model.fit(1000 * X, np.array(["amber", "blue"])[Y])
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match="y must have at least two classes"):
         StackedContractiveClassifier(**QUICK).fit(X, 0 * Y)
+
+
+def test_numbers_of_numpy_are_numbers():
+    settings = {"hidden_layer_sizes": (5,), "random_state": 0}
+    found, wanted = (
+        StackedContractiveClassifier(**settings, pretraining_epochs=n(1), max_epochs=n(1), batch_size=n(20)).fit(X, Y)
+        for n in (np.int64, int)
+    )
+    assert torch.equal(found.network_.linear.weight, wanted.network_.linear.weight)
 
 
 def test_an_objective_decides_alone():

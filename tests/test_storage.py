@@ -1,4 +1,5 @@
 import json
+import zlib
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import contractive as ct
-from contractive.storage import StorageError, replace_file, write_text
+from contractive.storage import StorageError, architecture, replace_file, tensors_checksum, write_text
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,21 @@ def test_a_file_without_weights_is_refused(tmp_path):
     save_file({}, tmp_path / "model.safetensors")
     with pytest.raises(StorageError, match="must describe the weights it holds, got: no weights"):
         ct.load(tmp_path)
+
+
+def test_an_architecture_is_the_same_wherever_it_lies_in_memory():
+    class Wave(nn.Module):
+        def extra_repr(self):
+            return f"{object()}"
+
+    made = nn.Sequential(nn.Linear(2, 3), Wave()), nn.Sequential(nn.Linear(2, 3), Wave())
+    assert architecture(made[0]) == architecture(made[1])
+    assert "<object object>" in architecture(made[0])
+    assert architecture(nn.Sequential(nn.ReLU())) != architecture(nn.Sequential(nn.Sigmoid()))
+
+
+def test_a_checksum_is_that_of_the_bytes():
+    x = torch.tensor([[1.0, -2.0]])
+    assert tensors_checksum([x, x[0, 0]]) == zlib.crc32(x.numpy().tobytes() + x[0, 0].numpy().tobytes())
+    assert tensors_checksum([x.bfloat16()]) == zlib.crc32(bytes([0x80, 0x3F, 0x00, 0xC0]))
+    assert tensors_checksum([x > 0]) == zlib.crc32(bytes([1, 0]))

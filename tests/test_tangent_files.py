@@ -1,10 +1,13 @@
 """Tangents on disk are those of the encoder, whether written in one go or resumed."""
 
+import copy
 import json
+import threading
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import contractive as ct
 from contractive import tangent_files
@@ -64,6 +67,14 @@ def test_an_unfinished_file_of_another_encoder_is_not_used(tmp_path, encoder):
     np.testing.assert_allclose(np.square(found.astype(np.float64)).sum(2), 1, atol=2e-3)
 
 
+def test_an_unfinished_file_of_another_activation_is_not_used(tmp_path, encoder):
+    path, other = tmp_path / "tangents.npy", nn.Sequential(*encoder)
+    other[1] = nn.ReLU()
+    wanted = np.array(tangent_files.write(tmp_path / "whole.npy", other, X, 2))
+    stops_at_four(path, encoder)
+    assert np.array_equal(tangent_files.write(path, other, X, 2), wanted)
+
+
 @pytest.mark.parametrize("note", ["[]", "null", "3", "{}", '"rows"', "more"])
 def test_a_broken_note_of_progress_starts_anew(tmp_path, encoder, note):
     whole = np.array(tangent_files.write(tmp_path / "whole.npy", encoder, X, 2))
@@ -86,6 +97,31 @@ def test_a_broken_part_starts_anew(tmp_path, encoder, damage):
     else:
         part.write_bytes(broken[damage])
     assert np.array_equal(tangent_files.write(tmp_path / "tangents.npy", encoder, X, 2), whole)
+
+
+def test_rows_may_be_doubles_and_the_number_of_numpy(tmp_path, encoder):
+    wanted = np.array(tangent_files.write(tmp_path / "a.npy", encoder, X, 2))
+    found = tangent_files.write(tmp_path / "b.npy", encoder, X.double().numpy(), np.int64(2))
+    assert np.array_equal(found, wanted)
+
+
+def test_two_that_write_one_path_take_turns(tmp_path, encoder):
+    path, other, found = tmp_path / "tangents.npy", copy.deepcopy(encoder), {}
+    torch.nn.init.normal_(other[0].weight)
+    wanted = [np.array(tangent_files.write(tmp_path / "whole.npy", net, X, 2)) for net in (encoder, other)]
+    second = threading.Thread(target=lambda: found.update(second=tangent_files.write(path, other, X, 2)))
+
+    def begin(done):
+        if done == 4:
+            second.start()
+            second.join(0.3)  # time to come in between
+
+    found["first"] = tangent_files.write(path, encoder, X, 2, rows_at_once=4, on_rows=begin)
+    second.join()
+    assert np.array_equal(found["first"], wanted[0])
+    assert np.array_equal(found["second"], wanted[1])
+    assert np.array_equal(tangent_files.read(path), wanted[1])
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tangents.npy", "whole.npy"]
 
 
 def stops_at_four(path, encoder):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -126,8 +127,14 @@ def tensors_checksum(tensors: Iterable[Tensor]) -> int:
     """CRC-32 of the values of all tensors, one after the other."""
     found = 0
     for tensor in tensors:
-        found = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), found)
+        plain = tensor.detach().cpu().contiguous().flatten()  # numpy has no bfloat16: its bytes do
+        found = zlib.crc32(plain.view(torch.uint8).numpy().tobytes(), found)
     return found
+
+
+def architecture(module: nn.Module) -> str:
+    """What a module prints, without addresses in memory: weights alone do not tell a ReLU from a sigmoid."""
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(module))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,17 +1,21 @@
 """Tangent directions of a whole data set on disk: computed in parts, resumed where stopped, read without loading."""
 
 import json
+import operator
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from contractive.data._npy import BROKEN
 from contractive.jacobian import leading
-from contractive.storage import StorageError, tensors_checksum, write_text
+from contractive.storage import StorageError, architecture, tensors_checksum, write_text
 
 DTYPES = ("float16", "float32")
 
@@ -33,7 +37,8 @@ def write(
     The file is a plain .npy array (examples, num, features flattened), from which rows are read without loading the
     rest. Until it is whole it is called `<path>.part`, beside `<path>.part.json` that says how far it is and of what:
     a call with the same encoder, data and settings goes on there, any other starts anew. A whole file is computed
-    again; use `read` where it is known to be right.
+    again; use `read` where it is known to be right. Of two that write the same path, the second waits for the first
+    (`<path>.part.lock`) and writes it anew; what the first has mapped stays as it was.
 
     Args:
         path: Of the .npy file.
@@ -56,19 +61,42 @@ def write(
     rows = torch.as_tensor(x)
     if len(rows) == 0:
         raise ValueError("x must have at least one row, got none. Directions belong to rows.")
-    shape = (len(rows), num, rows[0].numel())
+    of = {
+        "encoder": architecture(encoder),
+        "checksum": tensors_checksum((*encoder.state_dict().values(), rows)),
+        "shape": [len(rows), operator.index(num), rows[0].numel()],
+        "dtype": dtype,
+        "tolerance": tolerance,
+    }
     path = Path(path)
+    with FileLock(f"{path}.part.lock") as lock:
+        _write(path, encoder, rows, of, rows_at_once, device, on_rows)
+        with suppress(PermissionError):  # Windows removes it itself
+            Path(lock.lock_file).unlink()
+        return read(path)
+
+
+def _write(
+    path: Path,
+    encoder: nn.Module,
+    rows: Tensor,
+    of: dict[str, Any],
+    rows_at_once: int,
+    device: str | torch.device,
+    on_rows: Callable[[int], None] | None,
+) -> None:
+    """What `write` does while nobody else writes the path."""
     part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
-    checksum = tensors_checksum((*encoder.state_dict().values(), rows))
-    of = {"checksum": checksum, "shape": list(shape), "dtype": dtype, "tolerance": tolerance}
     done = _done(part, note, of)
-    target = open_memmap(part, "r+" if done else "w+", dtype=np.dtype(dtype), shape=None if done else shape)
-    home, mode = next(encoder.parameters()).device, encoder.training
+    shape = None if done else tuple(of["shape"])
+    target = open_memmap(part, "r+" if done else "w+", dtype=np.dtype(of["dtype"]), shape=shape)
+    like, mode = next(encoder.parameters()), encoder.training
+    home, precision = like.device, like.dtype
     encoder.to(device).eval()
     try:
         for start in range(done, len(rows), rows_at_once):
-            here = rows[start : start + rows_at_once].to(device)
-            found = leading(encoder, here, num, tolerance=tolerance).vectors
+            here = rows[start : start + rows_at_once].to(device, precision)
+            found = leading(encoder, here, of["shape"][1], tolerance=of["tolerance"]).vectors
             target[start : start + len(here)] = found.cpu().numpy()
             target.flush()
             write_text(note, json.dumps({"rows": start + len(here), **of}))
@@ -79,7 +107,6 @@ def write(
     del target
     part.replace(path)
     note.unlink(missing_ok=True)
-    return read(path)
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -97,7 +124,7 @@ def read(path: str | Path) -> np.ndarray:
     return found
 
 
-def _done(part: Path, note: Path, of: dict[str, object]) -> int:
+def _done(part: Path, note: Path, of: dict[str, Any]) -> int:
     """Rows of an unfinished file that are right; 0 where there is none or it is of something else."""
     try:
         found = json.loads(note.read_text())

@@ -147,6 +147,26 @@ def test_a_stopped_run_ends_at_the_same_weights(stop, small, tmp_path):
     assert open_classifier(tmp_path / "run").finished
 
 
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"tangents": 4}, "got tangents 4 instead of 2"),
+        ({"hidden": (12, 9)}, r"got hidden \(12, 9\) instead of \(12, 8\)"),
+        ({"learning_rate": 0.1}, "got learning_rate 0.1 instead of 0.5"),
+    ],
+    ids=lambda change: next(iter(change)) if isinstance(change, dict) else "",
+)
+def test_a_run_does_not_go_on_with_other_settings(change, match, tmp_path):
+    def watch(stage, done, total):
+        if (stage, done) == ("directions", 60):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(DIGITS, SMALL, tmp_path / "run", watch=watch)
+    with pytest.raises(RunError, match=f"resume must go on with the settings of the run, {match}"):
+        train(DIGITS, replace(SMALL, **change), tmp_path / "run", resume=True)
+
+
 @pytest.mark.parametrize("history", ["whole", "broken", "other"])
 def test_a_run_stopped_twice_knows_all_its_epochs(history, small, tmp_path):
     def stops_at(epoch):

@@ -1,6 +1,7 @@
 """Fine-tuning against gradient descent written out by hand, and its conduct."""
 
 import copy
+import itertools
 import json
 
 import numpy as np
@@ -115,6 +116,29 @@ def test_patience_ends_the_run():
     assert len(found.rows) == found.best_epoch + 3
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    def run(whole, real, **settings):
+        rule = Regularisation(real(0.25), real(0.25), torch.ones(len(X), 2, 4), whole(1))
+        rates = {"learning_rate": real(0.5), "output_rate": real(0.25), "decay": real(0.5)}
+        net = network()
+        fine_tune(net, X, Y, max_epochs=whole(2), batch_size=whole(20), regularisation=rule, **rates, **settings)
+        return net.linear.weight
+
+    assert torch.equal(run(np.int64, np.float32, checkpoint=tmp_path / "state.safetensors"), run(int, float))
+
+
+def test_an_encoder_may_have_no_weights_or_lie_elsewhere():
+    net = Classifier(nn.Identity(), 4, 3)
+    losses = [row["train_loss"] for row in fine_tune(net, X, Y, max_epochs=3).rows]
+    assert losses[-1] < losses[0]
+    assert Classifier(nn.Linear(4, 6, device="meta"), 6, 3).linear.weight.device.type == "meta"
+
+
+def test_labels_may_be_unsigned():
+    rows = [fine_tune(network(), X, y, max_epochs=1).rows[0]["train_loss"] for y in (Y, Y.numpy().astype(np.uint16))]
+    assert rows[0] == rows[1]
+
+
 def test_rates_decay():
     found = fine_tune(network(), X, Y, max_epochs=3, learning_rate=0.2, decay=0.5)
     assert [row["learning_rate"] for row in found.rows] == pytest.approx([0.2, 0.1, 0.05])
@@ -128,6 +152,33 @@ def test_the_same_seed_gives_the_same_weights():
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
+
+
+def test_dropout_is_of_the_seed_and_goes_on_where_it_was(tmp_path):
+    states = itertools.count()
+
+    def weights(epochs=3, seed=0, **settings):
+        torch.manual_seed(0)
+        net = Classifier(nn.Sequential(nn.Linear(4, 6), nn.Sigmoid(), nn.Dropout(0.5)), 6, 3)
+        torch.manual_seed(next(states))
+        before = torch.get_rng_state()
+        fine_tune(net, X, Y, max_epochs=epochs, seed=seed, device="cpu", **settings)
+        assert torch.equal(before, torch.get_rng_state())
+        return net.linear.weight
+
+    whole = weights()
+    assert torch.equal(whole, weights())
+    assert not torch.equal(whole, weights(seed=1))
+    weights(epochs=1, checkpoint=tmp_path / "state.safetensors")
+    assert torch.equal(whole, weights(checkpoint=tmp_path / "state.safetensors"))
+
+
+def test_dropout_differs_from_epoch_to_epoch():
+    masks = []
+    net = Classifier(nn.Sequential(nn.Linear(4, 60), nn.Dropout(0.5)), 60, 3)
+    net.encoder[1].register_forward_hook(lambda module, args, found: masks.append(found == 0))
+    fine_tune(net, X, Y, max_epochs=2, batch_size=len(X), device="cpu")
+    assert not torch.equal(*masks)
 
 
 def test_a_stopped_run_ends_at_the_same_weights(tmp_path):
@@ -182,12 +233,23 @@ def test_a_checkpoint_of_another_task_is_refused(change, tmp_path):
         run(**changes[change])
 
 
+def test_a_checkpoint_of_another_activation_is_refused(tmp_path):
+    def run(activation):
+        torch.manual_seed(0)
+        net = Classifier(nn.Sequential(nn.Linear(4, 6), activation), 6, 3)
+        return fine_tune(net, X, Y, max_epochs=1, checkpoint=tmp_path / "state.safetensors").rows
+
+    assert run(nn.Sigmoid()) == run(nn.Sigmoid())
+    with pytest.raises(StorageError, match="same settings, got other encoder"):
+        run(nn.ReLU())
+
+
 def test_a_checkpoint_that_says_less_is_taken(tmp_path):
     path = tmp_path / "state.safetensors"
     rows = fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows
     with safe_open(path, "pt") as file:
         state = json.loads(file.metadata()["state"])
-    for name in ("output", "validation", "tangents"):
+    for name in ("encoder", "output", "validation", "tangents"):
         del state["settings"][name]
     save_file(load_file(path), path, {"state": json.dumps(state)})
     assert fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows == rows

@@ -109,6 +109,15 @@ def test_stopped_pretraining_ends_at_the_same_weights(tmp_path):
         assert torch.equal(mine.encoder[0].weight, its.encoder[0].weight)
 
 
+@pytest.mark.parametrize("part", ["rows", "validation"])
+def test_rows_may_be_doubles(part):
+    rows, held_out = (X.double() if part == name else X for name in ("rows", "validation"))
+    ours, wanted = stacked.stack(6, (5, 4)), stacked.stack(6, (5, 4))
+    stacked.pretrain(ours, rows, objectives.contractive(0.1), validation=held_out, **QUICK)
+    stacked.pretrain(wanted, X, objectives.contractive(0.1), validation=X, **QUICK)
+    assert torch.equal(ours[1].encoder[0].weight, wanted[1].encoder[0].weight)
+
+
 def test_one_objective_serves_all_layers():
     histories = stacked.pretrain(stacked.stack(6, (5, 4)), X.numpy(), objectives.contractive(0.1), **QUICK)
     assert ["train_contractive" in history.columns for history in histories] == [True, True]
@@ -128,6 +137,26 @@ def test_unrolling_goes_up_and_down_again():
     whole = stacked.unroll(layers)
     torch.testing.assert_close(whole(X), layers[0].decode(layers[1](layers[0].encode(X))))
     odd = ct.Autoencoder(nn.Linear(6, 2), nn.Linear(2, 6))
+    torch.testing.assert_close(stacked.unroll([odd])(X), odd(X))
+
+
+class Double(nn.Sequential):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize("kind", ["subclass", "hook", "pre-hook", "own forward"])
+def test_a_layer_that_is_more_than_its_modules_stays_whole(kind):
+    up, down = (Double if kind == "subclass" else nn.Sequential)(nn.Linear(6, 2)), nn.Sequential(nn.Linear(2, 6))
+    odd = ct.Autoencoder(up, down)
+    for part in (up, down):
+        if kind == "hook":
+            part.register_forward_hook(lambda module, args, found: 3 * found)
+        elif kind == "pre-hook":
+            part.register_forward_pre_hook(lambda module, args: (3 * args[0],))
+        elif kind == "own forward":
+            part.forward = lambda x, whole=part.forward: 3 * whole(x)
+    torch.testing.assert_close(stacked.encoder([odd])(X), odd.encode(X))
     torch.testing.assert_close(stacked.unroll([odd])(X), odd(X))
 
 

@@ -18,7 +18,16 @@ from contractive.classifier_runs._judge import judge, mistakes
 from contractive.classifier_runs._settings import Settings
 from contractive.classifier_runs._task import Task, task_of
 from contractive.data import Split
-from contractive.runs._folder import CLASSIFIER, Files, RunError, check_resumable, describe, write_arrays, write_json
+from contractive.runs._folder import (
+    CLASSIFIER,
+    Files,
+    RunError,
+    check_resumable,
+    describe,
+    read_run_config,
+    write_arrays,
+    write_json,
+)
 from contractive.runs._open import read_table
 from contractive.stacked import Classifier, FineTuning, Regularisation, encoder, fine_tune, pretrain
 from contractive.training import CollapseWarning, History
@@ -88,6 +97,8 @@ def train(
     settings = settings.completed(split, task)
     if resume:
         check_resumable(files)
+        before = Settings.from_dict(read_run_config(files.folder, CLASSIFIER)["settings"])
+        _check_same(settings, before.completed(split, task))
         files.sweep()
     else:
         files.claim(force=force)
@@ -107,6 +118,17 @@ def train(
 def _architecture(settings: Settings, split: Split, task: Task) -> dict[str, Any]:
     names = ("hidden", "activation", "output")
     return {"features": split.features, "classes": len(task.classes)} | {n: getattr(settings, n) for n in names}
+
+
+def _check_same(settings: Settings, before: Settings) -> None:
+    """Refuse to go on with other settings than those of the run; it may go on elsewhere."""
+    stored = before.to_dict()
+    for name, value in settings.to_dict().items():
+        if name != "device" and value != stored[name]:
+            raise RunError(
+                f"resume must go on with the settings of the run, got {name} {value} instead of {stored[name]}."
+                " Set it back, or start the run anew."
+            )
 
 
 class _Run:

@@ -1,5 +1,6 @@
 """What the classifiers share: check and scale the table, pretrain, fine-tune, predict."""
 
+import operator
 import warnings
 from typing import Any, Self
 
@@ -66,6 +67,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             ValueError: A parameter out of range, fewer than two classes, rows that are not finite numbers.
             TrainingDiverged: The loss became NaN or infinite.
         """
+        self.__dict__.pop("network_", None)  # should this fail, no older network answers with new classes
         checked: Any = validate_data(self, X, y, dtype=_FLOATS)
         rows, labels = checked
         check_classification_targets(labels)
@@ -106,15 +108,15 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
                     everything,
                     self._objective(),
                     seed=seed,
-                    max_epochs=self.pretraining_epochs,
+                    max_epochs=operator.index(self.pretraining_epochs),
                     learning_rate=self.pretraining_rate,
                     schedule="cosine",
                     device=self.device,
                     progress=False,
                 )
-        self.network_ = Classifier(encoder(layers), widths[-1], len(self.classes_), output=self.output, seed=seed)
+        network = Classifier(encoder(layers), widths[-1], len(self.classes_), output=self.output, seed=seed)
         self.history_ = fine_tune(
-            self.network_,
+            network,
             *train,
             validation=held_out,
             max_epochs=self.max_epochs,
@@ -123,11 +125,11 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             output_rate=self.output_rate,
             decay=self.decay,
             patience=self.n_iter_no_change if self.early_stopping else None,
-            regularisation=self._regularisation(self.network_.encoder, train[0]),
+            regularisation=self._regularisation(network.encoder, train[0]),
             seed=seed,
             device=self.device,
         )
-        self.n_iter_ = len(self.history_.rows)
+        self.network_, self.n_iter_ = network, len(self.history_.rows)
         return self
 
     def _checked(self, X: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from contractive import objectives, tangent_files
@@ -27,7 +28,8 @@ class ManifoldTangentClassifier(LayeredClassifier):
         n_tangents: Directions per row; fewer where the Jacobian has fewer.
         tangent_weight: Factor of the tangent propagation term.
         tangents_per_step: So many of them drawn anew for every batch, which is cheaper and noisier; all if None.
-        tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew.
+        tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew. Models
+            that are fitted at the same time to the same path take turns in writing.
         loss: Reconstruction loss, `squared_error` or (features in [0, 1]) `cross_entropy`.
         scale: `minmax` ([0, 1], what is beyond in new rows is clipped), `standard` or `none`.
         pretraining_epochs: Passes of each layer; 0 for none.
@@ -112,7 +114,7 @@ class ManifoldTangentClassifier(LayeredClassifier):
     def _regularisation(self, network: nn.Module, x: Tensor) -> Regularisation:
         if self.n_tangents < 1:
             raise ValueError(f"n_tangents must be at least 1, got {self.n_tangents}. The paper takes 15 on MNIST.")
-        num = min(self.n_tangents, x.shape[1], network(x[:1]).shape[1])
+        num = min(self.n_tangents, x.shape[1], *np.atleast_1d(self.hidden_layer_sizes).tolist())  # the rank of J
         if self.tangent_file is None:
             tangents = leading(network, x, num, tolerance=1e-2).vectors
         else:

@@ -14,6 +14,7 @@ def labelled_rows(
 ) -> tuple[Tensor, Tensor]:
     """The rows in the precision of the classifier and the labels as class numbers, or a clear error."""
     rows, classes = torch.as_tensor(x), torch.as_tensor(labels)
+    classes = classes if classes.is_floating_point() else classes.long()  # torch compares no unsigned ones
     num = net.linear.out_features
     if len(rows) == 0 or classes.shape != (len(rows),):
         raise ValueError(
@@ -24,7 +25,7 @@ def labelled_rows(
     rows = rows.to(net.linear.weight.dtype)
     if not bool(torch.isfinite(rows).all()):
         raise ValueError(f"{what} rows must be finite, got NaN or infinite entries. Impute or drop them.")
-    return rows, classes.long()
+    return rows, classes
 
 
 def check_settings(

@@ -1,6 +1,7 @@
 """Supervised training of a pretrained classifier by plain stochastic gradient descent, as the papers did it."""
 
 import math
+import operator
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from contractive.stacked import _checkpoint
 from contractive.stacked._checks import check_settings, labelled_rows
 from contractive.stacked._network import Classifier
 from contractive.stacked._regularisation import Regularisation
-from contractive.storage import tensors_checksum
+from contractive.storage import architecture, tensors_checksum
 from contractive.training import TrainingDiverged
 from contractive.training._checks import check_seconds, check_seed, place_of
 from contractive.training._memory import flushed_denormals, keep_freed_memory
 
 _ROWS_AT_ONCE = 4096
+_DROPOUT = 2**31  # apart from the seed of the order: dropout draws from the global generator
 Row = Mapping[str, float]
 
 
@@ -83,7 +85,7 @@ def fine_tune(
         decay: Both rates are multiplied by it after every epoch.
         patience: Stop after so many epochs without a better one: a lower validation error, or less loss at the same.
         regularisation: Jacobian penalty, tangent propagation.
-        seed: Of the order of the data and of what is drawn. Same seed and machine, same weights, on the CPU.
+        seed: Of the order of the data, what is drawn and dropout. Same seed and machine, same weights, on the CPU.
         device: `auto` or a device of torch.
         checkpoint: File for the state of training; a run that finds it goes on from there, to the same weights.
         checkpoint_seconds: It is written after an epoch if so many seconds have passed since the last time, and after
@@ -110,8 +112,8 @@ def fine_tune(
         tuple(part.to(place) for part in train),
         None if held_out is None else tuple(part.to(place) for part in held_out),
         rule,
-        batch_size,
-        (learning_rate, learning_rate if output_rate is None else output_rate, decay),
+        operator.index(batch_size),
+        (float(learning_rate), float(learning_rate if output_rate is None else output_rate), float(decay)),
         seed,
     )
     path = None if checkpoint is None else Path(checkpoint)
@@ -171,6 +173,7 @@ class _Run:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "data": tensors_checksum(self.train),
+            "encoder": architecture(self.classifier.encoder),
             "start": self.start,
             "regularisation": [self.rule.jacobian_weight, self.rule.tangent_weight, self.rule.tangents_per_step],
             "output": self.classifier.output,
@@ -192,7 +195,10 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=False):
             group["lr"] = rate * factor
         self.classifier.train()
-        loss, wrong = self._pass(generator)
+        place = self.train[0].device
+        with torch.random.fork_rng([place] if place.type == "cuda" else []):
+            torch.manual_seed(generator.initial_seed() + _DROPOUT)
+            loss, wrong = self._pass(generator)
         whole = all(bool(part.isfinite().all()) for part in self.classifier.parameters())
         if not (math.isfinite(loss) and whole):
             got = f"{loss} and infinite weights" if math.isfinite(loss) else loss

@@ -34,10 +34,11 @@ class Classifier(nn.Module):
             raise ValueError(f"output must be one of {', '.join(KINDS)}, got {output!r}. Pick one of these.")
         self.output = output
         self.encoder = copy.deepcopy(encoder)  # fine-tuning leaves the pretrained layers as they are
-        like = next(encoder.parameters())
+        like = next(encoder.parameters(), torch.empty(0))
         self.linear = nn.Linear(num_units, num_classes, dtype=like.dtype)
         nn.init.xavier_uniform_(self.linear.weight, generator=torch.Generator().manual_seed(seed))
         nn.init.zeros_(self.linear.bias)
+        self.linear.to(like.device)
 
     @property
     def chain(self) -> nn.Sequential:

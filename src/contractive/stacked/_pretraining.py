@@ -127,8 +127,9 @@ def pretrain(
         histories.append(history)
         on_layer(i, history)
         if i + 1 < len(layers):
-            rows = apply(layer.encode, rows)
-            held_out = None if held_out is None else apply(layer.encode, held_out)
+            like = next(layer.parameters())
+            rows = apply(layer.encode, rows.to(like))
+            held_out = None if held_out is None else apply(layer.encode, held_out.to(like))
     return tuple(histories)
 
 
@@ -142,9 +143,9 @@ def _state(folder: str | Path | None, layer: int) -> dict[str, Any]:
 
 def encoder(layers: Sequence[Autoencoder]) -> nn.Sequential:
     """The encoders of all layers as one chain that shares their parameters."""
-    modules = []
+    modules: list[nn.Module] = []
     for layer in layers:
-        modules += list(layer.encoder) if isinstance(layer.encoder, nn.Sequential) else [layer.encoder]
+        modules += _parts(layer.encoder)
     return nn.Sequential(*modules)
 
 
@@ -155,5 +156,14 @@ def unroll(layers: Sequence[Autoencoder]) -> Autoencoder:
     """
     decoders: list[nn.Module] = []
     for layer in reversed(layers):
-        decoders += list(layer.decoder) if isinstance(layer.decoder, nn.Sequential) else [layer.decoder]
+        decoders += _parts(layer.decoder)
     return Autoencoder(encoder(layers), nn.Sequential(*decoders))
+
+
+def _parts(module: nn.Module) -> list[nn.Module]:
+    """The modules of a plain Sequential; any other whole, as hooks or an own `forward` may change the function."""
+    own = vars(module)
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    if type(module) is not nn.Sequential or "forward" in own or any(own[name] for name in hooks):
+        return [module]
+    return list(module)

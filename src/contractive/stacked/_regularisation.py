@@ -1,6 +1,7 @@
 """What fine-tuning adds to the loss of the labels."""
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,10 +39,13 @@ class Regularisation:
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be a finite number of at least 0, got {value}. 0 turns it off.")
+            object.__setattr__(self, name, float(value))  # a number of numpy's would not go into a checkpoint
         if self.tangent_weight and self.tangents is None:
             raise ValueError("tangents must come with a tangent_weight, got none. See jacobian.leading.")
         if self.tangents_per_step is not None and self.tangents_per_step < 1:
             raise ValueError(f"tangents_per_step must be at least 1, got {self.tangents_per_step}. Or leave it out.")
+        if self.tangents_per_step is not None:
+            object.__setattr__(self, "tangents_per_step", operator.index(self.tangents_per_step))
 
     def checksum(self) -> int:
         """Of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""
