@@ -71,8 +71,8 @@ def write(
     path = Path(path)
     with FileLock(f"{path}.part.lock") as lock:
         _write(path, encoder, rows, of, rows_at_once, device, on_rows)
-        with suppress(PermissionError):  # Windows removes it itself
-            Path(lock.lock_file).unlink()
+        with suppress(PermissionError):  # Windows lets nobody remove it before it is released
+            Path(lock.lock_file).unlink()  # who waits for it sees that it has gone, and begins again
         return read(path)
 
 

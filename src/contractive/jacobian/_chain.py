@@ -137,20 +137,20 @@ def record(chain: Chain, x: Tensor, parameters: list[Tensor | None]) -> tuple[Te
 
 def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
     """The leaves of nested Sequentials in order; None for a module that must not be looked into."""
-    own = vars(module)
-    if (
-        own["_forward_hooks"]
-        or own["_forward_pre_hooks"]
-        or own["_backward_hooks"]
-        or own["_backward_pre_hooks"]
-        or "forward" in own
-    ):
+    if is_altered(module):
         yield None
     elif type(module) is nn.Sequential:
-        for child in own["_modules"].values():
+        for child in vars(module)["_modules"].values():
             yield from _flat(child)
     else:
         yield module
+
+
+def is_altered(module: nn.Module) -> bool:
+    """Whether hooks or a `forward` of its own make a module more than its type says."""
+    own = vars(module)
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return "forward" in own or any(own[name] for name in hooks)
 
 
 def _any_global_hook() -> bool:

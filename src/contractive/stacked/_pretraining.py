@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from contractive import training
 from contractive.analysis import apply
 from contractive.autoencoder import Autoencoder, tied
+from contractive.jacobian._chain import is_altered
 from contractive.objectives import Objective
 from contractive.training import History
 
@@ -162,8 +163,4 @@ def unroll(layers: Sequence[Autoencoder]) -> Autoencoder:
 
 def _parts(module: nn.Module) -> list[nn.Module]:
     """The modules of a plain Sequential; any other whole, as hooks or an own `forward` may change the function."""
-    own = vars(module)
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    if type(module) is not nn.Sequential or "forward" in own or any(own[name] for name in hooks):
-        return [module]
-    return list(module)
+    return list(module) if type(module) is nn.Sequential and not is_altered(module) else [module]
