@@ -1,5 +1,10 @@
 """What the text of an option means."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 def words(text: str | None) -> tuple[str, ...]:
     """`a,b` as (a, b); nothing as ()."""
@@ -16,22 +21,21 @@ def number(text: str, option: str) -> float:
 
 def numbers(text: str | None, option: str) -> tuple[int, ...] | None:
     """`256,128` as (256, 128)."""
-    if text is None:
-        return None
-    try:
-        return tuple(map(int, words(text)))
-    except ValueError:
-        raise ValueError(f"{option} must be whole numbers with commas, got {text!r}. For instance 256,128.") from None
+    return _each(int, text, f"{option} must be whole numbers with commas, got {text!r}. For instance 256,128.")
 
 
 def amounts(text: str | None, option: str) -> tuple[float, ...] | None:
     """`0.01,0.1` as (0.01, 0.1)."""
+    return _each(float, text, f"{option} must be numbers with commas, got {text!r}. For instance 0.01,0.1,1.")
+
+
+def _each(kind: Callable[[str], T], text: str | None, wrong: str) -> tuple[T, ...] | None:
     if text is None:
         return None
     try:
-        return tuple(map(float, words(text)))
+        return tuple(map(kind, words(text)))
     except ValueError:
-        raise ValueError(f"{option} must be numbers with commas, got {text!r}. For instance 0.01,0.1,1.") from None
+        raise ValueError(wrong) from None
 
 
 def height_and_width(text: str | None) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from contractive.data._arrays import array_source, choose_key, npy_source, npz_source
-from contractive.data._errors import DataError
+from contractive.data._errors import DataError, listed
 from contractive.data._images import image_source, images_like
 from contractive.data._named import SETS
 from contractive.data._npy import npz_headers, read_npy
@@ -36,8 +36,9 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise DataError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}. For instance 0.")
     if str(data) in SETS:
-        if options != DEFAULT:
-            raise DataError(f"options on data must be for own files, got some with {data}. Leave them out.")
+        given = [f"--{name.replace('_', '-')}" for name in vars(options) if vars(options)[name] != vars(DEFAULT)[name]]
+        if given:
+            raise DataError(f"options on data must be for own files, got {listed(given)} with {data}. Leave them out.")
         split = SETS[str(data)](data_dir, seed)
     else:
         split = _own(existing(data), options, seed)
