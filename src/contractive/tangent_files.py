@@ -1,7 +1,6 @@
 """Tangent directions of a whole data set on disk: computed in parts, resumed where stopped, read without loading."""
 
 import json
-import operator
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,8 @@ from torch import Tensor, nn
 from contractive.data._npy import BROKEN
 from contractive.jacobian import leading
 from contractive.storage import StorageError, architecture, tensors_checksum, write_text
+from contractive.training._batches import as_tensor
+from contractive.training._checks import whole
 
 DTYPES = ("float16", "float32")
 
@@ -58,13 +59,13 @@ def write(
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}. float16 halves the file.")
     if rows_at_once < 1:
         raise ValueError(f"rows_at_once must be at least 1, got {rows_at_once}. Leave it out.")
-    rows = torch.as_tensor(x)
+    rows = as_tensor(x)
     if len(rows) == 0:
         raise ValueError("x must have at least one row, got none. Directions belong to rows.")
     of = {
         "encoder": architecture(encoder),
         "checksum": tensors_checksum((*encoder.state_dict().values(), rows)),
-        "shape": [len(rows), operator.index(num), rows[0].numel()],
+        "shape": [len(rows), whole("num", num), rows[0].numel()],
         "dtype": dtype,
         "tolerance": tolerance,
     }

@@ -1,6 +1,5 @@
 """What the classifiers share: check and scale the table, pretrain, fine-tune, predict."""
 
-import operator
 import warnings
 from typing import Any, Self
 
@@ -108,7 +107,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
                     everything,
                     self._objective(),
                     seed=seed,
-                    max_epochs=operator.index(self.pretraining_epochs),
+                    max_epochs=self.pretraining_epochs,
                     learning_rate=self.pretraining_rate,
                     schedule="cosine",
                     device=self.device,

@@ -21,8 +21,10 @@ def reduced_jacobian(chain: Chain, x: Tensor) -> Tensor:
     return rows @ torch.linalg.qr(first.T).R.T
 
 
-def numbers(chain: Chain) -> int:
-    """How many are held per example at the most, while J is multiplied out."""
+def numbers(chain: Chain | None) -> int:
+    """How many are held per example at the most, while J is multiplied out; 0 of what is no dense chain."""
+    if chain is None or not chain.is_dense:
+        return 0
     weights = [weight for weight in chain.parameters()[::2] if weight is not None]
     widest = max((weight.shape[1] for weight in weights[1:]), default=len(weights[0]))
     return len(weights[-1]) * (2 * widest + weights[0].shape[1])

@@ -1,40 +1,18 @@
 """||J(x) - J(x')||_F^2 between an input and noisy copies of it: the penalty of the higher-order autoencoder."""
 
 from collections.abc import Callable
-from inspect import signature
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
 
 from contractive.jacobian._autograd import Linearised
 from contractive.jacobian._chain import Chain
+from contractive.jacobian._operations import Repeatable
 from contractive.jacobian._plan import GROUP, Request
 from contractive.jacobian._probe import code_probes
 from contractive.randomness import draw
 
 Map = Callable[[Tensor], Tensor]
-
-
-_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
-
-
-class _Repeatable(TorchFunctionMode):
-    """Refuse dropout: x and its copies would get different masks, and J(x) - J(x') would measure these."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _DROPOUTS:
-            call = signature(func).bind(*args, **kwargs)
-            call.apply_defaults()
-            if call.arguments["training"] and call.arguments["p"] > 0:
-                raise ValueError(
-                    "f must be the same map for x and its noisy copies, got dropout in training mode."
-                    " Call .eval() on it, or leave it out of an encoder with a higher-order penalty."
-                )
-        return func(*args, **kwargs)
 
 
 def one_layer(
@@ -74,7 +52,7 @@ def through_autograd(f: Map, x: Tensor, sigma: float, copies: int, request: Requ
     generator = request.generator
     noise = draw(torch.randn, (copies, *x.shape), like=x, generator=generator, axis=1).mul_(sigma)
     stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)
-    with _Repeatable():
+    with Repeatable():
         at = Linearised(f, stacked)
     code = at.value.unflatten(0, (1 + copies, len(x)))[0]
     size = code.shape[1:].numel()

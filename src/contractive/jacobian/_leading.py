@@ -72,11 +72,10 @@ def leading(
     if not 1 <= num <= side:
         raise ValueError(f"num must lie between 1 and {side}, got {num}. A Jacobian has no more singular values.")
     iterates = method == "iterate" or (method == "auto" and side > max(_SMALL, 6 * num))
-    numbers = 2 * _krylov.room(num, features) * (units + features)
-    if not iterates:
-        chain = recognise(f)
-        inside = _dense.numbers(chain) if chain is not None and chain.is_dense else 0
-        numbers = max(4 * units * features, inside)
+    if iterates:
+        numbers = 2 * _krylov.room(num, features) * (units + features)
+    else:
+        numbers = max(4 * units * features, _dense.numbers(recognise(f)))
     seed = 0 if generator is None else int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     found = [
         _krylov.iterate(linearise(f, part), part, num, tolerance, max_iterations, seed)

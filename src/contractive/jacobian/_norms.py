@@ -196,9 +196,7 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
         return jacobian(f, part, memory_budget=memory_budget)
 
     with torch.no_grad():
-        numbers = 3 * max(matrices(x[:1]).numel(), 1)
-    if chain is not None and chain.is_dense:
-        numbers = max(numbers, _dense.numbers(chain))
+        numbers = max(3 * matrices(x[:1]).numel(), _dense.numbers(chain), 1)
     parts = x.split(max(1, memory_budget // (numbers * x.element_size())))
     return torch.cat([torch.linalg.svdvals(matrices(part))[:, :k] for part in parts])
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -20,6 +21,22 @@ class Operations(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         call = _INSTEAD[func] if func in _INSTEAD else func
         return call(*args, **(kwargs or {}))
+
+
+class Repeatable(TorchFunctionMode):
+    """Refuse dropout: x and its copies would get different masks, and J(x) - J(x') would measure these."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _DROPOUTS:
+            call = signature(func).bind(*args, **kwargs)
+            call.apply_defaults()
+            if call.arguments["training"] and call.arguments["p"] > 0:
+                raise ValueError(
+                    "f must be the same map for x and its noisy copies, got dropout in training mode."
+                    " Call .eval() on it, or leave it out of an encoder with a higher-order penalty."
+                )
+        return func(*args, **kwargs)
 
 
 def _refusing(batch_norm: Callable[..., Tensor], names: Sequence[str]) -> Callable[..., Tensor]:
@@ -81,3 +98,4 @@ _INSTEAD: dict[Any, Callable[..., Tensor]] = {
     F.layer_norm: _layer_norm,
     F.instance_norm: _instance_norm,
 }
+_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)

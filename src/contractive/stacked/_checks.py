@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from contractive.stacked._network import Classifier
+from contractive.training._batches import as_tensor
 
 
 def labelled_rows(
     x: Tensor | np.ndarray, labels: Tensor | np.ndarray, what: str, net: Classifier
 ) -> tuple[Tensor, Tensor]:
     """The rows in the precision of the classifier and the labels as class numbers, or a clear error."""
-    rows, classes = torch.as_tensor(x), torch.as_tensor(labels)
+    rows, classes = as_tensor(x), as_tensor(labels)
     classes = classes if classes.is_floating_point() else classes.long()  # torch compares no unsigned ones
     num = net.linear.out_features
     if len(rows) == 0 or classes.shape != (len(rows),):

@@ -1,7 +1,6 @@
 """Supervised training of a pretrained classifier by plain stochastic gradient descent, as the papers did it."""
 
 import math
-import operator
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from contractive.stacked._network import Classifier
 from contractive.stacked._regularisation import Regularisation
 from contractive.storage import architecture, tensors_checksum
 from contractive.training import TrainingDiverged
-from contractive.training._checks import check_seconds, check_seed, place_of
+from contractive.training._checks import check_seconds, check_seed, place_of, whole
 from contractive.training._memory import flushed_denormals, keep_freed_memory
 
 _ROWS_AT_ONCE = 4096
@@ -112,7 +111,7 @@ def fine_tune(
         tuple(part.to(place) for part in train),
         None if held_out is None else tuple(part.to(place) for part in held_out),
         rule,
-        operator.index(batch_size),
+        whole("batch_size", batch_size),
         (float(learning_rate), float(learning_rate if output_rate is None else output_rate), float(decay)),
         seed,
     )

@@ -14,6 +14,7 @@ from contractive.autoencoder import Autoencoder, tied
 from contractive.jacobian._chain import is_altered
 from contractive.objectives import Objective
 from contractive.training import History
+from contractive.training._batches import as_tensor
 
 _RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that covers codes of this activation
 _RARE = 1e-3  # a pixel that is never on is taken for one that is on so often
@@ -78,7 +79,7 @@ def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
         raise ValueError(
             f"decoder must end with a biased layer and sigmoid, tanh or linear output, got {names}. Set it by hand."
         )
-    mean = torch.as_tensor(x).to(bias).mean(0)
+    mean = as_tensor(x).to(bias).mean(0)
     if mean.shape != bias.shape:
         raise ValueError(f"x must have rows of {tuple(bias.shape)} numbers, got {tuple(mean.shape)}. Reshape it.")
     if not bool(torch.isfinite(mean).all()):
@@ -118,8 +119,8 @@ def pretrain(
         raise ValueError(
             f"objective must be one, or one for each of the {len(layers)} layers, got {len(objectives)}. Match them."
         )
-    rows = torch.as_tensor(x)
-    held_out = None if validation is None else torch.as_tensor(validation)
+    rows = as_tensor(x)
+    held_out = None if validation is None else as_tensor(validation)
     histories = []
     for i, (layer, goal) in enumerate(zip(layers, objectives, strict=True)):
         history = training.fit(

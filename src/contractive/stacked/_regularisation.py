@@ -1,7 +1,6 @@
 """What fine-tuning adds to the loss of the labels."""
 
 import math
-import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from contractive.jacobian import value_and_squared_norm
 from contractive.stacked._network import Classifier
 from contractive.storage import tensors_checksum
 from contractive.tangents import propagation
+from contractive.training._checks import whole
 
 _CHECKED = 256
 
@@ -45,7 +45,7 @@ class Regularisation:
         if self.tangents_per_step is not None and self.tangents_per_step < 1:
             raise ValueError(f"tangents_per_step must be at least 1, got {self.tangents_per_step}. Or leave it out.")
         if self.tangents_per_step is not None:
-            object.__setattr__(self, "tangents_per_step", operator.index(self.tangents_per_step))
+            object.__setattr__(self, "tangents_per_step", whole("tangents_per_step", self.tangents_per_step))
 
     def checksum(self) -> int:
         """Of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""
