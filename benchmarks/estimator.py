@@ -20,7 +20,7 @@ import torch
 from sklearn.datasets import load_digits
 
 import contractive as ct
-from contractive.estimator import _settings
+from contractive.estimators import _settings
 
 CASES = {"1,797 x 64 (digits)": None, "20,000 x 30": (20_000, 30), "100,000 x 100": (100_000, 100)}
 

@@ -11,8 +11,9 @@ import onnxruntime
 import torch
 from sklearn.datasets import load_wine
 
-from contractive import data, runs
-from contractive.export import export
+from contractive import data
+from contractive.studies import runs
+from contractive.studies.export import export
 
 
 def main(epochs=20, folder=None):

@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from contractive.illustrations import manifold
+from contractive.studies.illustrations import manifold
 
 # Set CONTRACTIVE_QUICK=1 for a rough run of a few seconds; otherwise it takes up to a minute.
 QUICK = bool(os.environ.get("CONTRACTIVE_QUICK"))

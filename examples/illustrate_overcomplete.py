@@ -7,7 +7,7 @@
 # %%
 import os
 
-from contractive.illustrations import overcomplete
+from contractive.studies.illustrations import overcomplete
 
 # Set CONTRACTIVE_QUICK=1 for a rough run of a few seconds; otherwise it takes up to a minute.
 QUICK = bool(os.environ.get("CONTRACTIVE_QUICK"))

@@ -8,7 +8,7 @@
 # %%
 import os
 
-from contractive.illustrations import weight_tradeoff
+from contractive.studies.illustrations import weight_tradeoff
 
 # Set CONTRACTIVE_QUICK=1 for a rough run of a few seconds; otherwise it takes up to a minute.
 QUICK = bool(os.environ.get("CONTRACTIVE_QUICK"))

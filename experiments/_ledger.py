@@ -11,7 +11,7 @@ import sklearn
 import torch
 
 import contractive as ct
-from contractive.storage import write_text
+from contractive.core.files import write_text
 
 
 def versions() -> dict[str, str]:

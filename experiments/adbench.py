@@ -35,7 +35,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import contractive as ct
-from contractive.estimator import _settings
+from contractive.estimators import _settings
 
 OUT = Path(__file__).parent / "results" / "adbench.json"
 PROTOCOLS = ("semi-supervised", "unsupervised")

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from _ledger import put, write
 
-from contractive import data, runs
-from contractive.runs import Settings
+from contractive import data
+from contractive.studies import runs
+from contractive.studies.runs import Settings
 
 OUT = Path(__file__).parent / "results" / "price.json"
 PRICE = 0.1

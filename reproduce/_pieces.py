@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import contractive
-from contractive.storage import write_text
+from contractive.core.files import write_text
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results"

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import contractive as ct
-from contractive import analysis, objectives, tangent_files
-from contractive.corruption import Gaussian, Masking
-from contractive.objectives import cross_entropy
-from contractive.stacked import Classifier, Regularisation, encoder, fine_tune, stack, start_at_mean
-from contractive.training import TrainingDiverged
+from contractive import analysis, objectives
+from contractive.models import Classifier
+from contractive.objectives import Gaussian, Masking, cross_entropy
+from contractive.training import TrainingDiverged, tangent_files
+from contractive.training.stacked import Regularisation, encoder, fine_tune, stack, start_at_mean
 
 OBJECTIVES = {
     "AE": lambda strength: objectives.standard(loss=cross_entropy),

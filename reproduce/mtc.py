@@ -20,9 +20,9 @@ from _pieces import add_row, begin, parser, rows_of, wanted
 from _table1 import start
 from _train import STRENGTHS, Trainer, finish, search, seeded
 
-from contractive import analysis, tangents
+from contractive import analysis
 from contractive.jacobian import leading
-from contractive.stacked import encoder
+from contractive.training.stacked import encoder
 
 COUNTS = (100, 600, 1000, 3000)
 NEIGHBOURS = ("raw", "raw with tangents", "raw with shifts", "one layer", "two layers")
@@ -118,7 +118,7 @@ def nearest(pieces, split, name, quick):
     def error(part, k, sides, num):
         theirs = directions(train, num) if num else None
         own = directions(queries[part], num) if sides == 2 else None
-        found = tangents.neighbors(queries[part], train, max(k), query_tangents=own, point_tangents=theirs)
+        found = analysis.neighbors(queries[part], train, max(k), query_tangents=own, point_tangents=theirs)
         return {one: 100 * float((votes(labels, found, one) != truth[part]).double().mean()) for one in k}
 
     log = []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from _pieces import rows_of
 
-from contractive.storage import write_text
+from contractive.core.files import write_text
 
 ROOT = Path(__file__).parent
 MISSING = "not run yet"

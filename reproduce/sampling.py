@@ -18,8 +18,8 @@ from _pieces import add_row, begin, parser, wanted
 from _table1 import chosen, shared
 from _train import Trainer
 
-from contractive import sampling
-from contractive.stacked import unroll
+from contractive.analysis import sampling
+from contractive.training.stacked import unroll
 
 NAMES = ("training images", "CAE-1", "CAE-2")
 SIGMAS = (0.03, 0.1, 0.3, 1.0)

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from contractive.experiments import MEASURES, Results
 from contractive.report._sentences import sentences
+from contractive.studies.compare import MEASURES, Results
 
 FIGURES = {
     "reconstruction_error": (0.65, 0.03),

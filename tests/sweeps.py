@@ -4,8 +4,9 @@ import sys
 
 import numpy as np
 
-from contractive import data, runs
-from contractive.experiments import SweepSettings, SweepTrial, sweep
+from contractive import data
+from contractive.studies import runs
+from contractive.studies.sweep import SweepSettings, SweepTrial, sweep
 
 FITS = runs.Settings(
     hidden=(8,), code=3, epochs=8, batch_size=16, learning_rate=0.02, device="cpu", schedule="constant"

@@ -26,8 +26,8 @@ def test_help_does_not_load_torch():
     "statement",
     [
         "from contractive.cli import _use_run",
-        "from contractive.runs import encode",
-        "from contractive.classifier_runs import predict",
+        "from contractive.studies.runs import encode",
+        "from contractive.studies.classifier_runs import predict",
     ],
 )
 def test_a_run_is_opened_without_what_trains(statement):
@@ -36,7 +36,9 @@ def test_a_run_is_opened_without_what_trains(statement):
     assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas"}
 
 
-@pytest.mark.parametrize("package", ["contractive.runs", "contractive.training", "contractive.classifier_runs"])
+@pytest.mark.parametrize(
+    "package", ["contractive.studies.runs", "contractive.training", "contractive.studies.classifier_runs"]
+)
 def test_what_is_loaded_later_is_there(package):
     module = importlib.import_module(package)
     assert all(hasattr(module, name) for name in module.__all__)
@@ -66,7 +68,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch):
     monkeypatch.delitem(ct.__dict__, "save", raising=False)
-    monkeypatch.delitem(sys.modules, "contractive.storage", raising=False)
+    monkeypatch.delitem(sys.modules, "contractive.models", raising=False)
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(
         ModuleNotFoundError, match=r"contractive.save needs safetensors.* pip install 'contractive\[all\]'"

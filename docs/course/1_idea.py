@@ -64,7 +64,7 @@ print(f"of a network that always says the mean digit: {mean_error:.2f}")
 # %%
 def sensitivity(model):
     """How far noise moves the code: as it is, and scale-free."""
-    noise, seed = ct.corruption.Gaussian(0.1), torch.Generator().manual_seed(0)
+    noise, seed = ct.objectives.Gaussian(0.1), torch.Generator().manual_seed(0)
     return analysis.sensitivity(model.encoder, test, noise, generator=seed)
 
 

@@ -35,7 +35,7 @@ def trained(objective, build=lambda: ct.tied(64, 32)):
 
 def figures(model):
     """Error, ‖J‖², scale-free sensitivity to noise of 0.1, on test digits."""
-    noise, seed = ct.corruption.Gaussian(0.1), torch.Generator().manual_seed(0)
+    noise, seed = ct.objectives.Gaussian(0.1), torch.Generator().manual_seed(0)
     moved = analysis.sensitivity(model.encoder, test, noise, generator=seed)
     norm = ct.squared_norm(model.encoder, test, method="exact").detach().mean()
     return analysis.reconstruction(model, test).mean, float(norm), moved.scale_free

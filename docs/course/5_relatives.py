@@ -35,7 +35,7 @@ def trained(objective, code=32):
 
 def scale_free(model):
     """Scale-free sensitivity of the code to noise of 0.1."""
-    noise, seed = ct.corruption.Gaussian(0.1), torch.Generator().manual_seed(0)
+    noise, seed = ct.objectives.Gaussian(0.1), torch.Generator().manual_seed(0)
     return analysis.sensitivity(model.encoder, test, noise, generator=seed).scale_free
 
 

@@ -38,7 +38,7 @@ def trained(objective, build=lambda: ct.tied(64, 32)):
 
 def scale_free(model):
     """Scale-free sensitivity of the code to noise of 0.1."""
-    noise, seed = ct.corruption.Gaussian(0.1), torch.Generator().manual_seed(0)
+    noise, seed = ct.objectives.Gaussian(0.1), torch.Generator().manual_seed(0)
     return analysis.sensitivity(model.encoder, test, noise, generator=seed).scale_free
 
 
@@ -82,7 +82,7 @@ for weight in (0.001, 0.01, 0.1, 1.0):
 rivals = {"standard": ct.objectives.standard(), "denoising 0.3": ct.objectives.denoising(0.3)}
 for weight in (0.01, 0.03, 0.05, 0.1):
     rivals[f"contractive {weight}"] = ct.objectives.contractive(weight)
-noisy = ct.corruption.Gaussian(0.3)(test, torch.Generator().manual_seed(1))
+noisy = ct.objectives.Gaussian(0.3)(test, torch.Generator().manual_seed(1))
 duel = {}
 print(f"{'':18}error  from noise  scale-free  accuracy  with noise")
 for name, objective in rivals.items():
@@ -170,8 +170,8 @@ print(own)
 # ## What comes after
 #
 # **Generating.** A contractive autoencoder is no model of the data's density. It can still be walked: move along the
-# tangents, project back, repeat (Rifai et al. 2012; `ct.sampling`). **Variational autoencoders** make the encoder a
-# distribution and give the code a prior, so that one can draw from it (Kingma and Welling 2014).
+# tangents, project back, repeat (Rifai et al. 2012; `ct.analysis.sampling`). **Variational autoencoders** make the
+# encoder a distribution and give the code a prior, so that one can draw from it (Kingma and Welling 2014).
 #
 # **Regularised autoencoders** turn that around: keep the encoder deterministic, regularise the decoder, by its
 # gradient for instance, and fit a density to the codes afterwards (Ghosh et al. 2020). The decoder's Jacobian plays

@@ -7,14 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contractive import analysis, corruption, objectives, penalties, sampling, stacked, tangent_files, tangents
-    from contractive.autoencoder import Autoencoder, Recipe, conv, mlp, tied
-    from contractive.check import PenaltyCheck, check_penalty
-    from contractive.classifiers import ManifoldTangentClassifier, StackedContractiveClassifier
-    from contractive.estimator import ContractiveAutoencoder, ContractiveOutlierDetector
+    from contractive import analysis, models, objectives, training
+    from contractive.estimators import (
+        ContractiveAutoencoder,
+        ContractiveOutlierDetector,
+        ManifoldTangentClassifier,
+        StackedContractiveClassifier,
+    )
     from contractive.jacobian import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
+    from contractive.models import Autoencoder, Recipe, conv, load, mlp, save, tied
     from contractive.objectives import Objective, Term
-    from contractive.storage import load, save
+    from contractive.objectives.check import PenaltyCheck, check_penalty
     from contractive.training import CollapseWarning, History, TrainingDiverged, fit, fit_at_price
 
 __version__ = "0.1.0"
@@ -40,8 +43,6 @@ __all__ = [
     "Objective",
     "Term",
     "objectives",
-    "penalties",
-    "corruption",
     # training
     "fit",
     "fit_at_price",
@@ -53,28 +54,23 @@ __all__ = [
     "ContractiveOutlierDetector",
     "StackedContractiveClassifier",
     "ManifoldTangentClassifier",
-    # measurements
+    # rooms of their own
     "analysis",
-    # the papers' methods
-    "stacked",
-    "tangents",
-    "tangent_files",
-    "sampling",
+    "models",
+    "training",
 ]
 
-_MODULES = {
-    *("analysis", "corruption", "jacobian", "objectives", "penalties"),
-    *("sampling", "stacked", "tangent_files", "tangents"),
-}  # `jacobian` is callable: see there
+_MODULES = {"analysis", "jacobian", "models", "objectives", "training"}  # `jacobian` is callable: see there
 _HOME = {
     "jacobian": ("value_and_squared_norm", "squared_norm", "singular_values", "plan"),
-    "check": ("check_penalty", "PenaltyCheck"),
-    "autoencoder": ("Autoencoder", "Recipe", "mlp", "tied", "conv"),
-    "storage": ("save", "load"),
+    "objectives.check": ("check_penalty", "PenaltyCheck"),
+    "models": ("Autoencoder", "Recipe", "mlp", "tied", "conv", "save", "load"),
     "objectives": ("Objective", "Term"),
     "training": ("fit", "fit_at_price", "History", "CollapseWarning", "TrainingDiverged"),
-    "classifiers": ("StackedContractiveClassifier", "ManifoldTangentClassifier"),
-    "estimator": ("ContractiveAutoencoder", "ContractiveOutlierDetector"),
+    "estimators": (
+        *("ContractiveAutoencoder", "ContractiveOutlierDetector"),
+        *("StackedContractiveClassifier", "ManifoldTangentClassifier"),
+    ),
 }
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from contractive import analysis
-from contractive.corruption import Gaussian
+from contractive.objectives import Gaussian
 
 
 def test_very_many_rows_are_taken_evenly():

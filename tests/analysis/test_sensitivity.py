@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from contractive import analysis
-from contractive.corruption import Gaussian, Masking
+from contractive.objectives import Gaussian, Masking
 from measured import gaussian, linear, seeded
 
 EYE = torch.eye(6)

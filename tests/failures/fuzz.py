@@ -185,7 +185,7 @@ def read_run(path: Path) -> None:
     """All that a run folder says, and its model on a row."""
     import torch
 
-    from contractive.runs import load_again, open_run
+    from contractive.studies.runs import load_again, open_run
 
     run = open_run(path.parent)
     run.metrics()
@@ -211,8 +211,8 @@ def read_checkpoint_file(path: Path) -> None:
 
 def a_run(place: Path) -> Path:
     """A finished run with its checkpoint."""
-    from contractive import runs
     from contractive.data import load
+    from contractive.studies import runs
 
     table = place / "table.csv"
     table.write_bytes(a_table())
@@ -282,8 +282,8 @@ def prepared(place: Path, work: Path) -> None:
 def read_one(content: bytes, path: Path, read) -> tuple[str, str]:
     """What came of one file: read, refused or escaped, and the words."""
     from contractive.data import DataError
-    from contractive.runs import RunError
-    from contractive.storage import StorageError
+    from contractive.models import StorageError
+    from contractive.studies.runs import RunError
     from contractive.training._checkpoints import CheckpointError
 
     path.write_bytes(content)

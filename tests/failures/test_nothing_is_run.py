@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import contractive as ct
-from contractive import data, runs
+from contractive import data
+from contractive.studies import runs
 from contractive.training._checkpoints import read_checkpoint
 from failures.places import contractive, make
 

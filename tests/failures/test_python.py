@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 import contractive as ct
-from contractive import data, runs
-from contractive.corruption import Gaussian
+from contractive import data
 from contractive.data import Options, Preparation
-from contractive.experiments import read
+from contractive.objectives import Gaussian
+from contractive.studies import runs
+from contractive.studies.compare import read
 
 X = torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
 QUICK = {"max_epochs": 1, "progress": False}

@@ -7,12 +7,12 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 import contractive as ct
-from contractive import corruption, objectives
+from contractive import objectives
 
 OBJECTIVES = {
     "contractive": objectives.contractive(0.1, method="probes"),
     "denoising": objectives.denoising(0.2),
-    "masking": objectives.denoising(corruption.Masking(0.3)),
+    "masking": objectives.denoising(objectives.Masking(0.3)),
     "higher order": objectives.higher_order(0.1),
     "forward probes": objectives.contractive(0.1, method="forward_probes"),
 }

@@ -9,6 +9,7 @@ from contractive.analysis._attack import accuracy_under_attack
 from contractive.analysis._codes import Codes, codes
 from contractive.analysis._curve import ContractionCurve, contraction_by_depth, contraction_curve
 from contractive.analysis._directions import Directions, directions, directions_by_class
+from contractive.analysis._distance import Neighbors, neighbors, orthonormal, squared_distances
 from contractive.analysis._evaluate import apply, spread_rows
 from contractive.analysis._examples import ExampleJacobians, example_jacobians, one_per_class
 from contractive.analysis._field import ScoreError, VectorField, grid, reconstruction_norms, score_error, vector_field
@@ -53,6 +54,11 @@ __all__ = [
     "tangent_agreement",
     "TangentAgreement",
     "principal_angles",
+    # distance between points with their tangent planes
+    "squared_distances",
+    "neighbors",
+    "Neighbors",
+    "orthonormal",
     # what is left of the data
     "reconstruction",
     "Reconstruction",

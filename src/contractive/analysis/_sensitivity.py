@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from contractive.analysis._evaluate import apply, check_evaluating, check_finite, check_rows, spread_rows, variance
-from contractive.corruption import Corruption, Gaussian, Masking, SaltAndPepper
+from contractive.objectives import Corruption, Gaussian, Masking, SaltAndPepper
 
 Map = Callable[[Tensor], Tensor]
 NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType(
@@ -60,7 +60,7 @@ def sensitivity(
     Args:
         encode: Encoder f, in evaluation mode.
         x: Rows, (rows, *features), at least two and not all equal.
-        corruption: For instance `corruption.Gaussian(0.1)`.
+        corruption: For instance `objectives.Gaussian(0.1)`.
         generator: Source of the noise.
 
     Raises:

@@ -10,8 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from contractive.core.files import write_text
 from contractive.data import Options
-from contractive.experiments.sections import (
+from contractive.report import analysis_sentences, write_analysis
+from contractive.studies.runs import Run, open_run
+from contractive.studies.sections import (
     Analysis,
     AnalysisSettings,
     analyze,
@@ -19,9 +22,6 @@ from contractive.experiments.sections import (
     read_rows,
     write_analysis_files,
 )
-from contractive.report import analysis_sentences, write_analysis
-from contractive.runs import Run, open_run
-from contractive.storage import write_text
 
 
 def run(

@@ -158,7 +158,7 @@ def classify(
     if resume:
         go_on(context, out, data, checkpoint_seconds, quiet=quiet)
         return
-    from contractive.classifier_runs import Settings
+    from contractive.studies.classifier_runs import Settings
 
     settings = Settings(
         kind=kind,

@@ -7,13 +7,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from contractive.classifier_runs import Settings, open_classifier, train
 from contractive.cli._begin import check_given, command_line, diverged, refuse_other_options, say_finished, say_notes
 from contractive.cli._tables import classifier_table, layers_table, say_warnings
 from contractive.data import Options, Split, load
 from contractive.report import classifier_sentences, write_classifier
-from contractive.runs import load_again
-from contractive.runs._folder import Files
+from contractive.studies.classifier_runs import Settings, open_classifier, train
+from contractive.studies.runs import load_again
+from contractive.studies.runs._folder import Files
 from contractive.training import TrainingDiverged
 from contractive.training._checks import check_device, check_seconds
 

@@ -15,12 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from contractive.cli._begin import diverged
+from contractive.core.files import write_text
 from contractive.data import Options, Split, load
-from contractive.experiments import MEASURES, Budget, Results, Settings, write
-from contractive.experiments import compare as compare_variants
 from contractive.report import write_report
-from contractive.runs import span
-from contractive.storage import write_text
+from contractive.studies.compare import MEASURES, Budget, Results, Settings, write
+from contractive.studies.compare import compare as compare_variants
+from contractive.studies.runs import span
 from contractive.training import TrainingDiverged
 
 _MANY_ROWS = 5000

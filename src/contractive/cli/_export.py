@@ -24,8 +24,8 @@ def export(
     force: options.Force = False,
 ) -> None:
     """Write the model for use without this library: raw numbers in, scaling included."""
-    from contractive.classifier_runs import open_any, open_classifier
-    from contractive.export import export as write
+    from contractive.studies.classifier_runs import open_any, open_classifier
+    from contractive.studies.export import export as write
 
     opened = open_any(run)
     path = write(opened, output, part=part, overwrite=force)

@@ -27,7 +27,7 @@ def illustrate(
 
     Without a NAME the illustrations are listed. Each writes one page that opens offline.
     """
-    from contractive.illustrations import TOPICS
+    from contractive.studies.illustrations import TOPICS
 
     if name is None:
         _list()
@@ -43,7 +43,7 @@ def _list() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from contractive.illustrations import TOPICS
+    from contractive.studies.illustrations import TOPICS
 
     table = Table(title="contractive illustrate NAME", box=None, title_justify="left", pad_edge=False)
     table.add_column("NAME", no_wrap=True, style="bold")
@@ -68,8 +68,8 @@ def _one(name: str, out: Path, seed: int, *, quick: bool, quiet: bool) -> None:
     from rich.console import Console
 
     from contractive.cli._begin import diverged
-    from contractive.illustrations import TOPICS
     from contractive.report import write_illustration
+    from contractive.studies.illustrations import TOPICS
     from contractive.training import TrainingDiverged
 
     topic = TOPICS[name]

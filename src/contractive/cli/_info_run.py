@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from contractive.classifier_runs import ClassifierRun, open_any
 from contractive.cli._tables import classifier_table, figures_table, layers_table, say_warnings
 from contractive.data import Preparation
-from contractive.runs import Run
+from contractive.studies.classifier_runs import ClassifierRun, open_any
+from contractive.studies.runs import Run
 
 _MOST_NAMES = 12
 _ORDER = ("kind", "classes", "network", "data", "preparation", "pretraining", "training", "versions", "command")

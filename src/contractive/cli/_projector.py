@@ -29,8 +29,8 @@ def projector(
     quiet: options.Quiet = False,
 ) -> None:
     """Write codes for TensorBoard's projector: points in PCA, t-SNE or UMAP, to turn and to search."""
-    from contractive.classifier_runs import open_any
-    from contractive.projector import project
+    from contractive.studies.classifier_runs import open_any
+    from contractive.studies.projector import project
 
     wishes = options.data_options(reading)
     kept = words(keep) if keep is not None else None

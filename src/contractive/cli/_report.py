@@ -37,37 +37,37 @@ def report(
 
 
 def _comparison(folder: Path) -> Path:
-    from contractive.experiments import read
     from contractive.report import write_report
+    from contractive.studies.compare import read
 
     return write_report(read(folder), folder / "report.html")
 
 
 def _analysis(folder: Path) -> Path:
-    from contractive.experiments.sections import read_analysis
     from contractive.report import write_analysis
+    from contractive.studies.sections import read_analysis
 
     stored = read_analysis(folder)
     return write_analysis(stored.results, stored.document, folder / "report.html")
 
 
 def _sweep(folder: Path) -> Path:
-    from contractive.experiments import read_sweep
     from contractive.report import write_sweep_report
+    from contractive.studies.sweep import read_sweep
 
     return write_sweep_report(read_sweep(folder), folder / "report.html")
 
 
 def _classifier(folder: Path) -> Path:
-    from contractive.classifier_runs import open_classifier
     from contractive.report import write_classifier
+    from contractive.studies.classifier_runs import open_classifier
 
     return write_classifier(open_classifier(folder), folder / "report.html")
 
 
 def _holds_classifier(folder: Path) -> bool:
-    from contractive.runs._folder import CLASSIFIER, task_of
-    from contractive.storage import StorageError, read_config
+    from contractive.models import StorageError, read_config
+    from contractive.studies.runs._folder import CLASSIFIER, task_of
 
     try:
         return task_of(read_config(folder)) == CLASSIFIER
@@ -103,6 +103,6 @@ def _none(folder: Path) -> str:
 
 
 def _illustrations(folder: Path) -> list[str]:
-    from contractive.illustrations import TOPICS
+    from contractive.studies.illustrations import TOPICS
 
     return [name for name in TOPICS if (folder / f"{name}.html").is_file()]

@@ -63,7 +63,7 @@ def sweep(
     folder. Afterwards: `contractive info DIR/best`, `contractive encode DIR/best DATA -o codes.csv`.
     """
     from contractive.cli._sweep_run import run
-    from contractive.runs import Settings
+    from contractive.studies.runs import Settings
 
     given = context.get_parameter_source("trials")
     if weights is not None and given is not None and given.name == "COMMANDLINE":

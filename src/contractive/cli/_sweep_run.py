@@ -13,10 +13,10 @@ from rich.table import Table
 from contractive.cli._begin import diverged
 from contractive.cli._compare_run import processors
 from contractive.data import Options, load
-from contractive.experiments import Sweep, SweepSettings, SweepTrial
-from contractive.experiments import sweep as sweep_weights
 from contractive.report import sweep_sentences, write_sweep_report
-from contractive.runs import Settings
+from contractive.studies.runs import Settings
+from contractive.studies.sweep import Sweep, SweepSettings, SweepTrial
+from contractive.studies.sweep import sweep as sweep_weights
 from contractive.training import TrainingDiverged
 
 _COLUMNS = {"error": "error ↓", "sensitivity": "sensitivity ↓", "accuracy": "accuracy ↑", "squared_norm": "‖J‖² ↓"}

@@ -67,7 +67,7 @@ def train(
     if resume:
         go_on(context, out, data, checkpoint_seconds, quiet=quiet)
         return
-    from contractive.runs import Settings
+    from contractive.studies.runs import Settings
 
     settings = Settings(
         **fitting.said(),

@@ -10,8 +10,8 @@ from rich.markup import escape
 from contractive.cli._begin import check_given, command_line, diverged, refuse_other_options, say_finished, say_notes
 from contractive.cli._tables import figures_table, say_warnings
 from contractive.data import Options, Split, load
-from contractive.runs import Settings, Trained, load_again, open_run, train
-from contractive.runs._folder import Files
+from contractive.studies.runs import Settings, Trained, load_again, open_run, train
+from contractive.studies.runs._folder import Files
 from contractive.training import TrainingDiverged, is_first_process
 from contractive.training._checks import check_device, check_seconds, check_strategy
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from contractive import classifier_runs, runs
-from contractive.classifier_runs import open_any, open_classifier
 from contractive.data import Options
-from contractive.runs import is_training_data
-from contractive.runs._apply import Watch
+from contractive.studies import classifier_runs, runs
+from contractive.studies.classifier_runs import open_any, open_classifier
+from contractive.studies.runs import is_training_data
+from contractive.studies.runs._apply import Watch
 
 
 def use(

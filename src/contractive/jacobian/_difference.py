@@ -5,12 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from contractive.core.randomness import draw
 from contractive.jacobian._autograd import Linearised
 from contractive.jacobian._chain import Chain
 from contractive.jacobian._operations import Repeatable
 from contractive.jacobian._plan import GROUP, Request
 from contractive.jacobian._probe import code_probes
-from contractive.randomness import draw
 
 Map = Callable[[Tensor], Tensor]
 

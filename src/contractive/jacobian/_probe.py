@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from contractive.randomness import own
+from contractive.core.randomness import own
 
 _LARGEST_HADAMARD = 2048  # 16 MB in float32; beyond it rows are drawn independently
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from contractive.core.files import write_text
 from contractive.report._analysis_page import analysis_html, analysis_summary, write_analysis
 from contractive.report._analysis_sentences import analysis_sentences
 from contractive.report._classifier_page import classifier_html, write_classifier
@@ -11,7 +12,6 @@ from contractive.report._illustration import illustration_html, write_illustrati
 from contractive.report._numbers import Comparison
 from contractive.report._summary import summarize
 from contractive.report._sweep_page import sweep_html, sweep_sentences, write_sweep_report
-from contractive.storage import write_text
 
 __all__ = [
     # of a comparison

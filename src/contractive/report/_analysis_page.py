@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contractive.core.files import write_text
 from contractive.plots import color
 from contractive.report._analysis_figures import Document, figure, shown
 from contractive.report._analysis_sentences import analysis_sentences
@@ -12,7 +13,6 @@ from contractive.report._example_pictures import example_pictures
 from contractive.report._html import render
 from contractive.report._section_pictures import Picture, Setting, section_pictures
 from contractive.report._words import ANALYSIS_SOURCES, ANALYSIS_WORDS
-from contractive.storage import write_text
 
 Results = Mapping[str, Any]  # by section, what its measure returned
 
@@ -69,8 +69,8 @@ def write_analysis(results: Results, document: Document, path: str | Path) -> Pa
     """Write the page to a file, whole or not at all, and return its path; folders are made if missing.
 
     Args:
-        results: By section, as an `Analysis` has them, or as `experiments.sections.read_analysis` read them.
-        document: Of the same analysis, from `experiments.sections.document`.
+        results: By section, as an `Analysis` has them, or as `studies.sections.read_analysis` read them.
+        document: Of the same analysis, from `studies.sections.document`.
         path: Of the HTML file.
     """
     path = Path(path)

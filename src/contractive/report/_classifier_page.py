@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from contractive import plots
-from contractive.classifier_runs import ClassifierRun
+from contractive.core.files import write_text
+from contractive.models import Classifier
 from contractive.report._classifier_sentences import classifier_sentences, few_labels, percent
 from contractive.report._html import render
 from contractive.report._section_pictures import Picture, picture
-from contractive.stacked import Classifier
-from contractive.storage import write_text
+from contractive.studies.classifier_runs import ClassifierRun
 
 _FILTERS = 64
 _SHOWN = {

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from contractive.classifier_runs import ClassifierRun
 from contractive.report._numbers import NBSP
+from contractive.studies.classifier_runs import ClassifierRun
 
 _COUNTS = {2: "two", 3: "three", 4: "four"}
 

@@ -10,9 +10,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from contractive import __version__
-from contractive.illustrations import Illustration, Picture, Topic
+from contractive.core.files import write_text
 from contractive.report._html import render
-from contractive.storage import write_text
+from contractive.studies.illustrations import Illustration, Picture, Topic
 
 
 def illustration_html(topic: Topic, result: Illustration, *, command: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from contractive.experiments.sections import unpack
 from contractive.report._section_pictures import Picture, Setting, section_pictures
+from contractive.studies.sections import unpack
 
 
 def side_by_side(

@@ -6,14 +6,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from contractive import plots
-from contractive.experiments import Sweep, SweepTrial
+from contractive.core.files import write_text
+from contractive.objectives import VARIANTS
 from contractive.report._html import render
 from contractive.report._numbers import MINUS, NBSP
 from contractive.report._section_pictures import Picture, Setting, picture
 from contractive.report._side_by_side import side_by_side
 from contractive.report._words import KINDS
-from contractive.storage import write_text
-from contractive.variants import VARIANTS
+from contractive.studies.sweep import Sweep, SweepTrial
 
 _EVEN = 0.005  # a change that rounds to 0 %
 _COLUMNS = {"error": "error ↓", "sensitivity": "sensitivity ↓", "accuracy": "accuracy ↑", "squared_norm": "‖J‖² ↓"}

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from contractive.autoencoder import Autoencoder
+from contractive.models import Autoencoder
 from contractive.training._checkpoints import Checkpoints
 from contractive.training._module import Step
 

@@ -17,8 +17,8 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from contractive.core.files import replace_file
 from contractive.objectives import Objective
-from contractive.storage import replace_file
 
 _BROKEN = (
     OSError, RuntimeError, UnpicklingError, BadZipFile, EOFError, ValueError, LookupError, TypeError, AttributeError,

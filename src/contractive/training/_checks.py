@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contractive.autoencoder import Autoencoder
+from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._batches import Rows, TrainingRows, as_tensor
 from contractive.training._modes import evaluating

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from contractive.autoencoder import Autoencoder
+from contractive.models import Autoencoder
 from contractive.training._modes import evaluating
 
 _NO_BETTER = 0.98  # share of the data's variance left unexplained

@@ -14,10 +14,9 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
-from contractive.autoencoder import Autoencoder
 from contractive.jacobian import plan
-from contractive.objectives import Objective
-from contractive.penalties import JacobianNorm
+from contractive.models import Autoencoder
+from contractive.objectives import JacobianNorm, Objective
 from contractive.training import _checks as checks
 from contractive.training._batches import Rows, as_tensor
 from contractive.training._callbacks import Hooks

@@ -9,11 +9,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
-from contractive.autoencoder import Autoencoder
+from contractive.core.randomness import share
 from contractive.jacobian import squared_norm
-from contractive.objectives import Objective, Values
-from contractive.penalties import JacobianNorm
-from contractive.randomness import share
+from contractive.models import Autoencoder
+from contractive.objectives import JacobianNorm, Objective, Values
 from contractive.training._batches import Batch, Blocks, Shard, TrainingRows
 from contractive.training._history import TrainingDiverged
 from contractive.training._modes import evaluating

@@ -23,7 +23,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from contractive.analysis import spread_rows
-from contractive.autoencoder import Autoencoder
+from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._batches import Rows, as_tensor
 from contractive.training._checkpoints import begin_anew

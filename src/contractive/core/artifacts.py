@@ -1,0 +1,216 @@
+"""A result on disk: a JSON document of a known type and version, and its arrays beside it. Nothing is pickled.
+
+Dataclasses are written by their fields and read back by their types (msgspec), so that a file that was changed or made
+by another version is refused here and nowhere else.
+"""
+
+import json
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from contractive.core.errors import ContractiveError
+from contractive.core.files import replace_file, write_text
+
+VERSION = 2  # files without one were written before the first release
+LARGEST_DOCUMENT = 2**26  # bytes
+T = TypeVar("T")
+_BROKEN = (OSError, ValueError, EOFError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error)
+
+
+class ArtifactError(ContractiveError):
+    """A file that cannot be read as what it should be, and what to do about it."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One result on disk: `<name>.json` and, where it has arrays, `<name>.npz`.
+
+    Attributes:
+        kind: What it is, in words, for instance "comparison".
+        document: JSON-able content; arrays appear as `{"array": name}`.
+        arrays: By name.
+    """
+
+    kind: str
+    document: Any
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, kind: str, value: Any) -> "Artifact":
+        """Pack dataclasses, mappings, sequences, numbers, texts, arrays and tensors."""
+        arrays: dict[str, np.ndarray] = {}
+        return cls(kind, _packed(value, "", arrays), arrays)
+
+    def to(self, type_: type[T], source: object = "the file") -> T:
+        """Return the content as a value of that type; floating-point tensors come back as they were stored.
+
+        Args:
+            type_: A dataclass, or any other type that msgspec can check.
+            source: What the errors name.
+
+        Raises:
+            ArtifactError: The content is not of that type.
+        """
+        try:
+            return msgspec.convert(_unpacked(self.document, self.arrays), type_, dec_hook=_as_array)
+        except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{source} does not hold a {self.kind}: {_first_line(error)}. It was changed; make it again."
+            ) from error
+
+    def write(self, folder: str | Path, name: str) -> None:
+        """Write both files, each whole or not at all, the document last; the folder is made if missing."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.arrays:
+            write_arrays(folder / f"{name}.npz", self.arrays)
+        write_json(folder / f"{name}.json", {"kind": self.kind, "version": VERSION, "content": self.document})
+
+    @classmethod
+    def read(cls, folder: str | Path, name: str, kind: str) -> "Artifact":
+        """Read what `write` wrote.
+
+        Raises:
+            ArtifactError: A missing or broken file, another kind of result, or another version.
+        """
+        path, arrays = Path(folder) / f"{name}.json", Path(folder) / f"{name}.npz"
+        document = read_json(path)
+        if not isinstance(document, dict) or "version" not in document:
+            raise ArtifactError(f"{path} was written before the first release, and cannot be read. Make it again.")
+        if document["version"] != VERSION:
+            raise ArtifactError(
+                f"{path} has version {document['version']!r}, and {VERSION} is read. Use the version that wrote it."
+            )
+        if document.get("kind") != kind or "content" not in document:
+            raise ArtifactError(f"{path} holds a {document.get('kind')!r}, not a {kind}. Check the path.")
+        return cls(kind, document["content"], read_arrays(arrays) if arrays.exists() else {})
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document, whole or not at all; NaN and infinity become null."""
+    text = json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path, largest: int = LARGEST_DOCUMENT) -> Any:
+    """Read a JSON document.
+
+    Raises:
+        ArtifactError: It is missing, not a regular file, larger than `largest` bytes, or not JSON.
+    """
+    try:
+        check_regular(path, largest)
+        return json.loads(path.read_bytes())
+    except _BROKEN as error:
+        raise ArtifactError(f"{path} cannot be read: {_first_line(error)}. Make it again.") from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an .npz file, whole or not at all."""
+
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+
+    replace_file(path, write)
+
+
+def read_arrays(path: Path, largest: int = 2**32) -> dict[str, np.ndarray]:
+    """Read an .npz file of at most `largest` unpacked bytes.
+
+    Raises:
+        ArtifactError: It is missing, not a regular file, too large, or broken.
+    """
+    try:
+        check_regular(path, largest)
+        with zipfile.ZipFile(path) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > largest:
+            raise ValueError(f"{size} bytes when unpacked, more than the {largest} that are read")
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except _BROKEN as error:
+        raise ArtifactError(f"{path} cannot be read: {_first_line(error)}. Make it again.") from error
+
+
+def check_regular(path: Path, largest: int) -> None:
+    """Refuse what would block or fill the memory when read.
+
+    Raises:
+        OSError: It is missing.
+        ValueError: It is not a regular file, or larger than `largest` bytes.
+    """
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("not a regular file")
+    if found.st_size > largest:
+        raise ValueError(f"{found.st_size} bytes, more than the {largest} that are read")
+
+
+def _packed(value: Any, at: str, arrays: dict[str, np.ndarray]) -> Any:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        arrays[at or "values"] = value
+        return {"array": at or "values"}
+    if is_dataclass(value):
+        value = {part.name: getattr(value, part.name) for part in fields(value)}
+    inside = f"{at}/" if at else ""
+    if isinstance(value, Mapping):
+        return {str(key): _packed(entry, f"{inside}{key}", arrays) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_packed(entry, f"{inside}{number}", arrays) for number, entry in enumerate(value)]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not isfinite(value):
+        return {"number": str(value)}  # JSON has none
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{at or 'value'} must be plain, a dataclass, a mapping, a sequence or an array, got {value!r:.60}")
+
+
+def _unpacked(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    if isinstance(value, list):
+        return [_unpacked(entry, arrays) for entry in value]
+    if isinstance(value, dict):
+        if value.keys() == {"array"}:
+            return arrays[value["array"]]
+        if value.keys() == {"number"}:
+            return float(value["number"])
+        return {key: _unpacked(entry, arrays) for key, entry in value.items()}
+    return value
+
+
+def _as_array(kind: type, value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(value)) if kind is Tensor else value
+    raise TypeError(f"an array is missing where {kind.__name__} is expected")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300].rstrip(".")

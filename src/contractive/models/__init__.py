@@ -1,0 +1,59 @@
+"""Autoencoders and classifiers as torch modules, and how they are saved and loaded.
+
+What needs safetensors is loaded when first used, so that the mathematics needs torch only.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from contractive.models._autoencoder import ACTIVATIONS, BUILDERS, Autoencoder, Recipe, TiedLinear, conv, mlp, tied
+from contractive.models._classifier import KINDS, Classifier
+
+if TYPE_CHECKING:
+    from contractive.models.storage import (
+        FORMAT,
+        StorageError,
+        architecture,
+        config_of,
+        load,
+        read_config,
+        save,
+        save_weights,
+        tensors_checksum,
+    )
+
+__all__ = [
+    "Autoencoder",
+    "Recipe",
+    "mlp",
+    "tied",
+    "conv",
+    "TiedLinear",
+    "BUILDERS",
+    "ACTIVATIONS",
+    "Classifier",
+    "KINDS",
+    # on disk
+    "save",
+    "load",
+    "save_weights",
+    "config_of",
+    "read_config",
+    "FORMAT",
+    "StorageError",
+    "architecture",
+    "tensors_checksum",
+]
+
+_STORAGE = {
+    *("save", "load", "save_weights", "config_of", "read_config", "FORMAT"),
+    *("StorageError", "architecture", "tensors_checksum"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _STORAGE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.storage"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,66 @@
+"""Noise put on inputs: what denoising autoencoders remove and what sensitivity is measured under.
+
+A corruption is a callable (x, generator) -> corrupted x of the same shape. Each is drawn anew for every entry.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from contractive.core.randomness import draw
+
+Corruption = Callable[[Tensor, torch.Generator | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """x + e with e ~ N(0, sigma^2) for every entry, in the units of x."""
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if not self.sigma >= 0:
+            raise ValueError(f"sigma must be at least 0, got {self.sigma}. It is a standard deviation.")
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Corrupt x (batch, *features)."""
+        return x + self.sigma * draw(torch.randn, x.shape, like=x, generator=generator)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Each entry set to zero with probability `fraction` (Vincent et al. 2010)."""
+
+    fraction: float
+
+    def __post_init__(self) -> None:
+        _check_fraction(self.fraction)
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Corrupt x (batch, *features)."""
+        return x * (draw(torch.rand, x.shape, like=x, generator=generator) >= self.fraction)
+
+
+@dataclass(frozen=True)
+class SaltAndPepper:
+    """Each entry set to `low` or `high`, equally likely, with probability `fraction`."""
+
+    fraction: float
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_fraction(self.fraction)
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Corrupt x (batch, *features)."""
+        chance = draw(torch.rand, x.shape, like=x, generator=generator)
+        x = torch.where(chance < self.fraction, self.high, x)  # a number takes the precision of x, a tensor has its own
+        return torch.where(chance < self.fraction / 2, self.low, x)
+
+
+def _check_fraction(fraction: float) -> None:
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction must lie between 0 and 1, got {fraction}. It is a probability per entry.")

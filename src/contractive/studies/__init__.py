@@ -1,0 +1,1 @@
+"""Trained things as folders, comparisons, sweeps, analyses and illustrations."""

@@ -1,0 +1,134 @@
+"""Take a trained model out: ONNX and torch.export, the scaling of the data included."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from contractive.core.files import replace_file
+from contractive.studies.runs import AnyRun
+
+_GIVE_ROWS = ("decoder", "autoencoder")
+ENDINGS = (".onnx", ".pt2")
+
+
+class Exported(nn.Module):
+    """A part of a model between raw numbers: (x - offset) / scale before what takes rows, back after what gives rows.
+
+    Args:
+        module: The part, trained, on scaled numbers.
+        offset: Of each feature, or one number.
+        scale: Likewise.
+        takes_rows: Whether its input are rows.
+        gives_rows: Whether its output are rows.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        offset: np.ndarray,
+        scale: np.ndarray,
+        *,
+        takes_rows: bool = True,
+        gives_rows: bool = False,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.takes_rows, self.gives_rows = takes_rows, gives_rows
+        dtype = next(module.parameters()).dtype
+        self.offset: Tensor
+        self.scale: Tensor
+        self.register_buffer("offset", torch.as_tensor(offset).to(dtype))
+        self.register_buffer("scale", torch.as_tensor(scale).to(dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to rows or codes (batch, numbers)."""
+        if self.takes_rows:
+            x = (x - self.offset) / self.scale
+        y = self.module(x)
+        return y * self.scale + self.offset if self.gives_rows else y
+
+
+def export(run: AnyRun, path: str | Path, *, part: str = "encoder", overwrite: bool = False) -> Path:
+    """Write a part of a run's model as ONNX (.onnx) or as a torch.export program (.pt2), for any batch size.
+
+    It takes and gives raw numbers, unscaled; of a table the features in the order of
+    `run.preparation.feature_names`, text columns already one-hot and dates in days.
+
+    Args:
+        run: A run with a trained model.
+        path: File to write, whole or not at all.
+        part: `encoder`, `decoder` or `autoencoder`; of a classifier `encoder` or `classifier` (probabilities).
+        overwrite: Replace an existing file.
+
+    Raises:
+        ValueError: An unknown part or ending, or a file that exists.
+        ModuleNotFoundError: ONNX is asked for and the extra `export` is not installed.
+    """
+    path = Path(path)
+    module = module_of(run, part)
+    if path.suffix not in ENDINGS:
+        raise ValueError(f"output must end in one of {', '.join(ENDINGS)}, got {path.name}. Rename it.")
+    if path.exists() and not overwrite:
+        raise ValueError(f"output must be a new file, got {path}. Choose another one or give --force.")
+    if not path.parent.is_dir():
+        raise ValueError(f"output must lie in a folder that exists, got {path}. Make the folder first.")
+    width = run.num_units or 1 if part == "decoder" else run.preparation.features
+    example = torch.zeros(2, width)
+    write = _onnx if path.suffix == ".onnx" else _program
+    replace_file(path, lambda temporary: write(module, example, temporary))
+    return path
+
+
+def module_of(run: AnyRun, part: str) -> nn.Module:
+    """The part as a torch module on raw numbers, in evaluation mode.
+
+    Raises:
+        ValueError: A part that the model does not have.
+    """
+    parts, preparation = run.parts(), run.preparation
+    if part not in parts:
+        raise ValueError(f"part must be one of {', '.join(parts)}, got {part!r}. Check the spelling.")
+    rows = {"takes_rows": part != "decoder", "gives_rows": part in _GIVE_ROWS}
+    return Exported(parts[part], preparation.offset, preparation.scale, **rows).eval()
+
+
+def _onnx(module: nn.Module, example: Tensor, path: str) -> None:
+    try:
+        import onnx
+        import onnxscript  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"ONNX export needs {error.name}. Run: pip install 'contractive[export]'", name=error.name
+        ) from error
+    names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"]}
+    shapes = ({0: torch.export.Dim("batch")},)
+    with _quiet():
+        made: Any = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names)
+    onnx.save(made.model_proto, path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what torch says about packages that this model does not need."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        try:
+            yield
+        finally:
+            exporter.setLevel(level)
+
+
+def _program(module: nn.Module, example: Tensor, path: str) -> None:
+    batch = torch.export.Dim("batch")
+    with open(path, "wb") as file:
+        torch.export.save(torch.export.export(module, (example,), dynamic_shapes=({0: batch},)), file)

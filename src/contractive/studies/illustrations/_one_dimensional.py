@@ -1,0 +1,299 @@
+"""A contractive reconstruction of points on a line: flat at the data, steep between them."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contractive import plots
+from contractive.jacobian import jacobian
+from contractive.models import Autoencoder, mlp
+from contractive.objectives import Objective, denoising, reconstruction_contractive, standard
+from contractive.studies.illustrations import _draw as draw
+from contractive.studies.illustrations._networks import Budget, placed, seeded
+from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic
+
+CENTRES = (-2.0, -0.6, 0.7, 2.2)
+_REACH = 3.0
+_COLORS = {kind: plots.color(kind) for kind in ("standard", "contractive", "denoising")}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of this illustration.
+
+    Attributes:
+        rows: Points on the line, a quarter of them in each cluster.
+        spread: Standard deviation within a cluster.
+        code: Code units, far more than the one input.
+        weight: Of the squared slope of r.
+        sigma: Of the noise for the denoising one.
+        budget: Passes over sixteen copies of the points.
+    """
+
+    rows: int = 256
+    spread: float = 0.05
+    code: int = 48
+    weight: float = 0.03
+    sigma: float = 0.3
+    budget: Budget = field(default=Budget(60, 64, 1e-2))
+
+
+FULL = Settings()
+QUICK = Settings(budget=Budget(10, 64, 1e-2))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A reconstruction function on the line.
+
+    Attributes:
+        values: r on the grid.
+        fixed_points: Where r(x) = x, by sign changes of r(x) - x on the grid, between its ends.
+        slopes: r' at the fixed points; those below 1 in size attract.
+        centre_slopes: r' at the clusters' centres.
+    """
+
+    values: np.ndarray
+    fixed_points: np.ndarray
+    slopes: np.ndarray
+    centre_slopes: np.ndarray
+
+    @property
+    def attracting(self) -> np.ndarray:
+        """Fixed points to which repeated reconstruction leads."""
+        return self.fixed_points[np.abs(self.slopes) < 1]
+
+    @property
+    def repelling(self) -> np.ndarray:
+        """Fixed points from which it leads away."""
+        return self.fixed_points[np.abs(self.slopes) >= 1]
+
+
+@dataclass(frozen=True)
+class OneDimensional:
+    """Three reconstruction functions of the same clusters on a line.
+
+    Attributes:
+        settings: How they were trained.
+        data: The points.
+        grid: Where the curves are evaluated.
+        curves: By kind: standard, contractive, denoising.
+        denoising_optimum: E[x | x + e] on the grid, which the best possible denoiser computes.
+    """
+
+    settings: Settings
+    data: np.ndarray
+    grid: np.ndarray
+    curves: dict[str, Curve]
+    denoising_optimum: np.ndarray
+
+    @property
+    def expected_slope(self) -> float:
+        """s^2 / (s^2 + weight): the slope of the best straight r for one cluster of variance s^2."""
+        variance = self.settings.spread**2
+        return variance / (variance + self.settings.weight)
+
+    @property
+    def distance(self) -> float:
+        """From a cluster's centre to the nearest attracting fixed point, the largest of the four."""
+        attracting = self.curves["contractive"].attracting
+        return max((float(np.abs(attracting - c).min()) if len(attracting) else np.inf) for c in CENTRES)
+
+    @property
+    def expansion(self) -> float:
+        """Steepest slope of the contractive r in each gap between clusters, the smallest of the three."""
+        return self.steepest("contractive")
+
+    def steepest(self, kind: str) -> float:
+        """Steepest slope in each gap between clusters, the smallest of the three."""
+        slope = np.gradient(self.curves[kind].values, self.grid)
+        gaps = [(self.grid > low) & (self.grid < high) for low, high in pairwise(CENTRES)]
+        return min(float(slope[gap].max()) for gap in gaps)
+
+    def detour(self, kind: str) -> float:
+        """Largest |r(x) - x| between the outer clusters."""
+        inside = (self.grid >= CENTRES[0]) & (self.grid <= CENTRES[-1])
+        return float(np.abs(self.curves[kind].values - self.grid)[inside].max())
+
+    @property
+    def finding(self) -> str:
+        """What the numbers say."""
+        plain, contractive = self.curves["standard"], self.curves["contractive"]
+        low, high = plain.centre_slopes.min(), plain.centre_slopes.max()
+        return (
+            f"With the penalty, {len(contractive.attracting)} fixed points attract, for {len(CENTRES)} clusters, and no"
+            f" cluster is farther than {self.distance:.2f} from one; there the slope is at most"
+            f" {np.abs(contractive.centre_slopes).max():.2f} (theory {self.expected_slope:.2f}), and in every gap"
+            f" between clusters it reaches {self.expansion:.1f} or more, so contraction at the data is paid for by"
+            f" expansion between them. Without it slopes at the clusters are {low:.2f} to {high:.2f}, and r leaves"
+            f" the identity by at most {self.detour('standard'):.2f}, with it by {self.detour('contractive'):.2f}."
+        )
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        """The few numbers that matter most."""
+        contractive, plain = self.curves["contractive"], self.curves["standard"]
+        slopes = float(np.abs(contractive.centre_slopes).max())
+        return (
+            Tile(str(len(contractive.attracting)), "attracting fixed points", f"{len(CENTRES)} clusters in the data"),
+            Tile(f"{slopes:.2f}", "largest slope at a cluster", f"theory {self.expected_slope:.2f}"),
+            Tile(f"{self.expansion:.1f}", "steepest slope in every gap, at least", "above 1 it expands"),
+            Tile(f"{plain.centre_slopes.mean():.2f}", "mean slope at a cluster, standard", "1 is the identity"),
+        )
+
+    @property
+    def table(self) -> Table:
+        """Every fixed point of the two penalised maps."""
+        rows = [
+            (kind, f"{at:.3f}", f"{slope:.2f}", "attracts" if abs(slope) < 1 else "repels", f"{_nearest(at):.3f}")
+            for kind in ("contractive", "denoising")
+            for at, slope in zip(self.curves[kind].fixed_points, self.curves[kind].slopes, strict=True)
+        ]
+        headings = ("map", "fixed point x", "slope there", "which", "distance to nearest cluster")
+        return Table(headings, tuple(rows), f"Clusters are centred at {', '.join(map(str, CENTRES))}.")
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Reconstruction functions, and how far each moves a point."""
+        return (_curves(self), _moves(self))
+
+
+def one_dimensional(*, quick: bool = False, seed: int = 0) -> OneDimensional:
+    """Train a standard, a contractive and a denoising reconstruction of four clusters on a line and compare them.
+
+    The penalty is on the slope of the whole reconstruction r = g(f(x)): that is what is drawn.
+    """
+    settings = QUICK if quick else FULL
+    x = _data(settings, seed)
+    objectives = {
+        "standard": standard(),
+        "contractive": reconstruction_contractive(settings.weight),
+        "denoising": denoising(settings.sigma),
+    }
+    grid = torch.linspace(-_REACH, _REACH, 1201)[:, None]
+    curves = {kind: _curve(_trained(x, objective, settings, seed), grid) for kind, objective in objectives.items()}
+    optimum = denoising_optimum(grid.flatten().double().numpy(), settings.spread, settings.sigma)
+    return OneDimensional(settings, x.flatten().numpy(), grid.flatten().numpy(), curves, optimum)
+
+
+def denoising_optimum(y: np.ndarray, spread: float, sigma: float) -> np.ndarray:
+    """E[x | x + e = y] for the mixture of clusters and e ~ N(0, sigma^2): the best reconstruction from y."""
+    gap = y[:, None] - np.array(CENTRES)
+    variance = spread**2 + sigma**2
+    logits = -(gap**2) / (2 * variance)
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
+    return (shares * (np.array(CENTRES) + spread**2 / variance * gap)).sum(1)
+
+
+def _data(settings: Settings, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    cluster = torch.arange(settings.rows) % len(CENTRES)
+    noise = torch.randn(settings.rows, generator=generator)
+    return (torch.tensor(CENTRES)[cluster] + settings.spread * noise)[:, None]
+
+
+def _trained(x: Tensor, objective: Objective, settings: Settings, seed: int) -> Autoencoder:
+    autoencoder = seeded(lambda: mlp(1, code=settings.code, activation="tanh", output="linear"), seed)
+    placed(autoencoder, torch.linspace(-_REACH, _REACH, settings.code)[:, None], 2.0, seed)
+    return settings.budget.train(autoencoder, x.repeat(16, 1), objective, seed)
+
+
+@torch.no_grad()
+def _curve(r: Autoencoder, grid: Tensor) -> Curve:
+    away = (r(grid) - grid).flatten()
+    before = (away[:-1] * away[1:] < 0).nonzero().flatten()
+    share = away[before] / (away[before] - away[before + 1])  # the crossing, on a straight line between the two
+    crossings = grid[before] + share[:, None] * (grid[before + 1] - grid[before])
+    slopes = jacobian(r, crossings).flatten() if len(crossings) else crossings.flatten()
+    at_centres = jacobian(r, torch.tensor(CENTRES)[:, None]).flatten()
+    numbers = ((away + grid.flatten()), crossings.flatten(), slopes, at_centres)
+    return Curve(*(tensor.double().numpy() for tensor in numbers))
+
+
+def _nearest(at: float) -> float:
+    return min(abs(at - centre) for centre in CENTRES)
+
+
+def _curves(result: OneDimensional) -> Picture:
+    titles = [draw.heading(f"{kind}", _COLORS[kind]) for kind in ("standard", "contractive")]
+    figure = draw.panels(titles, draw.Room(330, 290))
+    for number, kind in enumerate(("standard", "contractive"), 1):
+        figure.add_traces(_panel(result, kind, number))
+        draw.set_axes(
+            figure,
+            number,
+            {"title": {"text": "x"}, "range": [-_REACH, _REACH]},
+            {"title": {"text": "r(x)"}, "range": [-_REACH, _REACH]},
+        )
+    figure.update_layout(showlegend=False)
+    caption = (
+        "Bold: the reconstruction r(x) of every x. Dotted: r(x) = x. Ticks below: the data. Filled circles are fixed"
+        " points that attract (slope below 1 in size), open ones repel. The contractive map is a staircase whose"
+        " treads lie on the clusters; the standard one follows the diagonal, since a code of 48 units has room for"
+        " the identity."
+    )
+    return Picture("curves", "A staircase with its treads on the data", caption, figure)
+
+
+def _panel(result: OneDimensional, kind: str, number: int) -> list:
+    curve, color = result.curves[kind], _COLORS[kind]
+    ends = [-_REACH, _REACH]
+    drawn = [
+        draw.line(number, ends, ends, "identity", draw.NEUTRAL, dash="dot", width=1.5),
+        draw.line(number, result.grid, curve.values, kind, color, width=3),
+        draw.points(
+            number,
+            result.data,
+            [-0.97 * _REACH] * len(result.data),
+            "data",
+            draw.NEUTRAL,
+            size=8,
+            symbol="line-ns-open",
+        ),
+    ]
+    for found, marker in ((curve.attracting, "circle"), (curve.repelling, "circle-open")):
+        drawn.append(draw.points(number, found, found, kind, color, size=11, symbol=marker, line={"width": 2}))
+    return drawn
+
+
+def _moves(result: OneDimensional) -> Picture:
+    names = ["standard", "contractive", "denoising", "best possible denoising"]
+    figure = draw.panels(["How far r moves a point: r(x) − x"], draw.Room(300, 260, names))
+    for kind, curve in result.curves.items():
+        figure.add_trace(draw.line(1, result.grid, curve.values - result.grid, kind, _COLORS[kind]))
+    best = result.denoising_optimum - result.grid
+    figure.add_trace(draw.line(1, result.grid, best, names[-1], _COLORS["denoising"], dash="dot", width=1.8))
+    figure.add_trace(
+        draw.line(1, [-_REACH, _REACH], [0, 0], "fixed", draw.NEUTRAL, dash="dot", width=1.5, legend=False)
+    )
+    x = {"title": {"text": "x"}, "range": [-_REACH, _REACH]}
+    draw.set_axes(figure, 1, x, {"title": {"text": "r(x) − x"}})
+    caption = (
+        "Zero is a fixed point; a curve that falls through zero attracts, one that rises repels. Denoising with small"
+        " Gaussian noise draws the same picture as the penalty, and the best possible denoiser is known in closed"
+        " form: the mean of x given x + e."
+    )
+    return Picture("moves", "The field that pulls points to the data", caption, figure)
+
+
+TOPIC = Topic(
+    name="one-dimensional",
+    title="A staircase on a line",
+    line="on a line, reconstruction is flat at the data and steep between them",
+    why=(
+        "Four clusters of points on a line are reconstructed by a network with 48 code units, so that nothing forces"
+        " it to compress. Reconstruction alone is best served by the identity, and that is about what is learned."
+        " With a penalty on the squared slope of r, or with small noise on its input, r should be flat; but it must"
+        " still pass through the data. Both are possible at once only where data are: around each cluster r is nearly"
+        " constant, and what it did not climb there it climbs in between.",
+        "So contraction is local. Repeated reconstruction leads to the clusters, and r(x) − x points to where data are"
+        " denser (Alain and Bengio 2014). Within a cluster of variance s² the best slope is s² / (s² + weight).",
+    ),
+    sources=(
+        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15.",
+    ),
+    run=lambda quick, seed: one_dimensional(quick=quick, seed=seed),
+)

@@ -1,0 +1,244 @@
+"""A code wider than the data: the identity without a penalty, and what keeps it away."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from contractive import plots
+from contractive.jacobian import jacobian, squared_norm
+from contractive.models import Autoencoder, mlp, tied
+from contractive.objectives import Objective, contractive, reconstruction_contractive, standard
+from contractive.studies.illustrations import _draw as draw
+from contractive.studies.illustrations._networks import Budget, seeded
+from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic
+
+_RADIUS = 1.5
+_REACH = 2.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of this illustration.
+
+    Attributes:
+        rows: Points on the ring.
+        noise: Standard deviation of their noise in the plane.
+        test_rows: Fresh points of the ring, and as many of uniform noise.
+        code: Code units, for two inputs.
+        weight: Of each penalty.
+        budget: Of every fit.
+    """
+
+    rows: int = 1024
+    noise: float = 0.05
+    test_rows: int = 1000
+    code: int = 64
+    weight: float = 0.1
+    budget: Budget = field(default=Budget(100, 64, 1e-2))
+
+
+FULL = Settings()
+QUICK = Settings(rows=512, test_rows=400, budget=Budget(40, 64, 2e-2))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A network with its objective, by words and colour."""
+
+    words: str
+    color: str
+    tied: bool
+    objective: Objective
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one network does on the ring and away from it.
+
+    Attributes:
+        data_error: Mean squared reconstruction error of fresh points of the ring.
+        noise_error: The same of uniform noise in the square around it.
+        data_distance: Mean of ||J_r - I||_F^2 / 2 on the ring: 0 for the identity, 1 for a constant, 1/2 for the
+            projection onto the tangent.
+        noise_distance: The same at the noise.
+        squared_norm: Mean of ||J_f||^2 on the ring.
+        output: What becomes of the noise, (rows, 2).
+    """
+
+    data_error: float
+    noise_error: float
+    data_distance: float
+    noise_distance: float
+    squared_norm: float
+    output: np.ndarray
+
+
+@dataclass(frozen=True)
+class Overcomplete:
+    """Five networks with a code far wider than the data.
+
+    Attributes:
+        settings: How they were trained.
+        noise: Uniform points in the square, (rows, 2).
+        ring: Fresh points of the data, (rows, 2).
+        measured: By the names of `kinds`.
+    """
+
+    settings: Settings
+    noise: np.ndarray
+    ring: np.ndarray
+    measured: dict[str, Measured]
+
+    @property
+    def finding(self) -> str:
+        """What the numbers say."""
+        found = self.measured
+        return (
+            f"A standard network with {self.settings.code} code units for 2 inputs gives uniform noise back almost"
+            f" unchanged (error {found['tied'].noise_error:.2g}, ‖J_r − I‖²/2 = {found['tied'].noise_distance:.2g}):"
+            f" it has learned the identity. The encoder penalty with tied weights raises that error"
+            f" {self._ratio('tied-contractive'):.0f}-fold, the penalty on J_r"
+            f" {self._ratio('reconstruction', 'untied'):.0f}-fold. With an untied decoder the encoder penalty does"
+            f" not help (error {found['untied-contractive'].noise_error:.2g}): ‖J_f‖² is as small as"
+            f" {found['untied-contractive'].squared_norm:.2g}, and r is still the identity."
+        )
+
+    def _ratio(self, kind: str, reference: str = "tied") -> float:
+        return self.measured[kind].noise_error / self.measured[reference].noise_error
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        """The few numbers that matter most."""
+        found, kinds = self.measured, _kinds(self.settings.weight)
+        shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
+        return tuple(
+            Tile(f"{found[name].noise_error:.2g}", kinds[name].words, "error on uniform noise") for name in shown
+        )
+
+    @property
+    def table(self) -> Table:
+        """All numbers."""
+        rows = tuple(
+            (
+                kind.words,
+                f"{found.data_error:.2g}",
+                f"{found.noise_error:.2g}",
+                f"{found.data_distance:.3f}",
+                f"{found.noise_distance:.3f}",
+                f"{found.squared_norm:.3g}",
+            )
+            for kind, found in ((kind, self.measured[name]) for name, kind in _kinds(self.settings.weight).items())
+        )
+        headings = ("network", "error on data", "error on noise", "‖J_r − I‖²/2 on data", "on noise", "‖J_f‖² on data")
+        return Table(headings, rows, "0 is the identity, 1 a constant, 1/2 a projection onto the tangent of the ring.")
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """What becomes of uniform noise."""
+        return (_clouds(self),)
+
+
+def overcomplete(*, quick: bool = False, seed: int = 0) -> Overcomplete:
+    """Train networks with a code far wider than the data on a noisy ring and feed them uniform noise."""
+    settings = QUICK if quick else FULL
+    generator = torch.Generator().manual_seed(seed)
+    x, fresh = (_ring(rows, settings.noise, generator) for rows in (settings.rows, settings.test_rows))
+    noise = _REACH * (2 * torch.rand(settings.test_rows, 2, generator=generator) - 1)
+    measured = {
+        name: _measured(_trained(x, kind, settings, seed), fresh, noise)
+        for name, kind in _kinds(settings.weight).items()
+    }
+    return Overcomplete(settings, noise.numpy(), fresh.numpy(), measured)
+
+
+def _kinds(weight: float) -> dict[str, Kind]:
+    return {
+        "tied": Kind("standard, tied", plots.color("standard"), True, standard()),
+        "tied-contractive": Kind("penalty on J_f, tied", plots.color("contractive"), True, contractive(weight)),
+        "untied": Kind("standard, untied", plots.color("standard"), False, standard()),
+        "untied-contractive": Kind("penalty on J_f, untied", plots.color("denoising"), False, contractive(weight)),
+        "reconstruction": Kind(
+            "penalty on J_r, untied",
+            plots.color("reconstruction-contractive"),
+            False,
+            reconstruction_contractive(weight),
+        ),
+    }
+
+
+def _ring(rows: int, noise: float, generator: torch.Generator) -> Tensor:
+    angle = 2 * torch.pi * torch.rand(rows, generator=generator)
+    circle = _RADIUS * torch.stack([angle.cos(), angle.sin()], 1)
+    return circle + noise * torch.randn(rows, 2, generator=generator)
+
+
+def _trained(x: Tensor, kind: Kind, settings: Settings, seed: int) -> Autoencoder:
+    def build() -> Autoencoder:
+        if kind.tied:
+            return tied(2, settings.code, activation="tanh", output="linear")
+        return mlp(2, code=settings.code, activation="tanh", output="linear")
+
+    return settings.budget.train(seeded(build, seed), x, kind.objective, seed)
+
+
+@torch.no_grad()
+def _measured(r: Autoencoder, fresh: Tensor, noise: Tensor) -> Measured:
+    output = r(noise)
+    return Measured(
+        data_error=float((r(fresh) - fresh).square().sum(1).mean()),
+        noise_error=float((output - noise).square().sum(1).mean()),
+        data_distance=_from_identity(r, fresh),
+        noise_distance=_from_identity(r, noise),
+        squared_norm=float(squared_norm(r.encoder, fresh, method="exact").mean()),
+        output=output.numpy(),
+    )
+
+
+def _from_identity(r: Autoencoder, x: Tensor) -> float:
+    return float((jacobian(r, x) - torch.eye(2)).square().sum((1, 2)).mean() / 2)
+
+
+def _clouds(result: Overcomplete) -> Picture:
+    kinds = _kinds(result.settings.weight)
+    shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
+    titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
+    figure = draw.panels(titles, draw.Room(330, 300, axis=False))
+    for number, name in enumerate(shown, 1):
+        figure.add_trace(_cloud(number, result.noise, "noise", "rgba(139, 135, 148, 0.35)"))
+        figure.add_trace(_cloud(number, result.measured[name].output, "output", kinds[name].color))
+        draw.square(figure, number, _REACH * 1.05)
+    figure.update_layout(showlegend=False)
+    caption = (
+        "Grey: uniform noise in a square. Coloured: what the network, trained on a ring of radius 1.5, makes of it."
+        " Where colour lies on grey the identity was learned. A penalty on J_f stops only what the decoder cannot"
+        " undo: with tied weights noise from outside is brought in; the penalty on J_r moves noise to the ring from"
+        " both sides."
+    )
+    return Picture("clouds", "What becomes of noise", caption, figure)
+
+
+def _cloud(number: int, rows: np.ndarray, name: str, color: str) -> go.Scatter:
+    return draw.points(number, rows[:, 0], rows[:, 1], name, color, size=3.5)
+
+
+TOPIC = Topic(
+    name="overcomplete",
+    title="A code wider than the data",
+    line="a wide code learns the identity, unless a penalty stops it that the decoder cannot undo",
+    why=(
+        "With 64 code units for points in the plane nothing keeps an autoencoder from copying its input. It"
+        " reconstructs the data well, and anything else as well: it has learned nothing about the data.",
+        "A contractive penalty is meant to stop that, and it does where it cannot be evaded: on the encoder with tied"
+        " weights, or on the whole reconstruction r = g∘f. With an untied decoder the encoder can divide its code by"
+        " a large number and the decoder multiply it again; ‖J_f‖² is then tiny and means nothing (footnote 2 of the"
+        " paper). That is why scale-free figures belong beside raw ones.",
+    ),
+    sources=(
+        "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
+        " extraction. ICML, footnote 2.",
+        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15.",
+    ),
+    run=lambda quick, seed: overcomplete(quick=quick, seed=seed),
+)

@@ -1,0 +1,261 @@
+"""What a run is made of, beside its data: network, objective, training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import torch
+
+from contractive.data import DataError, Split
+from contractive.data._memory import check_fits
+from contractive.jacobian import METHODS
+from contractive.models import ACTIVATIONS, Autoencoder, conv, mlp, tied
+from contractive.objectives import LOSSES, VARIANTS, JacobianNorm, Objective, Term
+from contractive.training import DEVICES, PRECISIONS, SCHEDULES
+from contractive.training._checks import check_seed
+
+MODELS = ("mlp", "tied", "conv")
+_MANY_ROWS = 5000
+_MANY_FEATURES = 256
+_FEW_FEATURES = 64
+_COPIES = 4  # of the weights while training: themselves, gradient, two of Adam
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Network, objective and training of one run; None is for a default that depends on the data (`completed`).
+
+    Attributes:
+        kind: Name from `variants.VARIANTS`.
+        weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder. None: a penalty's weight is
+            found in training by what it costs (`price`).
+        price: Allowed relative increase of the reconstruction error over an unpenalised run, where it is found.
+        model: `mlp`, `tied` or `conv`.
+        hidden: Widths between input and code; channels of a convolutional model.
+        code: Code size.
+        activation: Of the encoder.
+        output: `sigmoid` for data in [0, 1], else `linear`.
+        loss: Name from `objectives.LOSSES`.
+        method: How the Jacobian norm is computed in training.
+        epochs: Passes over the data.
+        batch_size: Rows per step and process.
+        learning_rate: Of Adam.
+        schedule: `constant`, `cosine` or `exponential`.
+        patience: Epochs without improvement until training stops; None for all epochs.
+        gradient_clip: Largest norm of the gradient, or None.
+        seed: Of weights, order, noise, probes and split.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: `32` or `bf16`.
+        devices: Processes on this machine.
+        num_nodes: Machines.
+        strategy: Lightning's.
+    """
+
+    kind: str = "contractive"
+    weight: float | None = None
+    price: float | None = None
+    model: str = "mlp"
+    hidden: tuple[int, ...] | None = None
+    code: int | None = None
+    activation: str = "sigmoid"
+    output: str | None = None
+    loss: str = "squared_error"
+    method: str = "auto"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    schedule: str = "cosine"
+    patience: int | None = None
+    gradient_clip: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "32"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        choices = {"kind": VARIANTS, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
+        choices |= {"schedule": ("constant", *SCHEDULES), "method": METHODS, "precision": PRECISIONS}
+        choices |= {"device": DEVICES, "output": ACTIVATIONS}
+        check_choices(self, choices)
+        check_counts(self, "code", "epochs", "batch_size", "patience", "devices", "num_nodes")
+        check_rates(self, "learning_rate", "gradient_clip")
+        check_seed(self.seed)
+        if self.hidden is not None and any(width < 1 for width in self.hidden):
+            raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 256,128.")
+        if self.price is not None and not 0 < self.price < float("inf"):
+            raise ValueError(f"price must be above 0 and finite, got {self.price}. 0.1 allows 10 % more error.")
+        if self.price is not None and (self.weight is not None or self.kind not in PENALISED):
+            raise ValueError(
+                f"price must come with a weight to be found, got kind {self.kind} and weight {self.weight}."
+                f" Leave it out, or use --weight auto with one of {', '.join(PENALISED)}."
+            )
+        check_weights(self, "weight")
+
+    def completed(self, split: Split) -> Settings:
+        """With the defaults that depend on the data, checked against them."""
+        rows, features = len(split.train), split.features
+        many, wide = rows > _MANY_ROWS, features >= _MANY_FEATURES
+        shallow = self.model == "tied"
+        images = self.model == "conv"
+        hidden = (16, 32) if images else () if shallow else (256, 128) if wide else (128, 64)
+        code = 64 if wide else min(32, max(2, features // 2)) if features < _FEW_FEATURES else 32
+        low, high = span(split)
+        in_unit_range = low >= 0 and high <= 1
+        chosen = replace(
+            self,
+            weight=self.weight if self.weight is not None else DEFAULT_WEIGHTS.get(self.kind),
+            price=self.price if self.price is not None else self._default_price(),
+            hidden=self.hidden if self.hidden is not None else hidden,
+            code=self.code if self.code is not None else code,
+            output=self.output or ("sigmoid" if in_unit_range else "linear"),
+            epochs=self.epochs if self.epochs is not None else 10 if many and wide else 40,
+            batch_size=self.batch_size if self.batch_size is not None else 128 if many else 32,
+            learning_rate=self.learning_rate if self.learning_rate is not None else 1e-3 if many else 3e-3,
+        )
+        chosen._check_against(split)
+        return chosen
+
+    def _default_price(self) -> float | None:
+        return DEFAULT_PRICE if self.weight is None and self.kind in PENALISED else None
+
+    def _check_against(self, split: Split) -> None:
+        low, high = span(split)
+        if self.loss == "cross_entropy" and (low < 0 or high > 1 or self.output != "sigmoid"):
+            raise DataError(
+                f"data must lie between 0 and 1 for --loss cross_entropy, got {low:.3g} to {high:.3g} after scaling."
+                " Leave the loss out, or scale the file to that range."
+            )
+        if self.price is not None and self.patience is not None:
+            raise ValueError("--patience must be left out with --weight auto, got one. Or fix --weight, say 0.1.")
+        if self.model == "conv" and split.image_shape is None:
+            raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
+        self._check_size(split)
+
+    def _check_size(self, split: Split) -> None:
+        """Refuse a network that does not fit into memory, before it is made."""
+        remedy = "Take a smaller --code or --hidden."
+        try:
+            with torch.device("meta"):
+                weights = sum(parameter.numel() for parameter in self.build(split).parameters())
+        except RuntimeError as error:
+            raise DataError(f"the network must fit into memory, got one beyond any. {remedy}") from error
+        check_fits("the network", _COPIES * 4 * weights, remedy)
+
+    def build(self, split: Split) -> Autoencoder:
+        """The network with fresh weights."""
+        assert self.code is not None and self.hidden is not None and self.output is not None
+        common = {"code": self.code, "activation": self.activation, "output": self.output}
+        if self.model == "conv":
+            assert split.image_shape is not None
+            return conv(split.image_shape, channels=self.hidden, flat=True, **common)
+        make = {"mlp": mlp, "tied": tied}[self.model]
+        return make(split.features, hidden=self.hidden, **common)
+
+    def objective(self) -> Objective:
+        """What is minimised."""
+        objective = VARIANTS[self.kind].make(1.0 if self.weight is None else self.weight, LOSSES[self.loss])
+        if self.method == "auto":
+            return objective
+        return replace(objective, terms=tuple(_with_method(term, self.method) for term in objective.terms))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: dict[str, Any]) -> Settings:
+        """From `config.json`.
+
+        Raises:
+            ValueError: Not such settings.
+        """
+        return from_stored(cls, settings)
+
+
+_S = TypeVar("_S")
+
+
+def from_stored(kind: type[_S], settings: dict[str, Any]) -> _S:
+    """Settings of this kind from what `to_dict` gave and JSON kept.
+
+    Raises:
+        ValueError: A name that the kind does not have.
+    """
+    known = {field.name for field in fields(cast(Any, kind))}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ValueError(f"settings must be known ones, got {unknown[0]!r}. Was it written by a newer version?")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+
+
+def check_choices(settings: Any, choices: dict[str, Any]) -> None:
+    """Refuse a value that is not among those of its field."""
+    for name, allowed in choices.items():
+        got = getattr(settings, name)
+        if got is not None and got not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {got!r}. Check the spelling.")
+
+
+def check_counts(settings: Any, *names: str, least: int = 1) -> None:
+    """Refuse numbers below the least."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}. Leave it out for the default.")
+
+
+def check_rates(settings: Any, *names: str) -> None:
+    """Refuse what is not above 0 and finite."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be above 0 and finite, got {value}. Leave it out for the default.")
+
+
+def check_weights(settings: Any, *names: str) -> None:
+    """Refuse what is below 0 or not finite."""
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not 0 <= value < float("inf"):
+            raise ValueError(f"{name} must be a finite number of at least 0, got {value}. Try 0.1.")
+
+
+def check_types(settings: Any) -> None:
+    """Refuse values of another type than the field's, as a changed `config.json` may have them."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        kind, optional = str(field.type).removesuffix(" | None"), str(field.type).endswith(" | None")
+        if value is None and optional:
+            continue
+        if kind == "tuple[int, ...]":
+            right = isinstance(value, tuple) and all(type(width) is int for width in value)
+        else:
+            right = isinstance(value, _TYPES[kind]) and not isinstance(value, bool)
+        if not right:
+            raise TypeError(f"{field.name} must be {_WORDS[kind]}, got {value!r:.60}. Leave it out for the default.")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+_WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "tuple[int, ...]": "whole numbers"}
+
+
+def _with_method(term: Term, method: str) -> Term:
+    penalty = term.penalty
+    return replace(term, penalty=replace(penalty, method=method)) if isinstance(penalty, JacobianNorm) else term
+
+
+def span(split: Split) -> tuple[float, float]:
+    """Smallest and largest prepared number; of streamed training rows a block is looked at."""
+    train = split.train if isinstance(split.train, np.ndarray) else split.train[: split.train.block]
+    parts = [part for part in (train, split.validation, split.test) if len(part)]
+    return min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+
+
+PENALISED = ("contractive", "higher-order", "reconstruction-contractive", "sparse")
+DEFAULT_PRICE = 0.1
+DEFAULT_WEIGHTS = {"standard": 0.0, "denoising": 0.3, "weight-decay": 1e-4}

@@ -1,0 +1,41 @@
+"""The peers in the benchmark compute what their names say, or the comparison would be worth nothing."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import contractive as ct
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+peers = pytest.importorskip("peers")
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return ct.mlp(9, hidden=(7,), code=5).encoder.double()
+
+
+@pytest.mark.parametrize("name", ["exact", "vmap(jacrev)", "unit loop"])
+def test_exact_methods_agree(encoder, name):
+    x = torch.rand(6, 9, dtype=torch.float64)
+    code, norm = peers.METHODS[name](encoder, x)
+    torch.testing.assert_close(code, encoder(x))
+    torch.testing.assert_close(norm, ct.jacobian(encoder, x).square().sum((1, 2)))
+
+
+@pytest.mark.parametrize("name", ["probes", "forward probes", "random vjp"])
+def test_estimates_are_unbiased(encoder, name):
+    torch.manual_seed(1)
+    x = torch.rand(6, 9, dtype=torch.float64)
+    draws = torch.stack([peers.METHODS[name](encoder, x)[1].detach().mean() for _ in range(2000)])
+    truth = ct.squared_norm(encoder, x).detach().mean()
+    assert abs(float((draws.mean() - truth) / (draws.std() / len(draws) ** 0.5))) < 4
+
+
+def test_the_last_layer_is_not_the_norm(encoder):
+    x = torch.rand(6, 9, dtype=torch.float64)
+    norm = peers.METHODS["last layer (wrong)"](encoder, x)[1]
+    assert float((norm / ct.squared_norm(encoder, x)).detach().log().abs().min()) > 0.1

@@ -1,0 +1,93 @@
+import copy
+
+import pytest
+import torch
+
+import contractive as ct
+from contractive.models import ACTIVATIONS, Recipe
+
+
+def test_the_network_of_the_papers_is_one_call():
+    autoencoder = ct.mlp(784, hidden=(256, 128), code=64)
+    shapes = [tuple(p.shape) for p in autoencoder.encoder.parameters() if p.ndim == 2]
+    kinds = [type(module).__name__ for module in (*autoencoder.encoder, *autoencoder.decoder)]
+    assert shapes == [(256, 784), (128, 256), (64, 128)]
+    assert kinds == ["Linear", "Sigmoid"] * 3 + ["Linear", "ReLU"] * 2 + ["Linear", "Sigmoid"]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_are_selectable(activation):
+    x = torch.rand(3, 6)
+    for output in ("linear", "sigmoid"):
+        for build in (ct.mlp, ct.tied):
+            assert build(6, code=4, hidden=(5,), activation=activation, output=output)(x).shape == x.shape
+
+
+def test_output_is_linear_where_asked_for():
+    autoencoder = ct.mlp(4, code=2, output="linear")
+    with torch.no_grad():
+        autoencoder.decoder[0].weight.fill_(100.0)
+    assert autoencoder(torch.ones(1, 4)).max() > 1
+
+
+def test_tied_decoder_is_the_transposed_encoder():
+    autoencoder = ct.tied(6, 4, hidden=(5,), activation="linear", output="linear")
+    first, second = (m.weight for m in autoencoder.encoder if hasattr(m, "weight"))
+    x = torch.rand(3, 6)
+    torch.testing.assert_close(autoencoder(x), x @ first.T @ second.T @ second @ first)
+    assert sum(p.numel() for p in autoencoder.parameters()) == 6 * 5 + 5 * 4 + 5 + 4 + 5 + 6
+
+
+def test_tied_weights_stay_tied_in_a_copy_and_in_another_precision():
+    autoencoder = copy.deepcopy(ct.tied(6, 4)).double()
+    x = torch.rand(3, 6, dtype=torch.float64)
+    before = autoencoder(x)
+    with torch.no_grad():
+        autoencoder.encoder[0].weight.zero_()
+    torch.testing.assert_close(autoencoder(x), torch.full_like(x, 0.5))
+    assert not torch.allclose(before, autoencoder(x))
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 9, 12)])
+def test_conv_gives_back_the_shape(shape):
+    autoencoder = ct.conv(shape, code=7, channels=(4, 6))
+    x = torch.rand(2, *shape)
+    assert autoencoder.encode(x).shape == (2, 7)
+    assert autoencoder(x).shape == x.shape
+
+
+def test_encoders_of_the_builders_are_recognised_as_chains():
+    assert "autograd" not in str(ct.plan(ct.mlp(8, code=3).encoder, torch.rand(4, 8)))
+    assert "autograd" not in str(ct.plan(ct.conv((1, 8, 8), code=3).encoder, torch.rand(4, 1, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    "autoencoder", [ct.mlp(6, code=3), ct.tied(6, 3), ct.conv((1, 6, 6), code=3)], ids=["mlp", "tied", "conv"]
+)
+def test_a_recipe_builds_the_same_architecture(autoencoder):
+    again = autoencoder.recipe.build()
+    again.load_state_dict(autoencoder.state_dict())
+    assert str(again) == str(autoencoder)
+
+
+def test_seed_fixes_the_weights():
+    built = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        built.append(ct.mlp(5, code=2).encoder[0].weight)
+    assert torch.equal(*built)
+
+
+@pytest.mark.parametrize(
+    ("build", "match"),
+    [
+        (lambda: ct.mlp(4, code=0), "width must be a whole number above 0, got 0"),
+        (lambda: ct.mlp(4, code=2, activation="sin"), "activation must be one of sigmoid, .* got 'sin'"),
+        (lambda: ct.conv((28, 28), code=2), r"shape must be \(channels, height, width\), got \(28, 28\)"),
+        (lambda: ct.conv((1, 8, 8), code=2, kernel=4), "kernel must be odd, got 4. Take 5."),
+        (lambda: Recipe("rnn", {}).build(), "builder must be one of mlp, tied, conv, got 'rnn'"),
+    ],
+)
+def test_misuse_is_refused(build, match):
+    with pytest.raises(ValueError, match=match):
+        build()

@@ -1,0 +1,115 @@
+import json
+import zlib
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import contractive as ct
+from contractive.core.files import replace_file, write_text
+from contractive.models import StorageError, architecture, tensors_checksum
+
+
+@pytest.mark.parametrize(
+    "autoencoder",
+    [ct.mlp(6, hidden=(5,), code=3, activation="tanh", output="linear"), ct.tied(6, 3), ct.conv((1, 6, 6), code=3)],
+    ids=["mlp", "tied", "conv"],
+)
+def test_a_saved_model_computes_the_same(autoencoder, tmp_path):
+    ct.save(autoencoder, tmp_path / "model", extra={"note": "kept"})
+    again = ct.load(tmp_path / "model")
+    x = torch.rand(4, 1, 6, 6) if autoencoder.recipe.builder == "conv" else torch.rand(4, 6)
+    assert torch.equal(again(x), autoencoder(x))
+    assert not again.training
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["extra"] == {"note": "kept"}
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_own_modules_are_not_saved_without_a_recipe(tmp_path):
+    with pytest.raises(StorageError, match="autoencoder must come from a builder"):
+        ct.save(ct.Autoencoder(nn.Linear(3, 2), nn.Linear(2, 3)), tmp_path)
+
+
+def break_weights(folder):
+    (folder / "model.safetensors").write_bytes(b"not safetensors")
+
+
+def cut_weights(folder):
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:-7])
+
+
+def other_config(**changes):
+    def change(folder):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | changes))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "match"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "must hold a readable config.json and model.safetensors"),
+        (lambda folder: (folder / "config.json").write_text("{"), "must hold a readable config.json"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "format of .* must be 1, got list"),
+        (break_weights, "must hold a readable config.json and model.safetensors"),
+        (cut_weights, "must hold a readable config.json and model.safetensors"),
+        (other_config(format=99), "format of .* must be 1, got 99"),
+        (other_config(builder="os.system"), "must describe the weights it holds, got: builder must be one of"),
+        (other_config(arguments={"features": 7, "code": 3}), "must describe the weights it holds, got: Error"),
+        (other_config(arguments={"width": 7}), "must describe the weights it holds, got: .*unexpected keyword"),
+    ],
+)
+def test_damage_is_one_clear_line(damage, match, tmp_path):
+    ct.save(ct.mlp(6, code=3), tmp_path)
+    damage(tmp_path)
+    with pytest.raises(StorageError, match=match) as caught:
+        ct.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    write_text(path, "old")
+
+    def fail(temporary):
+        with open(temporary, "w") as file:
+            file.write("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        replace_file(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_precision_is_kept(tmp_path):
+    ct.save(ct.mlp(6, code=3).double(), tmp_path)
+    assert next(ct.load(tmp_path).parameters()).dtype is torch.float64
+
+
+def test_a_file_without_weights_is_refused(tmp_path):
+    ct.save(ct.mlp(6, code=3), tmp_path)
+    save_file({}, tmp_path / "model.safetensors")
+    with pytest.raises(StorageError, match="must describe the weights it holds, got: no weights"):
+        ct.load(tmp_path)
+
+
+def test_an_architecture_is_the_same_wherever_it_lies_in_memory():
+    class Wave(nn.Module):
+        def extra_repr(self):
+            return f"{object()}"
+
+    made = nn.Sequential(nn.Linear(2, 3), Wave()), nn.Sequential(nn.Linear(2, 3), Wave())
+    assert architecture(made[0]) == architecture(made[1])
+    assert "<object object>" in architecture(made[0])
+    assert architecture(nn.Sequential(nn.ReLU())) != architecture(nn.Sequential(nn.Sigmoid()))
+
+
+def test_a_checksum_is_that_of_the_bytes():
+    x = torch.tensor([[1.0, -2.0]])
+    assert tensors_checksum([x, x[0, 0]]) == zlib.crc32(x.numpy().tobytes() + x[0, 0].numpy().tobytes())
+    assert tensors_checksum([x.bfloat16()]) == zlib.crc32(bytes([0x80, 0x3F, 0x00, 0xC0]))
+    assert tensors_checksum([x > 0]) == zlib.crc32(bytes([1, 0]))
