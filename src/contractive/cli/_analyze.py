@@ -6,18 +6,18 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 
 
 @app.command(epilog="Example:  contractive analyze run table.csv --out analysis")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def analyze(
     *,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")],
     data: options.Source,
-    out: Annotated[Path, typer.Option(help="Folder for analysis.json and report.html.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json and report.html.")],
     rows: Annotated[int, typer.Option(help="At most so many rows of each part, evenly spaced.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of noise, points and directions.")] = 0,
     umap: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 from contractive.cli._options import NETWORK, LossName
 from contractive.cli._parse import numbers
@@ -16,12 +16,14 @@ FINE_TUNING = "Fine-tuning, with labels"
 
 
 @app.command(epilog="Example:  contractive classify table.csv --label class --out run")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def classify(
     *,
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder for the run: model, configuration, histories, figures, page.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the run: model, configuration, histories, figures, page.")
+    ],
     data: options.OptionalSource = None,
     labels_used: Annotated[
         int | None,

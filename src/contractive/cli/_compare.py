@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 from contractive.cli._options import LossName
 from contractive.cli._parse import numbers, words
 
 
 @app.command(epilog="Example:  contractive compare mnist --data-dir ~/data --epochs 5 --out mnist")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def compare(
     *,
     data: options.Source,
-    out: Annotated[Path, typer.Option(help="Folder for results.json, results.csv and report.html.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.json, results.csv and report.html.")],
     variants: Annotated[
         str,
         typer.Option(

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 
 
 @app.command(epilog="Example:  contractive export run -o encoder.onnx")
-@says_what_is_wrong
+@report_user_errors
 def export(
     run: options.EitherRun,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File: .onnx, or .pt2 for torch.export.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File: .onnx, or .pt2 for torch.export.")],
     part: Annotated[
         str,
         typer.Option(
@@ -28,7 +28,7 @@ def export(
     from contractive.studies.export import export as write
 
     opened = open_any(run)
-    path = write(opened, output, part=part, overwrite=force)
+    path = write(opened, out, part=part, overwrite=force)
     typer.echo(f"{part.capitalize()} of {run}: {path}")
     load = f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{'x': rows}})"
     if path.suffix == ".pt2":

@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 
 _ALL = "all"
 
 
 @app.command(epilog="Example:  contractive illustrate manifold")
-@says_what_is_wrong
+@report_user_errors
 def illustrate(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which, or [bold]all[/]; none lists them.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for NAME.html; a page of that name is replaced.")] = Path(
-        "illustrations"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for NAME.html; a page of that name is replaced.")
+    ] = Path("illustrations"),
     seed: Annotated[int, typer.Option(help="Of data, weights and noise.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of up to a minute, and rougher.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,

@@ -79,7 +79,7 @@ Resume = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File: .npy, .csv or .parquet.")]
+OutFile = Annotated[Path, typer.Option("--out", "-o", help="File: .npy, .csv or .parquet.")]
 EitherRun = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` or `contractive classify` wrote.")
 ]

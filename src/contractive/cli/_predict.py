@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 from contractive.cli._parse import words
 
 
 @app.command(epilog="Example:  contractive predict run table.csv -o predictions.csv --keep id")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def predict(
     *,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive classify` wrote.")],
     data: options.Source,
-    output: options.Output,
+    out: options.OutFile,
     keep: options.Keep = None,
     label: Annotated[
         str | None,
@@ -41,4 +41,4 @@ def predict(
     from contractive.cli._use_run import predict as go
 
     wishes = options.data_options(reading, label=label)
-    go(run, data, output, words(keep), wishes, device, force=force, quiet=quiet)
+    go(run, data, out, words(keep), wishes, device, force=force, quiet=quiet)

@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 from contractive.cli._parse import words
 
 
 @app.command(epilog="Example:  contractive projector run table.csv --out logs --keep class")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def projector(
     *,
     run: options.EitherRun,
     data: options.Source,
-    out: Annotated[Path, typer.Option(help="Log folder for TensorBoard, made if missing.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Log folder for TensorBoard, made if missing.")],
     keep: Annotated[
         str | None,
         typer.Option(help="Columns that label points, with commas.", show_default="labels of named sets"),

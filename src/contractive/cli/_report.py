@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 
 
 @app.command(epilog="Example:  contractive report demo")
-@says_what_is_wrong
+@report_user_errors
 def report(
     folder: Annotated[
         Path,

@@ -6,20 +6,23 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 from contractive.cli._parse import amounts
 
 
 @app.command(epilog="Example:  contractive sweep digits --weights 0.001,0.01,0.1,1.0 --out sweep")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def sweep(
     *,
     context: typer.Context,
     data: options.Source,
     out: Annotated[
-        Path, typer.Option(help="Folder for report.html, sweep.json, sweep.csv, best/ (a run) and trials/ (all runs).")
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for report.html, sweep.json, sweep.csv, best/ (a run) and trials/ (all runs)."
+        ),
     ],
     weights: Annotated[
         str | None,

@@ -6,19 +6,22 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 from contractive.cli._options import MACHINE
 from contractive.cli._parse import number
 
 
 @app.command(epilog="Example:  contractive train table.csv --label class --weight 0.1 --out run")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def train(
     *,
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Folder for the run: model, configuration, history, figures, checkpoints.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for the run: model, configuration, history, figures, checkpoints."),
+    ],
     data: options.OptionalSource = None,
     kind: Annotated[
         str,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, says_what_is_wrong
+from contractive.cli._app import app, report_user_errors
 from contractive.cli._groups import in_groups
 from contractive.cli._parse import words
 
@@ -14,13 +14,13 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `con
 
 
 @app.command(epilog="Example:  contractive encode run table.csv -o codes.csv --keep id")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def encode(
     *,
     run: options.EitherRun,
     data: options.Source,
-    output: options.Output,
+    out: options.OutFile,
     keep: options.Keep = None,
     reading: options.Reading,
     device: options.Device = "cpu",
@@ -34,17 +34,17 @@ def encode(
     from contractive.cli._use_run import use
 
     wishes = options.data_options(reading)
-    use("encode", run, data, output, words(keep), wishes, device, force=force, quiet=quiet)
+    use("encode", run, data, out, words(keep), wishes, device, force=force, quiet=quiet)
 
 
 @app.command(epilog="Example:  contractive reconstruct run table.csv -o cleaned.csv")
-@says_what_is_wrong
+@report_user_errors
 @in_groups
 def reconstruct(
     *,
     run: RunFolder,
     data: options.Source,
-    output: options.Output,
+    out: options.OutFile,
     keep: options.Keep = None,
     reading: options.Reading,
     device: options.Device = "cpu",
@@ -55,11 +55,11 @@ def reconstruct(
     from contractive.cli._use_run import use
 
     wishes = options.data_options(reading)
-    use("reconstruct", run, data, output, words(keep), wishes, device, force=force, quiet=quiet)
+    use("reconstruct", run, data, out, words(keep), wishes, device, force=force, quiet=quiet)
 
 
 @app.command(epilog="Example:  contractive info run")
-@says_what_is_wrong
+@report_user_errors
 def info(
     run: options.EitherRun,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON and nothing else.")] = False,
