@@ -30,7 +30,7 @@ BLOCK = 8192
 SPEED_ROWS = 1_000_000
 NET = ["--hidden", "256,128", "--code", "64"]
 QUICK = [
-    "--epochs",
+    "--max-epochs",
     "1",
     "--weight",
     "0.1",
@@ -161,7 +161,7 @@ def memory(place, num_rows, endings):
 def speed(place):
     few, rows = place / "few.npy", place / "rows.npy"
     write_npy(few, 3000)
-    measured(["train", few, "--out", place / "model", "--epochs", "1", "--weight", "0.1", *NET, "--quiet"])
+    measured(["train", few, "--out", place / "model", "--max-epochs", "1", "--weight", "0.1", *NET, "--quiet"])
     write_npy(rows, SPEED_ROWS)
     found = speeds(place / "model", rows, place / "codes.npy")
     return {"speed": {"rows": SPEED_ROWS, "encoder": [WIDTH, 256, 128, 64], **found, "load": os.getloadavg()[0]}}

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from contractive.cli._commands import app
 
-SMALL = ["--epochs", "1", "--seeds", "1", "--variants", "contractive", "--weight", "0.01", "--jobs", "1"]
+SMALL = ["--max-epochs", "1", "--seeds", "1", "--objectives", "contractive", "--weight", "0.01", "--jobs", "1"]
 
 
 def run(*arguments):
@@ -107,20 +107,20 @@ def test_help_shows_the_defaults():
             "DATA must be one of digits, mnist, fashion-mnist, a file or a folder",
         ),
         (["compare", "mnist", "--data-dir", "/nowhere"], "--data-dir must hold train-images-idx3-ubyte.gz"),
-        (["compare", "digits", "--variants", "standrad"], "variants must be among standard"),
-        (["compare", "digits", "--variants", ","], "variants must be among standard"),
+        (["compare", "digits", "--objectives", "standrad"], "variants must be among standard"),
+        (["compare", "digits", "--objectives", ","], "variants must be among standard"),
         (["compare", "digits", "--weight", "-1"], "weight of contractive must be finite and at least 0, got -1.0"),
         (["compare", "digits", "--weight", "inf"], "weight of contractive must be finite and at least 0, got inf"),
-        (["compare", "digits", "--price", "0"], "price must be above 0, got 0.0"),
+        (["compare", "digits", "--max-error-increase", "0"], "price must be above 0, got 0.0"),
         (["compare", "digits", "--seeds", "0"], "seeds must be at least 1, got 0"),
-        (["compare", "digits", "--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["compare", "digits", "--max-epochs", "0"], "epochs must be at least 1, got 0"),
         (["compare", "digits", "--jobs", "0"], "jobs must be at least 1, got 0"),
         (["compare", "digits", "--hidden", "many"], "--hidden must be whole numbers with commas, got 'many'"),
         (["compare", "digits", "--code", "0", "--jobs", "1"], "--code must be at least 1, got 0"),
         (["compare", "digits", "--batch-size", "0", "--jobs", "1"], "--batch-size must be at least 1, got 0"),
         (["compare", "digits", "--learning-rate", "0", "--jobs", "1"], "--learning-rate must be above 0 and finite"),
         (["compare", "digits", "--learning-rate", "1e30", "--jobs", "1"], "loss must stay finite"),
-        (["compare", "digits", "--variants", "standard", "--weight", "1"], "must belong to one of the variants"),
+        (["compare", "digits", "--objectives", "standard", "--weight", "1"], "must belong to one of the variants"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, tmp_path):

@@ -16,7 +16,7 @@ from contractive.cli._commands import app
 from contractive.studies.classifier_runs import open_classifier
 from failures.test_command_line import WRONG, complaint, opened, places, replaced
 
-SMALL = ["--hidden", "6", "--pretraining-epochs", "2", "--epochs", "30", "--device", "cpu"]
+SMALL = ["--hidden", "6", "--pretraining-epochs", "2", "--max-epochs", "30", "--device", "cpu"]
 
 
 def contractive(*arguments):
@@ -77,7 +77,7 @@ def test_info_tells_what_it_is(made):
 
 def test_predict_tells_the_accuracy_where_there_are_labels(made, tmp_path):
     folder, path, _ = made
-    result = contractive("predict", folder, path, "-o", tmp_path / "p.csv", "--keep", "id,kind")
+    result = contractive("predict", folder, path, "-o", tmp_path / "p.csv", "--pass-through", "id,kind")
     assert result.exit_code == 0, result.output
     with open(tmp_path / "p.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -92,8 +92,8 @@ def test_predict_tells_the_accuracy_where_there_are_labels(made, tmp_path):
 
 
 def test_named_data_have_their_labels_with_them(tmp_path):
-    few = ["--labels-used", "100", "--tangents", "3", "--kind", "higher-order", *SMALL[:4]]
-    result = contractive("classify", "digits", "--out", tmp_path / "run", *few, "--epochs", "40", "--device", "cpu")
+    few = ["--labels-used", "100", "--tangents", "3", "--objective", "higher-order", *SMALL[:4]]
+    result = contractive("classify", "digits", "--out", tmp_path / "run", *few, "--max-epochs", "40", "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert "It learned from 100 labels of 1,077 training rows; beside them the 360 labels of" in result.output
     said = contractive("predict", tmp_path / "run", "digits", "-o", tmp_path / "p.npy").output
@@ -167,16 +167,16 @@ def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(stage, made, tmp_path,
         ("classify {data} --label sort --out {new}", "--label must name a column, got 'sort'"),
         ("classify {data} --label wide --drop id,kind --out {new}", "labels must be classes, got 76 different numbers"),
         ("classify digits --labels-used 5 --out {new}", "--labels-used must lie between the 10 classes and the 1077"),
-        ("classify digits --kind magic --out {new}", "--kind must be one of standard,"),
+        ("classify digits --objective magic --out {new}", "--objective must be one of standard,"),
         ("classify digits --tangents 65 --out {new}", "--tangents must be at most 64, the least of features and"),
         ("classify digits --decay 2 --out {new}", "--decay must lie above 0 and be at most 1, got 2.0"),
         ("classify digits --output tanh --out {new}", "--output must be one of softmax, sigmoid, got 'tanh'"),
         ("classify digits --hidden much --out {new}", "--hidden must be whole numbers with commas, got 'much'"),
         ("classify digits --checkpoint-seconds nan --out {new}", "--checkpoint-seconds must be at least 0, got nan"),
-        ("classify digits --learning-rate 1e9 --kind none --activation relu --out {new}", "Error: The loss must stay"),
+        ("classify digits --learning-rate 1e9 --objective none --activation relu --out {new}", "The loss must stay"),
         ("classify digits --out {run}", "--out must be a folder without a run, got"),
         ("classify --resume --out {new}", "RUN must be a folder that `contractive classify` wrote, got"),
-        ("classify --resume --epochs 9 --out {run}", "--resume must come without other settings, got --epochs"),
+        ("classify --resume --max-epochs 9 --out {run}", "--resume must come without other settings, got --max-epochs"),
         ("train --resume --out {run}", "with the classifier of `contractive classify`. Its commands are"),
         ("analyze {run} {data} --out {new}", "with the classifier of `contractive classify`"),
         ("reconstruct {run} {data} -o {new}.csv", "with the classifier of `contractive classify`"),

@@ -36,7 +36,18 @@ def run(tmp_path_factory):
     """A run on the table, and the table."""
     folder = tmp_path_factory.mktemp("runs")
     path = table(folder / "apples.csv")
-    options = ["--drop", "id", "--one-hot", "colour", "--weight", "0.01", "--epochs", "3", "--checkpoint-seconds", "0"]
+    options = [
+        "--drop",
+        "id",
+        "--one-hot",
+        "colour",
+        "--weight",
+        "0.01",
+        "--max-epochs",
+        "3",
+        "--checkpoint-seconds",
+        "0",
+    ]
     result = contractive("train", path, "--out", folder / "run", *options)
     assert result.exit_code == 0, result.output
     return folder / "run", path
@@ -72,7 +83,7 @@ def test_encode_keeps_identifiers_and_equals_the_model(run, tmp_path):
 
     folder, path = run
     out = tmp_path / "codes.csv"
-    assert contractive("encode", folder, path, "-o", out, "--keep", "id").exit_code == 0
+    assert contractive("encode", folder, path, "-o", out, "--pass-through", "id").exit_code == 0
     with open(out, newline="") as file:
         rows = list(csv.reader(file))
     opened = runs.open_run(folder)
@@ -133,14 +144,14 @@ def test_resume_of_a_finished_run_leaves_it(run):
 
 def test_resume_has_its_own_settings(run):
     folder, _ = run
-    result = contractive("train", "--resume", "--out", folder, "--epochs", "9")
+    result = contractive("train", "--resume", "--out", folder, "--max-epochs", "9")
     assert result.exit_code == 2
-    assert "--resume must come without other settings, got --epochs" in result.output
+    assert "--resume must come without other settings, got --max-epochs" in result.output
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
 def test_the_weight_is_found_by_its_price(loss, tmp_path):
-    result = contractive("train", "digits", "--out", tmp_path / "run", "--epochs", "8", "--loss", loss)
+    result = contractive("train", "digits", "--out", tmp_path / "run", "--max-epochs", "8", "--loss", loss)
     assert result.exit_code == 0, result.output
     assert "Weight found" in result.output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
@@ -156,8 +167,21 @@ def test_the_weight_is_found_by_its_price(loss, tmp_path):
 
 def test_compare_takes_a_table(tmp_path):
     path = table(tmp_path / "apples.csv", 200)
-    options = ["--drop", "id", "--label", "colour", "--seeds", "1", "--epochs", "3", "--jobs", "1", "--weight", "0.01"]
-    options += ["--variants", "contractive", "--test-share", "0.3", "--quiet"]
+    options = [
+        "--drop",
+        "id",
+        "--label",
+        "colour",
+        "--seeds",
+        "1",
+        "--max-epochs",
+        "3",
+        "--jobs",
+        "1",
+        "--weight",
+        "0.01",
+    ]
+    options += ["--objectives", "contractive", "--test-share", "0.3", "--quiet"]
     result = contractive("compare", path, "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "out" / "results.json").read_text())
@@ -170,9 +194,12 @@ def test_compare_takes_a_table(tmp_path):
     ("arguments", "said"),
     [
         (["train", "--out", "{out}"], "DATA must be given for a new run, got none"),
-        (["train", "digits", "--out", "{out}", "--kind", "magic"], "kind must be one of standard, denoising"),
+        (["train", "digits", "--out", "{out}", "--objective", "magic"], "kind must be one of standard, denoising"),
         (["train", "digits", "--out", "{out}", "--weight", "much"], "--weight must be a number or auto, got 'much'"),
-        (["train", "digits", "--out", "{out}", "--weight", "0.1", "--price", "0.1"], "price must come with a weight"),
+        (
+            ["train", "digits", "--out", "{out}", "--weight", "0.1", "--max-error-increase", "0.1"],
+            "price must come with a weight",
+        ),
         (["train", "digits", "--out", "{out}", "--patience", "2"], "--patience must be left out with --weight auto"),
         (["train", "digits", "--out", "{out}", "--size", "big"], "--size must be HEIGHTxWIDTH, got 'big'"),
         (["train", "digits", "--out", "{out}", "--device", "tpu"], "device must be one of auto, cpu, cuda, mps"),

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-TRAIN = ["train", "digits", "--epochs", "12", "--checkpoint-seconds", "0", "--seed", "3", "--device", "cpu"]
+TRAIN = ["train", "digits", "--max-epochs", "12", "--checkpoint-seconds", "0", "--seed", "3", "--device", "cpu"]
 KINDS = {"training": ["--weight", "0.1"], "training, weight found": ["--weight", "auto"]}
 
 

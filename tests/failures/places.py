@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from contractive.cli._commands import app
 
-SMALL = "--epochs 4 --hidden 6 --code 2 --weight 0.1 --device cpu --quiet"
+SMALL = "--max-epochs 4 --hidden 6 --code 2 --weight 0.1 --device cpu --quiet"
 
 
 def contractive(command: list[str] | str):
@@ -37,7 +37,7 @@ def make(place: Path) -> None:
             f"train table.csv --drop id --one-hot town --label class --out run {SMALL}",
             f"train rows.npy --out rows {SMALL}",
             f"train rows.npy --out other --seed 1 {SMALL}",
-            "compare digits --out compared --epochs 1 --seeds 1 --variants contractive --weight 0.01 --jobs 1"
+            "compare digits --out compared --max-epochs 1 --seeds 1 --objectives contractive --weight 0.01 --jobs 1"
             " --hidden 8 --code 4 --quiet",
         ):
             result = contractive(command)

@@ -101,7 +101,7 @@ def test_the_command(run, table, tmp_path):
         arguments = ["projector", run.folder, table, "--out", tmp_path / "logs", *more]
         return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
 
-    result = call("--keep", "id", "--rows", "5")
+    result = call("--pass-through", "id", "--rows", "5")
     assert result.exit_code == 0, result.output
     assert "5 rows" in result.output
     assert "tensorboard --logdir" in result.output

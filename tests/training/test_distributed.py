@@ -47,7 +47,7 @@ def test_the_callback_adds_the_penalty_of_all_processes(tmp_path):
 def test_the_command_trains_in_two_processes_without_a_word_of_the_machinery(tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "contractive", "train", "digits", "--out", str(out), "--weight", "0.1"]
-    command += "--epochs 1 --hidden 8 --code 4 --device cpu --devices 2 --strategy ddp".split()
+    command += "--max-epochs 1 --hidden 8 --code 4 --device cpu --devices 2 --strategy ddp".split()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert done.returncode == 0, done.stderr

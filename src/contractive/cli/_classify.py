@@ -50,7 +50,7 @@ def classify(
             rich_help_panel=NETWORK,
         ),
     ] = None,
-    kind: Annotated[
+    objective: Annotated[
         str,
         typer.Option(
             help="How each layer is pretrained: contractive, higher-order, denoising, standard, sparse,"
@@ -89,7 +89,7 @@ def classify(
         int,
         typer.Option(
             help="The manifold tangent classifier: outputs shall not move along so many directions per row, those that"
-            " the pretrained layers follow; 0 for none. The authors: 15, with --kind higher-order.",
+            " the pretrained layers follow; 0 for none. The authors: 15, with --objective higher-order.",
             rich_help_panel=FINE_TUNING,
         ),
     ] = 0,
@@ -105,7 +105,7 @@ def classify(
     jacobian_weight: Annotated[
         float, typer.Option(help="Of ||J||² of all layers, kept in fine-tuning.", rich_help_panel=FINE_TUNING)
     ] = 0.0,
-    epochs: Annotated[
+    max_epochs: Annotated[
         int | None,
         typer.Option(
             help="Passes over the labelled rows.",
@@ -163,7 +163,7 @@ def classify(
     from contractive.studies.classifier_runs import Settings
 
     settings = Settings(
-        kind=kind,
+        kind=objective,
         weight=weight,
         hidden=numbers(hidden, "--hidden"),
         activation=activation,
@@ -177,7 +177,7 @@ def classify(
         tangent_weight=tangent_weight,
         tangents_per_step=tangents_per_step,
         jacobian_weight=jacobian_weight,
-        epochs=epochs,
+        epochs=max_epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         output_rate=output_rate,

@@ -12,14 +12,14 @@ from contractive.cli._options import LossName
 from contractive.cli._parse import numbers, words
 
 
-@app.command(epilog="Example:  contractive compare mnist --data-dir ~/data --epochs 5 --out mnist")
+@app.command(epilog="Example:  contractive compare mnist --data-dir ~/data --max-epochs 5 --out mnist")
 @report_user_errors
 @in_groups
 def compare(
     *,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.json, results.csv and report.html.")],
-    variants: Annotated[
+    objectives: Annotated[
         str,
         typer.Option(
             help="Which, with commas: standard, denoising, sparse, contractive, higher-order,"
@@ -27,10 +27,10 @@ def compare(
         ),
     ] = "standard,denoising,sparse,contractive",
     seeds: Annotated[int, typer.Option(help="Fits per variant; the table shows mean and spread over them.")] = 3,
-    epochs: Annotated[
+    max_epochs: Annotated[
         int | None, typer.Option(help="Passes over the data.", show_default="40, or 10 above 5000 rows")
     ] = None,
-    price: Annotated[
+    max_error_increase: Annotated[
         float,
         typer.Option(
             help="Each variant gets its strongest setting that raises the validation reconstruction error by at"
@@ -57,13 +57,27 @@ def compare(
     """Train four kinds of autoencoder alike and see what contraction buys, and at what price.
 
     Standard, denoising, sparse and contractive autoencoders get the same data split, network, budget and seeds. Each
-    regulariser is set by one rule, on validation data: as strong as a stated price in reconstruction allows (--price).
+    penalty is set by one rule, on validation data: as strong as the allowed increase of the error permits.
     Test data are only measured. Prints a table and writes report.html: open it in a browser.
     """
     from contractive.cli._compare_run import Wishes, run
 
-    wishes = Wishes(numbers(hidden, "--hidden"), code, epochs, batch_size, learning_rate, loss.value)
-    names = words(variants)
+    wishes = Wishes(numbers(hidden, "--hidden"), code, max_epochs, batch_size, learning_rate, loss.value)
+    names = words(objectives)
     fixed = {} if weight is None else {"contractive": weight}
     about = options.data_options(preparing, reading)
-    run(data, data_dir, about, out, wishes, names, seeds, price, fixed, jobs, force=force, as_json=json, quiet=quiet)
+    run(
+        data,
+        data_dir,
+        about,
+        out,
+        wishes,
+        names,
+        seeds,
+        max_error_increase,
+        fixed,
+        jobs,
+        force=force,
+        as_json=json,
+        quiet=quiet,
+    )

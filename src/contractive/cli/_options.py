@@ -83,7 +83,7 @@ OutFile = Annotated[Path, typer.Option("--out", "-o", help="File: .npy, .csv or 
 EitherRun = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` or `contractive classify` wrote.")
 ]
-Keep = Annotated[
+PassThrough = Annotated[
     str | None, typer.Option(help="Columns of DATA to copy before the others, with commas; an identifier for instance.")
 ]
 
@@ -181,7 +181,7 @@ class Fitting:
             help="How ||J||² is computed in training: auto, exact, probes or forward_probes.", rich_help_panel=TRAINING
         ),
     ] = "auto"
-    epochs: Annotated[
+    max_epochs: Annotated[
         int | None, typer.Option(help="Passes over the data.", show_default="by the data", rich_help_panel=TRAINING)
     ] = None
     batch_size: BatchSize = None
@@ -204,7 +204,8 @@ class Fitting:
 
     def said(self) -> dict[str, Any]:
         """As the settings of a run take it."""
-        return {**vars(self), "hidden": numbers(self.hidden, "--hidden"), "loss": self.loss.value}
+        said = {**vars(self), "hidden": numbers(self.hidden, "--hidden"), "loss": self.loss.value}
+        return {"epochs": said.pop("max_epochs"), **said}
 
 
 def data_options(*groups: Reading | Preparing, **more: Any) -> "Options":

@@ -11,7 +11,7 @@ from contractive.cli._groups import in_groups
 from contractive.cli._parse import words
 
 
-@app.command(epilog="Example:  contractive predict run table.csv -o predictions.csv --keep id")
+@app.command(epilog="Example:  contractive predict run table.csv -o predictions.csv --pass-through id")
 @report_user_errors
 @in_groups
 def predict(
@@ -19,7 +19,7 @@ def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive classify` wrote.")],
     data: options.Source,
     out: options.OutFile,
-    keep: options.Keep = None,
+    pass_through: options.PassThrough = None,
     label: Annotated[
         str | None,
         typer.Option(
@@ -41,4 +41,4 @@ def predict(
     from contractive.cli._use_run import predict as go
 
     wishes = options.data_options(reading, label=label)
-    go(run, data, out, words(keep), wishes, device, force=force, quiet=quiet)
+    go(run, data, out, words(pass_through), wishes, device, force=force, quiet=quiet)

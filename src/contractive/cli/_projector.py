@@ -11,7 +11,7 @@ from contractive.cli._groups import in_groups
 from contractive.cli._parse import words
 
 
-@app.command(epilog="Example:  contractive projector run table.csv --out logs --keep class")
+@app.command(epilog="Example:  contractive projector run table.csv --out logs --pass-through class")
 @report_user_errors
 @in_groups
 def projector(
@@ -19,7 +19,7 @@ def projector(
     run: options.EitherRun,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Log folder for TensorBoard, made if missing.")],
-    keep: Annotated[
+    pass_through: Annotated[
         str | None,
         typer.Option(help="Columns that label points, with commas.", show_default="labels of named sets"),
     ] = None,
@@ -33,7 +33,7 @@ def projector(
     from contractive.studies.projector import project
 
     wishes = options.data_options(reading)
-    kept = words(keep) if keep is not None else None
+    kept = words(pass_through) if pass_through is not None else None
     count = project(open_any(run), data, out, keep=kept, options=wishes, rows=rows, overwrite=force)
     if not quiet:
         typer.echo(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

@@ -31,7 +31,7 @@ def sweep(
     trials: Annotated[
         int, typer.Option(help="Of the search, in all: a larger number goes on with a finished one.")
     ] = 16,
-    kind: Annotated[
+    objective: Annotated[
         str,
         typer.Option(
             help="contractive, higher-order, reconstruction-contractive, sparse, weight-decay or denoising (sigma of"
@@ -73,7 +73,7 @@ def sweep(
         raise ValueError("--trials must be left out with --weights, got both. A grid has one trial per weight.")
     fits = Settings(
         **fitting.said(),
-        kind=kind,
+        kind=objective,
         device=device,
         precision=precision,
     )

@@ -23,7 +23,7 @@ def train(
         typer.Option("--out", "-o", help="Folder for the run: model, configuration, history, figures, checkpoints."),
     ],
     data: options.OptionalSource = None,
-    kind: Annotated[
+    objective: Annotated[
         str,
         typer.Option(
             help="contractive, standard, denoising, sparse, higher-order, reconstruction-contractive or weight-decay."
@@ -33,10 +33,10 @@ def train(
         str,
         typer.Option(
             help="Of the penalty (denoising: sigma of the noise), or [bold]auto[/]: the largest that costs no more"
-            " reconstruction than --price."
+            " reconstruction than --max-error-increase."
         ),
     ] = "auto",
-    price: Annotated[
+    max_error_increase: Annotated[
         float | None,
         typer.Option(
             help="With --weight auto: allowed increase of the reconstruction error over the same network without"
@@ -74,9 +74,9 @@ def train(
 
     settings = Settings(
         **fitting.said(),
-        kind=kind,
+        kind=objective,
         weight=None if weight == "auto" else number(weight, "--weight"),
-        price=price,
+        price=max_error_increase,
         device=device,
         precision=precision,
         devices=devices,

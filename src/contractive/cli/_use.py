@@ -13,7 +13,7 @@ from contractive.cli._parse import words
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")]
 
 
-@app.command(epilog="Example:  contractive encode run table.csv -o codes.csv --keep id")
+@app.command(epilog="Example:  contractive encode run table.csv -o codes.csv --pass-through id")
 @report_user_errors
 @in_groups
 def encode(
@@ -21,7 +21,7 @@ def encode(
     run: options.EitherRun,
     data: options.Source,
     out: options.OutFile,
-    keep: options.Keep = None,
+    pass_through: options.PassThrough = None,
     reading: options.Reading,
     device: options.Device = "cpu",
     force: options.Force = False,
@@ -34,7 +34,7 @@ def encode(
     from contractive.cli._use_run import use
 
     wishes = options.data_options(reading)
-    use("encode", run, data, out, words(keep), wishes, device, force=force, quiet=quiet)
+    use("encode", run, data, out, words(pass_through), wishes, device, force=force, quiet=quiet)
 
 
 @app.command(epilog="Example:  contractive reconstruct run table.csv -o cleaned.csv")
@@ -45,7 +45,7 @@ def reconstruct(
     run: RunFolder,
     data: options.Source,
     out: options.OutFile,
-    keep: options.Keep = None,
+    pass_through: options.PassThrough = None,
     reading: options.Reading,
     device: options.Device = "cpu",
     force: options.Force = False,
@@ -55,7 +55,7 @@ def reconstruct(
     from contractive.cli._use_run import use
 
     wishes = options.data_options(reading)
-    use("reconstruct", run, data, out, words(keep), wishes, device, force=force, quiet=quiet)
+    use("reconstruct", run, data, out, words(pass_through), wishes, device, force=force, quiet=quiet)
 
 
 @app.command(epilog="Example:  contractive info run")

@@ -39,7 +39,7 @@ def test_the_command_says_it_in_one_line(tmp_path, monkeypatch):
         return _fit.train(task, split, budget)
 
     monkeypatch.setattr(_compare, "train", train)
-    command = "compare digits --epochs 1 --seeds 1 --variants contractive --jobs 1 --hidden 8 --code 4 --quiet"
+    command = "compare digits --max-epochs 1 --seeds 1 --objectives contractive --jobs 1 --hidden 8 --code 4 --quiet"
     result = CliRunner().invoke(app, [*command.split(), "--out", str(tmp_path / "new")])
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: The search for contractive must find a strength that can be trained, got")

@@ -438,7 +438,7 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
 
 
-SMALL = ["--label", "y", "--hidden", "8", "--code", "3", "--epochs", "8", "--batch-size", "16"]
+SMALL = ["--label", "y", "--hidden", "8", "--code", "3", "--max-epochs", "8", "--batch-size", "16"]
 SMALL += ["--learning-rate", "0.02", "--jobs", "1"]
 
 
@@ -481,8 +481,8 @@ def test_the_best_run_is_usable(told, source, tmp_path):
         (["--weights", "a"], "--weights must be numbers with commas, got 'a'"),
         (["--weights", "0.1", "--trials", "4"], "--trials must be left out with --weights"),
         (["--weights", "-1"], "weights must be finite and above 0, got -1"),
-        (["--kind", "standard"], "kind must be one of"),
-        (["--kind", "odd"], "kind must be one of"),
+        (["--objective", "standard"], "kind must be one of"),
+        (["--objective", "odd"], "kind must be one of"),
         (["--trials", "1"], "trials must be at least 2, got 1"),
         (["--learning-rate", "1e30", "--weights", "0.1"], "This was the model without a penalty"),
     ],
