@@ -118,7 +118,7 @@ def nearest(pieces, split, name, quick):
     def error(part, k, sides, num):
         theirs = directions(train, num) if num else None
         own = directions(queries[part], num) if sides == 2 else None
-        found = analysis.neighbors(queries[part], train, max(k), query_tangents=own, point_tangents=theirs)
+        found = analysis.tangent_neighbors(queries[part], train, max(k), query_tangents=own, point_tangents=theirs)
         return {one: 100 * float((votes(labels, found, one) != truth[part]).double().mean()) for one in k}
 
     log = []

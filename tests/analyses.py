@@ -38,7 +38,7 @@ def results() -> SimpleNamespace:
         rows=rows,
         headings=[f"class {int(label)}" for label in classes],
         profiles=each(lambda e: analysis.sensitivity_profile(e, x, levels=LEVELS, generator=g())),
-        places=each(lambda e: analysis.places(e, x[:40], x[40:], num_points=20, generator=g())),
+        evaluation_points=each(lambda e: analysis.evaluation_points(e, x[:40], x[40:], num_points=20, generator=g())),
         curves=each(lambda e: analysis.contraction_curve(e, x, radii=[0.5, 1.0, 2.0], generator=g())),
         depths=each(lambda e: analysis.contraction_by_depth(e, x, radii=[0.5, 1.0], generator=g())),
         spectra=each(lambda e: analysis.spectra(e, x)),

@@ -48,7 +48,7 @@ for name, objective in objectives.items():
 where = {}
 for name, model in models.items():
     seed = torch.Generator().manual_seed(0)
-    norms = analysis.places(model.encoder, train, test, generator=seed).norms
+    norms = analysis.evaluation_points(model.encoder, train, test, generator=seed).norms
     where[name] = {place: float(found.frobenius.median()) for place, found in norms.items()}
 
 print("median of ‖J‖    standard   contractive   ratio")

@@ -13,7 +13,7 @@ from measured import gaussian, linear, rotation, seeded
 def test_a_flat_sheet_holds_its_neighbours():
     plane = rotation(10)[:2]
     x = gaussian(60, 2) @ plane
-    found = analysis.tangent_agreement(linear(plane), x, 2, num_neighbours=4, generator=seeded())
+    found = analysis.tangent_agreement(linear(plane), x, 2, num_neighbors=4, generator=seeded())
     assert found.shares.shape == (60, 4)
     torch.testing.assert_close(found.shares, torch.ones(60, 4, dtype=torch.float64))
     torch.testing.assert_close(found.principal_shares, torch.ones(60, 4, dtype=torch.float64))
@@ -42,7 +42,7 @@ def test_the_circle_turns_its_tangents():
     step = 2 * torch.pi / 40
     turns = step * torch.arange(40, dtype=torch.float64)
     x = torch.stack([turns.cos(), turns.sin()], 1)
-    found = analysis.tangent_agreement(lambda rows: torch.atan2(rows[:, 1:], rows[:, :1]), x, 1, num_neighbours=2)
+    found = analysis.tangent_agreement(lambda rows: torch.atan2(rows[:, 1:], rows[:, :1]), x, 1, num_neighbors=2)
     torch.testing.assert_close(found.angles, torch.full((40, 2, 1), step, dtype=torch.float64))
     chord = torch.full((40, 2), float(np.cos(step / 2) ** 2), dtype=torch.float64)
     torch.testing.assert_close(found.shares, chord)
@@ -65,7 +65,7 @@ def test_small_and_large_angles_keep_their_digits(angle):
 def test_a_copy_of_a_point_has_no_share():
     x = gaussian(6, 3)
     x[1] = x[0]
-    found = analysis.tangent_agreement(nn.Identity(), x, 3, num_neighbours=1)
+    found = analysis.tangent_agreement(nn.Identity(), x, 3, num_neighbors=1)
     assert torch.isnan(found.shares[:2]).all()
     assert found.mean_share == pytest.approx(1)
 
@@ -73,8 +73,8 @@ def test_a_copy_of_a_point_has_no_share():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"num_neighbours": 0}, "num_neighbours must be at least 1"),
-        ({"num_neighbours": 8}, "x must have at least 9 rows, got 8"),
+        ({"num_neighbors": 0}, "num_neighbors must be at least 1"),
+        ({"num_neighbors": 8}, "x must have at least 9 rows, got 8"),
         ({"num_points": 0}, "num_points must be at least 1"),
         ({"num_tangents": 4}, "num_tangents must be at most 3"),
     ],

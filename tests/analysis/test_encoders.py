@@ -27,7 +27,7 @@ def task(model, x):
 MEASURES = {
     "sensitivity": lambda m, x, g: analysis.sensitivity_profile(m.encoder, x, generator=g),
     "norms": lambda m, x, g: analysis.norms(m.encoder, x),
-    "places": lambda m, x, g: analysis.places(m.encoder, x, x[:5], num_points=10, generator=g),
+    "evaluation points": lambda m, x, g: analysis.evaluation_points(m.encoder, x, x[:5], num_points=10, generator=g),
     "curve": lambda m, x, g: analysis.contraction_curve(m.encoder, x, generator=g),
     "depth": lambda m, x, g: analysis.contraction_by_depth(m.encoder, x, generator=g),
     "spectra": lambda m, x, g: analysis.spectra(m.encoder, x),

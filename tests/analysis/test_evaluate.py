@@ -26,9 +26,9 @@ def test_no_row_is_refused():
         lambda x: analysis.sensitivity(nn.Identity(), x, Gaussian(0.1)),
         lambda x: analysis.contraction_curve(nn.Identity(), x),
         lambda x: analysis.directions(nn.Identity(), x),
-        lambda x: analysis.places(nn.Identity(), x),
+        lambda x: analysis.evaluation_points(nn.Identity(), x),
     ],
-    ids=["sensitivity", "contraction_curve", "directions", "places"],
+    ids=["sensitivity", "contraction_curve", "directions", "evaluation_points"],
 )
 def test_rows_that_are_not_finite_are_named(measure, wrong):
     x = torch.rand(9, 3)

@@ -61,7 +61,7 @@ def test_a_profile_has_each_noise_and_level():
         "masking": (0.1, 0.25, 0.5),
         "salt and pepper": (0.05, 0.1, 0.25),
     }
-    for kind, results in profile.moved.items():
+    for kind, results in profile.sensitivities.items():
         assert len(results) == len(profile.levels[kind])
         for moved in results:
             torch.testing.assert_close(moved.ratios, torch.full_like(moved.ratios, 3.0))
@@ -100,8 +100,8 @@ def test_the_unit_of_gaussian_noise_is_a_typical_deviation():
 def test_encoders_meet_the_same_noise():
     x = gaussian(60, 6)
     one, other = (analysis.sensitivity_profile(linear(s * EYE[:2]), x, generator=seeded(4)) for s in (1.0, 2.0))
-    for kind in one.moved:
-        for plain, twice in zip(one.moved[kind], other.moved[kind], strict=True):
+    for kind in one.sensitivities:
+        for plain, twice in zip(one.sensitivities[kind], other.sensitivities[kind], strict=True):
             torch.testing.assert_close(2 * plain.ratios, twice.ratios)
 
 

@@ -32,7 +32,7 @@ def setting(seed=0, features=12, num=3):
 def test_distances_are_least_squares(sides, budget):
     q, p, t_q, t_p = setting()
     used = {"query": sides in ("query", "both"), "point": sides in ("point", "both")}
-    found = analysis.squared_distances(
+    found = analysis.squared_tangent_distances(
         q, p, query_tangents=t_q if used["query"] else None, point_tangents=t_p if used["point"] else None,
         memory_budget=budget,
     )  # fmt: skip
@@ -47,7 +47,7 @@ def test_distances_are_least_squares(sides, budget):
 def test_planes_that_share_directions_are_no_trouble(dtype):
     q, p, t_q, _ = (part.to(dtype) for part in setting())
     shared = torch.cat([t_q[:1], t_q[:1] * 2], 1)  # linearly dependent, and the same plane on both sides
-    found = analysis.squared_distances(q[:1], p, query_tangents=shared, point_tangents=shared.expand(7, -1, -1))
+    found = analysis.squared_tangent_distances(q[:1], p, query_tangents=shared, point_tangents=shared.expand(7, -1, -1))
     for j in range(7):
         assert float(found[0, j]) == pytest.approx(
             by_least_squares(q[0], p[j], [t_q[0]]), rel=1e-9 if dtype == torch.float64 else 1e-4
@@ -56,8 +56,8 @@ def test_planes_that_share_directions_are_no_trouble(dtype):
 
 def test_zero_tangents_leave_the_euclidean_distance():
     q, p, t_q, _ = setting()
-    plain = analysis.squared_distances(q, p)
-    torch.testing.assert_close(analysis.squared_distances(q, p, query_tangents=0 * t_q), plain)
+    plain = analysis.squared_tangent_distances(q, p)
+    torch.testing.assert_close(analysis.squared_tangent_distances(q, p, query_tangents=0 * t_q), plain)
 
 
 def test_orthonormal_keeps_the_span():
@@ -87,7 +87,9 @@ def test_nearly_dependent_tangents_in_single_precision(num, angle):
     rank = min(num, 12)
     assert found.diagonal(dim1=1, dim2=2).sum(1).tolist() == pytest.approx([rank] * 5, rel=1e-5)
     assert float((t @ basis.mT @ basis - t).abs().max()) < 1e-5
-    both = analysis.squared_distances(q, q, query_tangents=t, point_tangents=t)  # the planes of a row are one plane
+    both = analysis.squared_tangent_distances(
+        q, q, query_tangents=t, point_tangents=t
+    )  # the planes of a row are one plane
     for i in range(5):
         for j in range(5):
             wanted = by_least_squares(q[i].double(), q[j].double(), [t[i].double(), t[j].double()])
@@ -103,17 +105,17 @@ def test_orthonormal_in_parts(monkeypatch):
 
 @pytest.mark.parametrize(("queries", "points"), [(0, 5), (3, 0), (0, 0)])
 def test_no_rows_have_no_distances(queries, points):
-    assert analysis.squared_distances(X[:queries], P[:points]).shape == (queries, points)
+    assert analysis.squared_tangent_distances(X[:queries], P[:points]).shape == (queries, points)
 
 
 def test_neighbors_without_tangents_are_those_of_scikit_learn():
     torch.manual_seed(1)
     q, p = torch.rand(40, 6), torch.rand(90, 6)
     distances, indices = NearestNeighbors(n_neighbors=4).fit(p.numpy()).kneighbors(q.numpy())
-    found = analysis.neighbors(q, p, 4, memory_budget=2000)
+    found = analysis.tangent_neighbors(q, p, 4, memory_budget=2000)
     assert found.indices.tolist() == indices.tolist()
     torch.testing.assert_close(found.squared_distances, torch.from_numpy(distances**2).float(), rtol=1e-4, atol=1e-5)
-    assert analysis.neighbors(q[:0], p, 4).indices.shape == (0, 4)
+    assert analysis.tangent_neighbors(q[:0], p, 4).indices.shape == (0, 4)
 
 
 def test_a_shifted_bump_lies_in_the_plane_of_the_bump():
@@ -121,8 +123,8 @@ def test_a_shifted_bump_lies_in_the_plane_of_the_bump():
     bump = torch.exp(-(grid**2) / 2)
     moved = torch.exp(-((grid - 0.1) ** 2) / 2)
     tangent = (grid * bump)[None, None]
-    plain = analysis.squared_distances(moved[None], bump[None])
-    near = analysis.squared_distances(moved[None], bump[None], point_tangents=tangent)
+    plain = analysis.squared_tangent_distances(moved[None], bump[None])
+    near = analysis.squared_tangent_distances(moved[None], bump[None], point_tangents=tangent)
     assert float(near) < 0.02 * float(plain)  # second order in the shift
 
 
@@ -166,11 +168,11 @@ X, P = torch.rand(3, 4), torch.rand(5, 4)
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: analysis.neighbors(X, P, 0), "k must lie between 1 and the 5 points, got 0"),
-        (lambda: analysis.neighbors(X, P, 6), "k must lie between 1 and the 5 points, got 6"),
-        (lambda: analysis.squared_distances(X, P[:, :3]), "queries must have 3 features like points, got 4"),
-        (lambda: analysis.squared_distances(X[0], P), r"query rows must have the shape \(rows, features\)"),
-        (lambda: analysis.squared_distances(X, P, point_tangents=X), r"point_tangents must have the shape \(5, num"),
+        (lambda: analysis.tangent_neighbors(X, P, 0), "k must lie between 1 and the 5 points, got 0"),
+        (lambda: analysis.tangent_neighbors(X, P, 6), "k must lie between 1 and the 5 points, got 6"),
+        (lambda: analysis.squared_tangent_distances(X, P[:, :3]), "queries must have 3 features like points, got 4"),
+        (lambda: analysis.squared_tangent_distances(X[0], P), r"query rows must have the shape \(rows, features\)"),
+        (lambda: analysis.squared_tangent_distances(X, P, point_tangents=X), r"point_tangents must have the shape \(5, n"),
         (lambda: propagation(nn.Linear(4, 2), X, X[:, None], output="tanh"), "output must be one of identity"),
         (lambda: propagation(nn.Unflatten(1, (2, 2)), X, X[:, None]), r"f must return \(batch, classes\)"),
         (lambda: propagation(nn.Linear(4, 2), X, P[:, None]), "tangents must have the shape"),

@@ -21,7 +21,7 @@ def figures():
     return {
         "sensitivity profiles": plots.sensitivity_profiles(r.profiles),
         "sensitivity at": plots.sensitivity_at(r.profiles, "masking", 0.2),
-        "places": plots.places(r.places),
+        "evaluation points": plots.evaluation_points(r.evaluation_points),
         "contraction curves": plots.contraction_curves(r.curves),
         "contraction by depth": plots.contraction_by_depth(r.depths),
         "spectra": plots.spectra(r.spectra),

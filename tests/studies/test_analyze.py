@@ -202,7 +202,7 @@ def test_other_rows_are_new_rows_with_their_labels(analyses, home):
     found = document(out)
     assert found["data"]["measured"] == found["data"]["reference"] == {"part": "new rows", "rows": 90}
     assert found["data"]["classes"] == ["large", "small"]
-    assert "operator_norm:training" not in found["sections"]["places"]["figures"]
+    assert "operator_norm:training" not in found["sections"]["on and off the data"]["figures"]
 
 
 def test_a_copy_of_the_training_data_is_known(analyses, home):

@@ -9,13 +9,13 @@ from contractive.analysis._attack import accuracy_under_attack
 from contractive.analysis._codes import Codes, codes
 from contractive.analysis._curve import ContractionCurve, contraction_by_depth, contraction_curve
 from contractive.analysis._directions import Directions, directions, directions_by_class
-from contractive.analysis._distance import Neighbors, neighbors, orthonormal, squared_distances
+from contractive.analysis._distance import TangentNeighbors, orthonormal, squared_tangent_distances, tangent_neighbors
 from contractive.analysis._evaluate import apply, spread_rows
+from contractive.analysis._evaluation_points import EvaluationPoints, evaluation_points
 from contractive.analysis._examples import ExampleJacobians, example_jacobians, one_per_class
 from contractive.analysis._field import ScoreError, VectorField, grid, reconstruction_norms, score_error, vector_field
 from contractive.analysis._mixture import GaussianMixture
 from contractive.analysis._norms import Norms, norms
-from contractive.analysis._places import Places, places
 from contractive.analysis._principal import PrincipalComponents, principal_components
 from contractive.analysis._probe import LinearProbe, Robustness, accuracy_under_noise
 from contractive.analysis._reconstruction import Reconstruction, reconstruction
@@ -33,8 +33,8 @@ __all__ = [
     "norms",
     "Norms",
     # where it moves
-    "places",
-    "Places",
+    "evaluation_points",
+    "EvaluationPoints",
     "contraction_curve",
     "contraction_by_depth",
     "ContractionCurve",
@@ -55,9 +55,9 @@ __all__ = [
     "TangentAgreement",
     "principal_angles",
     # distance between points with their tangent planes
-    "squared_distances",
-    "neighbors",
-    "Neighbors",
+    "squared_tangent_distances",
+    "tangent_neighbors",
+    "TangentNeighbors",
     "orthonormal",
     # what is left of the data
     "reconstruction",

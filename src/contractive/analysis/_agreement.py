@@ -49,7 +49,7 @@ def tangent_agreement(
     x: Tensor,
     num_tangents: int = 8,
     *,
-    num_neighbours: int = 5,
+    num_neighbors: int = 5,
     num_points: int = 100,
     generator: torch.Generator | None = None,
 ) -> TangentAgreement:
@@ -59,19 +59,19 @@ def tangent_agreement(
         encode: Encoder f, in evaluation mode.
         x: Rows, (rows, *features), among which neighbours are sought.
         num_tangents: Dimension of the tangent spaces.
-        num_neighbours: Nearest neighbours per point, Euclidean.
+        num_neighbors: Nearest neighbours per point, Euclidean.
         num_points: At most so many evenly spaced rows are taken as points.
         generator: Source of the random subspaces.
 
     Raises:
         ValueError: Not more rows than neighbours; counts below 1; more tangents than the Jacobian has.
     """
-    check_count("num_neighbours", num_neighbours)
+    check_count("num_neighbors", num_neighbors)
     check_count("num_points", num_points)
-    check_rows(x, num_neighbours + 1)
+    check_rows(x, num_neighbors + 1)
     flat = x.flatten(1)
     chosen = spread_rows(torch.arange(len(x), device=x.device), num_points)
-    _, neighbours = nearest(flat[chosen], flat, num_neighbours, skip=chosen)
+    _, neighbours = nearest(flat[chosen], flat, num_neighbors, skip=chosen)
     needed, position = torch.cat([chosen, neighbours.flatten()]).unique(return_inverse=True)
     basis = tangents(encode, x[needed], num_tangents).basis
     own = basis[position[: len(chosen)]]

@@ -10,7 +10,7 @@ MEMORY_BUDGET = 256 * 2**20
 
 
 @dataclass(frozen=True)
-class Neighbors:
+class TangentNeighbors:
     """The nearest points of each query, nearest first.
 
     Attributes:
@@ -49,7 +49,7 @@ def _orthonormal(tangents: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def squared_distances(
+def squared_tangent_distances(
     queries: Tensor,
     points: Tensor,
     *,
@@ -95,7 +95,7 @@ def squared_distances(
     return torch.cat(rows)
 
 
-def neighbors(
+def tangent_neighbors(
     queries: Tensor,
     points: Tensor,
     k: int,
@@ -103,11 +103,11 @@ def neighbors(
     query_tangents: Tensor | None = None,
     point_tangents: Tensor | None = None,
     memory_budget: int = MEMORY_BUDGET,
-) -> Neighbors:
-    """Find the k nearest points of every query under the tangent distance; arguments as in `squared_distances`.
+) -> TangentNeighbors:
+    """Find the k nearest points of every query under the tangent distance; arguments as in `squared_tangent_distances`.
 
     Raises:
-        ValueError: k below 1 or above the number of points, and as `squared_distances`.
+        ValueError: k below 1 or above the number of points, and as `squared_tangent_distances`.
     """
     if not 1 <= k <= len(points):
         raise ValueError(f"k must lie between 1 and the {len(points)} points, got {k}. Take fewer neighbours.")
@@ -115,7 +115,7 @@ def neighbors(
     step = max(1, memory_budget // (2 * len(points) * queries.element_size()))
     for i in range(0, len(queries), step):
         tangents = None if query_tangents is None else query_tangents[i : i + step]
-        distances = squared_distances(
+        distances = squared_tangent_distances(
             queries[i : i + step],
             points,
             query_tangents=tangents,
@@ -124,8 +124,8 @@ def neighbors(
         )
         found.append(distances.topk(k, largest=False))
     if not found:
-        return Neighbors(queries.new_zeros(0, k), torch.zeros(0, k, dtype=torch.long))
-    return Neighbors(torch.cat([part.values for part in found]), torch.cat([part.indices for part in found]))
+        return TangentNeighbors(queries.new_zeros(0, k), torch.zeros(0, k, dtype=torch.long))
+    return TangentNeighbors(torch.cat([part.values for part in found]), torch.cat([part.indices for part in found]))
 
 
 def _prepared(what: str, x: Tensor, tangents: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -42,12 +42,12 @@ class SensitivityProfile:
 
     Attributes:
         levels: By kind of noise. Gaussian: standard deviations in units of `unit`; others: probability per entry.
-        moved: The `Sensitivity` at each of these levels, by kind of noise.
+        sensitivities: The `Sensitivity` at each of these levels, by kind of noise.
         unit: What a Gaussian level of 1 is in the units of x.
     """
 
     levels: Mapping[str, tuple[float, ...]]
-    moved: Mapping[str, tuple[Sensitivity, ...]]
+    sensitivities: Mapping[str, tuple[Sensitivity, ...]]
     unit: float
 
 

@@ -18,14 +18,14 @@ class Similarity:
         cka: Linear centred kernel alignment (Kornblith et al., ICML 2019).
         procrustes: Nuclear norm of X^T Y for centred codes of unit Frobenius norm: 1 where a rotation and a scale turn
             one code into the other; 2 (1 - procrustes) is the least squared distance a rotation can reach.
-        neighbours: Mean share of the nearest neighbours that both codes have in common.
-        neighbours_chance: That share for unrelated codes, neighbours / (rows - 1).
+        neighbors: Mean share of the nearest neighbours that both codes have in common.
+        neighbors_chance: That share for unrelated codes, neighbours / (rows - 1).
     """
 
     cka: float
     procrustes: float
-    neighbours: float
-    neighbours_chance: float
+    neighbors: float
+    neighbors_chance: float
 
 
 @dataclass(frozen=True)
@@ -36,55 +36,55 @@ class SimilarityTable:
         names: The models, in the order of rows and columns.
         cka: As in `Similarity`.
         procrustes: As in `Similarity`.
-        neighbours: As in `Similarity`.
-        neighbours_chance: As in `Similarity`.
+        neighbors: As in `Similarity`.
+        neighbors_chance: As in `Similarity`.
     """
 
     names: tuple[str, ...]
     cka: Tensor
     procrustes: Tensor
-    neighbours: Tensor
-    neighbours_chance: float
+    neighbors: Tensor
+    neighbors_chance: float
 
 
 @torch.no_grad()
-def similarity(one: Tensor, other: Tensor, *, num_neighbours: int = 10, num_points: int = 2000) -> Similarity:
+def similarity(one: Tensor, other: Tensor, *, num_neighbors: int = 10, num_points: int = 2000) -> Similarity:
     """Compare two codes (rows, code) of the same examples, row by row; their widths may differ.
 
     Args:
         one: Codes of one model, for instance from `apply`.
         other: Codes of the other.
-        num_neighbours: Nearest neighbours, Euclidean, among the rows taken.
+        num_neighbors: Nearest neighbours, Euclidean, among the rows taken.
         num_points: At most so many evenly spaced rows are taken.
 
     Raises:
         ValueError: Different numbers of rows, not more rows than neighbours, a code that does not vary.
     """
     codes = {"one": one, "other": other}
-    table = similarities(codes, num_neighbours=num_neighbours, num_points=num_points)
-    cka, procrustes, neighbours = (float(matrix[0, 1]) for matrix in (table.cka, table.procrustes, table.neighbours))
-    return Similarity(cka, procrustes, neighbours, table.neighbours_chance)
+    table = similarities(codes, num_neighbors=num_neighbors, num_points=num_points)
+    cka, procrustes, neighbours = (float(matrix[0, 1]) for matrix in (table.cka, table.procrustes, table.neighbors))
+    return Similarity(cka, procrustes, neighbours, table.neighbors_chance)
 
 
 @torch.no_grad()
-def similarities(codes: Mapping[str, Tensor], *, num_neighbours: int = 10, num_points: int = 2000) -> SimilarityTable:
+def similarities(codes: Mapping[str, Tensor], *, num_neighbors: int = 10, num_points: int = 2000) -> SimilarityTable:
     """Compare the codes (rows, code) of all pairs of models, by name. Arguments and errors as `similarity`."""
-    check_count("num_neighbours", num_neighbours)
+    check_count("num_neighbors", num_neighbors)
     if len({len(code) for code in codes.values()}) != 1:
         lengths = {name: len(code) for name, code in codes.items()}
         raise ValueError(f"codes must be of the same examples, got rows {lengths}. Encode the same rows.")
     rows = {name: spread_rows(code.flatten(1), num_points) for name, code in codes.items()}
     for name, code in rows.items():
-        check_rows(code, num_neighbours + 1, f"code {name}")
+        check_rows(code, num_neighbors + 1, f"code {name}")
     scaled = [_scaled(name, code) for name, code in rows.items()]
-    near = [_neighbourhoods(code, num_neighbours) for code in rows.values()]
+    near = [_neighbourhoods(code, num_neighbors) for code in rows.values()]
     count = len(next(iter(rows.values())))
     return SimilarityTable(
         names=tuple(rows),
         cka=_matrix(scaled, _cka),
         procrustes=_matrix(scaled, lambda x, y: torch.linalg.matrix_norm(x.T @ y, "nuc")),
-        neighbours=_matrix(near, lambda x, y: (x & y).sum() / num_neighbours / count),
-        neighbours_chance=num_neighbours / (count - 1),
+        neighbors=_matrix(near, lambda x, y: (x & y).sum() / num_neighbors / count),
+        neighbors_chance=num_neighbors / (count - 1),
     )
 
 

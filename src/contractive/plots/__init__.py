@@ -18,9 +18,9 @@ from contractive.plots._fields import vector_fields
 from contractive.plots._jacobians import feature_lines, jacobian_features, jacobian_pictures, jacobian_rows
 from contractive.plots._pareto import pareto, weight_curves
 from contractive.plots._pictures import filters, reconstructions
-from contractive.plots._places import places, sensitivity_at, sensitivity_profiles
 from contractive.plots._robustness import robustness
-from contractive.plots._style import color, in_order
+from contractive.plots._sensitivity import evaluation_points, sensitivity_at, sensitivity_profiles
+from contractive.plots._style import NEUTRAL, Room, axes, color, in_order, panels, set_axes
 from contractive.plots._tangents import tangent_agreement, tangents, walks
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
     "sensitivity_at",
     "operator_norm",
     "reconstruction_error",
-    "places",
+    "evaluation_points",
     # how far, how many, in which directions
     "contraction_curves",
     "contraction_by_depth",
@@ -71,4 +71,10 @@ __all__ = [
     # the colour of a kind, and of models that are no kinds
     "color",
     "in_order",
+    # a figure of your own in this style
+    "panels",
+    "Room",
+    "axes",
+    "set_axes",
+    "NEUTRAL",
 ]

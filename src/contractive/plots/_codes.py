@@ -81,10 +81,10 @@ def unit_activity(codes: "Mapping[str, Codes]") -> go.Figure:
 
 def similarity(table: "SimilarityTable") -> go.Figure:
     """Draw linear CKA, Procrustes similarity and shared neighbours of all pairs of models, with their values."""
-    titles = ["Linear CKA", "Procrustes", f"Neighbours (chance {100 * table.neighbours_chance:.1f} %)"]
+    titles = ["Linear CKA", "Procrustes", f"Neighbours (chance {100 * table.neighbors_chance:.1f} %)"]
     result = panels(titles, Room(max(200, 44 * len(table.names)), max(180, 36 * len(table.names))))
     names = list(table.names)
-    for number, matrix in enumerate((table.cka, table.procrustes, table.neighbours), 1):
+    for number, matrix in enumerate((table.cka, table.procrustes, table.neighbors), 1):
         values = numbers(matrix)
         trace = go.Heatmap(
             x=names,

@@ -1,4 +1,4 @@
-"""A sweep over the weight: its Pareto front, and every objective against the weight."""
+"""A sweep over the weight: its Pareto front, and every metric against the weight."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ def pareto(
     front: Sequence[int],
     knee: int,
     *,
-    kind: str = "contractive",
+    objective: str = "contractive",
 ) -> go.Figure:
     """Draw scale-free sensitivity against reconstruction error, one point per weight, on logarithmic axes.
 
@@ -41,9 +41,9 @@ def pareto(
         weights: Of each point; 0 is the model without a penalty.
         errors: Reconstruction error, likewise.
         sensitivities: Scale-free sensitivity, likewise.
-        front: Places of the points that no other beats, by error.
-        knee: Place of the one that is marked.
-        kind: Whose colour they get.
+        front: Indices of the points that no other beats, by error.
+        knee: Index of the one that is marked.
+        objective: Whose colour they get.
     """
     points = np.column_stack([weights, errors, sensitivities]).astype(float)
     penalised = points[:, 0] > 0
@@ -52,13 +52,13 @@ def pareto(
     names = [name for name, chosen in groups.items() if chosen.any()]
     top = legend_height(names) + 8
     result = figure(height=400 + top, margin={"t": top})
-    result.add_trace(_line(points[list(front)], {"color": translucent(kind, 0.6), "width": 2}))
+    result.add_trace(_line(points[list(front)], {"color": translucent(objective, 0.6), "width": 2}))
     if len(front) > 2:  # the knee is farthest below this chord, which is straight on these axes
         result.add_trace(_line(points[[front[0], front[-1]]], {"color": NEUTRAL, "width": 1, "dash": "dot"}))
     for name in names:
-        look = "standard" if name == _WITHOUT else kind
+        look = "standard" if name == _WITHOUT else objective
         result.add_trace(_points(points[groups[name]], name, look, opacity=0.4 if name == _BEATEN else 1))
-    result.add_trace(_ring(points[knee], kind))
+    result.add_trace(_ring(points[knee], objective))
     result.add_annotation(
         text="knee: " + _said(points[knee, 0]),
         x=np.log10(points[knee, 1]),
@@ -80,33 +80,33 @@ def pareto(
 
 def weight_curves(
     weights: Sequence[float],
-    objectives: Mapping[str, Sequence[float]],
+    metrics: Mapping[str, Sequence[float]],
     *,
     spreads: Mapping[str, Sequence[float]] | None = None,
     without: Mapping[str, float] | None = None,
     knee: float | None = None,
-    kind: str = "contractive",
+    objective: str = "contractive",
     axis: str = "weight",
 ) -> go.Figure:
-    """Draw every objective against the weight, a panel each, with the model without a penalty as a dashed line.
+    """Draw every metric against the weight, a panel each, with the model without a penalty as a dashed line.
 
     Args:
         weights: Above 0, ascending.
-        objectives: Values at each weight by the panel's title.
+        metrics: Values at each weight by the panel's title.
         spreads: Their standard deviations over seeds.
-        without: Each objective without a penalty.
+        without: Each metric without a penalty.
         knee: Weight to mark.
-        kind: Whose colour the lines get.
+        objective: Whose colour the lines get.
         axis: Title of the horizontal axes.
     """
-    result = panels(list(objectives), Room(300, 240))
-    for number, (title, values) in enumerate(objectives.items(), 1):
+    result = panels(list(metrics), Room(300, 240))
+    for number, (title, values) in enumerate(metrics.items(), 1):
         spread = (spreads or {}).get(title)
         more: dict[str, Any] = {"mode": "lines+markers", "showlegend": False}
         more["hovertemplate"] = f"%{{y:.4g}} at {axis} %{{x:.3g}}<extra></extra>"
         if spread:
-            more["error_y"] = {"array": list(spread), "color": translucent(kind, 0.6), "thickness": 1.5}
-        result.add_trace(line(kind, weights, values, number, **more))
+            more["error_y"] = {"array": list(spread), "color": translucent(objective, 0.6), "thickness": 1.5}
+        result.add_trace(line(objective, weights, values, number, **more))
         set_axes(result, number, {"title": {"text": axis}, **log_axis(weights)}, {})
         if without and title in without:
             horizontal(result, number, without[title], _WITHOUT)
@@ -116,14 +116,14 @@ def weight_curves(
     return result
 
 
-def _points(points: np.ndarray, name: str, kind: str, **more: Any) -> go.Scatter:
+def _points(points: np.ndarray, name: str, objective: str, **more: Any) -> go.Scatter:
     return go.Scatter(
         x=points[:, 1],
         y=points[:, 2],
         customdata=[_said(weight) for weight in points[:, 0]],
         name=name,
         mode="markers",
-        marker={"symbol": symbol(kind), "size": 11, "color": color(kind)},
+        marker={"symbol": symbol(objective), "size": 11, "color": color(objective)},
         hovertemplate="%{customdata}<br>error %{x:.4g}, sensitivity %{y:.3g}<extra></extra>",
         **{**more, **axes(1)},
     )
@@ -133,12 +133,12 @@ def _line(points: np.ndarray, line: dict[str, Any]) -> go.Scatter:
     return go.Scatter(x=points[:, 1], y=points[:, 2], mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
-def _ring(point: np.ndarray, kind: str) -> go.Scatter:
+def _ring(point: np.ndarray, objective: str) -> go.Scatter:
     return go.Scatter(
         x=[point[1]],
         y=[point[2]],
         mode="markers",
-        marker={"symbol": "circle-open", "size": 24, "color": color(kind), "line": {"width": 3}},
+        marker={"symbol": "circle-open", "size": 24, "color": color(objective), "line": {"width": 3}},
         hoverinfo="skip",
         showlegend=False,
     )

@@ -29,7 +29,7 @@ _GROUPS = (
         "Contraction: how much, and where",
         "A contractive autoencoder is trained to be flat around its data. Is it, and how far does that reach? J is the"
         " Jacobian of its encoder at a row, x the input, z the code; lengths are Euclidean.",
-        ("norms", "places", "contraction curve", "contraction by depth", "sensitivity"),
+        ("norms", "on and off the data", "contraction curve", "contraction by depth", "sensitivity"),
     ),
     _Group(
         "Directions: what it keeps",
@@ -46,7 +46,7 @@ _GROUPS = (
 )
 _TITLES = {
     "norms": "The Jacobian at single rows",
-    "places": "Places",
+    "on and off the data": "On and off the data",
     "contraction curve": "Contraction by distance",
     "contraction by depth": "Contraction by depth",
     "sensitivity": "Movement under noise",

@@ -55,7 +55,7 @@ def _reach(document: Document) -> str:
     at_data = figure(document, "norms", "operator_norm")
     part = document["data"]["measured"]["part"].split()[0]
     known = {"training", "new", part}
-    found = document["sections"].get("places", {}).get("figures", {})
+    found = document["sections"].get("on and off the data", {}).get("figures", {})
     means = {key.split(":")[1]: entry["value"] for key, entry in found.items() if key.startswith("operator_norm:")}
     away = {place: value for place, value in means.items() if place not in known and value is not None}
     if not away or at_data is None:

@@ -81,7 +81,7 @@ def _places(found: Results, setting: Setting) -> list[Picture]:
         " three times as far from the mean as a row. Boxes are quartiles, whiskers 5 to 95 %. By distance: every"
         " place against the distance to its nearest known row."
     )
-    return [picture("places", "At the data and away from them", caption, plots.places(found))]
+    return [picture("evaluation-points", "At the data and away from them", caption, plots.evaluation_points(found))]
 
 
 def _curve(found: Results, setting: Setting) -> list[Picture]:
@@ -246,7 +246,7 @@ def _array(values: torch.Tensor) -> np.ndarray:
 
 BUILDERS: dict[str, Callable[[Results, Setting], list[Picture]]] = {
     "norms": _norms,
-    "places": _places,
+    "on and off the data": _places,
     "sensitivity": _sensitivity,
     "contraction curve": _curve,
     "contraction by depth": _depth,

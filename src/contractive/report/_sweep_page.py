@@ -158,7 +158,7 @@ def _pictures(sweep: Sweep, kind: str) -> list[Picture]:
         figures["sensitivity"],
         front,
         numbers.index(sweep.knee),
-        kind=kind,
+        objective=kind,
     )
     three = " A point above the line is on the front for its accuracy." if len(_objectives(sweep)) > 2 else ""
     caption = (
@@ -198,7 +198,7 @@ def _curves(sweep: Sweep, penalised: list[SweepTrial], kind: str) -> go.Figure:
         else None,
         without={title: factor.get(n, 1) * sweep.yardstick.figures[n] for n, title in titles.items()},
         knee=sweep.best.weight or None,
-        kind=kind,
+        objective=kind,
         axis="sigma" if kind == "denoising" else "weight",
     )
 

@@ -96,8 +96,8 @@ def test_unknown_sections_are_refused():
 
 def test_leaving_out_a_section_changes_no_other(measured):
     alone = analyze(model(), rows(), SMALL, only=["sensitivity"]).results["sensitivity"]
-    for kind, moved in measured.results["sensitivity"].moved.items():
-        for one, other in zip(moved, alone.moved[kind], strict=True):
+    for kind, moved in measured.results["sensitivity"].sensitivities.items():
+        for one, other in zip(moved, alone.sensitivities[kind], strict=True):
             assert torch.equal(one.ratios, other.ratios)
 
 
@@ -235,7 +235,7 @@ def test_sentences_follow_the_numbers(measured):
     assert "the code moves at most 0.5 times as far" in text["Contraction"]
     assert "it is at most 1 at 75.0" in text["Contraction"]
     assert "the encoder expands" in said(document(measured), norms__operator_norm=1.5)["Contraction"]
-    expanding = said(document(measured), places__operator_norm_at_box=2.5)["Reach"]
+    expanding = said(document(measured), on_and_off_the_data__operator_norm_at_box=2.5)["Reach"]
     assert "it expands on average at random in the data's box (2.5)." in expanding
     assert "nearly binary" in said(document(measured), codes__saturation=0.9)["Code"]
     assert "far from binary" in said(document(measured), codes__saturation=0.1)["Code"]

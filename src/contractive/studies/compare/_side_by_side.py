@@ -45,7 +45,7 @@ def similarities(arrays: dict[str, np.ndarray], names: tuple[str, ...], into: di
     if len(varying) < 2:
         return None
     neighbours = min(10, len(next(iter(varying.values()))) - 1)
-    return pack(analysis.similarities(varying, num_neighbours=neighbours), "similarity", into)
+    return pack(analysis.similarities(varying, num_neighbors=neighbours), "similarity", into)
 
 
 def class_names(split: Split) -> list[str] | None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import NEUTRAL, Room, axes, panels, set_axes
+from contractive.plots import NEUTRAL, Room, axes, panels, set_axes
 
 __all__ = ["NEUTRAL", "Room", "heading", "line", "panels", "points", "set_axes", "square"]
 

@@ -80,7 +80,7 @@ def arrays(result: Any) -> dict[str, Any]:
         found = {name: getattr(result, name) for name in ("mean", "deviation", "unit_saturation", "unit_entropy")}
     elif isinstance(result, measures.Norms):
         found = {f"{name} quantiles": _quantiles(getattr(result, name)) for name in ("squared_frobenius", "operator")}
-    elif isinstance(result, measures.Places):
+    elif isinstance(result, measures.EvaluationPoints):
         found = {f"σ max quantiles, {place}": _quantiles(norms.operator) for place, norms in result.norms.items()}
         found |= {f"distance quantiles, {place}": _quantiles(away) for place, away in result.distances.items()}
     elif hasattr(result, "feature_norms") and hasattr(result, "groups"):

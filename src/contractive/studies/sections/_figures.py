@@ -60,7 +60,7 @@ def _norms(found: analysis.Norms) -> dict[str, float]:
     }
 
 
-def _places(found: analysis.Places) -> dict[str, float]:
+def _places(found: analysis.EvaluationPoints) -> dict[str, float]:
     values: dict[str, float] = {}
     for place, entry in found.norms.items():
         values |= {f"operator_norm:{place}": float(entry.operator.mean())}
@@ -71,7 +71,7 @@ def _places(found: analysis.Places) -> dict[str, float]:
 def _sensitivity(found: analysis.SensitivityProfile) -> dict[str, float]:
     values: dict[str, float] = {"noise_unit": found.unit}
     for kind, levels in found.levels.items():
-        for level, moved in zip(levels, found.moved[kind], strict=True):
+        for level, moved in zip(levels, found.sensitivities[kind], strict=True):
             values |= {f"ratio:{kind} {level:g}": moved.mean, f"scale_free:{kind} {level:g}": moved.scale_free}
     return values
 
@@ -164,9 +164,9 @@ def _similarity(found: analysis.SimilarityTable) -> dict[str, float]:
     for at, name in enumerate(found.names):
         for before in range(at):
             pair = f"{found.names[before]} and {name}"
-            for measure in ("cka", "procrustes", "neighbours"):
+            for measure in ("cka", "procrustes", "neighbors"):
                 values[f"{measure}:{pair}"] = float(getattr(found, measure)[at, before])
-    return values | {"neighbours_chance": found.neighbours_chance}
+    return values | {"neighbors_chance": found.neighbors_chance}
 
 
 def _robustness(found: RobustCode) -> dict[str, float]:
@@ -184,7 +184,7 @@ def _robustness(found: RobustCode) -> dict[str, float]:
 _VALUES: Mapping[str, Callable[[Any], dict[str, float]]] = {
     "reconstruction": _reconstruction,
     "norms": _norms,
-    "places": _places,
+    "on and off the data": _places,
     "sensitivity": _sensitivity,
     "contraction curve": _curve,
     "contraction by depth": _depth,

@@ -86,13 +86,13 @@ def _norms(on: Subject) -> analysis.Norms:
     return analysis.norms(on.encode, on.points)
 
 
-def _places(on: Subject) -> analysis.Places:
+def _places(on: Subject) -> analysis.EvaluationPoints:
     rows, count = on.rows, max(1, on.settings.num_points // 2)
     test = None if rows.new else rows.measured
-    found = analysis.places(on.encode, rows.reference, test, num_points=count, generator=on.generator())
+    found = analysis.evaluation_points(on.encode, rows.reference, test, num_points=count, generator=on.generator())
     names = {"training": rows.reference_name.split()[0], "test": rows.measured_name.split()[0]}
     renamed = {names.get(name, name): value for name, value in found.norms.items()}
-    return analysis.Places(renamed, {names.get(name, name): value for name, value in found.distances.items()})
+    return analysis.EvaluationPoints(renamed, {names.get(name, name): value for name, value in found.distances.items()})
 
 
 def _curve(on: Subject) -> analysis.ContractionCurve:
@@ -164,7 +164,7 @@ def _tangent_agreement(on: Subject) -> analysis.TangentAgreement:
     code = analysis.apply(on.encode, on.rows.measured[:1]).shape[1]
     count = min(_MOST_TANGENTS, code, max(1, on.rows.features // 2))
     rows = on.rows.measured
-    return analysis.tangent_agreement(on.encode, rows, count, num_neighbours=5, generator=on.generator())
+    return analysis.tangent_agreement(on.encode, rows, count, num_neighbors=5, generator=on.generator())
 
 
 def _reconstruction_norms(on: Subject) -> analysis.Norms:
@@ -197,7 +197,7 @@ def _similarity(on: Subject) -> analysis.SimilarityTable:
     count = min(code.shape[1], *x.shape)
     linear = analysis.principal_components(torch.nn.Identity(), x, count).coordinates
     neighbours = min(10, len(x) - 1)
-    return analysis.similarities({"code": code, f"{count} PCs": linear, "input": x}, num_neighbours=neighbours)
+    return analysis.similarities({"code": code, f"{count} PCs": linear, "input": x}, num_neighbors=neighbours)
 
 
 def _filters(on: Subject) -> Tensor:
@@ -215,7 +215,7 @@ def _vector_field(on: Subject) -> analysis.VectorField:
 MEASURES: Mapping[str, Callable[[Subject], Any]] = {
     "reconstruction": _reconstruction,
     "norms": _norms,
-    "places": _places,
+    "on and off the data": _places,
     "sensitivity": _sensitivity,
     "contraction curve": _curve,
     "contraction by depth": _depth,

@@ -20,7 +20,7 @@ _CLASSES = {
         analysis.Directions,
         analysis.ExampleJacobians,
         analysis.Norms,
-        analysis.Places,
+        analysis.EvaluationPoints,
         analysis.PrincipalComponents,
         analysis.Reconstruction,
         analysis.Robustness,

@@ -26,9 +26,9 @@ FIGURES: Mapping[str, Mapping[str, Words]] = {
         "operator_norm_max": Words("σ max, largest", _CODE, "The same at the worst of these rows."),
         "contractive_share": Words("rows with σ max ≤ 1", "share", "Where the encoder contracts in every direction."),
     },
-    "places": {
-        "operator_norm": Words("σ max, mean", _CODE, "Largest singular value of J at 500 places of this kind."),
-        "contractive_share": Words("places with σ max ≤ 1", "share", "Contraction is local: it may fail off the data."),
+    "on and off the data": {
+        "operator_norm": Words("σ max, mean", _CODE, "Largest singular value of J at 500 points of this kind."),
+        "contractive_share": Words("points with σ max ≤ 1", "share", "Contraction is local: it may fail off the data."),
     },
     "sensitivity": {
         "noise_unit": Words("noise of level 1", "input", "Root mean square over features of their standard deviation."),
@@ -103,8 +103,8 @@ FIGURES: Mapping[str, Mapping[str, Words]] = {
     "similarity": {
         "cka": Words("linear CKA", "none", "0 to 1, whatever the rotation and scale; Kornblith et al. 2019."),
         "procrustes": Words("Procrustes", "none", "1 where a rotation and a scale turn one into the other."),
-        "neighbours": Words("shared nearest neighbours", "share", "Of the ten nearest."),
-        "neighbours_chance": Words("shared by chance", "share", "For unrelated codes."),
+        "neighbors": Words("shared nearest neighbours", "share", "Of the ten nearest."),
+        "neighbors_chance": Words("shared by chance", "share", "For unrelated codes."),
     },
     "robustness": {
         "clean": Words("accuracy, clean", "share", "Of a logistic regression on the code."),

@@ -6,7 +6,15 @@ import torch
 
 from analyses import results
 from contractive import plots
-from contractive.analysis import ContractionCurve, Directions, Norms, Places, Sensitivity, SensitivityProfile, Spectra
+from contractive.analysis import (
+    ContractionCurve,
+    Directions,
+    EvaluationPoints,
+    Norms,
+    Sensitivity,
+    SensitivityProfile,
+    Spectra,
+)
 
 
 def of(figure, name=None, axis=None, kind=None):
@@ -47,7 +55,7 @@ def test_one_level_is_the_histogram_of_its_ratios():
     profiles = results().profiles
     figure = plots.sensitivity_at(profiles, "gaussian", 0.5)
     boxes = of(figure, "contractive", kind="box")
-    np.testing.assert_allclose(boxes[0].x, profiles["contractive"].moved["gaussian"][1].ratios, rtol=1e-6)
+    np.testing.assert_allclose(boxes[0].x, profiles["contractive"].sensitivities["gaussian"][1].ratios, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("noise", "level"), [("gaussian", 0.3), ("hum", 0.1)])
@@ -62,7 +70,7 @@ def test_places_show_norms_shares_and_distances():
         "box": Norms(torch.tensor([9.0, 9.0]), torch.tensor([0.9, 0.8])),
     }
     distances = {"training": torch.zeros(2), "box": torch.tensor([3.0, 5.0])}
-    frobenius, operator, shares, near = plots.places({"sparse": Places(norms, distances)}).data
+    frobenius, operator, shares, near = plots.evaluation_points({"sparse": EvaluationPoints(norms, distances)}).data
     assert frobenius.y == operator.y == shares.y == ("training", "box")
     np.testing.assert_allclose(frobenius.median, [3, 3])
     np.testing.assert_allclose(operator.median, [1.25, 0.85])
@@ -72,7 +80,7 @@ def test_places_show_norms_shares_and_distances():
 
 
 def test_places_have_lines_where_contraction_ends():
-    shapes = plots.places(results().places).layout.shapes
+    shapes = plots.evaluation_points(results().evaluation_points).layout.shapes
     assert (shapes[0].x0, shapes[0].x1, shapes[0].xref) == (1, 1, "x2")
     assert (shapes[1].y0, shapes[1].y1, shapes[1].yref) == (1, 1, "y4")
 

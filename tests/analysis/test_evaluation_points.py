@@ -18,7 +18,7 @@ class Bowl(nn.Module):
 
 
 def measured(x, **options):
-    return analysis.places(Bowl(), x, generator=seeded(), **options)
+    return analysis.evaluation_points(Bowl(), x, generator=seeded(), **options)
 
 
 def test_every_place_has_its_norms():
@@ -79,7 +79,7 @@ def test_the_box_is_filled_evenly():
 
 def test_images_keep_their_shape():
     encoder = nn.Sequential(nn.Conv2d(1, 2, 2), nn.Sigmoid(), nn.Flatten())
-    found = analysis.places(encoder, torch.rand(8, 1, 3, 3), num_points=5, generator=seeded())
+    found = analysis.evaluation_points(encoder, torch.rand(8, 1, 3, 3), num_points=5, generator=seeded())
     assert all(torch.isfinite(norms.operator).all() for norms in found.norms.values())
 
 
@@ -94,4 +94,4 @@ def test_images_keep_their_shape():
 )
 def test_misuse_is_refused(options, match):
     with pytest.raises(ValueError, match=match):
-        analysis.places(**({"encode": nn.Identity(), "training": torch.rand(3, 2)} | options))
+        analysis.evaluation_points(**({"encode": nn.Identity(), "training": torch.rand(3, 2)} | options))

@@ -10,7 +10,7 @@ from contractive.plots._marks import boxes, line, log_axis
 from contractive.plots._style import Room, axes, color, horizontal, numbers, panels, set_axes, symbol, vertical
 
 if TYPE_CHECKING:
-    from contractive.analysis import Places, SensitivityProfile
+    from contractive.analysis import EvaluationPoints, SensitivityProfile
 
 _HIGH, _LOW = 300, 260
 _RATIO = {"title": {"text": "‖Δz‖ / ‖Δx‖"}, "rangemode": "tozero"}
@@ -28,7 +28,7 @@ def sensitivity_profiles(profiles: "Mapping[str, SensitivityProfile]") -> go.Fig
     for at, kind in enumerate(levels):
         number = 2 * at + 1
         for name, profile in profiles.items():
-            moved = profile.moved[kind]
+            moved = profile.sensitivities[kind]
             groups = {f"{level:g}": found.ratios for level, found in zip(profile.levels[kind], moved, strict=True)}
             result.add_trace(boxes(name, groups, number, shown=number == 1))
             free = [found.scale_free for found in moved]
@@ -51,11 +51,11 @@ def sensitivity_at(profiles: "Mapping[str, SensitivityProfile]", noise: str, lev
     for name, profile in profiles.items():
         if level not in profile.levels.get(noise, ()):
             raise ValueError(f"noise and level must be among {dict(profile.levels)}, got {noise!r} and {level}.")
-        found[name] = numbers(profile.moved[noise][profile.levels[noise].index(level)].ratios)
+        found[name] = numbers(profile.sensitivities[noise][profile.levels[noise].index(level)].ratios)
     return sensitivity(found)
 
 
-def places(measured: "Mapping[str, Places]") -> go.Figure:
+def evaluation_points(measured: "Mapping[str, EvaluationPoints]") -> go.Figure:
     """Draw where each variant contracts: norms by place, share of contracting points, norm against distance.
 
     Args:
@@ -85,7 +85,7 @@ def places(measured: "Mapping[str, Places]") -> go.Figure:
 _AT_DATA = 1e-4  # distances below are rounding: the training rows themselves
 
 
-def _shares(name: str, found: "Places") -> go.Bar:
+def _shares(name: str, found: "EvaluationPoints") -> go.Bar:
     shares = [100 * norms.contractive_share for norms in found.norms.values()]
     return go.Bar(
         x=shares,
@@ -101,7 +101,7 @@ def _shares(name: str, found: "Places") -> go.Bar:
     )
 
 
-def _by_distance(name: str, found: "Places") -> list[go.Scatter]:
+def _by_distance(name: str, found: "EvaluationPoints") -> list[go.Scatter]:
     return [
         go.Scatter(
             x=numbers(found.distances[place]),

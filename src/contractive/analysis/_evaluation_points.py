@@ -16,7 +16,7 @@ _MOST_NEIGHBOURS = 10_000
 
 
 @dataclass(frozen=True)
-class Places:
+class EvaluationPoints:
     """Exact Jacobian norms by kind of place.
 
     Attributes:
@@ -29,7 +29,7 @@ class Places:
 
 
 @torch.no_grad()
-def places(
+def evaluation_points(
     encode: Map,
     training: Tensor,
     test: Tensor | None = None,
@@ -37,7 +37,7 @@ def places(
     num_points: int = 500,
     factor: float = 3.0,
     generator: torch.Generator | None = None,
-) -> Places:
+) -> EvaluationPoints:
     """Measure ||J||_F and sigma_max where the data are and where they are not: contraction is local.
 
     `training` and `test` are rows of the data. `midpoints` lie half-way between two random training rows, `between`
@@ -67,7 +67,7 @@ def places(
     found |= _made_up(training, num_points, factor, generator)
     known = spread_rows(training, _MOST_NEIGHBOURS)
     distances = {name: nearest(points, known)[0][:, 0] for name, points in found.items()}
-    return Places({name: norms(encode, points) for name, points in found.items()}, distances)
+    return EvaluationPoints({name: norms(encode, points) for name, points in found.items()}, distances)
 
 
 def _made_up(x: Tensor, count: int, factor: float, generator: torch.Generator | None) -> dict[str, Tensor]:
