@@ -172,7 +172,10 @@ X, P = torch.rand(3, 4), torch.rand(5, 4)
         (lambda: analysis.tangent_neighbors(X, P, 6), "k must lie between 1 and the 5 points, got 6"),
         (lambda: analysis.squared_tangent_distances(X, P[:, :3]), "queries must have 3 features like points, got 4"),
         (lambda: analysis.squared_tangent_distances(X[0], P), r"query rows must have the shape \(rows, features\)"),
-        (lambda: analysis.squared_tangent_distances(X, P, point_tangents=X), r"point_tangents must have the shape \(5, n"),
+        (
+            lambda: analysis.squared_tangent_distances(X, P, point_tangents=X),
+            r"point_tangents must have the shape \(5, num",
+        ),
         (lambda: propagation(nn.Linear(4, 2), X, X[:, None], output="tanh"), "output must be one of identity"),
         (lambda: propagation(nn.Unflatten(1, (2, 2)), X, X[:, None]), r"f must return \(batch, classes\)"),
         (lambda: propagation(nn.Linear(4, 2), X, P[:, None]), "tangents must have the shape"),
