@@ -33,9 +33,9 @@ def preparation(tmp_path):
 def test_tables_of_any_format_are_prepared_in_their_order(ending, rows_at_once, preparation, tmp_path):
     path = tmp_path / f"t.{ending}"
     WRITERS[ending](TABLE.select(["town", "id", "b", "a"]), path)
-    blocks = list(open_rows(path, preparation, keep=("id", "a"), rows_at_once=rows_at_once))
+    blocks = list(open_rows(path, preparation, pass_through=("id", "a"), rows_at_once=rows_at_once))
     np.testing.assert_array_equal(np.concatenate([block.x for block in blocks]), preparation.transform(TABLE))
-    assert np.concatenate([block.kept["id"] for block in blocks]).tolist() == TABLE["id"].to_pylist()
+    assert np.concatenate([block.pass_through["id"] for block in blocks]).tolist() == TABLE["id"].to_pylist()
     assert max(len(block.x) for block in blocks) <= rows_at_once
     assert [block.start for block in blocks] == np.cumsum([0, *(len(block.x) for block in blocks)])[:-1].tolist()
 
@@ -45,10 +45,10 @@ def test_columns_kept_need_not_be_known_but_others_do(preparation, tmp_path):
     pq.write_table(TABLE.append_column("zip", [pa.array(range(50))]), path)
     with pytest.raises(DataError, match="columns must be those of training, got unknown zip"):
         list(open_rows(path, preparation))
-    (block,) = open_rows(path, preparation, keep=("zip",))
-    assert block.kept["zip"].tolist() == list(range(50))
-    with pytest.raises(DataError, match=r"--keep must name a column, got 'zap'\. Did you mean zip"):
-        list(open_rows(path, preparation, keep=("zap",)))
+    (block,) = open_rows(path, preparation, pass_through=("zip",))
+    assert block.pass_through["zip"].tolist() == list(range(50))
+    with pytest.raises(DataError, match=r"pass_through must name a column, got 'zap'\. Did you mean zip"):
+        list(open_rows(path, preparation, pass_through=("zap",)))
 
 
 def test_a_category_never_met_is_named_with_its_column(preparation, tmp_path):
@@ -69,11 +69,14 @@ def test_arrays_are_prepared_in_their_order(order, tmp_path):
         blocks = list(open_rows(tmp_path / name, split.preparation, rows_at_once=20))
         assert [len(block.x) for block in blocks] == [20, 20, 10]
         np.testing.assert_array_equal(np.concatenate([block.x for block in blocks]), expected)
-    kept = [block.kept["y"] for block in open_rows(tmp_path / "x.npz", split.preparation, keep=("y",), rows_at_once=20)]
+    kept = [
+        block.pass_through["y"]
+        for block in open_rows(tmp_path / "x.npz", split.preparation, pass_through=("y",), rows_at_once=20)
+    ]
     assert np.concatenate(kept).tolist() == list(range(50))
     for name, keep, match in (("x.npy", "id", "got 'id'. This source has none"), ("x.npz", "other", "There are y")):
         with pytest.raises(DataError, match=match):
-            list(open_rows(tmp_path / name, split.preparation, keep=(keep,)))
+            list(open_rows(tmp_path / name, split.preparation, pass_through=(keep,)))
     with pytest.raises(DataError, match="rows_at_once must be at least 1, got 0"):
         list(open_rows(tmp_path / "x.npy", split.preparation, rows_at_once=0))
 
@@ -91,8 +94,8 @@ def test_another_width_is_refused_naming_both(tmp_path):
 
 def test_named_sets_are_read_in_their_own_units(tmp_path):
     split = load("digits")
-    blocks = list(open_rows("digits", split.preparation, keep=("label",), rows_at_once=1000))
-    x, labels = (np.concatenate(rows) for rows in zip(*((b.x, b.kept["label"]) for b in blocks), strict=True))
+    blocks = list(open_rows("digits", split.preparation, pass_through=("label",), rows_at_once=1000))
+    x, labels = (np.concatenate(rows) for rows in zip(*((b.x, b.pass_through["label"]) for b in blocks), strict=True))
     for part, rows in enumerate((split.train, split.validation, split.test)):
         mine = split.parts == part
         assert labelled(x[mine], labels[mine]) == labelled(rows, split.labels[part])
@@ -134,18 +137,18 @@ def test_columns_that_may_be_there_are_handed_on_where_they_are(tmp_path):
     (tmp_path / "t.csv").write_text("\n".join(["id,a,b", *lines]))
     preparation = load(tmp_path / "t.csv", options=Options(drop=("id",))).preparation
     assert preparation is not None
-    (block,) = open_rows(tmp_path / "t.csv", preparation, keep=("b",), wish=("id", "b", "no such"))
-    assert list(block.kept) == ["b", "id"]
-    assert block.kept["id"].tolist() == [f"n{i}" for i in range(30)]
+    (block,) = open_rows(tmp_path / "t.csv", preparation, pass_through=("b",), optional=("id", "b", "no such"))
+    assert list(block.pass_through) == ["b", "id"]
+    assert block.pass_through["id"].tolist() == [f"n{i}" for i in range(30)]
     assert block.x.shape == (30, 2)
     x = np.random.default_rng(0).random((20, 3))
     np.save(tmp_path / "x.npy", x)
     np.savez(tmp_path / "x.npz", x=x, y=np.arange(20))
     plain = load(tmp_path / "x.npy").preparation
     assert plain is not None
-    (block,) = open_rows(tmp_path / "x.npy", plain, wish=("y",))
-    assert block.kept == {}
-    (block,) = open_rows(tmp_path / "x.npz", plain, wish=("y", "z"))
-    assert list(block.kept) == ["y"]
-    (block,) = open_rows("digits", load("digits").preparation, wish=("label", "id"))
-    assert list(block.kept) == ["label"]
+    (block,) = open_rows(tmp_path / "x.npy", plain, optional=("y",))
+    assert block.pass_through == {}
+    (block,) = open_rows(tmp_path / "x.npz", plain, optional=("y", "z"))
+    assert list(block.pass_through) == ["y"]
+    (block,) = open_rows("digits", load("digits").preparation, optional=("label", "id"))
+    assert list(block.pass_through) == ["label"]

@@ -187,14 +187,14 @@ def test_images_for_a_table_are_refused(tmp_path):
 def test_folders_are_read_in_blocks_with_their_names(tmp_path):
     fill(tmp_path, 20, labels=("cat", "dog"))
     split = load(tmp_path)
-    blocks = list(open_rows(tmp_path, split.preparation, keep=("file", "label"), rows_at_once=7))
+    blocks = list(open_rows(tmp_path, split.preparation, pass_through=("file", "label"), rows_at_once=7))
     assert [len(block.x) for block in blocks] == [7, 7, 6]
     assert [block.start for block in blocks] == [0, 7, 14]
     np.testing.assert_array_equal(np.concatenate([block.x for block in blocks]), whole(split))
-    assert blocks[0].kept["file"][0] == "cat/000.png"
-    assert np.concatenate([block.kept["label"] for block in blocks]).tolist() == ["cat"] * 10 + ["dog"] * 10
-    with pytest.raises(DataError, match=r"--keep must name a column, got 'id'\. There are file, label."):
-        list(open_rows(tmp_path, split.preparation, keep=("id",)))
+    assert blocks[0].pass_through["file"][0] == "cat/000.png"
+    assert np.concatenate([block.pass_through["label"] for block in blocks]).tolist() == ["cat"] * 10 + ["dog"] * 10
+    with pytest.raises(DataError, match=r"pass_through must name a column, got 'id'\. There are file, label."):
+        list(open_rows(tmp_path, split.preparation, pass_through=("id",)))
 
 
 def test_warnings_settings_are_left_as_they_were(tmp_path):

@@ -59,7 +59,7 @@ def served(folder):
 
 
 def test_the_server_finds_points_and_labels(run, table, tmp_path):
-    assert project(run, table, tmp_path / "logs", keep=("id", "name", "city")) == 30
+    assert project(run, table, tmp_path / "logs", pass_through=("id", "name", "city")) == 30
     get = served(tmp_path / "logs")
     assert get("/runs").json == ["."]
     (embedding,) = get("/info", run=".").json["embeddings"]
@@ -77,7 +77,7 @@ def test_the_server_finds_points_and_labels(run, table, tmp_path):
 
 
 def test_one_column_has_no_heading_and_none_no_file(run, table, tmp_path):
-    project(run, table, tmp_path, keep=("id",), rows=7)
+    project(run, table, tmp_path, pass_through=("id",), rows=7)
     assert (tmp_path / "metadata.tsv").read_text() == "".join(f"{i}\n" for i in range(7))
     assert len((tmp_path / "tensors.tsv").read_text().splitlines()) == 7
     project(run, table, tmp_path, overwrite=True)
@@ -121,8 +121,8 @@ def test_a_file_in_the_way_and_unknown_columns_are_refused(run, table, tmp_path)
     (tmp_path / "logs").write_text("")
     with pytest.raises(ValueError, match="--out must be a folder, got the file"):
         project(run, table, tmp_path / "logs")
-    with pytest.raises(data.DataError, match="--keep must name a column, got 'kind'"):
-        project(run, table, tmp_path / "other", keep=("kind",))
+    with pytest.raises(data.DataError, match="pass_through must name a column, got 'kind'"):
+        project(run, table, tmp_path / "other", pass_through=("kind",))
     assert not (tmp_path / "other" / "tensors.tsv").exists()
 
 

@@ -34,6 +34,6 @@ def projector(
 
     wishes = options.data_options(reading)
     kept = words(pass_through) if pass_through is not None else None
-    count = project(open_any(run), data, out, keep=kept, options=wishes, rows=rows, overwrite=force)
+    count = project(open_any(run), data, out, pass_through=kept, options=wishes, rows=rows, overwrite=force)
     if not quiet:
         typer.echo(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

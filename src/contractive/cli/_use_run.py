@@ -20,7 +20,7 @@ def use(
     folder: Path,
     data: str,
     output: Path,
-    keep: tuple[str, ...],
+    pass_through: tuple[str, ...],
     options: Options,
     device: str,
     *,
@@ -31,7 +31,14 @@ def use(
     with _watching(quiet) as watch:
         work, opens = {"encode": (runs.encode, open_any), "reconstruct": (runs.reconstruct, runs.open_run)}[what]
         rows = work(
-            opens(folder), data, output, keep=keep, options=options, device=_place(device), overwrite=force, watch=watch
+            opens(folder),
+            data,
+            output,
+            pass_through=pass_through,
+            options=options,
+            device=_place(device),
+            overwrite=force,
+            watch=watch,
         )
     if not quiet:
         _say_written(rows, output)
@@ -41,7 +48,7 @@ def predict(
     folder: Path,
     data: str,
     output: Path,
-    keep: tuple[str, ...],
+    pass_through: tuple[str, ...],
     options: Options,
     device: str,
     *,
@@ -52,7 +59,7 @@ def predict(
     run, place = open_classifier(folder), _place(device)
     with _watching(quiet) as watch:
         found = classifier_runs.predict(
-            run, data, output, keep=keep, options=options, device=place, overwrite=force, watch=watch
+            run, data, output, pass_through=pass_through, options=options, device=place, overwrite=force, watch=watch
         )
     if quiet:
         return

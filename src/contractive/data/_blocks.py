@@ -30,12 +30,12 @@ class Block:
 
     Attributes:
         x: Prepared, float32 (rows, features).
-        kept: Of each column kept, its values as they stand in the source.
+        pass_through: Of each column asked for, its values as they stand in the source.
         start: Row of the source that is the first here.
     """
 
     x: np.ndarray
-    kept: dict[str, np.ndarray]
+    pass_through: dict[str, np.ndarray]
     start: int
 
 
@@ -43,8 +43,8 @@ def open_rows(
     path: str | Path,
     preparation: Preparation,
     *,
-    keep: Sequence[str] = (),
-    wish: Sequence[str] = (),
+    pass_through: Sequence[str] = (),
+    optional: Sequence[str] = (),
     options: Options = DEFAULT,
     rows_at_once: int = BLOCK,
     data_dir: str | Path | None = None,
@@ -56,9 +56,9 @@ def open_rows(
     Args:
         path: As for `load`; its columns may be in any order, label and dropped columns may be absent.
         preparation: Of the model.
-        keep: Columns to hand on as they are, for instance identifiers; arrays of an .npz with a value per row; `file`
-            and `label` of a folder of images; `label` of a named set.
-        wish: Columns handed on likewise where the source has them.
+        pass_through: Columns to hand on as they are, for instance identifiers; arrays of an .npz with a value per row;
+            `file` and `label` of a folder of images; `label` of a named set.
+        optional: Columns handed on likewise where the source has them.
         options: How to read a text table or which array of an .npz to take.
         rows_at_once: Rows of a block at most.
         data_dir: For a named set, as for `load`.
@@ -70,18 +70,19 @@ def open_rows(
         raise DataError(f"rows_at_once must be at least 1, got {rows_at_once}. For instance {BLOCK}.")
     at, size = 0, min(rows_at_once, most_rows(preparation.features))
     with damage_told(Path(path)):
-        for raw, kept in _raw(path, preparation, _Keep(tuple(keep), tuple(wish)), options, size, data_dir):
+        wanted = _PassThrough(tuple(pass_through), tuple(optional))
+        for raw, kept in _raw(path, preparation, wanted, options, size, data_dir):
             x = preparation.transform(raw)
             yield Block(x, kept, at)
             at += len(x)
 
 
 @dataclass(frozen=True)
-class _Keep:
+class _PassThrough:
     """Columns to hand on: those that must be there, and those that may."""
 
     names: tuple[str, ...]
-    wished: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     def among(self, there: Sequence[str]) -> tuple[str, ...]:
         """Those of a source with these columns.
@@ -92,15 +93,15 @@ class _Keep:
         for name in self.names:
             if name not in there:
                 remedy = near(name, list(there)) if there else "This source has none."
-                raise DataError(f"--keep must name a column, got {name!r}. {remedy}")
-        return tuple(dict.fromkeys((*self.names, *(name for name in self.wished if name in there))))
+                raise DataError(field="pass_through", rule="name a column", got=repr(name), remedy=remedy)
+        return tuple(dict.fromkeys((*self.names, *(name for name in self.optional if name in there))))
 
 
 _Raw = Iterator[tuple[Any, dict[str, np.ndarray]]]
 
 
 def _raw(
-    data: str | Path, preparation: Preparation, keep: _Keep, options: Options, size: int,
+    data: str | Path, preparation: Preparation, keep: _PassThrough, options: Options, size: int,
     data_dir: str | Path | None,
 ) -> _Raw:  # fmt: skip
     if str(data) in SETS:
@@ -123,11 +124,11 @@ def _slices(rows: Any, kept: dict[str, np.ndarray], size: int) -> _Raw:
         yield rows[part], {name: values[part] for name, values in kept.items()}
 
 
-def _chosen(keep: _Keep, there: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _chosen(keep: _PassThrough, there: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: there[name] for name in keep.among(list(there))}
 
 
-def _npy_blocks(path: Path, keep: _Keep, size: int) -> _Raw:
+def _npy_blocks(path: Path, keep: _PassThrough, size: int) -> _Raw:
     _chosen(keep, {})
     header = npy_header(path)
     if header.fortran or len(header.shape) < 2:
@@ -137,7 +138,7 @@ def _npy_blocks(path: Path, keep: _Keep, size: int) -> _Raw:
         yield read_npy_rows(path, header, start, min(start + size, header.shape[0])), {}
 
 
-def _npz_blocks(path: Path, preparation: Preparation, keep: _Keep, options: Options, size: int) -> _Raw:
+def _npz_blocks(path: Path, preparation: Preparation, keep: _PassThrough, options: Options, size: int) -> _Raw:
     headers = npz_headers(path)
     key = choose_key(path, headers, options)
     rows = read_npz(path, key)
@@ -145,7 +146,7 @@ def _npz_blocks(path: Path, preparation: Preparation, keep: _Keep, options: Opti
     return _slices(rows, {name: read_npz(path, name) for name in keep.among(could)}, size)
 
 
-def _image_blocks(path: Path, preparation: Preparation, keep: _Keep, size: int) -> _Raw:
+def _image_blocks(path: Path, preparation: Preparation, keep: _PassThrough, size: int) -> _Raw:
     shape = preparation.image_shape
     if shape is None:
         raise DataError(f"{path} must be of the kind of the training data ({preparation.kind}), got images.")
@@ -177,7 +178,7 @@ def _tables(path: Path, options: Options, size: int) -> Iterator[pa.Table]:
             yield table.slice(start, size)
 
 
-def _parted(table: pa.Table, preparation: Preparation, keep: _Keep) -> tuple[pa.Table, dict[str, np.ndarray]]:
+def _parted(table: pa.Table, preparation: Preparation, keep: _PassThrough) -> tuple[pa.Table, dict[str, np.ndarray]]:
     """The features of a block and the columns kept; columns kept need not be known from training."""
     kept = {name: plain(table.column(name)).to_numpy() for name in keep.among(table.column_names)}
     features = {column.name for column in preparation.columns}

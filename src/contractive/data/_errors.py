@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 
+from contractive.core.errors import ContractiveError
 
-class DataError(ValueError):
+
+class DataError(ContractiveError):
     """Data that cannot be used, and what to do about it; always one line, whatever names a file has."""
-
-    def __init__(self, message: str):
-        super().__init__(" ".join(message.splitlines()))
 
 
 def listed(names: Iterable[object], most: int = 12) -> str:

@@ -3,7 +3,8 @@
 import numpy as np
 import pyarrow as pa
 
-from contractive.data._columns import Column, guess, numbers
+from contractive.data._columns import Column, guess
+from contractive.data._columns import numbers as read_numbers
 from contractive.data._errors import DataError, listed
 from contractive.data._parts import is_categorical
 
@@ -20,7 +21,7 @@ def label_values(name: str, values: pa.ChunkedArray) -> np.ndarray:
     if kind == "text":
         _check_missing(name, values.null_count)
         return np.asarray(values.to_pylist(), dtype=np.str_)
-    given = numbers(Column(name, kind), values)
+    given = read_numbers(Column(name, kind), values)
     _check_missing(name, int(np.isnan(given).sum()))
     return tidy(given)
 
@@ -33,6 +34,23 @@ def tidy(labels: np.ndarray) -> np.ndarray:
         return labels.astype(np.int64)
     whole = bool(np.isfinite(labels).all() and (labels == np.floor(labels)).all() and (abs(labels) < 2**53).all())
     return labels.astype(np.int64 if whole else np.float64)
+
+
+def label_texts(values: np.ndarray, *, numbers: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return where there is a label, and the labels as texts, read as in training.
+
+    Args:
+        values: As they stand in a source.
+        numbers: Labels are numbers, so that 3.0 is 3.
+    """
+    column = pa.chunked_array([pa.array(values, from_pandas=True)])
+    kind, found = guess(column) if numbers else ("text", column)
+    if kind == "text":
+        there = found.is_valid().to_numpy()
+        return there, np.array([str(value) for value in found.to_pylist()], np.str_)
+    given = read_numbers(Column("label", kind), found)
+    there = np.isfinite(given)
+    return there, tidy(np.where(there, given, 0)).astype(np.str_)
 
 
 def check_test_labels(train: np.ndarray, test: np.ndarray) -> str | None:

@@ -23,7 +23,7 @@ def project(
     data: str | Path,
     out: str | Path,
     *,
-    keep: Sequence[str] | None = None,
+    pass_through: Sequence[str] | None = None,
     options: Options = Options(),  # noqa: B008
     rows: int = 10_000,
     device: str = "cpu",
@@ -38,7 +38,7 @@ def project(
         run: A run with a trained model.
         data: Raw rows, prepared as in training, in constant memory.
         out: A log folder, made if missing.
-        keep: Columns that label and colour the points, as in `runs.encode`; None for the labels of a named set.
+        pass_through: Columns that label and colour the points, as in `runs.encode`; None for the labels of a named set.
         options: How to read `data`.
         rows: At most so many; up to 100,000.
         device: Where to compute.
@@ -56,14 +56,14 @@ def project(
         raise ValueError(f"--out must not hold a projection yet, got {folder}. Replace it with --force.")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out must be a folder, got the file {folder}. Choose another.")
-    keep = (("label",) if str(data) in SETS else ()) if keep is None else keep
+    pass_through = (("label",) if str(data) in SETS else ()) if pass_through is None else pass_through
     kept: list[dict[str, np.ndarray]] = []
     done = 0
 
     def write(path: str) -> None:
         nonlocal done
         with open(path, "wb") as file:
-            for codes, columns in _codes(run, data, keep, options, rows, device):
+            for codes, columns in _codes(run, data, pass_through, options, rows, device):
                 table = pa.table({str(unit): values for unit, values in enumerate(codes.T)})
                 pa_csv.write_csv(table, file, _LINES)
                 kept.append(columns)
@@ -75,23 +75,23 @@ def project(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).unlink(missing_ok=True)  # without it the other files are not looked at, should one be replaced
     replace_file(folder / TENSORS, write)
-    if keep:
-        write_text(folder / METADATA, _metadata(keep, kept))
+    if pass_through:
+        write_text(folder / METADATA, _metadata(pass_through, kept))
     else:
         (folder / METADATA).unlink(missing_ok=True)
-    write_text(folder / CONFIG, _config(run, described=bool(keep)))
+    write_text(folder / CONFIG, _config(run, described=bool(pass_through)))
     return done
 
 
 @torch.no_grad()
 def _codes(
-    run: AnyRun, data: str | Path, keep: Sequence[str], options: Options, rows: int, device: str
+    run: AnyRun, data: str | Path, pass_through: Sequence[str], options: Options, rows: int, device: str
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     encoder = run.parts()["encoder"].to(device)
     left = rows
-    for block in open_rows(data, run.preparation, keep=keep, options=options):
+    for block in open_rows(data, run.preparation, pass_through=pass_through, options=options):
         x = torch.from_numpy(block.x[:left]).to(device)
-        yield encoder(x).flatten(1).cpu().numpy(), {name: v[:left] for name, v in block.kept.items()}
+        yield encoder(x).flatten(1).cpu().numpy(), {name: v[:left] for name, v in block.pass_through.items()}
         left -= len(x)
         if not left:
             return

@@ -13,7 +13,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from contractive.core.files import write_text
-from contractive.data._npy import BROKEN
+from contractive.data import BROKEN_FILE_ERRORS
 from contractive.jacobian import leading
 from contractive.models import StorageError, architecture, tensors_checksum
 from contractive.training._batches import as_tensor
@@ -119,7 +119,7 @@ def read(path: str | Path) -> np.ndarray:
     """
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except BROKEN as error:
+    except BROKEN_FILE_ERRORS as error:
         raise StorageError(f"{path} must be a .npy file of tangents, got: {error}. Write it again.") from error
     if not isinstance(found, np.ndarray) or found.ndim != 3 or found.dtype.name not in DTYPES:
         raise StorageError(f"{path} must hold (examples, num, features) floats, got another array. Write it again.")
@@ -131,7 +131,7 @@ def _done(part: Path, note: Path, of: dict[str, Any]) -> int:
     try:
         found = json.loads(note.read_text())
         begun = np.load(part, mmap_mode="r", allow_pickle=False)
-    except BROKEN:
+    except BROKEN_FILE_ERRORS:
         return 0
     if not isinstance(found, dict) or {key: found.get(key) for key in of} != of:
         return 0

@@ -65,7 +65,7 @@ def by_hand(run, table):
 
 def test_predictions_are_those_of_the_model(texts, tmp_path):
     run, path = texts
-    found = predict(run, path, tmp_path / "p.csv", keep=("id",))
+    found = predict(run, path, tmp_path / "p.csv", pass_through=("id",))
     rows, wanted = read(tmp_path / "p.csv"), by_hand(run, columns())
     assert list(rows[0]) == ["id", "predicted", "p_large", "p_middle", "p_small"]
     chances = np.array([[float(row[f"p_{name}"]) for name in run.names] for row in rows])
@@ -81,7 +81,7 @@ def test_predictions_are_those_of_the_model(texts, tmp_path):
 
 def test_labels_may_be_kept_and_compared_at_once(texts, tmp_path):
     run, path = texts
-    found = predict(run, path, tmp_path / "p.parquet", keep=("kind",))
+    found = predict(run, path, tmp_path / "p.parquet", pass_through=("kind",))
     table = pq.read_table(tmp_path / "p.parquet").to_pydict()
     assert table["kind"] == columns()["kind"]
     assert found.right == sum(map(str.__eq__, table["kind"], table["predicted"]))
@@ -164,7 +164,7 @@ def test_texts_have_no_place_in_an_array_file(texts, tmp_path):
 
 
 def test_a_column_that_is_no_label_column_and_not_there_is_refused(texts, tmp_path):
-    with pytest.raises(DataError, match="--keep must name a column, got 'name'"):
-        predict(*texts, tmp_path / "p.csv", keep=("name",))
+    with pytest.raises(DataError, match="pass_through must name a column, got 'name'"):
+        predict(*texts, tmp_path / "p.csv", pass_through=("name",))
     with pytest.raises(ValueError, match="device must be one of"):
         predict(*texts, tmp_path / "p.csv", device="tpu")

@@ -183,7 +183,7 @@ def test_thinned_rows_are_evenly_spaced(tmp_path, monkeypatch):
     class Block:
         def __init__(self, start):
             self.start, self.x = start, np.arange(start, start + 7.0)[:, None]
-            self.kept = {"y": np.arange(start, start + 7)}
+            self.pass_through = {"y": np.arange(start, start + 7)}
 
     monkeypatch.setattr(_read, "open_rows", lambda *args, **kwargs: map(Block, range(0, 700, 7)))
     preparation = type("Run", (), {"preparation": None})()

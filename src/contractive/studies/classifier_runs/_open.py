@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from contractive.data._npy import BROKEN
+from contractive.data import BROKEN_FILE_ERRORS
 from contractive.models import Classifier, StorageError, read_config
 from contractive.studies.classifier_runs._judge import Mistakes
 from contractive.studies.classifier_runs._metrics import wrong_metric
@@ -121,7 +121,7 @@ class ClassifierRun(AnyRun):
         try:
             with np.load(path, allow_pickle=False) as stored:
                 found = Mistakes(**{name: stored[name] for name in Mistakes.__dataclass_fields__})
-        except BROKEN as error:
+        except BROKEN_FILE_ERRORS as error:
             raise RunError(f"{path} must hold the mistakes, got: {error}. Train again.") from error
         lengths = {array.shape[:1] for array in vars(found).values()}
         inside = [bool(((array < len(self.classes)) & (array >= -1)).all()) for array in (found.true, found.given)]

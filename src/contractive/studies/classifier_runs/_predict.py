@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 
-from contractive.data import Block, DataError, Options
-from contractive.data._columns import Column, guess
-from contractive.data._columns import numbers as read_numbers
-from contractive.data._labels import tidy
+from contractive.data import Block, DataError, Options, label_texts
 from contractive.studies.classifier_runs._judge import interval
 from contractive.studies.classifier_runs._open import ClassifierRun
 from contractive.studies.runs._apply import Watch, write_rows
@@ -50,7 +46,7 @@ def predict(
     data: str | Path,
     out: str | Path,
     *,
-    keep: Sequence[str] = (),
+    pass_through: Sequence[str] = (),
     options: Options = Options(),  # noqa: B008
     device: str = "cpu",
     overwrite: bool = False,
@@ -65,7 +61,7 @@ def predict(
         run: A finished run.
         data: Raw rows, prepared as in training, in constant memory.
         out: File; its ending says the format. Written whole or not at all.
-        keep: Columns of `data` that are copied before the others, an identifier for instance.
+        pass_through: Columns of `data` that are copied before the others, an identifier for instance.
         options: How to read `data`; `label` names a column to compare with, that of training if None.
         device: Where to compute.
         overwrite: Replace an existing file.
@@ -83,18 +79,27 @@ def predict(
 
     def work(block: Block) -> dict[str, np.ndarray]:
         nonlocal labelled, right
-        if options.label is not None and label not in block.kept:
+        if options.label is not None and label not in block.pass_through:
             raise DataError(f"--label must name a column, got {label!r}. Leave it out to predict without labels.")
         chances = model(torch.from_numpy(block.x).to(device)).cpu().numpy()
         given = classes[chances.argmax(1)]
-        if label in block.kept:
-            there, true = _texts(block.kept[label], numbers=classes.dtype.kind != "U")
+        if label in block.pass_through:
+            there, true = label_texts(block.pass_through[label], numbers=classes.dtype.kind != "U")
             labelled += int(there.sum())
             right += int((true[there] == given[there].astype(np.str_)).sum())
         return dict(zip(names, (given, *chances.T), strict=True))
 
     rows = write_rows(
-        run, data, out, names, work, keep=keep, wish=(label,), options=options, overwrite=overwrite, watch=watch
+        run,
+        data,
+        out,
+        names,
+        work,
+        pass_through=pass_through,
+        optional=(label,),
+        options=options,
+        overwrite=overwrite,
+        watch=watch,
     )
     return Predicted(rows, labelled, right)
 
@@ -105,15 +110,3 @@ def _label_of(run: ClassifierRun) -> str:
     asked = source.get("options") if isinstance(source, dict) else None
     named = asked.get("label") if isinstance(asked, dict) else None
     return str(run.preparation.label or named or "label")
-
-
-def _texts(values: np.ndarray, *, numbers: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(where there is a label, the labels as texts), read as in training: with classes that are numbers, 3.0 is 3."""
-    column = pa.chunked_array([pa.array(values, from_pandas=True)])
-    kind, found = guess(column) if numbers else ("text", column)
-    if kind == "text":
-        there = found.is_valid().to_numpy()
-        return there, np.array([str(value) for value in found.to_pylist()], np.str_)
-    given = read_numbers(Column("label", kind), found)
-    there = np.isfinite(given)
-    return there, tidy(np.where(there, given, 0)).astype(np.str_)

@@ -6,8 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from contractive.data import DataError, Split
-from contractive.data._memory import check_fits
+from contractive.data import DataError, Split, check_fits
 from contractive.models import ACTIVATIONS, Autoencoder, Classifier
 from contractive.models import KINDS as OUTPUTS
 from contractive.objectives import LOSSES, VARIANTS, Objective

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from contractive.data import DataError, Split
-from contractive.data._parts import is_categorical
+from contractive.data import DataError, Split, is_categorical
 
 UNKNOWN = -1
 

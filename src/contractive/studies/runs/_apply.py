@@ -21,7 +21,7 @@ def encode(
     data: str | Path,
     out: str | Path,
     *,
-    keep: Sequence[str] = (),
+    pass_through: Sequence[str] = (),
     options: Options = Options(),  # noqa: B008
     device: str = "cpu",
     overwrite: bool = False,
@@ -33,7 +33,7 @@ def encode(
         run: A run with a trained model.
         data: Raw rows, prepared as in training, in constant memory.
         out: File; its ending says the format. Written whole or not at all.
-        keep: Columns of `data` that are copied before the codes, an identifier for instance.
+        pass_through: Columns of `data` that are copied before the codes, an identifier for instance.
         options: How to read `data`.
         device: Where to compute.
         overwrite: Replace an existing file.
@@ -49,7 +49,9 @@ def encode(
     def work(block: Block) -> np.ndarray:
         return encoder(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy()
 
-    return write_rows(run, data, out, names, work, keep=keep, options=options, overwrite=overwrite, watch=watch)
+    return write_rows(
+        run, data, out, names, work, pass_through=pass_through, options=options, overwrite=overwrite, watch=watch
+    )
 
 
 def reconstruct(
@@ -57,7 +59,7 @@ def reconstruct(
     data: str | Path,
     out: str | Path,
     *,
-    keep: Sequence[str] = (),
+    pass_through: Sequence[str] = (),
     options: Options = Options(),  # noqa: B008
     device: str = "cpu",
     overwrite: bool = False,
@@ -71,7 +73,9 @@ def reconstruct(
     def work(block: Block) -> Any:
         return run.preparation.inverse(autoencoder(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy())
 
-    return write_rows(run, data, out, names, work, keep=keep, options=options, overwrite=overwrite, watch=watch)
+    return write_rows(
+        run, data, out, names, work, pass_through=pass_through, options=options, overwrite=overwrite, watch=watch
+    )
 
 
 @torch.no_grad()
@@ -82,8 +86,8 @@ def write_rows(
     names: Sequence[str],
     work: Callable[[Block], Made],
     *,
-    keep: Sequence[str] = (),
-    wish: Sequence[str] = (),
+    pass_through: Sequence[str] = (),
+    optional: Sequence[str] = (),
     options: Options = Options(),  # noqa: B008
     overwrite: bool = False,
     watch: Watch = lambda rows: None,
@@ -96,8 +100,8 @@ def write_rows(
         out: File; its ending says the format.
         names: Of the columns that `work` makes.
         work: From a block to an array (rows, names), or to the values of each name.
-        keep: Columns of `data` that are copied.
-        wish: Columns that `work` finds in the block's `kept` where `data` have them, and that are not copied.
+        pass_through: Columns of `data` that are copied.
+        optional: Columns that `work` finds in the block's `kept` where `data` have them, and that are not copied.
         options: How to read `data`.
         overwrite: Replace an existing file.
         watch: Called with the number of rows done.
@@ -108,9 +112,11 @@ def write_rows(
     done = 0
     if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
         raise DataError(f"-o must be another file than DATA, got {out} for both. Choose another name.")
-    with writer(out, (*keep, *names), overwrite=overwrite) as file:
-        for block in _ahead(open_rows(data, run.preparation, keep=keep, wish=wish, options=options)):
-            file.write(_columns(work(block), {name: block.kept[name] for name in keep}, names))
+    with writer(out, (*pass_through, *names), overwrite=overwrite) as file:
+        for block in _ahead(
+            open_rows(data, run.preparation, pass_through=pass_through, optional=optional, options=options)
+        ):
+            file.write(_columns(work(block), {name: block.pass_through[name] for name in pass_through}, names))
             done += len(block.x)
             watch(done)
     return done

@@ -8,8 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import torch
 
-from contractive.data import DataError, Split
-from contractive.data._memory import check_fits
+from contractive.data import DataError, Split, check_fits
 from contractive.jacobian import METHODS
 from contractive.models import ACTIVATIONS, Autoencoder, conv, mlp, tied
 from contractive.objectives import LOSSES, VARIANTS, JacobianNorm, Objective, Term

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from contractive.data import SETS, Options, Split, load
-from contractive.data._npy import BROKEN
+from contractive.data import BROKEN_FILE_ERRORS, SETS, Options, Split, load
 from contractive.studies.runs._folder import Files, RunError
 from contractive.studies.runs._open import AnyRun
 
@@ -68,5 +67,5 @@ def split_parts(run: AnyRun) -> np.ndarray | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return stored["parts"]
-    except BROKEN as error:
+    except BROKEN_FILE_ERRORS as error:
         raise RunError(f"{path} must hold the parts of the data, got: {error}. Train again.") from error

@@ -152,11 +152,11 @@ def _thinned(
     """(evenly spaced rows, their labels, how many rows there are), never holding much more than twice the limit."""
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []
     stride, held, count = 1, 0, 0
-    keep: Sequence[str] = () if label is None else (label,)
+    pass_through: Sequence[str] = () if label is None else (label,)
     plain = replace(options, label=None)
-    for block in open_rows(data, run.preparation, keep=keep, options=plain, data_dir=data_dir):
+    for block in open_rows(data, run.preparation, pass_through=pass_through, options=plain, data_dir=data_dir):
         picked = slice(-block.start % stride, None, stride)
-        parts.append((block.x[picked], block.kept[label][picked] if label is not None else None))
+        parts.append((block.x[picked], block.pass_through[label][picked] if label is not None else None))
         held, count = held + len(parts[-1][0]), block.start + len(block.x)
         while held > 2 * limit:
             whole = _joined(parts)
