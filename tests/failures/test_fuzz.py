@@ -1,26 +1,14 @@
-"""A few seconds of the fuzzing, whose results are in results/fuzz.json."""
+"""A small part of the fuzzing of benchmarks/fuzz.py: the same damaged files every time, however fast the machine is."""
 
-import json
-from pathlib import Path
-
+import fuzz
 import pytest
 
-from failures import fuzz
-
-RESULTS = Path(__file__).parent / "results" / "fuzz.json"
+CASES = 12  # of every reader
 
 
-@pytest.mark.timeout(180)
-def test_nothing_else_comes_out_of_damaged_files():
-    found = fuzz.campaign(5)
+@pytest.mark.timeout(600)
+def test_damaged_files_are_read_or_refused_in_one_line():
+    found = fuzz.campaign(0, cases_each=CASES)
     assert found["failed"] == []
-    assert all(counts["read"] + counts["refused"] > 0 for counts in found["readers"].values())
-
-
-def test_the_campaign_found_nothing():
-    found = json.loads(RESULTS.read_text())
-    assert found["failures"] == 0
-    assert found["cases"] >= 20_000
     assert set(found["readers"]) >= {"csv", "npy", "npz", "parquet", "png", "config.json", "safetensors", "checkpoint"}
-    for counts in found["readers"].values():
-        assert min(counts["read"], counts["refused"]) > 0
+    assert all(counts["read"] + counts["refused"] == CASES for counts in found["readers"].values())

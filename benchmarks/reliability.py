@@ -1,6 +1,6 @@
 """Write docs/reliability.md from the results of the campaigns: no number in it is typed.
 
-python tests/failures/reliability.py
+python benchmarks/reliability.py
 """
 
 # ruff: noqa: E501 -- the text is that of a page
@@ -12,7 +12,7 @@ from typing import Any
 
 from contractive.data._parts import most_held_out
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reliability.md"
 RESULTS = Path(__file__).parent / "results"
 
@@ -30,8 +30,7 @@ def bad_inputs() -> dict[str, int]:
 
 def results(campaign: str) -> dict[str, Any]:
     """What a campaign wrote: kills, fuzz or streaming."""
-    folder = ROOT / "benchmarks" / "results" if campaign == "streaming" else RESULTS
-    return json.loads((folder / f"{campaign}.json").read_text())
+    return json.loads((RESULTS / f"{campaign}.json").read_text())
 
 
 def gigabytes(num_bytes: float) -> str:
@@ -97,7 +96,7 @@ def page() -> str:
     count = bad_inputs()
     return f"""# Reliability
 
-What happens when something goes wrong, measured. This page is written by `python tests/failures/reliability.py` from the
+What happens when something goes wrong, measured. This page is written by `python benchmarks/reliability.py` from the
 results of the campaigns, and a test holds it to them.
 
 ## Bad input
@@ -121,7 +120,7 @@ Training and encoding are killed with SIGKILL at random moments, up to three tim
 each kill, and the work is finished with `--resume`. A trial is good if no file was unreadable and the model is, byte for
 byte, that of a run never killed.
 
-    python tests/failures/kills.py --kills 50 --out tests/failures/results/kills.json
+    python benchmarks/kills.py --kills 50 --out benchmarks/results/kills.json
 
 {kills()}
 
@@ -137,7 +136,7 @@ Training and encoding end with one line and exit code 2 where a file cannot grow
 Valid files with bytes changed, cut out, doubled and put in, archives and JSON also with their entries changed, are read
 in processes with limits. They are read, or refused with one line.
 
-    python tests/failures/fuzz.py --minutes 10 --out tests/failures/results/fuzz.json
+    python benchmarks/fuzz.py --minutes 10 --out benchmarks/results/fuzz.json
 
 {fuzzing()}
 

@@ -1,6 +1,6 @@
 """Feed damaged files to every reader: they are read, or refused with one line. Nothing else may come out.
 
-    python tests/failures/fuzz.py --minutes 10 --out tests/failures/results/fuzz.json
+    python benchmarks/fuzz.py --minutes 10 --out benchmarks/results/fuzz.json
 
 Valid files are mutated (bytes changed, cut out, doubled, put in; members of archives and entries of JSON as well) and
 read in forked processes with a limit on memory and a time limit per file. A case can be repeated by its number:
@@ -12,6 +12,7 @@ import copy
 import gzip
 import io
 import json
+import math
 import os
 import random
 import resource
@@ -309,8 +310,8 @@ def limited() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
 
 
-def in_child(name: str, entry: tuple, first: int, until: float, place: Path) -> list[dict]:
-    """A batch of cases in a forked process; what it did not come to say was its end."""
+def in_child(name: str, entry: tuple, first: int, most: int, until: float, place: Path) -> list[dict]:
+    """Read up to `most` cases in a forked process, until that time; a case without a result ended the process."""
     content, damage, where, read = entry
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "work"
@@ -324,7 +325,7 @@ def in_child(name: str, entry: tuple, first: int, until: float, place: Path) -> 
                 silence = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(silence, 2)
                 with log.open("w") as out:
-                    for case in range(first, first + BATCH):
+                    for case in range(first, first + most):
                         if time.monotonic() > until:
                             break
                         print(json.dumps({"case": case}), file=out, flush=True)
@@ -347,8 +348,17 @@ def in_child(name: str, entry: tuple, first: int, until: float, place: Path) -> 
     return done
 
 
-def campaign(seconds: float, only: str | None = None, say=lambda words: None) -> dict:
-    """Counts per reader, and what must not have been."""
+def campaign(
+    seconds: float, only: str | None = None, report=lambda words: None, *, cases_each: int | None = None
+) -> dict:
+    """Counts per reader, and the cases that were neither read nor refused.
+
+    Args:
+        seconds: Of the whole campaign.
+        only: The one reader to try; all if None.
+        report: Called with every failure.
+        cases_each: So many cases of every reader, instead of as many as the time allows.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -363,20 +373,24 @@ def campaign(seconds: float, only: str | None = None, say=lambda words: None) ->
             assert result == "read", f"the whole {name} must be read, got {words}"
         counts = {name: Counter() for name in table}
         reasons = {name: set() for name in table}
-        failures, end = [], time.monotonic() + seconds
-        while time.monotonic() < end:
-            for i, (name, entry) in enumerate(table.items()):
+        failures, end = [], time.monotonic() + seconds if cases_each is None else math.inf
+
+        def try_cases(name: str, most: int, until: float) -> None:
+            for line in in_child(name, table[name], counts[name].total(), most, until, place):
+                counts[name][line["result"]] += 1
+                if line["result"] == "refused":
+                    reasons[name].add(" ".join(word for word in line["words"].split() if word.isalpha())[-60:])
+                elif line["result"] != "read":
+                    failures.append({"reader": name, **line})
+                    report(json.dumps(failures[-1]))
+
+        for name in table if cases_each is not None else ():
+            while counts[name].total() < cases_each:
+                try_cases(name, cases_each - counts[name].total(), math.inf)
+        while time.monotonic() < end < math.inf:
+            for i, name in enumerate(table):
                 left = end - time.monotonic()
-                if left <= 0:
-                    break
-                until = time.monotonic() + max(0.15, min(5.0, left / (len(table) - i)))
-                for line in in_child(name, entry, counts[name].total(), until, place):
-                    counts[name][line["result"]] += 1
-                    if line["result"] == "refused":
-                        reasons[name].add(" ".join(word for word in line["words"].split() if word.isalpha())[-60:])
-                    elif line["result"] != "read":
-                        failures.append({"reader": name, **line})
-                        say(json.dumps(failures[-1]))
+                try_cases(name, BATCH, time.monotonic() + max(0.15, min(5.0, left / (len(table) - i))))
     return {
         "cases": sum(count.total() for count in counts.values()),
         "failures": len(failures),

@@ -1,6 +1,6 @@
 """Kill training and encoding at random moments; nothing may be unreadable, and resuming must lead to the same weights.
 
-    python tests/failures/kills.py --kills 50 --out kills.json
+    python benchmarks/kills.py --kills 50 --out benchmarks/results/kills.json
 
 Each trial forks a process that trains or encodes, kills it with SIGKILL after a random time, reads every file that is
 there, and finishes the work with `--resume`. It passes if the model is, byte for byte, that of a run never killed.
