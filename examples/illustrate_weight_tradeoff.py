@@ -1,5 +1,5 @@
 # %% [markdown]
-# # What a weight buys, and its price
+# # What a weight buys, and what it costs
 #
 # A small weight takes away sensitivity that reconstruction had no use for and is nearly free; a large one must give
 # up what tells digits apart. The raw norm falls much further than the scale-free figure, since the code also becomes

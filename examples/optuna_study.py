@@ -1,8 +1,8 @@
-"""An Optuna study over network and price: what is searched is what the codes are for, not the reconstruction.
+"""An Optuna study over network and allowed error increase, judged by what the codes are for, not by reconstruction.
 
     python examples/optuna_study.py
 
-The weight itself is not searched: at a price it is found in training, so that every trial is spent on a useful weight.
+The weight itself is not searched: it is found in training, so that every trial is spent on a useful weight.
 Codes are judged by a linear classifier on validation rows; the test rows are looked at once, at the end.
 """
 
@@ -26,13 +26,20 @@ def main(trials=12, epochs=30, seed=0):
     rest, test = train_test_split(range(len(x)), test_size=400, random_state=seed, stratify=y)
     train, held = train_test_split(rest, test_size=400, random_state=seed, stratify=y[rest])
 
-    def fitted(code, hidden, price):
+    def fitted(code, hidden, increase):
         torch.manual_seed(seed)
         net = ct.mlp(64, code=code, hidden=(hidden,) if hidden else ())
         settings = {"max_epochs": epochs, "batch_size": 64, "learning_rate": 3e-3, "schedule": "cosine", "seed": seed}
         objective = ct.objectives.contractive()
-        history = ct.fit_at_price(
-            net, x[train], objective, validation=x[held], price=price, progress=False, device="cpu", **settings
+        history = ct.fit_with_max_error_increase(
+            net,
+            x[train],
+            objective,
+            validation=x[held],
+            max_error_increase=increase,
+            progress=False,
+            device="cpu",
+            **settings,
         )
         return net, history["weight"][-1]
 
@@ -45,8 +52,8 @@ def main(trials=12, epochs=30, seed=0):
     def objective(trial):
         code = trial.suggest_int("code", 8, 128, log=True)
         hidden = trial.suggest_categorical("hidden", [0, 64, 128])
-        price = trial.suggest_float("price", 0.02, 1.0, log=True)
-        net, weight = fitted(code, hidden, price)
+        increase = trial.suggest_float("max_error_increase", 0.02, 1.0, log=True)
+        net, weight = fitted(code, hidden, increase)
         trial.set_user_attr("weight", weight)
         return accuracy(net, held)
 

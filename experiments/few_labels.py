@@ -6,10 +6,10 @@
 Standard, denoising (Gaussian, sigma 0.3) and contractive autoencoders are trained on the 50,000 classic training rows
 without labels, 10 epochs each: 784-1000, sigmoid, tied weights, cross-entropy, the network of Rifai et al. (2011). Of
 the shapes at hand it is the one meant for this use, more units than pixels, where nothing but the penalty keeps the
-code from copying. The weight is the largest whose price in reconstruction is 10 % (`fit_at_price`, judged on the 10,000
-validation rows, no labels). Then a logistic regression on 100, 600, 1000 or 3000 labelled training rows, as many of
-each digit; its C by three-fold cross-validation on these rows alone. The test rows choose nothing. Results are written
-after every probe; a run that was stopped goes on where it was.
+code from copying. The weight is the largest whose error increase is 10 % (`fit_with_max_error_increase`, judged on
+the 10,000 validation rows, no labels). Then a logistic regression on 100, 600, 1000 or 3000 labelled training rows, as
+many of each digit; its C by three-fold cross-validation on these rows alone. The test rows choose nothing.
+Results are written after every probe; a run that was stopped goes on where it was.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SEEDS = (0, 1, 2)
 CODE = 1000
 COMPONENTS = 64
 BUDGET = {"max_epochs": 10, "batch_size": 128, "learning_rate": 1e-3, "schedule": "cosine"}
-PRICE = 0.1
+MAX_ERROR_INCREASE = 0.1
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the probe, C
 MOST_ITERATIONS = 300
 LOSS = ct.objectives.cross_entropy
@@ -53,17 +53,19 @@ def pca(split, seed):
     return found.transform, {"variance": round(float(found.explained_variance_ratio_.sum()), 4)}
 
 
-def trained(split, seed, objective, price=None):
+def trained(split, seed, objective, max_error_increase=None):
     """The encoder of an autoencoder and its figures."""
     torch.manual_seed(seed)
     net = ct.tied(split.train.shape[1], CODE)
     arguments = {**BUDGET, "validation": split.validation, "seed": seed, "device": "cpu", "progress": False}
-    if price is None:
+    if max_error_increase is None:
         history = ct.fit(net, split.train, objective, **arguments)
     else:
-        history = ct.fit_at_price(net, split.train, objective, price=price, **arguments)
+        history = ct.fit_with_max_error_increase(
+            net, split.train, objective, max_error_increase=max_error_increase, **arguments
+        )
     last = history.rows[-1]
-    names = ("val_reconstruction", "val_squared_norm", "weight", "price")
+    names = ("val_reconstruction", "val_squared_norm", "weight", "error_increase")
     figures = {name: float(f"{last[name]:.5g}") for name in names if name in last}
 
     @torch.no_grad()
@@ -78,7 +80,7 @@ REPRESENTATIONS = {
     "PCA": pca,
     "standard": lambda split, seed: trained(split, seed, ct.objectives.standard(loss=LOSS)),
     "denoising": lambda split, seed: trained(split, seed, ct.objectives.denoising(0.3, loss=LOSS)),
-    "contractive": lambda split, seed: trained(split, seed, ct.objectives.contractive(loss=LOSS), PRICE),
+    "contractive": lambda split, seed: trained(split, seed, ct.objectives.contractive(loss=LOSS), MAX_ERROR_INCREASE),
 }
 
 
@@ -106,7 +108,7 @@ def settings():
         "code": CODE,
         "components": COMPONENTS,
         "budget": BUDGET,
-        "price": PRICE,
+        "max_error_increase": MAX_ERROR_INCREASE,
         "strengths": list(STRENGTHS),
         "iterations": MOST_ITERATIONS,
         "versions": versions(),

@@ -2,9 +2,9 @@
 
     python experiments/weight_scaling.py --docs docs/choosing-the-weight.md
 
-One sigmoid layer, linear output, squared error summed over features; the weight by `fit_at_price` at 0.1, judged on 400
-held-out rows; median of three seeds. Beside it the rule of thumb, price * error / ||J||^2 of the network without
-penalty, and what the formulae of the page foresee from the first row.
+One sigmoid layer, linear output, squared error summed over features; the weight by `fit_with_max_error_increase` at
+0.1, judged on 400 held-out rows; median of three seeds. Beside it the rule of thumb, increase * error / ||J||^2 of
+the network without penalty, and what the formulae of the page foresee from the first row.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 
 import contractive as ct
 
-PRICE = 0.1
+MAX_ERROR_INCREASE = 0.1
 SETTINGS = {"max_epochs": 40, "batch_size": 64, "learning_rate": 3e-3, "schedule": "cosine", "device": "cpu"}
 
 
@@ -44,7 +44,7 @@ CASES = (
 
 
 def found(case, seed, epochs=None):
-    """(weight found, rule of thumb, price paid) of one run."""
+    """(weight found, rule of thumb, error increase) of one run."""
     x = load_digits().data.astype(np.float32) / 16 * case.scale
     x = torch.from_numpy(np.repeat(x, case.repeat, axis=1))
     x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))]
@@ -52,22 +52,24 @@ def found(case, seed, epochs=None):
     net = ct.mlp(x.shape[1], code=case.code, output="linear")
     settings = {**SETTINGS, "seed": seed, "progress": False, **({"max_epochs": epochs} if epochs else {})}
     objective = ct.objectives.contractive()
-    history = ct.fit_at_price(net, x[400:], objective, validation=x[:400], price=PRICE, **settings)
+    history = ct.fit_with_max_error_increase(
+        net, x[400:], objective, validation=x[:400], max_error_increase=MAX_ERROR_INCREASE, **settings
+    )
     free = history.reference[-1]
-    thumb = PRICE * free["val_reconstruction"] / free["val_squared_norm"]
-    return history["weight"][-1], thumb, history["price"][-1]
+    thumb = MAX_ERROR_INCREASE * free["val_reconstruction"] / free["val_squared_norm"]
+    return history["weight"][-1], thumb, history["error_increase"][-1]
 
 
 def table(seeds=(0, 1, 2), epochs=None, cases=CASES):
     """Markdown."""
-    lines = ["| | weight found | against the first row | foreseen | rule of thumb | price paid |", "|" + "---|" * 6]
+    lines = ["| | weight found | against the first row | foreseen | rule of thumb | error increase |", "|" + "---|" * 6]
     first = None
     for case in cases:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ct.CollapseWarning)
-            weight, thumb, price = np.median([found(case, seed, epochs) for seed in seeds], axis=0)
+            weight, thumb, increase = np.median([found(case, seed, epochs) for seed in seeds], axis=0)
         first = first or weight
-        cells = [f"{weight:.2g}", f"{weight / first:.2g}", f"{case.foreseen:.2g}", f"{thumb:.2g}", f"{price:.1%}"]
+        cells = [f"{weight:.2g}", f"{weight / first:.2g}", f"{case.foreseen:.2g}", f"{thumb:.2g}", f"{increase:.1%}"]
         lines.append(f"| {case.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -26,7 +26,7 @@ FIGURES = {
     "seconds_per_epoch": (0.1, 0.02),
 }
 BETTER = {"sensitivity": (0.22, 0.01), "scale_free_sensitivity": (0.14, 0.01), "squared_norm": (3.5, 0.1)}
-SEARCH = [{"strength": 0.02, "price": 0.3}, {"strength": 0.01, "price": 0.15}]
+SEARCH = [{"strength": 0.02, "error_increase": 0.3}, {"strength": 0.01, "error_increase": 0.15}]
 LEVELS = [0.0, 0.5, 1.0]
 
 
@@ -79,7 +79,7 @@ def results(*variants: dict, labelled: bool = True, image: bool = True, name: st
             },
             "variants": [entry["name"] for entry in variants],
             "seeds": len(variants[0]["seeds"]) if variants else 0,
-            "price": 0.2,
+            "max_error_increase": 0.2,
             "strengths": {},
             "jobs": 1,
         },

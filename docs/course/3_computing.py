@@ -230,16 +230,16 @@ for penalty in (divided, halved):
 
 # %%
 batch = torch.rand(128, 784)
-prices = {}
+costs = {}
 for widths in ((784, 1000), (784, 256, 128, 64)):
     encoder = ct.mlp(784, hidden=widths[1:-1], code=widths[-1]).encoder
     plain_step = 5 * len(batch) * sum(a * b for a, b in pairwise(widths))
     for path, count in ct.plan(encoder, batch).multiplications.items():
-        prices[widths, path] = count / plain_step
+        costs[widths, path] = count / plain_step
     print(f"{'-'.join(map(str, widths))}:")
     for path in ("closed form", "exact rows", "code probes"):
-        if (widths, path) in prices:
-            print(f"    {path:12} {prices[widths, path]:8.3f} plain steps")
+        if (widths, path) in costs:
+            print(f"    {path:12} {costs[widths, path]:8.3f} plain steps")
 
 # %% [markdown]
 # One layer: the closed form is free. Three layers: exact costs many plain steps even when done cleverly, the estimate

@@ -89,39 +89,39 @@ lines = {name: [table[weight][at] for weight in inside] for name, at in measures
 plots.weight_curves(inside, lines, without={name: table[0][at] for name, at in measures.items()})
 
 # %% [markdown]
-# ## Ask for a price
+# ## Choose an error increase
 #
-# So choose the *price*, not the weight: how much worse than without penalty may reconstruction become? Ten per cent
-# is a good start. The library finds the weight while it trains, on validation data.
+# So choose the *error increase*, not the weight: how much worse than without penalty may reconstruction become? Ten
+# per cent is a good start. The library finds the weight while it trains, on validation data.
 #
 # !!! question "What do you expect?"
-#     Between which two rows of the table will the weight for a price of 10 % lie?
+#     Between which two rows of the table will the weight for an error increase of 10 % lie?
 
 # %%
 torch.manual_seed(0)
-priced = ct.tied(64, 32)
-history = ct.fit_at_price(
-    priced,
+penalised = ct.tied(64, 32)
+history = ct.fit_with_max_error_increase(
+    penalised,
     train,
     ct.objectives.contractive(),
     validation=validation,
-    price=0.1,
+    max_error_increase=0.1,
     **settings | {"max_epochs": 40},  # the penalty acts on the second half
 )
-found_weight, paid = history["weight"][-1], history["price"][-1]
-print(f"weight {found_weight:.3f}, price paid on validation data {paid:.1%}")
+found_weight, paid = history["weight"][-1], history["error_increase"][-1]
+print(f"weight {found_weight:.3f}, error increase on validation data {paid:.1%}")
 
 rule = 0.1 * table[0][0] / table[0][1]
-print(f"rule of thumb, price · error / ‖J‖²: {rule:.4f}")
+print(f"rule of thumb, error increase · error / ‖J‖²: {rule:.4f}")
 
 # %% [markdown]
-# It lies where the error column says it should. The search costs about 1.7 plain runs. The price is met nearly, not
+# It lies where the error column says it should. The search costs about 1.7 plain runs. The limit is met nearly, not
 # exactly; the longer the training, the nearer. The rule of thumb below it starts a search by hand; it comes out far
 # too small, because the first part of ‖J‖² can be shed for almost nothing. The scikit-learn estimator and the command
 # line say `weight="auto"` and `--weight auto`; several runs side by side are [a sweep](../sweep.md).
 #
-# Never choose the weight by the reconstruction error. It always prefers 0. If you have labels, search over the price
-# ([Choosing the weight](../choosing-the-weight.md)).
+# Never choose the weight by the reconstruction error. It always prefers 0. If you have labels, search over the error
+# increase ([Choosing the weight](../choosing-the-weight.md)).
 #
 # ## Tied or untied?
 #
@@ -163,7 +163,7 @@ for name, (error, norm, free) in pair.items():
 # **Keep three things.**
 #
 # - The first bit of contraction is nearly free, the last is ruin. Look for the bend.
-# - Choose a price, let the weight be found.
+# - Choose an error increase, let the weight be found.
 # - A small raw norm can mean contraction, collapse or a rescaled code. The scale-free figure tells them apart.
 #
 # Next: [relatives of contraction](5_relatives.md).
@@ -171,4 +171,4 @@ for name, (error, norm, free) in pair.items():
 # ??? abstract "Sources"
 #     - Rifai, Vincent, Muller, Glorot and Bengio (2011): Contractive auto-encoders: explicit invariance during
 #       feature extraction. ICML.
-#     - The search for a weight at a price follows Rezende and Viola (2018): Taming VAEs. arXiv 1810.00597.
+#     - The search for a weight by its error increase follows Rezende and Viola (2018): Taming VAEs. arXiv 1810.00597.

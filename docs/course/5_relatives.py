@@ -152,8 +152,8 @@ plots.code_histograms(codes)
 # Each row is a unit, the horizontal axis its activation. Mass moves to the two ends: the code becomes nearly
 # **binary**. Rifai et al. (2011, Table 1) report the same of MNIST: 86 % saturated, against 50 % without.
 #
-# The bits tell the price. Some units are at the *same* end for every digit: still, and silent. Lower weights saturate
-# fewer and keep them all in use.
+# The bits tell what it costs. Some units are at the *same* end for every digit: still, and silent. Lower weights
+# saturate fewer and keep them all in use.
 #
 # ## More units than pixels
 #

@@ -102,8 +102,8 @@ print(f"standard error of an accuracy with noise: {uncertain:.1%}")
 # Take weight 0.05, whose error is nearest. Denoising is a little better at what it was trained for, rebuilding from
 # noise of 0.3. The contractive code is about as steady. On clean digits all classifiers do alike; on noisy ones both
 # rivals beat the standard network. Which rival is better these rows cannot tell: their difference is about one
-# standard error, and it is one seed. `contractive compare` asks the question properly, at one price for all and with
-# several seeds.
+# standard error, and it is one seed. `contractive compare` asks the question properly, at one error increase for all
+# and with several seeds.
 
 # %% [markdown]
 # ## 3. Jacobians as pictures

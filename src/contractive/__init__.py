@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contractive.models import Autoencoder, Recipe, conv, load, mlp, save, tied
     from contractive.objectives import Objective, Term
     from contractive.objectives.check import PenaltyCheck, check_penalty
-    from contractive.training import CollapseWarning, History, TrainingDiverged, fit, fit_at_price
+    from contractive.training import CollapseWarning, History, TrainingDiverged, fit, fit_with_max_error_increase
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,7 @@ __all__ = [
     "objectives",
     # training
     "fit",
-    "fit_at_price",
+    "fit_with_max_error_increase",
     "History",
     "CollapseWarning",
     "TrainingDiverged",
@@ -66,7 +66,7 @@ _HOME = {
     "objectives.check": ("check_penalty", "PenaltyCheck"),
     "models": ("Autoencoder", "Recipe", "mlp", "tied", "conv", "save", "load"),
     "objectives": ("Objective", "Term"),
-    "training": ("fit", "fit_at_price", "History", "CollapseWarning", "TrainingDiverged"),
+    "training": ("fit", "fit_with_max_error_increase", "History", "CollapseWarning", "TrainingDiverged"),
     "estimators": (
         *("ContractiveAutoencoder", "ContractiveOutlierDetector"),
         *("StackedContractiveClassifier", "ManifoldTangentClassifier"),

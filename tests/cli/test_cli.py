@@ -111,7 +111,7 @@ def test_help_shows_the_defaults():
         (["compare", "digits", "--objectives", ","], "variants must be among standard"),
         (["compare", "digits", "--weight", "-1"], "weight of contractive must be finite and at least 0, got -1.0"),
         (["compare", "digits", "--weight", "inf"], "weight of contractive must be finite and at least 0, got inf"),
-        (["compare", "digits", "--max-error-increase", "0"], "price must be above 0, got 0.0"),
+        (["compare", "digits", "--max-error-increase", "0"], "max_error_increase must be above 0, got 0.0"),
         (["compare", "digits", "--seeds", "0"], "seeds must be at least 1, got 0"),
         (["compare", "digits", "--max-epochs", "0"], "epochs must be at least 1, got 0"),
         (["compare", "digits", "--jobs", "0"], "jobs must be at least 1, got 0"),

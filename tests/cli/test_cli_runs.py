@@ -150,17 +150,17 @@ def test_resume_has_its_own_settings(run):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
-def test_the_weight_is_found_by_its_price(loss, tmp_path):
+def test_the_weight_is_found_by_its_error_increase(loss, tmp_path):
     result = contractive("train", "digits", "--out", tmp_path / "run", "--max-epochs", "8", "--loss", loss)
     assert result.exit_code == 0, result.output
     assert "Weight found" in result.output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert metrics["price_paid"] == pytest.approx(0.1, abs=0.03)
+    assert metrics["error_increase"] == pytest.approx(0.1, abs=0.03)
     x = np.clip(load("digits").validation.astype(float), 1e-12, 1 - 1e-12)
     least = {"squared_error": 0.0, "cross_entropy": -(x * np.log(x) + (1 - x) * np.log(1 - x)).sum(1).mean()}[loss]
     last, without = open_run(tmp_path / "run").history()[-1], metrics["reference"]
     paid = (last["val_reconstruction"] - least) / (without["val_reconstruction"] - least) - 1
-    assert metrics["price_paid"] == pytest.approx(paid, abs=1e-3)
+    assert metrics["error_increase"] == pytest.approx(paid, abs=1e-3)
     assert metrics["weight"] > 0
     assert metrics["validation"]["squared_norm"] < metrics["reference"]["val_squared_norm"]
 
@@ -198,7 +198,7 @@ def test_compare_takes_a_table(tmp_path):
         (["train", "digits", "--out", "{out}", "--weight", "much"], "--weight must be a number or auto, got 'much'"),
         (
             ["train", "digits", "--out", "{out}", "--weight", "0.1", "--max-error-increase", "0.1"],
-            "price must come with a weight",
+            "max_error_increase must come with a weight",
         ),
         (["train", "digits", "--out", "{out}", "--patience", "2"], "--patience must be left out with --weight auto"),
         (["train", "digits", "--out", "{out}", "--size", "big"], "--size must be HEIGHTxWIDTH, got 'big'"),

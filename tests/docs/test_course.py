@@ -72,7 +72,7 @@ def test_computing():
     assert factors == sorted(factors) and factors[-1] > 5
     assert "summed outputs" in outputs and "last layer only" in outputs and "detached weight" in outputs
     assert "floor division" in outputs and "constant factor 1/2" in outputs
-    costs = said["prices"]
+    costs = said["costs"]
     assert costs[(784, 1000), "closed form"] < 0.01
     assert costs[(784, 256, 128, 64), "exact rows"] > 5
     assert costs[(784, 256, 128, 64), "code probes"] < 1

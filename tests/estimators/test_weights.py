@@ -1,4 +1,4 @@
-"""Weights of rows, and the weight of the penalty that is found by its price."""
+"""Weights of rows, and the weight of the penalty that is found by its error increase."""
 
 import numpy as np
 import pandas as pd
@@ -118,9 +118,9 @@ BUDGET = {"n_components": 6, "max_epochs": 40, "batch_size": 32, "learning_rate_
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_weight_found_costs_its_price(kind):
+def test_the_weight_found_costs_what_was_allowed(kind):
     """Against a run without penalty on the same rows, both judged by hand on the rows held out."""
-    parameters = {**BUDGET, "validation_fraction": 0.3, "price": 0.3}
+    parameters = {**BUDGET, "validation_fraction": 0.3, "max_error_increase": 0.3}
     found = kind(**parameters, weight="auto").fit(MIXED)
     seed = int(np.random.RandomState(0).randint(2**31 - 1))
     trusted = MIXED[getattr(found, "support_", slice(None))]
@@ -130,7 +130,7 @@ def test_the_weight_found_costs_its_price(kind):
     errors = [-estimator.score_samples(held).mean() for estimator in (found, free)]
     assert errors[0] / errors[1] - 1 == pytest.approx(0.3, abs=0.06)
     history = found.history_
-    assert history["price"].iloc[-1] == pytest.approx(errors[0] / errors[1] - 1, abs=1e-3)
+    assert history["error_increase"].iloc[-1] == pytest.approx(errors[0] / errors[1] - 1, abs=1e-3)
     assert found.weight_ == history["weight"].iloc[-1] > 0
     assert len(history) == found.n_iter_ == 40
     assert found.get_params()["weight"] == "auto"
@@ -140,7 +140,7 @@ def test_what_was_found_is_saved(tmp_path):
     found = ct.ContractiveAutoencoder(**{**BUDGET, "max_epochs": 4}, weight="auto").fit(MIXED)
     found.save(tmp_path)
     again = ct.ContractiveAutoencoder.load(tmp_path)
-    assert (again.weight_, again.weight, again.price) == (found.weight_, "auto", 0.1)
+    assert (again.weight_, again.weight, again.max_error_increase) == (found.weight_, "auto", 0.1)
     pd.testing.assert_frame_equal(again.history_, found.history_)  # NaN where the penalty had no weight yet
     assert "NaN" not in (tmp_path / "estimator.json").read_text()
 
@@ -161,7 +161,7 @@ def test_the_weight_given_is_there_to_read(parameters, weight):
 @pytest.mark.parametrize(
     "penalty", ["sparse", ct.objectives.code_l1, ct.objectives.l1(0.1)], ids=["name", "function", "objective"]
 )
-def test_any_penalty_can_be_given_a_price(penalty):
+def test_any_penalty_can_be_given_a_largest_increase(penalty):
     assert one_step(penalty=penalty, weight="auto", max_epochs=4).fit(X).weight_ > 0
 
 
@@ -172,9 +172,9 @@ def test_any_penalty_can_be_given_a_price(penalty):
         ({"warm_start": True}, "warm_start must be False with weight='auto', got True: the search begins with a fresh"),
         ({"penalty": "denoising"}, "penalty must have a weight to find with weight='auto', got 'denoising'. Set"),
         ({"penalty": ct.objectives.standard()}, "penalty must have a weight to find with .*, got 'standard'. Set"),
-        ({"price": 0}, "price must be above 0 and finite, got 0. 0.1 allows 10 % more"),
-        ({"price": "low"}, "price must be above 0 and finite, got 'low'"),
-        ({"max_epochs": 1}, "max_epochs must be at least 2 with a price, got 1. Train longer."),
+        ({"max_error_increase": 0}, "max_error_increase must be above 0 and finite, got 0. 0.1 allows 10 % more"),
+        ({"max_error_increase": "low"}, "max_error_increase must be above 0 and finite, got 'low'"),
+        ({"max_epochs": 1}, "max_epochs must be at least 2 with `max_error_increase`, got 1. Train longer."),
     ],
     ids=lambda value: str(value)[:30],
 )

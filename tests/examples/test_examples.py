@@ -30,7 +30,7 @@ def test_the_study_finds_something():
     found = main_of("optuna_study")(trials=2, epochs=4)
     assert found["test"] > 0.5
     assert found["weight"] > 0
-    assert 0.02 <= found["price"] <= 1
+    assert 0.02 <= found["max_error_increase"] <= 1
 
 
 def test_the_exported_encoder_is_the_encoder(tmp_path):

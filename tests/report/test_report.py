@@ -49,8 +49,8 @@ def test_a_code_that_only_became_smaller_is_found_out():
     ],
     ids=["dearer", "cheaper", "even"],
 )
-def test_the_price(error, expected):
-    assert expected in said(usual(reconstruction_error=error))["Price"]
+def test_the_error_increase(error, expected):
+    assert expected in said(usual(reconstruction_error=error))["Error increase"]
 
 
 def test_accuracy_against_standard_and_denoising():
@@ -126,7 +126,7 @@ def test_one_variant_is_compared_with_nothing(name):
     comparison = results(variant(name))
     text = said(comparison)
     assert "to compare it with: scale-free sensitivity 0.560 ± 0.020" in text["Movement"]
-    assert "R² 0.860 ± 0.010" in text["Price"]
+    assert "R² 0.860 ± 0.010" in text["Error increase"]
     assert "ahead" not in text["Accuracy"]
     assert summarize(comparison)["tiles"] == []
     assert html(comparison)
@@ -149,7 +149,7 @@ def test_how_the_strengths_were_chosen():
 
 def test_a_price_beyond_the_allowed_one_is_told():
     comparison = usual()
-    comparison.document["variants"][2]["search"] = [{"strength": 0.01, "price": 0.35}]
+    comparison.document["variants"][2]["search"] = [{"strength": 0.01, "error_increase": 0.35}]
     assert "after 1 trial, paying 35 %, more than allowed" in said(comparison)["Strengths"]
 
 

@@ -89,7 +89,7 @@ def test_it_writes_a_document_and_a_page(analyses, name):
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in out.iterdir()) == ["analysis.json", "analysis.npz", "report.html"]
     assert (out / "report.html").stat().st_size < 8_000_000
-    for topic in ("Contraction", "Reach", "Directions", "Price", "Code", "Doubts"):
+    for topic in ("Contraction", "Reach", "Directions", "Error increase", "Code", "Doubts"):
         assert f"{topic}: " in result.stdout
 
 

@@ -277,10 +277,10 @@ def test_unknown_column_lists_the_columns(data):
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"norm_rows": 0}, "norm_rows must be at least 1, got 0"),
         ({"learning_rate": -1}, "learning_rate must be above 0 and finite, got -1"),
-        ({"gradient_clip": 0}, "gradient_clip must be above 0, got 0"),
+        ({"gradient_clip": 0}, "gradient_clip must be above 0 and finite, got 0"),
         ({"patience": 3}, "patience must come with validation data"),
         ({"patience": 0, "validation": np.zeros((3, 8))}, "patience must be at least 1, got 0"),
-        ({"schedule": "linear"}, "schedule must be one of cosine, exponential, got 'linear'"),
+        ({"schedule": "linear"}, "schedule must be one of constant, cosine, exponential, got 'linear'"),
         ({"validation": np.full((3, 8), np.nan)}, "validation must be finite, got 24 NaN or infinite entries"),
     ],
 )

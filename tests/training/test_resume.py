@@ -171,7 +171,7 @@ def test_another_objective_is_not_the_same_run(tmp_path, before, after, match):
 def test_another_schedule_is_not_the_same_run(tmp_path):
     path = tmp_path / "last.ckpt"
     train(rows(), path, max_epochs=1)
-    with pytest.raises(CheckpointError, match=r"got schedule None instead of cosine"):
+    with pytest.raises(CheckpointError, match=r"got schedule constant instead of cosine"):
         train(rows(), path, max_epochs=1, schedule=None, resume=True)
 
 

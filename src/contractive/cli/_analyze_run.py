@@ -75,7 +75,7 @@ def _facts(opened: Run) -> dict[str, Any]:
         "kind": settings.kind,
         "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
         "weight": metrics.get("weight", settings.weight),
-        "price_paid": metrics.get("price_paid"),
+        "error_increase": metrics.get("error_increase"),
         "squared_norm": metrics.get("validation", {}).get("squared_norm"),
         "squared_norm_without": metrics.get("reference", {}).get("val_squared_norm"),
         "command": opened.config.get("command", ""),

@@ -14,8 +14,7 @@ from contractive.report import classifier_sentences, write_classifier
 from contractive.studies.classifier_runs import Settings, open_classifier, train
 from contractive.studies.runs import load_again
 from contractive.studies.runs._folder import Files
-from contractive.training import TrainingDiverged
-from contractive.training._checks import check_device, check_seconds
+from contractive.training import TrainingDiverged, check_device, check_seconds
 
 
 def begin(

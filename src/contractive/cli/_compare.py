@@ -39,7 +39,7 @@ def compare(
     ] = 0.2,
     weight: Annotated[
         float | None,
-        typer.Option(help="Fix the weight of the contractive penalty instead of searching it within the price."),
+        typer.Option(help="Fix the weight of the contractive penalty instead of searching it by the error increase."),
     ] = None,
     hidden: options.Hidden = None,
     code: options.Code = None,
@@ -54,7 +54,7 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train four kinds of autoencoder alike and see what contraction buys, and at what price.
+    """Train four kinds of autoencoder alike and see what contraction brings, and what it costs.
 
     Standard, denoising, sparse and contractive autoencoders get the same data split, network, budget and seeds. Each
     penalty is set by one rule, on validation data: as strong as the allowed increase of the error permits.

@@ -61,7 +61,7 @@ def run(
     wishes: Wishes,
     variants: tuple[str, ...],
     seeds: int,
-    price: float,
+    max_error_increase: float,
     fixed: dict[str, float],
     jobs: int | None,
     *,
@@ -75,7 +75,7 @@ def run(
     for note in () if quiet or as_json else split.notes:
         Console(stderr=True, highlight=False).print(f"[dim]Note: {note}[/]", soft_wrap=True)
     jobs = jobs if jobs is not None else processors()
-    settings = Settings(wishes.budget(split), variants, seeds, price, fixed, jobs)
+    settings = Settings(wishes.budget(split), variants, seeds, max_error_increase, fixed, jobs)
     try:
         results = _with_progress(split, settings, hidden=quiet or as_json)
     except TrainingDiverged as error:
@@ -159,13 +159,13 @@ def _caption(document: dict[str, Any]) -> str:
         for variant in document["variants"]
         if variant["strength"] is not None
     ]
-    price = document["settings"]["price"]
+    allowed = document["settings"]["max_error_increase"]
     noise = "Noise level 1 is a feature's typical sd."
     if not strengths:
         return noise
     return (
         f"Strengths: {', '.join(strengths)}. Searched on validation data: the strongest that raises the reconstruction"
-        f" error by at most {price:.0%} over the standard model's (if none does, the cheapest tried). {noise}"
+        f" error by at most {allowed:.0%} over the standard model's (if none does, the cheapest tried). {noise}"
     )
 
 

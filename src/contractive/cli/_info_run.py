@@ -92,11 +92,11 @@ def _facts_of_classifier(run: ClassifierRun) -> dict[str, str]:
 
 def _strength(run: Run) -> str:
     settings = run.settings
-    if settings.price is None:
+    if settings.max_error_increase is None:
         return f"strength {settings.weight or 0:.4g}"
     metrics = run.metrics()
-    found = f": {metrics['weight']:.4g}, price paid {metrics['price_paid']:.1%}" if "weight" in metrics else ""
-    return f"weight found at a price of {settings.price:.0%}{found}"
+    found = f": {metrics['weight']:.4g}, error increase {metrics['error_increase']:.1%}" if "weight" in metrics else ""
+    return f"weight found at an error increase of {settings.max_error_increase:.0%}{found}"
 
 
 def _prepared(preparation: Preparation) -> str:

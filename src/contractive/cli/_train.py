@@ -76,7 +76,7 @@ def train(
         **fitting.said(),
         kind=objective,
         weight=None if weight == "auto" else number(weight, "--weight"),
-        price=max_error_increase,
+        max_error_increase=max_error_increase,
         device=device,
         precision=precision,
         devices=devices,

@@ -12,8 +12,7 @@ from contractive.cli._tables import figures_table, say_warnings
 from contractive.data import Options, Split, load
 from contractive.studies.runs import Settings, Trained, load_again, open_run, train
 from contractive.studies.runs._folder import Files
-from contractive.training import TrainingDiverged, is_first_process
-from contractive.training._checks import check_device, check_seconds, check_strategy
+from contractive.training import TrainingDiverged, check_device, check_seconds, check_strategy, is_first_process
 
 
 def begin(
@@ -95,8 +94,9 @@ def _say(trained: Trained, settings: Settings) -> None:
     if "weight" in trained.metrics:
         found = trained.metrics
         console.print(
-            f"Weight found: [bold]{found['weight']:.4g}[/]; reconstruction costs {found['price_paid']:+.1%} of the"
-            f" {found['price_allowed']:.0%} allowed, ‖J‖² fell from {found['reference']['val_squared_norm']:.4g} to"
+            f"Weight found: [bold]{found['weight']:.4g}[/]; the reconstruction error is {found['error_increase']:+.1%},"
+            f" at most {found['max_error_increase']:.0%} was allowed; ‖J‖² fell from"
+            f" {found['reference']['val_squared_norm']:.4g} to"
             f" {trained.history['val_squared_norm'][-1]:.4g}.",
             soft_wrap=True,
         )

@@ -23,9 +23,9 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         penalty: `contractive`, `higher_order`, `reconstruction_contractive`, `sparse`, `denoising` (noise only),
             `none`; a penalty function `(encode, x) -> (code, values)`; or an `Objective`, which then decides alone.
         weight: Factor of the penalty, against a squared error summed over the scaled features; `auto` finds the largest
-            whose price in reconstruction is allowed, at 1.7 times the cost (`contractive.fit_at_price`).
-        price: With `auto`, the reconstruction error allowed above that without penalty, measured on held-out rows:
-            0.1 for 10 % more.
+            whose error increase is allowed, at 1.7 times the cost (`contractive.fit_with_max_error_increase`).
+        max_error_increase: With `auto`, the reconstruction error allowed above that without penalty, measured on
+            held-out rows: 0.1 for 10 % more.
         activation: Of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's.
         decoder_activation: Of the decoder's inner layers.
         tied: Whether the decoder uses the encoder's weights transposed.
@@ -40,7 +40,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             steps, within 5 to 300 passes.
         batch_size: Rows per step; `auto` for 128, from 25,600 rows on a 200th of them, at most 1024.
         early_stopping: Whether to hold rows out, stop when they stop improving, and keep the best weights.
-        validation_fraction: Share of the rows held out for that, and to judge the price with `auto`.
+        validation_fraction: Share of the rows held out for that, and to judge the error increase with `auto`.
         n_iter_no_change: Epochs without improvement after which to stop.
         scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit, such as pixels or
             spectra), `robust` (median, quartiles), `minmax` ([0, 1]), `none`.
@@ -51,7 +51,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Attributes:
         autoencoder_: The trained `contractive.Autoencoder`; it takes scaled rows.
-        history_: pandas frame, one row per epoch; with weight `auto` it has the columns `weight` and `price`.
+        history_: pandas frame, one row per epoch; with weight `auto` it has the columns `weight` and `error_increase`.
         weight_: Factor of the (first) penalty: the one found, or the one given; 0 without a penalty.
         n_iter_: Epochs trained.
         n_components_: Numbers per code.
@@ -77,7 +77,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         hidden_layer_sizes: Any = (),
         penalty: Any = "contractive",
         weight: Any = 0.1,
-        price: float = 0.1,
+        max_error_increase: float = 0.1,
         activation: str = "sigmoid",
         decoder_activation: str = "relu",
         tied: bool = False,
@@ -102,7 +102,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.hidden_layer_sizes = hidden_layer_sizes
         self.penalty = penalty
         self.weight = weight
-        self.price = price
+        self.max_error_increase = max_error_increase
         self.activation = activation
         self.decoder_activation = decoder_activation
         self.tied = tied

@@ -19,7 +19,7 @@ from contractive.estimators._scaling import Scaling, learn
 from contractive.estimators._weights import rows_that_count
 from contractive.models import Autoencoder
 from contractive.objectives import cross_entropy
-from contractive.training import History, fit, fit_at_price
+from contractive.training import History, fit, fit_with_max_error_increase
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -156,10 +156,10 @@ class ContractiveEstimator(BaseEstimator):
         if self.n_iter_ and objective.loss is cross_entropy:
             _check_range(z)
         auto = _settings.finds_weight(settings)
-        ends: dict[str, Any] = {"price": settings["price"]} if auto else {}
+        ends: dict[str, Any] = {"max_error_increase": settings["max_error_increase"]} if auto else {}
         if held_out is not None and not auto:
             ends["patience"] = settings["n_iter_no_change"]
-        train: Callable[..., History] = fit_at_price if auto else fit
+        train: Callable[..., History] = fit_with_max_error_increase if auto else fit
         history = train(
             net,
             rows,

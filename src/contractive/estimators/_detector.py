@@ -10,7 +10,7 @@ from contractive.estimators import _settings
 from contractive.estimators._base import ContractiveEstimator
 from contractive.estimators._scaling import quantile
 
-_FIRST_WEIGHT = 0.1  # of the first training, where the weight is to be found by its price in the second
+_FIRST_WEIGHT = 0.1  # of the first training, where the weight is to be found by its error increase in the second
 
 
 class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
@@ -37,7 +37,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         hidden_layer_sizes: See there.
         penalty: See there.
         weight: See there.
-        price: See there.
+        max_error_increase: See there.
         activation: See there.
         decoder_activation: See there.
         tied: See there.
@@ -84,7 +84,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         hidden_layer_sizes: Any = (),
         penalty: Any = "contractive",
         weight: Any = 0.1,
-        price: float = 0.1,
+        max_error_increase: float = 0.1,
         activation: str = "sigmoid",
         decoder_activation: str = "relu",
         tied: bool = False,
@@ -111,7 +111,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.penalty = penalty
         self.weight = weight
-        self.price = price
+        self.max_error_increase = max_error_increase
         self.activation = activation
         self.decoder_activation = decoder_activation
         self.tied = tied

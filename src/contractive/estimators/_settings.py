@@ -107,7 +107,7 @@ def loss_name(parameters: dict[str, Any]) -> str:
 
 
 def finds_weight(parameters: dict[str, Any]) -> bool:
-    """Whether the weight is found in training by its price."""
+    """Whether the weight is found in training by its error increase."""
     return isinstance(parameters["weight"], str) and parameters["weight"] == "auto"
 
 
@@ -158,7 +158,7 @@ def _check_choices(parameters: dict[str, Any]) -> None:
         "decoder_activation": [*ACTIVATIONS, "logistic", "identity"],
         "loss": ["auto", *LOSSES],
         "solver": [*SOLVERS],
-        "learning_rate": ["constant", *SCHEDULES],
+        "learning_rate": [*SCHEDULES],
         "scale": [*SCALES, None],
         "device": [*DEVICES],
         "tied": [True, False],
@@ -182,9 +182,9 @@ def _check_numbers(parameters: dict[str, Any]) -> None:
         if not (_is_real(value) and 0 <= value < float("inf")) and not (name == "weight" and finds_weight(parameters)):
             rule = "'auto' or a finite number" if name == "weight" else "a finite number"
             raise ValueError(f"{name} must be {rule} of at least 0, got {value!r}. 0 turns it off.")
-    price = parameters["price"]
-    if not _is_real(price) or not 0 < price < float("inf"):
-        raise ValueError(f"price must be above 0 and finite, got {price!r}. 0.1 allows 10 % more reconstruction error.")
+    allowed = parameters["max_error_increase"]
+    if not _is_real(allowed) or not 0 < allowed < float("inf"):
+        raise ValueError(f"max_error_increase must be above 0 and finite, got {allowed!r}. 0.1 allows 10 % more error.")
     rate, fraction = parameters["learning_rate_init"], parameters["validation_fraction"]
     if not _is_real(rate) or not 0 < rate < float("inf"):
         raise ValueError(f"learning_rate_init must be above 0 and finite, got {rate!r}. Try 3e-3.")

@@ -29,8 +29,8 @@ class Variant:
     Attributes:
         make: (strength, loss) -> objective; a strength of None for a variant without one.
         strength: What the strength is, in words; empty without one.
-        guess: (price, reference) -> a strength whose price in reconstruction error is about `price`, to start from.
-        exponent: How the price grows with the strength near there: price ~ strength^exponent.
+        guess: (error increase, reference) -> a strength that raises the reconstruction error by about as much.
+        exponent: How the error increase grows with the strength near there: increase ~ strength^exponent.
     """
 
     make: Callable[[float, Loss], Objective]
@@ -44,33 +44,33 @@ VARIANTS: dict[str, Variant] = {
     "denoising": Variant(
         lambda strength, loss: objectives.denoising(strength, loss=loss),
         "sigma of the Gaussian noise on the inputs",
-        lambda price, reference: 0.3 * reference.feature_sd,
+        lambda increase, reference: 0.3 * reference.feature_sd,
         exponent=2.0,
     ),
     "sparse": Variant(
         lambda strength, loss: objectives.sparse(strength, loss=loss),
         "weight of the KL divergence from a mean activation of 0.05",
-        lambda price, reference: 0.1 * price * reference.error,
+        lambda increase, reference: 0.1 * increase * reference.error,
     ),
     "contractive": Variant(
         lambda strength, loss: objectives.contractive(strength, loss=loss),
         "weight of ||J||_F^2",
-        lambda price, reference: price * reference.error / reference.squared_norm,
+        lambda increase, reference: increase * reference.error / reference.squared_norm,
     ),
     "higher-order": Variant(
         lambda strength, loss: objectives.higher_order(strength, loss=loss),
         "weight of ||J||_F^2 + E||J(x) - J(x+e)||_F^2, sigma 0.1",
-        lambda price, reference: 0.5 * price * reference.error / reference.squared_norm,
+        lambda increase, reference: 0.5 * increase * reference.error / reference.squared_norm,
     ),
     "reconstruction-contractive": Variant(
         lambda strength, loss: objectives.reconstruction_contractive(strength, loss=loss),
         "weight of the squared norm of the Jacobian of reconstruction",
-        lambda price, reference: price * reference.error / 20,
+        lambda increase, reference: increase * reference.error / 20,
     ),
     "weight-decay": Variant(
         lambda strength, loss: objectives.weight_decay(strength, loss=loss),
         "weight of the sum of squared weights",
-        lambda price, reference: 1e-3 * price * reference.error,
+        lambda increase, reference: 1e-3 * increase * reference.error,
     ),
 }
 DEFAULT_VARIANTS = ("standard", "denoising", "sparse", "contractive")

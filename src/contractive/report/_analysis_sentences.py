@@ -11,12 +11,12 @@ _LEVEL = "gaussian 0.5"
 
 
 def analysis_sentences(document: Document) -> list[tuple[str, str]]:
-    """(topic, text): what contracts, how far that reaches, directions, price, code, robustness, doubts."""
+    """(topic, text): what contracts, how far that reaches, directions, error increase, code, robustness, doubts."""
     made = {
         "Contraction": _contraction(document),
         "Reach": _reach(document),
         "Directions": _directions(document),
-        "Price": _price(document),
+        "Error increase": _error_increase(document),
         "Code": _code(document),
         "Robustness": _robustness(document),
         "Doubts": " ".join(doubts(document)),
@@ -110,7 +110,7 @@ def _along(document: Document) -> str:
     return f"It moves {words} (rank correlation {written})."
 
 
-def _price(document: Document) -> str:
+def _error_increase(document: Document) -> str:
     """What comes out again, and what the penalty cost where the training knows."""
     part = document["data"]["measured"]["part"]
     r2 = figure(document, "reconstruction", f"r2:{part}")
@@ -124,7 +124,7 @@ def _price(document: Document) -> str:
 
 
 def _paid(run: Document) -> str:
-    paid, mine, other = (run.get(name) for name in ("price_paid", "squared_norm", "squared_norm_without"))
+    paid, mine, other = (run.get(name) for name in ("error_increase", "squared_norm", "squared_norm_without"))
     if paid is None or not mine or not other:
         return ""
     more = "more" if paid >= 0 else "less"

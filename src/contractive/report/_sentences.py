@@ -49,12 +49,12 @@ def sentences(document: dict[str, Any]) -> list[dict[str, str]]:
     parts = cast(document)
     hero, reference = parts.hero, parts.standard
     if hero is not None and reference is not None:
-        movement, price = _movement(parts, hero, reference), _price(parts, hero, reference)
+        movement, increase = _movement(parts, hero, reference), _error_increase(parts, hero, reference)
     else:
-        movement, price = _alone(document, _MOVES), _alone(document, _COSTS)
+        movement, increase = _alone(document, _MOVES), _alone(document, _COSTS)
     texts = {
         "Movement": movement,
-        "Price": price,
+        "Error increase": increase,
         "Accuracy": _accuracy(document, parts),
         "Collapse": _collapse(document),
         "Strengths": _strengths(document),
@@ -135,10 +135,10 @@ def _only_smaller(variants: Sequence[Variant], standard: Variant) -> str:
     return f" Raw movement alone misleads for {_listing(names)}: the code became smaller, not steadier."
 
 
-def _price(parts: Cast, hero: Variant, standard: Variant) -> str:
+def _error_increase(parts: Cast, hero: Variant, standard: Variant) -> str:
     mine, reference = value(hero, "reconstruction_error"), value(standard, "reconstruction_error")
     if not (mine and reference):
-        return "The reconstruction error is not finite, so no price can be given."
+        return "The reconstruction error is not finite, so no increase can be given."
     more = "more" if mine.mean >= reference.mean else "less"
     amount = change(mine, reference).lstrip("+\N{MINUS SIGN}") or "an unknown share"
     within = "" if clear(mine, reference) else _SPREAD
@@ -217,11 +217,11 @@ def _strengths(document: dict[str, Any]) -> str:
     fixed = [variant for variant in document["variants"] if variant["strength"] is not None and not variant["search"]]
     text = ""
     if searched:
-        price = f"{100 * document['settings']['price']:.0f}{NBSP}%"
-        found = "; ".join(_trials(variant, document["settings"]["price"]) for variant in searched)
+        allowed = f"{100 * document['settings']['max_error_increase']:.0f}{NBSP}%"
+        found = "; ".join(_trials(variant, document["settings"]["max_error_increase"]) for variant in searched)
         text = (
             "Each strength was searched with seed 0 as the strongest whose reconstruction error on validation data"
-            f" is at most {price} above the standard one's: {found}."
+            f" is at most {allowed} above the standard one's: {found}."
         )
     if fixed:
         set_to = ", ".join(f"{variant['name']} {variant['strength']:.3g}" for variant in fixed)
@@ -229,13 +229,13 @@ def _strengths(document: dict[str, Any]) -> str:
     return f"{text or 'Nothing had a strength to choose.'} Test data were only measured, never used to choose."
 
 
-def _trials(variant: Variant, price: float) -> str:
-    paid = next((t["price"] for t in variant["search"] if t["strength"] == variant["strength"]), None)
+def _trials(variant: Variant, max_error_increase: float) -> str:
+    paid = next((t["error_increase"] for t in variant["search"] if t["strength"] == variant["strength"]), None)
     count = len(variant["search"])
     text = f"{variant['name']} {variant['strength']:.3g} after {count} trial{'s' * (count != 1)}"
     if paid is None:
         return text
-    beyond = ", more than allowed, as no trial was within" if paid > price else ""
+    beyond = ", more than allowed, as no trial was within" if paid > max_error_increase else ""
     return f"{text}, paying {100 * paid:.0f}{NBSP}%{beyond}"
 
 

@@ -147,7 +147,7 @@ def _settings(document: Document) -> list[tuple[str, str]]:
         ("typical standard deviation of a feature", f"{data['feature_sd']:.4g}"),
         *((words, _plain(settings["budget"][key])) for key, words in SETTINGS.items()),
         ("seeds", str(settings["seeds"])),
-        ("allowed price in reconstruction", f"{100 * settings['price']:.3g} %"),
+        ("allowed error increase", f"{100 * settings['max_error_increase']:.3g} %"),
         ("processes", str(settings["jobs"])),
         ("time in all", _duration(document["seconds"])),
     ]
@@ -166,8 +166,8 @@ def _duration(seconds: float) -> str:
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "under a second"
 
 
-def _paid(price: float | None) -> str:
-    return "collapsed" if price is None else f"{100 * price:+.1f} %".replace("-", "−")
+def _paid(increase: float | None) -> str:
+    return "collapsed" if increase is None else f"{100 * increase:+.1f} %".replace("-", "−")
 
 
 def _trials(document: Document) -> list[dict[str, Any]]:
@@ -178,7 +178,7 @@ def _trials(document: Document) -> list[dict[str, Any]]:
             "rows": [
                 {
                     "strength": f"{trial['strength']:.4g}",
-                    "price": _paid(trial["price"]),
+                    "error_increase": _paid(trial["error_increase"]),
                     "chosen": trial["strength"] == variant["strength"],
                 }
                 for trial in variant["search"]

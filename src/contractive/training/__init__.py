@@ -6,43 +6,76 @@ What needs Lightning is loaded when first used: it takes seconds, and a run is o
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from contractive.training._batches import Rows
-from contractive.training._checks import DEVICES, PRECISIONS
+from contractive.training._batches import Rows, as_tensor
 from contractive.training._collapse import collapse
 from contractive.training._history import CollapseWarning, History, TrainingDiverged
-from contractive.training._schedules import SCHEDULES
+from contractive.training._settings import (
+    DEVICES,
+    PRECISIONS,
+    SCHEDULES,
+    Device,
+    Precision,
+    Schedule,
+    ScheduleName,
+    TrainingOptions,
+    TrainingSettings,
+    check_count,
+    check_device,
+    check_seconds,
+    check_seed,
+    check_strategy,
+    place_of,
+    whole,
+)
 
 if TYPE_CHECKING:
     from contractive.training._checkpoints import CheckpointError
-    from contractive.training._fit import fit
+    from contractive.training._error_increase import fit_with_max_error_increase
+    from contractive.training._fit import FitOptions, fit
     from contractive.training._penalty import JacobianPenalty
-    from contractive.training._price import fit_at_price
     from contractive.training._trainer import is_first_process
 
 __all__ = [
     "fit",
-    "fit_at_price",
+    "fit_with_max_error_increase",
     "History",
     "Rows",
     "is_first_process",
-    # for a LightningModule of one's own
-    "JacobianPenalty",
-    # what the settings may be
+    # settings
+    "TrainingSettings",
+    "TrainingOptions",
+    "FitOptions",
     "SCHEDULES",
     "DEVICES",
     "PRECISIONS",
-    # what can go wrong
+    "ScheduleName",
+    "Schedule",
+    "Device",
+    "Precision",
+    # for your own LightningModule
+    "JacobianPenalty",
+    # errors and warnings
     "CheckpointError",
     "CollapseWarning",
     "TrainingDiverged",
     "collapse",
+    # checks and conversions of arguments
+    "check_count",
+    "check_device",
+    "check_seconds",
+    "check_seed",
+    "check_strategy",
+    "place_of",
+    "as_tensor",
+    "whole",
 ]
 
 _LATER = {
     "CheckpointError": "_checkpoints",
+    "FitOptions": "_fit",
     "fit": "_fit",
+    "fit_with_max_error_increase": "_error_increase",
     "JacobianPenalty": "_penalty",
-    "fit_at_price": "_price",
     "is_first_process": "_trainer",
 }
 

@@ -1,22 +1,17 @@
 """What `fit` refuses, each in one line with the remedy."""
 
-import operator
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from contractive.core.errors import InvalidValue
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._batches import Rows, TrainingRows, as_tensor
 from contractive.training._modes import evaluating
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
-MOST_SEEDS = 2**32 - 1
-_UNBOUNDED = float("inf")
+from contractive.training._settings import TrainingSettings, check_device, check_strategy
 
 
 def training_rows(
@@ -104,82 +99,9 @@ def check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
         )
 
 
-def counts(**named: int) -> Iterator[int]:
-    """The counts in their order, as plain integers of at least 1."""
-    for name, value in named.items():
-        count = whole(name, value)
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}. Leave it out for the default.")
-        yield count
-
-
-def whole(name: str, value: int) -> int:
-    """The value as a plain integer; numpy's are taken, too."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be a whole number, got {value!r}. Round it, or leave it out.") from None
-
-
-def check_settings(
-    *,
-    learning_rate: float,
-    patience: int | None,
-    gradient_clip: float | None,
-    validation: Any,
-) -> None:
-    """Refuse settings out of range."""
-    if not 0 < learning_rate < _UNBOUNDED:
-        raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}. Try 1e-3.")
-    if gradient_clip is not None and not gradient_clip > 0:
-        raise ValueError(f"gradient_clip must be above 0, got {gradient_clip}. Leave it out for no clipping.")
-    if patience is not None and patience < 1:
-        raise ValueError(f"patience must be at least 1, got {patience}. Leave it out to train all epochs.")
-    if patience is not None and validation is None:
-        raise ValueError("patience must come with validation data, got none. Pass validation=.")
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that does not exist."""
-    if device not in DEVICES:
-        raise ValueError(f"device must be one of {', '.join(DEVICES)}, got {device!r}. Leave it out to choose itself.")
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device, True):
-        raise ValueError(f"device must be there, got {device!r}, which torch does not see. Leave it out, or take cpu.")
-
-
-def place_of(device: str) -> str:
-    """The device that `auto` stands for; any other is itself."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def check_strategy(strategy: str) -> None:
-    """Refuse a strategy that Lightning does not have."""
-    from lightning.pytorch.strategies import StrategyRegistry
-
-    known = ("auto", *sorted(StrategyRegistry.available_strategies()))
-    if strategy not in known:
-        raise ValueError(f"strategy must be one of {', '.join(known)}, got {strategy!r}. Leave it out for auto.")
-
-
-def check_seconds(checkpoint_seconds: float) -> None:
-    """Refuse a time between checkpoints that is none."""
-    if not checkpoint_seconds >= 0:
-        raise ValueError(f"checkpoint_seconds must be at least 0, got {checkpoint_seconds}. 10 is the default.")
-
-
-def check_seed(seed: int) -> None:
-    """Refuse a seed that not all generators take."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < MOST_SEEDS:
-        raise ValueError(f"seed must be a whole number from 0 to {MOST_SEEDS - 1}, got {seed!r}. For instance 0.")
-
-
-def check_machine(device: str, precision: str, devices: int, resume: bool, checkpoint: Any) -> None:
-    """Refuse where and how to run that does not exist."""
-    check_device(device)
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}. Leave it out for 32.")
-    if device == "cuda" and devices > torch.cuda.device_count():
-        raise ValueError(f"devices must be at most {torch.cuda.device_count()} here, got {devices}. Take fewer.")
-    if resume and checkpoint is None:
-        raise ValueError("resume must come with a checkpoint, got none. Pass checkpoint=.")
+def check_machine(settings: TrainingSettings) -> None:
+    """Refuse a device, a strategy or a number of devices that this machine does not have."""
+    check_device(settings.device)
+    check_strategy(settings.strategy)
+    if settings.device == "cuda" and settings.devices > torch.cuda.device_count():
+        raise InvalidValue("devices", f"be at most {torch.cuda.device_count()} here", settings.devices, "Take fewer.")

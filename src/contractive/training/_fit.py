@@ -1,11 +1,12 @@
 """`fit`: train an autoencoder on Lightning and return what happened."""
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
+from contractive.core.errors import InvalidValue
 from contractive.jacobian import plan
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective
@@ -32,13 +34,41 @@ from contractive.training._history import CollapseWarning, History
 from contractive.training._memory import flushed_denormals, keep_freed_memory
 from contractive.training._modes import rehearsing
 from contractive.training._module import Step
-from contractive.training._schedules import SCHEDULES, Schedule
-from contractive.training._trainer import Interrupted, Machine, interruptible, make_trainer, quiet
+from contractive.training._settings import (
+    TrainingOptions,
+    TrainingSettings,
+    check_count,
+    check_names,
+    check_seconds,
+    settings_of,
+)
+from contractive.training._trainer import Interrupted, interruptible, make_trainer, quiet
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_EPOCHS = 50
+FIT_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=128, learning_rate=1e-3, schedule="constant")
 _COLLAPSE_ROWS = 2048
+
+
+class FitOptions(TrainingOptions, total=False):
+    """Keyword arguments of `fit` beside its parameters: those of `TrainingSettings`, and these.
+
+    Attributes:
+        sample_weight: One factor of at least 0 per row of data in memory, brought to mean 1: of its reconstruction
+            error and penalties in the objective. In the history only the total is weighted.
+        optimizer: Makes another optimiser than Adam from the parameters; `learning_rate` is then not used.
+        progress: Show a progress bar (the default).
+        norm_rows: Validation rows on which exact Jacobian norms are computed each epoch; 64 by default.
+        checkpoint_seconds: Least time between two checkpoints; 10 by default.
+        loggers: Lightning loggers; they get each epoch's row.
+    """
+
+    sample_weight: Tensor | np.ndarray | None
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None
+    progress: bool
+    norm_rows: int
+    checkpoint_seconds: float
+    loggers: Sequence[Logger]
 
 
 def fit(
@@ -47,27 +77,10 @@ def fit(
     objective: Objective,
     *,
     validation: Tensor | np.ndarray | None = None,
-    sample_weight: Tensor | np.ndarray | None = None,
-    max_epochs: int = DEFAULT_EPOCHS,
-    batch_size: int = 128,
-    learning_rate: float = 1e-3,
-    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
-    schedule: str | Schedule | None = None,
-    patience: int | None = None,
-    gradient_clip: float | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    precision: str = "32",
-    devices: int = 1,
-    num_nodes: int = 1,
-    strategy: str = "auto",
-    progress: bool = True,
-    norm_rows: int = 64,
     checkpoint: str | Path | None = None,
-    checkpoint_seconds: float = 10.0,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
-    loggers: Sequence[Logger] = (),
+    **options: Unpack[FitOptions],
 ) -> History:
     """Train an autoencoder in place and return what happened, epoch by epoch.
 
@@ -82,37 +95,23 @@ def fit(
             shuffled by blocks.
         objective: What is minimised, for instance `objectives.contractive(0.1)`.
         validation: Rows on which every epoch is judged, as `data`; never trained on.
-        sample_weight: One factor of at least 0 per row of data in memory, brought to mean 1: of its reconstruction
-            error and penalties in the objective. In the history only the total is weighted.
-        max_epochs: Passes over the data.
-        batch_size: Rows per step and process; fewer rows, and a last batch of one row, are fine.
-        learning_rate: Of Adam.
-        optimizer: Makes another optimiser from the parameters; `learning_rate` is then not used.
-        schedule: `cosine`, `exponential` (to 1 %), or (optimiser, epochs) -> scheduler, stepped once per epoch.
-        patience: Stop after so many epochs without a lower `val_total`.
-        gradient_clip: Largest norm of the gradient.
-        seed: Of the order of the data, noise, probes and dropout. Same seed and machine, same weights, on the CPU.
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        precision: `32`, or `bf16` for mixed precision.
-        devices: Processes on this machine, one per device. N processes with batch B take the steps of one with
-            batch N * B (`docs/several-machines.md`).
-        num_nodes: Machines.
-        strategy: Lightning's, for instance `ddp`.
-        progress: Whether to show a progress bar.
-        norm_rows: Validation rows on which exact Jacobian norms are computed each epoch.
         checkpoint: File for the state of training, written after an epoch if `checkpoint_seconds` have passed since
             the last time, and after the last one.
-        checkpoint_seconds: See there.
         resume: Go on from `checkpoint`: on a CPU to the same weights, bit for bit, as without the break.
         callbacks: Lightning callbacks.
-        loggers: Lightning loggers; they get each epoch's row.
+        options: The fields of `TrainingSettings` (`max_epochs`, `batch_size`, `learning_rate`, `schedule`, `patience`,
+            `gradient_clip`, `seed`, `device`, `precision`, `devices`, `num_nodes`, `strategy`) and what `FitOptions`
+            adds to them. Without them: 50 epochs of batches of 128 at a constant rate of 0.001, for any data; None is
+            for the default by the data.
 
     Returns:
         The history; see `History`.
 
     Raises:
-        TypeError: Data that are not floating-point numbers; not an `Autoencoder` or not an `Objective`.
-        ValueError: Empty or non-finite data, a size that does not fit the encoder, a setting out of range.
+        TypeError: Data that are not floating-point numbers; not an `Autoencoder` or not an `Objective`; an option
+            that does not exist.
+        ValueError: Empty or non-finite data, a size that does not fit the encoder.
+        InvalidValue: A setting out of range.
         CheckpointError: A checkpoint that is missing, broken or of another run.
         TrainingDiverged: The loss became NaN or infinite; says where and which term.
         KeyboardInterrupt: Ctrl-C; the autoencoder then has the weights of the best epoch so far with `patience`, else
@@ -129,46 +128,42 @@ def fit(
     """
     like = checks.check_what(autoencoder, objective)
     home = like.device
-    max_epochs, batch_size, norm_rows, devices, num_nodes = checks.counts(
-        max_epochs=max_epochs, batch_size=batch_size, norm_rows=norm_rows, devices=devices, num_nodes=num_nodes
-    )
-    patience = None if patience is None else checks.whole("patience", patience)
-    checks.check_settings(
-        learning_rate=learning_rate,
-        patience=patience,
-        gradient_clip=gradient_clip,
-        validation=validation,
-    )
-    learning_rate = float(learning_rate)  # numbers of numpy's would not go into a checkpoint
-    gradient_clip = None if gradient_clip is None else float(gradient_clip)
-    checks.check_machine(device, precision, devices, resume, checkpoint)
-    checks.check_strategy(strategy)
-    checks.check_seconds(checkpoint_seconds)
-    checks.check_seed(seed)
-    rows = checks.training_rows(autoencoder, like, data, validation, sample_weight)
+    check_names(fit, options, FitOptions.__annotations__)
+    chosen, schedule = settings_of(options, FIT_DEFAULTS)
+    norm_rows = check_count("norm_rows", options.get("norm_rows", 64))
+    checkpoint_seconds = options.get("checkpoint_seconds", 10.0)
+    if chosen.patience is not None and validation is None:
+        raise InvalidValue("patience", "come with validation data", "none", "Pass validation=.")
+    if resume and checkpoint is None:
+        raise InvalidValue("resume", "come with a checkpoint", "none", "Pass checkpoint=.")
+    checks.check_machine(chosen)
+    check_seconds(checkpoint_seconds)
+    rows = checks.training_rows(autoencoder, like, data, validation, options.get("sample_weight"))
+    chosen = chosen.completed(len(rows.train), math.prod(rows.train.shape[1:]))
+    max_epochs, batch_size, learning_rate = chosen.max_epochs, chosen.batch_size, chosen.learning_rate
+    assert max_epochs is not None and batch_size is not None and learning_rate is not None
     settings = objective_settings(objective) | {
         "max_epochs": max_epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "schedule": described(schedule),
-        "patience": patience,
-        "gradient_clip": gradient_clip,
-        "seed": seed,
+        "schedule": described(options["schedule"]) if callable(options.get("schedule")) else chosen.schedule,
+        "patience": chosen.patience,
+        "gradient_clip": chosen.gradient_clip,
+        "seed": chosen.seed,
         "rows": len(rows.train),
     }
     if resume:
         _check_same_run(read_checkpoint(str(checkpoint)), settings)
-    make = optimizer or partial(torch.optim.Adam, lr=learning_rate, fused=True)
-    step = Step(
-        autoencoder, rows, batch_size, objective, make, _schedule(schedule), seed, norm_rows, gradient_clip, settings
-    )
-    hooks = Hooks.of(step, objective.name, progress, patience, checkpoint, checkpoint_seconds, callbacks)
-    machine = Machine(device, precision, devices, num_nodes, strategy)
+    make = options.get("optimizer") or partial(torch.optim.Adam, lr=learning_rate, fused=True)
+    clip = chosen.gradient_clip
+    step = Step(autoencoder, rows, batch_size, objective, make, schedule, chosen.seed, norm_rows, clip, settings)
+    progress, loggers = options.get("progress", True), options.get("loggers", ())
+    hooks = Hooks.of(step, objective.name, progress, chosen.patience, checkpoint, checkpoint_seconds, callbacks)
     if not autoencoder.training:
         autoencoder.train()
     try:
         path = _penalty_path(autoencoder, objective, as_tensor(rows.train[:batch_size]).to(like.dtype))
-        _run(step, machine, max_epochs, hooks.all, loggers, seed, checkpoint if resume else None)
+        _run(step, chosen, hooks.all, loggers, checkpoint if resume else None)
     finally:
         hooks.restore(autoencoder)
         autoencoder.to(home).eval()
@@ -185,11 +180,9 @@ def fit(
 
 def _run(
     step: Step,
-    machine: Machine,
-    max_epochs: int,
+    settings: TrainingSettings,
     hooks: Sequence[Callback],
     loggers: Sequence[Logger],
-    seed: int,
     checkpoint: str | Path | None,
 ) -> None:
     keep_freed_memory()
@@ -197,8 +190,8 @@ def _run(
         with quiet(), interruptible(), flushed_denormals() as flushed, torch.random.fork_rng():
             said = "flushed to zero" if flushed else "not flushed: the processor cannot"
             logger.info("denormal numbers are %s", said)
-            trainer = make_trainer(machine, max_epochs, hooks, loggers)
-            torch.manual_seed(seed + trainer.global_rank)
+            trainer = make_trainer(settings, hooks, loggers)
+            torch.manual_seed(settings.seed + trainer.global_rank)
             trainer.fit(step, ckpt_path=checkpoint, weights_only=True)
     except Interrupted:
         raise KeyboardInterrupt from None
@@ -228,14 +221,6 @@ def _check_same_run(checkpoint: dict[str, Any], settings: dict[str, Any]) -> Non
             f"resume must go on with the settings of the checkpoint, got {changed} {settings[changed]}"
             f" instead of {before[changed]}. Set it back, or start the run anew."
         )
-
-
-def _schedule(schedule: str | Schedule | None) -> Schedule | None:
-    if isinstance(schedule, str):
-        if schedule not in SCHEDULES:
-            raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}. Or pass a function.")
-        return SCHEDULES[schedule]
-    return schedule
 
 
 def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:

@@ -30,7 +30,7 @@ class History:
         penalty_path: How the Jacobian norm was computed in training, in words; empty without one.
         warnings: In plain words; empty if all went well.
         settings: What `fit` was called with, in numbers and words.
-        reference: Rows of the unpenalised run of `fit_at_price`; empty otherwise.
+        reference: Rows of the unpenalised run of `fit_with_max_error_increase`; empty otherwise.
     """
 
     rows: tuple[Mapping[str, float], ...]

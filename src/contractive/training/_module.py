@@ -16,7 +16,7 @@ from contractive.objectives import JacobianNorm, Objective, Values
 from contractive.training._batches import Batch, Blocks, Shard, TrainingRows
 from contractive.training._history import TrainingDiverged
 from contractive.training._modes import evaluating
-from contractive.training._schedules import Schedule
+from contractive.training._settings import Schedule
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 

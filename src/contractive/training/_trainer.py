@@ -6,7 +6,6 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Never
 
 from lightning.pytorch import Callback, Trainer
@@ -15,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from contractive.training._checkpoints import SafeIO
-from contractive.training._checks import PRECISIONS
+from contractive.training._settings import TrainingSettings
 
 _QUIET = (
     (".*LeafSpec.*", FutureWarning),  # Lightning 2.6 on torch 2.13 uses a deprecated pytree class
@@ -33,28 +32,15 @@ def is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", None) in (None, 0)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where and how to compute, in Lightning's words but for the names of `PRECISIONS` and `cuda`."""
-
-    device: str = "auto"
-    precision: str = "32"
-    devices: int = 1
-    num_nodes: int = 1
-    strategy: str = "auto"
-
-
-def make_trainer(
-    machine: Machine, max_epochs: int, callbacks: Sequence[Callback], loggers: Sequence[Logger]
-) -> Trainer:
+def make_trainer(settings: TrainingSettings, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> Trainer:
     """Lightning's trainer without what `fit` does itself."""
     return Trainer(
-        accelerator="gpu" if machine.device == "cuda" else machine.device,
-        devices=machine.devices,
-        num_nodes=machine.num_nodes,
-        strategy=machine.strategy,
-        precision=PRECISIONS[machine.precision],  # pyright: ignore[reportArgumentType]
-        max_epochs=max_epochs,
+        accelerator="gpu" if settings.device == "cuda" else settings.device,
+        devices=settings.devices,
+        num_nodes=settings.num_nodes,
+        strategy=settings.strategy,
+        precision={"32": "32-true", "bf16": "bf16-mixed"}[settings.precision],  # pyright: ignore[reportArgumentType]
+        max_epochs=settings.max_epochs,
         callbacks=list(callbacks),
         logger=list(loggers) or False,
         plugins=[SafeIO()],

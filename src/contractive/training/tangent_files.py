@@ -17,7 +17,7 @@ from contractive.data import BROKEN_FILE_ERRORS
 from contractive.jacobian import leading
 from contractive.models import StorageError, architecture, tensors_checksum
 from contractive.training._batches import as_tensor
-from contractive.training._checks import whole
+from contractive.training._settings import whole
 
 DTYPES = ("float16", "float32")
 

@@ -51,16 +51,16 @@ def test_every_variant_has_every_figure_of_every_seed(results):
         assert variant["summary"]["r2"] == pytest.approx({"mean": np.mean(values), "sd": np.std(values, ddof=1)})
 
 
-def test_strengths_come_from_validation_data_within_the_price(results):
+def test_strengths_come_from_validation_data_within_the_allowed_increase(results):
     standard, denoising, sparse, contractive = results.variants
     assert standard["strength"] is None
     assert standard["search"] is None
     assert (sparse["strength"], sparse["search"]) == (0.01, None)
     for variant in (denoising, contractive):
-        paid = {trial["strength"]: trial["price"] for trial in variant["search"]}
+        paid = {trial["strength"]: trial["error_increase"] for trial in variant["search"]}
         errors = [v["seeds"][0]["history"][-1]["val_reconstruction"] for v in (standard, variant)]
         assert paid[variant["strength"]] == pytest.approx(errors[1] / errors[0] - 1)
-        affordable = [strength for strength, price in paid.items() if price <= 0.2]
+        affordable = [strength for strength, increase in paid.items() if increase <= 0.2]
         assert variant["strength"] == max(affordable)
 
 
@@ -137,9 +137,9 @@ def test_progress_counts_up_to_the_number_expected(split):
 
 @pytest.mark.parametrize("exponent", [0.3, 1.0, 2.0])
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
-def test_search_lands_within_the_price_of_a_power_law(exponent, scale):
-    """The truth is price = (strength / scale)^exponent; the variant believes in exponent 1 and starts at 1."""
-    search = Search(Variant(lambda s, loss: None, "strength", lambda price, ref: 1.0), 0.2, Reference(2.0, 1.0, 1.0))
+def test_search_lands_within_the_allowed_increase_of_a_power_law(exponent, scale):
+    """The truth is increase = (strength / scale)^exponent; the variant believes in exponent 1 and starts at 1."""
+    search = Search(Variant(lambda s, loss: None, "strength", lambda increase, ref: 1.0), 0.2, Reference(2.0, 1.0, 1.0))
     while (strength := search.next()) is not None:
         search.add(strength, 2.0 * (1 + (strength / scale) ** exponent))
     paid = dict(search.trials)
@@ -194,7 +194,7 @@ def test_damaged_results_are_refused(damage, match, results, tmp_path):
         ({"variants": ()}, "variants must be among standard, .* got none. Name"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
         ({"jobs": 0}, "jobs must be at least 1, got 0"),
-        ({"price": 0}, "price must be above 0, got 0"),
+        ({"max_error_increase": 0}, "max_error_increase must be above 0, got 0"),
         ({"strengths": {"contractive": -1.0}}, "weight of contractive must be finite and at least 0, got -1.0"),
         ({"budget": dataclasses.replace(BUDGET, epochs=0)}, "epochs must be at least 1, got 0"),
     ],
@@ -220,14 +220,14 @@ def test_the_price_of_cross_entropy_leaves_out_what_no_model_can_mend(split):
     standard, contractive = (v["seeds"][0]["history"][-1]["val_reconstruction"] for v in found.variants)
     x = torch.from_numpy(split.validation)
     floor = float(torch.nn.functional.binary_cross_entropy(x, x, reduction="none").sum(1).mean())
-    paid = {trial["strength"]: trial["price"] for trial in found.variants[1]["search"]}
+    paid = {trial["strength"]: trial["error_increase"] for trial in found.variants[1]["search"]}
     wanted = (contractive - floor) / (standard - floor) - 1
     assert floor > 1
     assert paid[found.variants[1]["strength"]] == pytest.approx(wanted, rel=1e-3)
 
 
 def test_a_collapsed_trial_is_never_chosen():
-    search = Search(Variant(lambda s, loss: None, "strength", lambda price, ref: 1.0), 0.2, Reference(2.0, 1.0, 1.0))
+    search = Search(Variant(lambda s, loss: None, "strength", lambda increase, ref: 1.0), 0.2, Reference(2.0, 1.0, 1.0))
     while (strength := search.next()) is not None:
         search.add(strength, float("inf") if strength > 0.01 else 2.0 * (1 + strength))
     assert search.chosen <= 0.01

@@ -100,37 +100,49 @@ def test_the_page_shows_what_was_measured(few_labels):
 
 
 def test_the_price_page_shows_what_was_measured():
-    price = script("price")
-    results = json.loads(price.OUT.read_text())["results"]
-    assert price.table(results) in (ROOT / "docs" / "choosing-the-weight.md").read_text()
-    assert sorted((row["set"], row["seed"]) for row in results) == sorted((s, n) for s in price.SETS for n in range(3))
+    page = script("error_increase")
+    results = json.loads(page.OUT.read_text())["results"]
+    assert page.table(results) in (ROOT / "docs" / "choosing-the-weight.md").read_text()
+    assert sorted((row["set"], row["seed"]) for row in results) == sorted((s, n) for s in page.SETS for n in range(3))
 
 
 def test_prices_are_measured_written_and_gone_on_with(tmp_path, monkeypatch):
-    price, out = script("price"), tmp_path / "out" / "price.json"
-    sets = {"digits": price.SETS["digits"]}
-    monkeypatch.setattr(price, "SETS", sets)
-    real, calls = price.Settings, []
-    monkeypatch.setattr(price, "Settings", lambda **given: calls.append(given) or real(**given, epochs=3))
-    price.run(tmp_path, ["digits"], 1, out)
+    page, out = script("error_increase"), tmp_path / "out" / "error_increase.json"
+    sets = {"digits": page.SETS["digits"]}
+    monkeypatch.setattr(page, "SETS", sets)
+    real, calls = page.Settings, []
+    monkeypatch.setattr(page, "Settings", lambda **given: calls.append(given) or real(**given, epochs=3))
+    page.run(tmp_path, ["digits"], 1, out)
     (row,) = json.loads(out.read_text())["results"]
     assert row["weight"] > 0
     assert row["squared_norm_ratio"] < 1
     assert [given.get("kind") for given in calls] == [None, "standard"]
-    price.run(tmp_path, ["digits"], 1, out)
+    page.run(tmp_path, ["digits"], 1, out)
     assert len(calls) == 2  # nothing left to do
-    other = {**row, "weight": 7.0, "price_validation": 0.3, "price_test": 0.1, "squared_norm_ratio": 0.5}
-    mine = {**row, "weight": 12.0, "price_validation": 0.1, "price_test": 0.1, "squared_norm_ratio": 0.25}
-    assert "| digits | 7, 12 | 20.0 % (10.0 to 30.0) | 10.0 % (10.0 to 10.0) | 0.38 |" in price.table([mine, other])
+    other = {
+        **row,
+        "weight": 7.0,
+        "error_increase_validation": 0.3,
+        "error_increase_test": 0.1,
+        "squared_norm_ratio": 0.5,
+    }
+    mine = {
+        **row,
+        "weight": 12.0,
+        "error_increase_validation": 0.1,
+        "error_increase_test": 0.1,
+        "squared_norm_ratio": 0.25,
+    }
+    assert "| digits | 7, 12 | 20.0 % (10.0 to 30.0) | 10.0 % (10.0 to 10.0) | 0.38 |" in page.table([mine, other])
 
 
-def test_weights_of_the_scaling_table_are_those_of_fit_at_price():
+def test_weights_of_the_scaling_table_are_those_of_fit_with_max_error_increase():
     scaling = script("weight_scaling")
     made = scaling.table(seeds=(0,), epochs=3, cases=scaling.CASES[:2])
-    weight, _, price = scaling.found(scaling.CASES[0], 0, 3)
+    weight, _, increase = scaling.found(scaling.CASES[0], 0, 3)
     line = made.splitlines()[2]
     assert line.startswith(f"| 64 features, 32 units | {weight:.2g} | 1 | 1 |")
-    assert line.endswith(f"| {price:.1%} |")
+    assert line.endswith(f"| {increase:.1%} |")
     assert len(made.splitlines()) == 4
 
 

@@ -272,9 +272,9 @@ def test_sizes_are_taken_out_of_contraction(measured, free, words):
 
 
 def test_what_the_penalty_cost_is_said_where_the_training_knows(measured):
-    found = document(measured, run={"price_paid": 0.1064, "squared_norm": 3.0, "squared_norm_without": 9.0})
-    assert "validation error is 11\xa0% more and ‖J‖² 3.0 times smaller (3, 9 without)" in said(found)["Price"]
-    assert "without the penalty" not in said(document(measured))["Price"]
+    found = document(measured, run={"error_increase": 0.1064, "squared_norm": 3.0, "squared_norm_without": 9.0})
+    assert "validation error is 11\xa0% more and ‖J‖² 3.0 times smaller (3, 9 without)" in said(found)["Error increase"]
+    assert "without the penalty" not in said(document(measured))["Error increase"]
 
 
 SOUND = {

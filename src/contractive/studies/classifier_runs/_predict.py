@@ -11,7 +11,7 @@ from contractive.data import Block, DataError, Options, label_texts
 from contractive.studies.classifier_runs._judge import interval
 from contractive.studies.classifier_runs._open import ClassifierRun
 from contractive.studies.runs._apply import Watch, write_rows
-from contractive.training._checks import check_device
+from contractive.training import check_device
 
 PREDICTED = "predicted"
 

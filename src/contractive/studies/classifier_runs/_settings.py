@@ -21,8 +21,7 @@ from contractive.studies.runs._settings import (
     check_weights,
     from_stored,
 )
-from contractive.training import DEVICES
-from contractive.training._checks import check_seed
+from contractive.training import DEVICES, check_seed
 from contractive.training.stacked import encoder, stack
 
 KINDS = (*VARIANTS, "none")

@@ -29,8 +29,7 @@ from contractive.studies.runs._folder import (
     write_json,
 )
 from contractive.studies.runs._open import read_table
-from contractive.training import CollapseWarning, History, tangent_files
-from contractive.training._checks import check_device, check_seconds, place_of
+from contractive.training import CollapseWarning, History, check_device, check_seconds, place_of, tangent_files
 from contractive.training.stacked import FineTuning, Regularisation, encoder, fine_tune, pretrain
 
 Watch = Callable[[str, int, int], None]

@@ -33,8 +33,8 @@ class Settings:
         budget: Network and training, the same for every variant.
         variants: Names from `VARIANTS`; the standard one is always trained, as the reference.
         seeds: Number of seeds; each sets weights, order, noise and probes.
-        price: Allowed relative increase of the validation reconstruction error over the standard model's: every
-            variant gets the strongest setting within it (`Search`).
+        max_error_increase: Allowed relative increase of the validation reconstruction error over the standard
+            model's: every variant gets the strongest setting within it (`Search`).
         strengths: Strengths fixed by name instead of searched for.
         jobs: Processes. Above 1 the caller must be importable (`if __name__ == "__main__"`).
     """
@@ -42,7 +42,7 @@ class Settings:
     budget: Budget
     variants: tuple[str, ...] = DEFAULT_VARIANTS
     seeds: int = 3
-    price: float = 0.2
+    max_error_increase: float = 0.2
     strengths: dict[str, float] = field(default_factory=dict)
     jobs: int = 1
 
@@ -60,8 +60,10 @@ class Settings:
             raise ValueError(f"hidden must be widths of at least 1, got {budget.hidden}. For instance 256,128.")
         if not 0 < budget.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0 and finite, got {budget.learning_rate}. Try 1e-3.")
-        if not self.price > 0:
-            raise ValueError(f"price must be above 0, got {self.price}. 0.2 allows 20 % more reconstruction error.")
+        if not self.max_error_increase > 0:
+            raise ValueError(
+                f"max_error_increase must be above 0, got {self.max_error_increase}. 0.2 allows 20 % more error."
+            )
         unused = [name for name in self.strengths if name not in self.variants]
         if unused:
             raise ValueError(f"a fixed weight must belong to one of the variants, got {unused[0]!r}. Add it to them.")
@@ -78,8 +80,8 @@ class Settings:
 def compare(split: Split, settings: Settings, watch: Watcher = lambda what, done, expected: None) -> Results:
     """Run the comparison.
 
-    The standard model of seed 0 comes first: it sets the price. Each other variant's strength is searched with seed 0
-    on validation data; then all seeds are trained. Test data are only measured.
+    The standard model of seed 0 comes first: its error sets the limit. Each other variant's strength is searched with
+    seed 0 on validation data; then all seeds are trained. Test data are only measured.
 
     Args:
         split: Training, validation and test rows.
@@ -153,12 +155,12 @@ class _Comparison:
                 self._train(name, self.settings.strengths[name], 0)
                 self._train_seeds(name, self.settings.strengths[name])
             else:
-                self._searches[name] = Search(VARIANTS[name], self.settings.price, reference, name)
+                self._searches[name] = Search(VARIANTS[name], self.settings.max_error_increase, reference, name)
                 self._try_next(name)
 
     def _advance(self, trial: Run) -> None:
         name = trial.task.variant
-        # what has collapsed or diverged is not to be had at any price
+        # what has collapsed or diverged is worse than any allowed error increase
         failed = bool(trial.warnings)
         error = math.inf if failed else trial.error - self._floor
         self._searches[name].add(trial.task.strength, error, diverged=not trial.rows)
@@ -252,7 +254,7 @@ def _results(
 
 def _trials(search: Search) -> list[dict[str, Any]]:
     """Strengths tried and what they cost; null for a trial that collapsed or diverged."""
-    return [{"strength": s, "price": paid if math.isfinite(paid) else None} for s, paid in search.trials]
+    return [{"strength": s, "error_increase": paid if math.isfinite(paid) else None} for s, paid in search.trials]
 
 
 def _entry(name: str, settings: Settings, runs: dict[tuple[str, int], Run], search: Search | None) -> dict[str, Any]:

@@ -7,34 +7,34 @@ from contractive.objectives import Reference, Variant
 from contractive.training import TrainingDiverged
 
 _MOST_TRIALS = 5
-_NEAR = 0.7  # a trial between this share of the price and the price ends the search
+_NEAR = 0.7  # a trial between this share of the allowed increase and all of it ends the search
 _AIM = 0.85
 _LARGEST_STEP = 30.0
-_ANY = 1e6  # stands for the price of what collapsed
+_ANY = 1e6  # stands for the error increase of what collapsed
 _FLATTEST, _STEEPEST = 0.25, 4.0
 
 
 @dataclass
 class Search:
-    """The strongest setting whose validation error is at most (1 + price) times that of the unpenalised model.
+    """The strongest setting whose validation error is at most 1 + max_error_increase times the unpenalised model's.
 
-    Every variant is set by this one rule, so that all are compared at an equal price in reconstruction. Each next
-    trial follows price ~ strength^exponent from the last ones, inside what is known to be too little and too much.
+    Every variant is set by this one rule, so that all are compared at an equal error increase. Each next
+    trial follows increase ~ strength^exponent from the last ones, inside what is known to be too little and too much.
 
     Attributes:
         variant: Whose strength is sought.
-        price: Allowed relative increase of the validation reconstruction error, for instance 0.1.
+        max_error_increase: Allowed relative increase of the validation reconstruction error, for instance 0.1.
         reference: The unpenalised fit with the same seed and budget.
         name: Of the variant, for what is said.
-        trials: (strength, price paid) so far.
+        trials: (strength, error increase) so far.
         diverged: Strengths with which there is no model.
 
     Raises:
-        ValueError: A reference without error or without ||J||^2, which no price or first guess can be told from.
+        ValueError: A reference without error or without ||J||^2, which no increase or first guess can be told from.
     """
 
     variant: Variant
-    price: float
+    max_error_increase: float
     reference: Reference
     name: str = "a variant"
     trials: list[tuple[float, float]] = field(default_factory=list)
@@ -52,20 +52,24 @@ class Search:
         """The next strength to try, or None at the end."""
         if not self.trials:
             assert self.variant.guess is not None
-            return self.variant.guess(self.price, self.reference)
-        if len(self.trials) >= _MOST_TRIALS or any(_NEAR * self.price <= paid <= self.price for _, paid in self.trials):
+            return self.variant.guess(self.max_error_increase, self.reference)
+        if len(self.trials) >= _MOST_TRIALS or any(
+            _NEAR * self.max_error_increase <= paid <= self.max_error_increase for _, paid in self.trials
+        ):
             return None
         strength, paid = self.trials[-1]
-        wanted = (_AIM * self.price / min(max(paid, self.price / 100), _ANY)) ** (1 / self._exponent())
+        wanted = (_AIM * self.max_error_increase / min(max(paid, self.max_error_increase / 100), _ANY)) ** (
+            1 / self._exponent()
+        )
         strength *= min(max(wanted, 1 / _LARGEST_STEP), _LARGEST_STEP)
-        low = max((s for s, p in self.trials if p <= self.price), default=0.0)
-        high = min((s for s, p in self.trials if p > self.price), default=float("inf"))
+        low = max((s for s, p in self.trials if p <= self.max_error_increase), default=0.0)
+        high = min((s for s, p in self.trials if p > self.max_error_increase), default=float("inf"))
         if low < strength < high:
             return strength
         return (low * high) ** 0.5 if low and high < float("inf") else (low * 3 if low else high / 3)
 
     def _exponent(self) -> float:
-        """How the price grows with the strength: by the last two trials, or what the variant believes."""
+        """How the error increase grows with the strength: by the last two trials, or what the variant believes."""
         if len(self.trials) > 1:
             (s, p), (t, q) = self.trials[-2:]
             if 0 < p < math.inf and 0 < q < math.inf and s != t:
@@ -80,7 +84,7 @@ class Search:
 
     @property
     def chosen(self) -> float:
-        """The strongest trial within the price; the cheapest one that gave a model if none was.
+        """The strongest trial within the allowed increase; the cheapest one that gave a model if none was.
 
         Raises:
             TrainingDiverged: None gave a model.
@@ -92,5 +96,5 @@ class Search:
                 f"the search for {self.name} must find a strength that can be trained, got a loss that"
                 f" diverged at each of {tried}. Lower the learning rate, or fix the strength."
             )
-        affordable = [strength for strength, paid in self.trials if paid <= self.price]
+        affordable = [strength for strength, paid in self.trials if paid <= self.max_error_increase]
         return max(affordable) if affordable else min(trained, key=lambda trial: trial[1])[0]

@@ -148,7 +148,7 @@ def _plane(result: WeightTradeoff) -> Picture:
 
 TOPIC = Topic(
     name="weight-tradeoff",
-    title="What a weight buys, and its price",
+    title="What a weight buys, and what it costs",
     line="error against sensitivity for weights from 0.001 to 1, raw and scale-free",
     why=(
         "One network (64-64-32, sigmoid encoder, untied decoder), one budget and the same seeds for every weight of"

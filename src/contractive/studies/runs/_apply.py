@@ -10,7 +10,7 @@ import torch
 
 from contractive.data import Block, DataError, Options, open_rows, writer
 from contractive.studies.runs._open import AnyRun, Run
-from contractive.training._checks import check_device
+from contractive.training import check_device
 
 Watch = Callable[[int], None]
 Made = np.ndarray | dict[str, np.ndarray]

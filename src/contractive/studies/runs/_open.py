@@ -139,8 +139,8 @@ class Run(AnyRun):
             (metrics, "penalty_path", str),
             *((part, name, NUMBER) for part in parts for name in FIGURES),
         ]
-        if "weight" in metrics or "price_paid" in metrics:
-            wanted += [(metrics, name, NUMBER) for name in ("weight", "price_paid", "price_allowed")]
+        if "weight" in metrics or "error_increase" in metrics:
+            wanted += [(metrics, name, NUMBER) for name in ("weight", "error_increase", "max_error_increase")]
         return first_wrong(wanted) or wrong_texts(metrics, "warnings")
 
 

@@ -12,8 +12,7 @@ from contractive.data import DataError, Split, check_fits
 from contractive.jacobian import METHODS
 from contractive.models import ACTIVATIONS, Autoencoder, conv, mlp, tied
 from contractive.objectives import LOSSES, VARIANTS, JacobianNorm, Objective, Term
-from contractive.training import DEVICES, PRECISIONS, SCHEDULES
-from contractive.training._checks import check_seed
+from contractive.training import DEVICES, PRECISIONS, SCHEDULES, check_seed
 
 MODELS = ("mlp", "tied", "conv")
 _MANY_ROWS = 5000
@@ -29,8 +28,8 @@ class Settings:
     Attributes:
         kind: Name from `variants.VARIANTS`.
         weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder. None: a penalty's weight is
-            found in training by what it costs (`price`).
-        price: Allowed relative increase of the reconstruction error over an unpenalised run, where it is found.
+            found in training by what it costs (`max_error_increase`).
+        max_error_increase: Allowed increase of the reconstruction error over an unpenalised run, where it is found.
         model: `mlp`, `tied` or `conv`.
         hidden: Widths between input and code; channels of a convolutional model.
         code: Code size.
@@ -54,7 +53,7 @@ class Settings:
 
     kind: str = "contractive"
     weight: float | None = None
-    price: float | None = None
+    max_error_increase: float | None = None
     model: str = "mlp"
     hidden: tuple[int, ...] | None = None
     code: int | None = None
@@ -78,7 +77,7 @@ class Settings:
     def __post_init__(self) -> None:
         check_types(self)
         choices = {"kind": VARIANTS, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
-        choices |= {"schedule": ("constant", *SCHEDULES), "method": METHODS, "precision": PRECISIONS}
+        choices |= {"schedule": SCHEDULES, "method": METHODS, "precision": PRECISIONS}
         choices |= {"device": DEVICES, "output": ACTIVATIONS}
         check_choices(self, choices)
         check_counts(self, "code", "epochs", "batch_size", "patience", "devices", "num_nodes")
@@ -86,11 +85,11 @@ class Settings:
         check_seed(self.seed)
         if self.hidden is not None and any(width < 1 for width in self.hidden):
             raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 256,128.")
-        if self.price is not None and not 0 < self.price < float("inf"):
-            raise ValueError(f"price must be above 0 and finite, got {self.price}. 0.1 allows 10 % more error.")
-        if self.price is not None and (self.weight is not None or self.kind not in PENALISED):
+        if self.max_error_increase is not None and not 0 < self.max_error_increase < float("inf"):
+            raise ValueError(f"max_error_increase must be above 0 and finite, got {self.max_error_increase}. Try 0.1.")
+        if self.max_error_increase is not None and (self.weight is not None or self.kind not in PENALISED):
             raise ValueError(
-                f"price must come with a weight to be found, got kind {self.kind} and weight {self.weight}."
+                f"max_error_increase must come with a weight to be found, got {self.kind} and weight {self.weight}."
                 f" Leave it out, or use --weight auto with one of {', '.join(PENALISED)}."
             )
         check_weights(self, "weight")
@@ -108,7 +107,9 @@ class Settings:
         chosen = replace(
             self,
             weight=self.weight if self.weight is not None else DEFAULT_WEIGHTS.get(self.kind),
-            price=self.price if self.price is not None else self._default_price(),
+            max_error_increase=self.max_error_increase
+            if self.max_error_increase is not None
+            else self._default_max_error_increase(),
             hidden=self.hidden if self.hidden is not None else hidden,
             code=self.code if self.code is not None else code,
             output=self.output or ("sigmoid" if in_unit_range else "linear"),
@@ -119,8 +120,8 @@ class Settings:
         chosen._check_against(split)
         return chosen
 
-    def _default_price(self) -> float | None:
-        return DEFAULT_PRICE if self.weight is None and self.kind in PENALISED else None
+    def _default_max_error_increase(self) -> float | None:
+        return DEFAULT_MAX_ERROR_INCREASE if self.weight is None and self.kind in PENALISED else None
 
     def _check_against(self, split: Split) -> None:
         low, high = span(split)
@@ -129,7 +130,7 @@ class Settings:
                 f"data must lie between 0 and 1 for --loss cross_entropy, got {low:.3g} to {high:.3g} after scaling."
                 " Leave the loss out, or scale the file to that range."
             )
-        if self.price is not None and self.patience is not None:
+        if self.max_error_increase is not None and self.patience is not None:
             raise ValueError("--patience must be left out with --weight auto, got one. Or fix --weight, say 0.1.")
         if self.model == "conv" and split.image_shape is None:
             raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
@@ -256,5 +257,5 @@ def span(split: Split) -> tuple[float, float]:
 
 
 PENALISED = ("contractive", "higher-order", "reconstruction-contractive", "sparse")
-DEFAULT_PRICE = 0.1
+DEFAULT_MAX_ERROR_INCREASE = 0.1
 DEFAULT_WEIGHTS = {"standard": 0.0, "denoising": 0.3, "weight-decay": 1e-4}

@@ -20,8 +20,16 @@ from contractive.models import Autoencoder, storage
 from contractive.studies.runs._figures import figures
 from contractive.studies.runs._folder import LOGS, Files, check_resumable, describe, write_json
 from contractive.studies.runs._settings import Settings
-from contractive.training import CollapseWarning, History, fit, fit_at_price, is_first_process
-from contractive.training._checks import check_device, check_seconds, check_strategy
+from contractive.training import (
+    CollapseWarning,
+    History,
+    check_device,
+    check_seconds,
+    check_strategy,
+    fit,
+    fit_with_max_error_increase,
+    is_first_process,
+)
 
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
@@ -134,9 +142,14 @@ def _fit(
             "callbacks": [LiveHistory(files.history, checkpoint_seconds), *callbacks],
             "loggers": [TensorBoardLogger(files.folder, name=LOGS, version="")],
         }
-        if settings.price is not None:
-            return fit_at_price(
-                autoencoder, split.train, settings.objective(), price=settings.price, resume=resume, **common
+        if settings.max_error_increase is not None:
+            return fit_with_max_error_increase(
+                autoencoder,
+                split.train,
+                settings.objective(),
+                max_error_increase=settings.max_error_increase,
+                resume=resume,
+                **common,
             )
         again = resume and files.checkpoint.exists()
         return fit(autoencoder, split.train, settings.objective(), patience=settings.patience, resume=again, **common)
@@ -189,8 +202,8 @@ def _found(history: History) -> dict[str, Any]:
     last, reference = history.rows[-1], history.reference[-1]
     return {
         "weight": last["weight"],
-        "price_allowed": history.settings["price"],
-        "price_paid": last["price"],
+        "max_error_increase": history.settings["max_error_increase"],
+        "error_increase": last["error_increase"],
         "reference": dict(reference),
     }
 

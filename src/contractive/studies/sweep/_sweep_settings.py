@@ -11,7 +11,7 @@ from contractive.objectives import VARIANTS, Reference
 from contractive.studies.runs import Settings as RunSettings
 
 DEFAULT_TRIALS = 16
-_PRICE = 0.2  # as `compare`: the guess that the range is centred on
+_MAX_ERROR_INCREASE = 0.2  # as `compare`: the guess that the range is centred on
 _SPAN = 30.0
 _STARTS = (0.5, 0.75, 0.25, 1.0, 0.0)  # along the range, before the sampler has anything to learn from
 
@@ -21,7 +21,7 @@ class SweepSettings:
     """What to vary and how.
 
     Attributes:
-        run: Kind, network and training of every fit; its weight and price are left out.
+        run: Kind, network and training of every fit; its weight and `max_error_increase` are left out.
         weights: A grid; None searches a logarithmic range around the guess that `compare` starts from.
         trials: Of the search, the unpenalised yardstick and pruned ones included.
         seeds: Fits per trial; the objectives are their means.
@@ -40,9 +40,9 @@ class SweepSettings:
         kinds = [name for name, variant in VARIANTS.items() if variant.guess is not None]
         if self.run.kind not in kinds:
             raise ValueError(f"kind must be one of {', '.join(kinds)}, got {self.run.kind!r}. It needs a weight.")
-        if self.run.weight is not None or self.run.price is not None:
+        if self.run.weight is not None or self.run.max_error_increase is not None:
             raise ValueError(
-                "the weight must be left to the sweep, got a weight or price in the settings of a run."
+                "the weight must be left to the sweep, got a weight or `max_error_increase` in the settings of a run."
                 " Use weights for a grid."
             )
         for name, value, least in (("trials", self.trials, 2), ("seeds", self.seeds, 1), ("jobs", self.jobs, 1)):
@@ -74,7 +74,7 @@ class SweepSettings:
 
     def identity(self, split: Split) -> dict[str, Any]:
         """All that decides on the figures of a trial and on which trials there are, but for their number."""
-        free = {"weight", "price", "device", "devices", "num_nodes", "strategy"}
+        free = {"weight", "max_error_increase", "device", "devices", "num_nodes", "strategy"}
         run = {name: value for name, value in self.run.to_dict().items() if name not in free}
         more = {"weights": self.weights, "seeds": self.seeds, "accuracy": self.accuracy, "checksum": split.checksum}
         options = split.source.get("options", {})
@@ -83,14 +83,14 @@ class SweepSettings:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in identity.items()}
 
     def bounds(self, reference: Reference) -> tuple[float, float]:
-        """The range of the search: a factor of 30 in price either side of the guess.
+        """The range of the search: a factor of 30 in error increase either side of the guess.
 
         Raises:
             ValueError: The unpenalised model has nothing to guess from.
         """
         variant = VARIANTS[self.run.kind]
         assert variant.guess is not None
-        guess = variant.guess(_PRICE, reference) if reference.squared_norm > 0 else 0.0
+        guess = variant.guess(_MAX_ERROR_INCREASE, reference) if reference.squared_norm > 0 else 0.0
         if not 0 < guess < math.inf:
             raise ValueError(
                 f"the unpenalised model must have learned something, got an error of {reference.error:.4g} and"

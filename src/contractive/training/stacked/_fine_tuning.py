@@ -14,8 +14,8 @@ from torch import Tensor
 
 from contractive.models import Classifier, architecture, tensors_checksum
 from contractive.training import TrainingDiverged
-from contractive.training._checks import check_seconds, check_seed, place_of, whole
 from contractive.training._memory import flushed_denormals, keep_freed_memory
+from contractive.training._settings import check_seconds, check_seed, place_of, whole
 from contractive.training.stacked import _checkpoint
 from contractive.training.stacked._checks import check_settings, labelled_rows
 from contractive.training.stacked._regularisation import Regularisation

@@ -11,7 +11,7 @@ from torch import Tensor
 from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, tensors_checksum
 from contractive.objectives import propagation
-from contractive.training._checks import whole
+from contractive.training._settings import whole
 
 _CHECKED = 256
 

@@ -1,10 +1,10 @@
 """Does the weight that training finds cost what was allowed? Four data sets, three seeds, one rule.
 
-    python experiments/price.py --data-dir ~/data               # a run that was stopped goes on where it was
-    python experiments/price.py --docs docs/choosing-the-weight.md  # the table so far, written into the page
+    python experiments/error_increase.py --data-dir ~/data               # a run that was stopped goes on where it was
+    python experiments/error_increase.py --docs docs/choosing-the-weight.md  # the table so far, written into the page
 
-For each set and seed the contractive autoencoder is trained with `--weight auto` at a price of 10 %, and a standard one
-from the same seed in the same budget. The price paid is the increase of the validation error of the one over the other.
+For each set and seed the contractive autoencoder is trained with `--weight auto` at an error increase of 10 %, and a
+standard one from the same seed in the same budget. The error increase compares their validation errors.
 The weight is found on validation rows; the increase on test rows is shown beside and chooses nothing.
 """
 
@@ -20,8 +20,8 @@ from contractive import data
 from contractive.studies import runs
 from contractive.studies.runs import Settings
 
-OUT = Path(__file__).parent / "results" / "price.json"
-PRICE = 0.1
+OUT = Path(__file__).parent / "results" / "error_increase.json"
+MAX_ERROR_INCREASE = 0.1
 SETS = {
     "digits": ("digits", data.Options()),
     "mnist": ("mnist", data.Options()),
@@ -35,14 +35,16 @@ def measure(name: str, seed: int, data_dir: Path, folder: Path) -> dict:
     source, options = SETS[name]
     source = source if source in data.SETS else data_dir / source
     split = data.load(source, data_dir=data_dir if name == "mnist" else None, seed=seed, options=options)
-    found = runs.train(split, Settings(seed=seed, price=PRICE), folder / "found", progress=False)
+    found = runs.train(
+        split, Settings(seed=seed, max_error_increase=MAX_ERROR_INCREASE), folder / "found", progress=False
+    )
     standard = runs.train(split, Settings(kind="standard", seed=seed), folder / "standard", progress=False)
     return {
         "set": name,
         "seed": seed,
         "weight": found.metrics["weight"],
         **{
-            f"price_{part}": _ratio(found, standard, part, "reconstruction_error") - 1
+            f"error_increase_{part}": _ratio(found, standard, part, "reconstruction_error") - 1
             for part in ("validation", "test")
         },
         **{
@@ -61,14 +63,19 @@ def _ratio(found: runs.Trained, standard: runs.Trained, part: str, name: str) ->
 def table(results: list[dict]) -> str:
     """Mean and extremes over seeds, as Markdown."""
     lines = [
-        "| data | weights found | price paid, validation | price paid, test | ‖J‖² | scale-free sensitivity |",
+        "| data | weights found | error increase, validation | error increase, test | ‖J‖² | scale-free sensitivity |",
         "|---|---|---|---|---|---|",
     ]
     for name in SETS:
         rows = [row for row in results if row["set"] == name]
         if rows:
             weights = ", ".join(f"{weight:.2g}" for weight in sorted(row["weight"] for row in rows))
-            columns = ("price_validation", "price_test", "squared_norm_ratio", "scale_free_sensitivity_ratio")
+            columns = (
+                "error_increase_validation",
+                "error_increase_test",
+                "squared_norm_ratio",
+                "scale_free_sensitivity_ratio",
+            )
             cells = [np.array([row[column] for row in rows]) for column in columns]
             paid = [f"{100 * c.mean():.1f} % ({100 * c.min():.1f} to {100 * c.max():.1f})" for c in cells[:2]]
             ratios = [f"{c.mean():.2f}" for c in cells[2:]]
@@ -85,7 +92,7 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, help="write what is there into this page, run nothing")
     options = parser.parse_args()
     if options.docs:
-        put(options.docs, "price", table(json.loads(options.out.read_text())["results"]))
+        put(options.docs, "error_increase", table(json.loads(options.out.read_text())["results"]))
         return
     if not options.data_dir:
         raise SystemExit("--data-dir must be given, got none. It holds mnist, tabular and spectra.")
@@ -102,7 +109,7 @@ def run(data_dir: Path, sets: list[str], seeds: int, out: Path) -> None:
                 continue
             with tempfile.TemporaryDirectory() as folder:
                 results.append(measure(name, seed, data_dir, Path(folder)))
-            write(out, {"price": PRICE, "results": results})
+            write(out, {"max_error_increase": MAX_ERROR_INCREASE, "results": results})
             print(table(results), flush=True)
 
 

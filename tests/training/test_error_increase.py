@@ -25,22 +25,24 @@ def autoencoder(seed=0):
     return ct.mlp(12, hidden=(16,), code=8)
 
 
-def fitted(price=0.2, weight=0.1, **settings):
+def fitted(max_error_increase=0.2, weight=0.1, **settings):
     model = autoencoder()
     settings = SETTINGS | {"validation": rows(300, 1)} | settings
-    return model, ct.fit_at_price(model, rows(800), objectives.contractive(weight), price=price, **settings)
+    return model, ct.fit_with_max_error_increase(
+        model, rows(800), objectives.contractive(weight), max_error_increase=max_error_increase, **settings
+    )
 
 
-@pytest.mark.parametrize("price", [0.1, 0.3])
-def test_the_price_paid_is_the_price_allowed(price):
+@pytest.mark.parametrize("allowed", [0.1, 0.3])
+def test_the_error_increase_is_the_allowed_one(allowed):
     """Measured by hand: against a standard autoencoder of the same seed and budget."""
-    model, history = fitted(price)
+    model, history = fitted(allowed)
     standard = autoencoder()
     ct.fit(standard, rows(800), objectives.standard(), validation=rows(300, 1), **SETTINGS)
     x = rows(300, 1)
     errors = [float((m(x) - x).square().sum(1).mean().detach()) for m in (model, standard)]
-    assert errors[0] / errors[1] - 1 == pytest.approx(price, abs=0.03)
-    assert history["price"][-1] == pytest.approx(errors[0] / errors[1] - 1, abs=1e-4)
+    assert errors[0] / errors[1] - 1 == pytest.approx(allowed, abs=0.03)
+    assert history["error_increase"][-1] == pytest.approx(errors[0] / errors[1] - 1, abs=1e-4)
     assert history.reference[-1]["val_reconstruction"] == pytest.approx(errors[1], rel=1e-5)
 
 
@@ -48,9 +50,11 @@ def test_every_check_is_held_against_the_references_of_the_same_step(monkeypatch
     monkeypatch.setattr("contractive.training._batches.STEPS_PER_BLOCK", 1)
     # 103 steps an epoch, a check at every second one: 51 of 103 checks lie in the shared first half
     settings = {"max_epochs": 2, "batch_size": 8, "validation": rows(50, 1), "learning_rate": 0.01}
-    history = ct.fit_at_price(autoencoder(), rows(824), objectives.contractive(), progress=False, **settings)
+    history = ct.fit_with_max_error_increase(
+        autoencoder(), rows(824), objectives.contractive(), progress=False, **settings
+    )
     paid = history["val_reconstruction"][-1] / history.reference[-1]["val_reconstruction"] - 1
-    assert history["price"][-1] == pytest.approx(paid, rel=1e-4)
+    assert history["error_increase"][-1] == pytest.approx(paid, rel=1e-4)
 
 
 def test_the_code_moves_less_than_the_references():
@@ -66,7 +70,7 @@ def test_the_size_of_the_weight_given_does_not_matter():
     for weight in (1e-3, 10.0):
         model = autoencoder()
         settings = SETTINGS | {"validation": rows(300, 1), "max_epochs": 5}
-        runs.append(ct.fit_at_price(model, rows(800), objectives.contractive(weight), **settings))
+        runs.append(ct.fit_with_max_error_increase(model, rows(800), objectives.contractive(weight), **settings))
     assert runs[0]["weight"] == pytest.approx(runs[1]["weight"], rel=1e-3)
     assert runs[0]["weight"][-1] > 0
 
@@ -95,7 +99,7 @@ def test_it_resumes_bit_for_bit(tmp_path, monkeypatch, phase):
     whole, history = fitted(**settings)
     path = tmp_path / "last.ckpt"
     if phase == "reference":
-        monkeypatch.setattr(ct.fit_at_price.__globals__["Checks"], "checked", break_off)
+        monkeypatch.setattr(ct.fit_with_max_error_increase.__globals__["Checks"], "checked", break_off)
         with pytest.raises(RuntimeError, match="power cut"):
             fitted(checkpoint=path, **settings)
         monkeypatch.undo()
@@ -111,11 +115,11 @@ def test_it_resumes_bit_for_bit(tmp_path, monkeypatch, phase):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"price": 0.0}, r"price must be above 0 and finite, got 0.0"),
-        ({"price": float("inf")}, r"price must be above 0 and finite, got inf"),
-        ({"max_epochs": 1}, r"max_epochs must be at least 2 with a price, got 1. Train longer."),
+        ({"max_error_increase": 0.0}, r"max_error_increase must be above 0 and finite, got 0.0"),
+        ({"max_error_increase": float("inf")}, r"max_error_increase must be above 0 and finite, got inf"),
+        ({"max_epochs": 1}, r"max_epochs must be at least 2 with `max_error_increase`, got 1. Train longer."),
         ({"devices": 2}, r"checkpoint must be given with several processes, got none"),
-        ({"patience": 3}, r"patience must be left out with a price, got one"),
+        ({"patience": 3}, r"patience must be left out with `max_error_increase`, got 3"),
     ],
 )
 def test_misuse_is_refused(settings, match):
@@ -126,4 +130,4 @@ def test_misuse_is_refused(settings, match):
 @pytest.mark.parametrize("objective", [objectives.standard(), objectives.contractive(0.0)], ids=["none", "zero"])
 def test_an_objective_without_penalty_has_no_weight_to_find(objective):
     with pytest.raises(ValueError, match=r"objective must have a penalty with a weight above 0, got"):
-        ct.fit_at_price(autoencoder(), rows(50), objective, validation=rows(20), **SETTINGS)
+        ct.fit_with_max_error_increase(autoencoder(), rows(50), objective, validation=rows(20), **SETTINGS)
