@@ -7,6 +7,7 @@ by another version is refused here and nowhere else.
 import json
 import os
 import stat
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -26,7 +27,10 @@ from contractive.core.files import replace_file, write_text
 VERSION = 2  # files without one were written before the first release
 LARGEST_DOCUMENT = 2**26  # bytes
 T = TypeVar("T")
-_BROKEN = (OSError, ValueError, EOFError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (  # what json, numpy and zipfile raise over broken files
+    OSError, ValueError, SyntaxError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, MemoryError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class ArtifactError(ContractiveError):

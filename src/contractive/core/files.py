@@ -14,9 +14,15 @@ def write_text(path: Path, text: str) -> None:
     replace_file(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 
 
-def is_leftover(path: Path) -> bool:
-    """Whether it is a temporary file of `replace_file`, left by a process that was killed."""
+def is_temporary(path: Path) -> bool:
+    """Return True for a temporary file of `replace_file`, which only a process that was killed leaves behind."""
     return path.name.startswith(_TEMPORARY)
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Remove the temporary files of `replace_file` in a folder, if there is one."""
+    for path in folder.glob(f"{_TEMPORARY}*"):
+        path.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, write: Callable[[str], Any]) -> None:

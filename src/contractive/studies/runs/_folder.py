@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from contractive.core.files import is_leftover, replace_file, write_text
+from contractive.core.files import is_temporary, remove_temporary_files, replace_file, write_text
 from contractive.data import Split
 from contractive.models import StorageError, read_config
 
@@ -86,7 +86,7 @@ class Files:
         try:
             there = self.folder.is_dir()
             # rows parted without a configuration are what is left where the disk was full at the very start
-            others = there and any(not is_leftover(e) and e.name != SPLIT for e in self.folder.iterdir())
+            others = there and any(not is_temporary(e) and e.name != SPLIT for e in self.folder.iterdir())
             loop = self.folder.is_symlink() and not self.folder.exists()
         except OSError as error:
             raise RunError(
@@ -135,9 +135,7 @@ class Files:
     def sweep(self) -> None:
         """Remove what a killed process left half-written."""
         for place in (self.folder, self.checkpoints):
-            if place.is_dir():
-                for file in filter(is_leftover, place.iterdir()):
-                    file.unlink(missing_ok=True)
+            remove_temporary_files(place)
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
