@@ -94,7 +94,7 @@ METHODS = {
     OURS: ours(),
     "isolation forest": Method(isolation_forest),
     TRIMMED: ours(support_fraction=0.7),
-    "without penalty": ours(penalty="none"),
+    "without penalty": ours(objective="standard"),
 }
 if importlib.util.find_spec("pyod"):
     PYOD = {"pyod": importlib.metadata.version("pyod")}

@@ -38,7 +38,7 @@ def measure(name: str, seed: int, data_dir: Path, folder: Path) -> dict:
     found = runs.train(
         split, Settings(seed=seed, max_error_increase=MAX_ERROR_INCREASE), folder / "found", progress=False
     )
-    standard = runs.train(split, Settings(kind="standard", seed=seed), folder / "standard", progress=False)
+    standard = runs.train(split, Settings(objective="standard", seed=seed), folder / "standard", progress=False)
     return {
         "set": name,
         "seed": seed,

@@ -92,7 +92,7 @@ def test_predict_tells_the_accuracy_where_there_are_labels(made, tmp_path):
 
 
 def test_named_data_have_their_labels_with_them(tmp_path):
-    few = ["--labels-used", "100", "--tangents", "3", "--objective", "higher-order", *SMALL[:4]]
+    few = ["--labels-used", "100", "--tangents", "3", "--objective", "higher_order", *SMALL[:4]]
     result = contractive("classify", "digits", "--out", tmp_path / "run", *few, "--max-epochs", "40", "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert "It learned from 100 labels of 1,077 training rows; beside them the 360 labels of" in result.output

@@ -194,7 +194,7 @@ def test_compare_takes_a_table(tmp_path):
     ("arguments", "said"),
     [
         (["train", "--out", "{out}"], "DATA must be given for a new run, got none"),
-        (["train", "digits", "--out", "{out}", "--objective", "magic"], "kind must be one of standard, denoising"),
+        (["train", "digits", "--out", "{out}", "--objective", "magic"], "objective must be one of standard, denoising"),
         (["train", "digits", "--out", "{out}", "--weight", "much"], "--weight must be a number or auto, got 'much'"),
         (
             ["train", "digits", "--out", "{out}", "--weight", "0.1", "--max-error-increase", "0.1"],

@@ -160,14 +160,14 @@ def test_every_variant_trains(parameters, term):
 
 
 def test_parameters_reach_the_objective():
-    settings = quick(penalty="denoising").get_params()
+    settings = quick(objective="denoising").get_params()
     assert _settings.objective(settings).corruption.sigma == 0.3
     assert _settings.objective(settings | {"noise": 0.7}).corruption.sigma == 0.7
-    assert _settings.objective(quick(penalty="none").get_params()).corruption is None
+    assert _settings.objective(quick(objective="standard").get_params()).corruption is None
     made = _settings.objective(quick(weight=2, alpha=0.5).get_params())
     assert (made.terms[0].weight, made.weight_decay, made.loss) == (2.0, 0.5, ct.objectives.squared_error)
     assert _settings.objective(quick(scale="minmax").get_params()).loss is ct.objectives.cross_entropy
-    custom = _settings.objective(quick(penalty=ct.objectives.code_l1, weight=3).get_params())
+    custom = _settings.objective(quick(objective=ct.objectives.code_l1, weight=3).get_params())
     assert custom.terms[0].penalty is ct.objectives.code_l1
     assert custom.terms[0].weight == 3
 

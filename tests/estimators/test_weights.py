@@ -162,7 +162,7 @@ def test_the_weight_given_is_there_to_read(parameters, weight):
     "penalty", ["sparse", ct.objectives.code_l1, ct.objectives.l1(0.1)], ids=["name", "function", "objective"]
 )
 def test_any_penalty_can_be_given_a_largest_increase(penalty):
-    assert one_step(penalty=penalty, weight="auto", max_epochs=4).fit(X).weight_ > 0
+    assert one_step(objective=penalty, weight="auto", max_epochs=4).fit(X).weight_ > 0
 
 
 @pytest.mark.parametrize(

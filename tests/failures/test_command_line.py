@@ -285,7 +285,7 @@ CASES = {
     "huge code": (nothing, "train rows.npy --out new --weight 1 --code 99999999999", "must fit into memory"),
     "huge hidden": (nothing, "train rows.npy --out new --weight 1 --hidden 9999999,9999999", "must fit into memory"),
     "unknown activation": (nothing, "train rows.npy --out new --activation sigmund", "--activation must be one of .* got 'sigmund'"),
-    "unknown kind": (nothing, "train rows.npy --out new --objective contractiv", "--objective must be one of .*Did you mean|--objective must be one of"),
+    "unknown objective": (nothing, "train rows.npy --out new --objective contractiv", "--objective must be one of"),
     "unknown model": (nothing, "train rows.npy --out new --model vae", "--model must be one of mlp, tied, conv"),
     "conv of no images": (nothing, "train rows.npy --out new --weight 1 --model conv", "must be images for --model conv"),
     "unknown method": (nothing, "train rows.npy --out new --method guess", "--method must be one of"),

@@ -96,7 +96,7 @@ FILES = {
     "config naming an import": config(CODE, "builder"),
     "config with a function as argument": config(CODE, "arguments", "activation"),
     "config with dunders as arguments": config({"__class__": CODE, "__reduce__": CODE}, "arguments"),
-    "settings with an import": config(CODE, "extra", "run", "settings", "kind"),
+    "settings with an import": config(CODE, "extra", "run", "settings", "objective"),
     "settings with a strategy": config(CODE, "extra", "run", "settings", "strategy"),
     "preparation with an import": config(CODE, "extra", "run", "preparation", "scaler"),
     "data options with a path of code": config(CODE, "extra", "run", "data", "source"),

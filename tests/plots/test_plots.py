@@ -14,9 +14,9 @@ VARIANTS = (
     "denoising",
     "sparse",
     "contractive",
-    "higher-order",
-    "reconstruction-contractive",
-    "weight-decay",
+    "higher_order",
+    "reconstruction_contractive",
+    "weight_decay",
 )
 EVERYONE = (*VARIANTS, "one of my own")
 

@@ -32,7 +32,7 @@ def table(tmp_path_factory):
     lines = [",".join(map(str, row)) + f",{name}" for row, name in zip(x.tolist(), kind, strict=True)]
     (folder / "t.csv").write_text("\n".join(["a,b,c,kind", *lines]))
     split = load(folder / "t.csv", options=Options(label="kind"))
-    train(split, Settings(kind="none", hidden=(8,), epochs=5, device="cpu"), folder / "run")
+    train(split, Settings(objective="none", hidden=(8,), epochs=5, device="cpu"), folder / "run")
     return open_classifier(folder / "run")
 
 
@@ -56,7 +56,7 @@ def told(changes, names=("a", "b", "c"), train_rows=100):
         metrics=lambda: metrics,
         names=names,
         widths=(5, 4),
-        settings=SimpleNamespace(kind="contractive"),
+        settings=SimpleNamespace(objective="contractive"),
         config={"data": {"rows": {"train": train_rows, "validation": 40}}},
     )
     return words(run)

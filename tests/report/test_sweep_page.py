@@ -15,7 +15,7 @@ from contractive.studies.sweep import Sweep, write_sweep
 from contractive.studies.sweep._sweep_models import named, shown_trials
 from sweeps import trial
 
-RUN = {"kind": "contractive", "seed": 0} | dict.fromkeys(
+RUN = {"objective": "contractive", "seed": 0} | dict.fromkeys(
     ("model", "hidden", "code", "activation", "loss", "epochs", "batch_size", "learning_rate", "schedule"), 1
 )
 
@@ -168,5 +168,5 @@ def test_models_are_named_by_their_weight():
     sweep = found(*(trial(n, w, 1, 1) for n, w in enumerate((0.0, 0.1, 0.10001, 0.2))), front=(0,), knee=3)
     names = ["without penalty", "weight 0.1, trial 1", "weight 0.1, trial 2", "weight 0.2 (knee)"]
     assert list(named(sweep, sweep.trials)) == names
-    noise = replace(sweep, settings=sweep.settings | {"run": RUN | {"kind": "denoising"}})
+    noise = replace(sweep, settings=sweep.settings | {"run": RUN | {"objective": "denoising"}})
     assert "sigma 0.2 (knee)" in named(noise, noise.trials)

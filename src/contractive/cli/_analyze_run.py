@@ -50,7 +50,7 @@ def run(
             progress.update(bar, description=f"[dim]{section}", completed=done, total=total)
 
         settings = AnalysisSettings(seed=seed, umap=umap)
-        analysis = analyze(autoencoder, found, settings, name=opened.settings.kind, watch=watch)
+        analysis = analyze(autoencoder, found, settings, name=opened.settings.objective, watch=watch)
     written = _write(analysis, opened, out)
     if as_json:
         print(json.dumps(written, indent=1, ensure_ascii=False))
@@ -72,7 +72,7 @@ def _facts(opened: Run) -> dict[str, Any]:
     widths = "–".join(map(str, (opened.preparation.features, *(settings.hidden or ()), settings.code)))
     return {
         "folder": str(opened.folder),
-        "kind": settings.kind,
+        "objective": settings.objective,
         "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
         "weight": metrics.get("weight", settings.weight),
         "error_increase": metrics.get("error_increase"),

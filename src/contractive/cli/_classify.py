@@ -53,8 +53,8 @@ def classify(
     objective: Annotated[
         str,
         typer.Option(
-            help="How each layer is pretrained: contractive, higher-order, denoising, standard, sparse,"
-            " reconstruction-contractive, weight-decay, or none.",
+            help="Objective of each layer's pretraining: contractive, higher_order, reconstruction_contractive,"
+            " contractive_denoising, denoising, sparse, l1, weight_decay, standard, or none.",
             rich_help_panel=PRETRAINING,
         ),
     ] = "contractive",
@@ -89,7 +89,7 @@ def classify(
         int,
         typer.Option(
             help="The manifold tangent classifier: outputs shall not move along so many directions per row, those that"
-            " the pretrained layers follow; 0 for none. The authors: 15, with --objective higher-order.",
+            " the pretrained layers follow; 0 for none. The authors: 15, with --objective higher_order.",
             rich_help_panel=FINE_TUNING,
         ),
     ] = 0,
@@ -163,7 +163,7 @@ def classify(
     from contractive.studies.classifier_runs import Settings
 
     settings = Settings(
-        kind=objective,
+        objective=objective,
         weight=weight,
         hidden=numbers(hidden, "--hidden"),
         activation=activation,

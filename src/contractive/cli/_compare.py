@@ -22,8 +22,8 @@ def compare(
     objectives: Annotated[
         str,
         typer.Option(
-            help="Which, with commas: standard, denoising, sparse, contractive, higher-order,"
-            " reconstruction-contractive, weight-decay."
+            help="Which, with commas: standard, denoising, sparse, contractive, higher_order,"
+            " reconstruction_contractive, contractive_denoising, l1, weight_decay."
         ),
     ] = "standard,denoising,sparse,contractive",
     seeds: Annotated[int, typer.Option(help="Fits per variant; the table shows mean and spread over them.")] = 3,

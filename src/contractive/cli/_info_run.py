@@ -14,7 +14,10 @@ from contractive.studies.classifier_runs import ClassifierRun, open_any
 from contractive.studies.runs import Run
 
 _MOST_NAMES = 12
-_ORDER = ("kind", "classes", "network", "data", "preparation", "pretraining", "training", "versions", "command")
+_ORDER = (
+    *("objective", "model", "classes", "network", "data", "preparation"),
+    *("pretraining", "training", "versions", "command"),
+)
 
 
 def tell(folder: Path, *, as_json: bool) -> None:
@@ -67,7 +70,7 @@ def _facts(run: Run) -> dict[str, str]:
     settings = run.settings
     widths = "-".join(map(str, (run.preparation.features, *(settings.hidden or ()), settings.code)))
     return {
-        "kind": f"{settings.kind}, {_strength(run)}",
+        "objective": f"{settings.objective}, {_strength(run)}",
         "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
         "training": f"{settings.loss.replace('_', ' ')}, batch {settings.batch_size}, rate {settings.learning_rate},"
         f" {settings.schedule}, seed {settings.seed}",
@@ -79,9 +82,9 @@ def _facts_of_classifier(run: ClassifierRun) -> dict[str, str]:
     widths = "-".join(map(str, (run.preparation.features, *run.widths, len(names))))
     more = f", ... ({len(names)} in all)" if len(names) > _MOST_NAMES else ""
     extra = f", {settings.tangents} directions of weight {settings.tangent_weight:.4g}" if settings.tangents else ""
-    pretrained = f"{settings.kind}, strength {settings.weight or 0:.4g}, {settings.pretraining_epochs} epochs each"
+    pretrained = f"{settings.objective}, strength {settings.weight or 0:.4g}, {settings.pretraining_epochs} epochs each"
     return {
-        "kind": "classifier" + (" of stacked layers" if len(run.widths) > 1 else ""),
+        "model": "classifier" + (" of stacked layers" if len(run.widths) > 1 else ""),
         "classes": ", ".join(names[:_MOST_NAMES]) + more,
         "network": f"{widths}, {settings.activation}, output {settings.output}",
         "pretraining": pretrained if settings.pretraining_epochs else "none",

@@ -34,8 +34,8 @@ def sweep(
     objective: Annotated[
         str,
         typer.Option(
-            help="contractive, higher-order, reconstruction-contractive, sparse, weight-decay or denoising (sigma of"
-            " the noise)."
+            help="contractive, higher_order, reconstruction_contractive, contractive_denoising, sparse, l1,"
+            " weight_decay or denoising (sigma of the noise)."
         ),
     ] = "contractive",
     seeds: Annotated[int, typer.Option(help="Fits per trial; means are judged, the spread is shown.")] = 1,
@@ -73,7 +73,7 @@ def sweep(
         raise ValueError("--trials must be left out with --weights, got both. A grid has one trial per weight.")
     fits = Settings(
         **fitting.said(),
-        kind=objective,
+        objective=objective,
         device=device,
         precision=precision,
     )

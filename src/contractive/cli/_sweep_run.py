@@ -90,7 +90,7 @@ def _say(sweep: Sweep, out: Path, page: Path) -> None:
 def _table(sweep: Sweep) -> Table:
     data, seeds = sweep.data, sweep.settings["seeds"]
     table = Table(
-        title=f"{data['name']}: {sweep.settings['run']['kind']}, {'one seed' if seeds == 1 else f'{seeds} seeds'}",
+        title=f"{data['name']}: {sweep.settings['run']['objective']}, {'one seed' if seeds == 1 else f'{seeds} seeds'}",
         title_justify="left",
         caption="Validation rows choose; test rows are only shown. Sensitivity is scale-free. ● on the Pareto front.",
         caption_justify="left",

@@ -26,7 +26,8 @@ def train(
     objective: Annotated[
         str,
         typer.Option(
-            help="contractive, standard, denoising, sparse, higher-order, reconstruction-contractive or weight-decay."
+            help="contractive, higher_order, reconstruction_contractive, contractive_denoising, denoising, sparse, l1,"
+            " weight_decay or standard."
         ),
     ] = "contractive",
     weight: Annotated[
@@ -74,7 +75,7 @@ def train(
 
     settings = Settings(
         **fitting.said(),
-        kind=objective,
+        objective=objective,
         weight=None if weight == "auto" else number(weight, "--weight"),
         max_error_increase=max_error_increase,
         device=device,

@@ -20,8 +20,9 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Args:
         n_components: Numbers per code; more than features is usual here, the penalty keeps it from copying.
         hidden_layer_sizes: Widths between input and code, mirrored in the decoder.
-        penalty: `contractive`, `higher_order`, `reconstruction_contractive`, `sparse`, `denoising` (noise only),
-            `none`; a penalty function `(encode, x) -> (code, values)`; or an `Objective`, which then decides alone.
+        objective: A name of `objectives.OBJECTIVES`, such as `contractive`, `higher_order`, `sparse`, `denoising`
+            (noise only) or `standard`; a penalty function `(encode, x) -> (code, values)`; or an `Objective`, which
+            then decides alone.
         weight: Factor of the penalty, against a squared error summed over the scaled features; `auto` finds the largest
             whose error increase is allowed, at 1.7 times the cost (`contractive.fit_with_max_error_increase`).
         max_error_increase: With `auto`, the reconstruction error allowed above that without penalty, measured on
@@ -29,8 +30,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         activation: Of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's.
         decoder_activation: Of the decoder's inner layers.
         tied: Whether the decoder uses the encoder's weights transposed.
-        noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for 0.3 with
-            `denoising` and for none otherwise.
+        noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for that of
+            the objective: 0.3 with `denoising` and `contractive_denoising`, none with any other.
         loss: `squared_error`, `cross_entropy` (features in [0, 1]), or `auto`: cross-entropy with `minmax`.
         solver: `adam`, or `sgd` with momentum 0.9.
         learning_rate: How the rate goes on: `cosine`, `exponential`, `constant`.
@@ -75,7 +76,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         *,
         n_components: int = 64,
         hidden_layer_sizes: Any = (),
-        penalty: Any = "contractive",
+        objective: Any = "contractive",
         weight: Any = 0.1,
         max_error_increase: float = 0.1,
         activation: str = "sigmoid",
@@ -100,7 +101,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
-        self.penalty = penalty
+        self.objective = objective
         self.weight = weight
         self.max_error_increase = max_error_increase
         self.activation = activation

@@ -35,7 +35,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             `EllipticEnvelope`.
         n_components: As in `ContractiveAutoencoder`, like all that follow.
         hidden_layer_sizes: See there.
-        penalty: See there.
+        objective: See there.
         weight: See there.
         max_error_increase: See there.
         activation: See there.
@@ -82,7 +82,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         support_fraction: float = 1.0,
         n_components: int = 128,
         hidden_layer_sizes: Any = (),
-        penalty: Any = "contractive",
+        objective: Any = "contractive",
         weight: Any = 0.1,
         max_error_increase: float = 0.1,
         activation: str = "sigmoid",
@@ -109,7 +109,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         self.support_fraction = support_fraction
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
-        self.penalty = penalty
+        self.objective = objective
         self.weight = weight
         self.max_error_increase = max_error_increase
         self.activation = activation

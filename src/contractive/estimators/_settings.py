@@ -8,26 +8,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from contractive import objectives
 from contractive.estimators._scaling import SCALES
 from contractive.models import ACTIVATIONS, Autoencoder, mlp, tied
-from contractive.objectives import LOSSES, Gaussian, Loss, Objective, Term
+from contractive.objectives import LOSSES, OBJECTIVES, Gaussian, Objective, Term
 from contractive.training import DEVICES, SCHEDULES
 
-PENALTIES: dict[str, Callable[[float, Loss], Objective]] = {
-    "contractive": lambda weight, loss: objectives.contractive(weight, loss=loss),
-    "higher_order": lambda weight, loss: objectives.higher_order(weight, loss=loss),
-    "reconstruction_contractive": lambda weight, loss: objectives.reconstruction_contractive(weight, loss=loss),
-    "sparse": lambda weight, loss: objectives.sparse(weight, loss=loss),
-    "denoising": lambda weight, loss: objectives.standard(loss=loss),
-    "none": lambda weight, loss: objectives.standard(loss=loss),
-}
-PENALISED = [name for name in PENALTIES if name not in ("denoising", "none")]
 SOLVERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]] = {
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate, fused=True),
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
 }
-_DENOISING_SIGMA = 0.3  # in standard deviations of a feature
 _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 600, 5, 300
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 128, 1024, 200
 
@@ -70,21 +59,21 @@ def network(parameters: dict[str, Any], features: int) -> Autoencoder:
 
 def objective(parameters: dict[str, Any]) -> Objective:
     """What is minimised."""
-    penalty: Any = parameters["penalty"]
+    given: Any = parameters["objective"]
     # where the weight is found, any first one does
     weight, alpha = 1.0 if finds_weight(parameters) else parameters["weight"], float(parameters["alpha"])
-    if isinstance(penalty, Objective):
-        return penalty
+    if isinstance(given, Objective):
+        return given
     loss = LOSSES[loss_name(parameters)]
-    if not isinstance(penalty, str):
-        made = Objective("custom", loss, terms=(Term("custom", float(weight), penalty),))
+    if isinstance(given, str):
+        record = OBJECTIVES[given]
+        made = record.make(float(record.default or 0.0) if record.weight_name == "noise" else float(weight), loss)
     else:
-        made = PENALTIES[penalty](float(weight), loss)
+        made = Objective("custom", loss, terms=(Term("custom", float(weight), given),))
     noise = parameters["noise"]
-    if noise is None:
-        noise = _DENOISING_SIGMA if penalty == "denoising" else 0.0
-    corruption = noise if callable(noise) else Gaussian(float(noise)) if noise > 0 else None
-    return replace(made, corruption=corruption, weight_decay=alpha)
+    if noise is not None:
+        made = replace(made, corruption=noise if callable(noise) else Gaussian(float(noise)) if noise > 0 else None)
+    return replace(made, weight_decay=made.weight_decay + alpha)
 
 
 def optimizer(parameters: dict[str, Any]) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
@@ -120,10 +109,10 @@ def check(parameters: dict[str, Any]) -> None:
     """
     _check_choices(parameters)
     _check_numbers(parameters)
-    penalty = parameters["penalty"]
-    if not callable(penalty) and not isinstance(penalty, Objective) and penalty not in PENALTIES:
+    given = parameters["objective"]
+    if not callable(given) and not isinstance(given, Objective) and given not in OBJECTIVES:
         raise ValueError(
-            f"penalty must be one of {', '.join(PENALTIES)}, a penalty function or an Objective, got {penalty!r}."
+            f"objective must be one of {', '.join(OBJECTIVES)}, a penalty function or an Objective, got {given!r}."
             " Choose one of them."
         )
     if loss_name(parameters) == "cross_entropy" and parameters["scale"] not in ("minmax", "none", None):
@@ -145,11 +134,13 @@ def _check_auto(parameters: dict[str, Any]) -> None:
     ):
         if parameters[name]:
             raise ValueError(f"{name} must be False with weight='auto', got True: {reason}. Set a weight instead.")
-    penalty = parameters["penalty"]
-    terms = penalty.terms if isinstance(penalty, Objective) else not isinstance(penalty, str) or penalty in PENALISED
-    if not terms:
-        what = penalty.name if isinstance(penalty, Objective) else penalty
-        raise ValueError(f"penalty must have a weight to find with weight='auto', got {what!r}. Set weight=0.1.")
+    given = parameters["objective"]
+    if isinstance(given, Objective):
+        name, searched = given.name, bool(given.terms)
+    else:
+        name, searched = given, not isinstance(given, str) or OBJECTIVES[given].searched
+    if not searched:
+        raise ValueError(f"objective must have a weight to find with weight='auto', got {name!r}. Set weight=0.1.")
 
 
 def _check_choices(parameters: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from contractive.models._autoencoder import ACTIVATIONS, BUILDERS, Autoencoder, Recipe, TiedLinear, conv, mlp, tied
-from contractive.models._classifier import KINDS, Classifier
+from contractive.models._classifier import OUTPUTS, Classifier
+from contractive.models._settings import Activation, Model, NetworkSettings
 
 if TYPE_CHECKING:
     from contractive.models.storage import (
@@ -32,7 +33,11 @@ __all__ = [
     "BUILDERS",
     "ACTIVATIONS",
     "Classifier",
-    "KINDS",
+    "OUTPUTS",
+    # by names and numbers
+    "NetworkSettings",
+    "Model",
+    "Activation",
     # on disk
     "save",
     "load",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-KINDS = ("softmax", "sigmoid")
+OUTPUTS = ("softmax", "sigmoid")
 
 
 class Classifier(nn.Module):
@@ -30,8 +30,8 @@ class Classifier(nn.Module):
         super().__init__()
         if num_classes < 2:
             raise ValueError(f"num_classes must be at least 2, got {num_classes}. One class is nothing to learn.")
-        if output not in KINDS:
-            raise ValueError(f"output must be one of {', '.join(KINDS)}, got {output!r}. Pick one of these.")
+        if output not in OUTPUTS:
+            raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, got {output!r}. Pick one of these.")
         self.output = output
         self.encoder = copy.deepcopy(encoder)  # fine-tuning leaves the pretrained layers as they are
         like = next(encoder.parameters(), torch.empty(0))

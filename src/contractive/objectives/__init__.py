@@ -30,7 +30,8 @@ from contractive.objectives._presets import (
     weight_decay,
 )
 from contractive.objectives._propagation import OUTPUTS, propagation
-from contractive.objectives._registry import DEFAULT_VARIANTS, VARIANTS, Reference, Variant
+from contractive.objectives._registry import OBJECTIVES, NamedObjective, Reference
+from contractive.objectives._settings import LossName, Method, ObjectiveSettings
 
 __all__ = [
     "Objective",
@@ -68,8 +69,10 @@ __all__ = [
     "Masking",
     "SaltAndPepper",
     # by name
-    "VARIANTS",
-    "DEFAULT_VARIANTS",
-    "Variant",
+    "OBJECTIVES",
+    "NamedObjective",
     "Reference",
+    "ObjectiveSettings",
+    "LossName",
+    "Method",
 ]

@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from contractive.core.errors import check_choice
 from contractive.jacobian import METHODS, value_and_squared_norm, value_norm_and_difference
 
 Map = Callable[[Tensor], Tensor]
@@ -100,6 +101,7 @@ class HigherOrder:
     def __post_init__(self) -> None:
         if not 0 <= self.ratio < math.inf:
             raise ValueError(f"ratio must be a finite number of at least 0, got {self.ratio}. 0 leaves the norm alone.")
+        check_choice("method", self.method, ("auto", "exact", "probes"), "Estimates of both terms need probes.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         """(code, penalty per example)."""

@@ -189,7 +189,7 @@ def standard(*, loss: Loss = squared_error) -> Objective:
 
 def weight_decay(weight: float = 1e-4, *, loss: Loss = squared_error) -> Objective:
     """Reconstruction plus weight * sum of squared weights."""
-    return Objective("weight decay", loss, weight_decay=weight)
+    return Objective("weight_decay", loss, weight_decay=weight)
 
 
 def denoising(corruption: Corruption | float = 0.3, *, loss: Loss = squared_error) -> Objective:
@@ -237,7 +237,7 @@ def higher_order(
 ) -> Objective:
     """Reconstruction plus weight * (||J(x)||^2 + ratio * E||J(x) - J(x + e)||^2): CAE+H (Rifai et al., ECML 2011)."""
     penalty = HigherOrder(ratio, sigma, copies, method)
-    return Objective("higher order", loss, terms=(Term("higher_order", weight, penalty),))
+    return Objective("higher_order", loss, terms=(Term("higher_order", weight, penalty),))
 
 
 def reconstruction_contractive(
@@ -245,14 +245,14 @@ def reconstruction_contractive(
 ) -> Objective:
     """Reconstruction plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014)."""
     term = Term("reconstruction_contractive", weight, JacobianNorm(method, num_probes), of="reconstruction")
-    return Objective("reconstruction contractive", loss, terms=(term,))
+    return Objective("reconstruction_contractive", loss, terms=(term,))
 
 
 def contractive_denoising(
     weight: float = 0.1, corruption: Corruption | float = 0.3, *, loss: Loss = squared_error
 ) -> Objective:
     """Denoising with the contractive penalty at the corrupted input (Chen et al. 2013)."""
-    return replace(contractive(weight, loss=loss), name="contractive denoising", corruption=_corruption(corruption))
+    return replace(contractive(weight, loss=loss), name="contractive_denoising", corruption=_corruption(corruption))
 
 
 def compose(*objectives: Objective, name: str | None = None) -> Objective:

@@ -12,6 +12,8 @@ from zlib import crc32
 import numpy as np
 import plotly.graph_objects as go
 
+from contractive.objectives import OBJECTIVES
+
 _LEGEND_ROW = 30  # pixels, as all here
 _WIDE, _NARROW = 1000, 330  # for the legend
 _TITLE_HEIGHT = 26
@@ -26,17 +28,6 @@ class _Look:
     symbol: str
 
 
-# Found by search: at least 2.7 : 1 against white and against near-black, and as far apart as can be for normal sight,
-# protanopia, deuteranopia and tritanopia (Machado et al. 2009); the symbols say it again.
-_LOOKS = {
-    "standard": _Look("#7a757e", "circle"),
-    "denoising": _Look("#2b7cf0", "square"),
-    "sparse": _Look("#17af84", "triangle-up"),
-    "contractive": _Look("#d9420f", "diamond"),
-    "higher-order": _Look("#bf4dba", "star"),
-    "reconstruction-contractive": _Look("#a39b2c", "hexagon"),
-    "weight-decay": _Look("#9f90da", "cross"),
-}
 _SPARE = (
     _Look("#0e8ba0", "x"),
     _Look("#a4633a", "pentagon"),
@@ -44,7 +35,7 @@ _SPARE = (
     _Look("#5c8a2c", "hourglass"),
 )
 
-_RANKS = ("standard", "denoising", "sparse", "reconstruction-contractive", "contractive", "higher-order")
+_RANKS = ("standard", "denoising", "sparse", "reconstruction_contractive", "contractive", "higher_order")
 _ranked: ContextVar[Mapping[str, _Look]] = ContextVar("ranked", default=MappingProxyType({}))
 
 NEUTRAL = "#8b8794"  # text and lines that must be seen on white and on black
@@ -78,12 +69,12 @@ _LEGEND = {"orientation": "h", "x": 0, "xref": "container", "y": 1, "yref": "con
 def in_order(names: Sequence[str]) -> Iterator[None]:
     """Within this context, names of models have the look of their place: the first is grey, as without a penalty.
 
-    Without it a name that is no kind of autoencoder has one of four looks, and two names may have the same.
+    Without it a name that is no objective has one of four looks, and two names may have the same.
 
     Raises:
         ValueError: More than ten names.
     """
-    looks = (*(_LOOKS[kind] for kind in _RANKS), *_SPARE)
+    looks = (*(_Look(OBJECTIVES[name].color, OBJECTIVES[name].symbol) for name in _RANKS), *_SPARE)
     if len(names) > len(looks):
         raise ValueError(f"names must be at most {len(looks)}, got {len(names)}. Draw fewer models.")
     token = _ranked.set(dict(zip(names, looks, strict=False)))
@@ -94,12 +85,12 @@ def in_order(names: Sequence[str]) -> Iterator[None]:
 
 
 def color(variant: str) -> str:
-    """The colour of a kind of autoencoder, the same in every picture, as `#rrggbb`."""
+    """The colour of an objective, the same in every picture, as `#rrggbb`."""
     return _look(variant).color
 
 
 def symbol(variant: str) -> str:
-    """The marker of a kind of autoencoder."""
+    """The marker of an objective."""
     return _look(variant).symbol
 
 
@@ -110,8 +101,8 @@ def translucent(variant: str, opacity: float) -> str:
 
 
 def wrapped(name: str) -> str:
-    """A name as a tick label; a long one is broken at its hyphen."""
-    return name.replace("-", "-<br>", 1) if len(name) > 14 else name
+    """A name as a tick label; a long one is broken at its first underscore."""
+    return name.replace("_", "_<br>", 1) if len(name) > 14 else name
 
 
 def written(value: float) -> str:
@@ -246,4 +237,7 @@ def _key(axis: str) -> str:
 
 
 def _look(variant: str) -> _Look:
-    return _ranked.get().get(variant) or _LOOKS.get(variant) or _SPARE[crc32(variant.encode()) % len(_SPARE)]
+    if (ranked := _ranked.get().get(variant)) is not None:
+        return ranked
+    record = OBJECTIVES.get(variant)
+    return _Look(record.color, record.symbol) if record else _SPARE[crc32(variant.encode()) % len(_SPARE)]

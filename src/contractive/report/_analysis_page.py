@@ -173,7 +173,7 @@ def _settings(document: Document) -> list[tuple[str, str]]:
     data, run = document["data"], document["run"]
     rows = [
         ("run", str(run.get("folder", ""))),
-        ("kind", str(run.get("kind", ""))),
+        ("objective", str(run.get("objective", ""))),
         ("network", str(run.get("network", ""))),
         ("data", f"{data['name']}, {data['features']} features"),
         ("measured", f"{data['measured']['rows']:,} {data['measured']['part']}"),

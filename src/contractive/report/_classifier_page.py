@@ -15,7 +15,7 @@ from contractive.studies.classifier_runs import ClassifierRun
 
 _FILTERS = 64
 _SHOWN = {
-    "kind": "pretraining", "weight": "its weight", "hidden": "units", "activation": "activation",
+    "objective": "pretraining", "weight": "its weight", "hidden": "units", "activation": "activation",
     "loss": "reconstruction loss", "pretraining_epochs": "epochs of pretraining", "pretraining_rate": "its rate",
     "pretraining_batch_size": "its batch size", "output": "output", "tangents": "directions per row",
     "tangent_weight": "weight of their term", "jacobian_weight": "weight of ‖J‖² in fine-tuning",
@@ -48,7 +48,7 @@ def _summary(run: ClassifierRun) -> dict[str, Any]:
     filters = _filters(run, classifier)
     return {
         "name": run.config["data"].get("name", ""),
-        "kind": run.settings.kind,
+        "objective": run.settings.objective,
         "rows": run.config["data"].get("rows", {}),
         "network": _network(run),
         "sentences": classifier_sentences(run),
@@ -155,7 +155,7 @@ def _filters(run: ClassifierRun, classifier: Classifier) -> list[Picture]:
         f"Weights of the first {len(pictures)} units of the lowest layer after fine-tuning: orange excites, blue"
         " inhibits, all on one scale."
     )
-    drawn = plots.filters({run.settings.kind: pictures}, (shape[1], shape[2]))
+    drawn = plots.filters({run.settings.objective: pictures}, (shape[1], shape[2]))
     return [picture("filters", "What the first layer looks for", caption, drawn)]
 
 

@@ -87,5 +87,5 @@ def _layers(run: ClassifierRun, metrics: dict[str, Any]) -> str:
     several = (
         "the layer" if len(run.widths) == 1 else f"the {_COUNTS.get(len(run.widths), len(run.widths))} layers together"
     )
-    how = f"{run.settings.kind} pretraining"
+    how = f"{run.settings.objective} pretraining"
     return f"After {how}, ‖J‖² of {several} was {before:.3g} on average; fine-tuning brought it to {after:.3g}."

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from contractive.objectives import OBJECTIVES
 from contractive.plots import color
 from contractive.report._figures import pictures
 from contractive.report._numbers import NBSP, PERCENT, Comparison, Value, clear, decimals, value
 from contractive.report._sentences import Variant, sentences
 from contractive.report._tiles import tiles
-from contractive.report._words import GROUPS, KINDS, OTHER, SETTINGS, SOURCES
+from contractive.report._words import GROUPS, OTHER, SETTINGS, SOURCES
 
 Document = dict[str, Any]
 
@@ -24,7 +25,7 @@ def summarize(results: Comparison) -> dict[str, Any]:
     return {
         "data": document["data"],
         "kinds": [
-            {"name": variant["name"], "color": color(variant["name"]), "text": KINDS.get(variant["name"], "")}
+            {"name": variant["name"], "color": color(variant["name"]), "text": _help(variant["name"])}
             for variant in document["variants"]
         ],
         "num_seeds": _num_seeds(document),
@@ -187,3 +188,7 @@ def _trials(document: Document) -> list[dict[str, Any]]:
         for variant in document["variants"]
         if variant["search"]
     ]
+
+
+def _help(name: str) -> str:
+    return OBJECTIVES[name].help if name in OBJECTIVES else ""

@@ -7,12 +7,11 @@ import plotly.graph_objects as go
 
 from contractive import plots
 from contractive.core.files import write_text
-from contractive.objectives import VARIANTS
+from contractive.objectives import OBJECTIVES
 from contractive.report._html import render
 from contractive.report._numbers import MINUS, NBSP
 from contractive.report._section_pictures import Picture, Setting, picture
 from contractive.report._side_by_side import side_by_side
-from contractive.report._words import KINDS
 from contractive.studies.sweep import Sweep, SweepTrial
 
 _EVEN = 0.005  # a change that rounds to 0 %
@@ -108,14 +107,14 @@ def _pruned(sweep: Sweep) -> str:
 
 
 def _summary(sweep: Sweep) -> dict[str, Any]:
-    kind = sweep.settings["run"]["kind"]
-    trials, models = _pictures(sweep, kind), _models(sweep)
+    objective = sweep.settings["run"]["objective"]
+    trials, models = _pictures(sweep, objective), _models(sweep)
     return {
         "data": sweep.data,
-        "kind": kind,
-        "color": plots.color(kind),
-        "strength": VARIANTS[kind].strength,
-        "explain": KINDS.get(kind, ""),
+        "objective": objective,
+        "color": plots.color(objective),
+        "strength": OBJECTIVES[objective].weight_help,
+        "explain": OBJECTIVES[objective].help,
         "sentences": sweep_sentences(sweep),
         "warnings": sweep.yardstick.warnings,
         "tiles": _tiles(sweep),
@@ -147,7 +146,7 @@ def _tiles(sweep: Sweep) -> list[dict[str, str]]:
     return tiles
 
 
-def _pictures(sweep: Sweep, kind: str) -> list[Picture]:
+def _pictures(sweep: Sweep, objective: str) -> list[Picture]:
     complete = sweep.complete
     numbers = [trial.number for trial in complete]
     figures = {name: [trial.figures[name] for trial in complete] for name in ("error", "sensitivity")}
@@ -158,7 +157,7 @@ def _pictures(sweep: Sweep, kind: str) -> list[Picture]:
         figures["sensitivity"],
         front,
         numbers.index(sweep.knee),
-        objective=kind,
+        objective=objective,
     )
     three = " A point above the line is on the front for its accuracy." if len(_objectives(sweep)) > 2 else ""
     caption = (
@@ -169,7 +168,7 @@ def _pictures(sweep: Sweep, kind: str) -> list[Picture]:
     made = [picture("front", "What each weight costs and buys", caption, drawn)]
     penalised = [trial for trial in complete if trial.weight]
     if penalised:
-        made.append(picture("weights", "Objective by objective", _CURVES, _curves(sweep, penalised, kind)))
+        made.append(picture("weights", "Objective by objective", _CURVES, _curves(sweep, penalised, objective)))
     return made
 
 
@@ -186,7 +185,7 @@ _CURVES = (
 )
 
 
-def _curves(sweep: Sweep, penalised: list[SweepTrial], kind: str) -> go.Figure:
+def _curves(sweep: Sweep, penalised: list[SweepTrial], objective: str) -> go.Figure:
     factor = {"accuracy": 100.0}
     titles = {name: _TITLES[name] + (", %" if name in factor else "") for name in _objectives(sweep)}
     several = sweep.settings["seeds"] > 1
@@ -198,8 +197,8 @@ def _curves(sweep: Sweep, penalised: list[SweepTrial], kind: str) -> go.Figure:
         else None,
         without={title: factor.get(n, 1) * sweep.yardstick.figures[n] for n, title in titles.items()},
         knee=sweep.best.weight or None,
-        objective=kind,
-        axis="sigma" if kind == "denoising" else "weight",
+        objective=objective,
+        axis="sigma" if objective == "denoising" else "weight",
     )
 
 

@@ -1,4 +1,4 @@
-"""Words of the report that are not in results.json: groups of measures, kinds of autoencoder, sources."""
+"""Words of the report that are not in results.json: groups of measures, sources."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Reconstruction": ("reconstruction_error", "r2"),
@@ -9,16 +9,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Time": ("seconds_per_epoch",),
 }
 OTHER = "Other"
-
-KINDS: dict[str, str] = {
-    "standard": "Reconstruction error alone; the reference for all others.",
-    "denoising": "Reconstructs the clean input from one with Gaussian noise (Vincent et al. 2008).",
-    "sparse": "Adds a penalty on units that are active too often (Lee et al. 2008; Ng 2011).",
-    "contractive": "Adds the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011).",
-    "higher-order": "Also penalises how fast the Jacobian changes nearby (Rifai et al. 2011, ECML).",
-    "reconstruction-contractive": "Penalises the Jacobian of encoder and decoder together (Alain and Bengio 2014).",
-    "weight-decay": "Adds the sum of squared weights.",
-}
 
 _CONTRACTIVE = (
     "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"

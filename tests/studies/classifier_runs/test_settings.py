@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contractive.data import DataError, load
-from contractive.studies.classifier_runs import KINDS, Settings, task_of
+from contractive.studies.classifier_runs import PRETRAINING, Settings, task_of
 
 DIGITS = load("digits")
 
@@ -42,10 +42,10 @@ def test_defaults_make_enough_steps():
     [
         ({"tangents": 5}, "output", "sigmoid"),
         ({"tangents": 5, "output": "softmax"}, "output", "softmax"),
-        ({"kind": "none"}, "pretraining_epochs", 0),
-        ({"kind": "none", "pretraining_epochs": 9}, "pretraining_epochs", 0),
+        ({"objective": "none"}, "pretraining_epochs", 0),
+        ({"objective": "none", "pretraining_epochs": 9}, "pretraining_epochs", 0),
         ({"pretraining_epochs": 0}, "pretraining_epochs", 0),
-        ({"kind": "denoising"}, "weight", 0.3),
+        ({"objective": "denoising"}, "weight", 0.3),
         ({"weight": 0.0}, "weight", 0.0),
         ({"epochs": 3}, "epochs", 3),
         ({"batch_size": 1}, "epochs", 20),
@@ -61,9 +61,9 @@ def test_numbers_of_any_sign_get_a_linear_decoder(tmp_path):
         completed(table(tmp_path), loss="cross_entropy")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "none"])
-def test_every_kind_has_an_objective(kind):
-    assert completed(kind=kind).objective().name
+@pytest.mark.parametrize("objective", [name for name in PRETRAINING if name != "none"])
+def test_every_name_has_an_objective(objective):
+    assert completed(objective=objective).make_objective().name
 
 
 def test_settings_survive_json():
@@ -76,7 +76,7 @@ def test_settings_survive_json():
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"kind": "magic"}, "kind must be one of standard, .*none, got 'magic'"),
+        ({"objective": "magic"}, "objective must be one of standard, .*none, got 'magic'"),
         ({"activation": "step"}, "activation must be one of .*, got 'step'"),
         ({"output": "tanh"}, "output must be one of softmax, sigmoid, got 'tanh'"),
         ({"loss": "hinge"}, "loss must be one of .*, got 'hinge'"),

@@ -95,7 +95,7 @@ def encoder_of_layer(learned):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)
         pretrain(
-            layers[:1], DIGITS.train, settings.objective(), validation=DIGITS.validation, seed=0,
+            layers[:1], DIGITS.train, settings.make_objective(), validation=DIGITS.validation, seed=0,
             max_epochs=settings.pretraining_epochs, batch_size=32, learning_rate=3e-3, schedule="cosine",
             device="cpu", progress=False,
         )  # fmt: skip
@@ -109,7 +109,7 @@ def test_a_run_is_its_steps_by_hand(small, tmp_path):
     done = small.fine_tuning
     settings = SMALL.completed(DIGITS, task)
     pretrain(
-        layers, DIGITS.train, settings.objective(), validation=DIGITS.validation, seed=0, max_epochs=3,
+        layers, DIGITS.train, settings.make_objective(), validation=DIGITS.validation, seed=0, max_epochs=3,
         batch_size=32, learning_rate=3e-3, schedule="cosine", device="cpu", progress=False,
     )  # fmt: skip
     net = Classifier(encoder(layers), 8, 10, output="sigmoid", seed=0)
@@ -225,7 +225,7 @@ def test_the_seed_decides(small, tmp_path):
 
 
 def test_without_pretraining_there_is_none(tmp_path):
-    found = train(DIGITS, Settings(kind="none", hidden=(6,), epochs=1, device="cpu"), tmp_path / "run")
+    found = train(DIGITS, Settings(objective="none", hidden=(6,), epochs=1, device="cpu"), tmp_path / "run")
     assert found.pretraining == ()
     assert found.metrics["pretraining"] == []
     assert not (tmp_path / "run" / "pretraining.csv").exists()

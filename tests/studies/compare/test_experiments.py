@@ -8,13 +8,18 @@ import torch
 
 import contractive as ct
 from contractive.data import Split
-from contractive.objectives import Reference, Variant
-from contractive.studies import compare as experiments
+from contractive.objectives import OBJECTIVES, NamedObjective, Reference
 from contractive.studies.compare import Settings, compare, read, write
 from contractive.studies.compare._fit import Budget
 from contractive.studies.compare._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.studies.compare._search import Search
 from contractive.studies.documents import ResultsError
+
+TOY = NamedObjective("toy", lambda weight, loss: ct.objectives.standard(), "", "", "", guess=lambda increase, ref: 1.0)
+
+TOY = NamedObjective(
+    "toy", lambda weight, loss: ct.objectives.standard(), "", "toy", "#000000", guess=lambda increase, scales: 1.0
+)
 
 BUDGET = Budget(hidden=(8,), code=4, epochs=8, batch_size=16, learning_rate=0.02)
 
@@ -120,7 +125,7 @@ def test_data_without_labels_have_no_accuracies():
     assert found.variants[0]["summary"]["r2"]["sd"] == 0
 
 
-@pytest.mark.parametrize("name", experiments.VARIANTS)
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_variant_trains(split, name):
     settings = Settings(dataclasses.replace(BUDGET, epochs=2), (name,), seeds=1)
     assert compare(split, settings).variants[-1]["name"] == name
@@ -139,7 +144,7 @@ def test_progress_counts_up_to_the_number_expected(split):
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 def test_search_lands_within_the_allowed_increase_of_a_power_law(exponent, scale):
     """The truth is increase = (strength / scale)^exponent; the variant believes in exponent 1 and starts at 1."""
-    search = Search(Variant(lambda s, loss: None, "strength", lambda increase, ref: 1.0), 0.2, Reference(2.0, 1.0, 1.0))
+    search = Search(TOY, 0.2, Reference(2.0, 1.0, 1.0))
     while (strength := search.next()) is not None:
         search.add(strength, 2.0 * (1 + (strength / scale) ** exponent))
     paid = dict(search.trials)
@@ -227,7 +232,7 @@ def test_the_price_of_cross_entropy_leaves_out_what_no_model_can_mend(split):
 
 
 def test_a_collapsed_trial_is_never_chosen():
-    search = Search(Variant(lambda s, loss: None, "strength", lambda increase, ref: 1.0), 0.2, Reference(2.0, 1.0, 1.0))
+    search = Search(TOY, 0.2, Reference(2.0, 1.0, 1.0))
     while (strength := search.next()) is not None:
         search.add(strength, float("inf") if strength > 0.01 else 2.0 * (1 + strength))
     assert search.chosen <= 0.01

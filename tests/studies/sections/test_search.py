@@ -1,13 +1,13 @@
 import pytest
 
-from contractive.objectives import VARIANTS, Reference
+from contractive.objectives import OBJECTIVES, Reference
 from contractive.studies.compare import _compare, _fit
 from contractive.studies.compare._search import Search
 from contractive.training import TrainingDiverged
 
 
 def search(*trials):
-    made = Search(VARIANTS["contractive"], 0.2, Reference(1.0, 1.0, 1.0), "contractive")
+    made = Search(OBJECTIVES["contractive"], 0.2, Reference(1.0, 1.0, 1.0), "contractive")
     for strength, error, diverged in trials:
         made.add(strength, error, diverged=diverged)
     return made
@@ -51,4 +51,4 @@ def test_the_command_says_it_in_one_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("error", "squared_norm"), [(0.0, 1.0), (1.0, 0.0), (float("nan"), 1.0)], ids=str)
 def test_a_reference_that_says_nothing_is_refused(error, squared_norm):
     with pytest.raises(ValueError, match="the standard model must have learned something to search contractive by"):
-        Search(VARIANTS["contractive"], 0.2, Reference(error, squared_norm, 1.0), "contractive")
+        Search(OBJECTIVES["contractive"], 0.2, Reference(error, squared_norm, 1.0), "contractive")

@@ -69,7 +69,7 @@ def test_what_collapses_is_pruned_with_the_reason(swept, split):
 
 def test_every_trial_is_the_run_that_train_gives(swept, split, tmp_path):
     out, found = swept
-    run = replace(FITS, kind="contractive", weight=GRID[1])
+    run = replace(FITS, objective="contractive", weight=GRID[1])
     figures = runs.train(split, run, tmp_path / "run", progress=False).metrics
     assert found.trials[2].figures["error"] == figures["validation"]["reconstruction_error"]
     assert found.trials[2].figures["sensitivity"] == figures["validation"]["scale_free_sensitivity"]
@@ -147,10 +147,10 @@ def test_pruned_trials_are_not_on_the_front():
     assert front_and_knee(trials) == ((0,), 0)
 
 
-@pytest.mark.parametrize(("kind", "factor"), [("contractive", 30), ("denoising", 30**0.5)])
-def test_the_range_lies_around_the_guess(kind, factor):
-    settings = SweepSettings(replace(FITS, kind=kind))
-    guess = {"contractive": 0.2 * 3.0 / 5.0, "denoising": 0.3 * 0.7}[kind]
+@pytest.mark.parametrize(("objective", "factor"), [("contractive", 30), ("denoising", 30**0.5)])
+def test_the_range_lies_around_the_guess(objective, factor):
+    settings = SweepSettings(replace(FITS, objective=objective))
+    guess = {"contractive": 0.2 * 3.0 / 5.0, "denoising": 0.3 * 0.7}[objective]
     low, high = settings.bounds(Reference(3.0, 5.0, 0.7))
     assert (low, high) == (pytest.approx(guess / factor), pytest.approx(guess * factor))
     starts = settings.starts(low, high)
@@ -363,7 +363,7 @@ def test_what_diverges_is_pruned_but_for_the_yardstick(split, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"run": replace(FITS, kind="standard")}, "kind must be one of denoising, sparse, contractive"),
+        ({"run": replace(FITS, objective="standard")}, "objective must be one of denoising, sparse, contractive"),
         ({"run": replace(FITS, weight=0.1)}, "the weight must be left to the sweep"),
         ({"trials": 1}, "trials must be at least 2, got 1"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
@@ -399,10 +399,10 @@ def test_a_yardstick_without_a_slope_gives_no_guess():
 
 def test_another_sweep_is_refused_unless_forced(split, tmp_path):
     sweep(split, SweepSettings(FITS, (0.01,)), tmp_path)
-    other = SweepSettings(replace(FITS, kind="sparse"), (0.01,))
-    with pytest.raises(ValueError, match=r"that of the same sweep, got .* with kind contractive instead of sparse"):
+    other = SweepSettings(replace(FITS, objective="sparse"), (0.01,))
+    with pytest.raises(ValueError, match=r"of the same sweep, got .* with objective contractive instead of sparse"):
         sweep(split, other, tmp_path)
-    assert sweep(split, other, tmp_path, force=True).settings["run"]["kind"] == "sparse"
+    assert sweep(split, other, tmp_path, force=True).settings["run"]["objective"] == "sparse"
 
 
 def test_folders_that_are_none(split, tmp_path):
@@ -481,8 +481,8 @@ def test_the_best_run_is_usable(told, source, tmp_path):
         (["--weights", "a"], "--weights must be numbers with commas, got 'a'"),
         (["--weights", "0.1", "--trials", "4"], "--trials must be left out with --weights"),
         (["--weights", "-1"], "weights must be finite and above 0, got -1"),
-        (["--objective", "standard"], "kind must be one of"),
-        (["--objective", "odd"], "kind must be one of"),
+        (["--objective", "standard"], "objective must be one of"),
+        (["--objective", "odd"], "objective must be one of"),
         (["--trials", "1"], "trials must be at least 2, got 1"),
         (["--learning-rate", "1e30", "--weights", "0.1"], "This was the model without a penalty"),
     ],

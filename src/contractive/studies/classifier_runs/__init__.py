@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contractive.studies.classifier_runs._judge import Judged, judge
 from contractive.studies.classifier_runs._open import ClassifierRun, open_any, open_classifier
 from contractive.studies.classifier_runs._predict import Predicted, predict
-from contractive.studies.classifier_runs._settings import KINDS, Settings
+from contractive.studies.classifier_runs._settings import PRETRAINING, Settings
 from contractive.studies.classifier_runs._task import Task, task_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = [
     "train",
     "Trained",
     "Settings",
-    "KINDS",
+    "PRETRAINING",
     # labels
     "task_of",
     "Task",

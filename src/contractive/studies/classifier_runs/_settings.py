@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contractive.data import DataError, Split, check_fits
-from contractive.models import ACTIVATIONS, Autoencoder, Classifier
-from contractive.models import KINDS as OUTPUTS
-from contractive.objectives import LOSSES, VARIANTS, Objective
+from contractive.models import ACTIVATIONS, OUTPUTS, Autoencoder, Classifier
+from contractive.objectives import LOSSES, OBJECTIVES, Objective
 from contractive.studies.classifier_runs._task import Task
 from contractive.studies.runs import span
 from contractive.studies.runs._settings import (
-    DEFAULT_WEIGHTS,
     check_choices,
     check_counts,
     check_rates,
@@ -24,7 +22,7 @@ from contractive.studies.runs._settings import (
 from contractive.training import DEVICES, check_seed
 from contractive.training.stacked import encoder, stack
 
-KINDS = (*VARIANTS, "none")
+PRETRAINING = (*OBJECTIVES, "none")
 _PENALTY = 0.03  # weight of a penalty, against an error summed over features
 _MANY_ROWS = 5000
 _MANY_FEATURES = 256
@@ -39,7 +37,7 @@ class Settings:
     """Layers, pretraining and fine-tuning of one run; None is for a default that depends on the data (`completed`).
 
     Attributes:
-        kind: How layers are pretrained: a name from `variants.VARIANTS`, or `none`.
+        objective: How layers are pretrained: a name of `OBJECTIVES`, or `none`.
         weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder.
         hidden: Units of each layer, from the data upwards.
         activation: Of every layer.
@@ -64,7 +62,7 @@ class Settings:
         device: `auto`, `cpu`, `cuda` or `mps`.
     """
 
-    kind: str = "contractive"
+    objective: str = "contractive"
     weight: float | None = None
     hidden: tuple[int, ...] | None = None
     activation: str = "sigmoid"
@@ -90,8 +88,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_types(self)
-        choices = {"kind": KINDS, "activation": ACTIVATIONS, "loss": LOSSES, "output": OUTPUTS, "device": DEVICES}
-        check_choices(self, choices | {"decoder": ACTIVATIONS})
+        choices = {"objective": PRETRAINING, "activation": ACTIVATIONS, "loss": LOSSES, "output": OUTPUTS}
+        check_choices(self, choices | {"device": DEVICES, "decoder": ACTIVATIONS})
         check_counts(
             self, "pretraining_batch_size", "labels_used", "tangents_per_step", "epochs", "batch_size", "patience"
         )
@@ -133,10 +131,13 @@ class Settings:
         return chosen
 
     def _default_weight(self) -> float:
-        return 0.0 if self.kind == "none" else DEFAULT_WEIGHTS.get(self.kind, _PENALTY)
+        if self.objective == "none":
+            return 0.0
+        default = OBJECTIVES[self.objective].default
+        return _PENALTY if default is None else default
 
     def _pretraining_epochs(self, rows: int, batch_size: int) -> int:
-        if self.kind == "none":
+        if self.objective == "none":
             return 0
         return _epochs(rows, batch_size, *_PRETRAINING) if self.pretraining_epochs is None else self.pretraining_epochs
 
@@ -171,9 +172,9 @@ class Settings:
         assert self.hidden is not None and self.output is not None
         return Classifier(encoder(layers), self.hidden[-1], num_classes, output=self.output, seed=self.seed)
 
-    def objective(self) -> Objective:
+    def make_objective(self) -> Objective:
         """What pretraining minimises."""
-        return VARIANTS[self.kind].make(self.weight or 0.0, LOSSES[self.loss])
+        return OBJECTIVES[self.objective].make(self.weight or 0.0, LOSSES[self.loss])
 
     def to_dict(self) -> dict[str, Any]:
         """For `config.json`."""

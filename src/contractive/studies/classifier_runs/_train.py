@@ -159,7 +159,7 @@ class _Run:
             return pretrain(
                 layers,
                 self.x["train"],
-                settings.objective(),
+                settings.make_objective(),
                 validation=self.x["validation"],
                 seed=settings.seed,
                 checkpoints=self.files.checkpoints,

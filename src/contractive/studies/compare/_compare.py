@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from contractive.data import Split
-from contractive.objectives import DEFAULT_VARIANTS, LOSSES, VARIANTS, Reference
+from contractive.objectives import LOSSES, OBJECTIVES, Reference
 from contractive.studies.compare._fit import Budget, Run, Task, examples, measured, noisy_examples, train
 from contractive.studies.compare._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.studies.compare._results import FORMAT, Results
@@ -31,7 +31,7 @@ class Settings:
 
     Attributes:
         budget: Network and training, the same for every variant.
-        variants: Names from `VARIANTS`; the standard one is always trained, as the reference.
+        variants: Names from `OBJECTIVES`; the standard one is always trained, as the reference.
         seeds: Number of seeds; each sets weights, order, noise and probes.
         max_error_increase: Allowed relative increase of the validation reconstruction error over the standard
             model's: every variant gets the strongest setting within it (`Search`).
@@ -40,17 +40,17 @@ class Settings:
     """
 
     budget: Budget
-    variants: tuple[str, ...] = DEFAULT_VARIANTS
+    variants: tuple[str, ...] = tuple(name for name, record in OBJECTIVES.items() if record.compared)
     seeds: int = 3
     max_error_increase: float = 0.2
     strengths: dict[str, float] = field(default_factory=dict)
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        unknown = [name for name in (*self.variants, *self.strengths) if name not in VARIANTS]
+        unknown = [name for name in (*self.variants, *self.strengths) if name not in OBJECTIVES]
         if unknown or not self.variants:
             got = f"{unknown[0]!r}. Check the spelling" if unknown else "none. Name at least one"
-            raise ValueError(f"variants must be among {', '.join(VARIANTS)}, got {got}.")
+            raise ValueError(f"variants must be among {', '.join(OBJECTIVES)}, got {got}.")
         budget = self.budget
         counts = {"seeds": self.seeds, "jobs": self.jobs, "epochs": budget.epochs, "code": budget.code}
         for name, value in (counts | {"batch_size": budget.batch_size}).items():
@@ -155,7 +155,7 @@ class _Comparison:
                 self._train(name, self.settings.strengths[name], 0)
                 self._train_seeds(name, self.settings.strengths[name])
             else:
-                self._searches[name] = Search(VARIANTS[name], self.settings.max_error_increase, reference, name)
+                self._searches[name] = Search(OBJECTIVES[name], self.settings.max_error_increase, reference, name)
                 self._try_next(name)
 
     def _advance(self, trial: Run) -> None:
@@ -199,7 +199,7 @@ class _Comparison:
 
 def _describe(run: Run) -> str:
     task = run.task
-    strength = f", strength {task.strength:.3g}" if VARIANTS[task.variant].strength else ""
+    strength = f", strength {task.strength:.3g}" if OBJECTIVES[task.variant].weight_name else ""
     return f"{task.variant}{strength}, seed {task.seed}: validation error {run.error:.4g}"
 
 
@@ -262,8 +262,8 @@ def _entry(name: str, settings: Settings, runs: dict[tuple[str, int], Run], sear
     figures = {key: np.array([run.figures[key] for run in mine]) for key in mine[0].figures}
     return {
         "name": name,
-        "strength": mine[0].task.strength if VARIANTS[name].strength else None,
-        "strength_is": VARIANTS[name].strength,
+        "strength": mine[0].task.strength if OBJECTIVES[name].weight_name else None,
+        "strength_is": OBJECTIVES[name].weight_help,
         "search": _trials(search) if search else None,
         "penalty_path": mine[0].penalty_path,
         "warnings": sorted({f"seed {run.task.seed}: {text}" for run in mine for text in run.warnings}),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from contractive.data import Split
 from contractive.models import Autoencoder, mlp
-from contractive.objectives import LOSSES, VARIANTS, Objective
+from contractive.objectives import LOSSES, OBJECTIVES, Objective
 from contractive.studies.compare._measures import feature_sd, measure
 from contractive.studies.compare._side_by_side import sections_of
 from contractive.training import CollapseWarning, History, TrainingDiverged, fit
@@ -76,7 +76,7 @@ class Run:
 
 def train(task: Task, split: Split, budget: Budget) -> Run:
     """Fit on the training rows, judge on the validation rows, measure on the test rows if the task says so."""
-    objective = VARIANTS[task.variant].make(task.strength, LOSSES[budget.loss])
+    objective = OBJECTIVES[task.variant].make(task.strength, LOSSES[budget.loss])
     torch.manual_seed(task.seed)
     autoencoder = budget.build(split.features)
     try:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from contractive.objectives import Reference, Variant
+from contractive.objectives import NamedObjective, Reference
 from contractive.training import TrainingDiverged
 
 _MOST_TRIALS = 5
@@ -33,7 +33,7 @@ class Search:
         ValueError: A reference without error or without ||J||^2, which no increase or first guess can be told from.
     """
 
-    variant: Variant
+    variant: NamedObjective
     max_error_increase: float
     reference: Reference
     name: str = "a variant"

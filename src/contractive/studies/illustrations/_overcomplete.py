@@ -161,7 +161,7 @@ def _kinds(weight: float) -> dict[str, Kind]:
         "untied-contractive": Kind("penalty on J_f, untied", plots.color("denoising"), False, contractive(weight)),
         "reconstruction": Kind(
             "penalty on J_r, untied",
-            plots.color("reconstruction-contractive"),
+            plots.color("reconstruction_contractive"),
             False,
             reconstruction_contractive(weight),
         ),

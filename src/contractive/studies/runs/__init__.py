@@ -10,7 +10,7 @@ from contractive.studies.runs._apply import encode, reconstruct
 from contractive.studies.runs._figures import SENSITIVITY_LEVEL, figures, measured
 from contractive.studies.runs._folder import RunError
 from contractive.studies.runs._open import AnyRun, Run, open_run
-from contractive.studies.runs._settings import DEFAULT_MAX_ERROR_INCREASE, MODELS, PENALISED, Settings, span
+from contractive.studies.runs._settings import DEFAULT_MAX_ERROR_INCREASE, MODELS, Settings, span
 from contractive.studies.runs._source import is_training_data, load_again, split_parts
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ __all__ = [
     "Trained",
     "Settings",
     "MODELS",
-    "PENALISED",
     "DEFAULT_MAX_ERROR_INCREASE",
     "span",
     # from a folder

@@ -10,14 +10,13 @@ import torch
 
 from contractive.data import DataError, Split, check_fits
 from contractive.jacobian import METHODS
-from contractive.models import ACTIVATIONS, Autoencoder, conv, mlp, tied
-from contractive.objectives import LOSSES, VARIANTS, JacobianNorm, Objective, Term
+from contractive.models import ACTIVATIONS, Autoencoder, NetworkSettings
+from contractive.objectives import LOSSES, OBJECTIVES, Objective, ObjectiveSettings
 from contractive.training import DEVICES, PRECISIONS, SCHEDULES, check_seed
 
 MODELS = ("mlp", "tied", "conv")
 _MANY_ROWS = 5000
 _MANY_FEATURES = 256
-_FEW_FEATURES = 64
 _COPIES = 4  # of the weights while training: themselves, gradient, two of Adam
 
 
@@ -26,7 +25,7 @@ class Settings:
     """Network, objective and training of one run; None is for a default that depends on the data (`completed`).
 
     Attributes:
-        kind: Name from `variants.VARIANTS`.
+        objective: Name of `objectives.OBJECTIVES`.
         weight: Its strength: the penalty's weight, or the noise of a denoising autoencoder. None: a penalty's weight is
             found in training by what it costs (`max_error_increase`).
         max_error_increase: Allowed increase of the reconstruction error over an unpenalised run, where it is found.
@@ -51,7 +50,7 @@ class Settings:
         strategy: Lightning's.
     """
 
-    kind: str = "contractive"
+    objective: str = "contractive"
     weight: float | None = None
     max_error_increase: float | None = None
     model: str = "mlp"
@@ -76,7 +75,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_types(self)
-        choices = {"kind": VARIANTS, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
+        choices = {"objective": OBJECTIVES, "model": MODELS, "activation": ACTIVATIONS, "loss": LOSSES}
         choices |= {"schedule": SCHEDULES, "method": METHODS, "precision": PRECISIONS}
         choices |= {"device": DEVICES, "output": ACTIVATIONS}
         check_choices(self, choices)
@@ -87,32 +86,33 @@ class Settings:
             raise ValueError(f"hidden must be widths of at least 1, got {self.hidden}. For instance 256,128.")
         if self.max_error_increase is not None and not 0 < self.max_error_increase < float("inf"):
             raise ValueError(f"max_error_increase must be above 0 and finite, got {self.max_error_increase}. Try 0.1.")
-        if self.max_error_increase is not None and (self.weight is not None or self.kind not in PENALISED):
+        if self.max_error_increase is not None and (self.weight is not None or not OBJECTIVES[self.objective].searched):
+            searched = [name for name, record in OBJECTIVES.items() if record.searched]
             raise ValueError(
-                f"max_error_increase must come with a weight to be found, got {self.kind} and weight {self.weight}."
-                f" Leave it out, or use --weight auto with one of {', '.join(PENALISED)}."
+                f"max_error_increase must come with a weight to find, got {self.objective} and weight {self.weight}."
+                f" Leave it out, or use --weight auto with one of {', '.join(searched)}."
             )
         check_weights(self, "weight")
+        self._objective_settings()
 
     def completed(self, split: Split) -> Settings:
         """With the defaults that depend on the data, checked against them."""
         rows, features = len(split.train), split.features
         many, wide = rows > _MANY_ROWS, features >= _MANY_FEATURES
-        shallow = self.model == "tied"
-        images = self.model == "conv"
-        hidden = (16, 32) if images else () if shallow else (256, 128) if wide else (128, 64)
-        code = 64 if wide else min(32, max(2, features // 2)) if features < _FEW_FEATURES else 32
+        if self.model == "conv" and split.image_shape is None:
+            raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
         low, high = span(split)
-        in_unit_range = low >= 0 and high <= 1
+        unit_range = low >= 0 and high <= 1
+        network = self._network().completed(features=features, image_shape=split.image_shape, unit_range=unit_range)
         chosen = replace(
             self,
-            weight=self.weight if self.weight is not None else DEFAULT_WEIGHTS.get(self.kind),
+            weight=self.weight if self.weight is not None else OBJECTIVES[self.objective].default,
             max_error_increase=self.max_error_increase
             if self.max_error_increase is not None
             else self._default_max_error_increase(),
-            hidden=self.hidden if self.hidden is not None else hidden,
-            code=self.code if self.code is not None else code,
-            output=self.output or ("sigmoid" if in_unit_range else "linear"),
+            hidden=network.hidden,
+            code=network.code,
+            output=network.output,
             epochs=self.epochs if self.epochs is not None else 10 if many and wide else 40,
             batch_size=self.batch_size if self.batch_size is not None else 128 if many else 32,
             learning_rate=self.learning_rate if self.learning_rate is not None else 1e-3 if many else 3e-3,
@@ -121,7 +121,7 @@ class Settings:
         return chosen
 
     def _default_max_error_increase(self) -> float | None:
-        return DEFAULT_MAX_ERROR_INCREASE if self.weight is None and self.kind in PENALISED else None
+        return DEFAULT_MAX_ERROR_INCREASE if self.weight is None and OBJECTIVES[self.objective].searched else None
 
     def _check_against(self, split: Split) -> None:
         low, high = span(split)
@@ -132,8 +132,6 @@ class Settings:
             )
         if self.max_error_increase is not None and self.patience is not None:
             raise ValueError("--patience must be left out with --weight auto, got one. Or fix --weight, say 0.1.")
-        if self.model == "conv" and split.image_shape is None:
-            raise DataError(f"data must be images for --model conv, got {split.name}. Use --model mlp.")
         self._check_size(split)
 
     def _check_size(self, split: Split) -> None:
@@ -148,20 +146,18 @@ class Settings:
 
     def build(self, split: Split) -> Autoencoder:
         """The network with fresh weights."""
-        assert self.code is not None and self.hidden is not None and self.output is not None
-        common = {"code": self.code, "activation": self.activation, "output": self.output}
-        if self.model == "conv":
-            assert split.image_shape is not None
-            return conv(split.image_shape, channels=self.hidden, flat=True, **common)
-        make = {"mlp": mlp, "tied": tied}[self.model]
-        return make(split.features, hidden=self.hidden, **common)
+        return self._network().build(split.features, split.image_shape)
 
-    def objective(self) -> Objective:
+    def _network(self) -> NetworkSettings:
+        names: Any = (self.model, self.hidden, self.code, self.activation, self.output)
+        return NetworkSettings(*names)
+
+    def make_objective(self) -> Objective:
         """What is minimised."""
-        objective = VARIANTS[self.kind].make(1.0 if self.weight is None else self.weight, LOSSES[self.loss])
-        if self.method == "auto":
-            return objective
-        return replace(objective, terms=tuple(_with_method(term, self.method) for term in objective.terms))
+        return self._objective_settings().make()
+
+    def _objective_settings(self) -> ObjectiveSettings:
+        return ObjectiveSettings(self.objective, self.weight, cast(Any, self.loss), cast(Any, self.method))
 
     def to_dict(self) -> dict[str, Any]:
         """For `config.json`."""
@@ -244,11 +240,6 @@ _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (i
 _WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "tuple[int, ...]": "whole numbers"}
 
 
-def _with_method(term: Term, method: str) -> Term:
-    penalty = term.penalty
-    return replace(term, penalty=replace(penalty, method=method)) if isinstance(penalty, JacobianNorm) else term
-
-
 def span(split: Split) -> tuple[float, float]:
     """Smallest and largest prepared number; of streamed training rows a block is looked at."""
     train = split.train if isinstance(split.train, np.ndarray) else split.train[: split.train.block]
@@ -256,6 +247,4 @@ def span(split: Split) -> tuple[float, float]:
     return min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
 
 
-PENALISED = ("contractive", "higher-order", "reconstruction-contractive", "sparse")
 DEFAULT_MAX_ERROR_INCREASE = 0.1
-DEFAULT_WEIGHTS = {"standard": 0.0, "denoising": 0.3, "weight-decay": 1e-4}

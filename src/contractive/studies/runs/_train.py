@@ -146,13 +146,14 @@ def _fit(
             return fit_with_max_error_increase(
                 autoencoder,
                 split.train,
-                settings.objective(),
+                settings.make_objective(),
                 max_error_increase=settings.max_error_increase,
                 resume=resume,
                 **common,
             )
         again = resume and files.checkpoint.exists()
-        return fit(autoencoder, split.train, settings.objective(), patience=settings.patience, resume=again, **common)
+        objective = settings.make_objective()
+        return fit(autoencoder, split.train, objective, patience=settings.patience, resume=again, **common)
 
 
 class LiveHistory(Callback):

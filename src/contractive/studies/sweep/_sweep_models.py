@@ -44,8 +44,8 @@ def shown_trials(sweep: Sweep) -> tuple[SweepTrial, ...]:
 
 def named(sweep: Sweep, trials: tuple[SweepTrial, ...]) -> dict[str, SweepTrial]:
     """The trials by what pictures call them."""
-    kind = "sigma" if sweep.settings["run"]["kind"] == "denoising" else "weight"
-    words = [f"{kind} {trial.weight:.3g}" if trial.weight else "without penalty" for trial in trials]
+    unit = "sigma" if sweep.settings["run"]["objective"] == "denoising" else "weight"
+    words = [f"{unit} {trial.weight:.3g}" if trial.weight else "without penalty" for trial in trials]
     several = Counter(words)
     names = {}
     for word, trial in zip(words, trials, strict=True):

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from contractive.core.errors import InvalidValue
 from contractive.data import Split
-from contractive.objectives import VARIANTS, Reference
+from contractive.objectives import OBJECTIVES, Reference
 from contractive.studies.runs import Settings as RunSettings
 
 DEFAULT_TRIALS = 16
@@ -21,7 +22,7 @@ class SweepSettings:
     """What to vary and how.
 
     Attributes:
-        run: Kind, network and training of every fit; its weight and `max_error_increase` are left out.
+        run: Objective, network and training of every fit; its weight and `max_error_increase` are left out.
         weights: A grid; None searches a logarithmic range around the guess that `compare` starts from.
         trials: Of the search, the unpenalised yardstick and pruned ones included.
         seeds: Fits per trial; the objectives are their means.
@@ -37,9 +38,11 @@ class SweepSettings:
     jobs: int = 1
 
     def __post_init__(self) -> None:
-        kinds = [name for name, variant in VARIANTS.items() if variant.guess is not None]
-        if self.run.kind not in kinds:
-            raise ValueError(f"kind must be one of {', '.join(kinds)}, got {self.run.kind!r}. It needs a weight.")
+        names = [name for name, record in OBJECTIVES.items() if record.guess is not None]
+        if self.run.objective not in names:
+            raise InvalidValue(
+                "objective", f"be one of {', '.join(names)}", repr(self.run.objective), "It needs a weight."
+            )
         if self.run.weight is not None or self.run.max_error_increase is not None:
             raise ValueError(
                 "the weight must be left to the sweep, got a weight or `max_error_increase` in the settings of a run."
@@ -88,15 +91,15 @@ class SweepSettings:
         Raises:
             ValueError: The unpenalised model has nothing to guess from.
         """
-        variant = VARIANTS[self.run.kind]
-        assert variant.guess is not None
-        guess = variant.guess(_MAX_ERROR_INCREASE, reference) if reference.squared_norm > 0 else 0.0
+        record = OBJECTIVES[self.run.objective]
+        assert record.guess is not None
+        guess = record.guess(_MAX_ERROR_INCREASE, reference) if reference.squared_norm > 0 else 0.0
         if not 0 < guess < math.inf:
             raise ValueError(
                 f"the unpenalised model must have learned something, got an error of {reference.error:.4g} and"
                 f" ‖J‖² of {reference.squared_norm:.4g}. Train longer, or give the weights."
             )
-        factor = _SPAN ** (1 / variant.exponent)
+        factor = _SPAN ** (1 / record.exponent)
         return guess / factor, guess * factor
 
     def starts(self, low: float, high: float) -> tuple[float, ...]:

@@ -105,8 +105,8 @@ def _of_seed(reason: str, run: RunSettings, settings: SweepSettings) -> str:
 
 
 def _settings_of(task: Task, settings: SweepSettings, at: int) -> RunSettings:
-    kind = settings.run.kind if task.weight else "standard"
-    return replace(settings.run, kind=kind, weight=task.weight, seed=settings.run.seed + at)
+    run = settings.run if task.weight else replace(settings.run, objective="standard", method="auto")
+    return replace(run, weight=task.weight, seed=settings.run.seed + at)
 
 
 def _train(split: Split, run: RunSettings, folder: Path, task: Task) -> Trained:

@@ -1,0 +1,96 @@
+"""Settings: frozen dataclasses whose fields carry their help and the rules they obey, each written once.
+
+A front end derives its options from `fields(Settings)`: type, default and metadata.
+"""
+
+from collections.abc import Collection
+from dataclasses import field, fields
+from functools import cache
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from contractive.core.errors import InvalidType, InvalidValue, check_at_least, check_choice, check_positive
+
+_DEFAULT = "Leave it out for the default."
+_KINDS: dict[Any, tuple[type, str]] = {
+    str: (str, "a text"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    bool: (bool, "True or False"),
+}
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    by_data: str = "",
+    choices: Collection[str] = (),
+    least: float | None = None,
+    positive: bool = False,
+) -> Any:
+    """Make a field of a settings class.
+
+    Args:
+        default: Its default; None usually stands for one that depends on the data.
+        help: One sentence for the command line and the docs.
+        by_data: The default in words, where it depends on the data.
+        choices: Names that are allowed, looked up at every check; those of a `Literal` type need not be given.
+        least: The smallest number allowed.
+        positive: Whether the number must be above 0 and finite.
+    """
+    rules = {"help": help, "by_data": by_data, "choices": choices, "least": least, "positive": positive}
+    return field(default=default, metadata=rules)
+
+
+def check_settings(settings: Any) -> None:
+    """Check every field of a settings dataclass by its type and rules; numbers of numpy become Python's.
+
+    Raises:
+        InvalidType: A value of another type, as a changed file may have it.
+        InvalidValue: A value that breaks a rule of its field.
+    """
+    for each in fields(settings):
+        type_, optional = _type_of(type(settings), each.name)
+        value = getattr(settings, each.name)
+        if value is None and optional:
+            continue
+        rules = each.metadata
+        value = _converted(each.name, value, type_)
+        object.__setattr__(settings, each.name, value)
+        choices = rules.get("choices") or (get_args(type_) if get_origin(type_) is Literal else ())
+        if choices:
+            check_choice(each.name, value, choices)
+        for number in value if isinstance(value, tuple) else (value,):
+            if rules.get("least") is not None:
+                check_at_least(each.name, number, rules["least"])
+            if rules.get("positive"):
+                check_positive(each.name, number)
+            if isinstance(number, float) and not number < float("inf"):
+                raise InvalidValue(each.name, "be a finite number", number, _DEFAULT)
+
+
+@cache
+def _type_of(owner: type, name: str) -> tuple[Any, bool]:
+    """(type of a field without None, whether it may be None)."""
+    type_ = get_type_hints(owner)[name]
+    if get_origin(type_) not in (Union, UnionType):
+        return type_, False
+    (first, *_) = [part for part in get_args(type_) if part is not NoneType]
+    return first, NoneType in get_args(type_)
+
+
+def _converted(name: str, value: Any, type_: Any) -> Any:
+    if get_origin(type_) is tuple:
+        if not isinstance(value, list | tuple) or not all(_is_a(number, Integral) for number in value):
+            raise InvalidType(name, "be whole numbers", f"{value!r:.60}", _DEFAULT)
+        return tuple(int(number) for number in value)
+    kind, words = _KINDS.get(str if get_origin(type_) is Literal else type_, (object, ""))
+    if not _is_a(value, kind):
+        raise InvalidType(name, f"be {words}", f"{value!r:.60}", _DEFAULT)
+    return type_(value) if type_ in (int, float) else value
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and (kind in (bool, object) or not isinstance(value, bool))

@@ -1,0 +1,80 @@
+"""The objective of a run by name, with its weight, loss and method."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from contractive.core.errors import InvalidValue
+from contractive.core.settings import check_settings, setting
+from contractive.objectives._presets import LOSSES, Objective
+from contractive.objectives._registry import OBJECTIVES, NamedObjective
+
+LossName = Literal["squared_error", "cross_entropy"]
+Method = Literal["auto", "exact", "probes", "forward_probes"]
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is minimised, by names and numbers.
+
+    Attributes:
+        objective: A name of `OBJECTIVES`.
+        weight: Its weight (its noise, where that is what it has). None: the default of the objective, which for most
+            penalties is a weight found in training by an allowed increase of the reconstruction error.
+        loss: Reconstruction loss, a name of `LOSSES`.
+        method: How the Jacobian norm is computed in training, as in `jacobian.value_and_squared_norm`.
+
+    Raises:
+        InvalidValue: A name that is not known, a weight that is negative or not finite, or a method for an objective
+            without a Jacobian.
+        InvalidType: A value of another type.
+    """
+
+    objective: str = setting("contractive", "Objective that is minimised.", choices=OBJECTIVES)
+    weight: float | None = setting(
+        None,
+        "Weight of the penalty (denoising: sigma of the noise).",
+        by_data="found in training by the allowed error increase",
+        least=0,
+    )
+    loss: LossName = setting("squared_error", "Reconstruction loss, summed over features.")
+    method: Method = setting("auto", "How the squared norm of the Jacobian is computed in training.")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.method != "auto":
+            self.make()
+
+    @property
+    def record(self) -> NamedObjective:
+        """The record of the objective."""
+        return OBJECTIVES[self.objective]
+
+    @property
+    def searches(self) -> bool:
+        """True where the weight is to be found in training."""
+        return self.weight is None and self.record.default is None
+
+    def completed(self) -> "ObjectiveSettings":
+        """Return the settings with the default weight of the objective, still None where it is to be found."""
+        return replace(self, weight=self._weight)
+
+    @property
+    def _weight(self) -> float | None:
+        return self.record.default if self.weight is None else self.weight
+
+    def make(self) -> Objective:
+        """Make the objective; a weight that is to be found is 1."""
+        made = self.record.make(1.0 if self._weight is None else self._weight, LOSSES[self.loss])
+        if self.method == "auto":
+            return made
+        if not any(hasattr(term.penalty, "method") for term in made.terms):
+            raise InvalidValue(
+                "method", f"be auto for the objective {self.objective}", repr(self.method), "It has no Jacobian norm."
+            )
+        changed: list[Any] = [
+            replace(term, penalty=replace(term.penalty, method=self.method))  # pyright: ignore[reportArgumentType]
+            if hasattr(term.penalty, "method")
+            else term
+            for term in made.terms
+        ]
+        return replace(made, terms=tuple(changed))

@@ -1,0 +1,70 @@
+"""The choices of a network."""
+
+import typing
+
+import pytest
+import torch
+
+from contractive.core.errors import InvalidType, InvalidValue
+from contractive.models import ACTIVATIONS, BUILDERS, Activation, Model, NetworkSettings
+
+
+def test_the_types_name_what_there_is():
+    assert set(typing.get_args(Model)) == set(BUILDERS)
+    assert set(typing.get_args(Activation)) == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize(
+    ("model", "features", "hidden", "code"),
+    [
+        ("mlp", 784, (256, 128), 64),
+        ("mlp", 255, (128, 64), 32),
+        ("mlp", 63, (128, 64), 31),
+        ("mlp", 64, (128, 64), 32),
+        ("mlp", 3, (128, 64), 2),
+        ("tied", 784, (), 64),
+        ("conv", 784, (16, 32), 64),
+    ],
+)
+def test_defaults_depend_on_the_data(model, features, hidden, code):
+    settings = NetworkSettings(model).completed(features=features, unit_range=True, image_shape=(1, 28, 28))
+    assert (settings.hidden, settings.code, settings.output) == (hidden, code, "sigmoid")
+    assert NetworkSettings().completed(features=features, unit_range=False).output == "linear"
+
+
+def test_what_is_given_stays():
+    given = NetworkSettings("mlp", (5,), 3, "tanh", "softplus")
+    assert given.completed(features=784, unit_range=True) == given
+
+
+@pytest.mark.parametrize("model", typing.get_args(Model))
+def test_networks_are_built(model):
+    settings = NetworkSettings(model).completed(features=64, unit_range=True, image_shape=(1, 8, 8))
+    autoencoder = settings.build(64, (1, 8, 8))
+    assert autoencoder(torch.rand(2, 64)).shape == (2, 64)
+    assert autoencoder.encode(torch.rand(2, 64)).shape == (2, 32)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "match"),
+    [
+        ({"model": "rnn"}, InvalidValue, "model must be one of mlp, tied, conv, got 'rnn'"),
+        ({"code": 0}, InvalidValue, "code must be at least 1, got 0"),
+        ({"code": 2.5}, InvalidType, "code must be a whole number, got 2.5"),
+        ({"code": True}, InvalidType, "code must be a whole number, got True"),
+        ({"hidden": (3, 0)}, InvalidValue, r"hidden must be widths of at least 1, got \(3, 0\)"),
+        ({"hidden": 3}, InvalidType, "hidden must be whole numbers, got 3"),
+        ({"activation": None}, InvalidType, "activation must be a text, got None"),
+        ({"output": "step"}, InvalidValue, "output must be one of sigmoid, .*, got 'step'"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, error, match):
+    with pytest.raises(error, match=match):
+        NetworkSettings(**wrong)
+
+
+def test_images_and_completion_are_asked_for():
+    with pytest.raises(InvalidValue, match="model must be mlp or tied for data that are not images, got conv"):
+        NetworkSettings("conv").completed(features=4, unit_range=True)
+    with pytest.raises(InvalidValue, match=r"must be completed before .* Call completed\(\) first"):
+        NetworkSettings().build(4)

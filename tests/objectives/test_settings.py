@@ -1,0 +1,65 @@
+"""Objectives by name."""
+
+import pytest
+
+from contractive.core.errors import InvalidType, InvalidValue
+from contractive.objectives import LOSSES, OBJECTIVES, ObjectiveSettings, Reference
+
+JACOBIAN = ("contractive", "higher_order", "reconstruction_contractive", "contractive_denoising")
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_record_is_complete(name):
+    record = OBJECTIVES[name]
+    made = record.make(0.5, LOSSES["cross_entropy"])
+    assert record.name == made.name == name
+    assert made.loss is LOSSES["cross_entropy"]
+    assert record.help.endswith(".")
+    assert bool(record.weight_name) == bool(record.weight_help) == (record.guess is not None)
+    assert record.default is not None or record.searched
+    if record.searched:
+        assert [term.weight for term in made.terms] == [0.5]
+    if record.guess:
+        assert record.guess(0.1, Reference(error=3.0, squared_norm=5.0, feature_sd=0.7)) > 0
+
+
+@pytest.mark.parametrize("name", JACOBIAN)
+def test_the_method_reaches_the_penalty(name):
+    (term,) = ObjectiveSettings(name, method="exact").make().terms
+    assert term.penalty.method == "exact"
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in JACOBIAN])
+def test_a_method_is_refused_where_it_would_be_ignored(name):
+    with pytest.raises(InvalidValue, match=f"method must be auto for the objective {name}, got 'probes'"):
+        ObjectiveSettings(name, method="probes")
+
+
+def test_the_higher_order_penalty_has_no_forward_probes():
+    with pytest.raises(InvalidValue, match="method must be one of auto, exact, probes, got 'forward_probes'"):
+        ObjectiveSettings("higher_order", method="forward_probes")
+
+
+def test_a_missing_weight_is_the_default_or_searched():
+    assert ObjectiveSettings("denoising").completed().weight == 0.3
+    assert ObjectiveSettings("sparse").completed().weight is None
+    assert ObjectiveSettings("sparse").searches
+    assert not ObjectiveSettings("sparse", 0.2).searches
+    assert not ObjectiveSettings("standard").searches
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "match"),
+    [
+        ({"objective": "higher-order"}, InvalidValue, "objective must be one of standard, .*, got 'higher-order'"),
+        ({"weight": -1}, InvalidValue, "weight must be at least 0, got -1"),
+        ({"weight": float("nan")}, InvalidValue, "weight must be at least 0, got nan"),
+        ({"weight": float("inf")}, InvalidValue, "weight must be a finite number, got inf"),
+        ({"weight": "much"}, InvalidType, "weight must be a number, got 'much'"),
+        ({"loss": "hinge"}, InvalidValue, "loss must be one of squared_error, cross_entropy, got 'hinge'"),
+        ({"method": "brute"}, InvalidValue, "method must be one of auto, exact, probes, forward_probes, got 'brute'"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, error, match):
+    with pytest.raises(error, match=match):
+        ObjectiveSettings(**wrong)
