@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 from contractive.report._sentences import sentences
-from contractive.studies.compare import MEASURES, Results
+from contractive.studies.compare import Results
 
 FIGURES = {
     "reconstruction_error": (0.65, 0.03),
@@ -87,7 +87,6 @@ def results(*variants: dict, labelled: bool = True, image: bool = True, name: st
         "versions": {"contractive": "0.1.0", "torch": "2", "python": "3.11"},
         "seconds": 68.4,
         "command": "contractive compare toy --out results",
-        "measures": {key: vars(measure) for key, measure in MEASURES.items()},
         "variants": list(variants),
     }
     if not labelled:

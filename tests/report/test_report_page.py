@@ -10,7 +10,7 @@ from browser import faults, needs_browser
 from comparisons import BETTER, Page, plain, results, usual, variant
 from contractive.plots import color
 from contractive.report import html, summarize, write_report
-from contractive.studies.compare import MEASURES
+from contractive.studies.metrics import METRICS
 
 
 def test_figures_on_the_page_equal_the_document():
@@ -102,10 +102,10 @@ def test_missing_numbers_do_not_break_the_figures():
 def test_the_glossary_explains_every_column():
     text = html(usual())
     page = Page(text)
-    for name, measure in MEASURES.items():
+    for name, measure in METRICS.items():
         assert f'id="measure-{name}"' in text
         assert f"#measure-{name}" in page.loads
-        assert measure.explain in page.text
+        assert measure.help in page.text
 
 
 def test_settings_trials_and_command_are_there():

@@ -18,8 +18,9 @@ from contractive.cli._begin import diverged
 from contractive.core.files import write_text
 from contractive.data import Options, Split, load
 from contractive.report import write_report
-from contractive.studies.compare import MEASURES, Budget, Results, Settings, write
+from contractive.studies.compare import Budget, Results, Settings, write
 from contractive.studies.compare import compare as compare_variants
+from contractive.studies.metrics import METRICS
 from contractive.studies.runs import span
 from contractive.training import TrainingDiverged
 
@@ -140,10 +141,10 @@ def _print(results: Results, page: Path) -> None:
     table.add_column("")
     for variant in results.variants:
         table.add_column(variant["name"], justify="right")
-    for name, measure in MEASURES.items():
+    for name, metric in METRICS.items():
         if name in results.variants[0]["summary"]:
             table.add_row(
-                _heading(measure),
+                metric.heading,
                 *(_cell(variant["summary"][name], len(variant["seeds"])) for variant in results.variants),
             )
     console.print(table)
@@ -173,18 +174,13 @@ def _over(seeds: int) -> str:
     return f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
 
 
-def _heading(measure: Any) -> str:
-    arrow = {"lower": " ↓", "higher": " ↑"}.get(measure.better, "")
-    return f"{measure.label}{arrow}"
-
-
 def _cell(summary: dict[str, float], seeds: int) -> str:
     return f"{summary['mean']:.3g}" + (f" ± {summary['sd']:.1g}" if seeds > 1 else "")
 
 
 def _brief(results: Results) -> dict[str, Any]:
     """The results without the epochs."""
-    document = {key: value for key, value in results.document.items() if key not in ("measures", "similarity")}
+    document = {key: value for key, value in results.document.items() if key != "similarity"}
     variants = []
     for variant in results.variants:
         seeds = [{key: seed[key] for key in ("seed", "figures")} for seed in variant["seeds"]]

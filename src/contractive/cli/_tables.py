@@ -7,18 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-_ROWS = {
-    "reconstruction_error": "reconstruction error, summed over features ↓",
-    "r2": "R² ↑",
-    "squared_norm": "‖J‖², exact ↓",
-    "operator_norm": "largest singular value of J, mean ↓",
-    "contractive_share": "points where it is at most 1 ↑",
-    "sensitivity": "‖dz‖/‖dx‖ under noise of level 0.5 ↓",
-    "scale_free_sensitivity": "the same, scale-free ↓",
-    "saturation": "saturated activations",
-    "dead": "dead units ↓",
-}
-
+from contractive.studies.metrics import METRICS
 
 _JUDGED = ("validation", "test")
 
@@ -69,8 +58,9 @@ def figures_table(metrics: dict[str, Any]) -> Table:
     table.add_column("")
     for part in parts:
         table.add_column(part, justify="right")
-    for name, words in _ROWS.items():
-        table.add_row(words, *(f"{metrics[part][name]:.4g}" for part in parts))
+    for key, metric in METRICS.items():
+        if any(key in metrics[part] for part in parts):
+            table.add_row(metric.heading, *(metric.text(metrics[part].get(key)) for part in parts))
     return table
 
 

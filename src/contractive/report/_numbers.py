@@ -7,17 +7,11 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from contractive.studies.metrics import METRICS
+
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
-PERCENT = frozenset({
-    "contractive_share",
-    "saturation",
-    "dead",
-    "probe_accuracy",
-    "knn_accuracy",
-    "probe_accuracy_noisy",
-    "knn_accuracy_noisy",
-})  # fmt: skip
+PERCENT = frozenset(key for key, metric in METRICS.items() if metric.unit == "%")
 
 Verdict = Literal["better", "even", "worse"]
 

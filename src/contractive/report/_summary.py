@@ -8,7 +8,8 @@ from contractive.report._figures import pictures
 from contractive.report._numbers import NBSP, PERCENT, Comparison, Value, clear, decimals, value
 from contractive.report._sentences import Variant, sentences
 from contractive.report._tiles import tiles
-from contractive.report._words import GROUPS, OTHER, SETTINGS, SOURCES
+from contractive.report._words import SETTINGS, SOURCES
+from contractive.studies.metrics import METRICS
 
 Document = dict[str, Any]
 
@@ -70,7 +71,7 @@ def _table(document: Document) -> dict[str, Any]:
     groups = {title: names for title, names in groups.items() if names}
     columns = [name for names in groups.values() for name in names]
     starts = {names[0] for names in groups.values()}
-    cells = {name: _column(variants, name, document["measures"][name]["better"]) for name in columns}
+    cells = {name: _column(variants, name, METRICS[name].better) for name in columns}
     return {
         "groups": [{"title": title, "span": len(names)} for title, names in groups.items()],
         "columns": [
@@ -92,14 +93,14 @@ def _table(document: Document) -> dict[str, Any]:
 
 
 def _grouped(document: Document) -> dict[str, tuple[str, ...]]:
-    known = {name for names in GROUPS.values() for name in names}
-    return GROUPS | {OTHER: tuple(name for name in document["measures"] if name not in known)}
+    titles = dict.fromkeys(metric.group for metric in METRICS.values())
+    return {title: tuple(key for key, metric in METRICS.items() if metric.group == title) for title in titles}
 
 
 def _present(document: Document, names: tuple[str, ...]) -> list[str]:
     """Those that were measured of some variant."""
     measured = {name for variant in document["variants"] for name in variant["summary"]}
-    return [name for name in names if name in measured and name in document["measures"]]
+    return [name for name in names if name in measured]
 
 
 def _column(variants: list[Variant], measure: str, better: str) -> list[dict[str, Any]]:
@@ -136,8 +137,9 @@ def _glossary(document: Document) -> list[dict[str, str]]:
 
 def _measure(document: Document, name: str) -> dict[str, str]:
     """Label, better, explain; a relation in the label is not broken over lines."""
-    measure = document["measures"][name]
-    return measure | {"label": measure["label"].replace(" ≤ ", f"{NBSP}≤{NBSP}")}
+    metric = METRICS[name]
+    label = metric.label.replace(" ≤ ", f"{NBSP}≤{NBSP}")
+    return {"label": label, "better": metric.better, "explain": metric.help}
 
 
 def _settings(document: Document) -> list[tuple[str, str]]:

@@ -1,14 +1,5 @@
 """Words of the report that are not in results.json: groups of measures, sources."""
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "Reconstruction": ("reconstruction_error", "r2"),
-    "Movement under noise": ("sensitivity", "scale_free_sensitivity"),
-    "Jacobian": ("squared_norm", "operator_norm", "operator_norm_max", "contractive_share"),
-    "Code": ("saturation", "dead"),
-    "Accuracy": ("probe_accuracy", "knn_accuracy", "probe_accuracy_noisy", "knn_accuracy_noisy"),
-    "Time": ("seconds_per_epoch",),
-}
-OTHER = "Other"
 
 _CONTRACTIVE = (
     "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"

@@ -11,15 +11,11 @@ from contractive.data import Split
 from contractive.objectives import OBJECTIVES, NamedObjective, Reference
 from contractive.studies.compare import Settings, compare, read, write
 from contractive.studies.compare._fit import Budget
-from contractive.studies.compare._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.studies.compare._search import Search
 from contractive.studies.documents import ResultsError
+from contractive.studies.metrics import METRICS, NOISE_LEVELS, noise_unit
 
 TOY = NamedObjective("toy", lambda weight, loss: ct.objectives.standard(), "", "", "", guess=lambda increase, ref: 1.0)
-
-TOY = NamedObjective(
-    "toy", lambda weight, loss: ct.objectives.standard(), "", "toy", "#000000", guess=lambda increase, scales: 1.0
-)
 
 BUDGET = Budget(hidden=(8,), code=4, epochs=8, batch_size=16, learning_rate=0.02)
 
@@ -50,7 +46,7 @@ def test_every_variant_has_every_figure_of_every_seed(results):
     for variant in results.variants:
         assert [seed["seed"] for seed in variant["seeds"]] == [0, 1]
         for seed in variant["seeds"]:
-            assert set(seed["figures"]) == set(MEASURES)
+            assert set(seed["figures"]) == set(METRICS)
             assert len(seed["history"]) == BUDGET.epochs
         values = [seed["figures"]["r2"] for seed in variant["seeds"]]
         assert variant["summary"]["r2"] == pytest.approx({"mean": np.mean(values), "sd": np.std(values, ddof=1)})
@@ -100,7 +96,8 @@ def test_figures_are_those_of_the_trained_model(split, results):
 
 def test_the_unit_of_noise_is_a_typical_standard_deviation():
     x = np.array([[0.0, 0.0], [2.0, 0.0]], np.float32)
-    assert feature_sd(x) == pytest.approx(np.sqrt(0.5))
+    split = Split("two", x, x, x, None, None)
+    assert noise_unit(split) == pytest.approx(np.sqrt(0.5))
 
 
 def test_accuracy_under_noise_has_a_value_per_level(results):

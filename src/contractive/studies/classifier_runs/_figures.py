@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from contractive import analysis
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
-from contractive.studies.compare._measures import linear_probe
+from contractive.studies.metrics import linear_probe
 from contractive.training import History
 
 _NORM_ROWS = 500

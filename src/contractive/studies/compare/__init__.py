@@ -2,15 +2,12 @@
 
 from contractive.studies.compare._compare import Settings, compare
 from contractive.studies.compare._fit import Budget
-from contractive.studies.compare._measures import MEASURES, Measure
 from contractive.studies.compare._results import Results, read, write
 
 __all__ = [
     "compare",
     "Settings",
     "Budget",
-    "MEASURES",
-    "Measure",
     # results as files
     "Results",
     "read",

@@ -15,11 +15,11 @@ import torch
 from contractive.data import Split
 from contractive.objectives import LOSSES, OBJECTIVES, Reference
 from contractive.studies.compare._fit import Budget, Run, Task, examples, measured, noisy_examples, train
-from contractive.studies.compare._measures import MEASURES, NOISE_LEVELS, feature_sd
 from contractive.studies.compare._results import FORMAT, Results
 from contractive.studies.compare._search import Search
 from contractive.studies.compare._side_by_side import class_names, similarities
 from contractive.studies.compare._workers import shared, workers
+from contractive.studies.metrics import NOISE_LEVELS, noise_unit
 
 _FEWEST_PER_CLASS = 5
 Watcher = Callable[[str, int, int], None]
@@ -109,7 +109,7 @@ class _Comparison:
 
     def __init__(self, split: Split, settings: Settings, executor: Executor, watch: Watcher) -> None:
         self.settings = settings
-        self._unit = feature_sd(split.train)
+        self._unit = noise_unit(split)
         loss, x = LOSSES[settings.budget.loss], torch.from_numpy(split.validation)
         self._floor = float(loss(x, x).mean())  # of a perfect reconstruction: 0, but for the cross-entropy
         self._executor = executor
@@ -227,19 +227,18 @@ def _results(
             "labelled": split.labels is not None,
             "classes": class_names(split),
             "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
-            "feature_sd": feature_sd(split.train),
+            "feature_sd": noise_unit(split),
         },
         "settings": asdict(settings),
         "noise_levels": [0.0, *NOISE_LEVELS],
         "versions": {name: version(name) for name in ("contractive", "torch", "lightning", "scikit-learn", "numpy")}
         | {"python": platform.python_version()},
         "seconds": seconds,
-        "measures": {name: asdict(entry) for name, entry in MEASURES.items()},
         "variants": [_entry(name, settings, runs, searches.get(name)) for name in settings.trained],
     }
     arrays = {
         "inputs": examples(split),
-        "noisy_inputs": noisy_examples(torch.from_numpy(examples(split)), feature_sd(split.train)).numpy(),
+        "noisy_inputs": noisy_examples(torch.from_numpy(examples(split)), noise_unit(split)).numpy(),
     }
     for name in settings.trained:
         arrays |= {f"{name}/{key}": array for key, array in runs[name, 0].arrays.items()}

@@ -12,8 +12,8 @@ from torch import Tensor
 from contractive.data import Split
 from contractive.models import Autoencoder, mlp
 from contractive.objectives import LOSSES, OBJECTIVES, Objective
-from contractive.studies.compare._measures import feature_sd, measure
 from contractive.studies.compare._side_by_side import sections_of
+from contractive.studies.metrics import Subject, measure, noise_unit
 from contractive.training import CollapseWarning, History, TrainingDiverged, fit
 
 
@@ -111,7 +111,16 @@ def _fit(autoencoder: Autoencoder, objective: Objective, split: Split, budget: B
 def measured(run: Run, split: Split, budget: Budget) -> Run:
     """The run with its figures on test data."""
     autoencoder = restore(run, split, budget)
-    figures, arrays = measure(autoencoder, split, run.task.seed)
+    subject = Subject(
+        autoencoder,
+        torch.from_numpy(split.test),
+        noise_unit(split),
+        torch.Generator().manual_seed(run.task.seed),
+        (split.train, split.labels[0], split.labels[2]) if split.labels is not None else None,
+    )
+    figures = measure(subject)
+    arrays = {"sensitivity": subject.sensitivity.ratios[:1000].numpy(), "operator_norm": subject.norms.operator.numpy()}
+    arrays |= subject.accuracies
     figures["seconds_per_epoch"] = float(np.median([row["seconds"] for row in run.rows]))
     arrays |= pictures(autoencoder, split)
     sections = sections_of(autoencoder, split, arrays) if run.task.seed == 0 else {}
@@ -130,7 +139,7 @@ def restore(run: Run, split: Split, budget: Budget) -> Autoencoder:
 def pictures(autoencoder: Autoencoder, split: Split) -> dict[str, np.ndarray]:
     """Reconstructions of a few test rows, clean and noisy, and the first layer's filters."""
     x = torch.from_numpy(examples(split))
-    noisy = noisy_examples(x, feature_sd(split.train))
+    noisy = noisy_examples(x, noise_unit(split))
     first = next(parameter for parameter in autoencoder.encoder.parameters() if parameter.ndim == 2)
     return {
         "reconstructions": autoencoder(x).numpy(),

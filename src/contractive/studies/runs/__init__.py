@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from contractive.studies.runs._apply import encode, reconstruct
-from contractive.studies.runs._figures import SENSITIVITY_LEVEL, figures, measured
 from contractive.studies.runs._folder import RunError
 from contractive.studies.runs._open import AnyRun, Run, open_run
 from contractive.studies.runs._settings import DEFAULT_MAX_ERROR_INCREASE, MODELS, Settings, span
@@ -34,10 +33,6 @@ __all__ = [
     # on data
     "encode",
     "reconstruct",
-    # what is measured of it
-    "figures",
-    "measured",
-    "SENSITIVITY_LEVEL",
 ]
 
 

@@ -11,7 +11,6 @@ from torch import nn
 
 from contractive.data import Preparation
 from contractive.models import Autoencoder, storage
-from contractive.studies.runs._figures import FIGURES
 from contractive.studies.runs._folder import AUTOENCODER, COMMANDS, Files, RunError, read_run_config
 from contractive.studies.runs._settings import Settings
 
@@ -137,7 +136,7 @@ class Run(AnyRun):
             (metrics, "seconds", NUMBER),
             (metrics, "warnings", list),
             (metrics, "penalty_path", str),
-            *((part, name, NUMBER) for part in parts for name in FIGURES),
+            *((part, name, NUMBER) for part in parts for name in part),
         ]
         if "weight" in metrics or "error_increase" in metrics:
             wanted += [(metrics, name, NUMBER) for name in ("weight", "error_increase", "max_error_increase")]

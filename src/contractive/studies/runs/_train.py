@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -17,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from contractive.core.files import write_text
 from contractive.data import Split
 from contractive.models import Autoencoder, storage
-from contractive.studies.runs._figures import figures
+from contractive.studies.metrics import Subject, measure, noise_unit
 from contractive.studies.runs._folder import LOGS, Files, check_resumable, describe, write_json
 from contractive.studies.runs._settings import Settings
 from contractive.training import (
@@ -177,7 +176,7 @@ def _save(files: Files, autoencoder: Autoencoder) -> None:
 
 
 def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history: History) -> dict[str, Any]:
-    unit = typical_sd(split)
+    unit, seed = noise_unit(split), settings.seed
     parts = {"validation": split.validation, "test": split.test}
     return {
         "best_epoch": history.best_epoch,
@@ -189,7 +188,9 @@ def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history
         **_found(history),
         "noise_unit": unit,
         **{
-            name: figures(autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(settings.seed))
+            name: measure(
+                Subject(autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(settings.seed))
+            )
             for name, rows in parts.items()
             if len(rows) > 1
         },
@@ -207,9 +208,3 @@ def _found(history: History) -> dict[str, Any]:
         "error_increase": last["error_increase"],
         "reference": dict(reference),
     }
-
-
-def typical_sd(split: Split) -> float:
-    """Root mean square over features of their standard deviation: the unit of noise levels."""
-    rows = split.train if isinstance(split.train, np.ndarray) else split.validation
-    return float(np.sqrt(rows.reshape(len(rows), -1).var(0).mean()))

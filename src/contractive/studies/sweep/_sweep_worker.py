@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import Callback
 
 from contractive.data import Split
 from contractive.objectives import LOSSES
-from contractive.studies.compare._measures import probe_accuracies
 from contractive.studies.compare._workers import shared
+from contractive.studies.metrics import probe_accuracies
 from contractive.studies.runs import Settings as RunSettings
 from contractive.studies.runs import Trained, train
 from contractive.studies.sweep._sweep_settings import SweepSettings
