@@ -136,7 +136,7 @@ class Run(AnyRun):
             (metrics, "seconds", NUMBER),
             (metrics, "warnings", list),
             (metrics, "penalty_path", str),
-            *((part, name, NUMBER) for part in parts for name in part),
+            *((part, name, NUMBER) for part in parts for name in (part if isinstance(part, dict) else ())),
         ]
         if "weight" in metrics or "error_increase" in metrics:
             wanted += [(metrics, name, NUMBER) for name in ("weight", "error_increase", "max_error_increase")]

@@ -188,9 +188,7 @@ def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history
         **_found(history),
         "noise_unit": unit,
         **{
-            name: measure(
-                Subject(autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(settings.seed))
-            )
+            name: measure(Subject(autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(seed)))
             for name, rows in parts.items()
             if len(rows) > 1
         },
