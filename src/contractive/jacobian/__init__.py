@@ -16,7 +16,7 @@ from contractive.jacobian._norms import (
     value_and_squared_norm,
     value_norm_and_difference,
 )
-from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Plan
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan
 
 __all__ = [
     # the norm, with the code or alone
@@ -35,6 +35,7 @@ __all__ = [
     "plan",
     "Plan",
     "METHODS",
+    "Method",
     "MEMORY_BUDGET",
 ]
 

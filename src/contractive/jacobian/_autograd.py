@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from contractive.core.errors import InvalidType, InvalidValue
 from contractive.jacobian._chain import eager
 from contractive.jacobian._operations import Operations
 from contractive.jacobian._plan import Plan, Request
@@ -17,10 +18,15 @@ Map = Callable[[Tensor], Tensor]
 
 
 _SINGLE = 4  # bytes
-_DETACHED = (
-    "f must be differentiable in x, got a code that does not depend on x through autograd."
-    " Remove .detach(), torch.no_grad(), .numpy() or .item() from f."
-)
+
+
+def _detached() -> InvalidValue:
+    return InvalidValue(
+        "f",
+        "be differentiable in x",
+        "a code that does not depend on x through autograd",
+        "Remove .detach(), torch.no_grad(), .numpy() or .item() from f.",
+    )
 
 
 class Linearised:
@@ -54,7 +60,7 @@ class Linearised:
                 self._dummy = torch.zeros_like(self.y, requires_grad=True)
                 (adjoint,) = torch.autograd.grad(self.y, self.x, self._dummy, create_graph=True, allow_unused=True)
             if adjoint is None:
-                raise ValueError(_DETACHED)
+                raise _detached()
             self._adjoint = adjoint
         return self._grad(self._adjoint, self._dummy, u)
 
@@ -70,7 +76,7 @@ class Linearised:
                 allow_unused=True,
             )
             if gradient is None:
-                raise ValueError(_DETACHED)
+                raise _detached()
             return gradient
 
         if len(vectors) == 1:
@@ -120,7 +126,7 @@ def plan(f: Map, x: Tensor, request: Request) -> Plan:
 def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
     """Rows or columns, whichever are fewer; `auto` is exact only for a code or an input of one or two numbers."""
     k, d = y.shape[1:].numel(), x.shape[1:].numel()
-    sweeps = {
+    passes = {
         "autograd exact rows": k,
         "autograd exact columns": d,
         "autograd code probes": request.num_probes,
@@ -130,7 +136,7 @@ def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
     named = {"exact": exact, "probes": "autograd code probes", "forward_probes": "autograd forward probes"}
     automatic = exact if min(k, d) <= 2 * request.num_probes else "autograd code probes"
     path = named.get(request.method, automatic)
-    return Plan(path, "exact" in path, False, MappingProxyType(sweeps))
+    return Plan(path, "exact" in path, False, MappingProxyType(passes))
 
 
 def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tensor]:
@@ -162,15 +168,12 @@ def _probe_first(probes: Tensor, like: Tensor) -> Tensor:
 
 def _check_code(y: Any, x: Tensor) -> None:
     if not isinstance(y, Tensor):
-        raise TypeError(
-            f"f must return one tensor, got {type(y).__name__}. Wrap it: `lambda x: f(x)[0]` if the code comes first."
-        )
+        remedy = "Wrap it: `lambda x: f(x)[0]` if the code comes first."
+        raise InvalidType("f", "return one tensor", type(y).__name__, remedy)
     if y.ndim == 0 or len(y) != len(x):
-        raise ValueError(
-            f"f must return one row per example, got shape {tuple(y.shape)} for {len(x)} examples."
-            " Keep the batch as the first dimension."
-        )
+        got = f"shape {tuple(y.shape)} for {len(x)} examples"
+        raise InvalidValue("f", "return one row per example", got, "Keep the batch as the first dimension.")
     if not y.is_floating_point():
-        raise TypeError(f"f must return floating-point numbers, got {y.dtype}. It has no derivative.")
+        raise InvalidType("f", "return floating-point numbers", y.dtype, "It has no derivative.")
     if not y.requires_grad:
-        raise ValueError(_DETACHED)
+        raise _detached()

@@ -5,7 +5,7 @@ module type: anything with hooks, an overridden `forward`, batch statistics or a
 and is left to autograd, which gives the same answer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,12 +39,12 @@ class Layer:
 
     @property
     def is_curved(self) -> bool:
-        """Whether act'' is not zero almost everywhere."""
+        """True where act'' is not zero almost everywhere."""
         return self.activation is not None and self.activation.curvature is not None
 
     @property
     def needs_both_sides(self) -> bool:
-        """Whether the gradient through the slope needs rows from before it: those behind it do where it can `bend`."""
+        """True where the gradient through the slope needs rows from before it (not where it can `bend`)."""
         return self.is_curved and self.activation is not None and self.activation.bend is None
 
     def parameters(self) -> tuple[Tensor, Tensor | None]:
@@ -66,7 +66,7 @@ class Chain:
         return [tensor for layer in self.layers for tensor in layer.parameters()]
 
     def fits(self, x: Tensor) -> bool:
-        """Whether every layer sees rows of the rank it treats as one example (`nn.Linear` on sequences does not)."""
+        """Return True if every layer sees rows of the rank that it treats as one example."""
         rank = x.ndim
         for layer in self.layers:
             rank = _rank_after(layer.reshapes, rank)
@@ -81,7 +81,7 @@ class Chain:
 
 @dataclass
 class Tape:
-    """What one forward pass leaves behind, per layer. Shapes are (batch, *features of that layer)."""
+    """Intermediate results of one forward pass, per layer. Shapes are (batch, *features of that layer)."""
 
     inputs: list[Tensor]
     preactivations: list[Tensor | None]
@@ -114,7 +114,7 @@ def recognise(f: object) -> Chain | None:
 
 
 def eager(f: Any) -> Any:
-    """What torch.compile was given, where `f` is compiled: that has no second derivative."""
+    """Return the module that torch.compile was given: a compiled one has no second derivative."""
     return getattr(f, "_orig_mod", f)
 
 
@@ -135,6 +135,11 @@ def record(chain: Chain, x: Tensor, parameters: list[Tensor | None]) -> tuple[Te
     return _reshape(chain.reshapes, h), tape
 
 
+def weights_of(parameters: Sequence[Tensor | None]) -> list[Tensor]:
+    """Return the weights among (weight, bias) of each layer."""
+    return [weight for weight in parameters[::2] if weight is not None]
+
+
 def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
     """The leaves of nested Sequentials in order; None for a module that must not be looked into."""
     if is_altered(module):
@@ -147,7 +152,7 @@ def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
 
 
 def is_altered(module: nn.Module) -> bool:
-    """Whether hooks or a `forward` of its own make a module more than its type says."""
+    """Return True if hooks or a replaced `forward` make a module more than its type says."""
     own = vars(module)
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return "forward" in own or any(own[name] for name in hooks)
@@ -189,7 +194,7 @@ def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -
 
 
 def _can_fold(norm: nn.Module, affine: nn.Module) -> bool:
-    """Whether `norm` is a batch norm with fixed statistics that belongs behind this affine module."""
+    """Return True if `norm` is a batch norm with fixed statistics that belongs behind this affine module."""
     if type(norm) is not _NORM_OF.get(type_before_parametrizations(affine)):
         return False
     weight = affine.weight

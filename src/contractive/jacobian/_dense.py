@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from contractive.jacobian._chain import Chain, record
+from contractive.jacobian._chain import Chain, record, weights_of
 
 
 def jacobian(chain: Chain, x: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def numbers(chain: Chain | None) -> int:
     """How many are held per example at the most, while J is multiplied out; 0 of what is no dense chain."""
     if chain is None or not chain.is_dense:
         return 0
-    weights = [weight for weight in chain.parameters()[::2] if weight is not None]
+    weights = weights_of(chain.parameters())
     widest = max((weight.shape[1] for weight in weights[1:]), default=len(weights[0]))
     return len(weights[-1]) * (2 * widest + weights[0].shape[1])
 
@@ -34,7 +34,7 @@ def factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
     """(A, W_1) with J = A W_1, A of shape (batch, code, units of the first layer)."""
     parameters = chain.parameters()
     _, tape = record(chain, x, parameters)
-    weights = [weight for weight in parameters[::2] if weight is not None]
+    weights = weights_of(parameters)
     slopes = [None if slope is None else slope.flatten(1) for slope in tape.slopes]
     eye = torch.eye(len(weights[-1]), dtype=x.dtype, device=x.device)
     rows = eye.expand(len(x), *eye.shape) if slopes[-1] is None else torch.diag_embed(slopes[-1])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from contractive.jacobian._affine import Dense
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import (
+from contractive.jacobian._propagation import (
     Gradients,
     State,
     Weights,
@@ -65,6 +65,7 @@ class ExactRows:
         self, chain: Chain, weights: Weights, tape: Tape, gradients: Gradients | None, g: Tensor | None
     ) -> Tensor:
         """The norms; adds the gradients of sum(g * norm) / 2 where they are wanted."""
+        # sum over rows of ||A W_1||^2 = sum((A G) * A): with G = W_1 W_1^T no row is as wide as the input
         size = len(weights[0])
         full = gram(weights[0]) if self.gram else None
         total = weights[0].new_zeros(size, size) if self.gram and gradients else None
@@ -77,6 +78,7 @@ class ExactRows:
             if gradients is not None:
                 part.open(gradients, total, None if g is None else g[here])
                 part.ascend(gradients)
+        # d/dW_1 of tr(A W_1 W_1^T A^T) = 2 A^T A W_1, the sum over examples first
         if gradients is not None and total is not None:
             gradients.weights[0] = mirror(total) @ weights[0]
         return norm
@@ -147,6 +149,7 @@ class Part:
     def open(self, gradients: Gradients, total: Tensor | None, g: Tensor | None) -> None:
         """Turn round: the gradient in W_1 goes to `gradients`, or the A^T A of it to `total`."""
         first, layer, below = present(self.u[0]), self.chain.layers[0], present(self.below)
+        # A G (Gram form) or A W_1: half the gradient of the norm in A, respectively in the rows of the Jacobian
         below = self.below = weighted(below, g)
         if total is not None:
             add_symmetric(total, weighted(first, g).flatten(0, 1).T, first.flatten(0, 1).T)
@@ -168,6 +171,7 @@ class Part:
                 return
             tangents = tangents.reshape(-1, *tape.inputs[i].shape[1:])
             gradients.add_weight(i, here.flatten(0, 1), tangents, weights[i])
+            # the gradient in U_i is that in U_(i-1), times the slope between them, pushed forward through W_i
             self.below = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, below.shape[:2])
             if chain.layers[i].is_curved:
                 gradients.add_slope(i, self._overlap(i))

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from contractive.jacobian._chain import Chain, Tape, record
-from contractive.jacobian._plan import Request, sweep
-from contractive.jacobian._sweep import Gradients, shaped
+from contractive.jacobian._chain import Chain, Tape, record, weights_of
+from contractive.jacobian._plan import Request, propagation_of
+from contractive.jacobian._propagation import Gradients, shaped
 
 
 def _in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,10 +34,10 @@ class ChainNorm(torch.autograd.Function):
         ctx: Any, chain: Chain, request: Request, x: Tensor, *parameters: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         code, tape = record(chain, x, list(parameters))
-        weights = _weights(parameters)
-        way = sweep(chain, weights, tape, request, differentiable=any(ctx.needs_input_grad))
+        weights = weights_of(parameters)
+        way = propagation_of(chain, weights, tape, request, differentiable=any(ctx.needs_input_grad))
         norm, state = way.value(chain, weights, tape)
-        ctx.chain, ctx.sweep, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
+        ctx.chain, ctx.propagation, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
         ctx.set_materialize_grads(False)
         outputs = [*tape.outputs[:-1], _kept(chain, tape)]
         ctx.save_for_backward(*parameters, *tape.inputs, *tape.preactivations, *outputs, *tape.slopes, *state)
@@ -58,12 +58,14 @@ class ChainNorm(torch.autograd.Function):
         parameters = saved[: 2 * depth]
         fields = [list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6)]
         tape, state = Tape(*fields), list(saved[6 * depth :])  # pyright: ignore[reportArgumentType]
-        weights = _weights(parameters)
+        weights = weights_of(parameters)
         if grad_norm is None:
             gradients = Gradients(ctx.chain, [None] * depth)
         else:
             common = _common(grad_norm)
-            gradients = ctx.sweep.pull_back(ctx.chain, weights, tape, state, grad_norm if common is None else None)
+            gradients = ctx.propagation.pull_back(
+                ctx.chain, weights, tape, state, grad_norm if common is None else None
+            )
             gradients.scale *= 1.0 if common is None else common
         needed = ctx.needs_input_grad[2:]
         return None, None, *_backpropagate(ctx, tape, parameters, grad_code, gradients, needed)
@@ -84,10 +86,6 @@ def _common(values: Tensor) -> float | None:
         return None
     first = values[0]
     return float(first) if bool((values == first).all()) else None
-
-
-def _weights(parameters: tuple[Tensor | None, ...]) -> list[Tensor]:
-    return [weight for weight in parameters[::2] if weight is not None]
 
 
 def _backpropagate(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import (
+from contractive.jacobian._propagation import (
     Gradients,
     State,
     Weights,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from contractive.core.errors import InvalidValue
 from contractive.jacobian import _dense, _krylov
 from contractive.jacobian._chain import recognise
 from contractive.jacobian._linearise import Map, linearise
@@ -62,15 +63,15 @@ def leading(
         ValueError: `num` below 1 or above what J has, an unknown method, a tolerance or a count that is not above 0.
     """
     if method not in WAYS:
-        raise ValueError(f"method must be one of {', '.join(WAYS)}, got {method!r}. Leave it out for auto.")
+        raise InvalidValue("method", f"be one of {', '.join(WAYS)}", repr(method), "Leave it out for auto.")
     if not tolerance > 0 or max_iterations < 1:
         got = f"{tolerance} and {max_iterations}"
-        raise ValueError(f"tolerance and max_iterations must be above 0, got {got}. Leave them out.")
+        raise InvalidValue("tolerance and max_iterations", "be above 0", got, "Leave them out.")
     first = linearise(f, x[:1])
     units, features = first.value.shape[1:].numel(), x.shape[1:].numel()
     side = min(units, features)
     if not 1 <= num <= side:
-        raise ValueError(f"num must lie between 1 and {side}, got {num}. A Jacobian has no more singular values.")
+        raise InvalidValue("num", f"lie between 1 and {side}", num, "A Jacobian has no more singular values.")
     iterates = method == "iterate" or (method == "auto" and side > max(_SMALL, 6 * num))
     if iterates:
         numbers = 2 * _krylov.room(num, features) * (units + features)

@@ -7,9 +7,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from contractive.core.errors import InvalidValue
 from contractive.jacobian._autograd import Linearised
-from contractive.jacobian._chain import Chain, Tape, recognise, record
-from contractive.jacobian._sweep import scaled, spread
+from contractive.jacobian._chain import Chain, Tape, recognise, record, weights_of
+from contractive.jacobian._propagation import scaled, spread
 
 Map = Callable[[Tensor], Tensor]
 
@@ -55,8 +56,7 @@ def linearise(f: Map, x: Tensor) -> Linearisation:
         return _OfAnyMap(Linearised(f, x))
     parameters = chain.parameters()
     value, tape = record(chain, x, parameters)
-    weights = [weight for weight in parameters[::2] if weight is not None]
-    return _OfChain(chain, weights, tape, value, x.shape)
+    return _OfChain(chain, weights_of(parameters), tape, value, x.shape)
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,6 @@ class _OfAnyMap:
 def _check(what: str, vectors: Tensor, shape: torch.Size) -> None:
     if vectors.ndim != len(shape) + 1 or vectors.shape[:1] + vectors.shape[2:] != shape or vectors.shape[1] < 1:
         rule = f"({shape[0]}, num, {', '.join(map(str, shape[1:]))})"
-        raise ValueError(
-            f"{what} must have the shape {rule}, got {tuple(vectors.shape)}. One vector per example: unsqueeze(1)."
+        raise InvalidValue(
+            what, f"have the shape {rule}", tuple(vectors.shape), "One vector per example: unsqueeze(1)."
         )

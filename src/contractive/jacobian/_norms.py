@@ -1,4 +1,4 @@
-"""The public functions: checks at the door, then the chain formulas where they fit and autograd where they do not."""
+"""The public functions: they check their arguments, take the chain formulas where they fit, and autograd elsewhere."""
 
 import math
 from collections.abc import Callable
@@ -6,10 +6,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from contractive.core.errors import InvalidType, InvalidValue, check_choice
 from contractive.jacobian import _autograd, _dense, _difference
-from contractive.jacobian._chain import Chain, recognise, record
+from contractive.jacobian._chain import Chain, recognise, record, weights_of
 from contractive.jacobian._function import ChainNorm
-from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Plan, Request, Shape, choose
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
 
 Map = Callable[[Tensor], Tensor]
 
@@ -18,7 +19,7 @@ def value_and_squared_norm(
     f: Map,
     x: Tensor,
     *,
-    method: str = "auto",
+    method: Method = "auto",
     num_probes: int | None = None,
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
@@ -81,7 +82,7 @@ def squared_norm(
     f: Map,
     x: Tensor,
     *,
-    method: str = "exact",
+    method: Method = "exact",
     num_probes: int | None = None,
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
@@ -102,7 +103,7 @@ def value_norm_and_difference(
     *,
     sigma: float,
     copies: int = 4,
-    method: str = "auto",
+    method: Method = "auto",
     num_probes: int | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,11 +131,11 @@ def value_norm_and_difference(
     """
     request = _request(x, method, num_probes, generator, MEMORY_BUDGET)
     if not 0 < sigma < math.inf:
-        raise ValueError(f"sigma must be above 0 and finite, got {sigma}. It is the standard deviation of the noise.")
+        raise InvalidValue("sigma", "be above 0 and finite", sigma, "It is the standard deviation of the noise.")
     if copies < 1:
-        raise ValueError(f"copies must be at least 1, got {copies}. The paper's idea needs a noisy copy.")
+        raise InvalidValue("copies", "be at least 1", copies, "The paper's idea needs a noisy copy.")
     if method == "forward_probes":
-        raise ValueError("method must be auto, exact or probes here, got 'forward_probes'. Choose 'probes'.")
+        raise InvalidValue("method", "be auto, exact or probes here", "'forward_probes'", "Choose 'probes'.")
     chain = _chain(f, x)
     if chain is not None and torch.is_autocast_enabled(x.device.type):
         weight = next(chain.layers[0].module.parameters(), x)
@@ -187,7 +188,7 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     """
     _check_input(x)
     if k is not None and k < 1:
-        raise ValueError(f"k must be at least 1, got {k}. Leave it out for all singular values.")
+        raise InvalidValue("k", "be at least 1", k, "Leave it out for all singular values.")
     chain = _chain(f, x)
 
     def matrices(part: Tensor) -> Tensor:
@@ -201,7 +202,7 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     return torch.cat([torch.linalg.svdvals(matrices(part))[:, :k] for part in parts])
 
 
-def plan(f: Map, x: Tensor, *, method: str = "auto", num_probes: int | None = None) -> Plan:
+def plan(f: Map, x: Tensor, *, method: Method = "auto", num_probes: int | None = None) -> Plan:
     """Tell how `value_and_squared_norm` would compute the norm for this encoder and batch, and what each way costs.
 
     Example:
@@ -216,34 +217,30 @@ def plan(f: Map, x: Tensor, *, method: str = "auto", num_probes: int | None = No
     with torch.no_grad():
         parameters = chain.parameters()
         _, tape = record(chain, x, parameters)
-        weights = [weight for weight in parameters[::2] if weight is not None]
-        return choose(Shape.of(chain, weights, tape), request.method, request.num_probes)
+        return choose(Shape.of(chain, weights_of(parameters), tape), request.method, request.num_probes)
 
 
 def _request(
-    x: Tensor, method: str, num_probes: int | None, generator: torch.Generator | None, memory_budget: int
+    x: Tensor, method: Method, num_probes: int | None, generator: torch.Generator | None, memory_budget: int
 ) -> Request:
     _check_input(x)
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}. Choose 'exact' for the truth.")
+    check_choice("method", method, METHODS, "Choose 'exact' for the truth.")
     if num_probes is not None and num_probes < 1:
-        raise ValueError(f"num_probes must be at least 1, got {num_probes}. Leave it out for one probe per example.")
+        raise InvalidValue("num_probes", "be at least 1", num_probes, "Leave it out for one probe vector per example.")
     if num_probes is not None and method == "exact":
-        raise ValueError(f"num_probes must be left out with method 'exact', got {num_probes}. Use method 'probes'.")
+        raise InvalidValue("num_probes", "be left out with method 'exact'", num_probes, "Use method 'probes'.")
     if memory_budget < 1:
-        raise ValueError(f"memory_budget must be a positive number of bytes, got {memory_budget}. Leave it out.")
+        raise InvalidValue("memory_budget", "be a positive number of bytes", memory_budget, "Leave it out.")
     return Request(method, num_probes or 1, generator, memory_budget)
 
 
 def _check_input(x: Tensor) -> None:
     if not isinstance(x, Tensor) or not x.is_floating_point():
         kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"x must be a floating-point tensor, got {kind}. Convert it with .float() or torch.as_tensor.")
+        raise InvalidType("x", "be a floating-point tensor", kind, "Convert it with .float() or torch.as_tensor.")
     if x.ndim < 2:
-        raise ValueError(
-            f"x must have the shape (batch, *features), got {tuple(x.shape)}."
-            " Use x.unsqueeze(0) for one example, x.unsqueeze(1) for examples of one number."
-        )
+        remedy = "Use x.unsqueeze(0) for one example, x.unsqueeze(1) for examples of one number."
+        raise InvalidValue("x", "have the shape (batch, *features)", tuple(x.shape), remedy)
     if torch.is_inference_mode_enabled() or x.is_inference():
         raise RuntimeError(
             "x must be a normal tensor outside torch.inference_mode(), got inference mode, where derivatives are lost."

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from contractive.jacobian._affine import Dense
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._sweep import Gradients, State, Weights, weighted
+from contractive.jacobian._propagation import Gradients, State, Weights, weighted
 
 
 @dataclass(frozen=True)

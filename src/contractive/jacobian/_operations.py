@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from contractive.core.errors import InvalidValue
+
 
 class Operations(TorchFunctionMode):
     """Refuse statistics of the batch and differentiate normalisation rightly, however deep in the encoder it is called.
@@ -32,20 +34,17 @@ class Repeatable(TorchFunctionMode):
             call = signature(func).bind(*args, **kwargs)
             call.apply_defaults()
             if call.arguments["training"] and call.arguments["p"] > 0:
-                raise ValueError(
-                    "f must be the same map for x and its noisy copies, got dropout in training mode."
-                    " Call .eval() on it, or leave it out of an encoder with a higher-order penalty."
-                )
+                remedy = "Call .eval() on it, or leave it out of an encoder with a higher-order penalty."
+                rule = "be the same map for x and its noisy copies"
+                raise InvalidValue("f", rule, "dropout in training mode", remedy)
         return func(*args, **kwargs)
 
 
 def _refusing(batch_norm: Callable[..., Tensor], names: Sequence[str]) -> Callable[..., Tensor]:
     def fixed(*args: Any, **kwargs: Any) -> Tensor:
         if {**dict(zip(names, args, strict=False)), **kwargs}.get("training", False):
-            raise ValueError(
-                "f must treat every example on its own, got a BatchNorm that uses the statistics of the batch"
-                " (training mode, or no running statistics). Call .eval() on it, or use LayerNorm."
-            )
+            got = "a BatchNorm that uses the statistics of the batch (training mode, or no running statistics)"
+            raise InvalidValue("f", "treat every example on its own", got, "Call .eval() on it, or use LayerNorm.")
         return batch_norm(*args, **kwargs)
 
     return fixed

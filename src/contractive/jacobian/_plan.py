@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,9 +16,10 @@ from contractive.jacobian._exact_rows import ExactRows
 from contractive.jacobian._input_side import InputSide
 from contractive.jacobian._one_layer import OneLayer
 from contractive.jacobian._probe import code_probes, input_probes
-from contractive.jacobian._sweep import Sweep, shaped
+from contractive.jacobian._propagation import Propagation, shaped
 
-METHODS = ("auto", "exact", "probes", "forward_probes")
+Method = Literal["auto", "exact", "probes", "forward_probes"]
+METHODS: tuple[Method, ...] = get_args(Method)
 MEMORY_BUDGET = 2**28
 _CACHED = 32  # examples whose rows a processor's cache holds: faster than the whole batch at once
 GROUP = 8  # examples that share a forward probe
@@ -53,7 +55,7 @@ class Plan:
 class Request:
     """What the caller asked for."""
 
-    method: str = "auto"
+    method: Method = "auto"
     num_probes: int = 1
     generator: torch.Generator | None = None
     memory_budget: int = MEMORY_BUDGET
@@ -83,9 +85,11 @@ class Shape:
         )
 
     def code_side(self, rows: int, exact: bool) -> tuple[int, bool]:
-        """Multiplications of a code-side sweep, value and gradient, and whether the Gram form is the cheaper end."""
+        """Multiplications from the code side, value and gradient, and True if the Gram form is the cheaper end."""
+        # exact rows begin as D_L W_L, a row scaling, so that the last layer costs no product with the identity
         skip_last = exact and self.dense_last
         inner = sum(self.macs[1 : -1 if skip_last else None]) * self.batch * rows
+        # value, gradient in the weights, gradient in the rows: three products of the same size at every layer
         direct = 3 * self.batch * rows * self.macs[0]
         first = self.sizes[1]
         # two products each, of which one is symmetric and done at five eighths
@@ -94,12 +98,13 @@ class Shape:
         return 3 * inner + (gram if use_gram else direct), use_gram
 
     def input_side(self, columns: int, groups: int) -> int:
-        """Multiplications of an input-side sweep, value and gradient."""
+        """Multiplications of an input-side propagation, value and gradient."""
+        # the first layer pushes one tangent per group of examples, every other layer one per example
         return 3 * columns * (groups * self.macs[0] + self.batch * sum(self.macs[1:]))
 
 
 @lru_cache(maxsize=256)
-def choose(shape: Shape, method: str, num_probes: int) -> Plan:
+def choose(shape: Shape, method: Method, num_probes: int) -> Plan:
     """The cheapest allowed path; `auto` takes an exact one where the whole step costs about as much."""
     rows, rows_gram = shape.code_side(shape.sizes[-1], exact=True)
     probes, probes_gram = shape.code_side(num_probes, exact=False)
@@ -114,6 +119,7 @@ def choose(shape: Shape, method: str, num_probes: int) -> Plan:
     exact = min((path for path in costs if "probes" not in path), key=costs.__getitem__)
     path = {"exact": exact, "probes": "code probes", "forward_probes": "forward probes"}.get(method)
     if path is None:
+        # an estimate adds noise to every step, so exact values are taken for up to a tenth more of the whole step
         plain = _PLAIN_STEP * sum(shape.macs) * shape.batch
         affordable = plain + costs[exact] <= _ABOUT_AS_MUCH * (plain + probes)
         path = exact if affordable else "code probes"
@@ -121,10 +127,18 @@ def choose(shape: Shape, method: str, num_probes: int) -> Plan:
     return Plan(path, "probes" not in path, gram, MappingProxyType(costs))
 
 
-def sweep(
+def propagation_of(
     chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request, *, differentiable: bool = True
-) -> Sweep:
-    """The sweep of the chosen plan, with its probes drawn; whether its gradient will be asked for."""
+) -> Propagation:
+    """Return the propagation of the chosen plan, with its probe vectors drawn.
+
+    Args:
+        chain: The encoder.
+        weights: Of its layers.
+        tape: Of the forward pass.
+        request: What the caller asked for.
+        differentiable: Whether the gradient will be asked for.
+    """
     shape = Shape.of(chain, weights, tape)
     plan = choose(shape, request.method, request.num_probes)
     x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)

@@ -1,10 +1,10 @@
-"""What every way to ||J||_F^2 of a chain has in common.
+"""The interface of all ways to ||J||_F^2 of a chain, and the steps that they share.
 
-A sweep computes the squared norm from a `Tape` and, given the gradient of a loss in that norm, returns the gradients
-in the slopes act'(a_l) and in the weights W_l in closed form: no double backward anywhere. `_function.py` joins them
-with ordinary backpropagation. Derivations are in docs/mathematics.md.
+A propagation computes the squared norm from a `Tape` and, given the gradient of a loss in that norm, returns the
+gradients in the slopes act'(a_l) and in the weights W_l in closed form: no double backward anywhere. `_function.py`
+joins them with ordinary backpropagation. Derivations are in docs/mathematics.md.
 
-Notation in the sweeps: rows have the shape (batch, rows per example, *features). U_l is a cotangent at the
+Notation in all of them: rows have the shape (batch, rows per example, *features). U_l is a cotangent at the
 preactivation of layer l and P_l at its output; Z_l and T_l are tangents at the same two places.
 """
 
@@ -54,7 +54,7 @@ class Gradients:
         return None if not parts else parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-class Sweep(Protocol):
+class Propagation(Protocol):
     """One way to the squared norm of a chain."""
 
     def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
@@ -78,6 +78,8 @@ def cross(layer: Layer, rows: Tensor, factor: Tensor | None, *, fresh: bool) -> 
     """
     if factor is None:
         return rows, None
+    # The gradient in the slope is <below, P>. Where act''/act' is finite (`bend`), U = P * act' serves instead, and P
+    # need not be kept.
     if layer.needs_both_sides:
         return rows * factor, rows
     return (rows.mul_(factor) if fresh else rows * factor), None
@@ -126,6 +128,7 @@ def mirror(total: Tensor) -> Tensor:
 
 def _blocks(total: Tensor) -> Iterator[tuple[int, int]]:
     size = len(total)
+    # four strips, each from its diagonal block on: (4 + 3 + 2 + 1) / 16 of the square, five eighths
     step = -(-size // 4) if total.is_cpu else size
     return ((start, min(start + step, size)) for start in range(0, size, step))
 
@@ -145,11 +148,11 @@ def moment(a: Tensor, b: Tensor) -> Tensor:
 
 
 def shaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
-    """`tensor.reshape(shape)`, asked only where it changes something: a call is dear beside a small net's products."""
+    """`tensor.reshape(shape)`, only where it changes something: a call costs much beside a small net's products."""
     return tensor if tensor.shape == shape else tensor.reshape(shape)
 
 
 def present(tensor: Tensor | None) -> Tensor:
-    """The tensor, which this sweep has set."""
+    """The tensor, which this propagation has set."""
     assert tensor is not None
     return tensor
