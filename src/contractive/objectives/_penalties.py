@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from contractive.core.errors import check_choice
-from contractive.jacobian import METHODS, value_and_squared_norm, value_norm_and_difference
+from contractive.jacobian import METHODS, Method, value_and_squared_norm, value_norm_and_difference
 
 Map = Callable[[Tensor], Tensor]
 
@@ -58,7 +58,7 @@ class JacobianNorm:
         num_probes: Probes per example where an estimate is taken.
     """
 
-    method: str = "auto"
+    method: Method = "auto"
     num_probes: int | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class HigherOrder:
     ratio: float = 1.0
     sigma: float = 0.1
     copies: int = 4
-    method: str = "auto"
+    method: Method = "auto"
 
     def __post_init__(self) -> None:
         if not 0 <= self.ratio < math.inf:

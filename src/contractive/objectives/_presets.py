@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from contractive.jacobian import Method
 from contractive.models import Autoencoder
 from contractive.objectives._corruption import Corruption, Gaussian
 from contractive.objectives._penalties import (
@@ -213,7 +214,7 @@ def l1(weight: float = 0.01, *, loss: Loss = squared_error) -> Objective:
 
 
 def contractive(
-    weight: float = 0.1, *, method: str = "auto", num_probes: int | None = None, loss: Loss = squared_error
+    weight: float = 0.1, *, method: Method = "auto", num_probes: int | None = None, loss: Loss = squared_error
 ) -> Objective:
     """Reconstruction plus weight * ||J_f(x)||_F^2 (Rifai et al., ICML 2011).
 
@@ -232,7 +233,7 @@ def higher_order(
     ratio: float = 1.0,
     sigma: float = 0.1,
     copies: int = 4,
-    method: str = "auto",
+    method: Method = "auto",
     loss: Loss = squared_error,
 ) -> Objective:
     """Reconstruction plus weight * (||J(x)||^2 + ratio * E||J(x) - J(x + e)||^2): CAE+H (Rifai et al., ECML 2011)."""
@@ -241,7 +242,7 @@ def higher_order(
 
 
 def reconstruction_contractive(
-    weight: float = 0.01, *, method: str = "auto", num_probes: int | None = None, loss: Loss = squared_error
+    weight: float = 0.01, *, method: Method = "auto", num_probes: int | None = None, loss: Loss = squared_error
 ) -> Objective:
     """Reconstruction plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014)."""
     term = Term("reconstruction_contractive", weight, JacobianNorm(method, num_probes), of="reconstruction")

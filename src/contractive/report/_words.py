@@ -1,6 +1,5 @@
 """Words of the report that are not in results.json: groups of measures, sources."""
 
-
 _CONTRACTIVE = (
     "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
     " extraction. ICML."

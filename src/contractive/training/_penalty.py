@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from contractive.jacobian import METHODS, squared_norm
+from contractive.jacobian import METHODS, Method, squared_norm
 
 
 def first(batch: Any) -> Tensor:
@@ -42,7 +42,7 @@ class JacobianPenalty(Callback):
         *,
         encoder: str = "encoder",
         inputs: Callable[[Any], Tensor] = first,
-        method: str = "auto",
+        method: Method = "auto",
         seed: int = 0,
     ) -> None:
         if not 0 <= weight < float("inf"):
