@@ -7,12 +7,13 @@ import typer
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from contractive.cli._commands import app
+from contractive.cli._commands import COMMANDS, app, load_command
 
 
 def page() -> str:
-    """Every command with its arguments and options, as `--help` tells them, in Markdown."""
-    command = get_command(app)
+    """Return every command with its arguments and options, as `--help` shows them, in Markdown."""
+    command: Any = get_command(app)
+    command.commands = {name: load_command(name) for name in COMMANDS}
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="contractive")
     text = re.sub(r"\[bold\](.*?)\[/\]", r"**\1**", text)
     return text.replace("# `contractive`", "# The command line", 1)

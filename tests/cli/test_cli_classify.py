@@ -135,20 +135,23 @@ def test_a_finished_run_is_left_and_gets_its_page(made):
 
 @pytest.mark.parametrize("stage", ["layer 2 of 2", "fine-tuning"])
 def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(stage, made, tmp_path, monkeypatch):
-    from contractive.cli._classify_run import _Stages
+    from contractive.studies import classifier_runs
 
     _, path, _ = made
     command = ["classify", path, "--label", "kind", "--drop", "id", *SMALL, "--hidden", "6,5", "--seed", "3"]
     assert contractive(*command, "--out", tmp_path / "whole", "--quiet").exit_code == 0
-    plain = _Stages.watch
+    plain = classifier_runs.train
 
-    def watch(self, name, done, total):
-        plain(self, name, done, total)
-        if (name, done) == (stage, 2):
-            signal.raise_signal(signal.SIGINT)
+    def train(*args, watch, **options):
+        def interrupted(name, done, total):
+            watch(name, done, total)
+            if (name, done) == (stage, 2):
+                signal.raise_signal(signal.SIGINT)
+
+        return plain(*args, watch=interrupted, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Stages, "watch", watch)
+        patch.setattr(classifier_runs, "train", train)
         result = contractive(*command, "--out", tmp_path / "run", "--checkpoint-seconds", "0")
     assert result.exit_code == 130
     out = tmp_path / "run"

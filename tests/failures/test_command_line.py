@@ -619,7 +619,7 @@ def test_too_little_memory_is_one_line(error, said, here, monkeypatch):
     def train(*_, **__):
         raise error
 
-    monkeypatch.setattr("contractive.cli._train_run.train", train)
+    monkeypatch.setattr("contractive.studies.runs.train", train)
     assert said in complaint(contractive(f"train rows.npy {TRAIN}"))
 
 
@@ -627,6 +627,6 @@ def test_an_error_of_the_program_is_not_hidden(here, monkeypatch):
     def train(*_, **__):
         raise RuntimeError("a mistake in the program")
 
-    monkeypatch.setattr("contractive.cli._train_run.train", train)
+    monkeypatch.setattr("contractive.studies.runs.train", train)
     result = contractive(f"train rows.npy {TRAIN}")
     assert (result.exit_code, str(result.exception)) == (1, "a mistake in the program")

@@ -1,21 +1,24 @@
 """The command `analyze`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, report_user_errors
-from contractive.cli._groups import in_groups
+from contractive.cli._app import command
+from contractive.cli._begin import check_writable, command_line
+from contractive.cli._console import Output, bold
+from contractive.core.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from contractive.studies.runs import Run
 
 
-@app.command(epilog="Example:  contractive analyze run table.csv --out analysis")
-@report_user_errors
-@in_groups
+@command("analyze run table.csv -o analysis")
 def analyze(
     *,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")],
+    run: options.RunFolder,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json and report.html.")],
     rows: Annotated[int, typer.Option(help="At most so many rows of each part, evenly spaced.")] = 10_000,
@@ -30,13 +33,57 @@ def analyze(
     json: Annotated[bool, typer.Option("--json", help="Print analysis.json and nothing else.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Measure everything about a trained model, and write a page that shows it.
+    """Where it contracts and where not, which directions it keeps, what its units do, how stable a classifier on it is.
 
-    Where it contracts and where not, which directions it keeps, what its units do, what a classifier on the code
-    stands. DATA that the run was trained on are split as they were; any other rows are new ones. Prints a few sentences
-    and writes report.html: open it in a browser.
+    DATA that the run was trained on are split as they were; any other rows are new ones. Prints a few sentences and
+    writes report.html: open it in a browser.
     """
-    from contractive.cli._analyze_run import run as go
+    from contractive.report import analysis_sentences, write_analysis
+    from contractive.studies.runs import open_run
+    from contractive.studies.sections import AnalysisSettings, document, read_rows, write_analysis_files
+    from contractive.studies.sections import analyze as work
 
-    wishes = options.data_options(reading, label=label)
-    go(run, data, out, wishes, data_dir, rows, seed, umap=umap, force=force, as_json=json, quiet=quiet)
+    opened = open_run(run)
+    autoencoder = opened.autoencoder()
+    if (out / "analysis.json").exists() and not force:
+        raise InvalidValue("out", "be a folder without an analysis", out, "Choose another or give `force`.")
+    if (out / "config.json").exists() or (out / "results.json").exists():
+        raise InvalidValue("out", "hold nothing else", f"{out} with a run or a comparison", "Choose another folder.")
+    check_writable(out)
+    output = Output(quiet=quiet or json)
+    with output.progress("Measuring") as progress:
+        progress("reading", 0, None)
+        rows_ = read_rows(
+            opened, data, limit=rows, data_dir=data_dir, options=options.data_options(reading, label=label)
+        )
+        analysis = work(
+            autoencoder, rows_, AnalysisSettings(seed=seed, umap=umap), name=opened.settings.objective, watch=progress
+        )
+    written = document(analysis, run=_facts(opened), command=command_line())
+    write_analysis_files(analysis, written, out)
+    page = write_analysis(analysis.results, written, out / "report.html")
+    if json:
+        output.document(written)
+        return
+    for section, reason in written["left_out"].items():
+        output.line(f"Left out: {section}: {reason}.", style="dim")
+    output.line("Report: ", bold(page))
+    for topic, text in analysis_sentences(written):
+        output.line(bold(topic), ": ", text)
+
+
+def _facts(opened: "Run") -> dict[str, Any]:
+    """What the document says of the run."""
+    settings, metrics = opened.settings, opened.metrics()
+    widths = "–".join(map(str, (opened.preparation.features, *(settings.hidden or ()), settings.code)))
+    return {
+        "folder": str(opened.folder),
+        "objective": settings.objective,
+        "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
+        "weight": metrics.get("weight", settings.weight),
+        "error_increase": metrics.get("error_increase"),
+        "squared_norm": metrics.get("validation", {}).get("squared_norm"),
+        "squared_norm_without": metrics.get("reference", {}).get("val_squared_norm"),
+        "command": opened.config.get("command", ""),
+        "checksum": opened.config["data"].get("checksum", ""),
+    }

@@ -1,31 +1,39 @@
-"""The application that the commands join, and what they share."""
+"""What makes a function a command: its options, and its errors as one line."""
 
 import errno
 import inspect
+import re
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from functools import wraps
 from typing import Any
 
 import typer
 
+from contractive.cli._console import visible
+from contractive.cli._groups import in_groups
 from contractive.core.errors import ContractiveError
-
-app = typer.Typer(
-    name="contractive",
-    help="Contractive autoencoders: train, compare and look at encoders that ignore noise but keep what varies.",
-    epilog="Start with:  contractive compare digits --out demo",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-
 
 _REMEDIES = {
     errno.ENOSPC: "The disk is full: make room and run the command again (train: with --resume)",
     errno.EFBIG: "The file may not grow so large: lift the limit and run the command again (train: with --resume)",
     errno.EDQUOT: "Your share of the disk is full: make room and run the command again (train: with --resume)",
 }
+
+
+def command(example: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command: its groups of options are spread, errors that the user can fix become one line.
+
+    Args:
+        example: What is typed after `contractive`, shown at the end of its help.
+    """
+
+    def made(function: Callable[..., None]) -> Callable[..., None]:
+        run = report_user_errors(in_groups(function))
+        run.__dict__["epilog"] = f"Example:  contractive {example}" if example else None
+        return run
+
+    return made
 
 
 def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -36,15 +44,11 @@ def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (ValueError, OSError, ModuleNotFoundError) as error:
-            if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("contractive"):
+        except (ValueError, OSError, ModuleNotFoundError, MemoryError, RuntimeError) as error:
+            text = _worded(error, names)
+            if not text:
                 raise
-            typer.echo(f"Error: {_worded(error, names)}", err=True)
-            raise typer.Exit(2) from error
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            typer.echo(f"Error: {_memory_said(error)}", err=True)
+            typer.echo(f"Error: {visible(text)}", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt:
             typer.echo("Stopped. Nothing was written; run the same command again.", err=True)
@@ -70,27 +74,20 @@ def option_names(command: Callable[..., None]) -> dict[str, str]:
 
 
 def _worded(error: Exception, names: dict[str, str]) -> str:
-    """Return the error in one line, with options and arguments where the library names fields."""
-    if isinstance(error, OSError) and error.strerror:
-        where = f" {error.filename}" if error.filename else ""
-        remedy = _REMEDIES.get(error.errno or 0, "Check the place and its permissions")
-        return f"files must be read and written, got: {error.strerror}{where}. {remedy}."
-    message = " ".join(str(error).splitlines())
+    """Return the error with options and arguments where the library names fields; nothing for one of the program."""
     if isinstance(error, ContractiveError):
-        message = error.worded(lambda name: names.get(name, name), lambda name: names.get(name, f"`{name}`"))
-    return message.encode("utf-8", "replace").decode()
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Tell a want of memory from other errors: torch raises a plain RuntimeError on a processor."""
-    return isinstance(error, MemoryError) or "out of memory" in str(error) or "allocate memory" in str(error)
-
-
-def _memory_said(error: Exception) -> str:
-    reason = (str(error) or "no more").splitlines()[0].split("] ")[-1][:120].rstrip(".")
-    return f"the work must fit into memory, got: {reason}. Take a smaller --batch-size, --hidden or --code."
-
-
-@app.callback()
-def _root() -> None:
-    pass
+        return error.worded(lambda name: names.get(name, name), lambda name: names.get(name, f"`{name}`"))
+    if isinstance(error, OSError) and error.strerror:
+        remedy = _REMEDIES.get(error.errno or 0, "Check the place and its permissions")
+        return f"Cannot read or write {error.filename or 'a file'}: {error.strerror}. {remedy}."
+    if isinstance(error, BrokenProcessPool):
+        return "A worker process was killed, probably for lack of memory. Use --jobs 1."
+    if isinstance(error, MemoryError | RuntimeError):  # torch raises a plain RuntimeError where memory is short
+        if not isinstance(error, MemoryError) and not re.search("out of memory|allocate memory", str(error)):
+            return ""
+        smaller = [names[name] for name in ("batch_size", "hidden", "code") if name in names]
+        reason = (str(error) or "no more to be had").splitlines()[0].split("] ")[-1][:120].rstrip(".")
+        return f"Out of memory: {reason}. Take a smaller {' or '.join(smaller) or 'model or table'}."
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("contractive"):
+        return ""
+    return str(error)

@@ -1,59 +1,69 @@
-"""What the commands that begin a run, or go on with one, share."""
+"""What the commands share that begin a run or resume one."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from contractive.data import Split
-from contractive.training import TrainingDiverged
+from contractive.core.errors import ContractiveError, InvalidValue
+from contractive.core.files import write_text
+
+if TYPE_CHECKING:
+    from contractive.data import Options, Split
 
 _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
 
-def check_given(data: str | None, example: str) -> str:
-    """Refuse a new run without data."""
-    if data is None:
-        raise ValueError(f"DATA must be given for a new run, got none. For instance: {example}")
-    return data
+def command_line() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["contractive", *sys.argv[1:]])
 
 
-def refuse_other_options(context: typer.Context) -> None:
-    """Refuse settings beside --resume: the run keeps its own."""
-    given = (name for name in context.params if name not in _WITH_RESUME and _is_given(context, name))
-    other = next(given, None)
-    if other:
-        option = f"--{other.replace('_', '-')}"
-        raise ValueError(
-            f"--resume must come without other settings, got {option}: the run keeps its own. Leave it out."
-        )
+def processors() -> int:
+    """Return how many processors this process may use, which in a container can be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
+def check_writable(out: Path) -> None:
+    """Make the folder of the results, and refuse one that cannot be written before the work and not after it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        trial = out / ".writable"
+        write_text(trial, "")
+        trial.unlink()
+    except OSError as error:
+        raise InvalidValue(
+            "out", "be a folder that can be written", f"{out}: {error.strerror}", "Choose another."
+        ) from error
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Return whether the user gave the option."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def diverged(error: TrainingDiverged, remedy: str) -> ValueError:
-    """A sentence whatever the error begins with: a bare "loss must ..." would be taken for an option --loss."""
-    return ValueError(f"The {str(error).removeprefix('the ')} {remedy}")
+def refuse_other_options(context: typer.Context) -> None:
+    """Refuse settings beside --resume: the run keeps its own."""
+    other = next((name for name in context.params if name not in _WITH_RESUME and is_given(context, name)), None)
+    if other:
+        raise InvalidValue(
+            "resume", "come without other settings", f"--{other.replace('_', '-')}", "The run keeps its own."
+        )
 
 
-def say_notes(console: Console, split: Split) -> None:
-    """What was detected or decided about the data."""
-    for note in split.notes:
-        console.print(f"[dim]Note: {escape(note)}[/]", soft_wrap=True)
+def load_new(
+    data: str | None, data_dir: Path | None, about: "Options", out: Path, *, seed: int, force: bool, check: bool = True
+) -> "Split":
+    """Load the data of a new run, after its folder was checked."""
+    from contractive.data import load
+    from contractive.studies.runs._folder import Files
 
-
-def say_finished(out: Path, *, quiet: bool) -> None:
-    """That there is nothing to resume."""
-    if not quiet:
-        Console(stderr=True).print(f"{escape(str(out))} is finished already; nothing was left to do.", highlight=False)
-
-
-def command_line() -> str:
-    """The command as it was given."""
-    return shlex.join(["contractive", *sys.argv[1:]])
+    if data is None:
+        raise ContractiveError(field="data", rule="be given for a new run", got="none", remedy="For instance digits.")
+    if check:
+        Files(out).check(force=force)
+    return load(data, data_dir=data_dir, seed=seed, options=about)

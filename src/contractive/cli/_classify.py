@@ -1,23 +1,27 @@
 """The command `classify`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, report_user_errors
-from contractive.cli._groups import in_groups
+from contractive.cli._app import command
+from contractive.cli._begin import command_line, load_new, refuse_other_options
+from contractive.cli._console import Output, bold
+from contractive.cli._metrics import classifier_tables
 from contractive.cli._options import NETWORK, LossName
 from contractive.cli._parse import numbers
+
+if TYPE_CHECKING:
+    from contractive.data import Split
+    from contractive.studies.classifier_runs import Settings
 
 PRETRAINING = "Pretraining, without labels"
 FINE_TUNING = "Fine-tuning, with labels"
 
 
-@app.command(epilog="Example:  contractive classify table.csv --label class --out run")
-@report_user_errors
-@in_groups
+@command("classify table.csv --label class -o run")
 def classify(
     *,
     context: typer.Context,
@@ -148,24 +152,33 @@ def classify(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a classifier: layers that learn from all rows without labels, then from the labels you have.
+    """Each layer is pretrained as a contractive autoencoder on the codes of the one below.
 
-    Each layer is pretrained as a contractive autoencoder on the codes of the one below; then all are trained on the
-    labels together, the epoch is chosen on validation rows, and the test rows are measured once. `digits` takes about
-    ten seconds. Nothing is lost when it is broken off: run it again with --resume. Writes report.html: open it in a
-    browser. Afterwards: `contractive predict RUN DATA -o predictions.csv`, `contractive info RUN`.
+    Then all are trained together on the labels. The epoch is chosen on validation rows, and the test rows are measured
+    once. `digits` takes about ten seconds. An interrupted run loses nothing: run it again with --resume. Writes
+    report.html: open it in a browser. Afterwards: `contractive predict RUN DATA -o predictions.csv`, `contractive info
+    RUN`.
     """
-    from contractive.cli._classify_run import begin, go_on
+    from contractive.report import write_classifier
+    from contractive.studies.classifier_runs import Settings, open_classifier
+    from contractive.studies.runs import load_again
+    from contractive.training import check_device, check_seconds
 
+    output = Output(quiet=quiet)
     if resume:
-        go_on(context, out, data, checkpoint_seconds, quiet=quiet)
+        refuse_other_options(context)
+        run = open_classifier(out)
+        split = load_again(run, data)
+        if run.finished:
+            write_classifier(run, out / "report.html")
+            output.note(out, " is finished already; nothing was left to do.")
+        else:
+            _run(split, run.settings, out, output, resume=True, checkpoint_seconds=checkpoint_seconds)
         return
-    from contractive.studies.classifier_runs import Settings
-
     settings = Settings(
         objective=objective,
         weight=weight,
-        hidden=numbers(hidden, "--hidden"),
+        hidden=numbers(hidden, "hidden"),
         activation=activation,
         loss=loss.value,
         pretraining_epochs=pretraining_epochs,
@@ -186,5 +199,42 @@ def classify(
         seed=seed,
         device=device,
     )
-    wishes = options.data_options(preparing, reading)
-    begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)
+    check_device(device)
+    check_seconds(checkpoint_seconds)
+    about = options.data_options(preparing, reading)
+    split = load_new(data, data_dir, about, out, seed=settings.seed, force=force)
+    _run(split, settings, out, output, force=force, checkpoint_seconds=checkpoint_seconds)
+
+
+def _run(
+    split: "Split", settings: "Settings", out: Path, output: Output, *, checkpoint_seconds: float, **how: bool
+) -> None:
+    """Train with a bar for each stage, write the page, and print how it went."""
+    from contractive.report import classifier_sentences, write_classifier
+    from contractive.studies.classifier_runs import open_classifier, train
+
+    output.notes(split.notes)
+    stage = "the beginning"
+    try:
+        with output.progress() as progress:
+
+            def watch(what: str, done: int, total: int) -> None:
+                nonlocal stage
+                stage = what
+                progress(what, done, total)
+
+            more = {"checkpoint_seconds": checkpoint_seconds, "command": command_line(), "watch": watch}
+            train(split, settings, out, **more, **how)
+        run = open_classifier(out)
+        page = write_classifier(run, out / "report.html")
+    except KeyboardInterrupt:
+        output.note(f"Stopped in {stage}. {open_classifier(out).remedy}")
+        raise typer.Exit(130) from None
+    metrics = run.metrics()
+    classifier_tables(output, metrics)
+    output.warnings(metrics["warnings"])
+    output.line("Run: ", bold(out))
+    output.line("Report: ", bold(page))
+    verdict, *others = classifier_sentences(run)
+    for sentence in (*others, verdict):
+        output.line(sentence)

@@ -1,33 +1,63 @@
-"""The commands, in the order of the help. What they need is imported when they run: help answers at once."""
+"""The commands in the order of the help. Each is imported when it is asked for: the help of all answers at once."""
 
-from contractive.cli import (
-    _analyze,
-    _classify,
-    _compare,
-    _export,
-    _illustrate,
-    _predict,
-    _projector,
-    _report,
-    _sweep,
-    _train,
-    _use,
-    _version,
+import inspect
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+COMMANDS = {  # module, and the line of the help
+    "compare": ("_compare", "Train several objectives alike and compare what each does to code and reconstruction."),
+    "train": ("_train", "Train an autoencoder into a folder that can be resumed, used and analyzed."),
+    "classify": ("_classify", "Train a classifier: layers learn from all rows without labels, then from the labels."),
+    "predict": ("_apply", "Write class and probabilities of every row."),
+    "encode": ("_apply", "Write the code of every row."),
+    "reconstruct": ("_apply", "Write the reconstruction of every row, in the columns and units of the data."),
+    "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
+    "analyze": ("_analyze", "Measure a trained autoencoder and write a page that shows it."),
+    "sweep": ("_sweep", "Sweep the penalty weight: reconstruction error against sensitivity, Pareto front and knee."),
+    "illustrate": ("_illustrate", "Show one phenomenon of contraction on a small problem."),
+    "report": ("_report", "Write report.html again from the results in a folder."),
+    "export": ("_export", "Write the model for use without this library, scaling included."),
+    "projector": ("_projector", "Write codes for the projector of TensorBoard."),
+    "version": ("_version", "Print the version."),
+}
+
+
+class _Commands(TyperGroup):
+    """The help shows the lines above; the command that runs is imported."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else None, rest
+
+
+def load_command(name: str) -> Any:
+    """Import a command and return it with its options. Its help is the line above and the docstring of its function."""
+    module, line = COMMANDS[name]
+    function = getattr(import_module(f"contractive.cli.{module}"), name)
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    alone.command(name, help=f"{line}\n\n{inspect.getdoc(function)}", epilog=function.epilog)(function)
+    return get_command(alone)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="contractive",
+    help="Contractive autoencoders: train, compare and analyze encoders that ignore noise but keep what varies.",
+    epilog="Start with:  contractive compare digits --out demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
 )
-from contractive.cli._app import app
 
-__all__ = [
-    "app",
-    "_compare",
-    "_train",
-    "_classify",
-    "_predict",
-    "_use",
-    "_analyze",
-    "_sweep",
-    "_illustrate",
-    "_report",
-    "_export",
-    "_projector",
-    "_version",
-]
+
+@app.callback()
+def _root() -> None: ...
+
+
+for _name, (_, _line) in COMMANDS.items():
+    app.command(_name, help=_line)(_root)

@@ -7,87 +7,49 @@ from typing import Annotated
 
 import typer
 
-from contractive.cli._app import app, report_user_errors
+from contractive.cli import _options as options
+from contractive.cli._app import command
+from contractive.cli._begin import check_writable
+from contractive.cli._console import Output, bold
+from contractive.core.errors import check_choice
 
 _ALL = "all"
 
 
-@app.command(epilog="Example:  contractive illustrate manifold")
-@report_user_errors
+@command("illustrate manifold")
 def illustrate(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which, or [bold]all[/]; none lists them.")] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for NAME.html; a page of that name is replaced.")
     ] = Path("illustrations"),
-    seed: Annotated[int, typer.Option(help="Of data, weights and noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of data, weights and noise.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of up to a minute, and rougher.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    """Show one phenomenon of contraction on a small problem: numbers, a sentence made from them, pictures.
-
-    Without a NAME the illustrations are listed. Each writes one page that opens offline.
-    """
-    from contractive.studies.illustrations import TOPICS
-
-    if name is None:
-        _list()
-        return
-    if name != _ALL and name not in TOPICS:
-        raise ValueError(f"NAME must be one of {', '.join(TOPICS)} or {_ALL}, got {name!r}. Leave it out for a list.")
-    _check_folder(out)
-    for chosen in TOPICS if name == _ALL else (name,):
-        _one(chosen, out, seed, quick=quick, quiet=quiet)
-
-
-def _list() -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from contractive.studies.illustrations import TOPICS
-
-    table = Table(title="contractive illustrate NAME", box=None, title_justify="left", pad_edge=False)
-    table.add_column("NAME", no_wrap=True, style="bold")
-    table.add_column("shows that")
-    for topic in TOPICS.values():
-        table.add_row(topic.name, topic.line)
-    table.add_row(_ALL, "all of them, one after another, a few minutes")
-    Console().print(table)
-
-
-def _check_folder(out: Path) -> None:
-    """Refuse what is no folder before the work and not after it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"--out must be a folder that can be written, got {out}: {error.strerror}. Choose another."
-        ) from error
-
-
-def _one(name: str, out: Path, seed: int, *, quick: bool, quiet: bool) -> None:
-    from rich.console import Console
-
-    from contractive.cli._begin import diverged
+    """Each writes one page with numbers, a sentence made from them and pictures; without a NAME they are listed."""
     from contractive.report import write_illustration
     from contractive.studies.illustrations import TOPICS
-    from contractive.training import TrainingDiverged
 
-    topic = TOPICS[name]
-    console = Console(stderr=True, quiet=quiet)
-    started = time.perf_counter()
-    try:
-        with console.status(f"{topic.title} ..."):
+    output = Output(quiet=quiet and name is not None)
+    if name is None:
+        rows = [(topic.name, topic.line) for topic in TOPICS.values()]
+        every = (_ALL, "all of them, one after another, a few minutes")
+        output.table([*rows, every], ("NAME", "shows that"), title="contractive illustrate NAME", left=(0, 1))
+        return
+    check_choice("name", name, [*TOPICS, _ALL], "Leave it out for a list.")
+    check_writable(out)
+    for topic in TOPICS.values() if name == _ALL else (TOPICS[name],):
+        started = time.perf_counter()
+        with output.progress(topic.title):
             result = topic.run(quick, seed)
-    except TrainingDiverged as error:
-        raise diverged(error, "Here: another --seed.") from error
-    page = write_illustration(topic, result, out / f"{name}.html", command=_command(name, seed, quick))
-    if not quiet:
-        Console().print(
-            f"[bold]{topic.title}[/] ({time.perf_counter() - started:.0f} s)\n{result.finding}", highlight=False
-        )
-        Console().print(f"Page: [bold]{page}[/]\n", soft_wrap=True)
-
-
-def _command(name: str, seed: int, quick: bool) -> str:
-    extra = (["--seed", str(seed)] if seed else []) + (["--quick"] if quick else [])
-    return shlex.join(["contractive", "illustrate", name, *extra])
+        words = [
+            "contractive",
+            "illustrate",
+            topic.name,
+            *(["--seed", str(seed)] if seed else []),
+            *["--quick"] * quick,
+        ]
+        page = write_illustration(topic, result, out / f"{topic.name}.html", command=shlex.join(words))
+        output.line(bold(topic.title), f" ({time.perf_counter() - started:.0f} s)")
+        output.line("Page: ", bold(page))
+        output.line(result.finding)

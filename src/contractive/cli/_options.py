@@ -80,6 +80,7 @@ Resume = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 OutFile = Annotated[Path, typer.Option("--out", "-o", help="File: .npy, .csv or .parquet.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` wrote.")]
 EitherRun = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` or `contractive classify` wrote.")
 ]
@@ -204,7 +205,7 @@ class Fitting:
 
     def said(self) -> dict[str, Any]:
         """As the settings of a run take it."""
-        said = {**vars(self), "hidden": numbers(self.hidden, "--hidden"), "loss": self.loss.value}
+        said = {**vars(self), "hidden": numbers(self.hidden, "hidden"), "loss": self.loss.value}
         return {"epochs": said.pop("max_epochs"), **said}
 
 

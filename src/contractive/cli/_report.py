@@ -1,16 +1,17 @@
 """The command `report`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from contractive.cli._app import app, report_user_errors
+from contractive.cli._app import command
+from contractive.cli._console import Output
+from contractive.core.errors import ContractiveError
 
 
-@app.command(epilog="Example:  contractive report demo")
-@report_user_errors
+@command("report demo")
 def report(
     folder: Annotated[
         Path,
@@ -19,21 +20,22 @@ def report(
         ),
     ],
 ) -> None:
-    """Write report.html again from the results in a folder: of a comparison, an analysis, a sweep or a classifier."""
-    made = {name: make for name, make in _MAKERS.items() if (folder / name).is_file()}
-    if not made and _holds_classifier(folder):
-        made = {"metrics.json": _classifier}
-    if not made:
-        raise ValueError(_none(folder))
-    for name, make in made.items():
+    """The results are those of a comparison, an analysis, a sweep or a classifier."""
+    pages = {name: page for name, page in _PAGES.items() if (folder / name).is_file()}
+    if "metrics.json" in pages and not _holds_classifier(folder):
+        del pages["metrics.json"]
+    if not pages:
+        raise ContractiveError(**_nothing(folder))
+    for name, (made_by, write) in pages.items():
         try:
-            page = make(folder)
+            page = write(folder)
         except (AttributeError, LookupError, TypeError) as error:
-            raise ValueError(
-                f"{folder} must hold results as they were written, got a {name} that was changed"
-                f" ({type(error).__name__}: {str(error)[:80]}). Run `{_COMMANDS[name]}` again."
+            got = f"a {name} that was changed ({type(error).__name__}: {str(error)[:80]})"
+            again = f"Run contractive {made_by} again."
+            raise ContractiveError(
+                field=str(folder), rule="hold results as they were written", got=got, remedy=again
             ) from error
-        typer.echo(f"Report: {page}")
+        Output().line("Report: ", page)
 
 
 def _comparison(folder: Path) -> Path:
@@ -65,6 +67,14 @@ def _classifier(folder: Path) -> Path:
     return write_classifier(open_classifier(folder), folder / "report.html")
 
 
+_PAGES: dict[str, tuple[str, Callable[[Path], Path]]] = {
+    "results.json": ("compare", _comparison),
+    "analysis.json": ("analyze", _analysis),
+    "sweep.json": ("sweep", _sweep),
+    "metrics.json": ("classify", _classifier),
+}
+
+
 def _holds_classifier(folder: Path) -> bool:
     from contractive.models import StorageError, read_config
     from contractive.studies.runs._folder import CLASSIFIER, task_of
@@ -75,34 +85,16 @@ def _holds_classifier(folder: Path) -> bool:
         return False
 
 
-_MAKERS: Mapping[str, Callable[[Path], Path]] = {
-    "results.json": _comparison,
-    "analysis.json": _analysis,
-    "sweep.json": _sweep,
-}
-_COMMANDS = {
-    "results.json": "contractive compare",
-    "analysis.json": "contractive analyze",
-    "sweep.json": "contractive sweep",
-    "metrics.json": "contractive classify",
-}
-
-
-def _none(folder: Path) -> str:
-    """Why there is nothing to make a page of, with what helps."""
-    must = f"DIR must be a folder that `contractive compare`, `analyze` or `sweep` wrote, got {folder}"
-    if (folder / "config.json").is_file():
-        return f"{must} with a model. `contractive analyze {folder} DATA --out DIR` measures it and makes its page."
-    pages = _illustrations(folder)
-    if pages:
-        return (
-            f"{must} with illustrations, whose pages hold all there is."
-            f" `contractive illustrate {pages[0]} --out {folder}` makes one again."
-        )
-    return f"{must} without their results. Give the folder that was their --out."
-
-
-def _illustrations(folder: Path) -> list[str]:
+def _nothing(folder: Path) -> Any:
+    """Say why there is nothing to make a page of, and what helps."""
     from contractive.studies.illustrations import TOPICS
 
-    return [name for name in TOPICS if (folder / f"{name}.html").is_file()]
+    error = {"field": "folder", "rule": "be a folder that `contractive compare`, `analyze` or `sweep` wrote"}
+    illustrations = [name for name in TOPICS if (folder / f"{name}.html").is_file()]
+    if (folder / "config.json").is_file():
+        remedy = f"`contractive analyze {folder} DATA -o DIR` measures it and makes its page."
+        return {**error, "got": f"{folder} with a model", "remedy": remedy}
+    if illustrations:
+        remedy = f"`contractive illustrate {illustrations[0]} -o {folder}` makes one again."
+        return {**error, "got": f"{folder} with illustrations, whose pages hold all there is", "remedy": remedy}
+    return {**error, "got": f"{folder} without their results", "remedy": "Give the folder they wrote to."}

@@ -1,19 +1,25 @@
 """The command `sweep`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, report_user_errors
-from contractive.cli._groups import in_groups
+from contractive.cli._app import command
+from contractive.cli._begin import command_line, is_given, processors
+from contractive.cli._console import Output, bold
 from contractive.cli._parse import amounts
+from contractive.core.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from contractive.studies.sweep import Sweep, SweepTrial
+
+_COLUMNS = {"error": "error ↓", "sensitivity": "sensitivity ↓", "accuracy": "accuracy ↑", "squared_norm": "‖J‖² ↓"}
+_TESTED = ("error", "sensitivity", "accuracy")
 
 
-@app.command(epilog="Example:  contractive sweep digits --weights 0.001,0.01,0.1,1.0 --out sweep")
-@report_user_errors
-@in_groups
+@command("sweep digits --weights 0.001,0.01,0.1,1.0 -o sweep")
 def sweep(
     *,
     context: typer.Context,
@@ -34,8 +40,8 @@ def sweep(
     objective: Annotated[
         str,
         typer.Option(
-            help="contractive, higher_order, reconstruction_contractive, contractive_denoising, sparse, l1,"
-            " weight_decay or denoising (sigma of the noise)."
+            help="contractive, higher_order, reconstruction_contractive, sparse, weight_decay or denoising (sigma of"
+            " the noise)."
         ),
     ] = "contractive",
     seeds: Annotated[int, typer.Option(help="Fits per trial; means are judged, the spread is shown.")] = 1,
@@ -59,24 +65,71 @@ def sweep(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Find the weight: what each costs in reconstruction, what it buys in steadiness, and the best bargain.
+    """One autoencoder is trained per weight and judged on validation rows.
 
-    Trains one autoencoder per weight, judges them on validation rows, draws the front of those that no other beats and
-    marks its knee. Nothing is lost when it is broken off: the same command goes on, and several machines may share the
-    folder. Afterwards: `contractive info DIR/best`, `contractive encode DIR/best DATA -o codes.csv`.
+    Among them are the Pareto front, of those that no other beats in both, and its knee. An interrupted sweep loses
+    nothing: the same command resumes it, and several machines may share the folder. Afterwards: `contractive info
+    DIR/best`, `contractive encode DIR/best DATA -o codes.csv`.
     """
-    from contractive.cli._sweep_run import run
+    from contractive.data import load
+    from contractive.report import sweep_sentences, write_sweep_report
     from contractive.studies.runs import Settings
+    from contractive.studies.sweep import SweepSettings
+    from contractive.studies.sweep import sweep as work
 
-    given = context.get_parameter_source("trials")
-    if weights is not None and given is not None and given.name == "COMMANDLINE":
-        raise ValueError("--trials must be left out with --weights, got both. A grid has one trial per weight.")
-    fits = Settings(
-        **fitting.said(),
-        objective=objective,
-        device=device,
-        precision=precision,
+    if weights is not None and is_given(context, "trials"):
+        raise InvalidValue("trials", "be left out with --weights", "both", "A grid has one trial per weight.")
+    grid = amounts(weights, "weights")
+    if grid is not None:  # a model without a penalty is always trained
+        grid = tuple(dict.fromkeys(weight for weight in grid if weight))
+    fits = Settings(**fitting.said(), objective=objective, device=device, precision=precision)
+    settings = SweepSettings(fits, grid, trials, seeds, accuracy, processors() if jobs is None else jobs)
+    split = load(data, data_dir=data_dir, seed=fits.seed, options=options.data_options(preparing, reading))
+    output = Output(quiet=quiet)
+    output.notes(split.notes)
+    try:
+        with output.progress("Trials") as progress:
+            found = work(split, settings, out, command=command_line(), force=force, watch=progress)
+    except KeyboardInterrupt:
+        output.note("Stopped. What is finished is kept: run the same command again to resume.")
+        raise typer.Exit(130) from None
+    page = write_sweep_report(found, out / "report.html")
+    _print_table(output, found)
+    output.warnings(found.yardstick.warnings, of="without penalty")
+    for trial in found.pruned:
+        output.line(f"Pruned: weight {trial.weight:.3g}, {trial.reason}", style="dim")
+    output.line("Report: ", bold(page))
+    output.line("Best run: ", bold(out / "best"), f" (contractive info {out / 'best'})")
+    output.line(bold(sweep_sentences(found)[0]))
+
+
+def _print_table(output: Output, found: "Sweep") -> None:
+    seeds = found.settings["seeds"]
+    names = [name for name in _COLUMNS if name in found.yardstick.figures]
+    tested = [name for name in _TESTED if name in found.yardstick.test]
+    rows = [
+        (
+            f"{trial.weight:.3g}" if trial.weight else "none",
+            *(_cell(trial, name) for name in names),
+            *(_number(name, trial.test[name]) for name in tested),
+            "● knee" if trial.number == found.knee else "●" if trial.number in found.front else "",
+        )
+        for trial in found.complete
+    ]
+    output.table(
+        rows,
+        ("weight", *(_COLUMNS[name] for name in names), *(f"test {_COLUMNS[name]}" for name in tested), ""),
+        title=f"{found.data['name']}: {found.settings['run']['objective']}, {seeds} seed{'' if seeds == 1 else 's'}",
+        caption="Validation rows choose; test rows are only shown. Sensitivity is scale-free. ● on the Pareto front.",
+        left=(len(rows[0]) - 1,),
+        bold_row=[trial.number for trial in found.complete].index(found.knee),
     )
-    wishes = options.data_options(preparing, reading)
-    grid = amounts(weights, "--weights")
-    run(data, data_dir, wishes, fits, grid, trials, seeds, jobs, out, accuracy=accuracy, force=force, quiet=quiet)
+
+
+def _cell(trial: "SweepTrial", name: str) -> str:
+    spread = f" ± {trial.spread[name]:.1g}" if trial.spread else ""
+    return _number(name, trial.figures[name]) + spread
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:.3f}" if name == "accuracy" else f"{value:.4g}"

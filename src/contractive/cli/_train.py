@@ -1,20 +1,25 @@
 """The command `train`."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contractive.cli import _options as options
-from contractive.cli._app import app, report_user_errors
-from contractive.cli._groups import in_groups
+from contractive.cli._app import command
+from contractive.cli._begin import command_line, load_new, refuse_other_options
+from contractive.cli._console import Output, bold
+from contractive.cli._metrics import metrics_table
 from contractive.cli._options import MACHINE
 from contractive.cli._parse import number
 
+if TYPE_CHECKING:
+    from contractive.data import Split
+    from contractive.studies.runs import Settings
 
-@app.command(epilog="Example:  contractive train table.csv --label class --weight 0.1 --out run")
-@report_user_errors
-@in_groups
+
+@command("train table.csv --label class --weight 0.1 -o run")
 def train(
     *,
     context: typer.Context,
@@ -26,8 +31,7 @@ def train(
     objective: Annotated[
         str,
         typer.Option(
-            help="contractive, higher_order, reconstruction_contractive, contractive_denoising, denoising, sparse, l1,"
-            " weight_decay or standard."
+            help="contractive, standard, denoising, sparse, higher_order, reconstruction_contractive or weight_decay."
         ),
     ] = "contractive",
     weight: Annotated[
@@ -61,22 +65,28 @@ def train(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train an autoencoder on your data into a folder that can be resumed, used and looked at.
+    """An interrupted run loses nothing: run it again with --resume, and it ends with the same weights.
 
-    Nothing is lost when it is broken off: run it again with --resume and it ends with the same weights. Afterwards:
-    `contractive info RUN`, `contractive encode RUN DATA -o codes.csv`, `contractive analyze RUN DATA --out DIR`.
+    Afterwards: `contractive info RUN`, `contractive encode RUN DATA -o codes.csv`, `contractive analyze RUN DATA -o
+    DIR`.
     """
-    from contractive.cli._train_run import begin, go_on
+    from contractive.studies.runs import Settings, load_again, open_run
+    from contractive.training import check_device, check_seconds, check_strategy, is_first_process
 
+    output = Output(quiet=quiet or not is_first_process())
     if resume:
-        go_on(context, out, data, checkpoint_seconds, quiet=quiet)
+        refuse_other_options(context)
+        run = open_run(out)
+        split = load_again(run, data)
+        if run.finished:
+            output.note(out, " is finished already; nothing was left to do.")
+        else:
+            _run(split, run.settings, out, output, resume=True, checkpoint_seconds=checkpoint_seconds)
         return
-    from contractive.studies.runs import Settings
-
     settings = Settings(
         **fitting.said(),
         objective=objective,
-        weight=None if weight == "auto" else number(weight, "--weight"),
+        weight=None if weight == "auto" else number(weight, "weight"),
         max_error_increase=max_error_increase,
         device=device,
         precision=precision,
@@ -84,5 +94,42 @@ def train(
         num_nodes=num_nodes,
         strategy=strategy,
     )
-    wishes = options.data_options(preparing, reading)
-    begin(data, data_dir, wishes, settings, out, checkpoint_seconds, force=force, quiet=quiet)
+    check_device(device)
+    check_strategy(strategy)
+    check_seconds(checkpoint_seconds)
+    about, first = options.data_options(preparing, reading), is_first_process()  # the others find what it wrote
+    split = load_new(data, data_dir, about, out, seed=settings.seed, force=force, check=first)
+    _run(split, settings.completed(split), out, output, force=force, checkpoint_seconds=checkpoint_seconds)
+
+
+def _run(
+    split: "Split", settings: "Settings", out: Path, output: Output, *, checkpoint_seconds: float, **how: bool
+) -> None:
+    """Train, and print how it went."""
+    from contractive.studies.runs import open_run, train
+
+    output.notes(split.notes)
+    progress = not output.quiet and sys.stderr.isatty()
+    more = {"checkpoint_seconds": checkpoint_seconds, "progress": progress, "command": command_line()}
+    try:
+        trained = train(split, settings, out, **more, **how)
+    except KeyboardInterrupt:
+        run = open_run(out)
+        epochs = len(run.history())
+        kept = f"after {epochs} epochs; the best model so far is kept" if epochs else "before the first checkpoint"
+        output.note(f"Stopped {kept}. {run.remedy}")
+        raise typer.Exit(130) from None
+    metrics = trained.metrics
+    metrics_table(output, metrics)
+    output.warnings(metrics["warnings"])
+    if metrics["penalty_path"]:
+        output.line("Jacobian norm in training: ", metrics["penalty_path"])
+    output.line("Run: ", bold(trained.folder))
+    if "weight" in metrics:
+        before, after = metrics["reference"]["val_squared_norm"], trained.history["val_squared_norm"][-1]
+        output.line(
+            "Weight found: ",
+            bold(f"{metrics['weight']:.4g}"),
+            f". The reconstruction error is {metrics['error_increase']:+.1%}, at most {metrics['max_error_increase']:.0%} was"
+            f" allowed; ‖J‖² fell from {before:.4g} to {after:.4g}.",
+        )

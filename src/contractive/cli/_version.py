@@ -1,13 +1,11 @@
 """The command `version`."""
 
-import typer
-
-from contractive.cli._app import app
+from contractive.cli._app import command
 
 
-@app.command()
+@command()
 def version() -> None:
-    """Print the version."""
+    """It is that of the installed package."""
     from contractive import __version__
 
-    typer.echo(__version__)
+    print(__version__)

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from contractive.core.errors import ContractiveError
 
-class TrainingDiverged(RuntimeError):
-    """The loss became NaN or infinite."""
+
+class TrainingDiverged(ContractiveError, RuntimeError):
+    """The loss became NaN or infinite; the message says what helps."""
 
 
 class CollapseWarning(UserWarning):

@@ -512,7 +512,7 @@ def test_the_command_says_it_with_one_article(tmp_path, monkeypatch):
     def fails(*args, **kwargs):
         raise TrainingDiverged("the model without a penalty must have finite figures, got diverged.")
 
-    monkeypatch.setattr("contractive.cli._sweep_run.sweep_weights", fails)
+    monkeypatch.setattr("contractive.studies.sweep.sweep", fails)
     result = CliRunner().invoke(app, ["sweep", "digits", "--out", str(tmp_path / "new"), "--quiet"])
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: The model without a penalty must have finite figures")
+    assert result.stderr.startswith("Error: the model without a penalty must have finite figures")
