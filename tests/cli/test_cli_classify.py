@@ -68,7 +68,7 @@ def test_info_tells_what_it_is(made):
     said = contractive("info", folder).output
     for words in ("classifier", "a, b, c", "2-6-3, sigmoid, output softmax", "62 train, 14 validation, 14 test"):
         assert words in said
-    assert "contractive, strength 0.03, 2 epochs each" in said
+    assert "contractive, weight 0.03, 2 epochs each" in said
     document = json.loads(contractive("info", folder, "--json").output)
     assert document["finished"] is True
     assert document["classes"] == ["a", "b", "c"]
@@ -176,7 +176,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(stage, made, tmp_path,
         ("classify digits --output tanh --out {new}", "--output must be one of softmax, sigmoid, got 'tanh'"),
         ("classify digits --hidden much --out {new}", "--hidden must be whole numbers with commas, got 'much'"),
         ("classify digits --checkpoint-seconds nan --out {new}", "--checkpoint-seconds must be at least 0, got nan"),
-        ("classify digits --learning-rate 1e9 --objective none --activation relu --out {new}", "The loss must stay"),
+        ("classify digits --learning-rate 1e9 --objective none --activation relu --out {new}", "Error: loss must stay"),
         ("classify digits --out {run}", "--out must be a folder without a run, got"),
         ("classify --resume --out {new}", "RUN must be a folder that `contractive classify` wrote, got"),
         ("classify --resume --max-epochs 9 --out {run}", "--resume must come without other settings, got --max-epochs"),

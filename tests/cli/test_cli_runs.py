@@ -71,7 +71,7 @@ def test_info_tells_what_it_is(run):
     folder, _ = run
     said = contractive("info", folder)
     assert said.exit_code == 0
-    assert "contractive, strength 0.01" in said.stdout
+    assert "contractive, weight 0.01" in said.stdout
     assert "84 train, 18 validation, 18 test" in said.stdout
     document = json.loads(contractive("info", folder, "--json").stdout)
     assert document["finished"] is True

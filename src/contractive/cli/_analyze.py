@@ -8,7 +8,7 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import check_writable, command_line
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.core.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def analyze(
     if (out / "config.json").exists() or (out / "results.json").exists():
         raise InvalidValue("out", "hold nothing else", f"{out} with a run or a comparison", "Choose another folder.")
     check_writable(out)
-    output = Output(quiet=quiet or json)
-    with output.progress("Measuring") as progress:
+    console = Console(quiet=quiet or json)
+    with console.progress("Measuring") as progress:
         progress("reading", 0, None)
         rows_ = read_rows(
             opened, data, limit=rows, data_dir=data_dir, options=options.data_options(reading, label=label)
@@ -63,13 +63,13 @@ def analyze(
     write_analysis_files(analysis, written, out)
     page = write_analysis(analysis.results, written, out / "report.html")
     if json:
-        output.document(written)
+        console.document(written)
         return
     for section, reason in written["left_out"].items():
-        output.line(f"Left out: {section}: {reason}.", style="dim")
-    output.line("Report: ", bold(page))
+        console.line(f"Left out: {section}: {reason}.", style="dim")
+    console.line("Report: ", bold(page))
     for topic, text in analysis_sentences(written):
-        output.line(bold(topic), ": ", text)
+        console.line(bold(topic), ": ", text)
 
 
 def _facts(opened: "Run") -> dict[str, Any]:

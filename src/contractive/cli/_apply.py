@@ -8,7 +8,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.cli._parse import words
 
 
@@ -31,7 +31,7 @@ def encode(
     from contractive.studies.classifier_runs import open_any
     from contractive.studies.runs import encode as work
 
-    _apply(work, open_any(run), data, out, pass_through, reading, device, Output(quiet=quiet), overwrite=force)
+    _apply(work, open_any(run), data, out, pass_through, reading, device, Console(quiet=quiet), overwrite=force)
 
 
 @command("reconstruct run table.csv -o cleaned.csv")
@@ -50,7 +50,7 @@ def reconstruct(
     from contractive.studies.runs import open_run
     from contractive.studies.runs import reconstruct as work
 
-    _apply(work, open_run(run), data, out, pass_through, reading, device, Output(quiet=quiet), overwrite=force)
+    _apply(work, open_run(run), data, out, pass_through, reading, device, Console(quiet=quiet), overwrite=force)
 
 
 @command("predict run table.csv -o predictions.csv --pass-through id")
@@ -82,14 +82,14 @@ def predict(
     from contractive.studies.classifier_runs import predict as work
     from contractive.studies.runs import is_training_data
 
-    opened, output = open_classifier(run), Output(quiet=quiet)
-    found = _apply(work, opened, data, out, pass_through, reading, device, output, overwrite=force, label=label)
+    opened, console = open_classifier(run), Console(quiet=quiet)
+    found = _apply(work, opened, data, out, pass_through, reading, device, console, overwrite=force, label=label)
     if found.labelled:
         low, high = found.interval
         trained = ", those it was trained on among them" if is_training_data(opened, data) else ""
         accuracy = bold(f"{found.accuracy:.1%}")
         interval = f" (95 % interval {100 * low:.1f} to {high:.1%}) of {found.labelled:,} labelled rows{trained}."
-        output.line("Accuracy: ", accuracy, interval)
+        console.line("Accuracy: ", accuracy, interval)
 
 
 def _apply(
@@ -100,14 +100,14 @@ def _apply(
     pass_through: str | None,
     reading: options.Reading,
     device: str,
-    output: Output,
+    console: Console,
     *,
     overwrite: bool,
     label: str | None = None,
 ) -> Any:
     """Do the work while counting rows, and print how many there were."""
     about = options.data_options(reading, label=label)
-    with output.progress("Rows") as progress:
+    with console.progress("Rows") as progress:
         result = work(
             run,
             data,
@@ -118,5 +118,5 @@ def _apply(
             overwrite=overwrite,
             watch=lambda rows: progress("", rows, None),
         )
-    output.line(f"{getattr(result, 'rows', result):,} rows: ", bold(out))
+    console.line(f"{getattr(result, 'rows', result):,} rows: ", bold(out))
     return result

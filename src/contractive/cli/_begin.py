@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from contractive.core.errors import ContractiveError, InvalidValue
+from contractive.core.errors import InvalidValue
 from contractive.core.files import write_text
 
 if TYPE_CHECKING:
@@ -56,14 +56,23 @@ def refuse_other_options(context: typer.Context) -> None:
 
 
 def load_new(
-    data: str | None, data_dir: Path | None, about: "Options", out: Path, *, seed: int, force: bool, check: bool = True
+    context: typer.Context,
+    data: str | None,
+    data_dir: Path | None,
+    about: "Options",
+    out: Path,
+    *,
+    seed: int,
+    force: bool,
+    check: bool = True,
 ) -> "Split":
     """Load the data of a new run, after its folder was checked."""
     from contractive.data import load
     from contractive.studies.runs._folder import Files
 
     if data is None:
-        raise ContractiveError(field="data", rule="be given for a new run", got="none", remedy="For instance digits.")
+        remedy = f"For instance: contractive {context.info_name} digits -o run"
+        raise InvalidValue("data", "be given for a new run", "none", remedy)
     if check:
         Files(out).check(force=force)
     return load(data, data_dir=data_dir, seed=seed, options=about)

@@ -8,7 +8,7 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import command_line, load_new, refuse_other_options
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.cli._metrics import classifier_tables
 from contractive.cli._options import NETWORK, LossName
 from contractive.cli._parse import numbers
@@ -164,16 +164,16 @@ def classify(
     from contractive.studies.runs import load_again
     from contractive.training import check_device, check_seconds
 
-    output = Output(quiet=quiet)
+    console = Console(quiet=quiet)
     if resume:
         refuse_other_options(context)
         run = open_classifier(out)
         split = load_again(run, data)
         if run.finished:
             write_classifier(run, out / "report.html")
-            output.note(out, " is finished already; nothing was left to do.")
+            console.note(out, " is finished already; nothing was left to do.")
         else:
-            _run(split, run.settings, out, output, resume=True, checkpoint_seconds=checkpoint_seconds)
+            _run(split, run.settings, out, console, resume=True, checkpoint_seconds=checkpoint_seconds)
         return
     settings = Settings(
         objective=objective,
@@ -202,21 +202,21 @@ def classify(
     check_device(device)
     check_seconds(checkpoint_seconds)
     about = options.data_options(preparing, reading)
-    split = load_new(data, data_dir, about, out, seed=settings.seed, force=force)
-    _run(split, settings, out, output, force=force, checkpoint_seconds=checkpoint_seconds)
+    split = load_new(context, data, data_dir, about, out, seed=settings.seed, force=force)
+    _run(split, settings, out, console, force=force, checkpoint_seconds=checkpoint_seconds)
 
 
 def _run(
-    split: "Split", settings: "Settings", out: Path, output: Output, *, checkpoint_seconds: float, **how: bool
+    split: "Split", settings: "Settings", out: Path, console: Console, *, checkpoint_seconds: float, **how: bool
 ) -> None:
     """Train with a bar for each stage, write the page, and print how it went."""
     from contractive.report import classifier_sentences, write_classifier
     from contractive.studies.classifier_runs import open_classifier, train
 
-    output.notes(split.notes)
+    console.notes(split.notes)
     stage = "the beginning"
     try:
-        with output.progress() as progress:
+        with console.progress() as progress:
 
             def watch(what: str, done: int, total: int) -> None:
                 nonlocal stage
@@ -228,13 +228,13 @@ def _run(
         run = open_classifier(out)
         page = write_classifier(run, out / "report.html")
     except KeyboardInterrupt:
-        output.note(f"Stopped in {stage}. {open_classifier(out).remedy}")
+        console.note(f"Stopped in {stage}. {open_classifier(out).remedy}")
         raise typer.Exit(130) from None
     metrics = run.metrics()
-    classifier_tables(output, metrics)
-    output.warnings(metrics["warnings"])
-    output.line("Run: ", bold(out))
-    output.line("Report: ", bold(page))
+    classifier_tables(console, metrics)
+    console.warnings(metrics["warnings"])
+    console.line("Run: ", bold(out))
+    console.line("Report: ", bold(page))
     verdict, *others = classifier_sentences(run)
     for sentence in (*others, verdict):
-        output.line(sentence)
+        console.line(sentence)

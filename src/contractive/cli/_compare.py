@@ -9,7 +9,7 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import check_writable, command_line, processors
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.cli._options import LossName
 from contractive.cli._parse import numbers, words
 from contractive.core.errors import InvalidValue
@@ -75,28 +75,28 @@ def compare(
     if (out / "results.json").exists() and not force:
         raise InvalidValue("out", "be a folder without results", out, "Choose another one or give `force`.")
     check_writable(out)
-    output = Output(quiet=quiet or json)
+    console = Console(quiet=quiet or json)
     split = load(data, data_dir=data_dir, options=options.data_options(preparing, reading)).in_memory()
-    output.notes(split.notes)
+    console.notes(split.notes)
     overrides = Overrides(numbers(hidden, "hidden"), code, max_epochs, batch_size, learning_rate, loss.value)
     fixed = {} if weight is None else {"contractive": weight}
     jobs = processors() if jobs is None else jobs
     settings = Settings(overrides.budget(split), words(objectives), seeds, max_error_increase, fixed, jobs)
-    with output.progress("Training") as progress:
+    with console.progress("Training") as progress:
         results = work(split, settings, progress)
     results.document["command"] = command_line()
     write(results, out)
     page = write_report(results, out / "report.html")
     if json:
-        output.document({"report": str(page), **_brief(results)})
+        console.document({"report": str(page), **_brief(results)})
         return
-    _print_table(output, results)
+    _print_table(console, results)
     for variant in results.variants:
-        output.warnings(variant["warnings"], of=variant["name"])
-    output.line("Report: ", bold(page))
+        console.warnings(variant["warnings"], of=variant["name"])
+    console.line("Report: ", bold(page))
 
 
-def _print_table(output: Output, results: "Results") -> None:
+def _print_table(console: Console, results: "Results") -> None:
     from contractive.studies.metrics import METRICS
 
     document, variants = results.document, results.variants
@@ -112,7 +112,7 @@ def _print_table(output: Output, results: "Results") -> None:
     over = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
     title = f"{document['data']['name']}: test data, {over}"
     headings = ("", *(variant["name"] for variant in variants))
-    output.table(rows, headings, title=title, caption=_caption(document))
+    console.table(rows, headings, title=title, caption=_caption(document))
 
 
 def _caption(document: dict[str, Any]) -> str:
@@ -124,10 +124,10 @@ def _caption(document: dict[str, Any]) -> str:
     noise = "Noise level 1 is a feature's typical sd."
     if not weights:
         return noise
+    allowed = document["settings"]["max_error_increase"]
     return (
-        f"Weights: {', '.join(weights)}. Searched on validation data: the largest that raises the reconstruction"
-        f" error by at most {document['settings']['max_error_increase']:.0%} over the standard model's (if none does, the one that"
-        f" raises it least). {noise}"
+        f"Weights: {', '.join(weights)}. Searched on validation data: the largest that raises the reconstruction error"
+        f" by at most {allowed:.0%} over the standard model's (if none does, the one that raises it least). {noise}"
     )
 
 

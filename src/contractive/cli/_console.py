@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -27,7 +27,7 @@ def bold(text: object) -> Text:
     return Text(visible(text), "bold")
 
 
-class Output:
+class Console:
     """Where one command prints: results on standard output, notes and progress on standard error.
 
     Args:
@@ -36,8 +36,8 @@ class Output:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
-        self._results = Console(highlight=False, quiet=quiet)
-        self._notes = Console(stderr=True, highlight=False, quiet=quiet)
+        self._results = RichConsole(highlight=False, quiet=quiet)
+        self._notes = RichConsole(stderr=True, highlight=False, quiet=quiet)
 
     def line(self, *parts: object, style: str = "") -> None:
         """Print a line of results; parts are joined as they are."""

@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._console import Output
+from contractive.cli._console import Console
 
 
 @command("export run -o encoder.onnx")
@@ -27,16 +27,16 @@ def export(
     from contractive.studies.classifier_runs import open_any, open_classifier
     from contractive.studies.export import export as write
 
-    opened, output = open_any(run), Output()
+    opened, console = open_any(run), Console()
     path = write(opened, out, part=part, overwrite=force)
-    output.line(f"{part.capitalize()} of {run}: {path}")
+    console.line(f"{part.capitalize()} of {run}: {path}")
     load = f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{'x': rows}})"
     if path.suffix == ".pt2":
         load = f"torch.export.load({str(path)!r}).module()(rows)"
-    output.line(f"To run it in Python, on rows in single precision: {load}")
+    console.line(f"To run it in Python, on rows in single precision: {load}")
     if part == "classifier":
-        output.line(f"Its outputs are the probabilities of: {', '.join(open_classifier(run).names)}")
+        console.line(f"Its outputs are the probabilities of: {', '.join(open_classifier(run).names)}")
     if opened.preparation.kind == "table":
         names = opened.preparation.feature_names
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        output.line(f"Its {len(names)} input numbers are, in this order: {shown}")
+        console.line(f"Its {len(names)} input numbers are, in this order: {shown}")

@@ -10,7 +10,7 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import check_writable
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.core.errors import check_choice
 
 _ALL = "all"
@@ -30,17 +30,17 @@ def illustrate(
     from contractive.report import write_illustration
     from contractive.studies.illustrations import TOPICS
 
-    output = Output(quiet=quiet and name is not None)
+    console = Console(quiet=quiet and name is not None)
     if name is None:
         rows = [(topic.name, topic.line) for topic in TOPICS.values()]
         every = (_ALL, "all of them, one after another, a few minutes")
-        output.table([*rows, every], ("NAME", "shows that"), title="contractive illustrate NAME", left=(0, 1))
+        console.table([*rows, every], ("NAME", "shows that"), title="contractive illustrate NAME", left=(0, 1))
         return
     check_choice("name", name, [*TOPICS, _ALL], "Leave it out for a list.")
     check_writable(out)
     for topic in TOPICS.values() if name == _ALL else (TOPICS[name],):
         started = time.perf_counter()
-        with output.progress(topic.title):
+        with console.progress(topic.title):
             result = topic.run(quick, seed)
         words = [
             "contractive",
@@ -50,6 +50,6 @@ def illustrate(
             *["--quick"] * quick,
         ]
         page = write_illustration(topic, result, out / f"{topic.name}.html", command=shlex.join(words))
-        output.line(bold(topic.title), f" ({time.perf_counter() - started:.0f} s)")
-        output.line("Page: ", bold(page))
-        output.line(result.finding)
+        console.line(bold(topic.title), f" ({time.perf_counter() - started:.0f} s)")
+        console.line("Page: ", bold(page))
+        console.line(result.finding)

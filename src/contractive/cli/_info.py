@@ -6,7 +6,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.cli._metrics import classifier_tables, metrics_table
 
 if TYPE_CHECKING:
@@ -37,23 +37,23 @@ def info(
     """A run that was interrupted says how it is resumed."""
     from contractive.studies.classifier_runs import ClassifierRun, open_any
 
-    output, opened = Output(), open_any(run)
+    console, opened = Console(), open_any(run)
     metrics = opened.metrics()
     if json:
-        output.document({"finished": opened.finished, **opened.config, "metrics": metrics})
+        console.document({"finished": opened.finished, **opened.config, "metrics": metrics})
         return
     epochs = 0 if metrics else len(opened.history())
-    _print_facts(output, opened)
+    _print_facts(console, opened)
     if metrics:
-        (classifier_tables if isinstance(opened, ClassifierRun) else metrics_table)(output, metrics)
-        output.warnings(metrics.get("warnings", ()))
+        (classifier_tables if isinstance(opened, ClassifierRun) else metrics_table)(console, metrics)
+        console.warnings(metrics.get("warnings", ()))
     else:
         stage = " of fine-tuning" if isinstance(opened, ClassifierRun) else ""
         written = f": {epochs} of {opened.settings.epochs} epochs{stage} are written. {opened.remedy}"
-        output.line(bold("Not finished"), written)
+        console.line(bold("Not finished"), written)
 
 
-def _print_facts(output: Output, run: "Run | ClassifierRun") -> None:
+def _print_facts(console: Console, run: "Run | ClassifierRun") -> None:
     from contractive.studies.runs import Run
 
     data = run.config["data"]
@@ -66,7 +66,7 @@ def _print_facts(output: Output, run: "Run | ClassifierRun") -> None:
         "command": run.config.get("command", ""),
     }
     rows = [(name, facts[name]) for name in _ORDER if facts.get(name)]
-    output.table(rows, ("", ""), title=str(run.folder), left=(0, 1))
+    console.table(rows, ("", ""), title=str(run.folder), left=(0, 1))
 
 
 def _facts(run: "Run") -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from contractive.cli._console import Output
+from contractive.cli._console import Console
 
 _PARTS = ("validation", "test")
 
 
-def metrics_table(output: Output, metrics: dict[str, Any]) -> None:
+def metrics_table(console: Console, metrics: dict[str, Any]) -> None:
     """Print the metrics of an autoencoder on validation and test rows."""
     from contractive.studies.metrics import METRICS
 
@@ -18,10 +18,10 @@ def metrics_table(output: Output, metrics: dict[str, Any]) -> None:
         if any(key in metrics[part] for part in parts)
     ]
     best = f", best {metrics['best_epoch']}" if metrics["stopped_early"] else ""
-    output.table(rows, ("", *parts), title=f"{_epochs(metrics)}{best}, {metrics['seconds']:.1f} s of training")
+    console.table(rows, ("", *parts), title=f"{_epochs(metrics)}{best}, {metrics['seconds']:.1f} s of training")
 
 
-def classifier_tables(output: Output, metrics: dict[str, Any]) -> None:
+def classifier_tables(console: Console, metrics: dict[str, Any]) -> None:
     """Print the errors of a classifier on validation and test rows, and the metrics of its pretrained layers."""
     parts = [metrics[part] for part in _PARTS]
     rows = [
@@ -31,7 +31,7 @@ def classifier_tables(output: Output, metrics: dict[str, Any]) -> None:
         ("negative log-likelihood, nats ↓", *(f"{part['loss']:.4g}" for part in parts)),
     ]
     title = f"{_epochs(metrics)} of fine-tuning, best {metrics['best_epoch']}; {metrics['seconds']:.1f} s of training"
-    output.table(rows, ("", *_PARTS), title=title)
+    console.table(rows, ("", *_PARTS), title=title)
     if metrics["pretraining"]:
         layers = [
             (
@@ -45,7 +45,7 @@ def classifier_tables(output: Output, metrics: dict[str, Any]) -> None:
             for layer in metrics["pretraining"]
         ]
         headings = ("layer", "units", "R² ↑", "‖J‖² ↓", "saturated", "dead ↓")
-        output.table(layers, headings, title="Layers after pretraining, validation rows", left=())
+        console.table(layers, headings, title="Layers after pretraining, validation rows", left=())
 
 
 def _epochs(metrics: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._console import Output
+from contractive.cli._console import Console
 from contractive.cli._parse import words
 
 
@@ -33,4 +33,4 @@ def projector(
     kept = words(pass_through) if pass_through is not None else None
     about = options.data_options(reading)
     count = project(open_any(run), data, out, pass_through=kept, options=about, rows=rows, overwrite=force)
-    Output(quiet=quiet).line(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")
+    Console(quiet=quiet).line(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from contractive.cli._app import command
-from contractive.cli._console import Output
+from contractive.cli._console import Console
 from contractive.core.errors import ContractiveError
 
 
@@ -35,7 +35,7 @@ def report(
             raise ContractiveError(
                 field=str(folder), rule="hold results as they were written", got=got, remedy=again
             ) from error
-        Output().line("Report: ", page)
+        Console().line("Report: ", page)
 
 
 def _comparison(folder: Path) -> Path:

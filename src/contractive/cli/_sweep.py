@@ -8,7 +8,7 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import command_line, is_given, processors
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.cli._parse import amounts
 from contractive.core.errors import InvalidValue
 
@@ -85,25 +85,25 @@ def sweep(
     fits = Settings(**fitting.said(), objective=objective, device=device, precision=precision)
     settings = SweepSettings(fits, grid, trials, seeds, accuracy, processors() if jobs is None else jobs)
     split = load(data, data_dir=data_dir, seed=fits.seed, options=options.data_options(preparing, reading))
-    output = Output(quiet=quiet)
-    output.notes(split.notes)
+    console = Console(quiet=quiet)
+    console.notes(split.notes)
     try:
-        with output.progress("Trials") as progress:
+        with console.progress("Trials") as progress:
             found = work(split, settings, out, command=command_line(), force=force, watch=progress)
     except KeyboardInterrupt:
-        output.note("Stopped. What is finished is kept: run the same command again to resume.")
+        console.note("Stopped. What is finished is kept: run the same command again to resume.")
         raise typer.Exit(130) from None
     page = write_sweep_report(found, out / "report.html")
-    _print_table(output, found)
-    output.warnings(found.yardstick.warnings, of="without penalty")
+    _print_table(console, found)
+    console.warnings(found.yardstick.warnings, of="without penalty")
     for trial in found.pruned:
-        output.line(f"Pruned: weight {trial.weight:.3g}, {trial.reason}", style="dim")
-    output.line("Report: ", bold(page))
-    output.line("Best run: ", bold(out / "best"), f" (contractive info {out / 'best'})")
-    output.line(bold(sweep_sentences(found)[0]))
+        console.line(f"Pruned: weight {trial.weight:.3g}, {trial.reason}", style="dim")
+    console.line("Report: ", bold(page))
+    console.line("Best run: ", bold(out / "best"), f" (contractive info {out / 'best'})")
+    console.line(bold(sweep_sentences(found)[0]))
 
 
-def _print_table(output: Output, found: "Sweep") -> None:
+def _print_table(console: Console, found: "Sweep") -> None:
     seeds = found.settings["seeds"]
     names = [name for name in _COLUMNS if name in found.yardstick.figures]
     tested = [name for name in _TESTED if name in found.yardstick.test]
@@ -116,7 +116,7 @@ def _print_table(output: Output, found: "Sweep") -> None:
         )
         for trial in found.complete
     ]
-    output.table(
+    console.table(
         rows,
         ("weight", *(_COLUMNS[name] for name in names), *(f"test {_COLUMNS[name]}" for name in tested), ""),
         title=f"{found.data['name']}: {found.settings['run']['objective']}, {seeds} seed{'' if seeds == 1 else 's'}",

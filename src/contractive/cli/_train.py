@@ -9,7 +9,7 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import command_line, load_new, refuse_other_options
-from contractive.cli._console import Output, bold
+from contractive.cli._console import Console, bold
 from contractive.cli._metrics import metrics_table
 from contractive.cli._options import MACHINE
 from contractive.cli._parse import number
@@ -73,15 +73,15 @@ def train(
     from contractive.studies.runs import Settings, load_again, open_run
     from contractive.training import check_device, check_seconds, check_strategy, is_first_process
 
-    output = Output(quiet=quiet or not is_first_process())
+    console = Console(quiet=quiet or not is_first_process())
     if resume:
         refuse_other_options(context)
         run = open_run(out)
         split = load_again(run, data)
         if run.finished:
-            output.note(out, " is finished already; nothing was left to do.")
+            console.note(out, " is finished already; nothing was left to do.")
         else:
-            _run(split, run.settings, out, output, resume=True, checkpoint_seconds=checkpoint_seconds)
+            _run(split, run.settings, out, console, resume=True, checkpoint_seconds=checkpoint_seconds)
         return
     settings = Settings(
         **fitting.said(),
@@ -98,18 +98,18 @@ def train(
     check_strategy(strategy)
     check_seconds(checkpoint_seconds)
     about, first = options.data_options(preparing, reading), is_first_process()  # the others find what it wrote
-    split = load_new(data, data_dir, about, out, seed=settings.seed, force=force, check=first)
-    _run(split, settings.completed(split), out, output, force=force, checkpoint_seconds=checkpoint_seconds)
+    split = load_new(context, data, data_dir, about, out, seed=settings.seed, force=force, check=first)
+    _run(split, settings.completed(split), out, console, force=force, checkpoint_seconds=checkpoint_seconds)
 
 
 def _run(
-    split: "Split", settings: "Settings", out: Path, output: Output, *, checkpoint_seconds: float, **how: bool
+    split: "Split", settings: "Settings", out: Path, console: Console, *, checkpoint_seconds: float, **how: bool
 ) -> None:
     """Train, and print how it went."""
     from contractive.studies.runs import open_run, train
 
-    output.notes(split.notes)
-    progress = not output.quiet and sys.stderr.isatty()
+    console.notes(split.notes)
+    progress = not console.quiet and sys.stderr.isatty()
     more = {"checkpoint_seconds": checkpoint_seconds, "progress": progress, "command": command_line()}
     try:
         trained = train(split, settings, out, **more, **how)
@@ -117,19 +117,20 @@ def _run(
         run = open_run(out)
         epochs = len(run.history())
         kept = f"after {epochs} epochs; the best model so far is kept" if epochs else "before the first checkpoint"
-        output.note(f"Stopped {kept}. {run.remedy}")
+        console.note(f"Stopped {kept}. {run.remedy}")
         raise typer.Exit(130) from None
     metrics = trained.metrics
-    metrics_table(output, metrics)
-    output.warnings(metrics["warnings"])
+    metrics_table(console, metrics)
+    console.warnings(metrics["warnings"])
     if metrics["penalty_path"]:
-        output.line("Jacobian norm in training: ", metrics["penalty_path"])
-    output.line("Run: ", bold(trained.folder))
+        console.line("Jacobian norm in training: ", metrics["penalty_path"])
+    console.line("Run: ", bold(trained.folder))
     if "weight" in metrics:
         before, after = metrics["reference"]["val_squared_norm"], trained.history["val_squared_norm"][-1]
-        output.line(
+        increase, allowed = metrics["error_increase"], metrics["max_error_increase"]
+        console.line(
             "Weight found: ",
             bold(f"{metrics['weight']:.4g}"),
-            f". The reconstruction error is {metrics['error_increase']:+.1%}, at most {metrics['max_error_increase']:.0%} was"
-            f" allowed; ‖J‖² fell from {before:.4g} to {after:.4g}.",
+            f". It raises the reconstruction error by {increase:.1%}, at most {allowed:.0%} was allowed; ‖J‖² fell from"
+            f" {before:.4g} to {after:.4g}.",
         )
