@@ -173,7 +173,7 @@ def classify(
             write_classifier(run, out / "report.html")
             console.note(out, " is finished already; nothing was left to do.")
         else:
-            _run(split, run.settings, out, console, resume=True, checkpoint_seconds=checkpoint_seconds)
+            _run(split, run.settings, out, console, checkpoint_seconds, resume=True)
         return
     settings = Settings(
         objective=objective,
@@ -203,11 +203,18 @@ def classify(
     check_seconds(checkpoint_seconds)
     about = options.data_options(preparing, reading)
     split = load_new(context, data, data_dir, about, out, seed=settings.seed, force=force)
-    _run(split, settings, out, console, force=force, checkpoint_seconds=checkpoint_seconds)
+    _run(split, settings, out, console, checkpoint_seconds, force=force)
 
 
 def _run(
-    split: "Split", settings: "Settings", out: Path, console: Console, *, checkpoint_seconds: float, **how: bool
+    split: "Split",
+    settings: "Settings",
+    out: Path,
+    console: Console,
+    checkpoint_seconds: float,
+    *,
+    force: bool = False,
+    resume: bool = False,
 ) -> None:
     """Train with a bar for each stage, write the page, and print how it went."""
     from contractive.report import classifier_sentences, write_classifier
@@ -223,8 +230,16 @@ def _run(
                 stage = what
                 progress(what, done, total)
 
-            more = {"checkpoint_seconds": checkpoint_seconds, "command": command_line(), "watch": watch}
-            train(split, settings, out, **more, **how)
+            train(
+                split,
+                settings,
+                out,
+                command=command_line(),
+                force=force,
+                resume=resume,
+                checkpoint_seconds=checkpoint_seconds,
+                watch=watch,
+            )
         run = open_classifier(out)
         page = write_classifier(run, out / "report.html")
     except KeyboardInterrupt:

@@ -81,7 +81,7 @@ def train(
         if run.finished:
             console.note(out, " is finished already; nothing was left to do.")
         else:
-            _run(split, run.settings, out, console, resume=True, checkpoint_seconds=checkpoint_seconds)
+            _run(split, run.settings, out, console, checkpoint_seconds, resume=True)
         return
     settings = Settings(
         **fitting.said(),
@@ -99,20 +99,35 @@ def train(
     check_seconds(checkpoint_seconds)
     about, first = options.data_options(preparing, reading), is_first_process()  # the others find what it wrote
     split = load_new(context, data, data_dir, about, out, seed=settings.seed, force=force, check=first)
-    _run(split, settings.completed(split), out, console, force=force, checkpoint_seconds=checkpoint_seconds)
+    _run(split, settings.completed(split), out, console, checkpoint_seconds, force=force)
 
 
 def _run(
-    split: "Split", settings: "Settings", out: Path, console: Console, *, checkpoint_seconds: float, **how: bool
+    split: "Split",
+    settings: "Settings",
+    out: Path,
+    console: Console,
+    checkpoint_seconds: float,
+    *,
+    force: bool = False,
+    resume: bool = False,
 ) -> None:
     """Train, and print how it went."""
     from contractive.studies.runs import open_run, train
 
     console.notes(split.notes)
     progress = not console.quiet and sys.stderr.isatty()
-    more = {"checkpoint_seconds": checkpoint_seconds, "progress": progress, "command": command_line()}
     try:
-        trained = train(split, settings, out, **more, **how)
+        trained = train(
+            split,
+            settings,
+            out,
+            command=command_line(),
+            force=force,
+            resume=resume,
+            progress=progress,
+            checkpoint_seconds=checkpoint_seconds,
+        )
     except KeyboardInterrupt:
         run = open_run(out)
         epochs = len(run.history())
