@@ -24,7 +24,7 @@ def purpose(room: str) -> str:
     """Return the first sentence of the room's docstring."""
     path = ROOT / "src" / "contractive" / room / "__init__.py"
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+    return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".").replace("`", "")
 
 
 def wrapped(text: str, width: int) -> list[str]:
