@@ -76,12 +76,12 @@ def test_data_without_labels():
     summary = summarize(comparison)
     assert not any("accuracy" in column["name"] for column in summary["table"]["columns"])
     assert [tile["label"] for tile in summary["tiles"] if "probe" in tile["label"]] == []
-    assert [picture["id"] for picture in summary["pictures"]].count("accuracy") == 0
+    assert [picture.name for picture in summary["pictures"]].count("accuracy") == 0
 
 
 def test_a_document_without_arrays():
     comparison = usual()
-    assert [p["id"] for p in summarize(Results(comparison.document, {}))["pictures"]] == ["trade-off", "training"]
+    assert [p.name for p in summarize(Results(comparison.document, {}))["pictures"]] == ["trade-off", "training"]
 
 
 def test_nothing_collapsed():

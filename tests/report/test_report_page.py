@@ -86,7 +86,7 @@ def test_names_are_text_and_not_markup():
 
 def test_figures_are_valid_json_with_every_variant():
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', html(usual())).group(1))
-    assert set(figures) == {picture["id"] for picture in summarize(usual())["pictures"]}
+    assert set(figures) == {picture.name for picture in summarize(usual())["pictures"]}
     for name in ("sensitivity", "operator-norm", "training", "accuracy", "trade-off"):
         assert {"standard", "denoising", "contractive"} <= {trace.get("name") for trace in figures[name]["data"]}
 
@@ -136,4 +136,4 @@ def test_time_is_readable(seconds, text):
 def test_a_browser_draws_every_plot_on_any_screen(tmp_path):
     comparison = results(variant("standard"), variant("contractive", **BETTER), image=True, labelled=True)
     page = write_report(comparison, tmp_path / "report.html")
-    assert faults(page, tmp_path, [picture["id"] for picture in summarize(comparison)["pictures"]]) == []
+    assert faults(page, tmp_path, [picture.name for picture in summarize(comparison)["pictures"]]) == []

@@ -11,8 +11,9 @@ from contractive.report._analysis_figures import Document, figure, shown
 from contractive.report._analysis_sentences import analysis_sentences
 from contractive.report._example_pictures import example_pictures
 from contractive.report._html import render
-from contractive.report._section_pictures import Picture, Setting, section_pictures
+from contractive.report._section_pictures import Setting, section_pictures
 from contractive.report._words import ANALYSIS_SOURCES, ANALYSIS_WORDS
+from contractive.studies.pages import Picture
 
 Results = Mapping[str, Any]  # by section, what its measure returned
 

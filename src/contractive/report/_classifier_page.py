@@ -10,8 +10,8 @@ from contractive.core.files import write_text
 from contractive.models import Classifier
 from contractive.report._classifier_sentences import classifier_sentences, few_labels, percent
 from contractive.report._html import render
-from contractive.report._section_pictures import Picture, picture
 from contractive.studies.classifier_runs import ClassifierRun
+from contractive.studies.pages import Picture
 
 _FILTERS = 64
 _SHOWN = {
@@ -96,7 +96,7 @@ def _learning(run: ClassifierRun, metrics: dict[str, Any]) -> list[Picture]:
         " that of the lowest validation error, of the lowest validation loss among equals."
     )
     drawn = plots.learning(run.history(), metrics["best_epoch"])
-    return [picture("learning", "How it learned from the labels", caption, drawn)]
+    return [Picture("learning", "How it learned from the labels", caption, drawn)]
 
 
 def _pretraining(run: ClassifierRun) -> list[Picture]:
@@ -112,7 +112,7 @@ def _pretraining(run: ClassifierRun) -> list[Picture]:
     )
     with plots.in_order(list(histories)[:10]):
         drawn = plots.training_curves(histories)
-    return [picture("pretraining", "How the layers learned without labels", caption, drawn)]
+    return [Picture("pretraining", "How the layers learned without labels", caption, drawn)]
 
 
 def _confusion(run: ClassifierRun, metrics: dict[str, Any]) -> Picture:
@@ -121,7 +121,7 @@ def _confusion(run: ClassifierRun, metrics: dict[str, Any]) -> Picture:
         " the more orange a cell, the larger its share of the class."
     )
     counts = np.array(metrics["test"]["confusion"])
-    return picture("confusion", "What is taken for what", caption, plots.confusion(counts, run.names))
+    return Picture("confusion", "What is taken for what", caption, plots.confusion(counts, run.names))
 
 
 def _mistakes(run: ClassifierRun, wrong: int) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _mistakes(run: ClassifierRun, wrong: int) -> dict[str, Any]:
         f" {percent(found.probability[-1])}. In bold what they are, below it what they were taken for."
     )
     drawn = plots.mistakes(rows, (shape[1], shape[2]), true, given)
-    return {"pictures": [picture("mistakes", "Its most confident mistakes", caption, drawn)], "rows": []}
+    return {"pictures": [Picture("mistakes", "Its most confident mistakes", caption, drawn)], "rows": []}
 
 
 def _filters(run: ClassifierRun, classifier: Classifier) -> list[Picture]:
@@ -156,7 +156,7 @@ def _filters(run: ClassifierRun, classifier: Classifier) -> list[Picture]:
         " inhibits, all on one scale."
     )
     drawn = plots.filters({run.settings.objective: pictures}, (shape[1], shape[2]))
-    return [picture("filters", "What the first layer looks for", caption, drawn)]
+    return [Picture("filters", "What the first layer looks for", caption, drawn)]
 
 
 def _classes(run: ClassifierRun, metrics: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from contractive import plots
 from contractive.analysis import ExampleJacobians
-from contractive.report._section_pictures import Picture, Setting, picture
+from contractive.report._section_pictures import Setting
+from contractive.studies.pages import Picture
 
 _UNITS = 32
 _UNIT_EXAMPLES = 2
@@ -38,12 +39,12 @@ def _examples(name: str, found: Any, setting: Setting) -> list[Picture]:
             " found how the data vary, what moves it most looks like another way to draw the same, and what moves it"
             " least like noise."
         )
-        made.append(picture("pixels", "What the code sees of single rows", caption, figure))
+        made.append(Picture("pixels", "What the code sees of single rows", caption, figure))
     else:
         few = replace(jacobians, matrices=jacobians.matrices[:_BAR_EXAMPLES])
         figure, which = _by_feature(name, few, headings[:_BAR_EXAMPLES], setting)
         caption = f"‖∂z/∂x‖ at single rows: how much each feature moves the code there{which}."
-        made.append(picture("pixels", "Which features move the code, row by row", caption, figure))
+        made.append(Picture("pixels", "Which features move the code, row by row", caption, figure))
     return [*made, *_units(jacobians, headings, setting), *_tangents(found, setting), *_walks(found, setting)]
 
 
@@ -57,7 +58,7 @@ def _units(jacobians: ExampleJacobians, headings: list[str], setting: Setting) -
         " most of all first. Faint units hardly move here: they are saturated, or contracted."
     )
     figure = plots.jacobian_rows(some, headings[:_UNIT_EXAMPLES], setting.image, setting.named())
-    return [picture("units", "What moves each unit", caption, figure)]
+    return [Picture("units", "What moves each unit", caption, figure)]
 
 
 def _tangents(found: Any, setting: Setting) -> list[Picture]:
@@ -68,7 +69,7 @@ def _tangents(found: Any, setting: Setting) -> list[Picture]:
         " directions along the data (orange adds, blue takes away; Rifai et al. 2011, The manifold tangent classifier)."
     )
     figure = plots.tangents(some, list(found.headings)[:_TANGENT_EXAMPLES], setting.image, setting.named())
-    return [picture("tangents", "Tangents of the data, as the model sees them", caption, figure)]
+    return [Picture("tangents", "Tangents of the data, as the model sees them", caption, figure)]
 
 
 def _walks(found: Any, setting: Setting) -> list[Picture]:
@@ -88,7 +89,7 @@ def _walks(found: Any, setting: Setting) -> list[Picture]:
         f" between two rows. {what} On a tangent the output should stay a believable row."
     )
     figure = plots.walks(some, list(found.headings)[:_WALKS], setting.image, setting.named())
-    return [picture("walks", "Walks along the first tangent", caption, figure)]
+    return [Picture("walks", "Walks along the first tangent", caption, figure)]
 
 
 def _features(name: str, found: Any, setting: Setting) -> list[Picture]:
@@ -100,14 +101,14 @@ def _features(name: str, found: Any, setting: Setting) -> list[Picture]:
             " Orange pixels move the code; what the others are it hardly sees."
         )
         figure = plots.filters({name: tiles}, setting.image)
-        return [picture("features", "Which pixels move the code", caption, figure)]
+        return [Picture("features", "Which pixels move the code", caption, figure)]
     whole = replace(found, feature_norms=found.feature_norms[:1])
     figure, which = _by_feature(name, whole, [f"all {setting.part}"], setting)
     caption = (
         f"‖∂z/∂x‖ of every feature, root mean square over {found.num_points:,} {setting.part}, in code per unit of the"
         f" scaled feature{which}. A feature with a short bar or a low line is one that the code ignores."
     )
-    return [picture("features", "Which features move the code", caption, figure)]
+    return [Picture("features", "Which features move the code", caption, figure)]
 
 
 def _by_feature(name: str, found: Any, headings: list[str], setting: Setting) -> tuple[Any, str]:
@@ -127,7 +128,7 @@ def _reconstruction(name: str, found: Any, setting: Setting) -> list[Picture]:
         " contractive code should give back something close to the clean row."
     )
     figure = plots.reconstructions(shown[0], shown[1], setting.image)
-    made = picture("reconstructions", "A few rows, and what comes out", caption, figure)
+    made = Picture("reconstructions", "A few rows, and what comes out", caption, figure)
     return [made, *_errors(name, found, setting)]
 
 
@@ -140,7 +141,7 @@ def _errors(name: str, found: Any, setting: Setting) -> list[Picture]:
         " the code cannot hold: rare kinds, or rows that do not belong."
     )
     figure = plots.reconstruction_error({name: errors})
-    return [picture("errors", "How the error is spread", caption, figure)]
+    return [Picture("errors", "How the error is spread", caption, figure)]
 
 
 def _reconstruction_norms(name: str, found: Any, setting: Setting) -> list[Picture]:
@@ -149,7 +150,7 @@ def _reconstruction_norms(name: str, found: Any, setting: Setting) -> list[Pictu
         " draws nearby points together in every direction; along the data it should be near 1, across them near 0."
     )
     figure = plots.operator_norm({name: found.operator.numpy()})
-    return [picture("reconstruction-norms", "How the reconstruction stretches", caption, figure)]
+    return [Picture("reconstruction-norms", "How the reconstruction stretches", caption, figure)]
 
 
 def _filters(name: str, found: Tensor, setting: Setting) -> list[Picture]:
@@ -163,7 +164,7 @@ def _filters(name: str, found: Tensor, setting: Setting) -> list[Picture]:
         weights, what = found.flatten(1).numpy(), "One small picture per kernel"
     caption = f"{what}, the first {len(weights)}: orange weights excite, blue ones inhibit, all on one scale."
     figure = plots.filters({name: weights}, image)
-    return [picture("filters", "What the first layer looks for", caption, figure)]
+    return [Picture("filters", "What the first layer looks for", caption, figure)]
 
 
 def _one_channel(rows: Tensor, setting: Setting) -> Tensor:

@@ -1,27 +1,25 @@
 """The pictures of the page: figures of `contractive.plots` with titles and captions that say what to see."""
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from contractive import plots
 from contractive.report._numbers import Comparison, value
 from contractive.report._section_pictures import Setting
 from contractive.report._side_by_side import side_by_side
+from contractive.studies.pages import Picture
 
 _MOST_FILTERS = 32
 
 
-def pictures(results: Comparison) -> list[dict[str, Any]]:
-    """Every picture that the results allow: id, title, caption, figure as plotly's JSON."""
+def pictures(results: Comparison) -> list[Picture]:
+    """Every picture that the results allow: those of single metrics, then those of sections."""
     made = [build(results) for build in _BUILDERS]
     return [picture for picture in made if picture] + _sections(results)
 
 
-def _sections(results: Comparison) -> list[dict[str, Any]]:
+def _sections(results: Comparison) -> list[Picture]:
     """Sections of an analysis of all variants side by side, where the results have them."""
     document = results.document
     classes = tuple(document["data"].get("classes") or ())
@@ -30,7 +28,7 @@ def _sections(results: Comparison) -> list[dict[str, Any]]:
     return side_by_side(sections, document.get("similarity"), results.arrays, setting)
 
 
-def _trade_off(results: Comparison) -> dict[str, Any] | None:
+def _trade_off(results: Comparison) -> Picture | None:
     variants = [
         variant
         for variant in results.document["variants"]
@@ -42,7 +40,7 @@ def _trade_off(results: Comparison) -> dict[str, Any] | None:
     )
     if len(variants) < 2:
         return None
-    return _picture(
+    return Picture(
         "trade-off",
         "What contraction costs",
         "Each large mark is the mean of a variant, each small one a seed. Lower is a steadier code, further left a"
@@ -51,12 +49,12 @@ def _trade_off(results: Comparison) -> dict[str, Any] | None:
     )
 
 
-def _accuracy(results: Comparison) -> dict[str, Any] | None:
+def _accuracy(results: Comparison) -> Picture | None:
     curves = {"Linear probe": _arrays(results, "probe"), "Nearest neighbours": _arrays(results, "knn")}
     if not all(curves.values()):
         return None
     unit = results.document["data"]["feature_sd"]
-    return _picture(
+    return Picture(
         "accuracy",
         "Accuracy under noise",
         "Classifiers were fitted to codes of clean training inputs and read codes of test inputs with Gaussian noise;"
@@ -66,11 +64,11 @@ def _accuracy(results: Comparison) -> dict[str, Any] | None:
     )
 
 
-def _sensitivity(results: Comparison) -> dict[str, Any] | None:
+def _sensitivity(results: Comparison) -> Picture | None:
     arrays = _arrays(results, "sensitivity")
     if not arrays:
         return None
-    return _picture(
+    return Picture(
         "sensitivity",
         "How far the code moves, example by example",
         "Every test example was moved by Gaussian noise of level 0.5. Further left, the code moves less. This is the"
@@ -80,11 +78,11 @@ def _sensitivity(results: Comparison) -> dict[str, Any] | None:
     )
 
 
-def _operator_norm(results: Comparison) -> dict[str, Any] | None:
+def _operator_norm(results: Comparison) -> Picture | None:
     arrays = _arrays(results, "operator_norm")
     if not arrays:
         return None
-    return _picture(
+    return Picture(
         "operator-norm",
         "Where the encoder contracts",
         "The largest factor by which a small step from a test example is stretched. Left of the line at 1 the encoder"
@@ -94,11 +92,11 @@ def _operator_norm(results: Comparison) -> dict[str, Any] | None:
     )
 
 
-def _training(results: Comparison) -> dict[str, Any]:
+def _training(results: Comparison) -> Picture:
     histories = {
         variant["name"]: [seed["history"] for seed in variant["seeds"]] for variant in results.document["variants"]
     }
-    return _picture(
+    return Picture(
         "training",
         "How training went",
         "Error: solid lines on validation data, dotted ones on training data"
@@ -109,14 +107,14 @@ def _training(results: Comparison) -> dict[str, Any]:
     )
 
 
-def _reconstructions(results: Comparison) -> dict[str, Any] | None:
+def _reconstructions(results: Comparison) -> Picture | None:
     if "inputs" not in results.arrays or "noisy_inputs" not in results.arrays:
         return None
     clean = {"input": results.arrays["inputs"]} | _arrays(results, "reconstructions")
     noisy = {"input": results.arrays["noisy_inputs"]} | _arrays(results, "noisy_reconstructions")
     if len(clean) < 2 or len(noisy) < 2:
         return None
-    return _picture(
+    return Picture(
         "reconstructions",
         "What comes out again",
         "Test examples and what each variant makes of them. A good code keeps what tells examples apart; from noisy"
@@ -125,14 +123,14 @@ def _reconstructions(results: Comparison) -> dict[str, Any] | None:
     )
 
 
-def _filters(results: Comparison) -> dict[str, Any] | None:
+def _filters(results: Comparison) -> Picture | None:
     arrays = {name: array[:_MOST_FILTERS] for name, array in _arrays(results, "filters").items()}
     if not arrays:
         return None
     image = _image(results)
     units = len(next(iter(arrays.values())))
     what = "One small picture per unit" if image else "One line per unit, one column per feature"
-    return _picture(
+    return Picture(
         "filters",
         "What the first layer looks for",
         f"{what}, the first {units} of each variant: orange weights excite, blue ones inhibit, all on one scale."
@@ -141,7 +139,7 @@ def _filters(results: Comparison) -> dict[str, Any] | None:
     )
 
 
-_BUILDERS: tuple[Callable[[Comparison], dict[str, Any] | None], ...] = (
+_BUILDERS: tuple[Callable[[Comparison], Picture | None], ...] = (
     _trade_off,
     _accuracy,
     _sensitivity,
@@ -150,10 +148,6 @@ _BUILDERS: tuple[Callable[[Comparison], dict[str, Any] | None], ...] = (
     _reconstructions,
     _filters,
 )
-
-
-def _picture(name: str, title: str, caption: str, figure: go.Figure) -> dict[str, Any]:
-    return {"id": name, "title": title, "caption": caption, "figure": json.loads(figure.to_json() or "{}")}
 
 
 def _arrays(results: Comparison, what: str) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ def render(summary: dict[str, Any], template: str = "report.html.jinja") -> str:
         style=_part("report.css"),
         script=_part("report.js"),
         plotly=Markup(get_plotlyjs()),
-        figures=_embedded({picture["id"]: picture["figure"] for picture in summary["pictures"]}),
+        figures=_embedded({picture.name: picture.content for picture in summary["pictures"]}),
     )
 
 

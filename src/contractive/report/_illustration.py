@@ -2,17 +2,19 @@
 
 import json
 import re
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import plotly.graph_objects as go
 from markupsafe import Markup, escape
 
 from contractive import __version__
 from contractive.core.files import write_text
 from contractive.report._html import render
-from contractive.studies.illustrations import Illustration, Picture, Topic
+from contractive.studies.illustrations import Illustration, Topic
+from contractive.studies.pages import Picture
 
 
 def illustration_html(topic: Topic, result: Illustration, *, command: str) -> str:
@@ -35,31 +37,21 @@ def write_illustration(topic: Topic, result: Illustration, path: str | Path, *, 
 
 
 def _summary(topic: Topic, result: Illustration, command: str) -> dict[str, Any]:
-    pictures = [
-        {
-            "id": picture.name,
-            "title": picture.title,
-            "caption": picture.caption,
-            "figure": _figure(picture),
-        }
-        for picture in result.pictures()
-    ]
     return {
         "topic": topic,
         "maths": lambda text: Markup(_subscripts(str(escape(text)))),
         "finding": result.finding,
         "tiles": result.tiles,
         "table": result.table,
-        "pictures": pictures,
+        "pictures": [_with_subscripts(picture) for picture in result.pictures()],
         "settings": _settings(result.settings),
         "command": command,
         "versions": {"contractive": __version__, "torch": version("torch")},
     }
 
 
-def _figure(picture: Picture) -> Any:
-    text = json.dumps(json.loads(picture.figure.to_json() or "{}"), ensure_ascii=False)
-    return json.loads(_subscripts(text))
+def _with_subscripts(picture: Picture) -> Picture:
+    return replace(picture, figure=go.Figure(json.loads(_subscripts(json.dumps(picture.content, ensure_ascii=False)))))
 
 
 def _subscripts(text: str) -> str:

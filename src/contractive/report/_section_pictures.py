@@ -1,17 +1,15 @@
 """Pictures of the sections of an analysis, for one model or several side by side, with captions."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 
 from contractive import plots
+from contractive.studies.pages import Picture
 
-Picture = dict[str, Any]
 Results = Mapping[str, Any]  # one section's result by name of the model
 
 
@@ -40,11 +38,6 @@ class Setting:
         return self.names or None
 
 
-def picture(name: str, title: str, caption: str, figure: go.Figure) -> Picture:
-    """A picture as the pages take it."""
-    return {"id": name, "title": title, "caption": caption, "figure": json.loads(figure.to_json() or "{}")}
-
-
 def section_pictures(results: Mapping[str, Results], setting: Setting) -> dict[str, list[Picture]]:
     """The pictures of every section there is one for, by section.
 
@@ -57,10 +50,10 @@ def section_pictures(results: Mapping[str, Results], setting: Setting) -> dict[s
         for section, found in results.items()
         if found and section in BUILDERS
     }
-    for pictures in made.values():
-        for entry in pictures:
-            entry["caption"] += setting.end
-    return made
+    return {
+        section: [replace(entry, caption=entry.caption + setting.end) for entry in pictures]
+        for section, pictures in made.items()
+    }
 
 
 def _norms(found: Results, setting: Setting) -> list[Picture]:
@@ -70,7 +63,7 @@ def _norms(found: Results, setting: Setting) -> list[Picture]:
         " step from there is stretched. Left of the line at 1 the encoder contracts in every direction; right of it at"
         " least one direction is stretched."
     )
-    return [picture("norms", "How much a small step is stretched, row by row", caption, plots.operator_norm(values))]
+    return [Picture("norms", "How much a small step is stretched, row by row", caption, plots.operator_norm(values))]
 
 
 def _places(found: Results, setting: Setting) -> list[Picture]:
@@ -81,7 +74,7 @@ def _places(found: Results, setting: Setting) -> list[Picture]:
         " three times as far from the mean as a row. Boxes are quartiles, whiskers 5 to 95 %. By distance: every"
         " place against the distance to its nearest known row."
     )
-    return [picture("evaluation-points", "At the data and away from them", caption, plots.evaluation_points(found))]
+    return [Picture("evaluation-points", "At the data and away from them", caption, plots.evaluation_points(found))]
 
 
 def _curve(found: Results, setting: Setting) -> list[Picture]:
@@ -90,7 +83,7 @@ def _curve(found: Results, setting: Setting) -> list[Picture]:
         " figure 1). Vertical lines: the smallest, median and largest distance between two rows. A ratio that falls"
         " with r belongs to a code that saturates; bands hold 5 to 95 % of the steps."
     )
-    return [picture("curve", "Contraction by distance", caption, plots.contraction_curves(found))]
+    return [Picture("curve", "Contraction by distance", caption, plots.contraction_curves(found))]
 
 
 def _depth(found: Results, setting: Setting) -> list[Picture]:
@@ -98,7 +91,7 @@ def _depth(found: Results, setting: Setting) -> list[Picture]:
         "The same ratio from the input to each layer, the first layer faintest (Rifai et al. 2011, figure 3). Where"
         " the lines lie apart, the layer between them adds to the contraction."
     )
-    return [picture("depth", "Contraction by depth", caption, plots.contraction_by_depth(found))]
+    return [Picture("depth", "Contraction by depth", caption, plots.contraction_by_depth(found))]
 
 
 def _sensitivity(found: Results, setting: Setting) -> list[Picture]:
@@ -108,7 +101,7 @@ def _sensitivity(found: Results, setting: Setting) -> list[Picture]:
         " relative to the spread of code and data; below the line at 1 the noise moves the code less than it moves the"
         " data. Gaussian levels are in units of a typical feature's standard deviation."
     )
-    return [picture("profile", "How far noise moves the code", caption, plots.sensitivity_profiles(found))]
+    return [Picture("profile", "How far noise moves the code", caption, plots.sensitivity_profiles(found))]
 
 
 def _spectra(found: Results, setting: Setting) -> list[Picture]:
@@ -118,7 +111,7 @@ def _spectra(found: Results, setting: Setting) -> list[Picture]:
         " shares of ‖J‖² (Roy and Vetterli 2007), their participation ratio (Σs²)² / Σs⁴, values that hold 95 % of"
         " ‖J‖², values above the largest drop."
     )
-    return [picture("spectra", "How many directions the code follows", caption, plots.spectra(found))]
+    return [Picture("spectra", "How many directions the code follows", caption, plots.spectra(found))]
 
 
 def _directions(found: Results, setting: Setting) -> list[Picture]:
@@ -128,7 +121,7 @@ def _directions(found: Results, setting: Setting) -> list[Picture]:
         " variance, and falls from direction to direction with the data's variance (dotted). ρ is Spearman's rank"
         " correlation of the two, 1 at best."
     )
-    return [picture("directions", "Does it move along what varies?", caption, plots.directions(found))]
+    return [Picture("directions", "Does it move along what varies?", caption, plots.directions(found))]
 
 
 def _class_directions(found: Results, setting: Setting) -> list[Picture]:
@@ -137,7 +130,7 @@ def _class_directions(found: Results, setting: Setting) -> list[Picture]:
         " 0 the code moves most along what varies within the class."
     )
     title = "Does it move along what varies within a class?"
-    return [picture("class-directions", title, caption, plots.class_directions(found))]
+    return [Picture("class-directions", title, caption, plots.class_directions(found))]
 
 
 def _agreement(found: Results, setting: Setting) -> list[Picture]:
@@ -147,7 +140,7 @@ def _agreement(found: Results, setting: Setting) -> list[Picture]:
         " same dimension. Angle: how far the tangent space turns from a row to its neighbours (Björck and Golub 1973;"
         " dotted: random subspaces); on a smooth manifold angles are small."
     )
-    return [picture("agreement", "Do the tangents follow the data?", caption, plots.tangent_agreement(found))]
+    return [Picture("agreement", "Do the tangents follow the data?", caption, plots.tangent_agreement(found))]
 
 
 def _codes(found: Results, setting: Setting) -> list[Picture]:
@@ -161,8 +154,8 @@ def _codes(found: Results, setting: Setting) -> list[Picture]:
         " sides."
     )
     return [
-        picture("histograms", "What each unit does", histograms, plots.code_histograms(found)),
-        picture("activity", "How lively the units are", activity, plots.unit_activity(found)),
+        Picture("histograms", "What each unit does", histograms, plots.code_histograms(found)),
+        Picture("activity", "How lively the units are", activity, plots.unit_activity(found)),
     ]
 
 
@@ -174,7 +167,7 @@ def _similarity(found: Results, setting: Setting) -> list[Picture]:
         + _against(table.names)
     )
     title = "What the code is like" if "code" in table.names else "How alike the codes are"
-    return [picture("similarity", title, caption, plots.similarity(table))]
+    return [Picture("similarity", title, caption, plots.similarity(table))]
 
 
 def _against(names: Sequence[str]) -> str:
@@ -192,7 +185,7 @@ def _robustness(found: Results, setting: Setting) -> list[Picture]:
         " stronger attack may find more, and a saturated code may hide the way from this one."
     )
     title = "What a classifier on the code stands"
-    return [picture("robustness", title, caption, plots.robustness(curves, chance=first.chance))]
+    return [Picture("robustness", title, caption, plots.robustness(curves, chance=first.chance))]
 
 
 def _map(found: Results, setting: Setting) -> list[Picture]:
@@ -204,7 +197,7 @@ def _map(found: Results, setting: Setting) -> list[Picture]:
     umaps = {name: _array(entry.umap) for name, entry in found.items() if entry.umap is not None}
     maps = {name: _array(entry.components.coordinates) for name, entry in found.items()}
     made = [
-        picture(
+        Picture(
             "map",
             "The code from its widest side",
             "The codes on their first two principal components, which"
@@ -219,7 +212,7 @@ def _map(found: Results, setting: Setting) -> list[Picture]:
             " groups,"
             " and the sizes of groups, mean little here." + (" A pointer on a point shows the row." if hover else "")
         )
-        made.append(picture("umap", "A map of neighbours", caption, plots.code_map(umaps, labels, hover=hover)))
+        made.append(Picture("umap", "A map of neighbours", caption, plots.code_map(umaps, labels, hover=hover)))
     return made
 
 
@@ -237,7 +230,7 @@ def _explained(found: Results) -> str:
 
 def _vector_field(found: Results, setting: Setting) -> list[Picture]:
     caption = "Where the reconstruction sends points: r(x) − x, an estimate of the score (Alain and Bengio 2014)."
-    return [picture("field", "Where points are sent", caption, plots.vector_fields(found))]
+    return [Picture("field", "Where points are sent", caption, plots.vector_fields(found))]
 
 
 def _array(values: torch.Tensor) -> np.ndarray:

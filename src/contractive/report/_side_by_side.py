@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from contractive.report._section_pictures import Picture, Setting, section_pictures
+from contractive.report._section_pictures import Setting, section_pictures
+from contractive.studies.pages import Picture
 from contractive.studies.sections import unpack
 
 

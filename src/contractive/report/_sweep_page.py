@@ -10,8 +10,9 @@ from contractive.core.files import write_text
 from contractive.objectives import OBJECTIVES
 from contractive.report._html import render
 from contractive.report._numbers import MINUS, NBSP
-from contractive.report._section_pictures import Picture, Setting, picture
+from contractive.report._section_pictures import Setting
 from contractive.report._side_by_side import side_by_side
+from contractive.studies.pages import Picture
 from contractive.studies.sweep import Sweep, SweepTrial
 
 _EVEN = 0.005  # a change that rounds to 0 %
@@ -165,10 +166,10 @@ def _pictures(sweep: Sweep, objective: str) -> list[Picture]:
         " knee: the point of the front farthest below the dotted line between its ends, both axes logarithmic."
         f"{three}"
     )
-    made = [picture("front", "What each weight costs and buys", caption, drawn)]
+    made = [Picture("front", "What each weight costs and buys", caption, drawn)]
     penalised = [trial for trial in complete if trial.weight]
     if penalised:
-        made.append(picture("weights", "Objective by objective", _CURVES, _curves(sweep, penalised, objective)))
+        made.append(Picture("weights", "Objective by objective", _CURVES, _curves(sweep, penalised, objective)))
     return made
 
 

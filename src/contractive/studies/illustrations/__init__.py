@@ -7,7 +7,7 @@ from contractive.studies.illustrations._overcomplete import Overcomplete, overco
 from contractive.studies.illustrations._principal_directions import PrincipalDirections, principal_directions
 from contractive.studies.illustrations._saturation import Saturation, saturation
 from contractive.studies.illustrations._sparse_link import SparseLink, sparse_link
-from contractive.studies.illustrations._topic import Illustration, Picture, Table, Tile, Topic
+from contractive.studies.illustrations._topic import Illustration, Table, Tile, Topic
 from contractive.studies.illustrations._topics import TOPICS
 from contractive.studies.illustrations._weight_tradeoff import WeightTradeoff, weight_tradeoff
 
@@ -35,7 +35,6 @@ __all__ = [
     "TOPICS",
     "Topic",
     "Illustration",
-    "Picture",
     "Table",
     "Tile",
 ]

@@ -14,7 +14,8 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.pages import Picture
 
 _COLORS = {
     "measured": plots.color("denoising"),

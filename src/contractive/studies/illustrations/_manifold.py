@@ -13,7 +13,8 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic, percent
+from contractive.studies.illustrations._topic import Table, Tile, Topic, percent
+from contractive.studies.pages import Picture
 
 _SCALE = 4.0  # the roll is about 26 wide; this brings it to where tanh units work
 _COLORS = {"standard": plots.color("standard"), "contractive": plots.color("contractive"), "encoder": "#a39b2c"}

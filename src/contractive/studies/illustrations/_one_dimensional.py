@@ -13,7 +13,8 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, denoising, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.pages import Picture
 
 CENTRES = (-2.0, -0.6, 0.7, 2.2)
 _REACH = 3.0

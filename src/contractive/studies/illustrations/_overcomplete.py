@@ -13,7 +13,8 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Objective, contractive, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.pages import Picture
 
 _RADIUS = 1.5
 _REACH = 2.5

@@ -12,7 +12,8 @@ from contractive.models import tied
 from contractive.objectives import contractive
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.pages import Picture
 
 _COLORS = {"u1": plots.color("contractive"), "u2": plots.color("denoising")}
 _WORDS = {"u1": "‖J u₁‖, much variance", "u2": "‖J u₂‖, little"}

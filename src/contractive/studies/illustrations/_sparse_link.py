@@ -8,7 +8,8 @@ from contractive.objectives import sparse
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget
 from contractive.studies.illustrations._sweep import Sweep, sweep
-from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic
+from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.pages import Picture
 
 _NEARLY = 1.5  # the fall of ||J||^2 over that of the scale-free figure
 _NOT_FOLLOWED = "But scale-free sensitivity does not follow"

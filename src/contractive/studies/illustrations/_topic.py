@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import plotly.graph_objects as go
+from contractive.studies.pages import Picture
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,6 @@ class Table:
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of plotly with the words around it."""
-
-    name: str
-    title: str
-    caption: str
-    figure: go.Figure
 
 
 class Illustration(Protocol):

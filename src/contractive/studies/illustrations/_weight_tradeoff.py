@@ -8,7 +8,8 @@ from contractive.objectives import contractive
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget
 from contractive.studies.illustrations._sweep import Sweep, sweep
-from contractive.studies.illustrations._topic import Picture, Table, Tile, Topic, percent
+from contractive.studies.illustrations._topic import Table, Tile, Topic, percent
+from contractive.studies.pages import Picture
 
 
 @dataclass(frozen=True)

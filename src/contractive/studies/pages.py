@@ -1,0 +1,58 @@
+"""What pages are made of: pictures with their words, tiles, and numbers as text."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of plotly with the words around it.
+
+    Attributes:
+        name: Unique on its page.
+        title: A few words above the figure.
+        caption: What is drawn and how to read it, in whole sentences below the figure.
+        figure: Of plotly.
+        alt: What the figure looks like, for readers who cannot see it; the title if empty.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: go.Figure
+    alt: str = ""
+
+    @property
+    def content(self) -> Any:
+        """The figure as JSON can hold it."""
+        return json.loads(self.figure.to_json() or "{}")
+
+
+def percent(share: float, digits: str = ".1f") -> str:
+    """Return a share between 0 and 1 as per cent, for instance `95.2 %`."""
+    return f"{100 * share:{digits}}{NBSP}%".replace("-", MINUS)
+
+
+def shown(value: float | None, unit: str = "") -> str:
+    """Return a number as pages write it: shares as per cent, counts whole, others with three digits.
+
+    Args:
+        value: A dash is written for None.
+        unit: `%` for a share, which is stored as a fraction; `rows` and `codes` are counts.
+    """
+    if value is None:
+        return "–"
+    if unit == "%":
+        all_or_nothing = min(abs(value), abs(1 - value)) < 1e-9
+        return percent(value, ".0f" if all_or_nothing else ".1f")
+    if unit in ("rows", "codes") or (value == round(value) and 1 <= abs(value) < 1e6):
+        return f"{value:,.0f}"
+    mantissa, found, exponent = f"{value:.3g}".partition("e")
+    text = mantissa.replace("-", MINUS)
+    return f"{text}·10{str(int(exponent)).translate(_RAISED)}" if found else text
