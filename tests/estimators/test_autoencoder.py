@@ -124,16 +124,19 @@ def test_further_rows_beyond_the_range_of_the_first_are_refused_for_the_cross_en
 @pytest.mark.parametrize(
     ("parameters", "term"),
     [
-        ({"penalty": "contractive"}, "contractive"),
-        ({"penalty": "higher_order"}, "higher_order"),
-        ({"penalty": "reconstruction_contractive"}, "reconstruction_contractive"),
-        ({"penalty": "sparse"}, "kl_sparsity"),
-        ({"penalty": ct.objectives.code_l1}, "custom"),
-        ({"penalty": ct.objectives.l1(0.3)}, "code_l1"),
-        ({"penalty": "none"}, None),
-        ({"penalty": "denoising"}, None),
-        ({"penalty": "contractive", "noise": 0.1, "tied": True, "hidden_layer_sizes": (6,)}, "contractive"),
-        ({"penalty": "contractive", "noise": Masking(0.2), "solver": "sgd", "learning_rate_init": 0.01}, "contractive"),
+        ({"objective": "contractive"}, "contractive"),
+        ({"objective": "higher_order"}, "higher_order"),
+        ({"objective": "reconstruction_contractive"}, "reconstruction_contractive"),
+        ({"objective": "sparse"}, "kl_sparsity"),
+        ({"objective": ct.objectives.code_l1}, "custom"),
+        ({"objective": ct.objectives.l1(0.3)}, "code_l1"),
+        ({"objective": "standard"}, None),
+        ({"objective": "denoising"}, None),
+        ({"objective": "contractive", "noise": 0.1, "tied": True, "hidden_layer_sizes": (6,)}, "contractive"),
+        (
+            {"objective": "contractive", "noise": Masking(0.2), "solver": "sgd", "learning_rate_init": 0.01},
+            "contractive",
+        ),
         ({"scale": "minmax", "activation": "logistic", "hidden_layer_sizes": 6, "alpha": 1e-4}, "contractive"),
     ],
     ids=[
@@ -305,7 +308,7 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
 @pytest.mark.parametrize(
     ("parameters", "error", "match"),
     [
-        ({"penalty": "l3"}, ValueError, "penalty must be one of contractive, .*, got 'l3'. Choose one"),
+        ({"objective": "l3"}, ValueError, "objective must be one of standard, .*, got 'l3'. Choose one"),
         ({"weight": -1}, ValueError, "weight must be 'auto' or a finite number of at least 0, got -1. 0 turns it off."),
         ({"weight": float("nan")}, ValueError, "weight must be 'auto' or a finite number of at least 0, got nan"),
         ({"weight": True}, ValueError, "weight must be 'auto' or a finite number of at least 0, got True"),

@@ -58,7 +58,7 @@ def test_without_names_none_come_back(tmp_path):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"penalty": ct.objectives.code_l1},
+        {"objective": ct.objectives.code_l1},
         {"noise": ct.objectives.Masking(0.1)},
         {"random_state": np.random.RandomState(0)},
     ],
@@ -113,7 +113,10 @@ CHANGED = "must describe the network it holds, got another {}"
         (changed("estimator", to="os.system"), "must hold a ContractiveAutoencoder, got 'os.system'"),
         (changed("parameters", to=None), "parameters in .* must be those of ContractiveAutoencoder"),
         (changed("parameters", "__class__", to="x"), "parameters in .* must be those of ContractiveAutoencoder"),
-        (changed("parameters", "penalty", to="eval"), "parameters in .* must be valid, got: penalty must be one of"),
+        (
+            changed("parameters", "objective", to="eval"),
+            "parameters in .* must be valid, got: objective must be one of",
+        ),
         (changed("parameters", "hidden_layer_sizes", to=[[1]]), "must be valid, got: hidden_layer_sizes must be"),
         (changed("parameters", "random_state", to="x"), "must be valid, got: 'x' cannot be used to seed"),
         (changed("fitted", to=[]), CHANGED.format("n_features_in_")),

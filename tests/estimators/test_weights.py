@@ -149,8 +149,8 @@ def test_what_was_found_is_saved(tmp_path):
     ("parameters", "weight"),
     [
         ({"weight": 0.2}, 0.2),
-        ({"penalty": "denoising", "weight": 0.2}, 0.0),
-        ({"penalty": ct.objectives.l1(0.03)}, 0.03),
+        ({"objective": "denoising", "weight": 0.2}, 0.0),
+        ({"objective": ct.objectives.l1(0.03)}, 0.03),
     ],
     ids=["plain", "none", "objective"],
 )
@@ -170,8 +170,8 @@ def test_any_penalty_can_be_given_a_largest_increase(penalty):
     [
         ({"early_stopping": True}, "early_stopping must be False with weight='auto', got True: its totals"),
         ({"warm_start": True}, "warm_start must be False with weight='auto', got True: the search begins with a fresh"),
-        ({"penalty": "denoising"}, "penalty must have a weight to find with weight='auto', got 'denoising'. Set"),
-        ({"penalty": ct.objectives.standard()}, "penalty must have a weight to find with .*, got 'standard'. Set"),
+        ({"objective": "denoising"}, "objective must have a weight to find with weight='auto', got 'denoising'. Set"),
+        ({"objective": ct.objectives.standard()}, "objective must have a weight to find with .*, got 'standard'. Set"),
         ({"max_error_increase": 0}, "max_error_increase must be above 0 and finite, got 0. 0.1 allows 10 % more"),
         ({"max_error_increase": "low"}, "max_error_increase must be above 0 and finite, got 'low'"),
         ({"max_epochs": 1}, "max_epochs must be at least 2 with `max_error_increase`, got 1. Train longer."),

@@ -89,7 +89,7 @@ class Settings:
         if self.max_error_increase is not None and (self.weight is not None or not OBJECTIVES[self.objective].searched):
             searched = [name for name, record in OBJECTIVES.items() if record.searched]
             raise ValueError(
-                f"max_error_increase must come with a weight to find, got {self.objective} and weight {self.weight}."
+                f"max_error_increase must come with a weight to be found, got {self.objective} and {self.weight}."
                 f" Leave it out, or use --weight auto with one of {', '.join(searched)}."
             )
         check_weights(self, "weight")
