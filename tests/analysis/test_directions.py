@@ -51,7 +51,7 @@ def test_parts_give_the_same(monkeypatch):
     encoder = layer([[1.0, -2.0, 0.5], [0.3, 3.0, 1.0]], [0.1, -1.0])
     x, axes = gaussian(50, 3), gaussian(2, 3)
     whole = squared_products(encoder, x, axes)
-    monkeypatch.setattr("contractive.analysis._evaluate.MEMORY_BUDGET", 1)
+    monkeypatch.setattr("contractive.analysis._rows.MEMORY_BUDGET", 1)
     torch.testing.assert_close(squared_products(encoder, x, axes), whole)
 
 

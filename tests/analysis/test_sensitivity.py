@@ -1,4 +1,4 @@
-"""Movement under noise against linear maps, whose ratios are known by hand."""
+"""Change of the code under noise against linear maps, whose ratios are known by hand."""
 
 import math
 

@@ -1,21 +1,54 @@
-"""The singular values of the Jacobian: how many directions the code still sees."""
+"""Singular values of the Jacobian J (k x d) at single points: its norms, and how many directions the code follows.
 
-from collections.abc import Callable
+Notation: s_1 >= s_2 >= ... are the singular values of J, so that ||J||_F^2 = sum s_i^2 and sigma_max = s_1.
+"""
+
 from dataclasses import dataclass
 from math import log
 
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import check_rows, spread_rows
+from contractive.analysis._rows import Map, check_rows, spread_rows
+from contractive.core.errors import InvalidValue
+from contractive.core.results import Result, TableResult
 from contractive.jacobian import singular_values
 
-Map = Callable[[Tensor], Tensor]
 _NO_GAP = log(2)
 
 
-@dataclass(frozen=True)
-class Spectra:
+@dataclass(frozen=True, repr=False)
+class Norms(Result):
+    """Jacobian norms at each point, both of them: neither bounds the other tightly.
+
+    Attributes:
+        squared_frobenius: ||J||_F^2, shape (rows,).
+        operator: Largest singular value sigma_max of J, shape (rows,).
+    """
+
+    squared_frobenius: Tensor
+    operator: Tensor
+
+    @property
+    def frobenius(self) -> Tensor:
+        """||J||_F, shape (rows,)."""
+        return self.squared_frobenius.sqrt()
+
+    @property
+    def contractive_share(self) -> float:
+        """Share of the points where the encoder stretches no direction: sigma_max <= 1."""
+        return float((self.operator <= 1).double().mean())
+
+
+@torch.no_grad()
+def norms(encode: Map, x: Tensor) -> Norms:
+    """Compute ||J||_F^2 and sigma_max exactly, from all singular values, at the rows of x (rows, *features)."""
+    values = singular_values(encode, x)
+    return Norms(values.square().sum(1), values[:, 0])
+
+
+@dataclass(frozen=True, repr=False)
+class Spectra(TableResult):
     """Singular values of J at each point, and how many of them matter.
 
     Attributes:
@@ -41,8 +74,7 @@ class Spectra:
 
         Roy and Vetterli (2007). Deviation: squared singular values, the shares of ||J||_F^2, in place of s_i / sum s.
         """
-        shares = self._shares
-        return torch.special.entr(shares).sum(1).exp()
+        return torch.special.entr(self._shares).sum(1).exp()
 
     @property
     def participation_ratio(self) -> Tensor:
@@ -50,13 +82,9 @@ class Spectra:
         return 1 / self._shares.square().sum(1)
 
     def dimension_by_share(self, share: float = 0.95) -> Tensor:
-        """Number of leading singular values that hold this share of ||J||_F^2, (rows,); 0 where J = 0.
-
-        Raises:
-            ValueError: A share that is not above 0 and below 1.
-        """
+        """Count the leading singular values that hold this share of ||J||_F^2, (rows,); 0 where J = 0."""
         if not 0 < share < 1:
-            raise ValueError(f"share must lie between 0 and 1, got {share}. 0.95 is usual.")
+            raise InvalidValue("share", "lie between 0 and 1", share, "0.95 is usual.")
         held = self._squares.cumsum(1)
         enough = (held < share * held[:, -1:]).sum(1) + 1
         return torch.where(held[:, -1] > 0, enough, 0)
@@ -68,25 +96,28 @@ class Spectra:
         Where no value is less than half the one before it there is no gap, and all of them count. Values below the
         rounding error of the largest, max(k, d) * epsilon * s_1, count as that.
         """
-        count = self.values.shape[1]
+        count, precision = self.values.shape[1], torch.finfo(self.values.dtype)
         top = self.values[:, :1]
-        rounding = max(count, self.features) * torch.finfo(self.values.dtype).eps * top
-        logs = self.values.maximum(rounding).clamp_min(torch.finfo(self.values.dtype).tiny).log()
-        drops = logs[:, :-1] - logs[:, 1:]
         if count == 1:
             return (top[:, 0] > 0).long()
-        largest, at = drops.max(1)
+        rounding = max(count, self.features) * precision.eps * top
+        logs = self.values.maximum(rounding).clamp_min(precision.tiny).log()
+        largest, at = (logs[:, :-1] - logs[:, 1:]).max(1)
         return torch.where(top[:, 0] > 0, torch.where(largest > _NO_GAP, at + 1, count), 0)
 
     @property
     def _shares(self) -> Tensor:
-        squares = self._squares
-        return squares / squares.sum(1, keepdim=True)
+        return self._squares / self._squares.sum(1, keepdim=True)
 
     @property
     def _squares(self) -> Tensor:
         """(s / s_1)^2, NaN where J = 0: squares of tiny values would vanish, of huge ones overflow."""
         return (self.values / self.values[:, :1]).square()
+
+    def _columns(self) -> dict[str, Tensor]:
+        index = torch.arange(1, self.values.shape[1] + 1)
+        low, high = self.quantile(0.05), self.quantile(0.95)
+        return {"index": index, "mean": self.mean, "quantile_5": low, "quantile_95": high}
 
 
 @torch.no_grad()
@@ -94,7 +125,7 @@ def spectra(encode: Map, x: Tensor, *, num_points: int = 500) -> Spectra:
     """Compute all singular values of the Jacobian at evenly spaced rows of x (rows, *features), in bounded memory.
 
     Raises:
-        TypeError, ValueError, RuntimeError: As `jacobian.singular_values`.
+        InvalidType, InvalidValue, RuntimeError: As `jacobian.singular_values`.
     """
     check_rows(x, 1)
     rows = spread_rows(x, num_points)

@@ -1,20 +1,108 @@
-"""Tangent directions of the data that the encoder has found, and walks along them."""
+"""Singular vectors of the Jacobian J (k x d) at single examples: what the code follows there, and whether the data do.
 
-from collections.abc import Callable, Sequence
+Notation: the right singular vectors of J, by descending singular value, are unit directions of the input; the leading
+ones span the tangent space that the encoder has found. Vectors are stored as rows.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from contractive.analysis._evaluate import apply, check_count, check_rows
-from contractive.analysis._examples import right_singular
+from contractive.analysis._geometry import nearest, positive, principal_axes
+from contractive.analysis._rows import Generator, Map, apply, check_labels, check_rows, code_size, parts, spread_rows
+from contractive.core.errors import InvalidValue
+from contractive.core.randomness import draw
+from contractive.core.results import Result, TableResult
+from contractive.jacobian import MEMORY_BUDGET, jacobian
 
-Map = Callable[[Tensor], Tensor]
+
+@dataclass(frozen=True, repr=False)
+class ExampleJacobians(Result):
+    """Jacobians of a few examples, and their singular vectors.
+
+    Attributes:
+        matrices: J, one row per code unit, (examples, code, features).
+        values: Singular values, descending, (examples, min(code, features)).
+        directions: The input directions that belong to them, unit length, (examples, min(code, features), features):
+            the first changes the code most, the last least of those. Where the code is smaller than the input, all
+            directions orthogonal to these do not change it at all (to first order).
+        shape: The features' own shape, for instance (28, 28).
+    """
+
+    matrices: Tensor
+    values: Tensor
+    directions: Tensor
+    shape: tuple[int, ...]
+
+    @property
+    def feature_norms(self) -> Tensor:
+        """||dz/dx_j||, the length of each column: how much each feature changes the code, (examples, features)."""
+        return self.matrices.norm(dim=1)
+
+    @property
+    def unit_norms(self) -> Tensor:
+        """||dz_i/dx||, the length of each row: how sensitive each code unit is, (examples, code)."""
+        return self.matrices.norm(dim=2)
+
+    def least_contracted(self, num: int = 3) -> Tensor:
+        """Return the input directions that change the code most, most first, (examples, num, features)."""
+        return self.directions[:, :num]
+
+    def most_contracted(self, num: int = 3) -> Tensor:
+        """Return the input directions of the smallest singular values, smallest first, (examples, num, features)."""
+        return self.directions.flip(1)[:, :num]
 
 
-@dataclass(frozen=True)
-class Tangents:
-    """Leading right singular vectors of J: the directions in which the code still moves.
+@torch.no_grad()
+def example_jacobians(encode: Map, x: Tensor) -> ExampleJacobians:
+    """Compute the whole Jacobian of a few examples x (examples, *features), with its singular vectors."""
+    check_rows(x, 1)
+    most = max(1, MEMORY_BUDGET // (code_size(encode, x) * x[0].numel() * x.element_size()))
+    if len(x) > most:
+        raise InvalidValue("x", f"have at most {most} examples for this code", len(x), "Choose a few.")
+    matrices = jacobian(encode, x)
+    values, vectors = decompose(matrices)
+    return ExampleJacobians(matrices, values, vectors, tuple(x.shape[1:]))
+
+
+def one_per_class(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the row of each class nearest to the mean of its class: (rows (classes, *features), their labels)."""
+    check_rows(x, 1)
+    check_labels(labels, x)
+    classes = labels.unique()
+    chosen = []
+    for label in classes:
+        members = x[labels == label]
+        away = (members - members.mean(0)).flatten(1).norm(dim=1)
+        chosen.append(members[away.argmin()])
+    return torch.stack(chosen), classes
+
+
+@torch.no_grad()
+def right_singular(encode: Map, x: Tensor, num: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return (singular values (rows, n), right singular vectors (rows, num, features)) of J at the rows of x."""
+    found = []
+    for part in parts(x, 4 * code_size(encode, x) * x[0].numel()):
+        values, vectors = decompose(jacobian(encode, part))
+        found.append((values, vectors[:, :num].clone()))  # a view would keep all vectors
+    return torch.cat([values for values, _ in found]), torch.cat([vectors for _, vectors in found])
+
+
+def decompose(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return singular values and right singular vectors; through a QR factorisation where there are more columns."""
+    if matrices.shape[1] >= matrices.shape[2]:
+        _, values, vectors = torch.linalg.svd(matrices, full_matrices=False)
+        return values, positive(vectors)
+    q, r = torch.linalg.qr(matrices.mT)  # J = R^T Q^T, Q (features, code): the SVD is of a small square matrix
+    _, values, vectors = torch.linalg.svd(r.mT)
+    return values, positive(vectors @ q.mT)
+
+
+@dataclass(frozen=True, repr=False)
+class Tangents(Result):
+    """Leading right singular vectors of J: the directions in which the code still changes.
 
     Attributes:
         basis: Orthonormal rows per point, the most sensitive first, (points, tangents, features).
@@ -27,8 +115,22 @@ class Tangents:
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Walks:
+@torch.no_grad()
+def tangents(encode: Map, x: Tensor, num_tangents: int = 8) -> Tangents:
+    """Compute tangent vectors at the points x (points, *features): leading right singular vectors of the Jacobian.
+
+    Rifai et al., "The Manifold Tangent Classifier" (NIPS 2011), section 4.
+    """
+    check_rows(x, 1, num_tangents=num_tangents)
+    values, basis = right_singular(encode, x, num_tangents)
+    if num_tangents > values.shape[1]:
+        rule = f"be at most {values.shape[1]}, the smaller of code and features"
+        raise InvalidValue("num_tangents", rule, num_tangents, "Take fewer.")
+    return Tangents(basis, values, tuple(x.shape[1:]))
+
+
+@dataclass(frozen=True, repr=False)
+class Walks(Result):
     """Straight walks x + t v in the input, and what the autoencoder makes of them.
 
     Attributes:
@@ -43,22 +145,6 @@ class Walks:
 
 
 @torch.no_grad()
-def tangents(encode: Map, x: Tensor, num_tangents: int = 8) -> Tangents:
-    """Compute tangent vectors at the points x (points, *features): leading right singular vectors of the Jacobian.
-
-    Rifai et al., "The Manifold Tangent Classifier" (NIPS 2011), section 4.
-
-    Raises:
-        ValueError: No point, `num_tangents` below 1 or above min(code, features).
-    """
-    check_rows(x, 1)
-    check_count("num_tangents", num_tangents)
-    values, basis = right_singular(encode, x, num_tangents)
-    _check_tangents(num_tangents, values)
-    return Tangents(basis, values, tuple(x.shape[1:]))
-
-
-@torch.no_grad()
 def walks(reconstruct: Map, x: Tensor, directions: Tensor, steps: Sequence[float]) -> Walks:
     """Walk from every point x (points, *features) along its direction, and reconstruct.
 
@@ -67,32 +153,110 @@ def walks(reconstruct: Map, x: Tensor, directions: Tensor, steps: Sequence[float
         x: Points.
         directions: One per point, (points, features) or in the shape of x; scaled to unit length.
         steps: Lengths t in the units of x, for instance from -2 to 2.
-
-    Raises:
-        ValueError: Directions that are not one per point, or zero; no step.
     """
     check_rows(x, 1)
     if directions.numel() != x.numel() or len(directions) != len(x):
-        raise ValueError(
-            f"directions must be one per point, {tuple(x.shape)}, got {tuple(directions.shape)}."
-            " Take `tangents(...).basis[:, 0]`."
-        )
+        rule, got = f"be one per point, {tuple(x.shape)}", tuple(directions.shape)
+        raise InvalidValue("directions", rule, got, "Take `tangents(...).basis[:, 0]`.")
     if not len(steps):
-        raise ValueError("steps must hold at least one length, got none. For instance (-1, 0, 1).")
+        raise InvalidValue("steps", "hold at least one length", "none", "For instance (-1, 0, 1).")
     flat = directions.flatten(1)
     lengths = flat.norm(dim=1, keepdim=True)
     if not bool((lengths > 0).all()):
-        raise ValueError("directions must not be zero, got a zero direction. Is the Jacobian zero there?")
+        raise InvalidValue("directions", "not be zero", "a zero direction", "Is the Jacobian zero there?")
     t = torch.tensor(list(steps), dtype=x.dtype, device=x.device)
-    moved = x.flatten(1).unsqueeze(1) + t[:, None] * (flat / lengths).unsqueeze(1)  # (points, steps, features)
-    inputs = moved.view(len(x), len(t), *x.shape[1:])
-    outputs = apply(reconstruct, inputs.flatten(0, 1))
-    return Walks(t, inputs, outputs.view(len(x), len(t), *x.shape[1:]))
+    flat_inputs = x.flatten(1).unsqueeze(1) + t[:, None] * (flat / lengths).unsqueeze(1)  # (points, steps, features)
+    inputs = flat_inputs.view(len(x), len(t), *x.shape[1:])
+    return Walks(t, inputs, apply(reconstruct, inputs.flatten(0, 1)).view(inputs.shape))
 
 
-def _check_tangents(num_tangents: int, values: Tensor) -> None:
-    if num_tangents > values.shape[1]:
-        raise ValueError(
-            f"num_tangents must be at most {values.shape[1]}, the smaller of code and features, got {num_tangents}."
-            " Take fewer."
-        )
+@dataclass(frozen=True, repr=False)
+class TangentAgreement(TableResult):
+    """Tangent spaces against the data around them.
+
+    Attributes:
+        shares: Share of ||x_j - x_i||^2 in the tangent space of point i, for its nearest neighbours j,
+            (points, neighbours); NaN where a neighbour is a copy of the point.
+        random_shares: The same for a random subspace of equal dimension, drawn anew for each point.
+        principal_shares: The same for the leading principal directions of all data, one subspace for all points.
+        expected_random: The mean share of a random subspace, tangents / features.
+        angles: Principal angles in radians between the tangent spaces of point and neighbour, ascending,
+            (points, neighbours, tangents).
+        random_angles: The same between two random subspaces, one pair per point, (points, tangents).
+    """
+
+    shares: Tensor
+    random_shares: Tensor
+    principal_shares: Tensor
+    expected_random: float
+    angles: Tensor
+    random_angles: Tensor
+
+    @property
+    def mean_share(self) -> float:
+        """Mean of `shares` without the copies."""
+        return float(self.shares.nanmean())
+
+    def _columns(self) -> dict[str, Tensor]:
+        points, neighbors = self.shares.shape
+        shares = {"share": self.shares, "principal_share": self.principal_shares, "random_share": self.random_shares}
+        return {
+            "point": torch.arange(points).repeat_interleave(neighbors),
+            "neighbor": torch.arange(1, neighbors + 1).repeat(points),
+            **{name: values.flatten() for name, values in shares.items()},
+            "mean_angle": self.angles.mean(2).flatten(),
+        }
+
+
+@torch.no_grad()
+def tangent_agreement(
+    encode: Map,
+    x: Tensor,
+    num_tangents: int = 8,
+    *,
+    num_neighbors: int = 5,
+    num_points: int = 100,
+    generator: Generator = None,
+) -> TangentAgreement:
+    """Compare learned tangent spaces with the displacements to nearest neighbours, and between neighbours.
+
+    Args:
+        encode: Encoder f.
+        x: Rows among which neighbours are sought.
+        num_tangents: Dimension of the tangent spaces.
+        num_neighbors: Nearest neighbours per point, Euclidean.
+        num_points: Rows whose tangent spaces are compared.
+        generator: Source of the random subspaces.
+    """
+    check_rows(x, num_neighbors + 1, num_neighbors=num_neighbors, num_points=num_points)
+    flat = x.flatten(1)
+    chosen = spread_rows(torch.arange(len(x), device=x.device), num_points)
+    _, neighbors = nearest(flat[chosen], flat, num_neighbors, skip=chosen)
+    needed, position = torch.cat([chosen, neighbors.flatten()]).unique(return_inverse=True)
+    basis = tangents(encode, x[needed], num_tangents).basis
+    own = basis[position[: len(chosen)]]
+    others = basis[position[len(chosen) :]].view(*neighbors.shape, *basis.shape[1:])
+    # the Q factor of a Gaussian matrix spans a uniformly distributed subspace
+    gaussian = (draw(torch.randn, tuple(own.shape), like=own, generator=generator) for _ in range(2))
+    one, other = (torch.linalg.qr(rows.mT)[0].mT for rows in gaussian)
+    steps = flat[neighbors] - flat[chosen].unsqueeze(1)
+    principal = principal_axes(flat)[1][:num_tangents].expand(len(chosen), -1, -1)
+    # ||P step||^2 / ||step||^2 for steps (points, neighbours, features) and bases (points, vectors, features)
+    own_shares, random_shares, principal_shares = (
+        (steps @ base.mT).square().sum(2) / steps.square().sum(2) for base in (own, one, principal)
+    )
+    angles, random_angles = principal_angles(own.unsqueeze(1), others), principal_angles(one, other)
+    expected = num_tangents / flat.shape[1]
+    return TangentAgreement(own_shares, random_shares, principal_shares, expected, angles, random_angles)
+
+
+def principal_angles(one: Tensor, other: Tensor) -> Tensor:
+    """Return principal angles in radians, ascending, between the spans of orthonormal rows (..., vectors, features).
+
+    From sines where an angle is small and from cosines where it is large, either alone loses half the digits there
+    (Björck and Golub 1973).
+    """
+    cosines = torch.linalg.svdvals(one @ other.mT).clamp(max=1)  # descending: angles ascending
+    rest = other - (other @ one.mT) @ one
+    sines = torch.linalg.svdvals(rest).flip(-1).clamp(max=1)[..., : cosines.shape[-1]]
+    return torch.where(cosines.square() > 0.5, sines.asin(), cosines.acos())

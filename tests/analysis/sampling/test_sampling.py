@@ -125,7 +125,7 @@ def test_no_steps_leave_the_start():
 
 
 def test_densities_are_those_of_scikit_learn(monkeypatch):
-    monkeypatch.setattr("contractive.analysis.sampling._parzen._PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr("contractive.analysis.sampling._judge._PAIRS_AT_ONCE", 100)
     torch.manual_seed(0)
     samples, points = torch.rand(40, 5), torch.rand(30, 5)
     truth = KernelDensity(bandwidth=0.3).fit(samples.numpy()).score_samples(points.numpy())
@@ -164,13 +164,13 @@ X = torch.rand(3, 4)
     ("call", "match"),
     [
         (lambda: sampling.step(AE, X, sigma=-1), "sigma must be at least 0, got -1"),
-        (lambda: sampling.walk(AE, X, 0), "num_steps and keep_every must be at least 1, got 0 and 1"),
-        (lambda: sampling.walk(AE, X, 3, keep_every=0), "num_steps and keep_every must be at least 1, got 3 and 0"),
-        (lambda: sampling.score(AE, 0), "sigma must be above 0, got 0"),
+        (lambda: sampling.walk(AE, X, 0), "num_steps must be at least 1, got 0"),
+        (lambda: sampling.walk(AE, X, 3, keep_every=0), "keep_every must be at least 1, got 0"),
+        (lambda: sampling.score(AE, 0), "sigma must be above 0 and finite, got 0"),
         (lambda: sampling.energy_difference(exact, X, X, num_points=0), "num_points must be at least 1, got 0"),
-        (lambda: sampling.langevin(exact, X, 1, step_size=0), "step_size must be above 0, got 0"),
-        (lambda: sampling.metropolis(exact, X, 1, step_size=-2), "step_size must be above 0, got -2"),
-        (lambda: sampling.log_densities(X, X, 0), "bandwidth must be above 0, got 0"),
+        (lambda: sampling.langevin(exact, X, 1, step_size=0), "step_size must be above 0 and finite, got 0"),
+        (lambda: sampling.metropolis(exact, X, 1, step_size=-2), "step_size must be above 0 and finite, got -2"),
+        (lambda: sampling.log_densities(X, X, 0), "bandwidth must be above 0 and finite, got 0"),
         (lambda: sampling.log_densities(X, X[:, :2], 1), "points must have 4 features like samples, got 2"),
         (lambda: sampling.log_densities(X[:0], X, 1), "samples and points must not be empty, got 0 and 3"),
         (lambda: sampling.choose_bandwidth(X, X, []), r"candidates must be bandwidths above 0, got \[\]"),

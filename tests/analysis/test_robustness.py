@@ -1,4 +1,6 @@
-"""Attacks on linear models, whose worst case has a closed form."""
+"""Attacks on linear models, whose worst case has a closed form. Accuracy under noise against the error function."""
+
+import math
 
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 import contractive as ct
 from contractive import analysis
 from contractive.analysis import LinearProbe
-from contractive.analysis._attack import _Ball
+from contractive.analysis._robustness import Attack
 from measured import gaussian, layer, linear, rotation, seeded
 
 EPSILONS = [0.0, 0.1, 0.3, 0.6, 1.0, 2.0]
@@ -88,13 +90,13 @@ def test_attacked_points_stay_in_ball_and_bounds(norm):
 
 
 def test_random_starts_fill_the_ball():
-    ball = _Ball("l2", 1, 1.0, 1, None)
+    ball = Attack("l2", 1, 1.0, 1, None)
     x = torch.zeros(4000, 3)
     radii = ball.start(x, 2.0, seeded()).norm(dim=1)
     # the volume within half the radius is an eighth
     assert float((radii < 1).double().mean()) == pytest.approx(1 / 8, abs=0.02)
     assert radii.max() <= 2
-    square = _Ball("linf", 1, 1.0, 1, None).start(x, 2.0, seeded())
+    square = Attack("linf", 1, 1.0, 1, None).start(x, 2.0, seeded())
     assert float(square.abs().mean()) == pytest.approx(1, abs=0.03)
     assert square.abs().max() <= 2
 
@@ -173,13 +175,58 @@ def test_no_attack_finds_nothing():
         ({"norm": "l1"}, "norm must be one of l2, linf, got 'l1'"),
         ({"num_steps": 0}, "num_steps must be at least 1"),
         ({"num_starts": 0}, "num_starts must be at least 1"),
-        ({"step": 0.0}, r"step must be above 0, got 0\.0"),
+        ({"step": 0.0}, r"step must be above 0 and finite, got 0\.0"),
         ({"bounds": (0, 0.1)}, r"x must lie within the bounds \(0, 0\.1\)"),
-        ({"epsilons": [-0.1]}, "sizes must be at least one number from 0"),
+        ({"epsilons": [-0.1]}, "epsilons must be at least one number from 0"),
     ],
 )
-def test_misuse_is_refused(options, match):
+def test_misuse_of_the_attack_is_refused(options, match):
     encoder, probe, x, labels = problem(2)
     usual = {"encode": encoder, "probe": probe, "x": x, "labels": labels, "epsilons": [0.1]}
     with pytest.raises(ValueError, match=match):
         analysis.accuracy_under_attack(**(usual | options))
+
+
+SIGNS = LinearProbe(torch.tensor([[-1.0], [1.0]]).double(), torch.zeros(2).double())
+
+
+def test_accuracy_of_a_threshold_under_gaussian_noise():
+    # x = 1 of class 1 and x = -1 of class 0: wrong where the noise is beyond 1, Phi(1 / sigma) right
+    labels = torch.arange(2).repeat(5000)
+    x = (2.0 * labels - 1).double().unsqueeze(1)
+    found = analysis.accuracy_under_noise(nn.Identity(), SIGNS, x, labels, [2.0, 0.0, 0.5], generator=seeded())
+    assert found.sizes == (0.0, 0.5, 2.0)
+    expected = [1.0, *(0.5 * (1 + math.erf(1 / sigma / 2**0.5)) for sigma in (0.5, 2.0))]
+    assert found.accuracies == pytest.approx(expected, abs=0.01)
+
+
+def test_scores_are_those_of_the_code():
+    probe = LinearProbe(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0.5, -0.5]))
+    assert probe.scores(torch.tensor([[1.0, 10.0]])).tolist() == [[21.5, 42.5]]
+
+
+def test_two_rows_make_a_probe():
+    with pytest.raises(ValueError, match=r"probe must have weight \(classes, code\) for at least two classes"):
+        LinearProbe(torch.zeros(1, 3), torch.zeros(1))
+    with pytest.raises(ValueError, match="probe must have weight"):
+        LinearProbe(torch.zeros(2, 3), torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"labels": torch.zeros(2).long()}, "labels must be one per row"),
+        ({"labels": torch.zeros(3)}, r"labels must be whole numbers, got torch\.float32"),
+        ({"labels": torch.tensor([0, 1, 2])}, "labels must lie between 0 and 1, got 0 to 2"),
+        ({"labels": torch.tensor([0, 1, -1])}, "labels must lie between 0 and 1, got -1 to 1"),
+        ({"sigmas": []}, "sigmas must be at least one number from 0"),
+        ({"sigmas": [-1.0]}, "sigmas must be at least one number from 0"),
+        ({"num_draws": 0}, "num_draws must be at least 1"),
+        ({"encode": nn.Dropout()}, "encode must be in evaluation mode, got a training Dropout"),
+        ({"encode": nn.Sequential(nn.BatchNorm1d(1))}, "got a training BatchNorm1d"),
+    ],
+)
+def test_a_task_that_is_none_is_refused(options, match):
+    usual = {"encode": linear([[1.0]]), "probe": SIGNS, "x": gaussian(3, 1), "labels": torch.tensor([0, 1, 1])}
+    with pytest.raises(ValueError, match=match):
+        analysis.accuracy_under_noise(**(usual | {"sigmas": [0.1]} | options))
