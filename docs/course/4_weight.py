@@ -60,8 +60,8 @@ for weight, (error, norm, free) in table.items():
     print(f"{weight:<6}{error:9.2f}{norm:8.2f}{free:13.2f}")
 
 # %% [markdown]
-# Read it from above. The first weights are nearly free: sensitivity goes that reconstruction had no use for. Then it
-# gets dear. You have seen the row of 0.03 in chapter 1.
+# Read the table from top to bottom. Small weights remove sensitivity almost without cost in reconstruction. Larger
+# weights become expensive. You have seen the row of 0.03 in chapter 1.
 #
 # And the last row: the smallest ‖J‖² of all, and the *largest* scale-free sensitivity. What happened?
 

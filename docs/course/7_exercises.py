@@ -75,17 +75,17 @@ for weight in (0.001, 0.01, 0.1, 1.0):
 # Compare them at about the same reconstruction error.
 #
 # !!! question "Guess first"
-#     Who rebuilds the clean digit better from an input with noise of 0.3? Whose code is steadier under noise of 0.1?
-#     A linear classifier is fitted to clean codes: who does better on clean digits, and on noisy ones?
+#     Who rebuilds the clean digit better from an input with noise of 0.3? Whose code is less sensitive to noise of 0.1?
+#     A linear classifier is fitted to clean codes: which does better on clean digits, and on noisy ones?
 
 # %% answer
-rivals = {"standard": ct.objectives.standard(), "denoising 0.3": ct.objectives.denoising(0.3)}
+objectives = {"standard": ct.objectives.standard(), "denoising 0.3": ct.objectives.denoising(0.3)}
 for weight in (0.01, 0.03, 0.05, 0.1):
-    rivals[f"contractive {weight}"] = ct.objectives.contractive(weight)
+    objectives[f"contractive {weight}"] = ct.objectives.contractive(weight)
 noisy = ct.objectives.Gaussian(0.3)(test, torch.Generator().manual_seed(1))
 duel = {}
 print(f"{'':18}error  from noise  scale-free  accuracy  with noise")
-for name, objective in rivals.items():
+for name, objective in objectives.items():
     model = trained(objective)
     with torch.no_grad():
         rebuilt = float((model(noisy) - test).square().sum(1).mean())
@@ -100,8 +100,8 @@ print(f"standard error of an accuracy with noise: {uncertain:.1%}")
 
 # %% [markdown] answer
 # Take weight 0.05, whose error is nearest. Denoising is a little better at what it was trained for, rebuilding from
-# noise of 0.3. The contractive code is about as steady. On clean digits all classifiers do alike; on noisy ones both
-# rivals beat the standard network. Which rival is better these rows cannot tell: their difference is about one
+# noise of 0.3. The contractive code is about as sensitive. On clean digits all classifiers do alike; on noisy ones both
+# penalised networks beat the standard network. Which of the two is better cannot be decided with these rows: their difference is about one
 # standard error, and it is one seed. `contractive compare` asks the question properly, at one error increase for all
 # and with several seeds.
 

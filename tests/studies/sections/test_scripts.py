@@ -157,7 +157,7 @@ def test_the_code_of_the_guide_to_weights_runs():
 def test_the_code_of_the_ways_out_runs(tmp_path, monkeypatch):
     pytest.importorskip("huggingface_hub")
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "ways-out.md").read_text(), re.DOTALL)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "export.md").read_text(), re.DOTALL)
     known = {}
     exec(compile(block, "guide", "exec"), known)
     assert known["model"].extra == {"scaled": "to [0, 1]"}
