@@ -9,10 +9,10 @@ from safetensors.torch import load_file, save_file
 
 import contractive as ct
 from contractive import analysis, objectives
-from contractive.models import Classifier
+from contractive.models import Classifier, encoder, stack
 from contractive.objectives import Gaussian, Masking, cross_entropy
 from contractive.training import TrainingDiverged, tangent_files
-from contractive.training.stacked import Regularisation, encoder, fine_tune, stack, start_at_mean
+from contractive.training.stacked import Regularisation, fine_tune, start_at_mean
 
 OBJECTIVES = {
     "AE": lambda strength: objectives.standard(loss=cross_entropy),

@@ -19,7 +19,7 @@ from _train import Trainer, passes
 import contractive as ct
 from contractive import analysis
 from contractive.analysis import spread_rows
-from contractive.training.stacked import encoder
+from contractive.models import encoder
 
 RADII = [0.01, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 27, 30, 35, 40, 50]
 INDICES = (1, 50, 100, 150, 180, 200, 250, 300)

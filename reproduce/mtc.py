@@ -22,7 +22,7 @@ from _train import STRENGTHS, Trainer, finish, search, seeded
 
 from contractive import analysis
 from contractive.jacobian import leading
-from contractive.training.stacked import encoder
+from contractive.models import encoder
 
 COUNTS = (100, 600, 1000, 3000)
 NEIGHBOURS = ("raw", "raw with tangents", "raw with shifts", "one layer", "two layers")

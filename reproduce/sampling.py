@@ -19,7 +19,7 @@ from _table1 import chosen, shared
 from _train import Trainer
 
 from contractive.analysis import sampling
-from contractive.training.stacked import unroll
+from contractive.models import unroll
 
 NAMES = ("training images", "CAE-1", "CAE-2")
 SIGMAS = (0.03, 0.1, 0.3, 1.0)

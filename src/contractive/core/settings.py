@@ -35,12 +35,12 @@ def setting(
     Args:
         default: Its default; None usually stands for one that depends on the data.
         help: One sentence for the command line and the docs.
-        by_data: The default in words, where it depends on the data.
+        by_data: The default in words where it is None, the `default` of the metadata.
         choices: Names that are allowed, looked up at every check; those of a `Literal` type need not be given.
         least: The smallest number allowed.
         positive: Whether the number must be above 0 and finite.
     """
-    rules = {"help": help, "by_data": by_data, "choices": choices, "least": least, "positive": positive}
+    rules = {"help": help, "default": by_data, "choices": choices, "least": least, "positive": positive}
     return field(default=default, metadata=rules)
 
 

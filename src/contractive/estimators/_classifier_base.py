@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from contractive.analysis import apply
-from contractive.models import Classifier
+from contractive.models import Classifier, encoder, stack
 from contractive.objectives import LOSSES, Objective
 from contractive.training import CollapseWarning, History
-from contractive.training.stacked import FineTuning, Regularisation, encoder, fine_tune, pretrain, stack
+from contractive.training.stacked import FineTuning, Regularisation, fine_tune, pretrain
 
 _FLOATS: Any = [np.float64, np.float32]
 SCALES = {"minmax": "sigmoid", "standard": "linear", "none": "linear"}  # and the lowest decoder's output

@@ -37,7 +37,7 @@ class StackedContractiveClassifier(LayeredClassifier):
         random_state: Seed of weights, order and split.
 
     Attributes:
-        network_: The trained `stacked.Classifier`; it takes scaled rows.
+        network_: The trained `models.Classifier`; it takes scaled rows.
         pretraining_: A `History` per layer.
         history_: `FineTuning`.
         classes_: Class labels.

@@ -6,6 +6,7 @@ Calling the module, `contractive.jacobian(f, x)`, is calling the function `jacob
 import sys
 from types import ModuleType
 
+from contractive.jacobian._chain import is_altered
 from contractive.jacobian._leading import Leading, leading
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import (
@@ -37,6 +38,7 @@ __all__ = [
     "METHODS",
     "Method",
     "MEMORY_BUDGET",
+    "is_altered",
 ]
 
 

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from contractive.models._autoencoder import ACTIVATIONS, BUILDERS, Autoencoder, Recipe, TiedLinear, conv, mlp, tied
-from contractive.models._classifier import OUTPUTS, Classifier
 from contractive.models._settings import Activation, Model, NetworkSettings
+from contractive.models._stacked import OUTPUTS, Classifier, Output, encoder, stack, unroll
 
 if TYPE_CHECKING:
     from contractive.models.storage import (
@@ -32,7 +32,12 @@ __all__ = [
     "TiedLinear",
     "BUILDERS",
     "ACTIVATIONS",
+    # layers one on the other
+    "stack",
+    "encoder",
+    "unroll",
     "Classifier",
+    "Output",
     "OUTPUTS",
     # by names and numbers
     "NetworkSettings",

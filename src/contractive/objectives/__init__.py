@@ -31,7 +31,7 @@ from contractive.objectives._presets import (
 )
 from contractive.objectives._propagation import OUTPUTS, propagation
 from contractive.objectives._registry import OBJECTIVES, NamedObjective, Reference
-from contractive.objectives._settings import LossName, Method, ObjectiveSettings
+from contractive.objectives._settings import LossName, ObjectiveSettings
 
 __all__ = [
     "Objective",
@@ -74,5 +74,4 @@ __all__ = [
     "Reference",
     "ObjectiveSettings",
     "LossName",
-    "Method",
 ]

@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, setting
+from contractive.jacobian import Method
 from contractive.objectives._presets import LOSSES, Objective
 from contractive.objectives._registry import OBJECTIVES, NamedObjective
 
 LossName = Literal["squared_error", "cross_entropy"]
-Method = Literal["auto", "exact", "probes", "forward_probes"]
 
 
 @dataclass(frozen=True)

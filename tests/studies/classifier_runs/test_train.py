@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from contractive.data import load
-from contractive.models import Classifier
+from contractive.models import Classifier, encoder, stack
 from contractive.studies import classifier_runs, runs
 from contractive.studies.classifier_runs import Settings, open_classifier, task_of, train
 from contractive.studies.runs import RunError
 from contractive.training import CollapseWarning, tangent_files
-from contractive.training.stacked import Regularisation, encoder, fine_tune, pretrain, stack
+from contractive.training.stacked import Regularisation, fine_tune, pretrain
 
 DIGITS = load("digits")
 SMALL = Settings(

@@ -13,8 +13,8 @@ from torch import nn
 
 import contractive as ct
 from contractive.jacobian import leading
-from contractive.models import Classifier, StorageError
-from contractive.training import TrainingDiverged, stacked
+from contractive.models import Classifier, StorageError, encoder, stack
+from contractive.training import TrainingDiverged
 from contractive.training.stacked import Regularisation, fine_tune
 from problems import brute_force
 
@@ -30,7 +30,7 @@ X, Y = blobs()
 
 
 def network(output="softmax", seed=0):
-    return Classifier(stacked.encoder(stacked.stack(4, (6,), seed=seed)), 6, 3, output=output, seed=seed)
+    return Classifier(encoder(stack(4, (6,), seed=seed)), 6, 3, output=output, seed=seed)
 
 
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
@@ -49,9 +49,9 @@ def test_the_loss_is_the_likelihood_of_the_outputs(output):
 
 
 def test_fine_tuning_leaves_the_pretrained_encoder_alone():
-    layers = stacked.stack(4, (6,))
+    layers = stack(4, (6,))
     before = layers[0].encoder[0].weight.clone()
-    fine_tune(Classifier(stacked.encoder(layers), 6, 3), X, Y, max_epochs=1)
+    fine_tune(Classifier(encoder(layers), 6, 3), X, Y, max_epochs=1)
     assert torch.equal(layers[0].encoder[0].weight, before)
 
 

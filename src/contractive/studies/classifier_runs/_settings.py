@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contractive.data import DataError, Split, check_fits
-from contractive.models import ACTIVATIONS, OUTPUTS, Autoencoder, Classifier
+from contractive.models import ACTIVATIONS, OUTPUTS, Autoencoder, Classifier, encoder, stack
 from contractive.objectives import LOSSES, OBJECTIVES, Objective
 from contractive.studies.classifier_runs._task import Task
 from contractive.studies.runs import span
@@ -20,7 +20,6 @@ from contractive.studies.runs._settings import (
     from_stored,
 )
 from contractive.training import DEVICES, check_seed
-from contractive.training.stacked import encoder, stack
 
 PRETRAINING = (*OBJECTIVES, "none")
 _PENALTY = 0.03  # weight of a penalty, against an error summed over features

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 
 from contractive.core.files import write_text
 from contractive.data import Split
-from contractive.models import Autoencoder, Classifier, Recipe, storage
+from contractive.models import Autoencoder, Classifier, Recipe, encoder, storage
 from contractive.studies.classifier_runs._figures import encoder_figures, layer_figures, linear_figures
 from contractive.studies.classifier_runs._judge import judge, mistakes
 from contractive.studies.classifier_runs._settings import Settings
@@ -30,7 +30,7 @@ from contractive.studies.runs._folder import (
 )
 from contractive.studies.runs._open import read_table
 from contractive.training import CollapseWarning, History, check_device, check_seconds, place_of, tangent_files
-from contractive.training.stacked import FineTuning, Regularisation, encoder, fine_tune, pretrain
+from contractive.training.stacked import FineTuning, Regularisation, fine_tune, pretrain
 
 Watch = Callable[[str, int, int], None]
 _FINE_TUNING, _TANGENTS = "fine-tuning.safetensors", "tangents.npy"

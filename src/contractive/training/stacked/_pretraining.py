@@ -10,48 +10,17 @@ from torch import Tensor, nn
 
 from contractive import training
 from contractive.analysis import apply
-from contractive.jacobian._chain import is_altered
-from contractive.models import Autoencoder, tied
+from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training import History
 from contractive.training._batches import as_tensor
 
-_RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that covers codes of this activation
 _RARE = 1e-3  # a pixel that is never on is taken for one that is on so often
 _INVERSES = {
     nn.Sigmoid: lambda mean: torch.logit(mean, eps=_RARE),
     nn.Tanh: lambda mean: torch.atanh(mean.clamp(_RARE - 1, 1 - _RARE)),
     nn.Identity: lambda mean: mean,
 }
-
-
-def stack(
-    features: int,
-    widths: Sequence[int],
-    *,
-    activation: str = "sigmoid",
-    output: str = "sigmoid",
-    seed: int = 0,
-) -> tuple[Autoencoder, ...]:
-    """Build one tied autoencoder per layer, each to be trained on the codes of the one below.
-
-    Args:
-        features: Numbers per example.
-        widths: Units of each layer, from the data upwards.
-        activation: Of every layer.
-        output: Of the lowest decoder: `sigmoid` for data in [0, 1], `linear` for any other.
-        seed: Of the initial weights.
-
-    Raises:
-        ValueError: No layer, a width below 1, an unknown activation.
-    """
-    if not widths:
-        raise ValueError("widths must name at least one layer, got none. For instance (1000,).")
-    outputs = [output, *[_RANGE.get(activation, "linear")] * (len(widths) - 1)]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        sizes = zip([features, *widths], widths, outputs, strict=False)
-        return tuple(tied(below, above, activation=activation, output=name) for below, above, name in sizes)
 
 
 @torch.no_grad()
@@ -101,7 +70,7 @@ def pretrain(
     """Train the layers in place from the lowest up, each on the codes of the one below; returns their histories.
 
     Args:
-        layers: As from `stack`, or any autoencoders whose codes fit the next one's inputs.
+        layers: As from `models.stack`, or any autoencoders whose codes fit the next one's inputs.
         x: (examples, *features), floating point, in memory.
         objective: One for all layers or one for each.
         validation: Rows on which every epoch is judged, encoded like the training rows.
@@ -141,27 +110,3 @@ def _state(folder: str | Path | None, layer: int) -> dict[str, Any]:
         return {}
     path = Path(folder) / f"layer-{layer + 1}.ckpt"
     return {"checkpoint": path, "resume": path.exists()}
-
-
-def encoder(layers: Sequence[Autoencoder]) -> nn.Sequential:
-    """The encoders of all layers as one chain that shares their parameters."""
-    modules: list[nn.Module] = []
-    for layer in layers:
-        modules += _parts(layer.encoder)
-    return nn.Sequential(*modules)
-
-
-def unroll(layers: Sequence[Autoencoder]) -> Autoencoder:
-    """One autoencoder of all layers, encoders upwards and decoders down again, that shares their parameters.
-
-    Hinton and Salakhutdinov (2006); what `sampling.walk` walks on for a stack.
-    """
-    decoders: list[nn.Module] = []
-    for layer in reversed(layers):
-        decoders += _parts(layer.decoder)
-    return Autoencoder(encoder(layers), nn.Sequential(*decoders))
-
-
-def _parts(module: nn.Module) -> list[nn.Module]:
-    """The modules of a plain Sequential; any other whole, as hooks or an own `forward` may change the function."""
-    return list(module) if type(module) is nn.Sequential and not is_altered(module) else [module]
