@@ -205,7 +205,7 @@ def read_model(path: Path) -> None:
 
 
 def read_checkpoint_file(path: Path) -> None:
-    from contractive.training._checkpoints import read_checkpoint
+    from contractive.training import read_checkpoint
 
     read_checkpoint(path)
 
@@ -285,7 +285,7 @@ def read_one(content: bytes, path: Path, read) -> tuple[str, str]:
     from contractive.data import DataError
     from contractive.models import StorageError
     from contractive.studies.runs import RunError
-    from contractive.training._checkpoints import CheckpointError
+    from contractive.training import CheckpointError
 
     path.write_bytes(content)
     try:

@@ -74,7 +74,7 @@ def unreadable(folder: Path) -> list[str]:
     """Names of the files of a run that cannot be read."""
     from safetensors.torch import load_file
 
-    from contractive.training._checkpoints import read_checkpoint
+    from contractive.training import read_checkpoint
 
     readers = {
         ".json": lambda path: json.loads(path.read_text()),

@@ -27,7 +27,7 @@ import torch
 from torch import nn
 
 import contractive as ct
-from contractive.training._memory import keep_freed_memory
+from contractive.training._contexts import keep_freed_memory
 
 SIZES = (784, 256, 128, 64)
 BATCH = 128

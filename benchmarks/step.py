@@ -25,7 +25,7 @@ import torch
 from peers import METHODS, SLOW
 
 import contractive as ct
-from contractive.training._memory import keep_freed_memory
+from contractive.training._contexts import keep_freed_memory
 
 NETS = {
     "784-1000": (784, 1000),

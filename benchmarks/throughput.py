@@ -18,7 +18,7 @@ import torch
 
 import contractive as ct
 from contractive.data import load
-from contractive.training._memory import keep_freed_memory
+from contractive.training._contexts import keep_freed_memory
 
 CASES = {
     "digits": {"sizes": (64, 128, 64, 32), "batch": 128, "epochs": (4, 44)},

@@ -26,7 +26,7 @@ def main(trials=12, epochs=30, seed=0):
     rest, test = train_test_split(range(len(x)), test_size=400, random_state=seed, stratify=y)
     train, held = train_test_split(rest, test_size=400, random_state=seed, stratify=y[rest])
 
-    def fitted(code, hidden, increase):
+    def fitted(code, hidden, max_error_increase):
         torch.manual_seed(seed)
         net = ct.mlp(64, code=code, hidden=(hidden,) if hidden else ())
         settings = {"max_epochs": epochs, "batch_size": 64, "learning_rate": 3e-3, "schedule": "cosine", "seed": seed}
@@ -36,7 +36,7 @@ def main(trials=12, epochs=30, seed=0):
             x[train],
             objective,
             validation=x[held],
-            max_error_increase=increase,
+            max_error_increase=max_error_increase,
             progress=False,
             device="cpu",
             **settings,

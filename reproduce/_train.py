@@ -11,8 +11,7 @@ import contractive as ct
 from contractive import analysis, objectives
 from contractive.models import Classifier, encoder, stack
 from contractive.objectives import Gaussian, Masking, cross_entropy
-from contractive.training import TrainingDiverged, tangent_files
-from contractive.training.stacked import Regularisation, fine_tune, start_at_mean
+from contractive.training import Regularisation, TrainingDiverged, fine_tune, start_at_mean, tangent_files
 
 OBJECTIVES = {
     "AE": lambda strength: objectives.standard(loss=cross_entropy),
@@ -207,11 +206,11 @@ class Trainer:
             regularisation=Regularisation(0.0, setting.tangent_weight, tangents, setting.tangents_per_step),
             seed=setting.seed,
             device=self.pieces.device,
-            checkpoint=folder / "checkpoint.safetensors",
+            checkpoint=folder / "checkpoint.ckpt",
             on_epoch=self.pieces.check_time,
         )
         save_file(classifier.state_dict(), folder / "classifier.safetensors")
-        (folder / "checkpoint.safetensors").unlink()
+        (folder / "checkpoint.ckpt").unlink()
         return {
             "validation_error": 100 * found.best["val_error"],
             "best_epoch": found.best_epoch,

@@ -13,7 +13,7 @@ import contractive as ct
 from contractive import objectives
 from contractive.estimators import ManifoldTangentClassifier, StackedContractiveClassifier
 from contractive.models import Classifier, encoder, stack
-from contractive.training.stacked import fine_tune, pretrain
+from contractive.training import fine_tune, pretrain
 
 QUICK = {"hidden_layer_sizes": (20,), "pretraining_epochs": 2, "max_epochs": 30}
 BOTH = [StackedContractiveClassifier, ManifoldTangentClassifier]

@@ -14,7 +14,7 @@ import torch
 import contractive as ct
 from contractive import data
 from contractive.studies import runs
-from contractive.training._checkpoints import read_checkpoint
+from contractive.training import read_checkpoint
 from failures.places import contractive, make
 
 

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from contractive.analysis import apply
 from contractive.models import Classifier, encoder, stack
 from contractive.objectives import LOSSES, Objective
-from contractive.training import CollapseWarning, History
-from contractive.training.stacked import FineTuning, Regularisation, fine_tune, pretrain
+from contractive.training import CollapseWarning, FineTuning, History, Regularisation, fine_tune, pretrain
 
 _FLOATS: Any = [np.float64, np.float32]
 SCALES = {"minmax": "sigmoid", "standard": "linear", "none": "linear"}  # and the lowest decoder's output

@@ -10,8 +10,7 @@ from contractive import objectives
 from contractive.estimators._classifier_base import LayeredClassifier
 from contractive.jacobian import leading
 from contractive.objectives import LOSSES, Objective
-from contractive.training import tangent_files
-from contractive.training.stacked import Regularisation
+from contractive.training import Regularisation, tangent_files
 
 
 class ManifoldTangentClassifier(LayeredClassifier):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from contractive import objectives
 from contractive.estimators._classifier_base import LayeredClassifier
 from contractive.objectives import LOSSES, Objective
-from contractive.training.stacked import Regularisation
+from contractive.training import Regularisation
 
 
 class StackedContractiveClassifier(LayeredClassifier):

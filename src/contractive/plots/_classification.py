@@ -22,7 +22,7 @@ def learning(rows: Sequence[Mapping[str, float]], best_epoch: int) -> go.Figure:
     """Draw errors (per cent) and losses (nats) of fine-tuning by epoch, training dotted, validation solid.
 
     Args:
-        rows: As `stacked.fine_tune` gives them, with validation.
+        rows: As `fine_tune` gives them, with validation.
         best_epoch: Marked.
     """
     result = panels(["Errors", "Loss, what is added included in training"], Room(300, 260, ("training", "validation")))

@@ -1,4 +1,4 @@
-"""Training on Lightning behind one function, `fit`.
+"""Training on Lightning behind one function, `fit`; pretraining of stacks and fine-tuning of classifiers.
 
 What needs Lightning is loaded when first used: it takes seconds, and a run is opened without it.
 """
@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from contractive.training._batches import Rows, as_tensor
-from contractive.training._collapse import collapse
-from contractive.training._history import CollapseWarning, History, TrainingDiverged
+from contractive.training._checkpoints import CheckpointError, read_checkpoint
+from contractive.training._history import CollapseWarning, Epochs, History, TrainingDiverged, collapse
 from contractive.training._settings import (
     DEVICES,
     PRECISIONS,
@@ -29,10 +29,12 @@ from contractive.training._settings import (
 )
 
 if TYPE_CHECKING:
-    from contractive.training._checkpoints import CheckpointError
     from contractive.training._error_increase import fit_with_max_error_increase
+    from contractive.training._fine_tuning import FineTuning, fine_tune
     from contractive.training._fit import FitOptions, fit
     from contractive.training._penalty import JacobianPenalty
+    from contractive.training._pretraining import pretrain, start_at_mean
+    from contractive.training._regularisation import Regularisation
     from contractive.training._trainer import is_first_process
 
 __all__ = [
@@ -41,6 +43,13 @@ __all__ = [
     "History",
     "Rows",
     "is_first_process",
+    # stacks: without labels, then with labels
+    "start_at_mean",
+    "pretrain",
+    "fine_tune",
+    "FineTuning",
+    "Regularisation",
+    "Epochs",
     # settings
     "TrainingSettings",
     "TrainingOptions",
@@ -56,6 +65,7 @@ __all__ = [
     "JacobianPenalty",
     # errors and warnings
     "CheckpointError",
+    "read_checkpoint",
     "CollapseWarning",
     "TrainingDiverged",
     "collapse",
@@ -71,11 +81,15 @@ __all__ = [
 ]
 
 _LATER = {
-    "CheckpointError": "_checkpoints",
+    "FineTuning": "_fine_tuning",
+    "fine_tune": "_fine_tuning",
+    "Regularisation": "_regularisation",
     "FitOptions": "_fit",
     "fit": "_fit",
     "fit_with_max_error_increase": "_error_increase",
     "JacobianPenalty": "_penalty",
+    "pretrain": "_pretraining",
+    "start_at_mean": "_pretraining",
     "is_first_process": "_trainer",
 }
 

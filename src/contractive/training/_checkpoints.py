@@ -1,10 +1,10 @@
-"""Checkpoints of a run: everything that the next epoch depends on, written whole or not at all, read without pickle."""
+"""The state of training in a file: written whole or not at all, read without running code, refused to another run."""
 
 import io
 import struct
-import time
 import warnings
 import zlib
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,10 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
 
+from contractive.core.errors import ContractiveError
 from contractive.core.files import replace_file
 from contractive.objectives import Objective
 
@@ -26,114 +24,100 @@ _BROKEN = (
 )  # fmt: skip
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ContractiveError):
     """A checkpoint that cannot be read or does not belong to this run, and what to do about it."""
 
 
-class SafeIO(TorchCheckpointIO):
-    """Lightning's reading and writing of checkpoints, made atomic and restricted to tensors and plain values."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write beside it, then rename."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(checkpoint, Path(path))
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read tensors and plain values, nothing wider."""
-        return read_checkpoint(path, map_location)
-
-
-class Checkpoints(Checkpoint):
-    """Writes the state after an epoch, but not more often than every so many seconds, and after the last one.
-
-    Args:
-        path: Of the file.
-        every: Seconds.
-    """
-
-    def __init__(self, path: Path, every: float) -> None:
-        self._path = path
-        self._every = every
-        self._written = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it if it is time; all processes take the first one's word."""
-        last = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
-        due = last or time.monotonic() - self._written >= self._every
-        if trainer.strategy.broadcast(due):
-            trainer.save_checkpoint(self._path)
-            self._written = time.monotonic()
-
-
-def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write it whole or not at all.
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint whole or not at all; the folder is made if missing.
 
     Raises:
-        OSError: There is no room; torch itself would say so as a RuntimeError of its own internals.
+        OSError: There is no room; torch itself would raise a RuntimeError about its internals.
     """
     content = io.BytesIO()
     torch.save(checkpoint, content)
+    path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda temporary: Path(temporary).write_bytes(content.getbuffer()))
 
 
-def read_checkpoint(path: str | Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """The checkpoint as tensors and plain values.
+def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None, device: Any = "cpu") -> dict[str, Any]:
+    """Read a checkpoint as tensors and plain values; nothing that is stored in it is run.
+
+    Args:
+        path: Of the file.
+        settings: Those of the run that is to be resumed; any if None.
+        device: Of the tensors.
 
     Raises:
-        CheckpointError: A missing or broken file, or one that holds anything else.
+        CheckpointError: A missing or broken file, one that holds anything else, or other settings.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of pickle protocols, over damaged files
-            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+            checkpoint = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"checkpoint must exist to go on from, got no file {path}. Start the run anew.") from None
+        raise CheckpointError(f"There is no checkpoint {path} to resume from. Start the run anew.") from None
     except _BROKEN as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0][:120]
         raise CheckpointError(
-            f"checkpoint must be one that training wrote, got a broken {path}: {reason}. Start the run anew."
+            f"The checkpoint {path} is not one of training, or is damaged: {reason_of(error)}. Start the run anew."
         ) from error
     ours = checkpoint.get("contractive") if isinstance(checkpoint, dict) else None
-    if not isinstance(ours, dict) or not isinstance(ours.get("settings"), dict):
-        raise CheckpointError(f"checkpoint must be one that `fit` wrote, got another file, {path}. Start the run anew.")
+    stored = ours.get("settings") if isinstance(ours, dict) else None
+    if not isinstance(stored, dict):
+        raise CheckpointError(f"The checkpoint {path} is not one of training. Start the run anew.")
+    for name, now in {} if settings is None else settings.items():
+        if stored.get(name) != now:
+            raise CheckpointError(
+                f"A run is resumed with the settings of its checkpoint, got {name} {now} instead of"
+                f" {stored.get(name)}. Set it back, or start the run anew."
+            )
     return checkpoint
 
 
 def does_not_belong(path: Any, error: Exception) -> CheckpointError:
-    """What to say where the state in a checkpoint cannot be taken back."""
-    reason = (str(error) or type(error).__name__).splitlines()[0][:120].rstrip(".:")
+    """Return the error for a checkpoint whose state cannot be restored."""
     return CheckpointError(
-        f"checkpoint must be of this run, got one of another or a damaged one, {path}: {reason}. Start the run anew."
+        f"The checkpoint {path} is of another run, or is damaged: {reason_of(error)}. Start the run anew."
     )
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first sentence of an error's message."""
+    return (str(error) or type(error).__name__).splitlines()[0].split(". ")[0][:120].rstrip(".:")
 
 
 def begin_anew(source: Path, target: Path, objective: Objective) -> None:
     """Copy a checkpoint as the beginning of a run with another objective."""
     checkpoint = read_checkpoint(source)
-    checkpoint["contractive"]["settings"] |= objective_settings(objective)
+    checkpoint["contractive"]["settings"] |= objective_in_words(objective)
     write_checkpoint(checkpoint, target)
 
 
-def objective_settings(objective: Objective) -> dict[str, Any]:
-    """What a checkpoint keeps of the objective, to tell runs apart."""
+def objective_in_words(objective: Objective) -> dict[str, str]:
+    """Return what a checkpoint holds of the objective, to distinguish runs."""
+    penalties = {term.name: f"{in_words(term.penalty)} of the {term.of}" for term in objective.terms}
     return {
         "objective": objective.name,
-        "weights": {term.name: term.weight for term in objective.terms},
-        "loss": described(objective.loss),
-        "corruption": described(objective.corruption),
-        "penalties": {term.name: f"{described(term.penalty)} of the {term.of}" for term in objective.terms},
-        "weight_decay": objective.weight_decay,
+        "weights": in_words({term.name: term.weight for term in objective.terms}),
+        "loss": in_words(objective.loss),
+        "corruption": in_words(objective.corruption),
+        "penalties": in_words(penalties),
+        "weight_decay": in_words(objective.weight_decay),
     }
 
 
-def described(part: Any) -> str:
-    """A setting in words that are the same in the next process: numbers and fields, else only the name of its kind."""
-    if part is None or isinstance(part, str):
-        return str(part)
-    if isinstance(part, int | float | np.number):
-        return f"{part:.12g}"
-    name = getattr(part, "__name__", type(part).__name__)
-    if not is_dataclass(part):
+def in_words(value: Any) -> str:
+    """Return a setting in words that are the same in the next process: numbers and fields, else the name of its type.
+
+    The default text of an object has its address in memory, and so differs from process to process.
+    """
+    if value is None or isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | float | np.number):
+        return f"{value:.12g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={in_words(entry)}" for name, entry in value.items())
+    name = getattr(value, "__name__", type(value).__name__)
+    if not is_dataclass(value):
         return name
-    values = (f"{field.name}={described(getattr(part, field.name))}" for field in fields(part))
-    return f"{name}({', '.join(values)})"
+    return f"{name}({in_words({entry.name: getattr(value, entry.name) for entry in fields(value)})})"

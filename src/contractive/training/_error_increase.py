@@ -28,21 +28,21 @@ from contractive.core.errors import InvalidValue, check_positive
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._batches import Rows, as_tensor
-from contractive.training._checkpoints import begin_anew
+from contractive.training._checkpoints import begin_anew, in_words
+from contractive.training._contexts import evaluating
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
-from contractive.training._modes import evaluating
 from contractive.training._module import Step
 from contractive.training._settings import check_names, settings_of
 
 NUM_CHECKS = 100
 _SHARED = 0.5  # share of training before the penalty sets in
 _RAMP = 0.3  # share of the rest after which the whole increase is allowed
-_GAIN = 0.12
+_GAIN = 0.12  # change of the logarithm of the weights per check, for a ratio of e between allowed and actual increase
 _LOOK_AHEAD = 0.12  # share of what remains over which the present slope of the increase is taken to hold
-_FEW = 256
-_FEWEST_EPOCHS = 2
 _FURTHEST = 4.0  # an increase further than this factor from the allowed one counts as this far
+_FEW = 256  # rows for the first guess
+_FEWEST_EPOCHS = 2  # one is shared, one has the penalty
 
 
 class Checks(Callback):
@@ -59,24 +59,22 @@ class Checks(Callback):
         assert isinstance(pl_module, Step)
         blocks = int(trainer.num_training_batches)
         stride = max(1, blocks * (trainer.max_epochs or 1) // NUM_CHECKS)
+        # counted from the beginning of the run: a resumed run and the penalised one check at the same steps
         done = trainer.current_epoch * blocks + batch_idx + 1
         if done % stride == 0:
             self.errors.append(pl_module.validation_error())
             self.checked(pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count the checks so far."""
         self.by_epoch.append(len(self.errors))
 
     def checked(self, step: Step) -> None:
-        """What follows from the last error; nothing here."""
+        """React to the last error; nothing here."""
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint."""
         return {"errors": self.errors, "by_epoch": self.by_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From a checkpoint."""
         self.errors, self.by_epoch = list(state_dict["errors"]), list(state_dict["by_epoch"])
 
 
@@ -105,16 +103,23 @@ class Multiplier(Checks):
         assert isinstance(pl_module, Step)
         self._base = pl_module.objective
         pl_module.objective = scaled(self._base, self.factor)
-        pl_module.watchers.insert(0, self.on_row)
+        pl_module.on_progress.insert(0, self.add_columns)
 
     def checked(self, step: Step) -> None:
-        """Raise or lower the weights."""
+        """Raise or lower the weights: one step of the multiplier.
+
+        With a = allowed and d = expected increase, log(weight) += gain * log(a / d). In logarithms, since neither the
+        weight nor its effect has a known scale.
+        """
         assert self._base is not None
         own = len(self._reference) - self._shared
         done = (len(self.errors) - self._shared) / own
+        # allowing all of it at once would drive the weight up as long as the network has not yet reacted to it
         allowed = self._allowed * min(1.0, done / _RAMP)
+        # the network reacts with a delay: without extrapolation the increase swings about the allowed one
         expected = self._increase(0) + _LOOK_AHEAD * (1 - done) * self._slope(own)
-        nearest = min(max(expected, allowed / _FURTHEST), allowed * _FURTHEST)
+        nearest = min(max(expected, allowed / _FURTHEST), allowed * _FURTHEST)  # it may be negative, or huge
+        # shorter runs have fewer checks, and take larger steps
         self.factor *= (allowed / nearest) ** (_GAIN * NUM_CHECKS * (1 - _SHARED) / own)
         step.objective = scaled(self._base, self.factor)
 
@@ -124,22 +129,32 @@ class Multiplier(Checks):
         return (self._increase(0) - self._increase(back)) * own / back
 
     def _increase(self, back: int) -> float:
-        """Error increase that many checks ago."""
+        """Error increase that many checks ago, against the reference at the same step."""
         at = min(len(self.errors), len(self._reference)) - 1 - back
         error, reference = self.errors[at], self._reference[at]
         return (error - self._floor) / max(reference - self._floor, 1e-30) - 1
 
-    def on_row(self, step: Step) -> None:
+    def add_columns(self, step: Step) -> None:
         """Add weight and error increase to the epoch's row."""
         step.rows[-1] |= {"weight": step.objective.terms[0].weight, "error_increase": self._increase(0)}
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint."""
         return {"errors": self.errors, "factor": self.factor}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From a checkpoint."""
         self.errors, self.factor = list(state_dict["errors"]), state_dict["factor"]
+
+
+class SaveAtEpoch(Checkpoint):
+    """Write the state after so many epochs."""
+
+    def __init__(self, path: Path, epochs: int) -> None:
+        self.epochs = epochs
+        self._path = path
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 == self.epochs:
+            trainer.save_checkpoint(self._path)
 
 
 def fit_with_max_error_increase(
@@ -192,68 +207,50 @@ def fit_with_max_error_increase(
         True
     """
     check_names(fit_with_max_error_increase, options, FitOptions.__annotations__)
+    check_positive("max_error_increase", max_error_increase, "0.1 allows 10 % more reconstruction error.")
     settings = settings_of(options, FIT_DEFAULTS)[0]
     max_epochs = settings.max_epochs or settings.completed(len(data), math.prod(data.shape[1:])).max_epochs
     assert max_epochs is not None
     if checkpoint is None and settings.devices * settings.num_nodes > 1:
         remedy = "The processes share the state at half of training."
         raise InvalidValue("checkpoint", "be given with several processes", "none", remedy)
-    _check(max_error_increase, objective, max_epochs, settings.patience)
-    max_error_increase = float(max_error_increase)  # a number of numpy's would not go into a checkpoint
+    if not any(term.weight for term in objective.terms):
+        raise InvalidValue("objective", "have a penalty with a weight above 0", repr(objective.name), "Add one.")
+    if max_epochs < _FEWEST_EPOCHS:
+        rule = f"be at least {_FEWEST_EPOCHS} with `max_error_increase`"
+        raise InvalidValue("max_epochs", rule, max_epochs, "Train longer.")
+    if settings.patience is not None:
+        remedy = "The objective changes during training."
+        raise InvalidValue("patience", "be left out with `max_error_increase`", settings.patience, remedy)
+    alone: FitOptions = {**options, "loggers": ()}
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "last.ckpt" if checkpoint is None else Path(checkpoint)
         beside, half = path.with_name(f"reference-{path.name}"), path.with_name(f"half-{path.name}")
-        twin, checks, branch = copy.deepcopy(autoencoder), Checks(), Branch(half, round(_SHARED * max_epochs))
-        again = resume and beside.exists()
-        alone: FitOptions = {**options, "loggers": ()}
+        twin, checks, branch = copy.deepcopy(autoencoder), Checks(), SaveAtEpoch(half, round(_SHARED * max_epochs))
         reference = fit(
             twin,
             data,
             scaled(objective, 0.0),
             validation=validation,
             checkpoint=beside,
-            resume=again,
+            resume=resume and beside.exists(),
             callbacks=[checks, branch],
             **alone,
         )
         x = as_tensor(validation).to(next(twin.parameters()))
-        start = scaled(objective, _first_guess(twin, objective, x, max_error_increase))
+        start = scaled(objective, _first_guess(twin, objective, x, float(max_error_increase)))
         if not (resume and path.exists()):
             begin_anew(half, path, start)
         shared = checks.by_epoch[branch.epochs - 1]
-        multiplier = Multiplier(max_error_increase, checks.errors, shared, float(objective.loss(x, x).mean()))
+        multiplier = Multiplier(float(max_error_increase), checks.errors, shared, float(objective.loss(x, x).mean()))
         hooks = [multiplier, *callbacks]
         history = fit(
             autoencoder, data, start, validation=validation, checkpoint=path, resume=True, callbacks=hooks, **options
         )
-    rows = tuple({"weight": 0.0, "error_increase": 0.0} | dict(row) for row in history.rows)
-    found = {**history.settings, "max_error_increase": max_error_increase}
-    return replace(history, rows=rows, reference=reference.rows, settings=found)
-
-
-class Branch(Checkpoint):
-    """Keeps the state after so many epochs."""
-
-    def __init__(self, path: Path, epochs: int) -> None:
-        self.epochs = epochs
-        self._path = path
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write it when it is time."""
-        if trainer.current_epoch + 1 == self.epochs:
-            trainer.save_checkpoint(self._path)
-
-
-def _check(max_error_increase: float, objective: Objective, max_epochs: int, patience: int | None) -> None:
-    check_positive("max_error_increase", max_error_increase, "0.1 allows 10 % more reconstruction error.")
-    if not objective.terms or not any(term.weight for term in objective.terms):
-        raise ValueError(f"objective must have a penalty with a weight above 0, got {objective.name!r}. Add one.")
-    if max_epochs < _FEWEST_EPOCHS:
-        rule = f"be at least {_FEWEST_EPOCHS} with `max_error_increase`"
-        raise InvalidValue("max_epochs", rule, max_epochs, "Train longer.")
-    if patience is not None:
-        remedy = "The objective changes during training."
-        raise InvalidValue("patience", "be left out with `max_error_increase`", patience, remedy)
+    added = {"weight": 0.0, "error_increase": 0.0}
+    rows = tuple({**row, **{name: row.get(name, none) for name, none in added.items()}} for row in history.rows)
+    words = {**history.settings, "max_error_increase": in_words(max_error_increase)}
+    return replace(history, rows=rows, reference=reference.rows, settings=words)
 
 
 @torch.no_grad()

@@ -1,12 +1,11 @@
 """`fit`: train an autoencoder on Lightning and return what happened."""
 
-import logging
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -19,35 +18,39 @@ from contractive.core.errors import InvalidValue
 from contractive.jacobian import plan
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective
-from contractive.training import _checks as checks
 from contractive.training._batches import Rows, as_tensor
-from contractive.training._callbacks import Hooks
 from contractive.training._checkpoints import (
     CheckpointError,
-    described,
     does_not_belong,
-    objective_settings,
+    in_words,
+    objective_in_words,
     read_checkpoint,
 )
-from contractive.training._collapse import collapse
-from contractive.training._history import CollapseWarning, History
-from contractive.training._memory import flushed_denormals, keep_freed_memory
-from contractive.training._modes import rehearsing
+from contractive.training._checks import check_trainable, training_rows
+from contractive.training._contexts import (
+    Interrupted,
+    flushed_denormals,
+    interruptible,
+    keep_freed_memory,
+    quiet,
+    rehearsing,
+)
+from contractive.training._history import CollapseWarning, History, collapse
 from contractive.training._module import Step
 from contractive.training._settings import (
     TrainingOptions,
     TrainingSettings,
     check_count,
+    check_machine,
     check_names,
     check_seconds,
     settings_of,
 )
-from contractive.training._trainer import Interrupted, interruptible, make_trainer, quiet
-
-logger = logging.getLogger(__name__)
+from contractive.training._trainer import BestWeights, ProgressBar, SaveRegularly, make_trainer
 
 FIT_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=128, learning_rate=1e-3, schedule="constant")
 _COLLAPSE_ROWS = 2048
+_DECISIVE = ("max_epochs", "batch_size", "learning_rate", "patience", "gradient_clip", "seed")  # on the weights
 
 
 class FitOptions(TrainingOptions, total=False):
@@ -126,109 +129,77 @@ def fit(
         >>> history["train_total"][-1] < history["train_total"][0]
         True
     """
-    like = checks.check_what(autoencoder, objective)
-    home = like.device
     check_names(fit, options, FitOptions.__annotations__)
-    chosen, schedule = settings_of(options, FIT_DEFAULTS)
+    settings, schedule = settings_of(options, FIT_DEFAULTS)
     norm_rows = check_count("norm_rows", options.get("norm_rows", 64))
-    checkpoint_seconds = options.get("checkpoint_seconds", 10.0)
-    if chosen.patience is not None and validation is None:
+    seconds = options.get("checkpoint_seconds", 10.0)
+    check_seconds(seconds)
+    if settings.patience is not None and validation is None:
         raise InvalidValue("patience", "come with validation data", "none", "Pass validation=.")
     if resume and checkpoint is None:
         raise InvalidValue("resume", "come with a checkpoint", "none", "Pass checkpoint=.")
-    checks.check_machine(chosen)
-    check_seconds(checkpoint_seconds)
-    rows = checks.training_rows(autoencoder, like, data, validation, options.get("sample_weight"))
-    chosen = chosen.completed(len(rows.train), math.prod(rows.train.shape[1:]))
-    max_epochs, batch_size, learning_rate = chosen.max_epochs, chosen.batch_size, chosen.learning_rate
-    assert max_epochs is not None and batch_size is not None and learning_rate is not None
-    settings = objective_settings(objective) | {
-        "max_epochs": max_epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "schedule": described(options["schedule"]) if callable(options.get("schedule")) else chosen.schedule,
-        "patience": chosen.patience,
-        "gradient_clip": chosen.gradient_clip,
-        "seed": chosen.seed,
-        "rows": len(rows.train),
+    check_machine(settings)
+    like = check_trainable(autoencoder, objective)
+    home = like.device
+    rows = training_rows(autoencoder, like, data, validation, options.get("sample_weight"))
+    settings = settings.completed(len(rows.train), math.prod(rows.train.shape[1:]))
+    assert settings.batch_size is not None and settings.learning_rate is not None
+    identity = {
+        **objective_in_words(objective),
+        **{name: in_words(getattr(settings, name)) for name in _DECISIVE},
+        "schedule": in_words(options.get("schedule") if callable(options.get("schedule")) else settings.schedule),
+        "rows": str(len(rows.train)),
     }
-    if resume:
-        _check_same_run(read_checkpoint(str(checkpoint)), settings)
-    make = options.get("optimizer") or partial(torch.optim.Adam, lr=learning_rate, fused=True)
-    clip = chosen.gradient_clip
-    step = Step(autoencoder, rows, batch_size, objective, make, schedule, chosen.seed, norm_rows, clip, settings)
-    progress, loggers = options.get("progress", True), options.get("loggers", ())
-    hooks = Hooks.of(step, objective.name, progress, chosen.patience, checkpoint, checkpoint_seconds, callbacks)
+    source = checkpoint if resume else None
+    if source is not None:
+        read_checkpoint(source, identity)
+    make = options.get("optimizer") or partial(torch.optim.Adam, lr=settings.learning_rate, fused=True)
+    step = Step(autoencoder, rows, objective, settings, make, schedule, norm_rows, identity)
+    bar = ProgressBar(objective.name) if options.get("progress", True) else None
+    best = None if settings.patience is None else BestWeights(settings.patience)
+    saver = None if checkpoint is None else SaveRegularly(Path(checkpoint), seconds)
+    step.on_progress += [report for report in (bar and bar.show, best and best.update) if report]
+    hooks = [*(hook for hook in (bar, best, saver) if hook is not None), *callbacks]
+    keep_freed_memory()
     if not autoencoder.training:
         autoencoder.train()
     try:
-        path = _penalty_path(autoencoder, objective, as_tensor(rows.train[:batch_size]).to(like.dtype))
-        _run(step, chosen, hooks.all, loggers, checkpoint if resume else None)
-    finally:
-        hooks.restore(autoencoder)
-        autoencoder.to(home).eval()
-    found = _collapsed(autoencoder, rows.train if rows.validation is None else rows.validation, objective)
-    return History(
-        rows=tuple(step.rows),
-        best_epoch=hooks.best.epoch if hooks.best else len(step.rows),
-        stopped_early=bool(hooks.stopper and hooks.stopper.stopped_epoch),
-        penalty_path=path,
-        warnings=tuple(found),
-        settings=settings,
-    )
-
-
-def _run(
-    step: Step,
-    settings: TrainingSettings,
-    hooks: Sequence[Callback],
-    loggers: Sequence[Logger],
-    checkpoint: str | Path | None,
-) -> None:
-    keep_freed_memory()
-    try:
-        with quiet(), interruptible(), flushed_denormals() as flushed, torch.random.fork_rng():
-            said = "flushed to zero" if flushed else "not flushed: the processor cannot"
-            logger.info("denormal numbers are %s", said)
-            trainer = make_trainer(settings, hooks, loggers)
+        path = _penalty_path(autoencoder, objective, as_tensor(rows.train[: settings.batch_size]).to(like))
+        with quiet(), interruptible(), flushed_denormals(), torch.random.fork_rng():
+            trainer = make_trainer(settings, hooks, options.get("loggers", ()))
             torch.manual_seed(settings.seed + trainer.global_rank)
-            trainer.fit(step, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(step, ckpt_path=source, weights_only=True)
     except Interrupted:
         raise KeyboardInterrupt from None
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        if checkpoint is None or step.begun or isinstance(error, CheckpointError):
+        if source is None or step.restored or isinstance(error, CheckpointError):
             raise
-        raise does_not_belong(checkpoint, error) from error
-
-
-def _collapsed(autoencoder: Autoencoder, rows: Tensor | Rows, objective: Objective) -> list[str]:
-    """What collapsed, in plain words, which are also warned of."""
-    like = next(autoencoder.parameters())
-    few = spread_rows(rows, _COLLAPSE_ROWS) if isinstance(rows, Tensor) else as_tensor(rows[:_COLLAPSE_ROWS])
-    weights = [objective.weight_decay, *(term.weight for term in objective.terms)]
-    found = collapse(autoencoder, few.to(like.device, like.dtype), penalised=max(weights) > 0)
+        raise does_not_belong(source, error) from error
+    finally:
+        if best is not None:
+            best.restore(step)
+        autoencoder.to(home).eval()
+    judged = rows.train if rows.validation is None else rows.validation
+    few = spread_rows(judged, _COLLAPSE_ROWS) if isinstance(judged, Tensor) else as_tensor(judged[:_COLLAPSE_ROWS])
+    penalised = max([objective.weight_decay, *(term.weight for term in objective.terms)]) > 0
+    found = collapse(autoencoder, few.to(like), penalised=penalised)
     for sentence in found:
-        warnings.warn(sentence, CollapseWarning, stacklevel=3)
-    return found
-
-
-def _check_same_run(checkpoint: dict[str, Any], settings: dict[str, Any]) -> None:
-    before = checkpoint["contractive"]["settings"]
-    # an older checkpoint knows fewer settings
-    changed = next((name for name in settings if name in before and before[name] != settings[name]), None)
-    if changed:
-        raise CheckpointError(
-            f"resume must go on with the settings of the checkpoint, got {changed} {settings[changed]}"
-            f" instead of {before[changed]}. Set it back, or start the run anew."
-        )
+        warnings.warn(sentence, CollapseWarning, stacklevel=2)
+    return History(
+        rows=tuple(step.rows),
+        best_epoch=best.epoch if best else len(step.rows),
+        stopped_early=best is not None and best.has_stopped(step),
+        penalty_path=path,
+        warnings=tuple(found),
+        settings=identity,
+    )
 
 
 def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:
-    """How the norm will be computed, in the modes of training: a dropout leaves no closed form."""
+    """Describe how the norm will be computed, in the modes of training: a dropout leaves no closed form."""
     for term in objective.active().terms:
         penalty = term.penalty
         if isinstance(penalty, JacobianNorm) and term.of == "encoder":
-            x = x.to(next(autoencoder.parameters()).device)
             with rehearsing(autoencoder.encoder):
                 return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
     return ""

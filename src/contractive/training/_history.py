@@ -1,13 +1,25 @@
-"""What happened during training: one row per epoch, warnings, and how the penalty was computed."""
+"""Results of training: one row per epoch, and what can go wrong."""
 
 import csv
 import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from contractive.core.errors import ContractiveError
+from contractive.models import Autoencoder
+from contractive.training._contexts import evaluating
+
+if TYPE_CHECKING:
+    import pandas
+
+Row = Mapping[str, float]
+_UNEXPLAINED = 0.98  # share of the data's variance left unexplained from which nothing was learned
+_LEAST_SPREAD = 1e-3  # standard deviation of the unit of highest variance relative to the size of its activation
 
 
 class TrainingDiverged(ContractiveError, RuntimeError):
@@ -18,30 +30,21 @@ class CollapseWarning(UserWarning):
     """The autoencoder learned nothing: reconstruction no better than the mean, or a code that does not vary."""
 
 
-@dataclass(frozen=True)
-class History:
-    """One training run.
+@dataclass(frozen=True, repr=False)
+class Epochs:
+    """One training run, epoch by epoch.
 
     Attributes:
-        rows: Per epoch: `epoch` (from 1), `seconds`, `learning_rate`, and means per example with the prefix `train_`
-            and (where there is validation data) `val_`: `total`, `reconstruction`, each unweighted penalty by name (NaN
-            in training where its weight is 0) and `val_squared_norm`, the exact ||J||_F^2 on a fixed subset of the
-            validation data.
-        best_epoch: Epoch whose weights the autoencoder has now.
-        stopped_early: Whether early stopping ended the run.
-        penalty_path: How the Jacobian norm was computed in training, in words; empty without one.
+        rows: A row of metrics per epoch.
+        best_epoch: Epoch, from 1, whose weights the network has now.
+        stopped_early: True if `patience` ended the run.
         warnings: In plain words; empty if all went well.
-        settings: What `fit` was called with, in numbers and words.
-        reference: Rows of the unpenalised run of `fit_with_max_error_increase`; empty otherwise.
     """
 
-    rows: tuple[Mapping[str, float], ...]
+    rows: tuple[Row, ...]
     best_epoch: int
     stopped_early: bool = False
-    penalty_path: str = ""
     warnings: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    reference: tuple[Mapping[str, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -66,10 +69,87 @@ class History:
         """Wall-clock time of all epochs, validation included."""
         return sum(row["seconds"] for row in self.rows)
 
+    @property
+    def best(self) -> Row:
+        """Row of the best epoch."""
+        return self.rows[self.best_epoch - 1]
+
     def to_csv(self) -> str:
-        """The rows as CSV text."""
+        """Return the rows as CSV text."""
         text = io.StringIO()
         writer = csv.DictWriter(text, self.columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the rows as a data frame, indexed by the epoch."""
+        import pandas
+
+        return pandas.DataFrame(list(self.rows), columns=self.columns).set_index("epoch")
+
+    def __repr__(self) -> str:
+        ends = ", stopped early" if self.stopped_early else ""
+        warned = f", {len(self.warnings)} warnings" if len(self.warnings) > 1 else ", 1 warning" * len(self.warnings)
+        return f"{type(self).__name__}({len(self)} epochs, best {self.best_epoch}{ends}{warned})"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks: the last and the best epoch, and the warnings."""
+        if not self.rows:
+            return f"<p>{escape(repr(self))}</p>"
+        shown = {"last epoch": self.rows[-1], "best epoch": self.rows[(self.best_epoch or len(self)) - 1]}
+        head = "".join(f"<th>{name}</th>" for name in ("", *shown))
+        cells = ((name, *(f"{row.get(name, math.nan):.4g}" for row in shown.values())) for name in self.columns)
+        body = "".join(f"<tr><th>{escape(name)}</th><td>{a}</td><td>{b}</td></tr>" for name, a, b in cells)
+        notes = "".join(f"<p>{escape(text)}</p>" for text in self.warnings)
+        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>{notes}"
+
+
+@dataclass(frozen=True, repr=False)
+class History(Epochs):
+    """One run of `fit`.
+
+    Attributes:
+        rows: Per epoch: `epoch` (from 1), `seconds`, `learning_rate`, and means per example with the prefix `train_`
+            and (where there is validation data) `val_`: `total`, `reconstruction`, each unweighted penalty by name (NaN
+            in training where its weight is 0) and `val_squared_norm`, the exact ||J||_F^2 on a fixed subset of the
+            validation data.
+        penalty_path: How the Jacobian norm was computed in training, in words; empty without one.
+        settings: What `fit` was called with, in words.
+        reference: Rows of the unpenalised run of `fit_with_max_error_increase`; empty otherwise.
+    """
+
+    penalty_path: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    reference: tuple[Row, ...] = ()
+
+
+def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> list[str]:
+    """Describe what collapsed on the rows x (batch, *features) and what to change; nothing if nothing did.
+
+    Args:
+        autoencoder: A trained autoencoder.
+        x: Rows to judge it on.
+        penalised: True if a penalty may be the reason; it decides on the advice.
+    """
+    with evaluating(autoencoder):
+        code = autoencoder.encode(x)
+        error = (autoencoder.decode(code) - x).square().flatten(1).sum(1).mean()
+    variance = (x - x.mean(0)).square().flatten(1).sum(1).mean()
+    if not variance > 0:
+        return []
+    flat = code.flatten(1)
+    # relative to the mean activation: a strong penalty shrinks a code that still distinguishes the rows
+    spread = (flat.std(0, correction=0) / flat.abs().mean(0).clamp_min(1e-12)).max()
+    advice = "Use a smaller weight (a tenth), or train longer." if penalised else "Train longer, or at another rate."
+    found = []
+    if error > _UNEXPLAINED * variance:
+        found.append(
+            f"Collapsed: the reconstruction error {float(error):.4g} is no better than that of the data's mean"
+            f" ({float(variance):.4g}). {advice}"
+        )
+    if spread < _LEAST_SPREAD:
+        found.append(
+            f"Collapsed: the code does not vary (largest relative spread of a unit {float(spread):.1e}). {advice}"
+        )
+    return found

@@ -229,3 +229,11 @@ def check_strategy(strategy: str) -> None:
 
     known = ("auto", *sorted(StrategyRegistry.available_strategies()))
     check_choice("strategy", strategy, known, "Leave it out for auto.")
+
+
+def check_machine(settings: TrainingSettings) -> None:
+    """Refuse a device, a strategy or a number of devices that this machine does not have."""
+    check_device(settings.device)
+    check_strategy(settings.strategy)
+    if settings.device == "cuda" and settings.devices > torch.cuda.device_count():
+        raise InvalidValue("devices", f"be at most {torch.cuda.device_count()} here", settings.devices, "Take fewer.")

@@ -1,34 +1,26 @@
-"""How Lightning is called: quietly, and so that Ctrl-C reaches the caller."""
+"""Lightning's trainer as `fit` uses it, and its callbacks: progress bar, best weights, checkpoints."""
 
-import logging
-import signal
-import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Never
+import copy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from lightning.pytorch import Callback, Trainer
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+from tqdm.auto import tqdm
 
-from contractive.training._checkpoints import SafeIO
+from contractive.training._checkpoints import read_checkpoint, write_checkpoint
+from contractive.training._module import Step
 from contractive.training._settings import TrainingSettings
-
-_QUIET = (
-    (".*LeafSpec.*", FutureWarning),  # Lightning 2.6 on torch 2.13 uses a deprecated pytree class
-    (".*GPU available but not used.*", Warning),
-    (".*in eval mode at the start of training.*", Warning),
-    (".*You're resuming from a checkpoint that ended before the epoch ended.*", Warning),  # counted in blocks
-    (".*is smaller than the logging interval.*", Warning),  # rows are logged by the epoch
-    (".*sync_dist=True.*", Warning),  # the rows are means over all processes already
-    (".*Be aware that when using `ckpt_path`, callbacks used to create the checkpoint.*", Warning),
-)
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that writes and speaks, of those that train together."""
+    """Return True in the one process, of those that train together, that writes files and prints."""
     return getattr(rank_zero_only, "rank", None) in (None, 0)
 
 
@@ -50,39 +42,109 @@ def make_trainer(settings: TrainingSettings, callbacks: Sequence[Callback], logg
     )
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence what Lightning says about things that are as they should be here."""
-    levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        for message, category in _QUIET:
-            warnings.filterwarnings("ignore", message=message, category=category)
-        try:
-            yield
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+class SafeIO(TorchCheckpointIO):
+    """Lightning's reading and writing of checkpoints, made atomic and restricted to tensors and plain values."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        write_checkpoint(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        return read_checkpoint(path, device=map_location)
 
 
-class Interrupted(BaseException):
-    """Ctrl-C, under a name that Lightning does not turn into `sys.exit`."""
+class SaveRegularly(Checkpoint):
+    """Write the state after an epoch, but not more often than every so many seconds, and after the last epoch.
+
+    Args:
+        path: Of the file.
+        seconds: Least time between two checkpoints.
+    """
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._written = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        last = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
+        due = last or time.monotonic() - self._written >= self._seconds
+        # all processes take part in saving, but their clocks differ: the first process decides
+        if trainer.strategy.broadcast(due):
+            trainer.save_checkpoint(self._path)
+            self._written = time.monotonic()
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Within it, Ctrl-C raises `Interrupted`, unless the program has a handler of its own."""
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
+class ProgressBar(Callback):
+    """One bar over all steps that shows the metrics of the last epoch."""
 
-    def interrupt(*_: Any) -> Never:
-        raise Interrupted
+    def __init__(self, title: str) -> None:
+        self._title = title
 
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        blocks = int(trainer.num_training_batches)
+        sizes = {"total": blocks * (trainer.max_epochs or 1), "initial": blocks * trainer.current_epoch}
+        self._bar = tqdm(**sizes, desc=self._title, unit="block", dynamic_ncols=True, leave=False)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._bar.update()
+
+    def show(self, step: Step) -> None:
+        """Show the metrics of the last row: those on validation data, where there are any."""
+        row = step.rows[-1]
+        prefix = "val_" if "val_total" in row else "train_"
+        shown = {name: f"{value:.4g}" for name, value in row.items() if name.startswith(prefix)}
+        self._bar.set_postfix({"epoch": row["epoch"], **shown})
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+
+class BestWeights(Callback):
+    """Keep the weights of the epoch with the lowest validation objective, and stop some epochs after it.
+
+    Args:
+        patience: Number of those epochs.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._lowest = float("inf")
+        self._weights: dict[str, Tensor] = {}
+        self.epoch = 0
+
+    def update(self, step: Step) -> None:
+        """Copy the weights if the last epoch is the best so far."""
+        row = step.rows[-1]
+        if row["val_total"] < self._lowest:
+            self._lowest, self.epoch = row["val_total"], int(row["epoch"])
+            self._weights = copy.deepcopy(step.autoencoder.state_dict())
+        self._stop(step)
+
+    def has_stopped(self, step: Step) -> bool:
+        """Return True if there were that many epochs since the best one."""
+        return len(step.rows) - self.epoch >= self._patience
+
+    def _stop(self, step: Step) -> None:
+        # processes round differently on different processors: all stop as soon as one has reason to
+        stop = step.trainer.strategy.reduce_boolean_decision(self.has_stopped(step), all=False)
+        step.trainer.should_stop = step.trainer.should_stop or stop
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop at once where the checkpoint that is resumed was written after the last epoch."""
+        assert isinstance(pl_module, Step)
+        if pl_module.rows:
+            self._stop(pl_module)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"lowest": self._lowest, "epoch": self.epoch, "weights": self._weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._lowest, self.epoch, self._weights = (state_dict[key] for key in ("lowest", "epoch", "weights"))
+
+    def restore(self, step: Step) -> None:
+        """Put the best weights back, if an epoch was finished."""
+        if self.epoch:
+            step.autoencoder.load_state_dict(self._weights)

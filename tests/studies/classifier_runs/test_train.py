@@ -15,8 +15,7 @@ from contractive.models import Classifier, encoder, stack
 from contractive.studies import classifier_runs, runs
 from contractive.studies.classifier_runs import Settings, open_classifier, task_of, train
 from contractive.studies.runs import RunError
-from contractive.training import CollapseWarning, tangent_files
-from contractive.training.stacked import Regularisation, fine_tune, pretrain
+from contractive.training import CollapseWarning, Regularisation, fine_tune, pretrain, tangent_files
 
 DIGITS = load("digits")
 SMALL = Settings(

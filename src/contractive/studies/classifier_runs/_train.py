@@ -29,11 +29,21 @@ from contractive.studies.runs._folder import (
     write_json,
 )
 from contractive.studies.runs._open import read_table
-from contractive.training import CollapseWarning, History, check_device, check_seconds, place_of, tangent_files
-from contractive.training.stacked import FineTuning, Regularisation, fine_tune, pretrain
+from contractive.training import (
+    CollapseWarning,
+    FineTuning,
+    History,
+    Regularisation,
+    check_device,
+    check_seconds,
+    fine_tune,
+    place_of,
+    pretrain,
+    tangent_files,
+)
 
 Watch = Callable[[str, int, int], None]
-_FINE_TUNING, _TANGENTS = "fine-tuning.safetensors", "tangents.npy"
+_FINE_TUNING, _TANGENTS = "fine-tuning.ckpt", "tangents.npy"
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 

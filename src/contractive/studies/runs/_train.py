@@ -185,7 +185,7 @@ def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history
         "seconds": history.seconds,
         "penalty_path": history.penalty_path,
         "warnings": list(history.warnings),
-        **_found(history),
+        **_found(history, settings),
         "noise_unit": unit,
         **{
             name: measure(Subject(autoencoder, torch.from_numpy(rows), unit, torch.Generator().manual_seed(seed)))
@@ -195,14 +195,14 @@ def _metrics(autoencoder: Autoencoder, split: Split, settings: Settings, history
     }
 
 
-def _found(history: History) -> dict[str, Any]:
+def _found(history: History, settings: Settings) -> dict[str, Any]:
     """The weight that was found, what it cost, and what the unpenalised run came to."""
     if not history.reference:
         return {}
     last, reference = history.rows[-1], history.reference[-1]
     return {
         "weight": last["weight"],
-        "max_error_increase": history.settings["max_error_increase"],
+        "max_error_increase": settings.max_error_increase,
         "error_increase": last["error_increase"],
         "reference": dict(reference),
     }

@@ -1,4 +1,4 @@
-"""What fine-tuning adds to the loss of the labels."""
+"""Regularisers that fine-tuning adds to the loss of the labels."""
 
 import math
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from contractive.core.errors import InvalidValue
 from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, tensors_checksum
 from contractive.objectives import propagation
-from contractive.training._settings import whole
+from contractive.training._settings import check_count
 
 _CHECKED = 256
 
 
 @dataclass(frozen=True)
 class Regularisation:
-    """What is added to the loss of each example.
+    """Regularisers that are added to the loss of each example.
 
     Attributes:
         jacobian_weight: Factor of the encoder's ||J(x)||_F^2.
@@ -37,42 +38,30 @@ class Regularisation:
         for name in ("jacobian_weight", "tangent_weight"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a finite number of at least 0, got {value}. 0 turns it off.")
-            object.__setattr__(self, name, float(value))  # a number of numpy's would not go into a checkpoint
+                raise InvalidValue(name, "be a finite number of at least 0", value, "0 turns it off.")
+            object.__setattr__(self, name, float(value))  # checkpoints hold no numbers of numpy's
         if self.tangent_weight and self.tangents is None:
-            raise ValueError("tangents must come with a tangent_weight, got none. See jacobian.leading.")
-        if self.tangents_per_step is not None and self.tangents_per_step < 1:
-            raise ValueError(f"tangents_per_step must be at least 1, got {self.tangents_per_step}. Or leave it out.")
+            raise InvalidValue("tangents", "come with a `tangent_weight`", "none", "See jacobian.leading.")
         if self.tangents_per_step is not None:
-            object.__setattr__(self, "tangents_per_step", whole("tangents_per_step", self.tangents_per_step))
+            object.__setattr__(self, "tangents_per_step", check_count("tangents_per_step", self.tangents_per_step))
+
+    def weights(self) -> dict[str, float | int | None]:
+        """Return the numbers among the fields."""
+        names = ("jacobian_weight", "tangent_weight", "tangents_per_step")
+        return {name: getattr(self, name) for name in names}
 
     def checksum(self) -> int:
-        """Of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""
+        """Checksum of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""
         if self.tangents is None or not self.tangent_weight:
             return 0
         rows = np.unique(np.linspace(0, len(self.tangents) - 1, _CHECKED).astype(int))
         found = self.tangents[torch.from_numpy(rows)] if isinstance(self.tangents, Tensor) else self.tangents[rows]
         return tensors_checksum([torch.as_tensor(np.array(found)) if isinstance(found, np.ndarray) else found])
 
-    def _tangents_of(self, rows: Tensor, like: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
-        """(tangents of these training rows, factor that makes up for those left out)."""
-        assert self.tangents is not None
-        num = self.tangents.shape[1]
-        taken: Any = slice(None)
-        count = num
-        if self.tangents_per_step is not None and self.tangents_per_step < num:
-            count = self.tangents_per_step
-            taken = torch.randperm(num, generator=generator)[:count].numpy()
-        if isinstance(self.tangents, Tensor):
-            part = self.tangents[rows.to(self.tangents.device)][:, taken]
-        else:
-            part = torch.from_numpy(np.asarray(self.tangents[rows.numpy()][:, taken]))
-        return part.to(like), num / count
-
     def __call__(
         self, classifier: Classifier, x: Tensor, rows: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """(logits, what is added to the loss of each example) for the training rows `rows`, whose points are x."""
+        """Return the logits of the training rows `rows`, whose points are x, and what is added to each one's loss."""
         extra = x.new_zeros(len(x))
         if self.tangent_weight:
             tangents, factor = self._tangents_of(rows, x, generator)
@@ -87,3 +76,19 @@ class Regularisation:
         else:
             logits = classifier(x)
         return logits, extra
+
+    def _tangents_of(self, rows: Tensor, like: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
+        """(tangents of these training rows, factor that makes up for those left out)."""
+        assert self.tangents is not None
+        num = self.tangents.shape[1]
+        taken: Any = slice(None)
+        count = num
+        if self.tangents_per_step is not None and self.tangents_per_step < num:
+            count = self.tangents_per_step
+            taken = torch.randperm(num, generator=generator)[:count].numpy()
+        if isinstance(self.tangents, Tensor):
+            chosen = self.tangents[rows.to(self.tangents.device)][:, taken]
+        else:  # only these rows are read from the disk
+            chosen = torch.from_numpy(np.asarray(self.tangents[rows.numpy()][:, taken]))
+        # drawn without replacement, each with probability count / num: the factor keeps the expectation
+        return chosen.to(like), num / count

@@ -1,21 +1,24 @@
-"""Greedy layer-wise pretraining (Bengio et al. 2007; Rifai et al. 2011)."""
+"""Greedy layer-wise pretraining of a stack (Bengio et al. 2007; Rifai et al. 2011)."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor, nn
 
-from contractive import training
 from contractive.analysis import apply
+from contractive.core.errors import InvalidValue
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
-from contractive.training import History
 from contractive.training._batches import as_tensor
+from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
+from contractive.training._history import History
+from contractive.training._settings import check_names, settings_of
 
-_RARE = 1e-3  # a pixel that is never on is taken for one that is on so often
+_RARE = 1e-3  # clamp means away from the ends, where the inverse of the activation is infinite
 _INVERSES = {
     nn.Sigmoid: lambda mean: torch.logit(mean, eps=_RARE),
     nn.Tanh: lambda mean: torch.atanh(mean.clamp(_RARE - 1, 1 - _RARE)),
@@ -39,20 +42,19 @@ def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
         ValueError: Another kind of decoder, rows that do not fit it, no rows, NaN or infinite entries.
     """
     last = [module for module in autoencoder.decoder.modules() if not list(module.children())][-2:]
-    if isinstance(last[-1], nn.Linear):  # a linear output without a module that says so
+    if isinstance(last[-1], nn.Linear):  # a linear output without an identity after it
         last = [last[-1], nn.Identity()]
     inverse = _INVERSES.get(type(last[-1]))
     bias = getattr(last[0], "bias", None)
     if inverse is None or not isinstance(bias, Tensor):
+        rule = "end with a biased layer and sigmoid, tanh or linear output"
         names = ", ".join(type(module).__name__ for module in last)
-        raise ValueError(
-            f"decoder must end with a biased layer and sigmoid, tanh or linear output, got {names}. Set it by hand."
-        )
+        raise InvalidValue("decoder", rule, names, "Set the bias yourself.")
     mean = as_tensor(x).to(bias).mean(0)
     if mean.shape != bias.shape:
-        raise ValueError(f"x must have rows of {tuple(bias.shape)} numbers, got {tuple(mean.shape)}. Reshape it.")
+        raise InvalidValue("x", f"have rows of {tuple(bias.shape)} numbers", tuple(mean.shape), "Reshape it.")
     if not bool(torch.isfinite(mean).all()):
-        raise ValueError(f"x must be finite rows, got {len(x)} of which the mean is not. Impute or drop them.")
+        raise InvalidValue("x", "be finite rows", f"{len(x)} of which the mean is not", "Impute or drop them.")
     bias.copy_(inverse(mean))
 
 
@@ -62,38 +64,48 @@ def pretrain(
     objective: Objective | Sequence[Objective],
     *,
     validation: Tensor | np.ndarray | None = None,
-    seed: int = 0,
     checkpoints: str | Path | None = None,
     on_layer: Callable[[int, History], None] = lambda layer, history: None,
-    **settings: Any,
+    callbacks: Sequence[Callback] = (),
+    **options: Unpack[FitOptions],
 ) -> tuple[History, ...]:
-    """Train the layers in place from the lowest up, each on the codes of the one below; returns their histories.
+    """Train the layers in place from the lowest up, each on the codes of the one below; return their histories.
 
     Args:
         layers: As from `models.stack`, or any autoencoders whose codes fit the next one's inputs.
         x: (examples, *features), floating point, in memory.
         objective: One for all layers or one for each.
         validation: Rows on which every epoch is judged, encoded like the training rows.
-        seed: Of the order of the data and of noise; layer i, from 0, takes seed + i.
-        checkpoints: Folder for the state of each layer's training; a call that finds them there goes on from them, to
+        checkpoints: Folder for the state of each layer's training; a call that finds them there resumes from them, to
             the same weights.
         on_layer: Called with the number of a layer, from 0, and its history when it is trained.
-        settings: Passed on to `training.fit`.
+        callbacks: As in `fit`.
+        options: As in `fit`; layer i, from 0, has the seed `seed` + i.
 
     Raises:
-        ValueError: As many objectives as layers are not given; and what `fit` raises.
+        ValueError: As many objectives as layers are not given; and as `fit`.
     """
+    check_names(pretrain, options, FitOptions.__annotations__)
+    seed = settings_of(options, FIT_DEFAULTS)[0].seed
     objectives = [objective] * len(layers) if isinstance(objective, Objective) else list(objective)
     if len(objectives) != len(layers):
-        raise ValueError(
-            f"objective must be one, or one for each of the {len(layers)} layers, got {len(objectives)}. Match them."
-        )
+        rule = f"be one, or one for each of the {len(layers)} layers"
+        raise InvalidValue("objective", rule, len(objectives), "Match them.")
     rows = as_tensor(x)
     held_out = None if validation is None else as_tensor(validation)
     histories = []
     for i, (layer, goal) in enumerate(zip(layers, objectives, strict=True)):
-        history = training.fit(
-            layer, rows, goal, validation=held_out, seed=seed + i, **_state(checkpoints, i), **settings
+        path = None if checkpoints is None else Path(checkpoints) / f"layer-{i + 1}.ckpt"
+        of_layer: FitOptions = {**options, "seed": seed + i}
+        history = fit(
+            layer,
+            rows,
+            goal,
+            validation=held_out,
+            checkpoint=path,
+            resume=path is not None and path.exists(),
+            callbacks=callbacks,
+            **of_layer,
         )
         histories.append(history)
         on_layer(i, history)
@@ -102,11 +114,3 @@ def pretrain(
             rows = apply(layer.encode, rows.to(like))
             held_out = None if held_out is None else apply(layer.encode, held_out.to(like))
     return tuple(histories)
-
-
-def _state(folder: str | Path | None, layer: int) -> dict[str, Any]:
-    """Where the state of this layer is kept, and whether to go on from there."""
-    if folder is None:
-        return {}
-    path = Path(folder) / f"layer-{layer + 1}.ckpt"
-    return {"checkpoint": path, "resume": path.exists()}

@@ -9,7 +9,7 @@ from torch import nn
 import contractive as ct
 from contractive import objectives
 from contractive.models import stack
-from contractive.training import stacked
+from contractive.training import pretrain, start_at_mean
 
 # two epochs teach little
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.training.CollapseWarning")
@@ -20,7 +20,7 @@ QUICK = {"max_epochs": 2, "batch_size": 20, "device": "cpu", "progress": False}
 @pytest.mark.parametrize("output", ["sigmoid", "linear", "tanh"])
 def test_a_decoder_that_starts_at_the_mean_gives_it_without_weights(output):
     layer = ct.tied(6, 5, output=output)
-    stacked.start_at_mean(layer, X)
+    start_at_mean(layer, X)
     with torch.no_grad():
         layer.encoder[0].weight.zero_()
         torch.testing.assert_close(layer(X[:3]), X.mean(0).expand(3, -1))
@@ -28,36 +28,36 @@ def test_a_decoder_that_starts_at_the_mean_gives_it_without_weights(output):
 
 def test_a_linear_layer_at_the_end_is_a_linear_output():
     decoder = nn.Sequential(nn.Linear(5, 4), nn.Sigmoid(), nn.Linear(4, 6))
-    stacked.start_at_mean(ct.Autoencoder(ct.mlp(6, code=5).encoder, decoder), 3 * X - 1)
+    start_at_mean(ct.Autoencoder(ct.mlp(6, code=5).encoder, decoder), 3 * X - 1)
     torch.testing.assert_close(decoder[2].bias.detach(), (3 * X - 1).mean(0))
 
 
 def test_pixels_may_be_whole_numbers():
     layer = ct.tied(6, 5)
-    stacked.start_at_mean(layer, torch.tensor([[0, 1] * 3, [1, 1] * 3]))
+    start_at_mean(layer, torch.tensor([[0, 1] * 3, [1, 1] * 3]))
     torch.testing.assert_close(layer.decoder[0].bias[0], torch.tensor(0.0))
 
 
 def test_pixels_that_are_never_on_start_at_a_finite_bias():
     layer = ct.tied(6, 5)
-    stacked.start_at_mean(layer, torch.zeros(4, 6).numpy())
+    start_at_mean(layer, torch.zeros(4, 6).numpy())
     torch.testing.assert_close(layer.decoder[0].bias, torch.full((6,), math.log(0.001 / 0.999)))
 
 
 def test_a_decoder_without_a_bias_at_its_end_is_refused():
     with pytest.raises(ValueError, match=r"decoder must end with a biased layer .* got TiedLinear, Softplus"):
-        stacked.start_at_mean(ct.tied(6, 5, output="softplus"), X)
+        start_at_mean(ct.tied(6, 5, output="softplus"), X)
     with pytest.raises(ValueError, match=r"x must have rows of \(6,\) numbers, got \(5,\)"):
-        stacked.start_at_mean(ct.tied(6, 5), X[:, :5])
+        start_at_mean(ct.tied(6, 5), X[:, :5])
     for rows in (X[:0], X * math.nan):
         with pytest.raises(ValueError, match=f"x must be finite rows, got {len(rows)} of which the mean is not"):
-            stacked.start_at_mean(ct.tied(6, 5), rows)
+            start_at_mean(ct.tied(6, 5), rows)
 
 
 def test_pretraining_is_fit_on_the_codes_below():
     goals = [objectives.contractive(0.1), objectives.denoising(0.2)]
     layers = stack(6, (5, 4))
-    histories = stacked.pretrain(layers, X, goals, validation=X[:20], seed=3, **QUICK)
+    histories = pretrain(layers, X, goals, validation=X[:20], seed=3, **QUICK)
     by_hand = stack(6, (5, 4))
     first = ct.fit(by_hand[0], X, goals[0], validation=X[:20], seed=3, **QUICK)
     codes = by_hand[0].encode(X).detach()
@@ -70,7 +70,7 @@ def test_pretraining_is_fit_on_the_codes_below():
 def test_stopped_pretraining_ends_at_the_same_weights(tmp_path):
     goal, settings = objectives.contractive(0.1), QUICK | {"checkpoint_seconds": 0}
     whole = stack(6, (5, 4))
-    wanted = stacked.pretrain(whole, X, goal, **settings)
+    wanted = pretrain(whole, X, goal, **settings)
     told = []
 
     def stop(layer, history):
@@ -78,11 +78,11 @@ def test_stopped_pretraining_ends_at_the_same_weights(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stacked.pretrain(stack(6, (5, 4)), X, goal, checkpoints=tmp_path, on_layer=stop, **settings)
+        pretrain(stack(6, (5, 4)), X, goal, checkpoints=tmp_path, on_layer=stop, **settings)
     assert told == [(0, 2)]
     again = stack(6, (5, 4))
     keep = lambda layer, history: told.append((layer, len(history)))  # noqa: E731
-    found = stacked.pretrain(again, X, goal, checkpoints=tmp_path, on_layer=keep, **settings)
+    found = pretrain(again, X, goal, checkpoints=tmp_path, on_layer=keep, **settings)
     assert told == [(0, 2), (0, 2), (1, 2)]
     assert [history["train_total"] for history in found] == [history["train_total"] for history in wanted]
     for mine, its in zip(again, whole, strict=True):
@@ -93,16 +93,16 @@ def test_stopped_pretraining_ends_at_the_same_weights(tmp_path):
 def test_rows_may_be_doubles(part):
     rows, held_out = (X.double() if part == name else X for name in ("rows", "validation"))
     ours, wanted = stack(6, (5, 4)), stack(6, (5, 4))
-    stacked.pretrain(ours, rows, objectives.contractive(0.1), validation=held_out, **QUICK)
-    stacked.pretrain(wanted, X, objectives.contractive(0.1), validation=X, **QUICK)
+    pretrain(ours, rows, objectives.contractive(0.1), validation=held_out, **QUICK)
+    pretrain(wanted, X, objectives.contractive(0.1), validation=X, **QUICK)
     assert torch.equal(ours[1].encoder[0].weight, wanted[1].encoder[0].weight)
 
 
 def test_one_objective_serves_all_layers():
-    histories = stacked.pretrain(stack(6, (5, 4)), X.numpy(), objectives.contractive(0.1), **QUICK)
+    histories = pretrain(stack(6, (5, 4)), X.numpy(), objectives.contractive(0.1), **QUICK)
     assert ["train_contractive" in history.columns for history in histories] == [True, True]
 
 
 def test_misuse_is_refused():
     with pytest.raises(ValueError, match="objective must be one, or one for each of the 2 layers, got 1"):
-        stacked.pretrain(stack(6, (5, 4)), X, [objectives.standard()])
+        pretrain(stack(6, (5, 4)), X, [objectives.standard()])

@@ -2,20 +2,16 @@
 
 import copy
 import itertools
-import json
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 import contractive as ct
 from contractive.jacobian import leading
-from contractive.models import Classifier, StorageError, encoder, stack
-from contractive.training import TrainingDiverged
-from contractive.training.stacked import Regularisation, fine_tune
+from contractive.models import Classifier, encoder, stack
+from contractive.training import CheckpointError, Regularisation, TrainingDiverged, fine_tune
 from problems import brute_force
 
 
@@ -123,7 +119,7 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
         fine_tune(net, X, Y, max_epochs=whole(2), batch_size=whole(20), regularisation=rule, **rates, **settings)
         return net.linear.weight
 
-    assert torch.equal(run(np.int64, np.float32, checkpoint=tmp_path / "state.safetensors"), run(int, float))
+    assert torch.equal(run(np.int64, np.float32, checkpoint=tmp_path / "state.ckpt"), run(int, float))
 
 
 def test_an_encoder_may_have_no_weights_or_lie_elsewhere():
@@ -168,8 +164,8 @@ def test_dropout_is_of_the_seed_and_goes_on_where_it_was(tmp_path):
     whole = weights()
     assert torch.equal(whole, weights())
     assert not torch.equal(whole, weights(seed=1))
-    weights(epochs=1, checkpoint=tmp_path / "state.safetensors")
-    assert torch.equal(whole, weights(checkpoint=tmp_path / "state.safetensors"))
+    weights(epochs=1, checkpoint=tmp_path / "state.ckpt")
+    assert torch.equal(whole, weights(checkpoint=tmp_path / "state.ckpt"))
 
 
 def test_dropout_differs_from_epoch_to_epoch():
@@ -190,7 +186,7 @@ def test_a_stopped_run_ends_at_the_same_weights(tmp_path):
         if row["epoch"] == 2:
             raise KeyboardInterrupt
 
-    path = tmp_path / "run" / "state.safetensors"
+    path = tmp_path / "run" / "state.ckpt"
     with pytest.raises(KeyboardInterrupt):
         fine_tune(stopped, X, Y, max_epochs=5, checkpoint=path, on_epoch=stop, **settings)
     stopped = network()
@@ -200,23 +196,23 @@ def test_a_stopped_run_ends_at_the_same_weights(tmp_path):
     assert a.best_epoch == b.best_epoch
     again = fine_tune(network(), X, Y, max_epochs=5, checkpoint=path, **settings)
     assert again.rows == b.rows
-    with pytest.raises(StorageError, match="same settings, got other rates"):
+    with pytest.raises(CheckpointError, match="A run is resumed with the settings of its checkpoint, got rates"):
         fine_tune(network(), X, Y, learning_rate=0.3, checkpoint=path, **settings)
-    with pytest.raises(StorageError, match="same settings, got other data"):
+    with pytest.raises(CheckpointError, match="settings of its checkpoint, got data"):
         fine_tune(network(), X + 1, Y, checkpoint=path, **settings)
-    with pytest.raises(StorageError, match="same settings, got other start"):
+    with pytest.raises(CheckpointError, match="settings of its checkpoint, got start"):
         fine_tune(network(seed=1), X, Y, checkpoint=path, **settings)
 
 
 @pytest.mark.parametrize("change", ["output", "validation", "no validation", "tangents", "tangents in a file"])
 def test_a_checkpoint_of_another_task_is_refused(change, tmp_path):
     tangents = torch.randn(90, 2, 4, generator=torch.Generator().manual_seed(0))
-    path = tmp_path / "state.safetensors"
+    path = tmp_path / "state.ckpt"
 
     def run(**changed):
-        wishes = {"output": "softmax", "validation": blobs(30, 1), "tangents": tangents} | changed
-        rule = Regularisation(0.0, 0.1, wishes["tangents"])
-        net, held_out = network(wishes["output"]), wishes["validation"]
+        given = {"output": "softmax", "validation": blobs(30, 1), "tangents": tangents} | changed
+        rule = Regularisation(0.0, 0.1, given["tangents"])
+        net, held_out = network(given["output"]), given["validation"]
         return fine_tune(net, X, Y, validation=held_out, regularisation=rule, max_epochs=2, checkpoint=path)
 
     assert run().rows == run().rows
@@ -228,7 +224,9 @@ def test_a_checkpoint_of_another_task_is_refused(change, tmp_path):
         "tangents": {"tangents": 2 * tangents},
         "tangents in a file": {"tangents": 2 * tangents.numpy()},
     }
-    with pytest.raises(StorageError, match=f"same settings, got other {change.split()[-1 if 'no' in change else 0]}"):
+    with pytest.raises(
+        CheckpointError, match=f"settings of its checkpoint, got {change.split()[-1 if 'no' in change else 0]}"
+    ):
         run(**changes[change])
 
 
@@ -236,26 +234,26 @@ def test_a_checkpoint_of_another_activation_is_refused(tmp_path):
     def run(activation):
         torch.manual_seed(0)
         net = Classifier(nn.Sequential(nn.Linear(4, 6), activation), 6, 3)
-        return fine_tune(net, X, Y, max_epochs=1, checkpoint=tmp_path / "state.safetensors").rows
+        return fine_tune(net, X, Y, max_epochs=1, checkpoint=tmp_path / "state.ckpt").rows
 
     assert run(nn.Sigmoid()) == run(nn.Sigmoid())
-    with pytest.raises(StorageError, match="same settings, got other encoder"):
+    with pytest.raises(CheckpointError, match="settings of its checkpoint, got encoder"):
         run(nn.ReLU())
 
 
-def test_a_checkpoint_that_says_less_is_taken(tmp_path):
-    path = tmp_path / "state.safetensors"
-    rows = fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows
-    with safe_open(path, "pt") as file:
-        state = json.loads(file.metadata()["state"])
+def test_a_checkpoint_with_fewer_settings_is_of_another_version(tmp_path):
+    path = tmp_path / "state.ckpt"
+    fine_tune(network(), X, Y, max_epochs=2, checkpoint=path)
+    checkpoint = torch.load(path, weights_only=True)
     for name in ("encoder", "output", "validation", "tangents"):
-        del state["settings"][name]
-    save_file(load_file(path), path, {"state": json.dumps(state)})
-    assert fine_tune(network(), X, Y, max_epochs=2, checkpoint=path).rows == rows
+        del checkpoint["contractive"]["settings"][name]
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match=r"settings of its checkpoint, got encoder .* instead of None"):
+        fine_tune(network(), X, Y, max_epochs=2, checkpoint=path)
 
 
 def test_checkpoints_are_written_when_it_is_time_and_at_the_end(tmp_path):
-    path = tmp_path / "state.safetensors"
+    path = tmp_path / "state.ckpt"
     there = []
     found = fine_tune(
         network(), X, Y, max_epochs=3, checkpoint=path, checkpoint_seconds=1e6,
@@ -270,13 +268,20 @@ def test_checkpoints_are_written_when_it_is_time_and_at_the_end(tmp_path):
 
 
 def test_a_broken_checkpoint_is_refused(tmp_path):
-    path = tmp_path / "state.safetensors"
+    path = tmp_path / "state.ckpt"
     path.write_bytes(b"no such file")
-    with pytest.raises(StorageError, match="must be a checkpoint of fine-tuning"):
+    with pytest.raises(CheckpointError, match="is not one of training, or is damaged"):
         fine_tune(network(), X, Y, checkpoint=path)
-    for state in ("[]", "{}", '{"settings": 3}', "nothing"):
-        save_file({"now/linear.bias": torch.zeros(3)}, path, {"state": state})
-        with pytest.raises(StorageError, match="must be a checkpoint of fine-tuning"):
+    for state in ([], {}, {"settings": 3}, "nothing"):
+        torch.save({"contractive": state, "now": {"linear.bias": torch.zeros(3)}}, path)
+        with pytest.raises(CheckpointError, match="is not one of training"):
+            fine_tune(network(), X, Y, checkpoint=path)
+    path.unlink()
+    fine_tune(network(), X, Y, max_epochs=1, checkpoint=path)
+    whole = torch.load(path, weights_only=True)
+    for damage in ({"now": {"linear.bias": torch.zeros(3)}}, {"best": None}, {"now": None}):
+        torch.save({name: part for name, part in (whole | damage).items() if part is not None}, path)
+        with pytest.raises(CheckpointError, match="is of another run, or is damaged"):
             fine_tune(network(), X, Y, checkpoint=path)
 
 
@@ -319,7 +324,7 @@ def test_weights_that_the_last_step_made_infinite_are_no_result():
         ),
         (lambda: Regularisation(-1), "jacobian_weight must be a finite number of at least 0, got -1"),
         (lambda: Regularisation(0, np.inf), "tangent_weight must be a finite number of at least 0, got inf"),
-        (lambda: Regularisation(0, 1), "tangents must come with a tangent_weight"),
+        (lambda: Regularisation(0, 1), "tangents must come with a `tangent_weight`"),
         (lambda: Regularisation(tangents_per_step=0), "tangents_per_step must be at least 1, got 0"),
         (lambda: Classifier(ct.mlp(4, code=2).encoder, 2, 1), "num_classes must be at least 2, got 1"),
         (lambda: Classifier(ct.mlp(4, code=2).encoder, 2, 3, output="tanh"), "output must be one of softmax, sigmoid"),

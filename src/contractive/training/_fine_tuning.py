@@ -1,0 +1,271 @@
+"""Supervised training of a pretrained classifier by plain stochastic gradient descent, as the papers did it."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contractive.core.errors import InvalidValue, check_choice, check_positive
+from contractive.models import Classifier, architecture, tensors_checksum
+from contractive.training._checkpoints import does_not_belong, in_words, read_checkpoint, write_checkpoint
+from contractive.training._checks import labelled_rows
+from contractive.training._contexts import flushed_denormals, keep_freed_memory
+from contractive.training._history import Epochs, Row, TrainingDiverged
+from contractive.training._regularisation import Regularisation
+from contractive.training._settings import (
+    TrainingOptions,
+    TrainingSettings,
+    check_device,
+    check_names,
+    check_seconds,
+    place_of,
+    settings_of,
+)
+
+FINE_TUNING_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=20, learning_rate=0.1, schedule="constant")
+_FIXED = ("schedule", "gradient_clip", "precision", "devices", "num_nodes", "strategy")  # settings without a choice
+_ROWS_AT_ONCE = 4096
+_DROPOUT = 2**31  # apart from the seed of the order: dropout draws from the global generator
+
+
+@dataclass(frozen=True, repr=False)
+class FineTuning(Epochs):
+    """One run of `fine_tune`.
+
+    Attributes:
+        rows: Per epoch: `epoch` from 1, `seconds`, `learning_rate`, `train_loss` with all that is added, `train_error`,
+            and with validation data `val_loss` and `val_error`; losses in nats, errors as shares.
+        best_epoch: Epoch whose weights the classifier has now: that of the lowest validation error (of the lowest
+            loss among equals), without validation data the last.
+    """
+
+
+def fine_tune(
+    classifier: Classifier,
+    x: Tensor | np.ndarray,
+    labels: Tensor | np.ndarray,
+    *,
+    validation: tuple[Tensor | np.ndarray, Tensor | np.ndarray] | None = None,
+    output_rate: float | None = None,
+    decay: float = 1.0,
+    regularisation: Regularisation | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_seconds: float = 0.0,
+    on_epoch: Callable[[Row], None] | None = None,
+    **options: Unpack[TrainingOptions],
+) -> FineTuning:
+    """Train all layers in place by stochastic gradient descent on the labels and return what happened.
+
+    Plain steps without momentum, as in the papers. After pretraining many sigmoid units are saturated and learn
+    slowly: the encoder may then need a much larger rate than the output layer.
+
+    Args:
+        classifier: Pretrained encoder and a new output layer.
+        x: (examples, *features), floating point.
+        labels: Class numbers from 0, (examples,).
+        validation: (x, labels) that decide which epoch is best; never trained on.
+        output_rate: Learning rate of the output layer in the first epoch; as the encoder's if None.
+        decay: Both rates are multiplied by it after every epoch.
+        regularisation: Jacobian penalty, tangent propagation.
+        checkpoint: File for the state of training; a run that finds it resumes from it, to the same weights.
+        checkpoint_seconds: It is written after an epoch if so many seconds have passed since the last time, and after
+            the last one.
+        on_epoch: Called with every new row.
+        options: `max_epochs` (50 if left out), `batch_size` (20), `learning_rate` (of the encoder in the first epoch,
+            0.1), `patience` (epochs without a lower validation error, or less loss at the same), `seed` and `device`
+            of `TrainingSettings`; the others can only have their default here.
+
+    Raises:
+        TypeError: An option that does not exist.
+        ValueError: Settings out of range, labels that are not class numbers, tangents that do not fit.
+        TrainingDiverged: The loss became NaN or infinite.
+        CheckpointError: A checkpoint of another run.
+
+    Example:
+        >>> from contractive.models import Classifier
+        >>> x = torch.rand(60, 4, generator=torch.Generator().manual_seed(0))
+        >>> classifier = Classifier(torch.nn.Linear(4, 4), 4, 2)
+        >>> found = fine_tune(classifier, x, (x[:, 0] > x[:, 1]).long(), max_epochs=30, learning_rate=1.0)
+        >>> found.best["train_error"] < 0.2
+        True
+    """
+    check_names(fine_tune, options, TrainingOptions.__annotations__)
+    settings = settings_of(options, FINE_TUNING_DEFAULTS)[0].completed(len(x), math.prod(x.shape[1:]))
+    for name in _FIXED:
+        default = getattr(FINE_TUNING_DEFAULTS, name)
+        check_choice(name, getattr(settings, name), [default], "Fine-tuning has no other; leave it out.")
+    check_seconds(checkpoint_seconds)
+    if output_rate is not None:
+        check_positive("output_rate", output_rate, "Try 0.1.")
+    if not 0 < decay <= 1:
+        raise InvalidValue("decay", "lie above 0 and be at most 1", decay, "1 keeps the rate constant.")
+    if settings.patience is not None and validation is None:
+        raise InvalidValue("patience", "come with validation data", "none", "Pass validation=(x, labels).")
+    check_device(settings.device)
+    place = torch.device(place_of(settings.device))
+    home = next(classifier.parameters()).device
+    train = labelled_rows(x, labels, "training", classifier)
+    held_out = None if validation is None else labelled_rows(*validation, "validation", classifier)
+    rule = regularisation or Regularisation()
+    if rule.tangents is not None and len(rule.tangents) != len(train[0]):
+        raise InvalidValue("tangents", f"be those of all {len(train[0])} rows", len(rule.tangents), "Match them.")
+    rate = settings.learning_rate
+    assert rate is not None
+    run = _Run(
+        classifier.to(place),
+        (train[0].to(place), train[1].to(place)),
+        None if held_out is None else (held_out[0].to(place), held_out[1].to(place)),
+        rule,
+        settings,
+        (rate, float(rate if output_rate is None else output_rate)),
+        float(decay),
+    )
+    path = None if checkpoint is None else Path(checkpoint)
+    # the data are read for it once, and only where a checkpoint has to be told from those of other runs
+    identity = {} if path is None else run.identity()
+    if path is not None and path.exists():
+        run.resume(path, identity)
+    keep_freed_memory()
+    written = time.monotonic()
+    with flushed_denormals():
+        while not run.is_over:
+            row = run.train_epoch()
+            if path is not None and (run.is_over or time.monotonic() - written >= checkpoint_seconds):
+                run.save(path, identity)
+                written = time.monotonic()
+            if on_epoch is not None:
+                on_epoch(row)
+    classifier.load_state_dict(run.best)
+    classifier.to(home).eval()
+    return FineTuning(tuple(run.rows), run.best_epoch, run.is_stale and len(run.rows) < run.max_epochs)
+
+
+class _Run:
+    """The state of a run: weights, the best weights so far, and the rows."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        train: tuple[Tensor, Tensor],
+        validation: tuple[Tensor, Tensor] | None,
+        rule: Regularisation,
+        settings: TrainingSettings,
+        rates: tuple[float, float],
+        decay: float,
+    ) -> None:
+        assert settings.max_epochs is not None and settings.batch_size is not None
+        self.classifier = classifier
+        self.train, self.validation = train, validation
+        self.rule = rule
+        self.max_epochs, self.batch_size = settings.max_epochs, settings.batch_size
+        self.patience, self.seed = settings.patience, settings.seed
+        self.rates, self.decay = rates, decay
+        self.rows: list[Row] = []
+        self.best_epoch = 0
+        self.best = _copy(classifier)
+        groups = [{"params": list(part.parameters())} for part in (classifier.encoder, classifier.linear)]
+        self.optimizer = torch.optim.SGD(groups, lr=rates[0])
+
+    @property
+    def is_stale(self) -> bool:
+        return self.patience is not None and len(self.rows) - self.best_epoch >= self.patience
+
+    @property
+    def is_over(self) -> bool:
+        return len(self.rows) >= self.max_epochs or self.is_stale
+
+    def identity(self) -> dict[str, str]:
+        """What distinguishes this run from others; `max_epochs` and `patience` may change from call to call."""
+        return {
+            "rates": f"{self.rates} x {self.decay}",
+            "batch_size": str(self.batch_size),
+            "seed": str(self.seed),
+            "data": str(tensors_checksum(self.train)),
+            "encoder": str(architecture(self.classifier.encoder)),
+            "start": str(tensors_checksum(self.best.values())),
+            "regularisation": in_words(self.rule.weights()),
+            "output": self.classifier.output,
+            "validation": str(tensors_checksum(self.validation or ())),
+            "tangents": str(self.rule.checksum()),
+        }
+
+    def train_epoch(self) -> Row:
+        began = time.perf_counter()
+        epoch = len(self.rows)
+        # everything random is a function of seed and epoch, so that a resumed run repeats nothing and skips nothing
+        generator = torch.Generator().manual_seed((self.seed << 20) + epoch)
+        factor = self.decay**epoch
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+        self.classifier.train()
+        place = self.train[0].device
+        with torch.random.fork_rng([place] if place.type == "cuda" else []):
+            torch.manual_seed(generator.initial_seed() + _DROPOUT)
+            loss, wrong = self._pass(generator)
+        finite = all(bool(part.isfinite().all()) for part in self.classifier.parameters())
+        if not (math.isfinite(loss) and finite):
+            got = f"{loss} and infinite weights" if math.isfinite(loss) else loss
+            raise TrainingDiverged(
+                f"loss must stay finite, got {got} in epoch {epoch + 1} of fine-tuning."
+                " Lower the learning rates or the weights of what is added."
+            )
+        row = {"epoch": epoch + 1, "learning_rate": self.rates[0] * factor, "train_loss": loss, "train_error": wrong}
+        self.classifier.eval()
+        if self.validation is not None:
+            row["val_loss"], row["val_error"] = self._judge(*self.validation)
+        row["seconds"] = time.perf_counter() - began
+        self.rows.append(row)
+        if self._is_best(row):
+            self.best_epoch, self.best = len(self.rows), _copy(self.classifier)
+        return row
+
+    def _pass(self, generator: torch.Generator) -> tuple[float, float]:
+        """One pass over the data; (mean loss, share of errors)."""
+        x, labels = self.train
+        total, wrong = x.new_zeros((), dtype=torch.float64), x.new_zeros((), dtype=torch.long)
+        for rows in torch.randperm(len(x), generator=generator).split(self.batch_size):
+            there = rows.to(x.device)
+            logits, extra = self.rule(self.classifier, x[there], rows, generator)
+            losses = self.classifier.loss(logits, labels[there]) + extra
+            self.optimizer.zero_grad()
+            losses.mean().backward()
+            self.optimizer.step()
+            total += losses.detach().sum()
+            wrong += (logits.detach().argmax(1) != labels[there]).sum()
+        return float(total) / len(x), int(wrong) / len(x)
+
+    @torch.no_grad()
+    def _judge(self, x: Tensor, labels: Tensor) -> tuple[float, float]:
+        """(mean loss, share of errors)."""
+        logits = torch.cat([self.classifier(part) for part in x.split(_ROWS_AT_ONCE)])
+        wrong = logits.argmax(1) != labels
+        return float(self.classifier.loss(logits, labels).mean()), float(wrong.double().mean())
+
+    def _is_best(self, row: Row) -> bool:
+        if self.validation is None or not self.best_epoch:
+            return True
+        before = self.rows[self.best_epoch - 1]
+        return (row["val_error"], row["val_loss"]) < (before["val_error"], before["val_loss"])
+
+    def save(self, path: Path, identity: dict[str, str]) -> None:
+        ours = {"settings": identity, "rows": self.rows, "best_epoch": self.best_epoch}
+        write_checkpoint({"contractive": ours, "now": self.classifier.state_dict(), "best": self.best}, path)
+
+    def resume(self, path: Path, identity: dict[str, str]) -> None:
+        found = read_checkpoint(path, identity, self.train[0].device)
+        try:
+            self.classifier.load_state_dict(found["now"])
+            ours, self.best = found["contractive"], found["best"]
+            self.rows, self.best_epoch = list(ours["rows"]), int(ours["best_epoch"])
+        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise does_not_belong(path, error) from error
+
+
+def _copy(classifier: Classifier) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in classifier.state_dict().items()}
