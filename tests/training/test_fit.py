@@ -315,11 +315,11 @@ def test_a_decoder_of_another_size_is_refused(data):
 
 
 def test_freed_memory_is_kept_where_the_allocator_allows_it(monkeypatch):
-    from contractive.training import _memory
+    from contractive.training import _contexts
 
-    assert _memory.keep_freed_memory() in (True, False)
-    monkeypatch.setattr(_memory.sys, "platform", "darwin")
-    assert _memory.keep_freed_memory() is False
+    assert _contexts.keep_freed_memory() in (True, False)
+    monkeypatch.setattr(_contexts.sys, "platform", "darwin")
+    assert _contexts.keep_freed_memory() is False
 
 
 def test_a_frozen_batch_norm_trains_and_stays_frozen(data):
