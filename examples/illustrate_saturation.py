@@ -21,8 +21,10 @@ print(result.finding)
 # reconstruction no longer holds its own against the penalty.
 
 # %%
-sweep = result.sweep
-for weight, saturated, distinct in zip(sweep.strengths, sweep.mean("saturation"), sweep.mean("distinct"), strict=True):
+study = result.study
+for weight, saturated, distinct in zip(
+    result.settings.weights, study.mean("saturation"), study.mean("distinct"), strict=True
+):
     print(f"weight {weight:<5g} saturated {saturated:4.0%}  different rounded codes per digit {distinct:.2f}")
 
 # %% [markdown]

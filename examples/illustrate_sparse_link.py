@@ -20,9 +20,9 @@ print(result.finding)
 # Raw and scale-free figures side by side: the first falls with the weight, the second hardly does.
 
 # %%
-sweep = result.sweep
+study = result.study
 for weight, active, norm, free in zip(
-    sweep.strengths, sweep.mean("activation"), sweep.mean("squared_norm"), sweep.mean("scale_free"), strict=True
+    result.settings.weights, study.mean("activation"), study.mean("squared_norm"), study.mean("scale_free"), strict=True
 ):
     print(f"weight {weight:<5g} mean activation {active:.2f}  ||J||^2 {norm:5.1f}  scale-free sensitivity {free:.2f}")
 

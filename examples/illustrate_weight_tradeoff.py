@@ -22,7 +22,7 @@ print(result.finding)
 
 # %%
 for at, weight in enumerate(result.settings.weights):
-    cells = [f"{name} {result.sweep.text(name, at)}" for name in ("error", "squared_norm", "scale_free")]
+    cells = [f"{name} {result.study.text(name, at)}" for name in ("error", "squared_norm", "scale_free")]
     print(f"weight {weight:<6g}", ", ".join(cells))
 
 # %% [markdown]

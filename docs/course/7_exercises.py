@@ -101,7 +101,7 @@ print(f"standard error of an accuracy with noise: {uncertain:.1%}")
 # %% [markdown] answer
 # Take weight 0.05, whose error is nearest. Denoising is a little better at what it was trained for, rebuilding from
 # noise of 0.3. The contractive code is about as sensitive. On clean digits all classifiers do alike; on noisy ones both
-# penalised networks beat the standard network. Which of the two is better cannot be decided with these rows: their
+# penalised networks beat the standard one. Which of the two is better cannot be decided with these rows: their
 # difference is about one standard error, and it is one seed. `contractive compare` asks the question properly, at one
 # error increase for all and with several seeds.
 

@@ -41,7 +41,7 @@ def illustrate(
     for topic in TOPICS.values() if name == _ALL else (TOPICS[name],):
         started = time.perf_counter()
         with console.progress(topic.title):
-            result = topic.run(quick, seed)
+            result = topic.run(quick=quick, seed=seed)
         words = [
             "contractive",
             "illustrate",

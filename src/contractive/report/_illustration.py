@@ -66,7 +66,7 @@ def _settings(settings: Any) -> list[tuple[str, str]]:
     flat: dict[str, Any] = {}
     for name, value in asdict(settings).items():
         flat |= value if isinstance(value, dict) else {name: value}
-    return [(name.replace("_", " "), _text(value)) for name, value in flat.items()]
+    return [(name.replace("_", " "), _text(value)) for name, value in flat.items() if value not in (None, ())]
 
 
 def _text(value: Any) -> str:

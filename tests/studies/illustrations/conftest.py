@@ -9,4 +9,4 @@ from contractive.studies.illustrations import TOPICS
 
 @pytest.fixture(scope="session")
 def quick():
-    return cache(lambda name: TOPICS[name].run(True, 0))
+    return cache(lambda name: TOPICS[name].run(quick=True, seed=0))

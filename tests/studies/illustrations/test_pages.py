@@ -132,8 +132,8 @@ def instant(quick, monkeypatch):
     asked = []
 
     def answer(name):
-        def run(brief, seed):
-            asked.append((name, brief, seed))
+        def run(*, quick, seed):
+            asked.append((name, quick, seed))
             return results[name]
 
         return run
@@ -165,7 +165,7 @@ def test_divergence_is_one_line(monkeypatch, tmp_path):
 
     from contractive.training import TrainingDiverged
 
-    def diverge(brief, seed):
+    def diverge(*, quick, seed):
         raise TrainingDiverged("loss must stay finite, got nan.")
 
     monkeypatch.setitem(TOPICS, "manifold", replace(TOPICS["manifold"], run=diverge))

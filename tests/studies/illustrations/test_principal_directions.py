@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from contractive.studies.illustrations._principal_directions import FULL, QUICK, _cloud, theory
+from contractive.studies.illustrations._principal_directions import QUICK, Settings, _cloud, theory
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.03, 0.2, 1.0])
@@ -12,7 +12,7 @@ def test_theory_is_the_minimum(weight, spread):
     assert theory((weight,), (spread,))[0, 0] == pytest.approx(best.x, abs=1e-3)
 
 
-@pytest.mark.parametrize("settings", [FULL, QUICK], ids=["full", "quick"])
+@pytest.mark.parametrize("settings", [Settings(), QUICK], ids=["full", "quick"])
 def test_the_cloud_has_exactly_the_stated_moments(settings):
     x, directions = _cloud(settings, 0)
     along = (x @ directions.T).numpy()

@@ -1,15 +1,27 @@
 """Phenomena of contraction shown on small problems: numbers, a finding made from them, and pictures."""
 
+from contractive.studies.illustrations import (
+    _denoising_link,
+    _manifold,
+    _on_digits,
+    _one_dimensional,
+    _overcomplete,
+    _principal_directions,
+)
 from contractive.studies.illustrations._denoising_link import DenoisingLink, denoising_link
 from contractive.studies.illustrations._manifold import Manifold, manifold
+from contractive.studies.illustrations._on_digits import (
+    Saturation,
+    SparseLink,
+    WeightTradeoff,
+    saturation,
+    sparse_link,
+    weight_tradeoff,
+)
 from contractive.studies.illustrations._one_dimensional import OneDimensional, one_dimensional
 from contractive.studies.illustrations._overcomplete import Overcomplete, overcomplete
 from contractive.studies.illustrations._principal_directions import PrincipalDirections, principal_directions
-from contractive.studies.illustrations._saturation import Saturation, saturation
-from contractive.studies.illustrations._sparse_link import SparseLink, sparse_link
 from contractive.studies.illustrations._topic import Illustration, Table, Tile, Topic
-from contractive.studies.illustrations._topics import TOPICS
-from contractive.studies.illustrations._weight_tradeoff import WeightTradeoff, weight_tradeoff
 
 __all__ = [
     # what contraction does
@@ -21,7 +33,7 @@ __all__ = [
     "Overcomplete",
     "manifold",
     "Manifold",
-    # its relatives
+    # related penalties
     "denoising_link",
     "DenoisingLink",
     "sparse_link",
@@ -38,3 +50,15 @@ __all__ = [
     "Table",
     "Tile",
 ]
+
+_IN_ORDER = (
+    _one_dimensional.TOPIC,
+    _principal_directions.TOPIC,
+    _overcomplete.TOPIC,
+    _manifold.TOPIC,
+    _denoising_link.TOPIC,
+    _on_digits.SPARSE_LINK,
+    _on_digits.SATURATION,
+    _on_digits.WEIGHT_TRADEOFF,
+)
+TOPICS: dict[str, Topic] = {topic.name: topic for topic in _IN_ORDER}  # in the order of a talk

@@ -14,7 +14,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.illustrations._topic import REGULARISED, Illustration, Table, Tile, Topic
 from contractive.studies.pages import Picture
 
 _COLORS = {
@@ -28,7 +28,7 @@ _DIRECTIONS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Settings:
-    """Of this illustration.
+    """Settings of this illustration.
 
     Attributes:
         epochs: After which the network is looked at; 0 is before training.
@@ -47,7 +47,6 @@ class Settings:
     budget: Budget = field(default=Budget(0, 32, 3e-3))
 
 
-FULL = Settings()
 QUICK = Settings(epochs=(0, 3, 15), test_rows=25, sigmas=(0.1, 0.01), rotations=1)
 
 
@@ -88,11 +87,10 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class DenoisingLink:
+class DenoisingLink(Illustration):
     """What small noise adds to the loss, before, during and after training.
 
     Attributes:
-        settings: How it was made.
         stages: In the order of training.
     """
 
@@ -101,7 +99,6 @@ class DenoisingLink:
 
     @property
     def finding(self) -> str:
-        """What the numbers say."""
         first, last = self.stages[0], self.stages[-1]
         worst = max(stage.disagreement for stage in self.stages)
         return (
@@ -115,53 +112,38 @@ class DenoisingLink:
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
-        """The few numbers that matter most."""
-        first, last = self.stages[0], self.stages[-1]
+        first, last, least = self.stages[0], self.stages[-1], self.settings.sigmas[-1]
         worst = max(stage.disagreement for stage in self.stages)
         return (
-            Tile(
-                _percent(worst), "largest disagreement", f"measured against formula, sigma {self.settings.sigmas[-1]:g}"
-            ),
+            Tile(_percent(worst), "largest disagreement", f"measured against formula, sigma {least:g}"),
             Tile(_percent(first.share), "second term / first, before training", f"error {first.error:.3g} per digit"),
             Tile(_percent(last.share), f"the same after {last.epochs} epochs", f"error {last.error:.2g} per digit"),
-            Tile(
-                f"{last.encoder / last.formula:.1f}×", "‖J_f‖² in place of the formula", "off by this factor, trained"
-            ),
+            Tile(f"{last.encoder / last.formula:.1f}×", "‖J_f‖² in place of the formula", "wrong by this factor"),
         )
 
     @property
     def table(self) -> Table:
-        """Every term of every stage."""
-        rows = tuple(
-            (
-                str(stage.epochs),
-                f"{stage.error:.4g}",
-                f"{stage.squared_norm:.4f}",
-                f"{stage.second:+.4f}",
-                f"{stage.formula:.4f}",
-                *(f"{value:.4f}" for value in stage.measured),
-                f"{stage.encoder:.3f}",
-            )
-            for stage in self.stages
-        )
+        rows = []
+        for stage in self.stages:
+            terms = (f"{stage.squared_norm:.4f}", f"{stage.second:+.4f}", f"{stage.formula:.4f}")
+            measured = (f"{value:.4f}" for value in stage.measured)
+            rows.append((str(stage.epochs), f"{stage.error:.4g}", *terms, *measured, f"{stage.encoder:.3f}"))
         measured = (f"measured, σ {sigma:g}" for sigma in self.settings.sigmas)
-        return Table(("epochs", "error", "‖J_r‖²", "(r−x)·Δr", "sum", *measured, "‖J_f‖²"), rows)
+        return Table(("epochs", "error", "‖J_r‖²", "(r−x)·Δr", "sum", *measured, "‖J_f‖²"), tuple(rows))
 
     def pictures(self) -> tuple[Picture, ...]:
-        """Measured values against sigma with the terms as levels."""
         return (_limits(self),)
 
 
 def denoising_link(*, quick: bool = False, seed: int = 0) -> DenoisingLink:
     """Measure what small Gaussian noise adds to the reconstruction error of digits, and compare with the formula."""
-    settings = QUICK if quick else FULL
+    settings = QUICK if quick else Settings()
     split = load("digits")
     x = torch.from_numpy(split.train).double()
     test = spread_rows(torch.from_numpy(split.test).double(), settings.test_rows)
     width = settings.code
-    autoencoder = (
-        seeded(lambda: mlp(64, hidden=(width,), code=width, decoder_activation="sigmoid"), seed).double().eval()
-    )
+    net = seeded(lambda: mlp(64, hidden=(width,), code=width, decoder_activation="sigmoid"), seed)
+    autoencoder = net.double().eval()
     stages, done = [], 0
     for epochs in settings.epochs:
         if epochs > done:
@@ -235,16 +217,14 @@ def _limits(result: DenoisingLink) -> Picture:
         for what, value in levels.items():
             width, dash = (6, "solid") if what == "formula" else (2, "dash")
             ends = [sigmas[-1] / 1.4, sigmas[0] * 1.4]
-            trace = draw.line(
-                number, ends, [value, value], names[what], _COLORS[what], width=width, dash=dash, legend=number == 1
-            )
+            style = {"width": width, "dash": dash, "legend": number == 1}
+            trace = draw.line(number, ends, [value, value], names[what], _COLORS[what], **style)
             figure.add_trace(trace.update(opacity=0.45 if what == "formula" else 1))
         style = {"mode": "lines+markers", "symbol": "square", "legend": number == 1}
         figure.add_trace(draw.line(number, sigmas, stage.measured, "measured", _COLORS["measured"], **style))
         ticks = {"tickvals": list(sigmas), "ticktext": [f"{sigma:g}" for sigma in sigmas]}
-        draw.set_axes(
-            figure, number, {"title": {"text": "sigma of the noise"}, "type": "log", **ticks}, {"rangemode": "tozero"}
-        )
+        across = {"title": {"text": "sigma of the noise"}, "type": "log", **ticks}
+        draw.set_axes(figure, number, across, {"rangemode": "tozero"})
     caption = (
         "Squares: what noise adds to the error, divided by sigma². To the left, as sigma falls, they meet the formula"
         " with both terms. Before training ‖J_r‖² alone misses it, because r(x) is far from x; later the two lines"
@@ -264,15 +244,15 @@ TOPIC = Topic(
     why=(
         "Put noise e of variance σ² on the input and ask for the clean x. To second order in e the expected error is"
         " ‖r(x) − x‖² + σ² (‖J_r(x)‖² + (r(x) − x)·Δr(x)), where r = g∘f and Δ is the Laplacian of each output. The"
-        " Jacobian is that of the whole reconstruction, not of the encoder; the second term is the price of curvature"
+        " Jacobian is that of the whole reconstruction, not of the encoder; the second term is the cost of curvature"
         " and vanishes only where reconstruction is good.",
         "Here each quantity is measured on test digits in float64, the Laplacian exactly. The noise is drawn along"
         " random orthogonal axes in both directions, which is unbiased and has no sampling error in the leading term.",
     ),
     sources=(
         "Bishop (1995): Training with noise is equivalent to Tikhonov regularization. Neural Computation 7.",
-        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15.",
+        REGULARISED,
         "Genz, Monahan (1998): Stochastic integration rules for infinite regions. SIAM J. Sci. Comput. 19.",
     ),
-    run=lambda quick, seed: denoising_link(quick=quick, seed=seed),
+    run=denoising_link,
 )

@@ -1,4 +1,4 @@
-"""Lines, points and bands in the common style."""
+"""Lines, points and planes in the common style."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,13 @@ import plotly.graph_objects as go
 
 from contractive.plots import NEUTRAL, Room, axes, panels, set_axes
 
-__all__ = ["NEUTRAL", "Room", "heading", "line", "panels", "points", "set_axes", "square"]
+__all__ = ["NEUTRAL", "Room", "axes", "heading", "line", "panels", "points", "set_axes", "square"]
 
 Numbers = Sequence[float] | np.ndarray
+
+
+def _scatter(number: int, x: Numbers, y: Numbers, name: str, legend: bool, **style: Any) -> go.Scatter:
+    return go.Scatter(x=list(x), y=list(y), name=name, legendgroup=name, showlegend=legend, **style, **axes(number))
 
 
 def line(
@@ -27,57 +31,31 @@ def line(
     legend: bool = True,
     hover: str = "%{y:.3g} at %{x:.3g}",
 ) -> go.Scatter:
-    """A line in the panel with this number."""
-    return go.Scatter(
-        x=list(x),
-        y=list(y),
-        name=name,
-        legendgroup=name,
-        showlegend=legend,
-        mode=mode,
-        line={"color": color, "width": width, "dash": dash},
-        marker={"symbol": symbol, "size": 9, "color": color},
-        hovertemplate=hover,
-        **axes(number),
-    )
+    """Return a line for the panel with this number."""
+    drawn = {"line": {"color": color, "width": width, "dash": dash}}
+    drawn["marker"] = {"symbol": symbol, "size": 9, "color": color}
+    return _scatter(number, x, y, name, legend, mode=mode, hovertemplate=hover, **drawn)
 
 
 def points(
     number: int, x: Numbers, y: Numbers, name: str, color: str, *, size: float = 4, legend: bool = False, **marker: Any
 ) -> go.Scatter:
-    """Marks without a line."""
-    return go.Scatter(
-        x=list(x),
-        y=list(y),
-        name=name,
-        legendgroup=name,
-        showlegend=legend,
-        mode="markers",
-        marker={"color": color, "size": size, **marker},
-        hoverinfo="skip" if size < 7 else None,
-        **axes(number),
+    """Return marks without a line."""
+    hover = "skip" if size < 7 else None
+    return _scatter(
+        number, x, y, name, legend, mode="markers", marker={"color": color, "size": size, **marker}, hoverinfo=hover
     )
 
 
 def square(target: go.Figure, number: int, reach: float, vertical: float | None = None) -> None:
-    """Axes of one unit, from -reach to reach, without lines: a plane and not a diagram."""
+    """Give a panel axes of one unit, from -reach to reach, without lines: a plane and not a diagram."""
     upper = reach if vertical is None else vertical
-    plain = {
-        "showgrid": False,
-        "showticklabels": False,
-        "ticks": "",
-        "showline": False,
-        "constrain": "domain",
-        "fixedrange": True,
-    }
-    set_axes(
-        target,
-        number,
-        {**plain, "range": [-reach, reach]},
-        {**plain, "range": [-upper, upper], "scaleanchor": axes(number)["xaxis"]},
-    )
+    plain = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
+    plain |= {"constrain": "domain", "fixedrange": True}
+    scaled = {**plain, "range": [-upper, upper], "scaleanchor": axes(number)["xaxis"]}
+    set_axes(target, number, {**plain, "range": [-reach, reach]}, scaled)
 
 
 def heading(name: str, color: str) -> str:
-    """A panel's title with its colour."""
+    """Return a panel's title with its colour."""
     return f'<span style="color:{color}">■</span> {name}'

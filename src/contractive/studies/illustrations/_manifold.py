@@ -13,8 +13,8 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Table, Tile, Topic, percent
-from contractive.studies.pages import Picture
+from contractive.studies.illustrations._topic import REGULARISED, Illustration, Table, Tile, Topic
+from contractive.studies.pages import Picture, percent
 
 _SCALE = 4.0  # the roll is about 26 wide; this brings it to where tanh units work
 _COLORS = {"standard": plots.color("standard"), "contractive": plots.color("contractive"), "encoder": "#a39b2c"}
@@ -22,7 +22,7 @@ _COLORS = {"standard": plots.color("standard"), "contractive": plots.color("cont
 
 @dataclass(frozen=True)
 class Settings:
-    """Of this illustration.
+    """Settings of this illustration.
 
     Attributes:
         rows: Training points.
@@ -41,16 +41,14 @@ class Settings:
     budget: Budget = field(default=Budget(100, 128, 5e-3))
 
 
-FULL = Settings()
 QUICK = Settings(rows=1500, test_rows=200, budget=Budget(30, 64, 1e-2))
 
 
 @dataclass(frozen=True)
-class Manifold:
+class Manifold(Illustration):
     """Learned tangent planes of a swiss roll against true ones.
 
     Attributes:
-        settings: How it was made.
         points: (rows, 3) on the sheet, scaled as the network saw them.
         true_normals: (rows, 3), of length 1.
         normals: By map: the direction that the two leading right singular vectors of its Jacobian leave out.
@@ -67,14 +65,13 @@ class Manifold:
 
     @property
     def finding(self) -> str:
-        """What the numbers say."""
         median = {name: float(np.median(angles)) for name, angles in self.angles.items()}
         return (
-            f"The two leading right singular vectors of J_r span the sheet's tangent plane to within"
-            f" {median['contractive']:.1f}° (median over {len(self.points)} points; {percent(self.share)} within 10°),"
-            f" against {median['standard']:.0f}° without the penalty and {median['random']:.0f}° for planes at"
-            f" random; the Jacobian of the encoder alone, of the same network, is off by {median['encoder']:.0f}°,"
-            f" for what it passes on across the sheet the decoder drops."
+            f"With the penalty, the two leading right singular vectors of J_r match the sheet's tangent plane to"
+            f" {median['contractive']:.1f}° (median over {len(self.points)} points; {percent(self.share, '.0f')} within"
+            f" 10°). Without it the angle is {median['standard']:.0f}°, and for random planes {median['random']:.0f}°."
+            f" The encoder alone is not enough ({median['encoder']:.0f}°): it still responds across the sheet, and the"
+            f" decoder discards that response."
         )
 
     @property
@@ -84,7 +81,6 @@ class Manifold:
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
-        """The few numbers that matter most."""
         medians = {name: f"{np.median(angles):.1f}°" for name, angles in self.angles.items()}
         values = self.singular_values["contractive"]
         return (
@@ -96,7 +92,6 @@ class Manifold:
 
     @property
     def table(self) -> Table:
-        """Angles and singular values of every map."""
         words = {
             "contractive": "J_r, contractive",
             "encoder": "J_f of the same network",
@@ -108,7 +103,7 @@ class Manifold:
                 text,
                 f"{np.median(self.angles[name]):.1f}°",
                 f"{self.angles[name].mean():.1f}°",
-                percent((self.angles[name] < 10).mean()),
+                percent((self.angles[name] < 10).mean(), ".0f"),
                 ", ".join(f"{value:.2f}" for value in self.singular_values.get(name, [])) or "–",
             )
             for name, text in words.items()
@@ -116,13 +111,12 @@ class Manifold:
         return Table(("tangents from", "median angle", "mean angle", "within 10°", "mean singular values"), rows)
 
     def pictures(self) -> tuple[Picture, ...]:
-        """The roll with its tangents, and the angles."""
         return (_sheet(self), _angles(self))
 
 
 def manifold(*, quick: bool = False, seed: int = 0) -> Manifold:
     """Learn a swiss roll with and without the penalty on J_r and compare learned tangents with true ones."""
-    settings = QUICK if quick else FULL
+    settings = QUICK if quick else Settings()
     x, _ = swiss_roll(settings.rows, settings.noise, seed)
     points, true = swiss_roll(settings.test_rows, 0.0, seed + 1000)
     plain = _trained(x, standard(), settings, seed)
@@ -174,14 +168,11 @@ def _spectrum(f: torch.nn.Module, points: Tensor) -> tuple[np.ndarray, np.ndarra
 
 
 def _sheet(result: Manifold) -> Picture:
-    shown = {"standard": "standard", "contractive": "contractive"}
-    figure = draw.panels(
-        [draw.heading(text, _COLORS[name]) for name, text in shown.items()], draw.Room(430, 300, axis=False)
-    )
+    shown = ("standard", "contractive")
+    figure = draw.panels([draw.heading(name, _COLORS[name]) for name in shown], draw.Room(430, 300, axis=False))
     for number, name in enumerate(shown, 1):
-        figure.add_trace(
-            draw.points(number, result.points[:, 0], result.points[:, 2], "points", "rgba(139, 135, 148, 0.5)")
-        )
+        grey = "rgba(139, 135, 148, 0.5)"
+        figure.add_trace(draw.points(number, result.points[:, 0], result.points[:, 2], "points", grey))
         x, y = _segments(result.points, result.normals[name])
         figure.add_trace(draw.line(number, x, y, name, _COLORS[name], width=2.5, hover="").update(hoverinfo="skip"))
         draw.square(figure, number, 4.3, 4.0)
@@ -212,15 +203,10 @@ def _angles(result: Manifold) -> Picture:
         ordered = np.sort(result.angles[name])
         share = 100 * np.arange(1, len(ordered) + 1) / len(ordered)
         dash = "dot" if name == "random" else "solid"
-        figure.add_trace(
-            draw.line(1, ordered, share, text, colors[name], dash=dash, hover="%{y:.0f} % within %{x:.1f}°")
-        )
-    draw.set_axes(
-        figure,
-        1,
-        {"title": {"text": "angle to the true tangent plane"}, "ticksuffix": "°", "range": [0, 90]},
-        {"ticksuffix": " %", "range": [0, 102]},
-    )
+        hover = "%{y:.0f} % within %{x:.1f}°"
+        figure.add_trace(draw.line(1, ordered, share, text, colors[name], dash=dash, hover=hover))
+    across = {"title": {"text": "angle to the true tangent plane"}, "ticksuffix": "°", "range": [0, 90]}
+    draw.set_axes(figure, 1, across, {"ticksuffix": " %", "range": [0, 102]})
     caption = (
         "Further to the upper left is better. Points on the sheet that training has not seen; true tangents from its"
         " formula."
@@ -237,12 +223,12 @@ TOPIC = Topic(
         " carry all three directions. The penalty asks r = g∘f to ignore as many directions as it can; reconstruction"
         " needs the two that lead along the sheet. What survives in the Jacobian are these: its two large singular"
         " values belong to tangents, and the third, across the sheet, is near zero.",
-        "The Jacobian here is that of reconstruction, J_r = J_g J_f. The encoder may well answer to a step across the"
-        " sheet as long as the decoder ignores the answer, and with an untied decoder it does.",
+        "The Jacobian here is that of reconstruction, J_r = J_g J_f. The encoder may respond to a step across the"
+        " sheet as long as the decoder ignores the response, and with an untied decoder it does.",
     ),
     sources=(
         "Rifai, Dauphin, Vincent, Bengio, Muller (2011): The manifold tangent classifier. NIPS 24.",
-        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15.",
+        REGULARISED,
     ),
-    run=lambda quick, seed: manifold(quick=quick, seed=seed),
+    run=manifold,
 )

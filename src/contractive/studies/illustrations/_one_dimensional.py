@@ -13,7 +13,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, denoising, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.illustrations._topic import REGULARISED, Illustration, Table, Tile, Topic
 from contractive.studies.pages import Picture
 
 CENTRES = (-2.0, -0.6, 0.7, 2.2)
@@ -23,7 +23,7 @@ _COLORS = {kind: plots.color(kind) for kind in ("standard", "contractive", "deno
 
 @dataclass(frozen=True)
 class Settings:
-    """Of this illustration.
+    """Settings of this illustration.
 
     Attributes:
         rows: Points on the line, a quarter of them in each cluster.
@@ -42,7 +42,6 @@ class Settings:
     budget: Budget = field(default=Budget(60, 64, 1e-2))
 
 
-FULL = Settings()
 QUICK = Settings(budget=Budget(10, 64, 1e-2))
 
 
@@ -74,11 +73,10 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class OneDimensional:
+class OneDimensional(Illustration):
     """Three reconstruction functions of the same clusters on a line.
 
     Attributes:
-        settings: How they were trained.
         data: The points.
         grid: Where the curves are evaluated.
         curves: By kind: standard, contractive, denoising.
@@ -106,11 +104,7 @@ class OneDimensional:
     @property
     def expansion(self) -> float:
         """Steepest slope of the contractive r in each gap between clusters, the smallest of the three."""
-        return self.steepest("contractive")
-
-    def steepest(self, kind: str) -> float:
-        """Steepest slope in each gap between clusters, the smallest of the three."""
-        slope = np.gradient(self.curves[kind].values, self.grid)
+        slope = np.gradient(self.curves["contractive"].values, self.grid)
         gaps = [(self.grid > low) & (self.grid < high) for low, high in pairwise(CENTRES)]
         return min(float(slope[gap].max()) for gap in gaps)
 
@@ -121,21 +115,19 @@ class OneDimensional:
 
     @property
     def finding(self) -> str:
-        """What the numbers say."""
         plain, contractive = self.curves["standard"], self.curves["contractive"]
         low, high = plain.centre_slopes.min(), plain.centre_slopes.max()
         return (
             f"With the penalty, {len(contractive.attracting)} fixed points attract, for {len(CENTRES)} clusters, and no"
             f" cluster is farther than {self.distance:.2f} from one; there the slope is at most"
             f" {np.abs(contractive.centre_slopes).max():.2f} (theory {self.expected_slope:.2f}), and in every gap"
-            f" between clusters it reaches {self.expansion:.1f} or more, so contraction at the data is paid for by"
+            f" between clusters it reaches {self.expansion:.1f} or more, so contraction at the data goes with"
             f" expansion between them. Without it slopes at the clusters are {low:.2f} to {high:.2f}, and r leaves"
             f" the identity by at most {self.detour('standard'):.2f}, with it by {self.detour('contractive'):.2f}."
         )
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
-        """The few numbers that matter most."""
         contractive, plain = self.curves["contractive"], self.curves["standard"]
         slopes = float(np.abs(contractive.centre_slopes).max())
         return (
@@ -147,17 +139,16 @@ class OneDimensional:
 
     @property
     def table(self) -> Table:
-        """Every fixed point of the two penalised maps."""
-        rows = [
-            (kind, f"{at:.3f}", f"{slope:.2f}", "attracts" if abs(slope) < 1 else "repels", f"{_nearest(at):.3f}")
-            for kind in ("contractive", "denoising")
-            for at, slope in zip(self.curves[kind].fixed_points, self.curves[kind].slopes, strict=True)
-        ]
+        rows = []
+        for kind in ("contractive", "denoising"):
+            for at, slope in zip(self.curves[kind].fixed_points, self.curves[kind].slopes, strict=True):
+                nearest = min(abs(at - centre) for centre in CENTRES)
+                which = "attracts" if abs(slope) < 1 else "repels"
+                rows.append((kind, f"{at:.3f}", f"{slope:.2f}", which, f"{nearest:.3f}"))
         headings = ("map", "fixed point x", "slope there", "which", "distance to nearest cluster")
         return Table(headings, tuple(rows), f"Clusters are centred at {', '.join(map(str, CENTRES))}.")
 
     def pictures(self) -> tuple[Picture, ...]:
-        """Reconstruction functions, and how far each moves a point."""
         return (_curves(self), _moves(self))
 
 
@@ -166,7 +157,7 @@ def one_dimensional(*, quick: bool = False, seed: int = 0) -> OneDimensional:
 
     The penalty is on the slope of the whole reconstruction r = g(f(x)): that is what is drawn.
     """
-    settings = QUICK if quick else FULL
+    settings = QUICK if quick else Settings()
     x = _data(settings, seed)
     objectives = {
         "standard": standard(),
@@ -214,21 +205,13 @@ def _curve(r: Autoencoder, grid: Tensor) -> Curve:
     return Curve(*(tensor.double().numpy() for tensor in numbers))
 
 
-def _nearest(at: float) -> float:
-    return min(abs(at - centre) for centre in CENTRES)
-
-
 def _curves(result: OneDimensional) -> Picture:
-    titles = [draw.heading(f"{kind}", _COLORS[kind]) for kind in ("standard", "contractive")]
+    titles = [draw.heading(kind, _COLORS[kind]) for kind in ("standard", "contractive")]
     figure = draw.panels(titles, draw.Room(330, 290))
     for number, kind in enumerate(("standard", "contractive"), 1):
         figure.add_traces(_panel(result, kind, number))
-        draw.set_axes(
-            figure,
-            number,
-            {"title": {"text": "x"}, "range": [-_REACH, _REACH]},
-            {"title": {"text": "r(x)"}, "range": [-_REACH, _REACH]},
-        )
+        whole = {"range": [-_REACH, _REACH]}
+        draw.set_axes(figure, number, {"title": {"text": "x"}, **whole}, {"title": {"text": "r(x)"}, **whole})
     figure.update_layout(showlegend=False)
     caption = (
         "Bold: the reconstruction r(x) of every x. Dotted: r(x) = x. Ticks below: the data. Filled circles are fixed"
@@ -241,19 +224,11 @@ def _curves(result: OneDimensional) -> Picture:
 
 def _panel(result: OneDimensional, kind: str, number: int) -> list:
     curve, color = result.curves[kind], _COLORS[kind]
-    ends = [-_REACH, _REACH]
+    ends, at_the_bottom = [-_REACH, _REACH], [-0.97 * _REACH] * len(result.data)
     drawn = [
         draw.line(number, ends, ends, "identity", draw.NEUTRAL, dash="dot", width=1.5),
         draw.line(number, result.grid, curve.values, kind, color, width=3),
-        draw.points(
-            number,
-            result.data,
-            [-0.97 * _REACH] * len(result.data),
-            "data",
-            draw.NEUTRAL,
-            size=8,
-            symbol="line-ns-open",
-        ),
+        draw.points(number, result.data, at_the_bottom, "data", draw.NEUTRAL, size=8, symbol="line-ns-open"),
     ]
     for found, marker in ((curve.attracting, "circle"), (curve.repelling, "circle-open")):
         drawn.append(draw.points(number, found, found, kind, color, size=11, symbol=marker, line={"width": 2}))
@@ -267,9 +242,8 @@ def _moves(result: OneDimensional) -> Picture:
         figure.add_trace(draw.line(1, result.grid, curve.values - result.grid, kind, _COLORS[kind]))
     best = result.denoising_optimum - result.grid
     figure.add_trace(draw.line(1, result.grid, best, names[-1], _COLORS["denoising"], dash="dot", width=1.8))
-    figure.add_trace(
-        draw.line(1, [-_REACH, _REACH], [0, 0], "fixed", draw.NEUTRAL, dash="dot", width=1.5, legend=False)
-    )
+    ends = [-_REACH, _REACH]
+    figure.add_trace(draw.line(1, ends, [0, 0], "fixed", draw.NEUTRAL, dash="dot", width=1.5, legend=False))
     x = {"title": {"text": "x"}, "range": [-_REACH, _REACH]}
     draw.set_axes(figure, 1, x, {"title": {"text": "r(x) − x"}})
     caption = (
@@ -293,8 +267,6 @@ TOPIC = Topic(
         "So contraction is local. Repeated reconstruction leads to the clusters, and r(x) − x points to where data are"
         " denser (Alain and Bengio 2014). Within a cluster of variance s² the best slope is s² / (s² + weight).",
     ),
-    sources=(
-        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15.",
-    ),
-    run=lambda quick, seed: one_dimensional(quick=quick, seed=seed),
+    sources=(REGULARISED,),
+    run=one_dimensional,
 )

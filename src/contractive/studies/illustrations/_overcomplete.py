@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Objective, contractive, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.illustrations._topic import CAE, REGULARISED, Illustration, Table, Tile, Topic
 from contractive.studies.pages import Picture
 
 _RADIUS = 1.5
@@ -22,7 +21,7 @@ _REACH = 2.5
 
 @dataclass(frozen=True)
 class Settings:
-    """Of this illustration.
+    """Settings of this illustration.
 
     Attributes:
         rows: Points on the ring.
@@ -41,7 +40,6 @@ class Settings:
     budget: Budget = field(default=Budget(100, 64, 1e-2))
 
 
-FULL = Settings()
 QUICK = Settings(rows=512, test_rows=400, budget=Budget(40, 64, 2e-2))
 
 
@@ -78,11 +76,10 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Overcomplete:
+class Overcomplete(Illustration):
     """Five networks with a code far wider than the data.
 
     Attributes:
-        settings: How they were trained.
         noise: Uniform points in the square, (rows, 2).
         ring: Fresh points of the data, (rows, 2).
         measured: By the names of `kinds`.
@@ -95,24 +92,23 @@ class Overcomplete:
 
     @property
     def finding(self) -> str:
-        """What the numbers say."""
         found = self.measured
+
+        def ratio(kind: str, reference: str = "tied") -> float:
+            return found[kind].noise_error / found[reference].noise_error
+
         return (
             f"A standard network with {self.settings.code} code units for 2 inputs gives uniform noise back almost"
             f" unchanged (error {found['tied'].noise_error:.2g}, ‖J_r − I‖²/2 = {found['tied'].noise_distance:.2g}):"
             f" it has learned the identity. The encoder penalty with tied weights raises that error"
-            f" {self._ratio('tied-contractive'):.0f}-fold, the penalty on J_r"
-            f" {self._ratio('reconstruction', 'untied'):.0f}-fold. With an untied decoder the encoder penalty does"
+            f" {ratio('tied-contractive'):.0f}-fold, the penalty on J_r"
+            f" {ratio('reconstruction', 'untied'):.0f}-fold. With an untied decoder the encoder penalty does"
             f" not help (error {found['untied-contractive'].noise_error:.2g}): ‖J_f‖² is as small as"
             f" {found['untied-contractive'].squared_norm:.2g}, and r is still the identity."
         )
 
-    def _ratio(self, kind: str, reference: str = "tied") -> float:
-        return self.measured[kind].noise_error / self.measured[reference].noise_error
-
     @property
     def tiles(self) -> tuple[Tile, ...]:
-        """The few numbers that matter most."""
         found, kinds = self.measured, _kinds(self.settings.weight)
         shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
         return tuple(
@@ -121,29 +117,24 @@ class Overcomplete:
 
     @property
     def table(self) -> Table:
-        """All numbers."""
-        rows = tuple(
-            (
-                kind.words,
-                f"{found.data_error:.2g}",
-                f"{found.noise_error:.2g}",
-                f"{found.data_distance:.3f}",
-                f"{found.noise_distance:.3f}",
-                f"{found.squared_norm:.3g}",
-            )
-            for kind, found in ((kind, self.measured[name]) for name, kind in _kinds(self.settings.weight).items())
-        )
+        rows = []
+        for name, kind in _kinds(self.settings.weight).items():
+            found = self.measured[name]
+            errors = (f"{found.data_error:.2g}", f"{found.noise_error:.2g}")
+            distances = (f"{found.data_distance:.3f}", f"{found.noise_distance:.3f}")
+            rows.append((kind.words, *errors, *distances, f"{found.squared_norm:.3g}"))
         headings = ("network", "error on data", "error on noise", "‖J_r − I‖²/2 on data", "on noise", "‖J_f‖² on data")
-        return Table(headings, rows, "0 is the identity, 1 a constant, 1/2 a projection onto the tangent of the ring.")
+        return Table(
+            headings, tuple(rows), "0 is the identity, 1 a constant, 1/2 a projection onto the tangent of the ring."
+        )
 
     def pictures(self) -> tuple[Picture, ...]:
-        """What becomes of uniform noise."""
         return (_clouds(self),)
 
 
 def overcomplete(*, quick: bool = False, seed: int = 0) -> Overcomplete:
     """Train networks with a code far wider than the data on a noisy ring and feed them uniform noise."""
-    settings = QUICK if quick else FULL
+    settings = QUICK if quick else Settings()
     generator = torch.Generator().manual_seed(seed)
     x, fresh = (_ring(rows, settings.noise, generator) for rows in (settings.rows, settings.test_rows))
     noise = _REACH * (2 * torch.rand(settings.test_rows, 2, generator=generator) - 1)
@@ -155,17 +146,14 @@ def overcomplete(*, quick: bool = False, seed: int = 0) -> Overcomplete:
 
 
 def _kinds(weight: float) -> dict[str, Kind]:
+    gray, own, other = plots.color("standard"), plots.color("contractive"), plots.color("denoising")
+    whole = plots.color("reconstruction_contractive")
     return {
-        "tied": Kind("standard, tied", plots.color("standard"), True, standard()),
-        "tied-contractive": Kind("penalty on J_f, tied", plots.color("contractive"), True, contractive(weight)),
-        "untied": Kind("standard, untied", plots.color("standard"), False, standard()),
-        "untied-contractive": Kind("penalty on J_f, untied", plots.color("denoising"), False, contractive(weight)),
-        "reconstruction": Kind(
-            "penalty on J_r, untied",
-            plots.color("reconstruction_contractive"),
-            False,
-            reconstruction_contractive(weight),
-        ),
+        "tied": Kind("standard, tied", gray, True, standard()),
+        "tied-contractive": Kind("penalty on J_f, tied", own, True, contractive(weight)),
+        "untied": Kind("standard, untied", gray, False, standard()),
+        "untied-contractive": Kind("penalty on J_f, untied", other, False, contractive(weight)),
+        "reconstruction": Kind("penalty on J_r, untied", whole, False, reconstruction_contractive(weight)),
     }
 
 
@@ -207,21 +195,19 @@ def _clouds(result: Overcomplete) -> Picture:
     titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
     figure = draw.panels(titles, draw.Room(330, 300, axis=False))
     for number, name in enumerate(shown, 1):
-        figure.add_trace(_cloud(number, result.noise, "noise", "rgba(139, 135, 148, 0.35)"))
-        figure.add_trace(_cloud(number, result.measured[name].output, "output", kinds[name].color))
+        clouds = {"noise": (result.noise, "rgba(139, 135, 148, 0.35)")}
+        clouds["output"] = (result.measured[name].output, kinds[name].color)
+        for what, (rows, color) in clouds.items():
+            figure.add_trace(draw.points(number, rows[:, 0], rows[:, 1], what, color, size=3.5))
         draw.square(figure, number, _REACH * 1.05)
     figure.update_layout(showlegend=False)
     caption = (
-        "Grey: uniform noise in a square. Coloured: what the network, trained on a ring of radius 1.5, makes of it."
+        "Grey: uniform noise in a square. Coloured: its reconstruction by the network, trained on a ring of radius 1.5."
         " Where colour lies on grey the identity was learned. A penalty on J_f stops only what the decoder cannot"
         " undo: with tied weights noise from outside is brought in; the penalty on J_r moves noise to the ring from"
         " both sides."
     )
-    return Picture("clouds", "What becomes of noise", caption, figure)
-
-
-def _cloud(number: int, rows: np.ndarray, name: str, color: str) -> go.Scatter:
-    return draw.points(number, rows[:, 0], rows[:, 1], name, color, size=3.5)
+    return Picture("clouds", "Reconstruction of noise", caption, figure)
 
 
 TOPIC = Topic(
@@ -234,12 +220,11 @@ TOPIC = Topic(
         "A contractive penalty is meant to stop that, and it does where it cannot be evaded: on the encoder with tied"
         " weights, or on the whole reconstruction r = g∘f. With an untied decoder the encoder can divide its code by"
         " a large number and the decoder multiply it again; ‖J_f‖² is then tiny and means nothing (footnote 2 of the"
-        " paper). That is why scale-free figures belong beside raw ones.",
+        " paper). That is why scale-free metrics belong beside raw ones.",
     ),
     sources=(
-        "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
-        " extraction. ICML, footnote 2.",
-        "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15.",
+        f"{CAE}, footnote 2.",
+        REGULARISED,
     ),
-    run=lambda quick, seed: overcomplete(quick=quick, seed=seed),
+    run=overcomplete,
 )

@@ -1,4 +1,4 @@
-"""What the penalty gives up first: directions in which the data vary little."""
+"""The directions that the penalty gives up first: those in which the data vary little."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ from contractive.models import tied
 from contractive.objectives import contractive
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Table, Tile, Topic
+from contractive.studies.illustrations._topic import CAE, Illustration, Table, Tile, Topic
 from contractive.studies.pages import Picture
 
 _COLORS = {"u1": plots.color("contractive"), "u2": plots.color("denoising")}
@@ -21,7 +21,7 @@ _WORDS = {"u1": "‖J u₁‖, much variance", "u2": "‖J u₂‖, little"}
 
 @dataclass(frozen=True)
 class Settings:
-    """Of this illustration.
+    """Settings of this illustration.
 
     Attributes:
         rows: Points in the plane.
@@ -40,16 +40,14 @@ class Settings:
     budget: Budget = field(default=Budget(20, 64, 2e-2))
 
 
-FULL = Settings()
 QUICK = Settings(rows=1024, weights=(0.0, 0.01, 0.05, 0.3), budget=Budget(16, 64, 2e-2))
 
 
 @dataclass(frozen=True)
-class PrincipalDirections:
+class PrincipalDirections(Illustration):
     """||J u|| along two directions as a function of the weight.
 
     Attributes:
-        settings: How it was made.
         norms: By activation of the tied encoder, `linear` or `tanh`: (weights, 2), the root mean square over the data.
         theory: (weights, 2) for the linear one.
         errors: By activation: reconstruction error per example, (weights,).
@@ -62,17 +60,16 @@ class PrincipalDirections:
 
     @property
     def at(self) -> int:
-        """The weight that is spoken of: 0.05, where the small direction is on its way out."""
+        """Position of the weight 0.05, at which the direction of little variance is nearly given up."""
         return self.settings.weights.index(0.05)
 
     @property
     def finding(self) -> str:
-        """What the numbers say."""
         plain, penalised, curved = self.norms["linear"][0], self.norms["linear"][self.at], self.norms["tanh"][self.at]
         least, most = (2 * spread**2 for spread in sorted(self.settings.spreads))
         gap = np.abs(self.norms["linear"] - self.theory).max()
         return (
-            f"Without a penalty the encoder answers alike to both directions (‖Ju₁‖ = {plain[0]:.2f},"
+            f"Without a penalty the encoder responds equally to both directions (‖Ju₁‖ = {plain[0]:.2f},"
             f" ‖Ju₂‖ = {plain[1]:.2f}); at weight 0.05 the linear one keeps {penalised[0]:.2f} and"
             f" {penalised[1]:.2f}, the tanh one {curved[0]:.2f} and {curved[1]:.2f}. A linear tied encoder drops a"
             f" direction once the weight exceeds twice its variance, here {least:g} and {most:g}; trained values"
@@ -81,7 +78,6 @@ class PrincipalDirections:
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
-        """The few numbers that matter most."""
         plain, penalised = self.norms["linear"][0], self.norms["linear"][self.at]
         least, most = (2 * spread**2 for spread in sorted(self.settings.spreads))
         return (
@@ -93,7 +89,6 @@ class PrincipalDirections:
 
     @property
     def table(self) -> Table:
-        """All norms."""
         rows = tuple(
             (
                 f"{weight:g}",
@@ -103,31 +98,17 @@ class PrincipalDirections:
             )
             for at, weight in enumerate(self.settings.weights)
         )
-        headings = (
-            "weight",
-            "linear u₁",
-            "linear u₂",
-            "tanh u₁",
-            "tanh u₂",
-            "theory u₁",
-            "theory u₂",
-            "error, linear",
-            "error, tanh",
-        )
-        return Table(
-            headings,
-            rows,
-            "Error: squared, per example. A ratio of the two norms does not change with the code's scale.",
-        )
+        norms = (f"{kind} {direction}" for kind in ("linear", "tanh", "theory") for direction in ("u₁", "u₂"))
+        note = "Error: squared, per example. A ratio of the two norms does not change with the code's scale."
+        return Table(("weight", *norms, "error, linear", "error, tanh"), rows, note)
 
     def pictures(self) -> tuple[Picture, ...]:
-        """The norms against the weight."""
         return (_norms(self),)
 
 
 def principal_directions(*, quick: bool = False, seed: int = 0) -> PrincipalDirections:
     """Train tied encoders, linear and tanh, on a long thin cloud with growing weights; measure J along its axes."""
-    settings = QUICK if quick else FULL
+    settings = QUICK if quick else Settings()
     x, directions = _cloud(settings, seed)
     norms, errors = {}, {}
     for kind in ("linear", "tanh"):
@@ -181,20 +162,16 @@ def _norms(result: PrincipalDirections) -> Picture:
             curve = result.norms[kind][:, side]
             symbol = "diamond" if side == 0 else "square"
             if kind == "linear":
-                shown = side == 0
-                line = draw.line(1, dense, limits[:, side], "theory", color, width=7, legend=shown).update(opacity=0.28)
-                figure.add_trace(line)
-            style = {"mode": "lines+markers", "symbol": symbol, "legend": number == 1, "dash": "solid"}
+                line = draw.line(1, dense, limits[:, side], "theory", color, width=7, legend=side == 0)
+                figure.add_trace(line.update(opacity=0.28))
+            style = {"mode": "lines+markers", "symbol": symbol, "legend": number == 1}
             figure.add_trace(draw.line(number, weights, curve[1:], _WORDS[direction], color, **style))
-        draw.set_axes(
-            figure,
-            number,
-            {"title": {"text": "weight of the penalty"}, "type": "log", "dtick": 1},
-            {"range": [-0.03, 1.08], "title": {"text": "‖J u‖" if number == 1 else ""}},
-        )
+        across = {"title": {"text": "weight of the penalty"}, "type": "log", "dtick": 1}
+        upwards = {"range": [-0.03, 1.08], "title": {"text": "‖J u‖" if number == 1 else ""}}
+        draw.set_axes(figure, number, across, upwards)
     caption = (
-        "How strongly the encoder answers to a step along each axis of the cloud. Between weights of 0.08 and 2 it is"
-        " blind to u₂ and still sees u₁: the window in which contraction removes noise and keeps what varies."
+        "Sensitivity of the code to a step along each axis of the cloud. Between weights of 0.08 and 2 it ignores u₂"
+        " and still responds to u₁: in this window contraction removes noise and keeps what varies."
     )
     return Picture("norms", "Little variance goes first", caption, figure)
 
@@ -206,14 +183,11 @@ TOPIC = Topic(
     why=(
         "A cloud of points is long along u₁ (standard deviation 1) and thin along u₂ (0.2). The penalty costs the"
         " same for every direction, while reconstruction gains from a direction only as much as the data vary along"
-        " it. So a growing weight buys out directions in the order of their variance.",
+        " it. So a growing weight removes directions in the order of their variance.",
         "For a linear encoder with tied weights this is exact: along a direction of variance v, v (1 − a²)² + weight"
-        " · a² is least at a² = 1 − weight / (2v). With an untied decoder the same penalty has no bite at all: the"
+        " · a² is least at a² = 1 − weight / (2v). With an untied decoder the same penalty has no effect: the"
         " code shrinks, the decoder grows.",
     ),
-    sources=(
-        "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
-        " extraction. ICML, footnote 2.",
-    ),
-    run=lambda quick, seed: principal_directions(quick=quick, seed=seed),
+    sources=(f"{CAE}, footnote 2.",),
+    run=principal_directions,
 )

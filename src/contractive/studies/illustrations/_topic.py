@@ -1,10 +1,19 @@
-"""What every illustration gives: a finding, a few large numbers, a table and pictures."""
+"""The common scheme of the illustrations: a finding, a few large numbers, a table and pictures."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from contractive.studies.pages import Picture
+
+CAE = (
+    "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
+    " extraction. ICML"
+)
+REGULARISED = (
+    "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15."
+)
 
 
 @dataclass(frozen=True)
@@ -13,8 +22,8 @@ class Tile:
 
     Attributes:
         number: As text, with its unit.
-        label: What it is.
-        detail: What it is to be compared with.
+        label: Its name.
+        detail: The value to compare it with.
     """
 
     number: str
@@ -31,32 +40,34 @@ class Table:
     note: str = ""
 
 
-class Illustration(Protocol):
-    """A frozen dataclass of numbers that can say and draw what they show."""
+@dataclass(frozen=True)
+class Illustration(ABC):
+    """Numbers, with the words and pictures that are made from them.
+
+    Attributes:
+        settings: A frozen dataclass: how it was made.
+    """
+
+    settings: Any
 
     @property
-    def settings(self) -> Any:
-        """A frozen dataclass: how it was made."""
-        ...
-
-    @property
+    @abstractmethod
     def finding(self) -> str:
-        """What came out, made from the numbers."""
-        ...
+        """The result in a few sentences, made from the numbers."""
 
     @property
+    @abstractmethod
     def tiles(self) -> tuple[Tile, ...]:
         """The few numbers that matter most."""
-        ...
 
     @property
+    @abstractmethod
     def table(self) -> Table:
         """All numbers."""
-        ...
 
+    @abstractmethod
     def pictures(self) -> tuple[Picture, ...]:
-        """Figures, made from the numbers."""
-        ...
+        """Draw the figures from the numbers."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +77,10 @@ class Topic:
     Attributes:
         name: On the command line.
         title: Of the page.
-        line: What it shows, in one line.
+        line: The phenomenon in one line.
         why: The explanation, a paragraph each.
-        sources: Where it comes from.
-        run: `(quick, seed) -> numbers`; the same seed gives the same numbers.
+        sources: References.
+        run: Called as `run(quick=..., seed=...)`; the same seed gives the same numbers.
     """
 
     name: str
@@ -77,9 +88,4 @@ class Topic:
     line: str
     why: tuple[str, ...]
     sources: tuple[str, ...]
-    run: Callable[[bool, int], Illustration]
-
-
-def percent(share: float) -> str:
-    """A share as words have it, for instance `95 %`."""
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    run: Callable[..., Illustration]

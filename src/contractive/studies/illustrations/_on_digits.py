@@ -1,0 +1,450 @@
+"""One network on digits under growing weights of one penalty: saturation, sparsity, the trade-off over the weight.
+
+The three topics share the fits and the metrics (`Study`); each has its own finding, tiles and pictures.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from torch import Tensor, nn
+
+from contractive import plots
+from contractive.analysis import codes, reconstruction, sensitivity, spread_rows
+from contractive.data import load
+from contractive.jacobian import squared_norm
+from contractive.models import Autoencoder, mlp, tied
+from contractive.objectives import Gaussian, Objective, contractive, sparse
+from contractive.studies.illustrations import _draw as draw
+from contractive.studies.illustrations._networks import Budget, seeded
+from contractive.studies.illustrations._topic import CAE, Illustration, Table, Tile, Topic
+from contractive.studies.pages import Picture, percent
+
+_NOISE = 0.1  # standard deviation, pixels lie in [0, 1]
+_NORM_ROWS = 200
+_NEARLY = 1.5  # the fall of ||J||^2 over that of the scale-free sensitivity
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one of the three illustrations.
+
+    Attributes:
+        weights: Of the penalty; 0 is the standard autoencoder.
+        code: Code units.
+        hidden: Widths between the 64 pixels and the code.
+        seeds: Fits per weight.
+        budget: Of every fit.
+        target: Mean activation that a sparsity penalty asks for.
+    """
+
+    weights: tuple[float, ...]
+    code: int = 64
+    hidden: tuple[int, ...] = ()
+    seeds: int = 3
+    budget: Budget = field(default=Budget(30, 32, 3e-3))
+    target: float | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """Metrics on test digits, each of shape (weights, seeds).
+
+    Attributes:
+        error: Squared reconstruction error per example, summed over pixels.
+        r2: Share of the test data's variance reconstructed.
+        squared_norm: Mean of ||J_f||^2, exact.
+        sensitivity: Mean of ||f(x+e) - f(x)|| / ||e||, e ~ N(0, 0.1^2): falls when the code is rescaled.
+        scale_free: The same against the spread of the code and of the data: does not.
+        activation: Mean activation of the code.
+        saturation: Share of activations below 0.05 or above 0.95.
+        distinct: Distinct codes after rounding to 0 or 1, as a share of the test digits.
+        entropy: Mean over units of the entropy of their rounded activation, bits: 1 where it is 1 half of the time, 0
+            where it never changes.
+        slope: Mean squared slope h(1 - h) of the last layer's sigmoid units.
+        weight_norms: Mean squared length of the last encoder layer's weight vectors.
+        histograms: Shares of activations in twenty bins between 0 and 1, first seed, (weights, 20).
+    """
+
+    error: np.ndarray
+    r2: np.ndarray
+    squared_norm: np.ndarray
+    sensitivity: np.ndarray
+    scale_free: np.ndarray
+    activation: np.ndarray
+    saturation: np.ndarray
+    distinct: np.ndarray
+    entropy: np.ndarray
+    slope: np.ndarray
+    weight_norms: np.ndarray
+    histograms: np.ndarray
+
+    def mean(self, *metrics: str) -> Any:
+        """Mean over seeds, one per weight; of several metrics one after another."""
+        means = [getattr(self, metric).mean(1) for metric in metrics]
+        return means[0] if len(means) == 1 else means
+
+    def text(self, metric: str, at: int) -> str:
+        """Mean and standard deviation over seeds at one weight."""
+        values = getattr(self, metric)[at]
+        spread = f" ± {values.std(ddof=1):.1g}" if len(values) > 1 else ""
+        return f"{values.mean():.3g}{spread}"
+
+
+def study(
+    build: Callable[[], Autoencoder], objective: Callable[[float], Objective], settings: Settings, seed: int
+) -> Study:
+    """Train `build()` on digits for every weight and seed alike and measure it on test digits."""
+    split = load("digits")
+    x, test = torch.from_numpy(split.train), torch.from_numpy(split.test)
+    found: list[list[dict[str, float]]] = []
+    histograms = []
+    for weight in settings.weights:
+        seeds = range(seed, seed + settings.seeds)
+        nets = [settings.budget.train(seeded(build, at), x, objective(weight), at) for at in seeds]
+        found.append([metrics(net, test) for net in nets])
+        histograms.append(histogram(nets[0], test))
+    arrays = {name: np.array([[row[name] for row in rows] for rows in found]) for name in found[0][0]}
+    return Study(**arrays, histograms=np.array(histograms))
+
+
+@torch.no_grad()
+def metrics(net: Autoencoder, test: Tensor) -> dict[str, float]:
+    """Return the metrics of one network, named as in `Study`."""
+    code = net.encode(test)
+    rebuilt = reconstruction(net, test)
+    noise = torch.Generator().manual_seed(0)  # the same for every net, so that it explains no difference
+    moved = sensitivity(net.encode, test, Gaussian(_NOISE), generator=noise)
+    last = [module for module in net.encoder.modules() if isinstance(module, nn.Linear)][-1]
+    norms = squared_norm(net.encoder, spread_rows(test, _NORM_ROWS), method="exact")
+    return {
+        "error": rebuilt.mean,
+        "r2": rebuilt.r2,
+        "squared_norm": float(norms.mean()),
+        "sensitivity": moved.mean,
+        "scale_free": moved.scale_free,
+        "activation": float(code.mean()),
+        "saturation": codes(net.encode, test).saturation,
+        "distinct": len(torch.unique(code > 0.5, dim=0)) / len(code),
+        "entropy": float(entropy((code > 0.5).double().mean(0)).mean()),
+        "slope": float((code * (1 - code)).square().mean()),
+        "weight_norms": float(last.weight.square().sum(1).mean()),
+    }
+
+
+def entropy(share: Tensor) -> Tensor:
+    """Entropy in bits of a yes-or-no with that probability."""
+    return -(torch.special.xlogy(share, share) + torch.special.xlogy(1 - share, 1 - share)) / np.log(2)
+
+
+@torch.no_grad()
+def histogram(net: Autoencoder, test: Tensor) -> np.ndarray:
+    """Shares of activations in twenty bins between 0 and 1."""
+    counts, _ = np.histogram(net.encode(test).numpy(), bins=20, range=(0, 1))
+    return counts / counts.sum()
+
+
+@dataclass(frozen=True)
+class OnDigits(Illustration):
+    """A study with its words.
+
+    Attributes:
+        study: The metrics.
+    """
+
+    settings: Settings
+    study: Study
+    columns: ClassVar[dict[str, str]]
+    note: ClassVar[str] = ", test digits."
+
+    @property
+    def table(self) -> Table:
+        rows = tuple(
+            (f"{weight:g}", *(self.study.text(metric, at) for metric in self.columns))
+            for at, weight in enumerate(self.settings.weights)
+        )
+        note = f"Mean ± standard deviation over {self.settings.seeds} seeds{self.note}"
+        return Table(("weight", *self.columns.values()), rows, note)
+
+    def weight_path(
+        self, number: int, x: np.ndarray, metric: str, color: str, seeds: str, symbol: str, side: str
+    ) -> list[go.Scatter]:
+        """Draw a metric against x: single seeds as points, means as a line with the weights written beside it."""
+        values = getattr(self.study, metric)
+        path = draw.line(number, x.mean(1), values.mean(1), "mean", color, mode="lines+markers+text", hover="%{y:.3g}")
+        names = [f"  {weight:g}" for weight in self.settings.weights]
+        path.update(text=names, textposition=side, marker={"symbol": symbol, "size": 11})
+        return [draw.points(number, x.ravel(), values.ravel(), "one seed", seeds, size=6), path]
+
+
+@dataclass(frozen=True)
+class Saturation(OnDigits):
+    """Activations and rounded codes for growing weights of the contractive penalty."""
+
+    columns: ClassVar[dict[str, str]] = {
+        "saturation": "saturated", "distinct": "rounded codes per digit", "entropy": "bits per unit", "error": "error",
+        "r2": "R²", "squared_norm": "‖J‖²", "scale_free": "scale-free",
+    }  # fmt: skip
+    note: ClassVar[str] = ". Codes: how many differ, per test digit."
+
+    @property
+    def kept(self) -> int:
+        """Position of the largest weight with at least 90 different rounded codes for 100 test digits."""
+        return int(np.flatnonzero(self.study.mean("distinct") >= 0.9)[-1])
+
+    @property
+    def finding(self) -> str:
+        saturated, distinct, bits = self.study.mean("saturation", "distinct", "entropy")
+        weights, at = self.settings.weights, self.kept
+        return (
+            f"The share of saturated activations grows from {percent(saturated[0], '.0f')} to"
+            f" {percent(saturated[-1], '.0f')} between weights 0 and {weights[-1]:g}: codes do become binary. They stay"
+            f" spread over the hypercube only up to weight {weights[at]:g}, where {percent(saturated[at], '.0f')} are"
+            f" saturated and 100 test digits still have {100 * distinct[at]:.0f} different rounded codes. At weight"
+            f" {weights[-1]:g} they have {100 * distinct[-1]:.2g}, and each unit carries {bits[-1]:.2f} bits instead of"
+            f" {bits[0]:.2f}: most units have become constant."
+        )
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        saturated, distinct, bits = self.study.mean("saturation", "distinct", "entropy")
+        weights, at = self.settings.weights, self.kept
+        found = [percent(share, ".0f") for share in saturated]
+        return (
+            Tile(found[0], "saturated without a penalty", "below 0.05 or above 0.95"),
+            Tile(found[at], f"at weight {weights[at]:g}", f"{100 * distinct[at]:.0f} corners for 100 digits"),
+            Tile(found[-1], f"at weight {weights[-1]:g}", f"{100 * distinct[-1]:.2g} corners for 100 digits"),
+            Tile(f"{bits[-1]:.2f} bits", f"per unit at weight {weights[-1]:g}", f"{bits[0]:.2f} without a penalty"),
+        )
+
+    def pictures(self) -> tuple[Picture, ...]:
+        return (self._histograms(), self._shares())
+
+    def _histograms(self) -> Picture:
+        weights = self.settings.weights
+        figure = draw.panels([f"weight {weight:g}" for weight in weights], draw.Room(140, 130))
+        for number, (weight, shares) in enumerate(zip(weights, self.study.histograms, strict=True), 1):
+            marker = {"color": plots.color("contractive" if weight else "standard")}
+            middles = (np.arange(len(shares)) + 0.5) / len(shares)
+            bars = go.Bar(x=middles, y=100 * shares, marker=marker, hovertemplate="%{y:.1f} %", **draw.axes(number))
+            figure.add_trace(bars.update(showlegend=False, name="activations"))
+            draw.set_axes(figure, number, {"range": [0, 1], "title": {"text": "activation"}}, {"ticksuffix": " %"})
+        figure.update_layout(bargap=0.08)
+        caption = (
+            "Activations of all units for all test digits, in twenty bins, first seed. The penalty empties the middle."
+        )
+        return Picture("histograms", "Activations move to the ends", caption, figure)
+
+    def _shares(self) -> Picture:
+        lines = {
+            "saturation": ("saturated activations", "contractive", "diamond"),
+            "distinct": ("different rounded codes per digit", "denoising", "square"),
+            "entropy": ("bits per unit", "sparse", "triangle-up"),
+        }
+        figure = draw.panels([""], draw.Room(300, 260, [words for words, _, _ in lines.values()]))
+        positions = np.arange(len(self.settings.weights))
+        for metric, (words, objective, symbol) in lines.items():
+            values, color = 100 * getattr(self.study, metric), plots.color(objective)
+            for seed in values.T if values.shape[1] > 1 else ():
+                thin = draw.line(1, positions, seed, words, color, width=0.8, legend=False)
+                figure.add_trace(thin.update(hoverinfo="skip"))
+            style = {"mode": "lines+markers", "symbol": symbol, "hover": "%{y:.0f} %"}
+            figure.add_trace(draw.line(1, positions, values.mean(1), words, color, **style))
+        ticks = {"tickvals": positions.tolist(), "ticktext": [f"{weight:g}" for weight in self.settings.weights]}
+        percents = {"ticksuffix": " %", "range": [-3, 104]}
+        draw.set_axes(figure, 1, {"title": {"text": "weight"}, **ticks}, percents)
+        caption = (
+            "Thick lines are means, thin ones single seeds. Bits are per cent of one bit, which a unit carries that is"
+            " on for half of the digits. Binary and well spread are two things: the second ends long before the first"
+            " is complete."
+        )
+        return Picture("shares", "Binary, but not always different", caption, figure)
+
+
+@dataclass(frozen=True)
+class SparseLink(OnDigits):
+    """Sparsity and contraction for growing weights of a sparsity penalty."""
+
+    columns: ClassVar[dict[str, str]] = {
+        "activation": "mean activation", "error": "error", "squared_norm": "‖J‖²", "slope": "squared slope",
+        "weight_norms": "‖W_j‖²", "sensitivity": "sensitivity, raw", "scale_free": "scale-free",
+    }  # fmt: skip
+
+    @property
+    def finding(self) -> str:
+        active, norm, free, slope, size = self.study.mean(
+            "activation", "squared_norm", "scale_free", "slope", "weight_norms"
+        )
+        follows = norm[0] / norm[-1] / (free[0] / free.min()) < _NEARLY
+        verdict = "But scale-free sensitivity does not follow"
+        reason = " Noise changes a sparse code less mainly because the code itself varies less."
+        if follows:
+            verdict, reason = "And scale-free sensitivity falls nearly as much", ""
+        return (
+            f"With nothing but a sparsity penalty, mean activation falls from {active[0]:.2f} to {active[-1]:.2f} and"
+            f" ‖J‖² {norm[0] / norm[-1]:.1f}-fold: units that are mostly off sit where the sigmoid is flat (squared"
+            f" slopes {slope[0] / slope[-1]:.0f} times smaller, against weights {size[-1] / size[0]:.1f} times"
+            f" larger). {verdict}: {free[0]:.2f} without, {free.min():.2f} at best,"
+            f" {free[-1]:.2f} with the largest weight.{reason}"
+        )
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        active, norm, free, slope = self.study.mean("activation", "squared_norm", "scale_free", "slope")
+        return (
+            Tile(f"{active[-1]:.2f}", "mean activation", f"{active[0]:.2f} without, target {self.settings.target:g}"),
+            Tile(f"{norm[0] / norm[-1]:.1f}×", "smaller ‖J‖²", f"{norm[0]:.3g} to {norm[-1]:.3g}"),
+            Tile(f"{slope[0] / slope[-1]:.0f}×", "smaller squared slopes", f"{slope[0]:.2g} to {slope[-1]:.2g}"),
+            Tile(f"{free[-1] / free[0]:.2f}×", "scale-free sensitivity", f"{free[0]:.2f} to {free[-1]:.2f}"),
+        )
+
+    def pictures(self) -> tuple[Picture, ...]:
+        panels = {"squared_norm": ("‖J‖², raw", "middle right"), "scale_free": ("Sensitivity, scale-free", "top left")}
+        figure = draw.panels([title for title, _ in panels.values()], draw.Room(320, 270))
+        for number, (metric, (_, side)) in enumerate(panels.items(), 1):
+            style = (plots.color("sparse"), draw.NEUTRAL, "triangle-up", side)
+            figure.add_traces(self.weight_path(number, self.study.activation, metric, *style))
+            across = {"title": {"text": "mean activation (sparser to the right)"}, "range": [0.56, 0]}
+            draw.set_axes(figure, number, across, {"rangemode": "tozero"})
+        figure.update_layout(showlegend=False)
+        caption = (
+            "Along the line the weight of the sparsity penalty grows, as written beside the marks; small points are"
+            " single seeds. No Jacobian is in the objective, and yet ‖J‖² falls steadily. Divided by the spread of the"
+            " code, which shrinks too, little of the fall is left."
+        )
+        return (Picture("activation", "Sparser codes, smaller Jacobians", caption, figure),)
+
+
+@dataclass(frozen=True)
+class WeightTradeoff(OnDigits):
+    """Reconstruction and sensitivity for growing weights of the contractive penalty."""
+
+    columns: ClassVar[dict[str, str]] = {
+        "error": "error", "r2": "R²", "squared_norm": "‖J‖²", "sensitivity": "sensitivity, raw",
+        "scale_free": "sensitivity, scale-free",
+    }  # fmt: skip
+
+    @property
+    def finding(self) -> str:
+        error, norm, free = self.study.mean("error", "squared_norm", "scale_free")
+        weights = self.settings.weights
+        cheap = [at for at in range(1, len(error)) if error[at] <= 1.1 * error[0]]
+        choice = "No weight tried stays within ten per cent of the standard error."
+        if cheap:
+            at = cheap[-1]
+            choice = (
+                f"Weight {weights[at]:g} is a good trade-off: it removes {percent(1 - free[at] / free[0], '.0f')} of"
+                f" the scale-free sensitivity at {error[at] / error[0]:.2f} times the error."
+            )
+        return (
+            f"From weight 0 to {weights[-1]:g}, ‖J‖² falls {norm[0] / norm[-1]:.0f}-fold but scale-free sensitivity"
+            f" only {free[0] / free[-1]:.1f}-fold ({free[0]:.2f} to {free[-1]:.2f}), while the error grows"
+            f" {error[-1] / error[0]:.1f}-fold. {choice}"
+        )
+
+    @property
+    def tiles(self) -> tuple[Tile, ...]:
+        error, norm, free = self.study.mean("error", "squared_norm", "scale_free")
+        last = f"weight 0 to {self.settings.weights[-1]:g}"
+        fall = f"{free[0] / free[-1]:.1f}×"
+        return (
+            Tile(f"{norm[0] / norm[-1]:.0f}×", "smaller ‖J‖²", f"{last}: {norm[0]:.3g} to {norm[-1]:.2g}"),
+            Tile(fall, "less sensitive, scale-free", f"{last}: {free[0]:.2f} to {free[-1]:.2f}"),
+            Tile(f"{error[-1] / error[0]:.1f}×", "reconstruction error", f"{last}: {error[0]:.2f} to {error[-1]:.2f}"),
+        )
+
+    def pictures(self) -> tuple[Picture, ...]:
+        panels = {"scale_free": "Sensitivity, scale-free", "squared_norm": "‖J‖², raw, logarithmic"}
+        figure = draw.panels(list(panels.values()), draw.Room(330, 280))
+        for number, metric in enumerate(panels, 1):
+            style = (plots.color("contractive"), plots.color("denoising"), "diamond", "middle right")
+            figure.add_traces(self.weight_path(number, self.study.error, metric, *style))
+            upwards = {"type": "log", "dtick": 1} if metric == "squared_norm" else {"rangemode": "tozero"}
+            draw.set_axes(figure, number, {"title": {"text": "reconstruction error per digit"}}, upwards)
+        figure.update_layout(showlegend=False)
+        caption = (
+            "Along the line the weight grows, as written beside the marks; small blue points are single seeds. Lower"
+            " is less sensitive, further left more exact. The raw norm keeps falling where the scale-free sensitivity"
+            " hardly does: part of the fall is a code that merely became smaller."
+        )
+        return (Picture("plane", "Error against sensitivity", caption, figure),)
+
+
+def saturation(*, quick: bool = False, seed: int = 0) -> Saturation:
+    """Train tied sigmoid autoencoders of digits with growing contractive weights; measure their activations."""
+    settings = Settings((0.0, 0.01, 0.03, 0.1, 0.2, 0.3))
+    if quick:
+        settings = Settings((0.0, 0.03, 0.3), seeds=1, budget=Budget(12, 32, 6e-3))
+    return Saturation(settings, study(lambda: tied(64, settings.code), contractive, settings, seed))
+
+
+def sparse_link(*, quick: bool = False, seed: int = 0) -> SparseLink:
+    """Train tied sigmoid autoencoders of digits with growing sparsity weights; measure their Jacobians."""
+    settings = Settings((0.0, 0.01, 0.03, 0.1, 0.3, 1.0), target=0.05)
+    if quick:
+        settings = Settings((0.0, 0.1, 1.0), seeds=1, budget=Budget(12, 32, 6e-3), target=0.05)
+
+    def objective(weight: float) -> Objective:
+        return sparse(weight, target=settings.target or 0.05)
+
+    return SparseLink(settings, study(lambda: tied(64, settings.code), objective, settings, seed))
+
+
+def weight_tradeoff(*, quick: bool = False, seed: int = 0) -> WeightTradeoff:
+    """Train autoencoders of digits with growing contractive weights under one budget; measure error and sensitivity."""
+    settings = Settings((0.0, 0.001, 0.01, 0.1, 1.0), code=32, hidden=(64,))
+    if quick:
+        settings = Settings((0.0, 0.01, 1.0), code=32, hidden=(64,), seeds=1, budget=Budget(12, 32, 6e-3))
+
+    def build() -> Autoencoder:
+        return mlp(64, hidden=settings.hidden, code=settings.code)
+
+    return WeightTradeoff(settings, study(build, contractive, settings, seed))
+
+
+SPARSE_LINK = Topic(
+    name="sparse-link",
+    title="Do sparse codes contract?",
+    line="a sparsity penalty makes ‖J‖ small, though hardly so when the code's spread is taken into account",
+    why=(
+        "Row j of a sigmoid layer's Jacobian is h_j (1 − h_j) W_j. A unit that is mostly near 0 has a small slope"
+        " there, so sparse codes are contractive codes even without a contractive penalty, as Rifai et al. noted.",
+        "Two things work against this rule. The units that are on must carry all information, which they do with"
+        " larger weights; and a sparse code also varies less. Whether noise changes it less relative to that variation"
+        " is another question, which only a scale-free metric answers.",
+    ),
+    sources=(f"{CAE}.", "Ng (2011): Sparse autoencoder. CS294A lecture notes, Stanford."),
+    run=sparse_link,
+)
+SATURATION = Topic(
+    name="saturation",
+    title="Do codes become binary?",
+    line="sigmoid codes move to the corners of the hypercube as the weight grows, and in the end to the same few",
+    why=(
+        "A sigmoid unit has its smallest slope where it is saturated, so the penalty pushes activations to 0 and 1. To"
+        " reconstruct, different digits still need different codes, so codes are said to spread over the"
+        " corners of the hypercube.",
+        "Both effects are here, but not at the same weight. As long as reconstruction is good, nearly every digit has"
+        " its own corner while the middle empties. At larger weights it is cheaper to leave a unit where it is for all"
+        " digits, and the corners in use become few.",
+    ),
+    sources=(f"{CAE}, footnote 6.",),
+    run=saturation,
+)
+WEIGHT_TRADEOFF = Topic(
+    name="weight-tradeoff",
+    title="The trade-off over the weight",
+    line="error against sensitivity for weights from 0.001 to 1, raw and scale-free",
+    why=(
+        "One network (64-64-32, sigmoid encoder, untied decoder), one budget and the same seeds for every weight of"
+        " ‖J_f‖², for a reconstruction error summed over the 64 pixels. Small weights cost almost nothing: they remove"
+        " sensitivity that reconstruction did not need. Large ones must give up what distinguishes digits.",
+        "The scale-free sensitivity divides the change of the code by its spread, and the noise by the spread of the"
+        " data; 1 means that noise changes the code as much as it changes the data.",
+    ),
+    sources=(f"{CAE}.",),
+    run=weight_tradeoff,
+)
