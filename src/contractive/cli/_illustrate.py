@@ -11,7 +11,7 @@ from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import check_writable
 from contractive.cli._console import Console, bold
-from contractive.core.errors import check_choice
+from contractive.core.errors import ContractiveError, check_choice
 
 _ALL = "all"
 
@@ -29,6 +29,7 @@ def illustrate(
     """Each writes one page with numbers, a sentence made from them and pictures; without a NAME they are listed."""
     from contractive.report import write_illustration
     from contractive.studies.illustrations import TOPICS
+    from contractive.training import TrainingDiverged
 
     console = Console(quiet=quiet and name is not None)
     if name is None:
@@ -40,8 +41,11 @@ def illustrate(
     check_writable(out)
     for topic in TOPICS.values() if name == _ALL else (TOPICS[name],):
         started = time.perf_counter()
-        with console.progress(topic.title):
-            result = topic.run(quick=quick, seed=seed)
+        try:
+            with console.progress(topic.title):
+                result = topic.run(quick=quick, seed=seed)
+        except TrainingDiverged as error:
+            raise ContractiveError(f"{error} Here: another `seed`.") from error
         words = [
             "contractive",
             "illustrate",
