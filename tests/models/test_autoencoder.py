@@ -81,7 +81,7 @@ def test_seed_fixes_the_weights():
 @pytest.mark.parametrize(
     ("build", "match"),
     [
-        (lambda: ct.mlp(4, code=0), "width must be a whole number above 0, got 0"),
+        (lambda: ct.mlp(4, code=0), "code must be a whole number above 0, got 0"),
         (lambda: ct.mlp(4, code=2, activation="sin"), "activation must be one of sigmoid, .* got 'sin'"),
         (lambda: ct.conv((28, 28), code=2), r"shape must be \(channels, height, width\), got \(28, 28\)"),
         (lambda: ct.conv((1, 8, 8), code=2, kernel=4), "kernel must be odd, got 4. Take 5."),

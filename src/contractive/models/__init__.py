@@ -6,8 +6,18 @@ What needs safetensors is loaded when first used, so that the mathematics needs 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from contractive.models._autoencoder import ACTIVATIONS, BUILDERS, Autoencoder, Recipe, TiedLinear, conv, mlp, tied
-from contractive.models._settings import Activation, Model, NetworkSettings
+from contractive.models._autoencoder import (
+    ACTIVATIONS,
+    BUILDERS,
+    Activation,
+    Autoencoder,
+    Recipe,
+    TiedLinear,
+    conv,
+    mlp,
+    tied,
+)
+from contractive.models._settings import Model, NetworkSettings
 from contractive.models._stacked import OUTPUTS, Classifier, Output, encoder, stack, unroll
 
 if TYPE_CHECKING:

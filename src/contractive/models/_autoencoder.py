@@ -1,14 +1,19 @@
 """An autoencoder is a pair of modules; `mlp`, `tied` and `conv` build the usual ones."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from itertools import pairwise
-from typing import Any
+from typing import Literal, ParamSpec
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from contractive.core.errors import InvalidValue, check_choice
+
+Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "linear"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
@@ -20,25 +25,29 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
     "linear": nn.Identity,
 }
+BUILDERS: "dict[str, Callable[..., Autoencoder]]" = {}
+_P = ParamSpec("_P")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a builder made an autoencoder: enough to build it again without its weights."""
+    """How a builder made an autoencoder: enough to build it again without its weights.
+
+    Attributes:
+        builder: A name of `BUILDERS`.
+        arguments: Those it was called with and its defaults, as JSON can hold them.
+    """
 
     builder: str
-    arguments: dict[str, Any]
+    arguments: Mapping[str, str | int | float | bool | list[int] | None]
 
     def build(self) -> "Autoencoder":
-        """The same architecture with fresh weights.
+        """Build the same architecture with fresh weights.
 
         Raises:
-            ValueError: The builder is not one of `BUILDERS`.
+            InvalidValue: The builder is not one of `BUILDERS`.
         """
-        if self.builder not in BUILDERS:
-            raise ValueError(
-                f"builder must be one of {', '.join(BUILDERS)}, got {self.builder!r}. Was it made by a newer version?"
-            )
+        check_choice("builder", self.builder, BUILDERS, "Use the version that wrote it.")
         return BUILDERS[self.builder](**self.arguments)
 
 
@@ -58,20 +67,20 @@ class Autoencoder(nn.Module):
         self.recipe = recipe
 
     def encode(self, x: Tensor) -> Tensor:
-        """The code f(x)."""
+        """Return the code f(x), (batch, *code), of x (batch, *features)."""
         return self.encoder(x)
 
     def decode(self, code: Tensor) -> Tensor:
-        """The reconstruction g(code)."""
+        """Return the reconstruction g(code), (batch, *features), of codes (batch, *code)."""
         return self.decoder(code)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The reconstruction g(f(x))."""
+        """Return the reconstruction g(f(x)), of the shape of x."""
         return self.decoder(self.encoder(x))
 
 
 class TiedLinear(nn.Module):
-    """x -> W^T x + c with the weight W of an encoder layer and a bias of its own."""
+    """x -> W^T x + c with the weight W of an encoder layer and a separate bias c."""
 
     def __init__(self, partner: nn.Linear) -> None:
         super().__init__()
@@ -79,10 +88,34 @@ class TiedLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(partner.in_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply it to rows (batch, partner.out_features)."""
+        """Apply the layer to rows (batch, partner.out_features)."""
         return F.linear(x, self._partner[0].weight.T, self.bias)
 
 
+def _builder(build: "Callable[_P, Autoencoder]") -> "Callable[_P, Autoencoder]":
+    """Register a builder; check its widths and activations, and note all arguments in the recipe of the result."""
+
+    @wraps(build)
+    def checked(*args: _P.args, **kwargs: _P.kwargs) -> Autoencoder:
+        bound = inspect.signature(build).bind_partial(*args, **kwargs)  # what is missing, the call below reports
+        bound.apply_defaults()
+        arguments = {name: list(v) if isinstance(v, list | tuple) else v for name, v in bound.arguments.items()}
+        for name, value in arguments.items():
+            if name in ("features", "code", "hidden", "channels", "shape"):
+                for width in value if isinstance(value, list) else [value]:
+                    if not isinstance(width, int) or width < 1:
+                        raise InvalidValue(name, "be a whole number above 0", repr(width), "For instance 64.")
+            elif name in ("activation", "decoder_activation", "output"):
+                check_choice(name, value, ACTIVATIONS)
+        autoencoder = build(*args, **kwargs)
+        autoencoder.recipe = Recipe(build.__name__, arguments)
+        return autoencoder
+
+    BUILDERS[build.__name__] = checked
+    return checked
+
+
+@_builder
 def mlp(
     features: int,
     *,
@@ -98,62 +131,42 @@ def mlp(
         features: Numbers per example, d.
         code: Numbers per code, k.
         hidden: Widths between input and code.
-        activation: After every encoder layer, the code included (see `ACTIVATIONS`).
-        decoder_activation: After every decoder layer but the last.
-        output: After the last decoder layer: `sigmoid` for data in [0, 1], `linear` for any other.
+        activation: Activation after every encoder layer, the code included (see `ACTIVATIONS`).
+        decoder_activation: Activation after every decoder layer but the last.
+        output: Activation after the last decoder layer: `sigmoid` for data in [0, 1], `linear` for any other.
 
     Raises:
-        ValueError: A width below 1 or an unknown activation.
+        InvalidValue: A width below 1 or an unknown activation.
 
     Example:
         >>> mlp(784, hidden=(256, 128), code=64)(torch.rand(5, 784)).shape
         torch.Size([5, 784])
     """
-    arguments = {
-        "features": features,
-        "code": code,
-        "hidden": list(hidden),
-        "activation": activation,
-        "decoder_activation": decoder_activation,
-        "output": output,
-    }
-    widths = _checked_widths(features, *hidden, code)
-    encoder = _dense(widths, activation, activation)
-    decoder = _dense(widths[::-1], decoder_activation, output)
-    return Autoencoder(encoder, decoder, recipe=Recipe("mlp", arguments))
+    widths = [features, *hidden, code]
+    return Autoencoder(_dense(widths, activation, activation), _dense(widths[::-1], decoder_activation, output))
 
 
+@_builder
 def tied(
-    features: int,
-    code: int,
-    *,
-    hidden: Sequence[int] = (),
-    activation: str = "sigmoid",
-    output: str = "sigmoid",
+    features: int, code: int, *, hidden: Sequence[int] = (), activation: str = "sigmoid", output: str = "sigmoid"
 ) -> Autoencoder:
     """Build an autoencoder whose decoder uses the encoder's weights transposed, as in Rifai et al. (2011).
 
-    Tying rules out the cheap way to a small penalty: an encoder that shrinks its code and a decoder that blows it up
+    Tying rules out the cheap way to a small penalty: an encoder that shrinks its code and a decoder that enlarges it
     again (their footnote 2). Arguments as in `mlp`; the decoder's hidden activations are the encoder's.
 
     Raises:
-        ValueError: A width below 1 or an unknown activation.
+        InvalidValue: A width below 1 or an unknown activation.
     """
-    arguments = {
-        "features": features,
-        "code": code,
-        "hidden": list(hidden),
-        "activation": activation,
-        "output": output,
-    }
-    encoder = _dense(_checked_widths(features, *hidden, code), activation, activation)
+    encoder = _dense([features, *hidden, code], activation, activation)
     layers: list[nn.Module] = []
     for layer in reversed([module for module in encoder if isinstance(module, nn.Linear)]):
-        layers += [TiedLinear(layer), _activation(activation)]
-    layers[-1] = _activation(output)
-    return Autoencoder(encoder, nn.Sequential(*layers), recipe=Recipe("tied", arguments))
+        layers += [TiedLinear(layer), ACTIVATIONS[activation]()]
+    layers[-1] = ACTIVATIONS[output]()
+    return Autoencoder(encoder, nn.Sequential(*layers))
 
 
+@_builder
 def conv(
     shape: Sequence[int],
     *,
@@ -172,83 +185,53 @@ def conv(
         code: Numbers per code, k.
         channels: Channels after each convolution, each of stride 2.
         kernel: Odd kernel size.
-        activation: After every encoder layer, the code included.
-        decoder_activation: After every decoder layer but the last.
-        output: After the last decoder layer.
+        activation: Activation after every encoder layer, the code included.
+        decoder_activation: Activation after every decoder layer but the last.
+        output: Activation after the last decoder layer.
         flat: Take and give rows (batch, channels * height * width) instead, as tables of pixels come.
 
     Raises:
-        ValueError: A width below 1, an even kernel, an unknown activation, or a shape that is not three numbers.
+        InvalidValue: A width below 1, an even kernel, an unknown activation, or a shape that is not three numbers.
     """
     if len(shape) != 3:
-        raise ValueError(f"shape must be (channels, height, width), got {tuple(shape)}. Grey images have 1 channel.")
+        raise InvalidValue("shape", "be (channels, height, width)", tuple(shape), "Grey images have 1 channel.")
     if kernel % 2 == 0:
-        raise ValueError(f"kernel must be odd, got {kernel}. Take {kernel + 1}.")
-    arguments = {
-        "shape": list(shape),
-        "code": code,
-        "channels": list(channels),
-        "kernel": kernel,
-        "activation": activation,
-        "decoder_activation": decoder_activation,
-        "output": output,
-        **({"flat": True} if flat else {}),
-    }
-    planes = _checked_widths(*shape, *channels, code)[:-1]
-    planes = [planes[0], *planes[3:]]
+        raise InvalidValue("kernel", "be odd", kernel, f"Take {kernel + 1}.")
+    planes = [shape[0], *channels]
     sizes = [(shape[1], shape[2])]
     for _ in channels:
         height, width = sizes[-1]
-        sizes.append(((height + 1) // 2, (width + 1) // 2))
+        sizes.append(((height + 1) // 2, (width + 1) // 2))  # a stride of 2 with padding kernel // 2 rounds up
     bottom = (planes[-1], *sizes[-1])
     units = bottom[0] * bottom[1] * bottom[2]
 
     encoder: list[nn.Module] = [nn.Unflatten(1, tuple(shape))] if flat else []
     for here, there in pairwise(planes):
-        encoder += _block(nn.Conv2d(here, there, kernel, 2, kernel // 2), activation)
-    encoder += [nn.Flatten(), *_block(nn.Linear(units, code), activation)]
+        encoder += _layer(nn.Conv2d(here, there, kernel, 2, kernel // 2), activation)
+    encoder += [nn.Flatten(), *_layer(nn.Linear(units, code), activation)]
 
-    decoder = [*_block(nn.Linear(code, units), decoder_activation), nn.Unflatten(1, bottom)]
+    decoder = [*_layer(nn.Linear(code, units), decoder_activation), nn.Unflatten(1, bottom)]
     for i in range(len(channels), 0, -1):
         extra = (1 - sizes[i - 1][0] % 2, 1 - sizes[i - 1][1] % 2)  # even sizes need one row, one column more
         up = nn.ConvTranspose2d(planes[i], planes[i - 1], kernel, 2, kernel // 2, extra)
-        decoder += _block(up, decoder_activation if i > 1 else output)
-    if flat:
-        decoder.append(nn.Flatten())
-    return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder), recipe=Recipe("conv", arguments))
-
-
-BUILDERS = {"mlp": mlp, "tied": tied, "conv": conv}
+        decoder += _layer(up, decoder_activation if i > 1 else output)
+    return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder, *([nn.Flatten()] if flat else [])))
 
 
 def _dense(widths: Sequence[int], activation: str, last: str) -> nn.Sequential:
     layers: list[nn.Module] = []
-    activations = [activation] * (len(widths) - 2) + [last]
-    for (here, there), name in zip(pairwise(widths), activations, strict=True):
-        layers += _block(nn.Linear(here, there), name)
+    for i, (here, there) in enumerate(pairwise(widths), 2):
+        layers += _layer(nn.Linear(here, there), activation if i < len(widths) else last)
     return nn.Sequential(*layers)
 
 
-def _block(layer: Any, activation: str) -> list[nn.Module]:
-    """The layer with Glorot and Bengio's (2010) uniform weights and zero biases, and its activation.
+def _layer(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, activation: str) -> list[nn.Module]:
+    """Return the layer with Glorot and Bengio's (2010) uniform weights and zero biases, and its activation.
 
-    Four times wider before a sigmoid, whose slope is at most 1/4, as Rifai et al. (2011) did in their released code:
-    without that factor a deep sigmoid encoder hardly moves at first.
+    The weights are four times wider before a sigmoid, whose slope is at most 1/4, as in the released code of Rifai et
+    al. (2011): without that factor a deep sigmoid encoder hardly moves at first.
     """
-    module = _activation(activation)
     nn.init.xavier_uniform_(layer.weight, gain=4.0 if activation == "sigmoid" else 1.0)
-    nn.init.zeros_(layer.bias)
-    return [layer, module]
-
-
-def _activation(name: str) -> nn.Module:
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}. Pick one of these.")
-    return ACTIVATIONS[name]()
-
-
-def _checked_widths(*widths: int) -> list[int]:
-    for width in widths:
-        if not isinstance(width, int) or width < 1:
-            raise ValueError(f"width must be a whole number above 0, got {width!r}. Check features, hidden and code.")
-    return list(widths)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return [layer, ACTIVATIONS[activation]()]

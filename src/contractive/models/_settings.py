@@ -6,10 +6,9 @@ from typing import Any, Literal
 
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, setting
-from contractive.models._autoencoder import Autoencoder, conv, mlp, tied
+from contractive.models._autoencoder import Activation, Autoencoder, conv, mlp, tied
 
 Model = Literal["mlp", "tied", "conv"]
-Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "linear"]
 _WIDE = 256  # features, such as pixels, from which networks are larger
 _NARROW = 64
 

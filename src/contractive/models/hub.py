@@ -1,4 +1,4 @@
-"""Models on the Hugging Face Hub: our own two files, safetensors and JSON, and a model card. Needs the extra `hub`."""
+"""Models on the Hugging Face Hub: safetensors, JSON and a model card. Needs the extra `hub`."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -36,9 +36,9 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
     """An autoencoder with `save_pretrained`, `from_pretrained` and `push_to_hub`.
 
     Args:
-        encoder: As in `Autoencoder`, which it is in everything else.
-        decoder: See there.
-        recipe: See there; without one it cannot be saved.
+        encoder: As in `Autoencoder`.
+        decoder: As in `Autoencoder`.
+        recipe: As in `Autoencoder`; without one it cannot be saved.
         extra: JSON-able facts kept beside the model, for instance `run.preparation.to_dict()`.
 
     Example:
@@ -54,11 +54,11 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
 
     def __init__(self, encoder: Any, decoder: Any, *, recipe: Any = None, extra: Any = None) -> None:
         super().__init__(encoder, decoder, recipe=recipe)
-        self.extra: dict[str, Any] = extra or {}
+        self.extra = extra or {}
 
     @classmethod
-    def of(cls, autoencoder: Autoencoder, *, extra: dict[str, Any] | None = None) -> Self:
-        """The same autoencoder, its weights shared, in evaluation mode."""
+    def of(cls, autoencoder: Autoencoder, *, extra: Any = None) -> Self:
+        """Return the same autoencoder, its weights shared, in evaluation mode."""
         return cls(autoencoder.encoder, autoencoder.decoder, recipe=autoencoder.recipe, extra=extra).eval()
 
     def _save_pretrained(self, save_directory: Path) -> None:
@@ -74,39 +74,51 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
         force_download: bool = False,
         local_files_only: bool = False,
         token: str | bool | None = None,
-        **_: Any,  # what further versions of the mixin hand on
+        **_: Any,  # what other versions of the mixin pass
     ) -> Self:
         folder = Path(model_id)
         if not folder.is_dir():
-            folder = Path(
-                snapshot_download(
-                    model_id,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    local_files_only=local_files_only,
-                    token=token,
-                    allow_patterns=[*FILES],
-                )
+            found = snapshot_download(
+                model_id,
+                revision=revision,
+                cache_dir=cache_dir,
+                force_download=force_download,
+                local_files_only=local_files_only,
+                token=token,
+                allow_patterns=[*FILES],
             )
-        return cls.of(load(folder), extra=read_config(folder).get("extra"))
+            folder = Path(found)
+        return cls.of(load(folder), extra=read_config(folder).extra)
 
-    def generate_model_card(self, *args: Any, title: str = "Autoencoder", **kwargs: Any) -> ModelCard:
-        """The README: what the model is and how to use it.
+    def generate_model_card(
+        self,
+        *args: Any,
+        title: str = "Autoencoder",
+        repository: str = "name/of-this-model",
+        more: str = "",
+        tags: Any = (),
+        **kwargs: Any,
+    ) -> ModelCard:
+        """Return the README: what the model is and how to use it.
 
         Args:
             args: Ignored; the mixin's signature.
             title: Heading.
-            kwargs: `repository` (name on the hub), `more` (text at the end), and fields of the card's head such as
-                `license` or `tags`.
+            repository: Name on the hub.
+            more: Text at the end.
+            tags: Tags beside those of every model of this library.
+            kwargs: Other fields of the card's head, such as `license`.
         """
-        words = {"repository": kwargs.pop("repository", "name/of-this-model"), "more": kwargs.pop("more", "")}
-        tags = sorted({"contractive", "autoencoder", *kwargs.pop("tags", ())})
+        recipe = self.recipe or Recipe("your own modules", {})
+        shape = recipe.arguments.get("shape") or [recipe.arguments.get("features", "features")]
+        text = _CARD.format(
+            title=title,
+            described=", ".join([f"`{recipe.builder}`", *(f"{name} {value}" for name, value in recipe.arguments.items())]),
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            repository=repository,
+            features=" x ".join(map(str, shape)) if isinstance(shape, list) else shape,
+            more=more,
+        )
+        tags = sorted({"contractive", "autoencoder", *tags})
         head = ModelCardData(library_name="contractive", tags=tags, **kwargs)
-        parameters = sum(parameter.numel() for parameter in self.parameters())
-        recipe = self.recipe or Recipe("own modules", {})
-        given = recipe.arguments
-        features = given.get("features") or " x ".join(map(str, given.get("shape", ["features"])))
-        described = f"`{recipe.builder}` with " + ", ".join(f"{name} {value}" for name, value in given.items())
-        text = _CARD.format(title=title, described=described, parameters=parameters, features=features, **words)
         return ModelCard(f"---\n{head.to_yaml()}\n---\n{text}")
