@@ -10,7 +10,7 @@ from torch import nn
 
 import contractive as ct
 from contractive import analysis
-from contractive.objectives import OUTPUTS, propagation
+from contractive.objectives import OUTPUTS, tangent_propagation
 from problems import brute_force
 
 
@@ -136,7 +136,7 @@ def test_propagation_is_the_jacobian_times_the_tangents(output, kind):
     f = net if kind == "chain" else lambda x: net(x)
     last = {"identity": lambda a: a, "sigmoid": torch.sigmoid, "softmax": lambda a: torch.softmax(a, 1)}[output]
     x, u = torch.randn(3, 6).double(), torch.randn(3, 2, 6).double()
-    value, omega = propagation(f, x, u, output=output)
+    value, omega = tangent_propagation(f, x, u, output=output)
     jacobians = brute_force(lambda rows: last(net(rows)), x)[1]
     wanted = (u @ jacobians.mT).square().sum((1, 2))
     torch.testing.assert_close(value, net(x))
@@ -149,7 +149,7 @@ def test_propagation_takes_flat_tangents_for_images():
     torch.manual_seed(0)
     net = nn.Sequential(*ct.conv((1, 6, 6), code=4, channels=(2,)).encoder, nn.Linear(4, 3))
     x, u = torch.rand(2, 1, 6, 6), torch.randn(2, 3, 36)
-    omega = propagation(net, x, u)[1]
+    omega = tangent_propagation(net, x, u)[1]
     torch.testing.assert_close(omega, (u @ ct.jacobian(net, x).mT).square().sum((1, 2)), rtol=1e-4, atol=1e-6)
 
 
@@ -157,7 +157,7 @@ def test_all_directions_give_the_squared_norm():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
     x = torch.randn(4, 6)
-    omega = propagation(net, x, torch.eye(6).expand(4, 6, 6))[1]
+    omega = tangent_propagation(net, x, torch.eye(6).expand(4, 6, 6))[1]
     torch.testing.assert_close(omega, ct.squared_norm(net, x))
     assert not math.isclose(float(omega[0].detach()), float(omega[1].detach()))
 
@@ -176,9 +176,9 @@ X, P = torch.rand(3, 4), torch.rand(5, 4)
             lambda: analysis.squared_tangent_distances(X, P, point_tangents=X),
             r"point_tangents must have the shape \(5, num",
         ),
-        (lambda: propagation(nn.Linear(4, 2), X, X[:, None], output="tanh"), "output must be one of identity"),
-        (lambda: propagation(nn.Unflatten(1, (2, 2)), X, X[:, None]), r"f must return \(batch, classes\)"),
-        (lambda: propagation(nn.Linear(4, 2), X, P[:, None]), "tangents must have the shape"),
+        (lambda: tangent_propagation(nn.Linear(4, 2), X, X[:, None], output="tanh"), "output must be one of identity"),
+        (lambda: tangent_propagation(nn.Unflatten(1, (2, 2)), X, X[:, None]), r"f must return \(batch, classes\)"),
+        (lambda: tangent_propagation(nn.Linear(4, 2), X, P[:, None]), "tangents must have the shape"),
     ],
 )  # fmt: skip
 def test_misuse_is_refused(call, match):

@@ -110,7 +110,9 @@ def test_tangent_propagation_lowers_the_sensitivity_along_tangents(digits):
         directions = ct.jacobian.leading(layer[0].encoder, rows, 4).vectors
         network = model.network_
         moved.append(
-            float(ct.objectives.propagation(network.chain, rows, directions, output="sigmoid")[1].mean().detach())
+            float(
+                ct.objectives.tangent_propagation(network.chain, rows, directions, output="sigmoid")[1].mean().detach()
+            )
         )
     assert moved[1] < moved[0]
 

@@ -52,7 +52,7 @@ def test_networks_are_built(model):
         ({"code": 0}, InvalidValue, "code must be at least 1, got 0"),
         ({"code": 2.5}, InvalidType, "code must be a whole number, got 2.5"),
         ({"code": True}, InvalidType, "code must be a whole number, got True"),
-        ({"hidden": (3, 0)}, InvalidValue, r"hidden must be widths of at least 1, got \(3, 0\)"),
+        ({"hidden": (3, 0)}, InvalidValue, "hidden must be at least 1, got 0"),
         ({"hidden": 3}, InvalidType, "hidden must be whole numbers, got 3"),
         ({"activation": None}, InvalidType, "activation must be a text, got None"),
         ({"output": "step"}, InvalidValue, "output must be one of sigmoid, .*, got 'step'"),

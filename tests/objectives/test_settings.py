@@ -11,7 +11,7 @@ JACOBIAN = ("contractive", "higher_order", "reconstruction_contractive", "contra
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_record_is_complete(name):
     record = OBJECTIVES[name]
-    made = record.make(0.5, LOSSES["cross_entropy"])
+    made = record.make(0.5, loss=LOSSES["cross_entropy"])
     assert record.name == made.name == name
     assert made.loss is LOSSES["cross_entropy"]
     assert record.help.endswith(".")

@@ -93,3 +93,13 @@ def check_positive(field: str, got: float, remedy: str = "Leave it out for the d
     """
     if not 0 < got < float("inf"):
         raise InvalidValue(field, "be above 0 and finite", got, remedy)
+
+
+def check_not_negative(field: str, got: float, remedy: str = "0 turns it off.") -> None:
+    """Raise unless the number is at least 0 and finite.
+
+    Raises:
+        InvalidValue: It is not.
+    """
+    if not 0 <= got < float("inf"):
+        raise InvalidValue(field, "be a finite number of at least 0", got, remedy)

@@ -67,7 +67,7 @@ def objective(parameters: dict[str, Any]) -> Objective:
     loss = LOSSES[loss_name(parameters)]
     if isinstance(given, str):
         record = OBJECTIVES[given]
-        made = record.make(float(record.default or 0.0) if record.weight_name == "noise" else float(weight), loss)
+        made = record.make(float(record.default or 0.0) if record.weight_name == "noise" else float(weight), loss=loss)
     else:
         made = Objective("custom", loss, terms=(Term("custom", float(weight), given),))
     noise = parameters["noise"]

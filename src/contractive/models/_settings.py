@@ -15,14 +15,7 @@ _NARROW = 64
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The choices of a network; None stands for a default that depends on the data (`completed`).
-
-    Attributes:
-        model: Builder: `mlp`, `tied` or `conv`.
-        hidden: Widths between input and code; the channels of a convolutional model.
-        code: Numbers per code.
-        activation: Of the encoder, the code included.
-        output: Activation of the last decoder layer.
+    """The choices of a network, the help of each in its metadata; None stands for a default by the data (`completed`).
 
     Raises:
         InvalidValue: A width below 1, or a name that is not known.
@@ -34,6 +27,7 @@ class NetworkSettings:
         None,
         "Widths between input and code, with commas (conv: channels).",
         by_data="256,128 from 256 features, else 128,64; tied: none; conv: 16,32",
+        least=1,
     )
     code: int | None = setting(
         None, "Numbers per code.", by_data="64 from 256 features, else 32, or half of fewer than 64 features", least=1
@@ -45,8 +39,6 @@ class NetworkSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if any(width < 1 for width in self.hidden or ()):
-            raise InvalidValue("hidden", "be widths of at least 1", self.hidden, "For instance 256,128.")
 
     def completed(
         self, *, features: int, unit_range: bool, image_shape: Sequence[int] | None = None

@@ -65,30 +65,14 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
         save(self, save_directory, extra=self.extra or None)
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        force_download: bool = False,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
-        **_: Any,  # what other versions of the mixin pass
-    ) -> Self:
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> Self:
         folder = Path(model_id)
         if not folder.is_dir():
-            found = snapshot_download(
-                model_id,
-                revision=revision,
-                cache_dir=cache_dir,
-                force_download=force_download,
-                local_files_only=local_files_only,
-                token=token,
-                allow_patterns=[*FILES],
-            )
-            folder = Path(found)
-        return cls.of(load(folder), extra=read_config(folder).extra)
+            # other versions of the mixin pass more
+            names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+            known = {name: options[name] for name in names if name in options}
+            folder = Path(snapshot_download(model_id, allow_patterns=[*FILES], **known))
+        return cls.of(load(folder), extra=read_config(folder).get("extra"))
 
     def generate_model_card(
         self,
@@ -110,10 +94,11 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
             kwargs: Other fields of the card's head, such as `license`.
         """
         recipe = self.recipe or Recipe("your own modules", {})
-        shape = recipe.arguments.get("shape") or [recipe.arguments.get("features", "features")]
+        given = recipe.arguments
+        shape = given.get("shape", given.get("features", "features"))
         text = _CARD.format(
             title=title,
-            described=", ".join([f"`{recipe.builder}`", *(f"{name} {value}" for name, value in recipe.arguments.items())]),
+            described=f"`{recipe.builder}` with " + ", ".join(f"{name} {value}" for name, value in given.items()),
             parameters=sum(parameter.numel() for parameter in self.parameters()),
             repository=repository,
             features=" x ".join(map(str, shape)) if isinstance(shape, list) else shape,

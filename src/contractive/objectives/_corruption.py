@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from contractive.core.errors import InvalidValue
 from contractive.core.randomness import draw
 
 Corruption = Callable[[Tensor, torch.Generator | None], Tensor]
@@ -22,10 +23,10 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         if not self.sigma >= 0:
-            raise ValueError(f"sigma must be at least 0, got {self.sigma}. It is a standard deviation.")
+            raise InvalidValue("sigma", "be at least 0", self.sigma, "It is a standard deviation.")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Corrupt x (batch, *features)."""
+        """Return corrupted x (batch, *features)."""
         return x + self.sigma * draw(torch.randn, x.shape, like=x, generator=generator)
 
 
@@ -39,7 +40,7 @@ class Masking:
         _check_fraction(self.fraction)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Corrupt x (batch, *features)."""
+        """Return corrupted x (batch, *features)."""
         return x * (draw(torch.rand, x.shape, like=x, generator=generator) >= self.fraction)
 
 
@@ -55,12 +56,12 @@ class SaltAndPepper:
         _check_fraction(self.fraction)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Corrupt x (batch, *features)."""
+        """Return corrupted x (batch, *features)."""
         chance = draw(torch.rand, x.shape, like=x, generator=generator)
-        x = torch.where(chance < self.fraction, self.high, x)  # a number takes the precision of x, a tensor has its own
+        x = torch.where(chance < self.fraction, self.high, x)  # a number takes the precision of x, a tensor keeps its
         return torch.where(chance < self.fraction / 2, self.low, x)
 
 
 def _check_fraction(fraction: float) -> None:
     if not 0 <= fraction <= 1:
-        raise ValueError(f"fraction must lie between 0 and 1, got {fraction}. It is a probability per entry.")
+        raise InvalidValue("fraction", "lie between 0 and 1", fraction, "It is a probability per entry.")

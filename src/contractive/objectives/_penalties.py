@@ -1,11 +1,10 @@
-"""Penalties: one value per example from the encoder and its input.
+"""Penalties: one value per example from a map, such as the encoder, and its input.
 
 A penalty is any callable `(encode, x) -> (code, values)` with `values` of shape (batch,), before weight and reduction.
 It returns the code as well, so that a training step runs the encoder once. Reduction and weight are applied in one
 place, `objectives.Objective`.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,14 +12,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from contractive.core.errors import check_choice
-from contractive.jacobian import METHODS, Method, value_and_squared_norm, value_norm_and_difference
+from contractive.core.errors import ContractiveError, InvalidValue, check_choice, check_not_negative
+from contractive.jacobian import METHODS, Method, linearise, value_and_squared_norm, value_norm_and_difference
 
 Map = Callable[[Tensor], Tensor]
 
 
 class Encode:
-    """A map during one training step: asked twice about the same input, it runs once.
+    """A map during one training step: called twice with the same input, it runs once.
 
     Penalties get one of these as `encode`; to them it is a function. It also carries the step's random generator.
     """
@@ -28,24 +27,24 @@ class Encode:
     def __init__(self, f: Map, generator: torch.Generator | None = None) -> None:
         self.f = f
         self.generator = generator
-        self._seen: tuple[Tensor, Tensor] | None = None
+        self._last: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The code f(x)."""
-        if self._seen is None or self._seen[0] is not x:
-            self._seen = (x, self.f(x))
-        return self._seen[1]
+        """Return the code f(x), (batch, *code), of x (batch, *features)."""
+        if self._last is None or self._last[0] is not x:
+            self._last = (x, self.f(x))
+        return self._last[1]
 
     def remember(self, x: Tensor, code: Tensor) -> None:
         """Take `code` for f(x) from now on."""
-        self._seen = (x, code)
+        self._last = (x, code)
 
 
 class Penalty(Protocol):
     """Any callable of this form; no base class."""
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """(code, values), the values one per example."""
+        """Return (code, values), the values (batch,) one per example of x (batch, *features)."""
         ...
 
 
@@ -55,19 +54,18 @@ class JacobianNorm:
 
     Attributes:
         method: As in `jacobian.value_and_squared_norm`.
-        num_probes: Probes per example where an estimate is taken.
+        num_probes: Probe vectors per example where an estimate is taken.
     """
 
     method: Method = "auto"
     num_probes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}. Leave it out for auto.")
+        check_choice("method", self.method, METHODS, "Leave it out for auto.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """(code, squared norm per example)."""
-        shared = _shared(encode)
+        """Return (code, squared norm per example)."""
+        shared = encode if isinstance(encode, Encode) else Encode(encode)
         code, norm = value_and_squared_norm(
             shared.f, x, method=self.method, num_probes=self.num_probes, generator=shared.generator
         )
@@ -75,7 +73,7 @@ class JacobianNorm:
         return code, norm
 
     def exact(self) -> "JacobianNorm":
-        """The same penalty without the noise of an estimate, for validation."""
+        """Return the same penalty without the noise of an estimate, for validation."""
         return JacobianNorm("exact")
 
 
@@ -99,13 +97,12 @@ class HigherOrder:
     method: Method = "auto"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.ratio < math.inf:
-            raise ValueError(f"ratio must be a finite number of at least 0, got {self.ratio}. 0 leaves the norm alone.")
-        check_choice("method", self.method, ("auto", "exact", "probes"), "Estimates of both terms need probes.")
+        check_not_negative("ratio", self.ratio, "0 leaves the norm alone.")
+        check_choice("method", self.method, ("auto", "exact", "probes"), "Forward probes estimate the norm alone.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """(code, penalty per example)."""
-        shared = _shared(encode)
+        """Return (code, penalty per example)."""
+        shared = encode if isinstance(encode, Encode) else Encode(encode)
         code, norm, difference = value_norm_and_difference(
             shared.f, x, sigma=self.sigma, copies=self.copies, method=self.method, generator=shared.generator
         )
@@ -113,7 +110,7 @@ class HigherOrder:
         return code, norm + self.ratio * difference
 
     def exact(self) -> "HigherOrder":
-        """The same penalty with every row of the Jacobian, for validation."""
+        """Return the same penalty with every row of the Jacobian, for validation."""
         return replace(self, method="exact")
 
 
@@ -131,16 +128,16 @@ class KLSparsity:
 
     def __post_init__(self) -> None:
         if not 0 < self.target < 1:
-            raise ValueError(f"target must lie strictly between 0 and 1, got {self.target}. It is a mean activation.")
+            raise InvalidValue("target", "lie strictly between 0 and 1", self.target, "It is a mean activation.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """(code, divergence per example)."""
+        """Return (code, divergence per example)."""
         code = encode(x)
         mean = code.flatten(1).mean(0)
         low, high = (float(end) for end in mean.detach().aminmax())
         if low < 0 or high > 1:
-            raise ValueError(
-                f"the code must lie between 0 and 1 for KL sparsity, got units with means {low:.3g} to {high:.3g}."
+            raise ContractiveError(
+                f"All units of the code must lie between 0 and 1 for KL sparsity, got means of {low:.3g} to {high:.3g}."
                 " Use a sigmoid code, or the L1 penalty."
             )
         limits = torch.finfo(mean.dtype)
@@ -151,18 +148,53 @@ class KLSparsity:
 
 
 def code_l1(encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-    """(code, sum of absolute values of the code per example)."""
+    """Return (code, sum of absolute values of the code per example)."""
     code = encode(x)
     return code, code.flatten(1).abs().sum(1)
 
 
 def squared_weights(module: nn.Module) -> Tensor:
-    """Sum of squares of all weight matrices and kernels (not of biases) of a module: one number."""
+    """Sum of squares of all weight matrices and kernels (not of biases) of a module: one number.
+
+    Raises:
+        ContractiveError: A module without weights.
+    """
     weights = [parameter for parameter in module.parameters() if parameter.ndim > 1]
     if not weights:
-        raise ValueError("weight decay must find at least one weight matrix, got a module without. Leave it out.")
+        raise ContractiveError("weight decay must find at least one weight matrix, got a module without. Leave it out.")
     return torch.stack([weight.square().sum() for weight in weights]).sum()
 
 
-def _shared(encode: Map) -> Encode:
-    return encode if isinstance(encode, Encode) else Encode(encode)
+# For o = output(z) and the change v = (dz/dx) u of the logits: (do/dx) u, that is diag(o') v, or for the softmax
+# (diag(p) - p p^T) v. Logits (batch, classes), changes (batch, num, classes).
+OUTPUTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "identity": lambda logits, change: change,
+    "sigmoid": lambda logits, change: (p := torch.sigmoid(logits).unsqueeze(1)) * (1 - p) * change,
+    "softmax": lambda logits, change: (
+        (p := torch.softmax(logits, 1).unsqueeze(1)) * (change - (p * change).sum(2, keepdim=True))
+    ),
+}
+
+
+def tangent_propagation(f: Map, x: Tensor, tangents: Tensor, *, output: str = "identity") -> tuple[Tensor, Tensor]:
+    """Compute f(x) and Omega(x) = sum_u ||(do/dx) u||^2 per example, shape (batch,), o = output(f(x)).
+
+    The tangent propagation term of the manifold tangent classifier (Rifai et al., NIPS 2011, eq. 8; Simard et al.
+    1992). One forward pass, which carries the tangents through the layers: differentiable, no double backward where `f`
+    is a chain of affine maps and elementwise activations.
+
+    Args:
+        f: From x to (batch, classes), before the output function.
+        x: Points, (batch, *features).
+        tangents: Directions u, (batch, num, features flattened) or (batch, num, *features).
+        output: `identity`, `sigmoid` or `softmax`.
+
+    Raises:
+        ContractiveError: Another output, tangents that do not fit x, a value of f that is not (batch, classes).
+    """
+    check_choice("output", output, OUTPUTS)
+    at = linearise(f, x)
+    if at.value.ndim != 2:
+        raise ContractiveError(f"f must return (batch, classes), got {tuple(at.value.shape)}. Flatten it.")
+    shaped = tangents.unflatten(2, x.shape[1:]) if tangents.ndim == 3 and x.ndim > 2 else tangents
+    return at.value, OUTPUTS[output](at.value, at.push(shaped)).square().sum((1, 2))

@@ -1,11 +1,90 @@
-"""The objectives by name: one record holds all that any part of the library knows about one."""
+"""The presets, and the objectives by name: one record holds all that any part of the library knows about one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from contractive.objectives import _presets
-from contractive.objectives._presets import Loss, Objective
+from contractive.jacobian import Method
+from contractive.objectives._corruption import Corruption, Gaussian
+from contractive.objectives._objective import Loss, Objective, Term, squared_error
+from contractive.objectives._penalties import HigherOrder, JacobianNorm, KLSparsity, code_l1
+
+
+def standard(*, loss: Loss = squared_error) -> Objective:
+    """Reconstruction error only."""
+    return Objective("standard", loss)
+
+
+def weight_decay(weight: float = 1e-4, *, loss: Loss = squared_error) -> Objective:
+    """Reconstruction error plus weight * sum of squared weights."""
+    return Objective("weight_decay", loss, weight_decay=weight)
+
+
+def denoising(corruption: Corruption | float = 0.3, *, loss: Loss = squared_error) -> Objective:
+    """Reconstruction error of the clean input from a corrupted one (Vincent et al. 2008).
+
+    Args:
+        corruption: A corruption, or the sigma of Gaussian noise.
+        loss: Reconstruction loss.
+    """
+    return Objective("denoising", loss, corruption if callable(corruption) else Gaussian(float(corruption)))
+
+
+def sparse(weight: float = 0.1, *, target: float = 0.05, loss: Loss = squared_error) -> Objective:
+    """Reconstruction error plus weight * KL divergence of mean unit activations from `target`."""
+    return Objective("sparse", loss, terms=(Term("kl_sparsity", weight, KLSparsity(target)),))
+
+
+def l1(weight: float = 0.01, *, loss: Loss = squared_error) -> Objective:
+    """Reconstruction error plus weight * sum of absolute code values."""
+    return Objective("l1", loss, terms=(Term("code_l1", weight, code_l1),))
+
+
+def contractive(
+    weight: float = 0.1, *, method: Method = "auto", num_probes: int | None = None, loss: Loss = squared_error
+) -> Objective:
+    """Reconstruction error plus weight * ||J_f(x)||_F^2 (Rifai et al., ICML 2011).
+
+    Args:
+        weight: The paper's lambda, for a reconstruction error summed over features.
+        method: How the norm is computed in training; validation is always exact.
+        num_probes: Probe vectors per example where an estimate is taken.
+        loss: Reconstruction loss.
+    """
+    return Objective("contractive", loss, terms=(Term("contractive", weight, JacobianNorm(method, num_probes)),))
+
+
+def higher_order(
+    weight: float = 0.1,
+    *,
+    ratio: float = 1.0,
+    sigma: float = 0.1,
+    copies: int = 4,
+    method: Method = "auto",
+    loss: Loss = squared_error,
+) -> Objective:
+    """Reconstruction error plus weight * (||J(x)||^2 + ratio * E||J(x) - J(x + e)||^2): CAE+H.
+
+    Rifai et al., ECML 2011. Arguments as in `HigherOrder`.
+    """
+    penalty = HigherOrder(ratio, sigma, copies, method)
+    return Objective("higher_order", loss, terms=(Term("higher_order", weight, penalty),))
+
+
+def reconstruction_contractive(
+    weight: float = 0.01, *, method: Method = "auto", num_probes: int | None = None, loss: Loss = squared_error
+) -> Objective:
+    """Reconstruction error plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014)."""
+    term = Term("reconstruction_contractive", weight, JacobianNorm(method, num_probes), of="reconstruction")
+    return Objective("reconstruction_contractive", loss, terms=(term,))
+
+
+def contractive_denoising(
+    weight: float = 0.1, corruption: Corruption | float = 0.3, *, loss: Loss = squared_error
+) -> Objective:
+    """Denoising with the contractive penalty at the corrupted input (Chen et al. 2013)."""
+    corrupted = denoising(corruption, loss=loss)
+    return replace(corrupted, name="contractive_denoising", terms=contractive(weight).terms)
 
 
 @dataclass(frozen=True)
@@ -29,28 +108,26 @@ class NamedObjective:
 
     Attributes:
         name: The name everywhere.
-        make: (weight, loss) -> objective; without a weight the first is ignored.
+        make: (weight, loss=loss) -> objective; the weight is ignored where there is none.
         help: One sentence on what it does, with its source.
-        label: The name as text of a page.
         color: Its colour in every picture, `#rrggbb`.
         symbol: Its marker, one of plotly's.
         weight_name: Name of its one number: `weight`, `noise`, or empty without one.
         weight_help: The number in words.
         default: The number, where none is given and none is searched; None for one that is always searched.
-        guess: (error increase, reference) -> weight that costs about this relative increase of the reconstruction
-            error, from which a search starts; None without a number.
+        guess: (share, scales) -> a weight that raises the reconstruction error by about this share, from which a search
+            starts; None without a number.
         exponent: The increase grows like weight^exponent near there.
-        searched: Whether `fit_with_max_error_increase` can find its weight, which its terms then have.
-        compared: Whether it is in a comparison that names no objectives.
+        searched: True if `fit_with_max_error_increase` can find its weight, which all of its terms have then.
+        compared: True if it is in a comparison that names no objectives.
     """
 
     name: str
-    make: Callable[[float, Loss], Objective]
+    make: Callable[..., Objective]
     help: str
-    label: str
     color: str
     symbol: str = "circle"
-    weight_name: Literal["weight", "noise", ""] = ""
+    weight_name: Literal["weight", "noise", ""] = "weight"
     weight_help: str = ""
     default: float | None = None
     guess: Callable[[float, Reference], float] | None = None
@@ -58,118 +135,65 @@ class NamedObjective:
     searched: bool = False
     compared: bool = False
 
+    @property
+    def label(self) -> str:
+        """The name as words of a page."""
+        return self.name.replace("_", " ")
+
 
 # Colours were found by search: at least 2.7 : 1 against white and against near-black, and as far apart as can be for
 # normal sight, protanopia, deuteranopia and tritanopia (Machado et al. 2009); the symbols repeat the distinction.
+# A guess equates the wanted increase of the error, share * error, with weight * penalty: the penalty of the unpenalised
+# fit where it is known, a typical one of digits and small tables otherwise.
+# fmt: off
 _RECORDS = (
     NamedObjective(
-        "standard",
-        lambda weight, loss: _presets.standard(loss=loss),
+        "standard", lambda weight, loss: standard(loss=loss),
         "Reconstruction error alone; the reference for all others.",
-        label="standard",
-        color="#7a757e",
-        default=0.0,
-        compared=True,
+        color="#7a757e", weight_name="", default=0.0, compared=True,
     ),
     NamedObjective(
-        "denoising",
-        lambda noise, loss: _presets.denoising(noise, loss=loss),
-        "Reconstructs the clean input from one with Gaussian noise (Vincent et al. 2008).",
-        label="denoising",
-        color="#2b7cf0",
-        symbol="square",
-        weight_name="noise",
-        weight_help="sigma of the Gaussian noise on the inputs",
-        default=0.3,
-        guess=lambda increase, reference: 0.3 * reference.feature_sd,
-        exponent=2.0,
-        compared=True,
+        "denoising", denoising, "Reconstructs the clean input from one with Gaussian noise (Vincent et al. 2008).",
+        color="#2b7cf0", symbol="square", weight_name="noise", weight_help="sigma of the Gaussian noise on the inputs",
+        default=0.3, guess=lambda share, scales: 0.3 * scales.feature_sd, exponent=2.0, compared=True,
     ),
     NamedObjective(
-        "sparse",
-        lambda weight, loss: _presets.sparse(weight, loss=loss),
-        "Adds a penalty on units that are active too often (Lee et al. 2008; Ng 2011).",
-        label="sparse",
-        color="#17af84",
-        symbol="triangle-up",
-        weight_name="weight",
-        weight_help="weight of the KL divergence from a mean activation of 0.05",
-        guess=lambda increase, reference: 0.1 * increase * reference.error,
-        searched=True,
-        compared=True,
+        "sparse", sparse, "Adds a penalty on units that are active too often (Lee et al. 2008; Ng 2011).",
+        color="#17af84", symbol="triangle-up", weight_help="weight of the KL divergence from a mean activation of 0.05",
+        guess=lambda share, scales: 0.1 * share * scales.error, searched=True, compared=True,
     ),
     NamedObjective(
-        "contractive",
-        lambda weight, loss: _presets.contractive(weight, loss=loss),
-        "Adds the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011).",
-        label="contractive",
-        color="#d9420f",
-        symbol="diamond",
-        weight_name="weight",
-        weight_help="weight of ||J||_F^2",
-        guess=lambda increase, reference: increase * reference.error / reference.squared_norm,
-        searched=True,
-        compared=True,
+        "contractive", contractive, "Adds the squared Frobenius norm of the encoder's Jacobian (Rifai et al. 2011).",
+        color="#d9420f", symbol="diamond", weight_help="weight of ||J||_F^2",
+        guess=lambda share, scales: share * scales.error / scales.squared_norm, searched=True, compared=True,
     ),
     NamedObjective(
-        "higher_order",
-        lambda weight, loss: _presets.higher_order(weight, loss=loss),
-        "Also penalises how fast the Jacobian changes nearby (Rifai et al. 2011, ECML).",
-        label="higher order",
-        color="#bf4dba",
-        symbol="star",
-        weight_name="weight",
-        weight_help="weight of ||J||_F^2 + E||J(x) - J(x+e)||_F^2, sigma 0.1",
-        guess=lambda increase, reference: 0.5 * increase * reference.error / reference.squared_norm,
-        searched=True,
+        "higher_order", higher_order, "Also penalises how fast the Jacobian changes nearby (Rifai et al. 2011, ECML).",
+        color="#bf4dba", symbol="star", weight_help="weight of ||J||_F^2 + E||J(x) - J(x+e)||_F^2, sigma 0.1",
+        guess=lambda share, scales: 0.5 * share * scales.error / scales.squared_norm, searched=True,
     ),
     NamedObjective(
-        "reconstruction_contractive",
-        lambda weight, loss: _presets.reconstruction_contractive(weight, loss=loss),
+        "reconstruction_contractive", reconstruction_contractive,
         "Penalises the Jacobian of encoder and decoder together (Alain and Bengio 2014).",
-        label="reconstruction contractive",
-        color="#a39b2c",
-        symbol="hexagon",
-        weight_name="weight",
-        weight_help="weight of the squared norm of the Jacobian of reconstruction",
-        guess=lambda increase, reference: increase * reference.error / 20,
-        searched=True,
+        color="#a39b2c", symbol="hexagon", weight_help="weight of the squared norm of the Jacobian of reconstruction",
+        guess=lambda share, scales: share * scales.error / 20, searched=True,
     ),
     NamedObjective(
-        "contractive_denoising",
-        lambda weight, loss: _presets.contractive_denoising(weight, loss=loss),
+        "contractive_denoising", contractive_denoising,
         "Adds the contractive penalty to denoising, at the noisy input (Chen et al. 2013).",
-        label="contractive denoising",
-        color="#7800ff",
-        symbol="star-diamond",
-        weight_name="weight",
-        weight_help="weight of ||J||_F^2 at inputs with Gaussian noise of sigma 0.3",
-        guess=lambda increase, reference: increase * reference.error / reference.squared_norm,
-        searched=True,
+        color="#7800ff", symbol="star-diamond", weight_help="weight of ||J||_F^2 at inputs with noise of sigma 0.3",
+        guess=lambda share, scales: share * scales.error / scales.squared_norm, searched=True,
     ),
     NamedObjective(
-        "l1",
-        lambda weight, loss: _presets.l1(weight, loss=loss),
-        "Adds the sum of absolute values of the code.",
-        label="L1",
-        color="#705848",
-        symbol="triangle-down",
-        weight_name="weight",
-        weight_help="weight of the sum of absolute values of the code",
-        guess=lambda increase, reference: 0.1 * increase * reference.error,
-        searched=True,
+        "l1", l1, "Adds the sum of absolute values of the code.",
+        color="#705848", symbol="triangle-down", weight_help="weight of the sum of absolute values of the code",
+        guess=lambda share, scales: 0.1 * share * scales.error, searched=True,
     ),
     NamedObjective(
-        "weight_decay",
-        lambda weight, loss: _presets.weight_decay(weight, loss=loss),
-        "Adds the sum of squared weights.",
-        label="weight decay",
-        color="#9f90da",
-        symbol="cross",
-        weight_name="weight",
-        weight_help="weight of the sum of squared weights",
-        default=1e-4,
-        guess=lambda increase, reference: 1e-3 * increase * reference.error,
+        "weight_decay", weight_decay, "Adds the sum of squared weights.",
+        color="#9f90da", symbol="cross", weight_help="weight of the sum of squared weights",
+        default=1e-4, guess=lambda share, scales: 1e-3 * share * scales.error,
     ),
 )
+# fmt: on
 OBJECTIVES: dict[str, NamedObjective] = {record.name: record for record in _RECORDS}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, setting
 from contractive.jacobian import Method
-from contractive.objectives._presets import LOSSES, Objective
+from contractive.objectives._objective import LOSSES, Objective, Term
 from contractive.objectives._registry import OBJECTIVES, NamedObjective
 
 LossName = Literal["squared_error", "cross_entropy"]
@@ -14,14 +14,10 @@ LossName = Literal["squared_error", "cross_entropy"]
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
-    """What is minimised, by names and numbers.
+    """What is minimised, by names and numbers; the help of each field is in its metadata.
 
-    Attributes:
-        objective: A name of `OBJECTIVES`.
-        weight: Its weight (its noise, where that is what it has). None: the default of the objective, which for most
-            penalties is a weight found in training by an allowed increase of the reconstruction error.
-        loss: Reconstruction loss, a name of `LOSSES`.
-        method: How the Jacobian norm is computed in training, as in `jacobian.value_and_squared_norm`.
+    A weight of None stands for the default of the objective, which for most penalties is a weight found in training by
+    an allowed increase of the reconstruction error.
 
     Raises:
         InvalidValue: A name that is not known, a weight that is negative or not finite, or a method for an objective
@@ -64,17 +60,18 @@ class ObjectiveSettings:
 
     def make(self) -> Objective:
         """Make the objective; a weight that is to be found is 1."""
-        made = self.record.make(1.0 if self._weight is None else self._weight, LOSSES[self.loss])
+        made = self.record.make(1.0 if self._weight is None else self._weight, loss=LOSSES[self.loss])
         if self.method == "auto":
             return made
-        if not any(hasattr(term.penalty, "method") for term in made.terms):
-            raise InvalidValue(
-                "method", f"be auto for the objective {self.objective}", repr(self.method), "It has no Jacobian norm."
-            )
-        changed: list[Any] = [
-            replace(term, penalty=replace(term.penalty, method=self.method))  # pyright: ignore[reportArgumentType]
-            if hasattr(term.penalty, "method")
-            else term
-            for term in made.terms
-        ]
-        return replace(made, terms=tuple(changed))
+        terms = tuple(_with_method(term, self.method) for term in made.terms)
+        if terms == made.terms:
+            got = repr(self.method)
+            raise InvalidValue("method", f"be auto for the objective {self.objective}", got, "It has no Jacobian norm.")
+        return replace(made, terms=terms)
+
+
+def _with_method(term: Term, method: Method) -> Term:
+    if not hasattr(term.penalty, "method"):
+        return term
+    penalty: Any = term.penalty
+    return replace(term, penalty=replace(penalty, method=method))

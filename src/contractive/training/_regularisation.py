@@ -11,7 +11,7 @@ from torch import Tensor
 from contractive.core.errors import InvalidValue
 from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, tensors_checksum
-from contractive.objectives import propagation
+from contractive.objectives import tangent_propagation
 from contractive.training._settings import check_count
 
 _CHECKED = 256
@@ -65,7 +65,7 @@ class Regularisation:
         extra = x.new_zeros(len(x))
         if self.tangent_weight:
             tangents, factor = self._tangents_of(rows, x, generator)
-            logits, omega = propagation(classifier.chain, x, tangents, output=classifier.output)
+            logits, omega = tangent_propagation(classifier.chain, x, tangents, output=classifier.output)
             extra = self.tangent_weight * factor * omega
             if self.jacobian_weight:
                 norm = value_and_squared_norm(classifier.encoder, x, generator=generator)[1]

@@ -15,7 +15,7 @@ from contractive.studies.compare._search import Search
 from contractive.studies.documents import ResultsError
 from contractive.studies.metrics import METRICS, NOISE_LEVELS, noise_unit
 
-TOY = NamedObjective("toy", lambda weight, loss: ct.objectives.standard(), "", "", "", guess=lambda increase, ref: 1.0)
+TOY = NamedObjective("toy", lambda weight, loss: ct.objectives.standard(), "", "", guess=lambda share, scales: 1.0)
 
 BUDGET = Budget(hidden=(8,), code=4, epochs=8, batch_size=16, learning_rate=0.02)
 

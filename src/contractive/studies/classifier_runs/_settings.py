@@ -173,7 +173,7 @@ class Settings:
 
     def make_objective(self) -> Objective:
         """What pretraining minimises."""
-        return OBJECTIVES[self.objective].make(self.weight or 0.0, LOSSES[self.loss])
+        return OBJECTIVES[self.objective].make(self.weight or 0.0, loss=LOSSES[self.loss])
 
     def to_dict(self) -> dict[str, Any]:
         """For `config.json`."""

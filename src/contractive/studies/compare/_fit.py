@@ -76,7 +76,7 @@ class Run:
 
 def train(task: Task, split: Split, budget: Budget) -> Run:
     """Fit on the training rows, judge on the validation rows, measure on the test rows if the task says so."""
-    objective = OBJECTIVES[task.variant].make(task.strength, LOSSES[budget.loss])
+    objective = OBJECTIVES[task.variant].make(task.strength, loss=LOSSES[budget.loss])
     torch.manual_seed(task.seed)
     autoencoder = budget.build(split.features)
     try:

@@ -1,0 +1,204 @@
+"""What is minimised: reconstruction error, perhaps from a corrupted input, plus weighted penalties.
+
+    objective = mean over examples of  L(x, g(f(x~))) + sum_i weight_i * penalty_i(x~)
+
+L is SUMMED over features and a penalty has no hidden factor (docs/conventions.md). Standard, denoising, sparse and
+contractive autoencoders are presets of this one thing; `compose` joins them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from contractive.core.errors import ContractiveError, InvalidValue, check_choice, check_not_negative
+from contractive.models import Autoencoder
+from contractive.objectives._corruption import Corruption
+from contractive.objectives._penalties import Encode, Penalty, squared_weights
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def squared_error(reconstruction: Tensor, x: Tensor) -> Tensor:
+    """Squared error per example, summed over features, shape (batch,)."""
+    return (reconstruction - x).square().flatten(1).sum(1)
+
+
+def cross_entropy(reconstruction: Tensor, x: Tensor) -> Tensor:
+    """Binary cross-entropy per example in nats, summed over features, shape (batch,), as in Rifai et al. (2011).
+
+    Both arguments lie in [0, 1]: the decoder ends in a sigmoid, the data are scaled to that range.
+
+    Raises:
+        InvalidValue: Data or reconstructions outside [0, 1].
+    """
+    if reconstruction.isnan().any():  # training diverged, and the training loop raises with the place
+        return reconstruction.flatten(1).sum(1)
+    for name, values, remedy in (
+        ("data", x, "Scale them (minmax) or use the squared error."),
+        ("reconstructions", reconstruction, "Let the decoder end in a sigmoid."),
+    ):
+        low, high = (float(end) for end in values.detach().aminmax()) if values.numel() else (0.0, 1.0)
+        if low < 0 or high > 1:
+            rule = "lie between 0 and 1 for the cross-entropy"
+            raise InvalidValue(name, rule, f"{low:.3g} to {high:.3g}", remedy)
+    wide = torch.promote_types(reconstruction.dtype, torch.float32)  # half precision is too coarse for the logarithms
+    with torch.autocast(x.device.type, enabled=False):  # which bans this function on a GPU
+        return F.binary_cross_entropy(reconstruction.to(wide), x.to(wide), reduction="none").flatten(1).sum(1)
+
+
+LOSSES: dict[str, Loss] = {"squared_error": squared_error, "cross_entropy": cross_entropy}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One weighted penalty.
+
+    Attributes:
+        name: Under which the history reports it.
+        weight: Its factor in the objective, at least 0.
+        penalty: `(map, x) -> (value of the map, penalty per example)`.
+        of: The map it is given: `encoder`, or `reconstruction` for g(f(x)).
+    """
+
+    name: str
+    weight: float
+    penalty: Penalty
+    of: str = "encoder"
+
+    def __post_init__(self) -> None:
+        check_not_negative("weight", self.weight)
+        object.__setattr__(self, "weight", float(self.weight))  # checkpoints may not hold a scalar of numpy
+        check_choice("of", self.of, ("encoder", "reconstruction"))
+
+
+@dataclass(frozen=True)
+class Values:
+    """An objective evaluated on a batch.
+
+    Attributes:
+        reconstruction: Reconstruction error per example, (batch,).
+        penalties: Unweighted penalty per example by name, each (batch,).
+        total: Mean over the batch of everything, weighted: what is minimised.
+    """
+
+    reconstruction: Tensor
+    penalties: dict[str, Tensor]
+    total: Tensor
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Reconstruction loss, corruption and penalties, to be minimised together.
+
+    Calling it with an autoencoder and a batch gives `Values`.
+
+    Attributes:
+        name: Shown in tables.
+        loss: `squared_error`, `cross_entropy`, or any callable (reconstruction, x) -> (batch,).
+        corruption: Applied to the encoder's input; the clean x is what is reconstructed.
+        terms: Weighted penalties, evaluated at the encoder's input.
+        weight_decay: Factor of the sum of squared weights of encoder and decoder.
+    """
+
+    name: str = "standard"
+    loss: Loss = squared_error
+    corruption: Corruption | None = None
+    terms: tuple[Term, ...] = field(default=())
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        names = [term.name for term in self.terms]
+        if len(set(names)) < len(names):
+            raise InvalidValue("terms", "have different names", names, "Rename one with Term(name=...).")
+        check_not_negative("weight_decay", self.weight_decay)
+        object.__setattr__(self, "weight_decay", float(self.weight_decay))
+
+    def __call__(
+        self,
+        autoencoder: Autoencoder,
+        x: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+        sample_weight: Tensor | None = None,
+    ) -> Values:
+        """Evaluate the objective on a batch.
+
+        The encoder runs once, except with two Jacobian penalties, of which each makes its own pass.
+
+        Args:
+            autoencoder: Encoder and decoder.
+            x: The batch, (batch, *features).
+            generator: Source of noise and probe vectors; torch's global one if omitted.
+            sample_weight: Factors in the total, (batch,).
+
+        Raises:
+            ContractiveError: A penalty that does not return one value per example.
+        """
+        corrupted = x if self.corruption is None else self.corruption(x, generator)
+        maps = {"encoder": Encode(autoencoder.encoder, generator)}
+        if any(term.of == "reconstruction" for term in self.terms):
+            maps["reconstruction"] = Encode(nn.Sequential(autoencoder.encoder, autoencoder.decoder), generator)
+        found: dict[str, Tensor] = {}
+        # Jacobian penalties first: they leave the code for the others
+        for term in sorted(self.terms, key=lambda term: not hasattr(term.penalty, "exact")):
+            values = found[term.name] = term.penalty(maps[term.of], corrupted)[1]
+            if values.shape != (len(x),):
+                raise ContractiveError(
+                    f"The penalty {term.name!r} must return one value per example, shape ({len(x)},), got"
+                    f" {tuple(values.shape)}. Sum over everything but the batch and leave mean and weight to the"
+                    " objective."
+                )
+        if "reconstruction" in maps:
+            reconstruction = self.loss(maps["reconstruction"](corrupted), x)
+        else:
+            reconstruction = self.loss(autoencoder.decoder(maps["encoder"](corrupted)), x)
+        weighted = reconstruction
+        for term in self.terms:
+            weighted = weighted + term.weight * found[term.name]
+        total = weighted.mean() if sample_weight is None else (sample_weight * weighted).mean()
+        if self.weight_decay:
+            total = total + self.weight_decay * squared_weights(autoencoder)
+        return Values(reconstruction, {term.name: found[term.name] for term in self.terms}, total)
+
+    def active(self) -> "Objective":
+        """Return the objective without the penalties whose weight is 0: they would cost time and change nothing."""
+        if all(term.weight for term in self.terms):
+            return self
+        return replace(self, terms=tuple(term for term in self.terms if term.weight))
+
+    def exact(self) -> "Objective":
+        """Return the objective without corruption and without the noise of estimates, for validation."""
+        exact = (getattr(term.penalty, "exact", None) for term in self.terms)
+        terms = (replace(term, penalty=make()) if make else term for term, make in zip(self.terms, exact, strict=True))
+        return replace(self, corruption=None, terms=tuple(terms))
+
+
+def compose(*objectives: Objective, name: str | None = None) -> Objective:
+    """Return one objective with the penalties of all; at most one may corrupt, and all share one loss.
+
+    Example:
+        >>> from contractive.objectives import contractive, denoising, sparse
+        >>> compose(contractive(0.1), sparse(0.01), denoising(0.2)).name
+        'contractive + sparse + denoising'
+
+    Raises:
+        ContractiveError: No objective, different losses, or two corruptions.
+    """
+    if not objectives:
+        raise ContractiveError("compose must get at least one objective, got none. Start from standard().")
+    losses = {objective.loss for objective in objectives}
+    corruptions = [objective.corruption for objective in objectives if objective.corruption is not None]
+    if len(losses) > 1:
+        raise InvalidValue("objectives", "share one loss", len(losses), "Pass the same loss= to each.")
+    if len(corruptions) > 1:
+        raise InvalidValue("objectives", "have at most one corruption", len(corruptions), "Drop one of them.")
+    return Objective(
+        name or " + ".join(objective.name for objective in objectives),
+        objectives[0].loss,
+        corruptions[0] if corruptions else None,
+        tuple(term for objective in objectives for term in objective.terms),
+        sum(objective.weight_decay for objective in objectives),
+    )
