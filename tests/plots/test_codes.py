@@ -88,7 +88,7 @@ def test_robustness_is_in_per_cent():
     for trace in figure.data:
         np.testing.assert_allclose(trace.x, [0, 0.5])
         np.testing.assert_allclose(trace.y, [90, 25])
-        assert "12.5 % stand without any gradient" in trace.hovertemplate
+        assert "12.5 % stay right without any gradient" in trace.hovertemplate
     assert [shape.y0 for shape in figure.layout.shapes] == [10, 10]
     assert [note.text for note in figure.layout.annotations[:2]] == ["Noise", "Attack"]
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from contractive import plots
-from contractive.plots._style import Room, panels
+from contractive.objectives import OBJECTIVES
+from contractive.plots import Room, panels
 
 VARIANTS = (
     "standard",
@@ -88,8 +89,9 @@ def test_a_variant_keeps_its_colour(which, names):
     traces = [trace.to_plotly_json() for trace in every_figure(names)[which].data]
     for trace in traces:
         drawn = trace.get("line", {}).get("color", "rgba")
-        if trace.get("name") in names and "rgba" not in drawn:
-            assert drawn == plots.color(trace["name"])
+        if trace.get("legendgroup") in names and "rgba" not in drawn:
+            assert drawn == plots.color(trace["legendgroup"])
+            assert trace["name"] == OBJECTIVES[trace["legendgroup"]].label if len(names) > 1 else names[0]
 
 
 @pytest.mark.parametrize("which", FIGURES)

@@ -1,10 +1,9 @@
 """Pictures: plain numbers or results of `contractive.analysis` in, a plotly figure out, without any computing.
 
-Every kind of autoencoder keeps its colour. Mappings are by variant; `layout.meta` holds a layout for narrow screens.
+Every objective keeps its colour. Mappings are by model; `layout.meta` holds a layout for narrow screens.
 """
 
-from contractive.plots._classification import confusion, learning, mistakes
-from contractive.plots._codes import code_histograms, code_map, similarity, thumbnails, unit_activity
+from contractive.plots._codes import code_histograms, confusion, similarity, unit_activity
 from contractive.plots._contraction import (
     class_directions,
     contraction_by_depth,
@@ -12,69 +11,49 @@ from contractive.plots._contraction import (
     directions,
     spectra,
 )
-from contractive.plots._curves import accuracy_under_noise, trade_off, training_curves
-from contractive.plots._distributions import operator_norm, reconstruction_error, sensitivity
-from contractive.plots._fields import vector_fields
-from contractive.plots._jacobians import feature_lines, jacobian_features, jacobian_pictures, jacobian_rows
-from contractive.plots._pareto import pareto, weight_curves
-from contractive.plots._pictures import filters, reconstructions
-from contractive.plots._robustness import robustness
-from contractive.plots._sensitivity import evaluation_points, sensitivity_at, sensitivity_profiles
+from contractive.plots._curves import accuracy_under_noise, learning, robustness, training_curves, weight_curves
+from contractive.plots._distributions import (
+    evaluation_points,
+    operator_norm,
+    reconstruction_error,
+    sensitivity,
+    sensitivity_at,
+    sensitivity_profiles,
+    tangent_agreement,
+)
+from contractive.plots._pictures import (
+    feature_lines,
+    filters,
+    jacobian_features,
+    jacobian_pictures,
+    jacobian_rows,
+    mistakes,
+    reconstructions,
+    tangents,
+    walks,
+)
+from contractive.plots._planes import code_map, pareto, thumbnails, trade_off, vector_fields
 from contractive.plots._style import NEUTRAL, Room, axes, color, in_order, panels, set_axes
-from contractive.plots._tangents import tangent_agreement, tangents, walks
 
-__all__ = [
-    # lines and points
-    "training_curves",
-    "accuracy_under_noise",
-    "trade_off",
-    # a sweep over the weight
-    "pareto",
-    "weight_curves",
-    # distributions over test examples
-    "sensitivity",
-    "sensitivity_profiles",
-    "sensitivity_at",
-    "operator_norm",
-    "reconstruction_error",
-    "evaluation_points",
-    # how far, how many, in which directions
-    "contraction_curves",
-    "contraction_by_depth",
-    "spectra",
-    "directions",
-    "class_directions",
-    # single examples
-    "jacobian_rows",
-    "jacobian_pictures",
-    "jacobian_features",
-    "feature_lines",
-    "tangents",
-    "walks",
-    "tangent_agreement",
-    # what the network sees
-    "filters",
-    "reconstructions",
-    "vector_fields",
-    # codes
-    "code_histograms",
-    "unit_activity",
-    "code_map",
-    "thumbnails",
-    "similarity",
-    # a classifier on the code
-    "robustness",
-    # a classifier of its own
-    "learning",
-    "confusion",
-    "mistakes",
-    # the colour of a kind, and of models that are no kinds
-    "color",
-    "in_order",
-    # a figure of your own in this style
-    "panels",
-    "Room",
-    "axes",
-    "set_axes",
-    "NEUTRAL",
-]
+# training, and models against each other
+__all__ = ["training_curves", "accuracy_under_noise", "trade_off"]
+# a sweep over the weight
+__all__ += ["pareto", "weight_curves"]
+# distributions over test examples
+__all__ += ["sensitivity", "sensitivity_profiles", "sensitivity_at", "operator_norm", "reconstruction_error"]
+__all__ += ["evaluation_points"]
+# how far, how many, in which directions
+__all__ += ["contraction_curves", "contraction_by_depth", "spectra", "directions", "class_directions"]
+# single examples
+__all__ += ["jacobian_rows", "jacobian_pictures", "jacobian_features", "feature_lines"]
+__all__ += ["tangents", "walks", "tangent_agreement"]
+# weights and reconstructions
+__all__ += ["filters", "reconstructions", "vector_fields"]
+# codes
+__all__ += ["code_histograms", "unit_activity", "code_map", "thumbnails", "similarity"]
+# a linear classifier on the code, and a classifier with layers of its own
+__all__ += ["robustness", "learning", "confusion", "mistakes"]
+# the colour of an objective, and of models that are none
+__all__ += ["color", "in_order"]
+# a figure of your own in this style
+__all__ += ["panels", "Room", "axes", "set_axes", "NEUTRAL"]

@@ -1,4 +1,4 @@
-"""What codes look like: activations unit by unit, how alike two models' codes are, and maps of them."""
+"""Matrices and curves of codes and classes: histograms and activity of units, similarity of models, confusion."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._marks import line
-from contractive.plots._pictures import heading
-from contractive.plots._style import NEUTRAL, Room, axes, numbers, panels, set_axes
+from contractive.plots._marks import diverging, heatmap, line
+from contractive.plots._style import Room, heading, numbers, panels, set_axes
 
 if TYPE_CHECKING:
     from contractive.analysis import Codes, SimilarityTable
@@ -19,43 +18,24 @@ _FADING = [  # most bins hold little: the scale is steep at first
     [0.3, "rgba(43, 124, 240, 0.75)"],
     [1.0, "rgba(20, 80, 190, 1)"],
 ]
-# Okabe and Ito (2008), who chose them for colour-blind readers, without black; with a darker yellow and three more
-_CLASSES = (
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#BCBD22",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-    "#7F7F7F",
-    "#9467BD",
-    "#8C564B",
-)
-_SHADES = ".:=*#@"  # plain characters: others take six bytes each in a page
-_ACROSS = 28  # characters of a thumbnail
+_SOFT = [[0.0, "#f0f4fb"], [1.0, "#6aa5f5"]]  # dark text is read on all of it, on white pages and on black ones
+_WRITTEN = 16  # classes, up to which counts stand in the cells
+_MOST_NAMES = 40
+_LONGEST = 12  # characters of a class at an axis
 
 
 def code_histograms(codes: "Mapping[str, Codes]") -> go.Figure:
-    """Draw the histogram of every unit as a row of a heat map, a panel per variant, liveliest units at the top."""
+    """Draw the histogram of every unit as a row of a heat map, a panel per model, units of highest variance first."""
     result = panels([heading(name) for name in codes], Room(260, 240))
     for number, found in enumerate(codes.values(), 1):
         order = np.argsort(-numbers(found.deviation), kind="stable")
         edges = numbers(found.edges)
-        trace = go.Heatmap(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=np.arange(1, len(order) + 1),
-            z=100 * numbers(found.histograms)[order],
-            customdata=np.repeat(order[:, None] + 1, len(edges) - 1, 1),
-            colorscale=_FADING,
-            zmin=0,
-            zmax=100,
-            showscale=False,
-            hovertemplate="unit %{customdata}: %{z:.1f} % about %{x:.2f}<extra></extra>",
-            **axes(number),
-        )
-        result.add_trace(trace)
-        y = {"title": {"text": "units by liveliness"}, "autorange": "reversed", "showgrid": False}
+        hover = "unit %{customdata}: %{z:.1f} % about %{x:.2f}<extra></extra>"
+        units = np.repeat(order[:, None] + 1, len(edges) - 1, 1)
+        axis = {"x": (edges[:-1] + edges[1:]) / 2, "y": np.arange(1, len(order) + 1)}
+        scale = {"colorscale": _FADING, "zmin": 0, "zmax": 100, "customdata": units, "hovertemplate": hover}
+        result.add_trace(heatmap(100 * numbers(found.histograms)[order], number, **axis, **scale))
+        y = {"title": {"text": "units by variance"}, "autorange": "reversed", "showgrid": False}
         set_axes(result, number, {"title": {"text": "activation"}, "showgrid": False}, y)
     return result
 
@@ -68,8 +48,7 @@ def unit_activity(codes: "Mapping[str, Codes]") -> go.Figure:
     titles = ["Standard deviation", "Saturated activations", "Entropy of the unit's bit"]
     result = panels(titles, Room(240, 220, codes))
     for name, found in codes.items():
-        columns = (found.deviation, 100 * found.unit_saturation, found.unit_entropy)
-        for number, values in enumerate(columns, 1):
+        for number, values in enumerate((found.deviation, 100 * found.unit_saturation, found.unit_entropy), 1):
             ordered = -np.sort(-numbers(values))
             share = 100 * (np.arange(len(ordered)) + 0.5) / len(ordered)
             result.add_trace(line(name, share, ordered, number, hovertemplate="%{y:.3g} at %{x:.0f} % of the units"))
@@ -82,101 +61,43 @@ def unit_activity(codes: "Mapping[str, Codes]") -> go.Figure:
 def similarity(table: "SimilarityTable") -> go.Figure:
     """Draw linear CKA, Procrustes similarity and shared neighbours of all pairs of models, with their values."""
     titles = ["Linear CKA", "Procrustes", f"Neighbours (chance {100 * table.neighbors_chance:.1f} %)"]
-    result = panels(titles, Room(max(200, 44 * len(table.names)), max(180, 36 * len(table.names))))
     names = list(table.names)
-    for number, matrix in enumerate((table.cka, table.procrustes, table.neighbors), 1):
-        values = numbers(matrix)
-        trace = go.Heatmap(
-            x=names,
-            y=names,
-            z=values,
-            text=[[f"{value:.2f}" for value in row] for row in values],
-            texttemplate="%{text}",
-            textfont={"color": "#15141a"},
-            zmin=0,
-            zmax=1,
-            colorscale=_SOFT,
-            showscale=False,
-            hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
-            **axes(number),
-        )
-        result.add_trace(trace)
+    result = panels(titles, Room(max(200, 44 * len(names)), max(180, 36 * len(names))))
+    for number, values in enumerate(map(numbers, (table.cka, table.procrustes, table.neighbors)), 1):
+        text = {"text": [[f"{value:.2f}" for value in row] for row in values], "texttemplate": "%{text}"}
+        scale = {"zmin": 0, "zmax": 1, "colorscale": _SOFT, "textfont": {"color": "#15141a"}}
+        hover = "%{y} and %{x}: %{z:.3f}<extra></extra>"
+        result.add_trace(heatmap(values, number, x=names, y=names, hovertemplate=hover, **text, **scale))
         set_axes(result, number, {"showgrid": False}, {"autorange": "reversed", "showgrid": False})
     return result
 
 
-_SOFT = [[0.0, "#f0f4fb"], [1.0, "#6aa5f5"]]  # dark text is read on all of it, on white pages and on black ones
-
-
-def code_map(
-    maps: Mapping[str, np.ndarray],
-    labels: Sequence[Any] | np.ndarray | None = None,
-    *,
-    hover: Sequence[str] | None = None,
-    axis_titles: tuple[str, str] = ("", ""),
-) -> go.Figure:
-    """Draw codes in the plane, a panel per variant, coloured by class.
+def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
+    """Draw the confusion matrix: true classes down, given ones across; right blue, wrong orange.
 
     Args:
-        maps: (rows, 2) by variant, for instance the coordinates of `analysis.principal_components`.
-        labels: One per row; the same for all variants.
-        hover: A text per row, for instance its `thumbnails`.
-        axis_titles: Of both axes.
+        counts: Rows by true (row) and given (column) class.
+        names: Of the classes.
     """
-    classes = [] if labels is None else sorted(set(np.asarray(labels).tolist()))
-    result = panels([heading(name) for name in maps], Room(380, 330, [str(label) for label in classes]))
-    texts = None if hover is None else np.array(hover, dtype=object)
-    for number, points in enumerate(map(numbers, maps.values()), 1):
-        for at, (label, chosen) in enumerate(_by_class(labels, classes, len(points))):
-            trace = go.Scattergl if len(points) > _MANY else go.Scatter
-            result.add_trace(
-                trace(
-                    x=points[chosen, 0],
-                    y=points[chosen, 1],
-                    mode="markers",
-                    marker={"size": 5, "color": _CLASSES[at % len(_CLASSES)] if classes else NEUTRAL, "opacity": 0.75},
-                    name=label,
-                    legendgroup=label,
-                    showlegend=number == 1 and bool(classes),
-                    text=None if texts is None else texts[chosen].tolist(),
-                    hoverlabel={"font": {"family": "monospace", "size": 9}} if texts is not None else None,
-                    hovertemplate=(label if texts is None else f"{label}<br>%{{text}}") + "<extra></extra>",
-                    **axes(number),
-                )
-            )
-        x, y = ({"title": {"text": title}, "showticklabels": False} for title in axis_titles)
-        set_axes(result, number, x, y)
-    return result.update_layout(legend_itemsizing="constant")
-
-
-_MANY = 3000  # points that a browser draws as shapes without a pause
-
-
-def thumbnails(rows: np.ndarray, image: tuple[int, int]) -> list[str]:
-    """Rows (rows, height * width) as small pictures made of characters, one text each, for `code_map`.
-
-    A text takes about 0.4 kB in every panel that shows it: a few hundred rows are enough for a page.
-    """
-    height, width = image
-    across = min(width, _ACROSS)
-    down = max(1, round(height * across / width / 2))  # a character is about twice as high as wide
-    pictures = _averaged(_averaged(numbers(rows).reshape(len(rows), *image), down, 1), across, 2)
-    low, high = float(pictures.min()), float(pictures.max())
-    levels = ((pictures - low) / max(high - low, 1e-30) * (len(_SHADES) - 1)).round().astype(int)
-    shades = np.array(list(_SHADES))
-    return ["<br>".join("".join(shades[row]) for row in picture) for picture in levels]
-
-
-def _averaged(pictures: np.ndarray, count: int, axis: int) -> np.ndarray:
-    """Means of `count` neighbouring blocks along an axis."""
-    size = pictures.shape[axis]
-    starts = np.linspace(0, size, count, endpoint=False).astype(int)
-    widths = np.diff([*starts, size]).reshape([-1 if at == axis else 1 for at in range(3)])
-    return np.add.reduceat(pictures, starts, axis=axis) / widths
-
-
-def _by_class(labels: Any, classes: Sequence[Any], count: int) -> list[tuple[str, np.ndarray]]:
-    if not classes:
-        return [("", np.ones(count, bool))]
-    known = np.asarray(labels)
-    return [(str(label), known == label) for label in classes]
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    wrong = shares * (1 - np.eye(len(counts)))
+    # half of the colour scale: on its pale part the page's own ink can be read, light or dark
+    shown = 0.5 * wrong / max(float(wrong.max()), 1e-12) - 0.45 * np.diag(shares.diagonal())
+    wide, narrow = min(620, max(260, 44 * len(counts) + 40)), min(330, max(240, 30 * len(counts) + 40))
+    result = panels([""], Room(wide, narrow, ticks=24))
+    cells = np.empty((*counts.shape, 4), object)
+    cells[..., 0], cells[..., 1] = np.meshgrid(np.array(names, object), np.array(names, object), indexing="ij")
+    cells[..., 2], cells[..., 3] = counts, shares
+    hover = "true %{customdata[0]}, given %{customdata[1]}: %{customdata[2]} rows, %{customdata[3]:.1%}<extra></extra>"
+    more = {"customdata": cells.tolist(), "hovertemplate": hover, "xgap": 1, "ygap": 1}
+    result.add_trace(heatmap(shown, 1, **diverging(1), **more))
+    for true, given in np.argwhere(counts > 0).tolist() if len(names) <= _WRITTEN else []:
+        result.add_annotation(text=f"{counts[true, given]}", x=given, y=true, xref="x", yref="y")
+    common: dict[str, Any] = {"showgrid": False, "constrain": "domain", "fixedrange": True}
+    if len(names) <= _MOST_NAMES:
+        short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+        common |= {"tickvals": list(range(len(names))), "ticktext": short}
+    x = common | {"title": {"text": "given"}, "constraintoward": "left"}
+    y = common | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"}
+    set_axes(result, 1, x, y)
+    return result

@@ -1,48 +1,79 @@
-"""Lines and points: how training went, what noise does to accuracy, what contraction costs."""
+"""Curves: training by epoch, accuracy by noise, metrics by weight, with bands or single seeds."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, floor, log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import (
-    Room,
-    axes,
-    color,
-    figure,
-    legend_height,
-    panels,
-    set_axes,
-    symbol,
-    translucent,
-    written,
-)
+from contractive.plots._marks import band, line, log_axis
+from contractive.plots._style import NEUTRAL, Room, color, horizontal, panels, set_axes, translucent, vertical
+
+if TYPE_CHECKING:
+    from contractive.analysis import Robustness
 
 Histories = Mapping[str, Sequence[Sequence[Mapping[str, float | None]]]]
 
-_MOST_LABELS = 4  # in the plane; more names go into a legend
 _MOST_POINTS = 400  # per line; a longer training is thinned out, last epoch kept
+_VALIDATION = "contractive"  # its colour is the page's own
+WITHOUT = "without penalty"
 
 
 def training_curves(histories: Histories) -> go.Figure:
     """Draw reconstruction error (train dotted, validation solid) and exact validation ||J||^2 by epoch.
 
     Args:
-        histories: The rows of every seed by variant, as `fit` gives them; means are thick, single seeds thin.
+        histories: The rows of every seed by model, as `fit` gives them; means are thick, single seeds thin.
     """
     result = panels(["Reconstruction error", "‖J‖² on validation data, exact"], Room(300, 260, histories))
+    errors = []
     for name, seeds in histories.items():
-        for number, column, dash in (
-            (1, "train_reconstruction", "dot"),
-            (1, "val_reconstruction", "solid"),
-            (2, "val_squared_norm", "solid"),
+        length = min(len(rows) for rows in seeds)
+        chosen = np.unique(np.linspace(0, length - 1, min(length, _MOST_POINTS)).round().astype(int))
+        epochs = [seeds[0][at]["epoch"] for at in chosen]
+        for number, column, part, style in (
+            (1, "train_reconstruction", "training", {"width": 1.5, "dash": "dot"}),
+            (1, "val_reconstruction", "validation", {"width": 2.5, "dash": "solid"}),
+            (2, "val_squared_norm", "validation", {"width": 2.5, "dash": "solid"}),
         ):
-            epochs, values = _by_epoch(seeds, column)
-            result.add_traces(_mean_and_seeds(name, column, number, epochs, values, dash))
-    set_axes(result, 1, {"title": {"text": "epoch"}}, {"type": "log", **_round_ticks(histories)})
+            values = np.array([[rows[at].get(column) for at in chosen] for rows in seeds], dtype=np.float32)
+            errors += [values] if number == 1 else []
+            thin: dict[str, Any] = {"line": {"color": translucent(name, 0.35), "width": 1}, "hoverinfo": "skip"}
+            if len(values) > 1 and part == "validation":
+                result.add_traces([line(name, epochs, row, number, showlegend=False, **thin) for row in values])
+            more = {"showlegend": column == "val_reconstruction", "line": {"color": color(name), **style}}
+            hover = f"{part}: %{{y:.4g}} after %{{x}} epochs"
+            result.add_trace(line(name, epochs, values.mean(0), number, hovertemplate=hover, **more))
+    set_axes(result, 1, {"title": {"text": "epoch"}}, log_axis(*errors))
     set_axes(result, 2, {"title": {"text": "epoch"}}, {"rangemode": "tozero"})
+    return result
+
+
+def learning(rows: Sequence[Mapping[str, float]], best_epoch: int) -> go.Figure:
+    """Draw errors (per cent) and losses (nats) of fine-tuning by epoch, training dotted, validation solid.
+
+    Args:
+        rows: As `fine_tune` gives them, with validation.
+        best_epoch: Marked.
+    """
+    parts = {
+        "train": ("training", {"color": NEUTRAL, "dash": "dot", "width": 1.5}),
+        "val": ("validation", {"color": color(_VALIDATION), "dash": "solid", "width": 2.5}),
+    }
+    titles = ["Errors", "Loss, with what is added to it in training"]
+    result = panels(titles, Room(300, 260, [name for name, _ in parts.values()]))
+    epochs = [row["epoch"] for row in rows]
+    for number, (column, factor, unit) in enumerate((("error", 100.0, " %"), ("loss", 1.0, " nats")), 1):
+        for part, (name, style) in parts.items():
+            hover = f"{name}: %{{y:.3g}}{unit} after %{{x}} epochs<extra></extra>"
+            more = {"line": style, "marker": {"color": style["color"]}, "hovertemplate": hover}
+            values = [factor * row[f"{part}_{column}"] for row in rows]
+            mode = "lines" if len(rows) > 1 else "markers"
+            result.add_trace(line(name, epochs, values, number, mode=mode, **more))
+        side = "left" if best_epoch > len(rows) / 2 else "right"
+        vertical(result, number, best_epoch, f"epoch {best_epoch}" if number == 1 else "", side=side)
+        y = {"rangemode": "tozero"} | ({"ticksuffix": " %"} if number == 1 else {})
+        set_axes(result, number, {"title": {"text": "epoch"}}, y)
     return result
 
 
@@ -51,165 +82,83 @@ def accuracy_under_noise(levels: Sequence[float], accuracies: Mapping[str, Mappi
 
     Args:
         levels: Noise levels in units of a typical feature's standard deviation.
-        accuracies: By classifier (a panel each), then by variant: (seeds, levels), between 0 and 1.
+        accuracies: By classifier (a panel each), then by model: (seeds, levels), between 0 and 1.
     """
-    result = panels(list(accuracies), Room(300, 260, _variants(accuracies)))
+    result = panels(list(accuracies), Room(300, 260, _models(accuracies)))
     for number, curves in enumerate(accuracies.values(), 1):
-        result.add_traces([_band(name, number, levels, 100 * values) for name, values in curves.items()])
-        result.add_traces([_mean(name, number, levels, 100 * values) for name, values in curves.items()])
+        means = {name: 100 * values.mean(0) for name, values in curves.items()}
+        spreads = {name: 100 * values.std(0, ddof=min(1, len(values) - 1)) for name, values in curves.items()}
+        for name, mean in means.items():
+            result.add_trace(band(name, levels, mean - spreads[name], mean + spreads[name], number))
+        for name, mean in means.items():
+            more = {"customdata": spreads[name], "hovertemplate": "%{y:.1f} ± %{customdata:.1f} % at level %{x}"}
+            result.add_trace(line(name, levels, mean, number, mode="lines+markers", **more))
         set_axes(result, number, {"title": {"text": "noise level"}}, {"ticksuffix": " %"})
     return result
 
 
-def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.ndarray]) -> go.Figure:
-    """Draw scale-free sensitivity against reconstruction error: a point per seed, joined to the mean.
+def robustness(
+    results: "Mapping[str, Mapping[str, Robustness]]", *, axis: str = "size, units of x", chance: float | None = None
+) -> go.Figure:
+    """Draw accuracy against the size of each disturbance.
 
     Args:
-        errors: Reconstruction error of every seed by variant.
-        sensitivities: Scale-free sensitivity, likewise.
+        results: By disturbance (a panel each, for instance `Attack, L2`), then by model.
+        axis: Title of the horizontal axis.
+        chance: Accuracy of guessing, between 0 and 1.
     """
-    named = len(errors) <= _MOST_LABELS
-    result = figure(height=440)
-    means = {name: (float(errors[name].mean()), float(sensitivities[name].mean())) for name in errors}
-    for name, error in errors.items():
-        result.add_traces(_star(name, error, sensitivities[name], _free_side(name, means) if named else ""))
-    result.add_annotation(text="↙ better", xref="paper", yref="paper", x=0.01, y=0.02, xanchor="left", yanchor="bottom")
-    top = 12 if named else legend_height(errors, narrow=True) + 8
-    narrow = {"dragmode": False, "height": 340 + top, "margin": {"t": top}}
-    return result.update_layout(
-        xaxis={"title": {"text": "reconstruction error per example"}},
-        yaxis={"title": {"text": "scale-free sensitivity"}, "autorangeoptions": {"include": _padded(sensitivities)}},
-        margin={"t": 34 if named else legend_height(errors) + 8},
-        showlegend=not named,
-        meta={"wide": {}, "narrow": narrow},
-    )
+    result = panels(list(results), Room(300, 260, _models(results)))
+    for number, curves in enumerate(results.values(), 1):
+        for name, found in curves.items():
+            hover = "%{y:.1f} % at %{x:g}"
+            if found.no_gradient:
+                hover += f"<br>{100 * found.no_gradient:.1f} % stay right without any gradient"
+            accuracies = [100 * accuracy for accuracy in found.accuracies]
+            result.add_trace(line(name, found.sizes, accuracies, number, mode="lines+markers", hovertemplate=hover))
+        set_axes(result, number, {"title": {"text": axis}}, {"ticksuffix": " %", "range": [0, 103]})
+        if chance is not None:
+            horizontal(result, number, 100 * chance, "chance")
+    return result
 
 
-def _variants(accuracies: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
-    return list(dict.fromkeys(name for curves in accuracies.values() for name in curves))
+def weight_curves(
+    weights: Sequence[float],
+    metrics: Mapping[str, Sequence[float]],
+    *,
+    spreads: Mapping[str, Sequence[float]] | None = None,
+    without: Mapping[str, float] | None = None,
+    knee: float | None = None,
+    objective: str = "contractive",
+    axis: str = "weight",
+) -> go.Figure:
+    """Draw every metric against the weight, a panel each, with the model without a penalty as a dashed line.
+
+    Args:
+        weights: Above 0, ascending.
+        metrics: Values at each weight by the panel's title.
+        spreads: Their standard deviations over seeds.
+        without: Each metric without a penalty.
+        knee: Weight to mark.
+        objective: Whose colour the lines get.
+        axis: Title of the horizontal axes.
+    """
+    result = panels(list(metrics), Room(300, 240))
+    for number, (title, values) in enumerate(metrics.items(), 1):
+        more: dict[str, Any] = {"mode": "lines+markers", "showlegend": False}
+        more["hovertemplate"] = f"%{{y:.4g}} at {axis} %{{x:.3g}}<extra></extra>"
+        if spread := (spreads or {}).get(title):
+            more["error_y"] = {"array": list(spread), "color": translucent(objective, 0.6), "thickness": 1.5}
+        result.add_trace(line(objective, weights, values, number, **more))
+        set_axes(result, number, {"title": {"text": axis}, **log_axis(weights)}, {})
+        if without and title in without:
+            horizontal(result, number, without[title], WITHOUT)
+        if knee:
+            vertical(result, number, knee, "knee", side="left")
+            # annotations are placed by the exponent on a logarithmic axis, shapes by the number
+            result.layout.annotations[-1].update(x=float(np.log10(knee)))  # pyright: ignore[reportAttributeAccessIssue]
+    return result
 
 
-def _by_epoch(seeds: Sequence[Sequence[Mapping[str, float | None]]], column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs, and one row of values per seed."""
-    length = min(len(rows) for rows in seeds)
-    chosen = np.unique(np.linspace(0, length - 1, min(length, _MOST_POINTS)).round().astype(int))
-    epochs = np.array([seeds[0][at]["epoch"] for at in chosen], dtype=int)
-    values = [[_number(rows[at].get(column)) for at in chosen] for rows in seeds]
-    return epochs, np.array(values, dtype=np.float32)
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _mean_and_seeds(
-    name: str, column: str, number: int, epochs: np.ndarray, values: np.ndarray, dash: str
-) -> list[go.Scatter]:
-    common: dict[str, Any] = {"x": epochs, "legendgroup": name, "name": name, "mode": "lines", **axes(number)}
-    part = "training" if column.startswith("train") else "validation"
-    mean = go.Scatter(
-        y=values.mean(0),
-        line={"color": color(name), "width": 1.5 if dash == "dot" else 2.5, "dash": dash},
-        showlegend=column == "val_reconstruction",
-        hovertemplate=f"{part}: %{{y:.4g}} after %{{x}} epochs",
-        **common,
-    )
-    if len(values) == 1 or part == "training":
-        return [mean]
-    thin = {"color": translucent(name, 0.35), "width": 1}
-    return [go.Scatter(y=row, line=thin, showlegend=False, hoverinfo="skip", **common) for row in values] + [mean]
-
-
-def _round_ticks(histories: Histories) -> dict[str, Any]:
-    """Ticks at 1, 2 and 5 times powers of ten: on its own a logarithmic axis writes 5 for 0.5."""
-    columns = ("train_reconstruction", "val_reconstruction")
-    every = [_number(row.get(key)) for seeds in histories.values() for rows in seeds for row in rows for key in columns]
-    seen = [value for value in every if 0 < value < float("inf")]
-    exponents = range(floor(log10(min(seen, default=1))), ceil(log10(max(seen, default=1))) + 1)
-    ticks = [digit * 10.0**exponent for exponent in exponents for digit in (1, 2, 5)]
-    return {"tickvals": ticks, "ticktext": [written(tick) for tick in ticks]}
-
-
-def _spread(values: np.ndarray) -> np.ndarray:
-    return values.std(0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
-
-
-def _band(name: str, number: int, levels: Sequence[float], values: np.ndarray) -> go.Scatter:
-    mean, spread = values.mean(0), _spread(values)
-    return go.Scatter(
-        x=[*levels, *reversed(levels)],
-        y=np.concatenate([mean + spread, (mean - spread)[::-1]]),
-        fill="toself",
-        fillcolor=translucent(name, 0.14),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-        legendgroup=name,
-        **axes(number),
-    )
-
-
-def _mean(name: str, number: int, levels: Sequence[float], values: np.ndarray) -> go.Scatter:
-    return go.Scatter(
-        x=list(levels),
-        y=values.mean(0),
-        customdata=_spread(values),
-        mode="lines+markers",
-        line={"color": color(name), "width": 2.5},
-        marker={"symbol": symbol(name), "size": 9},
-        name=name,
-        legendgroup=name,
-        showlegend=number == 1,
-        hovertemplate="%{y:.1f} ± %{customdata:.1f} % at level %{x}",
-        **axes(number),
-    )
-
-
-def _padded(values: Mapping[str, np.ndarray]) -> list[float]:
-    """A little beyond the extremes: room for labels."""
-    together = np.concatenate(list(values.values()))
-    beyond = 0.08 * float(np.ptp(together))
-    return [float(together.min()) - beyond, float(together.max()) + beyond]
-
-
-def _free_side(name: str, means: Mapping[str, tuple[float, float]]) -> str:
-    """Where a label does not meet the nearest other mark."""
-    points = np.array(list(means.values()))
-    extent = np.ptp(points, axis=0)
-    away = (np.array(means[name]) - points) / np.where(extent > 0, extent, 1)
-    others = away[[other != name for other in means]]
-    if not len(others):
-        return "top center"
-    right, up = others[np.hypot(*others.T).argmin()]
-    if abs(up) >= abs(right) / 4:  # labels are wider than high
-        return "top center" if up > 0 else "bottom center"
-    return "middle right" if right > 0 else "middle left"
-
-
-def _star(name: str, x: np.ndarray, y: np.ndarray, side: str) -> list[go.Scatter]:
-    middle = float(np.mean(x)), float(np.mean(y))
-    common: dict[str, Any] = {"legendgroup": name, "name": name}
-    rays = go.Scatter(
-        x=[at for value in x for at in (middle[0], float(value), None)],
-        y=[at for value in y for at in (middle[1], float(value), None)],
-        mode="lines+markers",
-        line={"color": translucent(name, 0.45), "width": 1},
-        marker={"symbol": symbol(name), "size": 6, "color": translucent(name, 0.6)},
-        showlegend=False,
-        hovertemplate="one seed: error %{x:.4g}, sensitivity %{y:.4g}",
-        **common,
-    )
-    mean = go.Scatter(
-        x=[middle[0]],
-        y=[middle[1]],
-        mode="markers+text" if side else "markers",
-        text=[name],
-        textposition=side or None,
-        textfont={"size": 14},
-        marker={"symbol": symbol(name), "size": 16, "color": color(name)},
-        cliponaxis=False,
-        hovertemplate="mean: error %{x:.4g}, sensitivity %{y:.4g}",
-        **common,
-    )
-    return [rays, mean] if len(x) > 1 else [mean]
+def _models(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the models of all panels, in their order."""
+    return list(dict.fromkeys(name for panel in curves.values() for name in panel))

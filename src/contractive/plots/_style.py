@@ -1,4 +1,4 @@
-"""What all pictures share: colours, symbols, fonts, and a grid of panels that stacks on a narrow screen."""
+"""Style of all pictures: colours, symbols, fonts, and a grid of panels that stacks on a narrow screen."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,8 @@ from zlib import crc32
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.objectives import OBJECTIVES
+from contractive.core.errors import InvalidValue
+from contractive.objectives import OBJECTIVES, NamedObjective
 
 _LEGEND_ROW = 30  # pixels, as all here
 _WIDE, _NARROW = 1000, 330  # for the legend
@@ -23,20 +24,21 @@ _GAP = 0.09  # between columns, as a share of the width
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
+    """Colour and marker of a model; those of an objective stand in its record."""
+
     color: str
     symbol: str
 
 
-_SPARE = (
-    _Look("#0e8ba0", "x"),
-    _Look("#a4633a", "pentagon"),
-    _Look("#d0567f", "bowtie"),
-    _Look("#5c8a2c", "hourglass"),
+_SPARE = (  # for models that are no objective
+    Look("#0e8ba0", "x"),
+    Look("#a4633a", "pentagon"),
+    Look("#d0567f", "bowtie"),
+    Look("#5c8a2c", "hourglass"),
 )
-
 _RANKS = ("standard", "denoising", "sparse", "reconstruction_contractive", "contractive", "higher_order")
-_ranked: ContextVar[Mapping[str, _Look]] = ContextVar("ranked", default=MappingProxyType({}))
+_ranked: ContextVar[Mapping[str, Look]] = ContextVar("ranked", default=MappingProxyType({}))
 
 NEUTRAL = "#8b8794"  # text and lines that must be seen on white and on black
 MINUS = "\N{MINUS SIGN}"
@@ -67,16 +69,13 @@ _LEGEND = {"orientation": "h", "x": 0, "xref": "container", "y": 1, "yref": "con
 
 @contextmanager
 def in_order(names: Sequence[str]) -> Iterator[None]:
-    """Within this context, names of models have the look of their place: the first is grey, as without a penalty.
+    """Within this context, names of models have the look of their rank: the first is grey, as without a penalty.
 
-    Without it a name that is no objective has one of four looks, and two names may have the same.
-
-    Raises:
-        ValueError: More than ten names.
+    Without it a name that is no objective has one of four looks, and two names may have the same. At most ten names.
     """
-    looks = (*(_Look(OBJECTIVES[name].color, OBJECTIVES[name].symbol) for name in _RANKS), *_SPARE)
+    looks = (*(Look(OBJECTIVES[name].color, OBJECTIVES[name].symbol) for name in _RANKS), *_SPARE)
     if len(names) > len(looks):
-        raise ValueError(f"names must be at most {len(looks)}, got {len(names)}. Draw fewer models.")
+        raise InvalidValue("names", f"be at most {len(looks)}", len(names), "Draw fewer models.")
     token = _ranked.set(dict(zip(names, looks, strict=False)))
     try:
         yield
@@ -84,29 +83,39 @@ def in_order(names: Sequence[str]) -> Iterator[None]:
         _ranked.reset(token)
 
 
-def color(variant: str) -> str:
-    """The colour of an objective, the same in every picture, as `#rrggbb`."""
-    return _look(variant).color
+def look(name: str) -> Look | NamedObjective:
+    """Return colour and marker of a model: by rank, of the objective of that name, or one of the spare ones."""
+    return _ranked.get().get(name) or OBJECTIVES.get(name) or _SPARE[crc32(name.encode()) % len(_SPARE)]
 
 
-def symbol(variant: str) -> str:
-    """The marker of an objective."""
-    return _look(variant).symbol
+def color(name: str) -> str:
+    """Return the colour of an objective or another model, the same in every picture, as `#rrggbb`."""
+    return look(name).color
 
 
-def translucent(variant: str, opacity: float) -> str:
-    """Its colour with an opacity between 0 and 1."""
-    red, green, blue = (int(color(variant)[at : at + 2], 16) for at in (1, 3, 5))
+def translucent(name: str, opacity: float) -> str:
+    """Return its colour with an opacity between 0 and 1."""
+    red, green, blue = (int(color(name)[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
+def label(name: str) -> str:
+    """Return the text for a model: the label of an objective, else the name itself."""
+    return OBJECTIVES[name].label if name in OBJECTIVES else name
+
+
 def wrapped(name: str) -> str:
-    """A name as a tick label; a long one is broken at its first underscore."""
-    return name.replace("_", "_<br>", 1) if len(name) > 14 else name
+    """Return the label as a tick; a long one is broken at its first space."""
+    return label(name).replace(" ", "<br>", 1) if len(name) > 14 else label(name)
+
+
+def heading(name: str) -> str:
+    """Return the label with its colour, as the title of a panel."""
+    return f'<span style="color:{color(name)}">■</span> {label(name)}'
 
 
 def written(value: float) -> str:
-    """A tick as one writes it: with a minus sign, and powers of ten where there would be many noughts."""
+    """Format a tick label: minus sign, scientific notation for small or large values."""
     mantissa, exponential, exponent = f"{value:g}".partition("e")
     power = f"10<sup>{int(exponent)}</sup>" if exponential else ""
     text = power if mantissa == "1" and power else f"{mantissa}·{power}" if power else mantissa
@@ -114,13 +123,13 @@ def written(value: float) -> str:
 
 
 def numbers(values: Any) -> np.ndarray:
-    """A tensor of any device, or any array, as float32: half the size of a page, and more digits than a screen."""
+    """Return a tensor or array as float32: half the size of a page, and more digits than a screen has."""
     values = values.detach().cpu() if hasattr(values, "detach") else values
     return np.asarray(values, dtype=np.float32)
 
 
 def figure(**layout: Any) -> go.Figure:
-    """An empty figure in the common style."""
+    """Return an empty figure in the common style."""
     margin = {"t": 12, "b": _AXIS_HEIGHT, **_SIDES}
     common = {"template": _TEMPLATE, "margin": margin, "legend": _LEGEND, "height": 400}
     return go.Figure(layout=common).update_layout(layout)
@@ -128,7 +137,7 @@ def figure(**layout: Any) -> go.Figure:
 
 @dataclass(frozen=True)
 class Room:
-    """What a panel takes, in pixels.
+    """Room for a panel, in pixels.
 
     Attributes:
         height: Of the panel itself, on a wide screen.
@@ -146,12 +155,12 @@ class Room:
 
     @property
     def below(self) -> int:
-        """What stands below each panel."""
+        """Pixels below each panel."""
         return (_AXIS_HEIGHT if self.axis else 8) + self.ticks
 
 
 def panels(titles: Sequence[str], room: Room) -> go.Figure:
-    """A figure with one pair of axes for each title, two or three in a row, or all stacked on a narrow screen.
+    """Return a figure with a pair of axes for each title, two or three in a row, or all stacked on a narrow screen.
 
     `layout.meta` holds the layout for wide screens, which is set, and another for narrow ones.
     """
@@ -164,30 +173,29 @@ def panels(titles: Sequence[str], room: Room) -> go.Figure:
     for number, title in enumerate(titles, 1):
         x, y = axes(number).values()
         set_axes(result, number, {"anchor": y}, {"anchor": x})
-        result.add_annotation(
-            text=title, xref=f"{x} domain", yref=f"{y} domain", x=0, y=1, yshift=4, xanchor="left", yanchor="bottom"
-        )
+        where = {"xref": f"{x} domain", "yref": f"{y} domain", "x": 0, "y": 1, "yshift": 4}
+        result.add_annotation(text=title, xanchor="left", yanchor="bottom", **where)
     return result.update_layout(meta={"wide": wide, "narrow": narrow})
 
 
 def axes(number: int) -> dict[str, str]:
-    """The axes of the panel with this number, from 1, as a trace wants them."""
+    """Return the axes of the panel with this number, from 1, as a trace wants them."""
     end = "" if number == 1 else str(number)
     return {"xaxis": f"x{end}", "yaxis": f"y{end}"}
 
 
 def legend_height(names: Iterable[str], *, narrow: bool = False) -> int:
-    """Pixels that a legend takes: entries flow into rows."""
+    """Return the pixels that a legend takes: entries flow into rows."""
     width = _NARROW if narrow else _WIDE
     rows, used = 0, width
     for name in names:
-        entry = 50 + 8 * len(name)
+        entry = 50 + 8 * len(label(name))
         rows, used = (rows + 1, entry) if used + entry > width else (rows, used + entry)
     return rows * _LEGEND_ROW
 
 
 def _grid(count: int, columns: int, height: int, legend: int, below: int) -> dict[str, Any]:
-    """The domains of `count` panels in rows, and the height of it all."""
+    """Return the domains of `count` panels in rows, and the height of it all."""
     columns = min(columns, count)
     rows = ceil(count / columns)
     top = legend + _TITLE_HEIGHT
@@ -205,20 +213,17 @@ def _grid(count: int, columns: int, height: int, legend: int, below: int) -> dic
 
 
 def vertical(target: go.Figure, number: int, at: float, text: str = "", *, side: str = "right") -> None:
-    """A dashed line across one panel at x = `at`, with a word at its upper end."""
+    """Draw a dashed line across one panel at x = `at`, with a word at its upper end."""
     x, y = axes(number).values()
     where = {"xref": x, "yref": f"{y} domain"}
     target.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line=_DASHED, layer="below", **where)
     if text:
-        shift = 4 if side == "right" else -4
-        anchor = "left" if side == "right" else "right"
-        target.add_annotation(
-            text=text, x=at, y=1, xanchor=anchor, xshift=shift, yanchor="top", font={"size": 11}, **where
-        )
+        beside = {"xanchor": "left", "xshift": 4} if side == "right" else {"xanchor": "right", "xshift": -4}
+        target.add_annotation(text=text, x=at, y=1, yanchor="top", font={"size": 11}, **beside, **where)
 
 
 def horizontal(target: go.Figure, number: int, at: float, text: str = "") -> None:
-    """A dashed line across one panel at y = `at`, with a word at its right end."""
+    """Draw a dashed line across one panel at y = `at`, with a word at its right end."""
     x, y = axes(number).values()
     where = {"xref": f"{x} domain", "yref": y}
     target.add_shape(type="line", x0=0, x1=1, y0=at, y1=at, line=_DASHED, layer="below", **where)
@@ -234,10 +239,3 @@ def set_axes(target: go.Figure, number: int, x: Mapping[str, Any], y: Mapping[st
 
 def _key(axis: str) -> str:
     return f"{axis[0]}axis{axis[1:]}"
-
-
-def _look(variant: str) -> _Look:
-    if (ranked := _ranked.get().get(variant)) is not None:
-        return ranked
-    record = OBJECTIVES.get(variant)
-    return _Look(record.color, record.symbol) if record else _SPARE[crc32(variant.encode()) % len(_SPARE)]
