@@ -89,8 +89,8 @@ def test_images_are_recognised_by_their_shape(shape, image, image_shape, tmp_pat
 def test_a_size_makes_flat_rows_images(tmp_path):
     np.save(tmp_path / "x.npy", BYTES)
     assert load(tmp_path / "x.npy", options=Options(size=(3, 2))).image == (3, 2)
-    refused(tmp_path / "x.npy", "--size must match rows of 6 numbers, got 3x3", size=(3, 3))
-    refused(tmp_path / "x.npy", "--gray must be for folders of images, got it with an array", gray=True)
+    refused(tmp_path / "x.npy", "size must match rows of 6 numbers, got 3x3", size=(3, 3))
+    refused(tmp_path / "x.npy", "gray must be for folders of images, got x.npy", gray=True)
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_names_of_features_are_kept(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "options", "match"),
     [
-        ({"a": X, "b": X}, {}, r"--key must say which array of .* There are a \(40, 6\), b \(40, 6\)\."),
-        ({"a": Y}, {}, r"--key must say which array of .* There are a \(40,\)\."),
-        ({}, {}, r"--key must say which array of .* There are no array"),
-        ({"train": X, "b": X}, {"key": "trian"}, r"--key must be in .*, got 'trian'\. Did you mean train\?"),
-        ({"X": X, "target": Y}, {"label": "targt"}, r"--label must be a key, got 'targt'\. Did you mean target\?"),
-        ({"X": X, "y": Y[:5]}, {"label": "y"}, r"--label must have one value per row \(40\), got y of \(5,\)"),
+        ({"a": X, "b": X}, {}, r"key must say which array of .* There are a \(40, 6\), b \(40, 6\)\."),
+        ({"a": Y}, {}, r"key must say which array of .* There are a \(40,\)\."),
+        ({}, {}, r"key must say which array of .* There are no array"),
+        ({"train": X, "b": X}, {"key": "trian"}, r"key must be in .*, got 'trian'\. Did you mean train\?"),
+        ({"X": X, "target": Y}, {"label": "targt"}, r"label must be a key, got 'targt'\. Did you mean target\?"),
+        ({"X": X, "y": Y[:5]}, {"label": "y"}, r"label must have one value per row \(40\), got y of \(5,\)"),
         ({"X": X, "y": np.where(Y, np.nan, 1)}, {}, "labels must be finite, got others in y"),
-        ({"X": X}, {"key": "X", "drop": ("a",)}, "--drop must be for tables, got it with an array"),
+        ({"X": X}, {"key": "X", "drop": ("a",)}, "drop must be for text tables or .* or .feather, got x.npz"),
         ({"X": X, "a": np.array(["x"])}, {"key": "a"}, r"must have rows of numbers, got <U1 of \(1,\)"),
         ({"X": np.array([{}])}, {}, "array X of .* must hold numbers, got pickled objects, which are never read"),
     ],
@@ -162,7 +162,7 @@ def test_an_npz_that_is_not_clear_is_refused(arrays, options, match, tmp_path):
         (X + 1j, "must hold numbers, got complex128"),
         (X.astype(str), "must have rows of numbers, got <U"),
         (np.zeros(40, "f4,f4"), "must hold numbers, got "),
-        (np.where(X > 2, np.nan, X), r"got missing ones in feature x\d \(\d\).*Use --impute median\."),
+        (np.where(X > 2, np.nan, X), r"got missing ones in feature x\d \(\d\).*Use `impute` median\."),
         (np.where(X > 2, np.inf, X), r"must be finite and at most 1e\+30, got others in feature x\d"),
     ],
     ids=[
@@ -253,8 +253,9 @@ def test_an_array_larger_than_memory_is_refused_before_it_is_unpacked(tmp_path, 
 
 def test_key_and_label_are_for_npz(tmp_path):
     np.save(tmp_path / "x.npy", X)
-    refused(tmp_path / "x.npy", "--key and --label must be for .npz and tables, got them with x.npy", key="X")
-    refused(tmp_path / "x.npy", "--one-hot must be for tables, got it with an array", one_hot=True)
+    refused(tmp_path / "x.npy", "key must be for .npz, got x.npy", key="X")
+    refused(tmp_path / "x.npy", "label must be for .npz or text tables or .*, got x.npy", label="X")
+    refused(tmp_path / "x.npy", "one_hot must be for text tables or .* or .feather, got", one_hot=True)
 
 
 def test_a_test_file_may_be_an_array_too(tmp_path):

@@ -54,7 +54,7 @@ def test_columns_kept_need_not_be_known_but_others_do(preparation, tmp_path):
 def test_a_category_never_met_is_named_with_its_column(preparation, tmp_path):
     pq.write_table(TABLE.set_column(3, "town", pa.array(["Paris"] * 50)), tmp_path / "t.parquet")
     with pytest.raises(
-        DataError, match=r"column town must hold categories met in training, got 'Paris'\..*--drop town"
+        DataError, match=r"column town must hold categories met in training, got 'Paris'\..*`drop` town"
     ):
         list(open_rows(tmp_path / "t.parquet", preparation))
 

@@ -65,7 +65,7 @@ def test_what_the_user_says_goes_before_what_is_detected(tmp_path):
     numbers = write(tmp_path / "n.csv", X, ("a", "b", "c"))
     refused(
         numbers,
-        r"got text in c0, c1, c2\. Use --one-hot all, or --drop c0,c1,c2, or --label .*mostly numbers",
+        r"got text in c0, c1, c2\. Use `one_hot` all, or `drop` c0,c1,c2, or `label` .*mostly numbers",
         header=False,
     )
 
@@ -74,10 +74,10 @@ def test_names_that_are_not_in_the_file_are_explained(tmp_path):
     path = tmp_path / "t.csv"
     rows = zip(range(9), "uvwuvwuvw", "abababaab", strict=True)
     path.write_text("".join(f"{i}, {town}, {2 * i}, {kind}\n" for i, town, kind in rows))
-    remark = r" The first row looks like values, so columns go by their number \(--header, if it has names\)\.$"
-    refused(path, r"text in c1, c3\. Use --one-hot all, or --drop c1,c3, or --label if one is the label\." + remark)
-    refused(path, r"got text in c1\. Use --drop c1 or --one-hot c1\." + remark, label="c3")
-    refused(path, r"or --label if one is the label\.$", header=False)
+    remark = r" The first row looks like values, so columns go by their number \(`header`, if it has names\)\.$"
+    refused(path, r"text in c1, c3\. Use `one_hot` all, or `drop` c1,c3, or `label` if one is the label\." + remark)
+    refused(path, r"got text in c1\. Use `drop` c1 or `one_hot` c1\." + remark, label="c3")
+    refused(path, r"or `label` if one is the label\.$", header=False)
 
 
 def test_decimal_commas_are_read_where_the_comma_separates_nothing(tmp_path):
@@ -122,7 +122,7 @@ def test_texts_can_be_dropped_or_encoded(tmp_path):
     path = write(
         tmp_path / "t.csv", [[*row, town] for row, town in zip(X[:, :2], towns, strict=True)], ("a", "b", "town")
     )
-    refused(path, r"columns must hold numbers, got text in town\. Use --drop town or --one-hot town\.$")
+    refused(path, r"columns must hold numbers, got text in town\. Use `drop` town or `one_hot` town\.$")
     assert load(path, options=Options(drop=("town",))).columns == ("a", "b")
     for one_hot in (True, ("town",)):
         split = load(path, options=Options(scale="none", one_hot=one_hot))
@@ -158,12 +158,12 @@ def test_missing_values_are_refused_with_their_count_or_filled(gap, tmp_path):
     rows = X.astype(object).copy()
     rows[[2, 5], 1] = gap
     path = write(tmp_path / "t.csv", rows)
-    refused(path, r"values must not be missing, got missing ones in column b \(2\)\. Use --impute median .*--drop b\.")
+    refused(path, r"values must not be missing, got missing ones in column b \(2\)\. Use `impute` median .*`drop` b\.")
     for impute, statistic in (("mean", np.mean), ("median", np.median)):
         split = load(path, options=Options(scale="none", impute=impute))
         train = (split.parts == 0) & ~np.isin(np.arange(20), [2, 5])
         np.testing.assert_allclose(whole(split)[[2, 5], 1], statistic(X[train, 1]), rtol=1e-6)
-        assert f"Filled 2 missing values (--impute {impute})." in split.notes
+        assert f"Filled 2 missing values (`impute` {impute})." in split.notes
 
 
 def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):
@@ -187,11 +187,11 @@ def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):
         ("a,b\n1,2\n\n3,4,5\n" + "1,2\n" * 12, r"rows of .*t\.csv must have 2 fields, got 3 in line 4"),
         ("a,b\n" + "1,2\n" * 12 + "7\n", "must have 2 fields, got 1 in line 14"),
         ('a,b\n1,"2\n' + PAIRS * 2, "got text in b.* b has values over several lines: is a quote left open"),
-        ("a,b\n1,2\n" + "1,3\n" * 12, "columns must vary among training rows, got one value in a. Use --drop a"),
+        ("a,b\n1,2\n" + "1,3\n" * 12, "columns must vary among training rows, got one value in a. Use `drop` a"),
         ("a,b\n1,inf\n2,-Infinity\n" + "3,4\n" * 12, r"must be finite and .*, got others in column b \(2\)"),
         ("a,b\n1,2e31\n2,1\n" + "3,4\n" * 12, r"must be finite and at most 1e\+30, got others in column b \(1\)"),
         ("a,b\0\n" + "1,2\n" * 12, "must be text, got NUL bytes"),
-        ("1 2 3\n4 5 6\n" * 8, r"got text in c0\..* give --separator ' ' if a space separates them"),
+        ("1 2 3\n4 5 6\n" * 8, r"got text in c0\..* give `separator` ' ' if a space separates them"),
         ("a,b\n1,abc\n" + "3,4\n" * 12, r"got text in b\..* b is mostly numbers: 'abc' is not\."),
     ],
     ids=[
@@ -220,23 +220,23 @@ def test_what_cannot_be_used_is_refused(text, match, tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"label": "clas"}, r"--label must name a column, got 'clas'\. Did you mean class\?"),
+        ({"label": "clas"}, r"label must name a column, got 'clas'\. Did you mean class\?"),
         ({"label": "CLASS"}, r"Did you mean class\?"),
-        ({"drop": ("zzz",)}, r"--drop must name a column, got 'zzz'\. There are a, b, class\."),
-        ({"one_hot": ("bb",)}, r"--one-hot must name a column, got 'bb'\. Did you mean b"),
-        ({"one_hot": ("class",), "label": "class"}, "--one-hot must name features, got the label 'class'"),
+        ({"drop": ("zzz",)}, r"drop must name a column, got 'zzz'\. There are a, b, class\."),
+        ({"one_hot": ("bb",)}, r"one_hot must name a column, got 'bb'\. Did you mean b"),
+        ({"one_hot": ("class",), "label": "class"}, "one_hot must name features, got the label 'class'"),
         ({"drop": ("a", "b"), "label": "class"}, "data must have a column beside label and dropped ones"),
-        ({"encoding": "ascii"}, "--encoding must be that of .*, got ascii: .*Try utf-8 or cp1252"),
-        ({"encoding": "utf-17"}, "--encoding must be one that Python knows, got 'utf-17'"),
-        ({"encoding": "base64"}, "--encoding must be one that Python knows, got 'base64'"),
-        ({"separator": ",,"}, "--separator must be one character, got ',,'"),
-        ({"scale": "max"}, "--scale must be one of auto, none, minmax, standard, robust, got 'max'"),
-        ({"impute": "mode"}, "--impute must be mean or median, got 'mode'"),
-        ({"size": (0, 3)}, r"--size must be HEIGHTxWIDTH in pixels, got \(0, 3\)"),
-        ({"test_share": 0}, "--test-share must lie between 0 and 1, got 0"),
-        ({"validation_share": 1.5}, "--validation-share must lie between 0 and 1, got 1.5"),
+        ({"encoding": "ascii"}, "encoding must be that of .*, got ascii: .*Try utf-8 or cp1252"),
+        ({"encoding": "utf-17"}, "encoding must be one that Python knows, got 'utf-17'"),
+        ({"encoding": "base64"}, "encoding must be one that Python knows, got 'base64'"),
+        ({"separator": ",,"}, "separator must be one character, got ',,'"),
+        ({"scale": "max"}, "scale must be one of auto, none, minmax, standard, robust, got 'max'"),
+        ({"impute": "mode"}, "impute must be mean or median, got 'mode'"),
+        ({"size": (0, 3)}, r"size must be HEIGHTxWIDTH in pixels, got \(0, 3\)"),
+        ({"test_share": 0}, "test_share must lie between 0 and 1, got 0"),
+        ({"validation_share": 1.5}, "validation_share must lie between 0 and 1, got 1.5"),
         ({"validation_share": 0.5, "test_share": 0.45}, "must leave a tenth to train on, got 0.5 and 0.45"),
-        ({"stream": True}, "--stream must be for .npy or .parquet, got t.csv"),
+        ({"stream": True}, "stream must be for .npy or .parquet, got t.csv"),
     ],
 )
 def test_options_that_fit_no_column_are_refused(options, match, tmp_path):
@@ -247,7 +247,7 @@ def test_options_that_fit_no_column_are_refused(options, match, tmp_path):
 
 def test_too_many_categories_are_refused(tmp_path):
     path = write(tmp_path / "t.csv", [[i, f"name {i}"] for i in range(1001)], ("a", "b"))
-    refused(path, "column b must have 1 to 1000 categories to be encoded, got 1001. Use --drop b", one_hot=True)
+    refused(path, "column b must have 1 to 1000 categories to be encoded, got 1001. Use `drop` b", one_hot=True)
 
 
 def test_a_table_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
@@ -302,4 +302,4 @@ def test_new_labels_and_absent_ones_are_said(tmp_path):
     split = load(train, options=Options(scale="none", label="c", test=absent))
     assert split.labels is None
     assert split.test.tolist() == [[2, 1], [4, 3]]
-    assert "Labels are left out: the test part has none." in split.notes
+    assert "Labels are left out: the test rows have none." in split.notes

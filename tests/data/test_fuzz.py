@@ -111,10 +111,10 @@ JSON = st.recursive(
 @given(data=st.data())
 def test_documents_of_a_preparation_with_faults(data):
     document = {
-        "version": 1, "kind": "table", "features": 3, "dropped": [], "label": None, "fill": [0.0, 1.0, 2.0],
+        "version": 2, "kind": "table", "features": 3, "dropped": [], "label": None, "fill": [0.0, 1.0, 2.0],
         "columns": [{"name": "a", "kind": "number", "categories": [], "days": False},
                     {"name": "b", "kind": "category", "categories": ["x", "y"], "days": False}],
-        "scaler": "standard", "offset": [0.0] * 3, "scale": [1.0] * 3, "image_shape": None, "whole": False, "names": [],
+        "scaler": "standard", "offset": [0.0] * 3, "scale": [1.0] * 3,
     }  # fmt: skip
     assert Preparation.from_dict(document).features == 3
     for key in data.draw(st.sets(st.sampled_from(sorted(document)), min_size=1, max_size=3)):

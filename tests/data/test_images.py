@@ -82,7 +82,7 @@ def test_sizes_agree_or_are_given(tmp_path):
     fill(tmp_path)
     big = Image.fromarray(smooth(8, 10))
     big.save(tmp_path / "big.png")
-    refused(tmp_path, r"images must agree in size, got 000\.png of 4x5 and big\.png of 8x10\. Give --size 4x5")
+    refused(tmp_path, r"images must agree in size, got 000\.png of 4x5 and big\.png of 8x10\. Give `size` 4x5")
     split = load(tmp_path, options=Options(size=(4, 5)))
     expected = np.asarray(big.resize((5, 4), Image.Resampling.BILINEAR)).ravel() / 255
     np.testing.assert_allclose(whole(split)[-1], expected, rtol=1e-6)
@@ -142,7 +142,7 @@ def test_broken_images_are_named(tmp_path):
     content = path.read_bytes()
     for broken in (content[: len(content) // 2], b"", b"hello", content[:50] + bytes(40) + content[90:]):
         path.write_bytes(broken)
-        refused(tmp_path, r"007\.png must be a whole image, got: .* Mend or remove it\.")
+        refused(tmp_path, r"007\.png must be a whole image, got: .* Correct or remove it\.")
 
 
 def test_sixteen_bits_are_refused(tmp_path):
@@ -162,7 +162,7 @@ def test_folders_that_hold_no_images_or_parts_are_refused(tmp_path):
     refused(tmp_path, r"must hold images \(\.png .*\), got none")
     for part in ("train", "test"):
         fill(tmp_path / part)
-    refused(tmp_path, r"sub-folders of .* must be labels, got test, train\. Give .*train as DATA and --test .*test\.")
+    refused(tmp_path, r"sub-folders of .* must be labels, got test, train\. Give .*train as the data, .*test as `test`")
     split = load(tmp_path / "train", options=Options(test=tmp_path / "test"))
     assert len(split.test) == 20
     assert np.bincount(split.parts).tolist() == [17, 3]
@@ -170,17 +170,18 @@ def test_folders_that_hold_no_images_or_parts_are_refused(tmp_path):
 
 def test_options_for_tables_and_sizes_beyond_reason_are_refused(tmp_path, monkeypatch):
     fill(tmp_path)
-    refused(tmp_path, "--drop must be for tables or arrays, got it with a folder of images", drop=("a",))
+    refused(tmp_path, "drop must be for text tables or .parquet or .arrow or .feather, got ", drop=("a",))
     refused(tmp_path, "images must have at most 4194304 numbers, got 3000x3000", size=(3000, 3000))
     monkeypatch.setattr("contractive.data._memory.available_memory", lambda: 100)
-    refused(tmp_path, r"must fit into memory \(0\.1 kB left\), got .* Give a smaller --size")
+    refused(tmp_path, r"must fit into memory \(0\.1 kB left\), got .* Give a smaller `size`")
 
 
 def test_images_for_a_table_are_refused(tmp_path):
     fill(tmp_path / "images")
     np.save(tmp_path / "x.npy", RANDOM.normal(size=(20, 3)))
-    refused(tmp_path / "x.npy", "must hold what the model was made for, got images", test=tmp_path / "images")
-    with pytest.raises(DataError, match=r"must be of the kind of the training data \(array\), got images"):
+    other_kind = r"must be of the kind of the training data \(array\), got images"
+    refused(tmp_path / "x.npy", other_kind, test=tmp_path / "images")
+    with pytest.raises(DataError, match=other_kind):
         list(open_rows(tmp_path / "images", load(tmp_path / "x.npy").preparation))
 
 

@@ -111,7 +111,7 @@ TRAIN = "train-images-idx3-ubyte.gz"
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (lambda f: (f / TRAIN).unlink(), "--data-dir must hold train-images-idx3-ubyte.gz"),
+        (lambda f: (f / TRAIN).unlink(), "data_dir must hold train-images-idx3-ubyte.gz"),
         (lambda f: (f / TRAIN).write_bytes(b"plain"), "must be a readable .gz file"),
         (lambda f: (f / TRAIN).write_bytes((f / TRAIN).read_bytes()[:-30]), "must be a whole .gz file"),
         (lambda f: (f / TRAIN).write_bytes(b""), "must hold unsigned bytes|must be a"),
@@ -163,5 +163,5 @@ def test_broken_files_are_refused(damage, match, folder):
 
 
 def test_an_unknown_name_lists_the_names():
-    with pytest.raises(DataError, match="DATA must be one of digits, mnist, fashion-mnist, a file or a folder"):
+    with pytest.raises(DataError, match="data must be one of digits, mnist, fashion-mnist, a file or a folder"):
         data.load("cifar")

@@ -1,10 +1,13 @@
 import json
+from dataclasses import asdict
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from contractive.data import Options, load
-from contractive.data._parts import most_held_out, partition
+from contractive.data import DataSource, Options, load
+from contractive.data._split import most_held_out, partition
 
 
 @pytest.mark.parametrize(
@@ -15,7 +18,7 @@ from contractive.data._parts import most_held_out, partition
 def test_shares_are_kept_and_no_part_is_empty(rows, shares, counts):
     parts, said = partition(rows, shares, seed=0)
     assert np.bincount(parts, minlength=3).tolist() == counts
-    assert said == "Rows were parted at random (seed 0)."
+    assert said == "Rows were split at random (seed 0)."
     assert parts.dtype == np.uint8
 
 
@@ -67,13 +70,10 @@ def test_wide_rows_of_a_stream_are_held_out_in_fewer(width, rows):
 
 
 def test_a_split_knows_what_it_was_loaded_from(tmp_path, monkeypatch):
-    assert load("digits").source == {
-        "data": "digits",
-        "data_dir": None,
-        "options": vars(Options()),
-    }
+    assert load("digits").source == DataSource("digits", None, Options())
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 4)))
     monkeypatch.chdir(tmp_path)
-    source = load("x.npy", options=Options(scale="none")).source
-    assert source["data"] == str(tmp_path / "x.npy")
-    assert json.loads(json.dumps(source))["options"]["scale"] == "none"
+    np.save(tmp_path / "t.npy", np.random.default_rng(1).normal(size=(5, 4)))
+    source = load("x.npy", options=Options(scale="none", test=Path("t.npy"))).source
+    assert source == DataSource(str(tmp_path / "x.npy"), None, Options(scale="none", test=str(tmp_path / "t.npy")))
+    assert msgspec.convert(json.loads(json.dumps(asdict(source))), DataSource) == source

@@ -32,7 +32,7 @@ def fitted(tmp_path):
     return load(tmp_path / "t.parquet", options=Options(**OPTIONS))
 
 
-def parted(split):
+def subsets(split):
     return (split.train, split.validation, split.test)
 
 
@@ -44,14 +44,12 @@ def test_scalers_are_those_of_scikit_learn_fitted_on_the_training_rows(scale, sc
     np.save(tmp_path / "x.npy", X)
     options = Options(scale=scale, stream=stream)
     if stream and scale == "robust":
-        with pytest.raises(
-            DataError, match="--scale must be minmax or standard for data larger than memory, got robust"
-        ):
+        with pytest.raises(DataError, match="scale must be minmax or standard for data larger than memory, got robust"):
             load(tmp_path / "x.npy", options=options)
         return
     split = load(tmp_path / "x.npy", options=options)
     scaler.fit(X[split.parts == 0])
-    for part, x in enumerate(parted(split)):
+    for part, x in enumerate(subsets(split)):
         np.testing.assert_allclose(x[:], scaler.transform(X[split.parts == part]), rtol=2e-6, atol=1e-6)
     assert split.preparation.scaler == scale
 
@@ -194,44 +192,47 @@ def test_json_keeps_everything(tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda d: [], "document of the preparation must be an object, got list"),
-        (lambda d: {**d, "version": 2}, "version of the preparation must be 1, got 2"),
-        (lambda d: {**d, "version": True}, "version of the preparation must be 1, got True"),
-        (lambda d: {**d, "kind": "sound"}, "kind of the preparation must be one of table, array, images, got 'sound'"),
-        (lambda d: {**d, "kind": []}, "kind of the preparation must be one of table, array, images, got list"),
-        (lambda d: {**d, "kind": "array"}, "columns of the preparation must be as many as features"),
-        (lambda d: {**d, "scaler": {}}, "scaler of the preparation must be one of none, .*, got dict"),
-        (lambda d: {**d, "features": 10**12}, "features of the preparation must be a whole number from 1 to 4194304"),
-        (lambda d: {**d, "features": 3}, "columns of the preparation must be as many as features, got 7"),
-        (lambda d: {**d, "features": True}, "features of the preparation must be a whole number"),
-        (lambda d: {**d, "scale": [0] * 7}, "scale of the preparation must be positive"),
-        (lambda d: {**d, "scale": [1] * 6}, "scale of the preparation must be one number per feature, got 6"),
-        (lambda d: {**d, "offset": ["x"] * 7}, "offset of the preparation must be numbers, got list"),
-        (lambda d: {**d, "offset": [float("nan")] * 7}, "offset of the preparation must be finite"),
-        (lambda d: {**d, "offset": [float("inf")] * 7}, "offset of the preparation must be finite"),
-        (lambda d: {**d, "offset": [10**400] * 7}, "offset of the preparation must be finite"),
-        (lambda d: {**d, "fill": [1]}, "fill of the preparation must be one number per feature, got 1"),
-        (lambda d: {**d, "dropped": "id"}, "dropped of the preparation must be a list"),
-        (lambda d: {**d, "dropped": [1]}, "dropped of the preparation must be texts"),
-        (lambda d: {**d, "label": 7}, "label of the preparation must be a text, got 7"),
-        (lambda d: {**d, "whole": None}, "whole of the preparation must be true or false, got None"),
-        (lambda d: {**d, "names": ["a"]}, "names of the preparation must be one per feature, got 1"),
-        (lambda d: {**d, "columns": [7] * 5}, "column of the preparation must be an object, got 7"),
-        (lambda d: column(d, name=None), "column name of the preparation must be a text, got None"),
-        (lambda d: column(d, name="b"), "columns of the preparation must be unique"),
-        (lambda d: column(d, kind="code"), "column kind of the preparation must be one of number, .*, got 'code'"),
-        (lambda d: column(d, days=1), "days of the preparation must be true or false, got 1"),
-        (lambda d: column(d, categories=["x"]), "categories of the preparation must be unique ones of a category"),
-        (lambda d: column(d, kind="category"), "categories of the preparation must be unique ones of a category"),
-        (lambda d: {**d, "image_shape": [1, 1, 7]}, "image_shape of the preparation must be of 7 numbers"),
-        (lambda d: {**d, "image_shape": [7]}, "image_shape of the preparation must be channels, height and width"),
-        (lambda d: {}, "version of the preparation must be 1, got None"),
+        (lambda d: [], "Expected `object`, got `array`"),
+        (lambda d: {**d, "version": 1}, r"Invalid enum value 1 - at `\$.version`"),
+        (lambda d: {**d, "version": True}, r"Expected `int`, got `bool` - at `\$.version`"),
+        (lambda d: {**d, "kind": "sound"}, r"Invalid enum value 'sound' - at `\$.kind`"),
+        (lambda d: {**d, "kind": []}, r"Expected `str`, got `array` - at `\$.kind`"),
+        (lambda d: {**d, "kind": "images"}, "Object missing required field `shape`"),
+        (lambda d: {**d, "scaler": {}}, r"Expected `str`, got `object` - at `\$.scaler`"),
+        (lambda d: {**d, "features": 10**12}, r"Expected `int` <= 4194304 - at `\$.features`"),
+        (lambda d: {**d, "features": 3}, r"offset must have one number per feature \(3\), got 7"),
+        (lambda d: {**d, "features": True}, r"Expected `int`, got `bool` - at `\$.features`"),
+        (lambda d: {**d, "scale": [0] * 7}, "scale must be positive"),
+        (lambda d: {**d, "scale": [1] * 6}, r"scale must have one number per feature \(7\), got 6"),
+        (lambda d: {**d, "offset": ["x"] * 7}, r"Expected `float`, got `str` - at `\$.offset`"),
+        (lambda d: {**d, "offset": [float("nan")] * 7}, r"Expected `float` >= -1e\+300 - at `\$.offset`"),
+        (lambda d: {**d, "offset": [float("inf")] * 7}, r"Expected `float` <= 1e\+300 - at `\$.offset`"),
+        (lambda d: {**d, "offset": [10**400] * 7}, r"Number out of range - at `\$.offset`"),
+        (lambda d: {**d, "fill": [1]}, r"fill must have one number per feature \(7\), got 1"),
+        (lambda d: {**d, "dropped": "id"}, r"Expected `array`, got `str` - at `\$.dropped`"),
+        (lambda d: {**d, "dropped": [1]}, r"Expected `str`, got `int` - at `\$.dropped\[0\]`"),
+        (lambda d: {**d, "label": 7}, r"Expected `str \| null`, got `int` - at `\$.label`"),
+        (lambda d: {**d, "columns": [7] * 5}, r"Expected `object`, got `int` - at `\$.columns\[0\]`"),
+        (lambda d: column(d, name=None), r"Expected `str`, got `null` - at `\$.columns\[0\].name`"),
+        (lambda d: column(d, name="b"), "columns must have names of their own"),
+        (lambda d: column(d, kind="code"), r"Invalid enum value 'code' - at `\$.columns\[0\].kind`"),
+        (lambda d: column(d, days=1), r"Expected `bool`, got `int` - at `\$.columns\[0\].days`"),
+        (lambda d: column(d, categories=["x"]), "categories must be those of a category, each once"),
+        (lambda d: column(d, kind="category"), "categories must be those of a category, each once"),
+        (lambda d: {}, "Object missing required field `version`"),
     ],
 )
 def test_documents_that_were_changed_are_refused(change, match, fitted):
     document = json.loads(json.dumps(fitted.preparation.to_dict()))
-    with pytest.raises(DataError, match=match):
-        Preparation.from_dict(change(document))
+    refused(change(document), match)
+
+
+def refused(document, match):
+    with pytest.raises(DataError, match=match) as caught:
+        Preparation.from_dict(document)
+    assert str(caught.value).startswith("The preparation of the data is malformed: ")
+    assert str(caught.value).endswith(". The file was changed; train again.")
+    assert "\n" not in str(caught.value)
 
 
 def column(document, **changes):
@@ -239,7 +240,17 @@ def column(document, **changes):
     return {**document, "columns": [{**first, **changes}, *rest]}
 
 
-def test_an_image_shape_is_needed_for_images():
-    document = load("digits").preparation.to_dict()
-    with pytest.raises(DataError, match="image_shape of the preparation must be given for images, got None"):
-        Preparation.from_dict({**document, "image_shape": None})
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"shape": None}, r"Expected `array`, got `null` - at `\$.shape`"),
+        ({"shape": [1, 1, 7]}, r"shape must be of 64 numbers, got \(1, 1, 7\)"),
+        ({"shape": [7]}, r"Expected `array` of length 3, got 1 - at `\$.shape`"),
+        ({"whole": None}, r"Expected `bool`, got `null` - at `\$.whole`"),
+        ({"kind": "array", "names": ["a"]}, r"names must be as many as features \(64\), got 1"),
+        ({"kind": "table"}, "Object missing required field `columns`"),
+    ],
+    ids=["no shape", "other shape", "flat shape", "whole", "names", "kind"],
+)
+def test_documents_of_arrays_and_images_that_were_changed_are_refused(change, match):
+    refused({**load("digits").preparation.to_dict(), **change}, match)

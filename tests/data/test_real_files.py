@@ -18,9 +18,9 @@ def real(name):
 
 def test_california_housing():
     path = real("tabular/california_housing.csv")
-    with pytest.raises(DataError, match=r"got text in ocean_proximity\. Use --drop ocean_proximity or --one-hot"):
+    with pytest.raises(DataError, match=r"got text in ocean_proximity\. Use `drop` ocean_proximity or `one_hot`"):
         load(path)
-    with pytest.raises(DataError, match=r"got missing ones in column total_bedrooms \(207\)\. Use --impute"):
+    with pytest.raises(DataError, match=r"got missing ones in column total_bedrooms \(207\)\. Use `impute`"):
         load(path, options=Options(one_hot=True))
     split = load(path, options=Options(one_hot=True, impute="median"))
     assert len(split.parts) == 20640
@@ -34,7 +34,7 @@ def test_adult_has_no_header_and_a_test_file_with_a_comment():
     options = {"one_hot": True, "impute": "mean"}
     split = load(train, options=Options(drop=("c14",), **options))
     assert len(split.parts) == 32561
-    with pytest.raises(DataError, match=r"must be among '<=50K', '>50K', got '<=50K\.', '>50K\.'\. .* or .* --drop\."):
+    with pytest.raises(DataError, match=r"must be among '<=50K', '>50K', got '<=50K\.', '>50K\.'\. .* or .* `drop`\."):
         load(train, options=Options(label="c14", test=test, **options))
     split = load(train, options=Options(drop=("c14",), test=test, **options))
     assert len(split.test) == 16281

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from contractive.data import DataError, Options, Rows, load, open_rows
+from contractive.data._arrow import ParquetTable
 from contractive.data._memory import available_memory, fits
-from contractive.data._streams import parquet_blocks
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(1000, 5)) * 3 + 1
@@ -47,7 +47,7 @@ def test_streamed_and_gathered_are_equal_bit_for_bit(source, scale):
         np.testing.assert_array_equal(getattr(streamed, part), getattr(gathered, part))
     assert streamed.preparation == gathered.preparation
     assert streamed.checksum == gathered.checksum
-    assert "Training rows stay on disk (--stream)." in streamed.notes
+    assert "Training rows stay on disk (`stream`)." in streamed.notes
 
 
 @pytest.mark.parametrize("more", [{}, {"impute": "mean"}], ids=["plain", "impute"])
@@ -82,8 +82,8 @@ def test_rows_travel_to_other_processes(source):
 def test_what_needs_all_rows_at_once_is_refused(source):
     path, options = source
     for more, match in (
-        ({"scale": "robust"}, "--scale must be minmax or standard for data larger than memory, got robust"),
-        ({"impute": "median"}, "--impute must be mean for data larger than memory, got median"),
+        ({"scale": "robust"}, "scale must be minmax or standard for data larger than memory, got robust"),
+        ({"impute": "median"}, "impute must be mean for data larger than memory, got median"),
     ):
         with pytest.raises(DataError, match=match):
             load(path, options=Options(stream=True, **options, **more))
@@ -120,10 +120,13 @@ def test_labels_follow_their_rows(tmp_path):
     [
         (
             {},
-            r"got text in town, y\. Use --one-hot all, or --drop town,y, or --label if one is the label\.$",
+            r"got text in town, y\. Use `one_hot` all, or `drop` town,y, or `label` if one is the label\.$",
         ),
-        ({"drop": ("a", "b", "flag", "time", "town"), "label": "y"}, "data must have a column beside the label"),
-        ({"label": "why"}, "--label must name a column, got 'why'"),
+        (
+            {"drop": ("a", "b", "flag", "time", "town"), "label": "y"},
+            "must have a column beside label and dropped ones",
+        ),
+        ({"label": "why"}, "label must name a column, got 'why'"),
     ],
 )
 def test_columns_are_checked_as_in_memory(options, match, tmp_path):
@@ -202,7 +205,7 @@ def test_size_against_memory_decides(ending, tmp_path, monkeypatch):
 
 
 def load_without_checks(path, monkeypatch):
-    for module in ("_tables", "_arrays"):
+    for module in ("_arrow", "_npy"):
         monkeypatch.setattr(f"contractive.data.{module}.check_fits", lambda *_: None)
     return load(path)
 
@@ -231,6 +234,13 @@ def write_blocks(path, num_blocks):
             out.write_table(pa.table(list(block.T), names=names))
 
 
+def go_through(path):
+    split = load(path, options=Options(stream=True, validation_share=0.001, test_share=0.001))
+    total = sum(len(split.train[start : start + 8192]) for start in range(0, len(split.train), 8192))
+    total += sum(len(block.x) for block in open_rows(path, split.preparation))
+    assert total > 1.9 * len(split.parts)
+
+
 def peak(path):
     """Bytes of NumPy and of Arrow at their most while a file is loaded, gone through and opened again."""
     before = pa.default_memory_pool()
@@ -238,10 +248,7 @@ def peak(path):
     pa.set_memory_pool(pool)
     tracemalloc.start()
     try:
-        split = load(path, options=Options(stream=True, validation_share=0.001, test_share=0.001))
-        total = sum(len(split.train[start : start + 8192]) for start in range(0, len(split.train), 8192))
-        total += sum(len(block.x) for block in open_rows(path, split.preparation))
-        assert total > 1.9 * len(split.parts)
+        go_through(path)
         return tracemalloc.get_traced_memory()[1] + pool.max_memory()
     finally:
         tracemalloc.stop()
@@ -266,7 +273,7 @@ def test_row_groups_gone_past_are_not_kept(num_groups, tmp_path):
     pq.write_table(table, path, row_group_size=96_000 // num_groups, **options)
     del table
     before, most, seen = pa.total_allocated_bytes(), 0, 0
-    for block in parquet_blocks(path, None, 4000):
+    for block in ParquetTable(path).batches(4000):
         seen += len(block)
         most = max(most, pa.total_allocated_bytes() - before)
         del block

@@ -77,13 +77,13 @@ def test_broken_files_say_so_in_one_line(ending, tmp_path):
 @pytest.mark.parametrize(
     ("extra", "match"),
     [
-        ({"list": pa.array([[1]] * 30)}, r"columns must hold numbers, dates or text, got list \(.*Use --drop list"),
-        ({"raw": pa.array([b"x"] * 30)}, r"got raw \(binary\)\. Use --drop raw"),
+        ({"list": pa.array([[1]] * 30)}, r"columns must hold numbers, dates or text, got list \(.*Use `drop` list"),
+        ({"raw": pa.array([b"x"] * 30)}, r"got raw \(binary\)\. Use `drop` raw"),
         ({"gap": pa.array([None, *range(29)])}, r"got missing ones in column gap \(1\)"),
         ({"void": pa.nulls(30)}, "columns must vary among training rows, got one value in void"),
         ({"inf": pa.array([np.inf, *range(29)])}, r"must be finite and at most 1e\+30, got others in column inf \(1\)"),
-        ({"flat": pa.array([7] * 30)}, "columns must vary among training rows, got one value in flat. Use --drop flat"),
-        ({"word": pa.array(["x", "y"] * 15)}, "got text in word. Use --drop word or --one-hot word"),
+        ({"flat": pa.array([7] * 30)}, "columns must vary among training rows, got one value in flat. Use `drop` flat"),
+        ({"word": pa.array(["x", "y"] * 15)}, "got text in word. Use `drop` word or `one_hot` word"),
     ],
     ids=["list", "binary", "null", "nulls", "infinite", "constant", "text"],
 )  # fmt: skip
@@ -100,13 +100,13 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
 def test_a_typed_table_means_its_types(tmp_path):
     pq.write_table(pa.table({"a": X[:, 0], "zip": [f"0{i}" for i in range(30)]}), tmp_path / "t.parquet")
     refused(
-        tmp_path / "t.parquet", r"got text in zip\. Use --drop zip or --one-hot zip\. zip holds numbers written as text"
+        tmp_path / "t.parquet", r"got text in zip\. Use `drop` zip or `one_hot` zip\. zip holds numbers written as text"
     )
 
 
 def test_names_with_line_ends_and_many_names_keep_to_one_line(tmp_path):
     pq.write_table(pa.table({f"a\n{i}": ["x", "y"] * 15 for i in range(40)}), tmp_path / "t.parquet")
-    refused(tmp_path / "t.parquet", r"a 11 and 28 more\. Use --one-hot all, or --drop NAME,\.\.\., or --label if")
+    refused(tmp_path / "t.parquet", r"a 11 and 28 more\. Use `one_hot` all, or `drop` NAME,\.\.\., or `label` if")
 
 
 @pytest.mark.parametrize(
@@ -132,14 +132,17 @@ def test_labels_are_whole_numbers_numbers_or_text(values, kind, tmp_path):
 
 def test_a_label_of_lists_is_refused(tmp_path):
     pq.write_table(pa.table({"a": X[:, 0], "y": [[1]] * 30}), tmp_path / "t.parquet")
-    refused(tmp_path / "t.parquet", "--label must name a column of numbers or text, got 'y' of list", label="y")
+    refused(tmp_path / "t.parquet", "label must name a column of numbers or text, got 'y' of list", label="y")
 
 
 def test_other_files_and_absent_ones_are_refused(tmp_path):
     (tmp_path / "t.xls").write_bytes(b"x")
-    refused(tmp_path / "t.xls", r"DATA must end in one of \.csv .* or be a folder of images, got t\.xls\. Convert it")
-    refused(tmp_path / "absent.csv", "DATA must be one of digits, .* a file or a folder of images, got '.*absent.csv'")
+    refused(
+        tmp_path / "t.xls",
+        r"data must end in one of \.npy .* \.csv .* or be a folder of images, got t\.xls\. Convert it",
+    )
+    refused(tmp_path / "absent.csv", "data must be one of digits, .* a file or a folder of images, got '.*absent.csv'")
     pq.write_table(TABLE, tmp_path / "t.parquet")
-    refused(tmp_path / "t.parquet", "--test must be a file or a folder .*'gone'", test="gone", one_hot=True)
-    with pytest.raises(DataError, match="options on data must be for own files, got --label with digits"):
+    refused(tmp_path / "t.parquet", "test must be a file or a folder .*'gone'", test="gone", one_hot=True)
+    with pytest.raises(DataError, match="options on data must be for your own files, got `label` with digits"):
         load("digits", options=Options(label="y"))

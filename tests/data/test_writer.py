@@ -77,7 +77,7 @@ def test_after_an_error_nothing_is_left(ending, error, tmp_path):
 def test_a_file_that_is_there_is_kept_unless_told_otherwise(tmp_path):
     path = tmp_path / "codes.npy"
     path.write_text("before")
-    with pytest.raises(DataError, match=r"-o must be a new file, got .*codes\.npy\. .* --force"):
+    with pytest.raises(DataError, match=r"out must be a new file, got .*codes\.npy\. .* `overwrite`"):
         writer(path, NAMES)
     with writer(path, NAMES, overwrite=True) as out:
         assert path.read_text() == "before"
@@ -93,7 +93,7 @@ def test_a_file_that_appears_in_the_meantime_is_kept(tmp_path):
             out.write(X)
             path.write_text("of another")
 
-    with pytest.raises(DataError, match="-o must be a new file"):
+    with pytest.raises(DataError, match="out must be a new file"):
         work()
     assert path.read_text() == "of another"
     assert len(list(tmp_path.iterdir())) == 1
@@ -102,10 +102,10 @@ def test_a_file_that_appears_in_the_meantime_is_kept(tmp_path):
 @pytest.mark.parametrize(
     ("name", "names", "match"),
     [
-        ("codes.xlsx", NAMES, r"-o must end in one of \.npy \.csv \.parquet, got codes\.xlsx"),
-        ("codes", NAMES, r"-o must end in one of \.npy \.csv \.parquet, got codes"),
-        ("gone/codes.npy", NAMES, "-o must be in a folder that exists, got .*gone"),
-        ("folder.npy", NAMES, "-o must be a file, got the folder"),
+        ("codes.xlsx", NAMES, r"out must end in one of \.npy \.csv \.parquet, got codes\.xlsx"),
+        ("codes", NAMES, r"out must end in one of \.npy \.csv \.parquet, got codes"),
+        ("gone/codes.npy", NAMES, "out must be in a folder that exists, got .*gone"),
+        ("folder.npy", NAMES, "out must be a file, got the folder"),
         ("codes.npy", (), "names must name at least one column, got none"),
         ("codes.npy", ("a", "a"), "columns must have names of their own, got a more than once"),
     ],
@@ -149,5 +149,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkstemp", refuse)
-    with pytest.raises(DataError, match="-o must be in a folder that can be written, got: Permission denied"):
+    with pytest.raises(DataError, match="out must be in a folder that can be written, got : Permission denied"):
         writer(tmp_path / "t.csv", ("a",)).__enter__()

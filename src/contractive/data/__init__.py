@@ -1,42 +1,92 @@
-"""Data sets by name and people's own files: read, split, scaled; and the way back into their units."""
+"""Data: named sets and your own files, read, split and scaled; and the way back into their units.
 
-from contractive.data._blocks import Block, open_rows
-from contractive.data._columns import Column
+Names are loaded when first used, so that settings can be listed without what reads files.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from contractive.data._errors import DataError
-from contractive.data._labels import label_texts
-from contractive.data._load import ENDINGS, load
-from contractive.data._memory import check_fits
-from contractive.data._named import DATA_VARIABLE, SETS, read_idx
-from contractive.data._npy import BROKEN as BROKEN_FILE_ERRORS
-from contractive.data._options import IMPUTATIONS, SCALES, Options
-from contractive.data._parts import is_categorical
-from contractive.data._preparation import Preparation
-from contractive.data._split import TEST, TRAIN, VALIDATION, Rows, Split
-from contractive.data._writer import WRITER_ENDINGS, writer
+from contractive.data._options import IMPUTATIONS, SCALES, Imputation, Options, Scale
+
+if TYPE_CHECKING:
+    from contractive.data._arrays import ArrayReader, ArraySchema
+    from contractive.data._blocks import Block, open_rows
+    from contractive.data._columns import Column
+    from contractive.data._formats import FORMATS
+    from contractive.data._labels import label_texts
+    from contractive.data._load import load
+    from contractive.data._memory import check_fits
+    from contractive.data._named import DATA_VARIABLE, SETS, read_idx
+    from contractive.data._npy import BROKEN_FILE_ERRORS
+    from contractive.data._preparation import ArrayPreparation, ImagesPreparation, Preparation, TablePreparation
+    from contractive.data._reader import Reader, Sink
+    from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Rows, Split, is_categorical
+    from contractive.data._tables import TableReader
+    from contractive.data._writer import writer
 
 __all__ = [
     "load",
     "Options",
+    "Scale",
+    "SCALES",
+    "Imputation",
+    "IMPUTATIONS",
+    "DataError",
+    "SETS",
+    "DATA_VARIABLE",
+    "read_idx",
+    # what is loaded
     "Split",
+    "DataSource",
     "Rows",
     "TRAIN",
     "VALIDATION",
     "TEST",
+    "is_categorical",
+    "label_texts",
+    # preparation
     "Preparation",
+    "ArrayPreparation",
+    "ImagesPreparation",
+    "TablePreparation",
     "Column",
+    # rows in, rows out
     "open_rows",
     "Block",
     "writer",
-    "DataError",
-    "SETS",
-    "SCALES",
-    "IMPUTATIONS",
-    "ENDINGS",
-    "WRITER_ENDINGS",
-    "DATA_VARIABLE",
-    "read_idx",
+    # formats
+    "FORMATS",
+    "Reader",
+    "TableReader",
+    "ArrayReader",
+    "ArraySchema",
+    "Sink",
+    # limits
     "check_fits",
-    "is_categorical",
-    "label_texts",
     "BROKEN_FILE_ERRORS",
 ]
+
+_HOME = {
+    "_arrays": ("ArrayReader", "ArraySchema"),
+    "_blocks": ("Block", "open_rows"),
+    "_columns": ("Column",),
+    "_formats": ("FORMATS",),
+    "_labels": ("label_texts",),
+    "_load": ("load",),
+    "_memory": ("check_fits",),
+    "_named": ("DATA_VARIABLE", "SETS", "read_idx"),
+    "_npy": ("BROKEN_FILE_ERRORS",),
+    "_preparation": ("Preparation", "ArrayPreparation", "ImagesPreparation", "TablePreparation"),
+    "_reader": ("Reader", "Sink"),
+    "_split": ("TEST", "TRAIN", "VALIDATION", "DataSource", "Rows", "Split", "is_categorical"),
+    "_tables": ("TableReader",),
+    "_writer": ("writer",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = next((module for module, names in _HOME.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -1,22 +1,23 @@
-"""Columns of tables: which kind each is, its numbers, and the way back to the user's units."""
+"""Columns of tables: the kind of each, its numbers, and the way back to the user's units."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
+from msgspec import Meta
 
-from contractive.data._errors import DataError, listed
+from contractive.data._errors import DataError, join_names
 
 pc: Any = pyarrow.compute  # its functions are made at run time, unknown to type checkers
 
-KINDS = ("number", "boolean", "date", "category")
 MOST_CATEGORIES = 1000
+Text = Annotated[str, Meta(max_length=100_000)]
 _MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null")
-_TRUE, _FALSE = "true", "false"
 _MICROSECONDS = 86_400_000_000  # a day
+_LARGEST_DAY = 2.9e6  # clip to dates that numpy can print in ISO format
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$|^[+-]?\d+$"
 
 
@@ -25,16 +26,20 @@ class Column:
     """One column of a table that becomes features.
 
     Attributes:
-        name: In the table.
+        name: Its name in the table.
         kind: number, boolean, date or category.
-        categories: Of a category, in order; one feature each.
-        days: Of a date: whether its values are whole days.
+        categories: The values of a category, sorted; one feature each.
+        days: The values of a date are whole days.
     """
 
-    name: str
-    kind: str
-    categories: tuple[str, ...] = ()
+    name: Text
+    kind: Literal["number", "boolean", "date", "category"]
+    categories: Annotated[tuple[Text, ...], Meta(max_length=MOST_CATEGORIES)] = ()
     days: bool = False
+
+    def __post_init__(self) -> None:
+        if bool(self.categories) != (self.kind == "category") or len(set(self.categories)) != len(self.categories):
+            raise DataError("categories must be those of a category, each once")
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -43,9 +48,84 @@ class Column:
             return tuple(f"{self.name}={category}" for category in self.categories)
         return (self.name,)
 
+    def encode(self, values: pa.ChunkedArray, out: np.ndarray) -> None:
+        """Write the features of plain values to `out` (rows, features), float64, NaN where a value is missing.
+
+        Raises:
+            DataError: Values of another kind, categories that training has not met.
+        """
+        if self.kind != "category":
+            out[:, 0] = self.numbers(values)
+            return
+        place = self._positions(values)
+        out[:] = 0
+        out[np.flatnonzero(place >= 0), place[place >= 0]] = 1
+        out[place < 0] = np.nan
+
+    def decode(self, x: np.ndarray) -> np.ndarray:
+        """Return values in the column's own units from its features in float64, (rows, features)."""
+        if self.kind == "category":
+            return np.asarray(self.categories, dtype=np.str_)[x.argmax(1)]
+        if self.kind == "boolean":
+            return x[:, 0] >= 0.5
+        if self.kind == "date":
+            days = np.clip(np.nan_to_num(x[:, 0]), -_LARGEST_DAY, _LARGEST_DAY)
+            stamps = np.rint(days if self.days else days * 86_400).astype(np.int64)
+            return stamps.astype("datetime64[D]" if self.days else "datetime64[s]")
+        return x[:, 0]
+
+    def numbers(self, values: pa.ChunkedArray) -> np.ndarray:
+        """Return the numbers of plain values, float64, NaN where one is missing; not for a category.
+
+        Raises:
+            DataError: Values of another kind.
+        """
+        found = kind_of_type(values.type)
+        if found == "text":
+            values = self._parsed(values)
+            found = kind_of_type(values.type)
+        if pa.types.is_null(values.type):
+            return np.full(len(values), np.nan)
+        if self.kind == "boolean" and found == "number":
+            given = pc.cast(values.drop_null(), pa.float64(), safe=False)
+            if pc.all(pc.is_in(given, pa.array([0.0, 1.0])), min_count=0).as_py():
+                values, found = values.cast(pa.float64(), safe=False).cast(pa.bool_()), "boolean"
+        if found != self.kind:
+            raise self._wrong_kind(found)
+        if self.kind == "date":
+            micro = values.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+            return pc.cast(micro, pa.float64(), safe=False).to_numpy() / _MICROSECONDS
+        return pc.cast(values, pa.float64(), safe=False).to_numpy()
+
+    def _parsed(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
+        parse = _PARSERS[self.kind]
+        converted = _attempt(parse, values)
+        if converted is None:
+            bad = next(value for value in values.drop_null() if _attempt(parse, value) is None)
+            raise self._wrong_kind(f"{bad.as_py()[:40]!r}")
+        return converted
+
+    def _positions(self, values: pa.ChunkedArray) -> np.ndarray:
+        """Return the place of each value among the categories, -1 where it is missing."""
+        given = texts(values)
+        found = pc.index_in(given, value_set=pa.array(self.categories, pa.string()))
+        unseen = pc.drop_null(pc.unique(pc.filter(given, pc.and_(pc.is_null(found), pc.is_valid(given)))))
+        if len(unseen):
+            raise DataError(
+                f"column {self.name} must hold categories met in training,"
+                f" got {join_names(map(repr, unseen.to_pylist()), 3)}. Train with data"
+                f" that has them, or without the column (`drop` {self.name})."
+            )
+        return pc.fill_null(found, -1).to_numpy()
+
+    def _wrong_kind(self, found: str) -> DataError:
+        return DataError(
+            f"column {self.name} must hold values of kind {self.kind} as in training, got {found}. Correct the column."
+        )
+
 
 def plain(column: Any) -> pa.ChunkedArray:
-    """A column without dictionaries, its texts trimmed and the words for a missing value made missing."""
+    """Return a column without dictionaries, its texts trimmed and the words for a missing value made missing."""
     chunked = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
     if pa.types.is_dictionary(chunked.type):
         chunked = chunked.cast(chunked.type.value_type)
@@ -59,29 +139,27 @@ def plain(column: Any) -> pa.ChunkedArray:
 
 
 def guess(column: pa.ChunkedArray, *, decimal_comma: bool = False) -> tuple[str, pa.ChunkedArray]:
-    """Kind of a plain column ("text" and "other" among them), and the column in the type of that kind."""
+    """Return the kind of a plain column ("text" and "other" among them), and the column in the type of that kind."""
     kind = kind_of_type(column.type)
     if kind != "text":
         return kind, column
-    for kind, convert in _FROM_TEXT.items():
-        converted = _attempt(convert, column)
+    for kind, parse in ({**_PARSERS, "comma": _comma_numbers} if decimal_comma else _PARSERS).items():
+        converted = _attempt(parse, column)
         if converted is not None:
             return kind, converted
-    if decimal_comma and (numbers := _attempt(_comma_numbers, column)) is not None:
-        return "comma", numbers
     return "text", column
 
 
-def with_points(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A text column of numbers with decimal commas as numbers; any other column as it is."""
-    if kind_of_type(values.type) != "text" or _attempt(_as_number, values) is not None:
+def parse_decimal_commas(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a text column of numbers with decimal commas as numbers; any other column as it is."""
+    if kind_of_type(values.type) != "text" or _attempt(_PARSERS["number"], values) is not None:
         return values
     converted = _attempt(_comma_numbers, values)
     return values if converted is None else converted
 
 
 def kind_of_type(kind: pa.DataType) -> str:
-    """Kind of the columns of an Arrow type: number, boolean, date, text or other."""
+    """Return the kind of the columns of an Arrow type: number, boolean, date, text or other."""
     types = pa.types
     if types.is_boolean(kind):
         return "boolean"
@@ -94,31 +172,8 @@ def kind_of_type(kind: pa.DataType) -> str:
     return "text" if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) else "other"
 
 
-def numbers(column: Column, values: pa.ChunkedArray) -> np.ndarray:
-    """Numbers of a plain column that is no category, float64, NaN where a value is missing.
-
-    Raises:
-        DataError: Values of another kind.
-    """
-    found = kind_of_type(values.type)
-    if found == "text":
-        values = _parse(column, values)
-        found = kind_of_type(values.type)
-    if pa.types.is_null(values.type):
-        return np.full(len(values), np.nan)
-    if column.kind == "boolean" and found == "number":
-        values = _ones_and_zeros(column, values)
-        found = "boolean"
-    if found != column.kind:
-        raise _wrong_kind(column, found)
-    if column.kind == "date":
-        micro = values.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-        return pc.cast(micro, pa.float64(), safe=False).to_numpy() / _MICROSECONDS
-    return pc.cast(values, pa.float64(), safe=False).to_numpy()
-
-
 def texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A plain column as texts: whole numbers without a point, true and false in small letters."""
+    """Return a plain column as texts: whole numbers without a point, true and false in small letters."""
     if pa.types.is_floating(values.type):
         whole = pc.and_kleene(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
         if pc.all(whole, min_count=0).as_py() and not pc.any(pc.is_nan(values)).as_py():
@@ -126,81 +181,54 @@ def texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return plain(values.cast(pa.string()))
 
 
-def positions(column: Column, values: pa.ChunkedArray) -> np.ndarray:
-    """Place of each value among the categories, -1 where it is missing.
+def as_table(raw: Any) -> pa.Table:
+    """Return an Arrow table of anything that is one.
 
     Raises:
-        DataError: A category that was not met in training.
+        DataError: It is none, or has two columns of one name.
     """
-    given = texts(values)
-    found = pc.index_in(given, value_set=pa.array(column.categories, pa.string()))
-    unseen = pc.drop_null(pc.unique(pc.filter(given, pc.and_(pc.is_null(found), pc.is_valid(given)))))
-    if len(unseen):
-        raise DataError(
-            f"column {column.name} must hold categories met in training,"
-            f" got {listed(map(repr, unseen.to_pylist()), 3)}. Train with data"
-            f" that has them, or without the column (--drop {column.name})."
-        )
-    return pc.fill_null(found, -1).to_numpy()
-
-
-def decoded(column: Column, x: np.ndarray) -> np.ndarray:
-    """Values of a column in its own units from its features in float64, (rows, its features)."""
-    if column.kind == "category":
-        return np.asarray(column.categories, dtype=np.str_)[x.argmax(1)]
-    if column.kind == "boolean":
-        return x[:, 0] >= 0.5
-    if column.kind == "date":
-        kind = "datetime64[D]" if column.days else "datetime64[s]"
-        limit = 2.9e6  # years -5970 to 9909: beyond them dates have no text of the usual form
-        days = np.clip(np.nan_to_num(x[:, 0]), -limit, limit)
-        return np.rint(days if column.days else days * 86_400).astype(np.int64).astype(kind)
-    return x[:, 0]
-
-
-def _parse(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts in the type of the column's kind."""
-    converted = _attempt(_FROM_TEXT[column.kind], values)
-    if converted is not None:
-        return converted
-    bad = next(value for value in values.drop_null() if _attempt(_FROM_TEXT[column.kind], value) is None)
-    raise _wrong_kind(column, f"{bad.as_py()[:40]!r}")
-
-
-def _wrong_kind(column: Column, found: str) -> DataError:
-    return DataError(
-        f"column {column.name} must hold values of kind {column.kind} as in training, got {found}. Mend the column."
-    )
-
-
-def _ones_and_zeros(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pc.all(
-        pc.is_in(values.drop_null().cast(pa.float64(), safe=False), pa.array([0.0, 1.0])), min_count=0
-    ).as_py():
-        raise _wrong_kind(column, "number")
-    return values.cast(pa.float64(), safe=False).cast(pa.bool_())
-
-
-def _attempt(convert: Callable[[Any], Any], values: Any) -> Any:
     try:
-        return convert(values)
+        if isinstance(raw, Mapping):
+            raw = pa.table({str(name): pa.array(values) for name, values in raw.items()})
+        elif isinstance(raw, pa.RecordBatch):
+            raw = pa.Table.from_batches([raw])
+        elif not isinstance(raw, pa.Table) and hasattr(raw, "__arrow_c_stream__"):
+            raw = pa.table(raw)
+    except pa.ArrowException as error:
+        raise DataError(f"data must be a table of plain columns, got: {error}. Correct the columns.") from error
+    if not isinstance(raw, pa.Table):
+        raise DataError(
+            f"data must be a table with the columns of training, got {type(raw).__name__}."
+            " Give .csv, .parquet or .feather, a data frame or a dict of columns."
+        )
+    check_unique(raw.column_names)
+    return raw
+
+
+def check_unique(names: Sequence[str]) -> None:
+    """Refuse names given to two columns.
+
+    Raises:
+        DataError: There are some.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise DataError(f"columns must have names of their own, got {join_names(twice)} more than once. Rename them.")
+
+
+def _attempt(parse: Callable[[Any], Any], values: Any) -> Any:
+    try:
+        return parse(values)
     except pa.ArrowInvalid:
         return None
 
 
-def _as_number(values: Any) -> Any:
-    return pc.cast(values, pa.float64())
-
-
-def _as_boolean(values: Any) -> Any:
+def _booleans(values: Any) -> Any:
     lowered = pc.utf8_lower(values)
-    if not pc.all(pc.is_in(pc.drop_null(_array(lowered)), value_set=pa.array([_TRUE, _FALSE])), min_count=0).as_py():
+    found = pa.array([lowered.as_py()], pa.string()) if isinstance(lowered, pa.Scalar) else lowered
+    if not pc.all(pc.is_in(pc.drop_null(found), value_set=pa.array(["true", "false"])), min_count=0).as_py():
         raise pa.ArrowInvalid("no boolean")
-    return pc.equal(lowered, _TRUE)
-
-
-def _as_date(values: Any) -> Any:
-    return pc.cast(values, pa.timestamp("us"))
+    return pc.equal(lowered, "true")
 
 
 def _comma_numbers(values: Any) -> Any:
@@ -209,8 +237,8 @@ def _comma_numbers(values: Any) -> Any:
     return pc.cast(pc.replace_substring(values, ",", "."), pa.float64())
 
 
-def _array(values: Any) -> Any:
-    return pa.array([values.as_py()], pa.string()) if isinstance(values, pa.Scalar) else values
-
-
-_FROM_TEXT = {"number": _as_number, "boolean": _as_boolean, "date": _as_date}
+_PARSERS = {
+    "number": lambda values: pc.cast(values, pa.float64()),
+    "boolean": _booleans,
+    "date": lambda values: pc.cast(values, pa.timestamp("us")),
+}

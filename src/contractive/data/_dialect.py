@@ -1,4 +1,4 @@
-"""How a text table is written: encoding, separator, header, comment lines. Detected, or as the user says."""
+"""Encoding, separator, header and comment lines of a text table, detected where they are not given."""
 
 import codecs
 import csv
@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contractive.data._columns import check_unique
 from contractive.data._errors import DataError, first_line
 from contractive.data._options import Options
-from contractive.data._table_columns import check_unique
 
 _SAMPLE = 2**18  # characters
 _CHUNK = 2**20
@@ -29,7 +29,7 @@ class Dialect:
         encoding: As Python names it.
         separator: Between fields.
         names: Of the columns.
-        header: Whether they stand in the file.
+        header: The names stand in the file.
         skip: Lines before the first row of values.
         notes: What was detected.
     """
@@ -42,7 +42,7 @@ class Dialect:
     notes: list[str] = field(default_factory=list)
 
 
-def detect(path: Path, options: Options) -> Dialect:
+def detect(path: Path, options: Options, separator: str | None) -> Dialect:
     """Find out how a text table is written.
 
     Raises:
@@ -50,74 +50,58 @@ def detect(path: Path, options: Options) -> Dialect:
     """
     notes: list[str] = []
     encoding = options.encoding or _encoding(path)
-    _check_encoding(path, encoding)
+    if failure := _decoding_error(path, encoding):
+        got = f"{encoding}: {failure}"
+        raise DataError(field="encoding", rule=f"be that of {path}", got=got, remedy="Try utf-8 or cp1252.")
     if encoding not in ("utf-8", "utf-8-sig") and options.encoding is None:
-        notes.append(f"{path.name} was read in the encoding {encoding} (--encoding).")
+        notes.append(f"{path.name} was read in the encoding {encoding} (`encoding`).")
     sample = _sample(path, encoding)
     if not sample.strip():
         raise DataError(f"{path} must hold rows, got an empty file. Give a table with at least 10 rows.")
     lines = sample.split("\n")
-    comments = _leading_comments(lines)
-    separator = options.separator or _separator(lines[comments:] or lines)
-    if separator != "," and options.separator is None:
-        notes.append(f"The separator is a {_NAMES[separator]} (--separator).")
-    rows = _rows("\n".join(lines), separator, path)
-    mode = _most_common([len(row) for _, row in rows[comments:]] or [1])
-    skipped = sum(1 for line, row in rows if line <= comments and len(row) != mode)
+    comments = next((i for i, s in enumerate(lines) if s.strip() and not s.lstrip().startswith(("#", "|", "%"))), 0)
+    if separator is None:
+        separator = _separator(lines[comments:] or lines)
+        notes += [f"The separator is a {_NAMES[separator]} (`separator`)."] if separator != "," else []
+    rows = _rows(lines, separator, path)
+    # lines at the top are comments where they begin like one and have another number of fields than most rows
+    width = _most_common([len(row) for _, row in rows[comments:]])
+    skipped = sum(1 for line, row in rows if line <= comments and len(row) != width)
     if skipped:
         notes.append(f"Skipped comment lines at the top: {skipped}, starting with {lines[0].strip()[:40]!r}.")
-    return _with_names(path, options, encoding, separator, rows[skipped:], mode, notes)
-
-
-def _with_names(
-    path: Path,
-    options: Options,
-    encoding: str,
-    separator: str,
-    rows: list[tuple[int, list[str]]],
-    mode: int,
-    notes: list[str],
-) -> Dialect:
+    rows = rows[skipped:]
     cells = [[cell.strip() for cell in row] for _, row in rows]
     header = _has_header(cells) if options.header is None else options.header
-    skip = rows[0][0] if header else rows[0][0] - 1 if len(rows[0][1]) > 0 else 0
-    if not header:
-        names = tuple(f"c{i}" for i in range(mode))
-        if options.header is None:
-            notes.append(f"The first row looks like values: columns are named c0 to c{mode - 1} (--header).")
-        return Dialect(encoding, separator, names, False, skip, notes)
-    names = tuple(cell or f"c{i}" for i, cell in enumerate(cells[0]))
-    unnamed = [f"c{i}" for i, cell in enumerate(cells[0]) if not cell]
+    names = tuple(cell or f"c{i}" for i, cell in enumerate(cells[0] if header else [""] * width))
+    unnamed = [f"c{i}" for i, cell in enumerate(cells[0]) if header and not cell]
     if unnamed:
-        notes.append(f"Columns without a name: {', '.join(unnamed)}. Drop those that only count rows (--drop).")
+        notes.append(f"Columns without a name: {', '.join(unnamed)}. Leave out those that only count rows (`drop`).")
+    elif not header and options.header is None:
+        notes.append(f"The first row looks like values: columns are named c0 to c{width - 1} (`header`).")
     check_unique(names)
-    return Dialect(encoding, separator, names, True, skip, notes)
+    return Dialect(encoding, separator, names, header, rows[0][0] - (not header), notes)
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8 or UTF-16 by its mark, UTF-8 where that reads the whole file, else the encodings of Windows."""
+    """Return UTF-8 or UTF-16 by its mark, UTF-8 where that reads the whole file, else an encoding of Windows."""
     with path.open("rb") as file:
         start = file.read(4)
     for mark, name in _BOMS:
         if start.startswith(mark):
             return name
-    return next((name for name in ("utf-8", "cp1252") if _decodes(path, name) is None), "latin-1")
+    return next((name for name in ("utf-8", "cp1252") if _decoding_error(path, name) is None), "latin-1")
 
 
-def _check_encoding(path: Path, encoding: str) -> None:
-    failure = _decodes(path, encoding)
-    if failure:
-        raise DataError(f"--encoding must be that of {path}, got {encoding}: {failure}. Try utf-8 or cp1252.")
-
-
-def _decodes(path: Path, encoding: str) -> str | None:
-    """Why a file cannot be decoded, None where it can."""
+def _decoding_error(path: Path, encoding: str) -> str | None:
+    """Return why a file cannot be decoded, None where it can."""
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 if "\0" in decoder.decode(chunk):
-                    raise DataError(f"{path} must be text, got NUL bytes. Another format, or give --encoding utf-16.")
+                    raise DataError(
+                        f"{path} must be text, got NUL bytes. Give it in another format, or `encoding` utf-16."
+                    )
             decoder.decode(b"", final=True)
     except UnicodeError as error:
         return first_line(error)
@@ -131,29 +115,21 @@ def _sample(path: Path, encoding: str) -> str:
     return text if whole or "\n" not in text else text[: text.rindex("\n")]
 
 
-def _leading_comments(lines: list[str]) -> int:
-    """Lines at the top that start like comments; whether they are some shows when their fields are counted."""
-    for count, line in enumerate(lines):
-        if line.strip() and not line.lstrip().startswith(("#", "|", "%")):
-            return count
-    return 0
-
-
 def _separator(lines: list[str]) -> str:
-    """The separator that gives most rows the same number of fields, at least two."""
+    """Return the separator that gives most rows the same number of fields, at least two."""
     best, best_share = ",", 0.0
     for separator in _SEPARATORS:
-        counts = [len(row) for _, row in _rows("\n".join(lines[:200]), separator, None)]
-        mode = _most_common(counts or [1])
-        share = sum(count == mode for count in counts) / max(1, len(counts)) if mode > 1 else 0.0
+        counts = [len(row) for _, row in _rows(lines[:200], separator, None)]
+        width = _most_common(counts)
+        share = sum(count == width for count in counts) / max(1, len(counts)) if width > 1 else 0.0
         if share > best_share:
             best, best_share = separator, share
     return best
 
 
-def _rows(text: str, separator: str, path: Path | None) -> list[tuple[int, list[str]]]:
-    """Rows that are not empty, each with the number of the line it ends on."""
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
+def _rows(lines: list[str], separator: str, path: Path | None) -> list[tuple[int, list[str]]]:
+    """Return the rows that are not empty, each with the number of the line it ends on."""
+    reader = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
     rows: list[tuple[int, list[str]]] = []
     try:
         rows.extend((reader.line_num, row) for row in reader if row)
@@ -164,11 +140,11 @@ def _rows(text: str, separator: str, path: Path | None) -> list[tuple[int, list[
 
 
 def _most_common(counts: list[int]) -> int:
-    return Counter(counts).most_common(1)[0][0]
+    return Counter(counts or [1]).most_common(1)[0][0]
 
 
 def _has_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns: words over values, or words that never come again."""
+    """Return whether the first row names the columns: words over values, or words that never come again."""
     first, body = rows[0], rows[1:200]
     columns = [[row[i] for row in body if i < len(row) and row[i].lower() not in _GAPS] for i in range(len(first))]
     named = [cell for cell in first if cell]

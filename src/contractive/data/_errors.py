@@ -1,6 +1,9 @@
-"""The one error of this package and the way it lists names."""
+"""The error of this package, and how its messages list names."""
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from contractive.core.errors import ContractiveError
 
@@ -9,20 +12,43 @@ class DataError(ContractiveError):
     """Data that cannot be used, and what to do about it; always one line, whatever names a file has."""
 
 
-def listed(names: Iterable[object], most: int = 12) -> str:
-    """Names with commas, the first few of them where there are many."""
+def join_names(names: Iterable[object], most: int = 12) -> str:
+    """Return names with commas, the first few of them where there are many."""
     given = [str(name) for name in names]
     more = f" and {len(given) - most} more" if len(given) > most else ""
     return ", ".join(given[:most]) + more
 
 
-def together(names: Iterable[str], most: int = 30) -> str:
-    """Names as an option takes them, `NAME,...` where they are too many to repeat."""
+def join_for_option(names: Iterable[str], most: int = 30) -> str:
+    """Return names as an option takes them, `NAME,...` where they are too many to repeat."""
     given = list(names)
     return ",".join(given) if len(given) <= most else "NAME,..."
 
 
+def suggest(name: str, names: Sequence[str]) -> str:
+    """Return a sentence with the names most like `name`, else with all."""
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    lowered = {other.lower(): other for other in names}
+    if name.lower() in lowered and lowered[name.lower()] not in close:
+        close = [lowered[name.lower()], *close]
+    return f"Did you mean {' or '.join(close)}?" if close else f"There are {join_names(names)}."
+
+
 def first_line(error: BaseException) -> str:
-    """What an error of another library says, in one line of bounded length."""
+    """Return the message of another library's error, in one line of bounded length."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:200].rstrip(".")
+
+
+@contextmanager
+def reraise_as_data_error(path: Path, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Turn the errors that a library raises over broken files into one line that names the file."""
+    try:
+        yield
+    except DataError:
+        raise
+    except errors as error:
+        kind = path.suffix.lower()
+        raise DataError(
+            f"{path} must be a whole {kind} file, got: {first_line(error)}. Write or copy it again."
+        ) from error

@@ -1,42 +1,91 @@
-"""Scaling and imputation, fitted on training rows with scikit-learn, block by block where that is possible."""
+"""Imputation and scaling fitted on the training rows with scikit-learn, block by block where that is possible."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from contractive.data._errors import DataError
+from contractive.data._errors import DataError, join_for_option
+from contractive.data._options import Options
+from contractive.data._preparation import Preparation, Scaler, TablePreparation
+from contractive.data._reader import Source
+from contractive.data._split import TRAIN
 from contractive.data._survey import Survey
 
-Blocks = Callable[[], Iterable[np.ndarray]]
 
-
-def fit_scaler(scaler: str, blocks: Blocks, kept: np.ndarray, *, streamed: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Offset and scale of each feature, float64, as scikit-learn's scaler finds them.
+def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tuple[Preparation, list[str]]:
+    """Fit imputation and scaling on the training rows.
 
     Args:
-        scaler: "none", "minmax", "standard" or "robust".
-        blocks: A pass over the training rows, float64, without gaps.
-        kept: Which features are scaled; the others (booleans, one-hot features) stay as they are.
-        streamed: Whether the rows must not be gathered in memory.
+        source: Raw rows and the draft of their preparation.
+        parts: Of each row 0 where it is for training.
+        options: How to impute and scale.
+
+    Returns:
+        The preparation, and sentences on what was decided.
 
     Raises:
-        DataError: A scaler that needs all rows at once, over a stream.
+        DataError: Missing values without imputation, values that are not finite, columns that never vary.
+    """
+    draft = source.draft
+    every, train = Survey(draft.features), Survey(draft.features)
+    for block, mine in _encoded(source, parts):
+        every.add(block)
+        train.add(block[mine])
+    groups, notes = draft.groups, []
+    every.check_usable(groups, draft.part)
+    draft.check_varies(train)
+    if options.impute is None:
+        missing = [group.name for group in groups if every.missing[group.start]]
+        drop = f" (or mean), or `drop` {join_for_option(missing)}" if isinstance(draft, TablePreparation) else ""
+        every.check_missing(groups, draft.part, f"Use `impute` median{drop}.")
+    else:
+        draft = replace(draft, fill=_fit_fill(source, parts, options.impute, train))
+        filled = int(sum(every.missing[group.start] for group in groups))
+        notes += [f"Filled {filled} missing values (`impute` {options.impute})."] if filled else []
+    scaler: Scaler = "none" if options.scale == "auto" else options.scale
+    if options.scale == "auto":
+        scaler, known, why = draft.scaled_automatically(train, source.as_bytes)
+        notes.append(f"{why} (`scale`).")
+        if known is not None:
+            low, high = known
+            return draft.with_scaling(scaler, np.array([low]), np.array([high - low])), notes
+    return draft.with_scaling(scaler, *_fit_scaler(source, parts, scaler, draft)), notes
+
+
+def _encoded(source: Source, parts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Go through the rows as numbers before imputation and scaling, each block with the mask of its training rows."""
+    start = 0
+    for raw in source.batches():
+        block = source.draft.encode(raw)
+        yield block, parts[start : start + len(block)] == TRAIN
+        start += len(block)
+
+
+def _fit_scaler(source: Source, parts: np.ndarray, scaler: Scaler, draft: Preparation) -> tuple[np.ndarray, np.ndarray]:
+    """Return offset and scale of each feature, float64, as scikit-learn's scaler finds them.
+
+    Booleans and one-hot features stay as they are.
     """
     from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-    offset, scale = np.zeros(len(kept)), np.ones(len(kept))
+    offset, scale, kept = np.zeros(draft.features), np.ones(draft.features), np.zeros(draft.features, bool)
+    for group in draft.groups:
+        kept[group.start : group.start + group.num] = group.kind in ("number", "date")
     if scaler == "none" or not kept.any():
         return offset, scale
+    rows = (draft.filled(block[mine])[:, kept] for block, mine in _encoded(source, parts))
     if scaler == "robust":
-        if streamed:
-            raise DataError("--scale must be minmax or standard for data larger than memory, got robust. Choose one.")
-        robust = RobustScaler().fit(np.concatenate([block[:, kept] for block in blocks()]))
+        if source.on_disk:
+            rule = "be minmax or standard for data larger than memory"
+            raise DataError(field="scale", rule=rule, got="robust", remedy="Choose one.")
+        robust = RobustScaler().fit(np.concatenate(list(rows)))
         offset[kept], scale[kept] = robust.center_, robust.scale_
         return offset, scale
     fitted = MinMaxScaler() if scaler == "minmax" else StandardScaler()
-    for block in blocks():
+    for block in rows:
         if len(block):
-            fitted.partial_fit(block[:, kept])
+            fitted.partial_fit(block)
     if isinstance(fitted, MinMaxScaler):
         span = fitted.data_range_
         offset[kept], scale[kept] = fitted.data_min_, np.where(span < 10 * np.finfo(span.dtype).eps, 1, span)
@@ -45,41 +94,24 @@ def fit_scaler(scaler: str, blocks: Blocks, kept: np.ndarray, *, streamed: bool)
     return offset, scale
 
 
-def fit_fill(
-    how: str, blocks: Blocks, seen: Survey, groups: list[tuple[int, int, str]], *, streamed: bool
-) -> np.ndarray:
-    """Of each feature the number put where a value is missing, from the training rows.
+def _fit_fill(source: Source, parts: np.ndarray, how: str, seen: Survey) -> np.ndarray:
+    """Return the number of each feature put where a value is missing, from the training rows.
 
-    Numbers and dates get their mean or median, booleans and categories what is most frequent.
-
-    Args:
-        how: "mean" or "median".
-        blocks: A pass over the training rows, float64, NaN where a value is missing.
-        seen: What a survey of these rows found.
-        groups: First feature, number of features and kind of each column.
-        streamed: Whether the rows must not be gathered in memory.
-
-    Raises:
-        DataError: The median over a stream.
+    Numbers and dates get their mean or median, booleans and categories the most frequent value.
     """
-    means = _means(blocks, seen)
-    fill = means if how == "mean" else _medians(blocks, streamed)
-    for start, num, kind in groups:
+    if how == "median" and source.on_disk:
+        rule = "be mean for data larger than memory"
+        raise DataError(field="impute", rule=rule, got="median", remedy="Use `impute` mean.")
+    total = np.zeros(len(seen.missing))
+    for block, mine in _encoded(source, parts):
+        total += np.nansum(block[mine], axis=0)
+    means = total / np.maximum(seen.rows - seen.missing, 1)
+    fill = means.copy()
+    if how == "median":
+        fill = np.nanmedian(np.concatenate([block[mine] for block, mine in _encoded(source, parts)]), axis=0)
+    for _, start, num, kind in source.draft.groups:
         if kind == "boolean":
             fill[start] = float(means[start] >= 0.5)
         elif kind == "category":
             fill[start : start + num] = np.eye(num)[means[start : start + num].argmax()]
     return fill
-
-
-def _means(blocks: Blocks, seen: Survey) -> np.ndarray:
-    total = np.zeros(len(seen.missing))
-    for block in blocks():
-        total += np.nansum(block, axis=0)
-    return total / np.maximum(seen.rows - seen.missing, 1)
-
-
-def _medians(blocks: Blocks, streamed: bool) -> np.ndarray:
-    if streamed:
-        raise DataError("--impute must be mean for data larger than memory, got median. Use --impute mean.")
-    return np.nanmedian(np.concatenate(list(blocks())), axis=0)

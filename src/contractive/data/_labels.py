@@ -1,33 +1,39 @@
 """Labels of any source as one array of whole numbers, numbers or text."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
 from contractive.data._columns import Column, guess
-from contractive.data._columns import numbers as read_numbers
-from contractive.data._errors import DataError, listed
-from contractive.data._parts import is_categorical
+from contractive.data._errors import DataError, join_names
+from contractive.data._split import is_categorical
+
+Labels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def label_values(name: str, values: pa.ChunkedArray) -> np.ndarray:
-    """Labels of a plain column.
+    """Return the labels of a plain column.
 
     Raises:
         DataError: Missing labels, or values that are no labels.
     """
     kind, values = guess(values)
     if kind == "other":
-        raise DataError(f"--label must name a column of numbers or text, got {name!r} of {values.type}. Take another.")
+        rule = "name a column of numbers or text"
+        raise DataError(field="label", rule=rule, got=f"{name!r} of {values.type}", remedy="Take another.")
     if kind == "text":
-        _check_missing(name, values.null_count)
-        return np.asarray(values.to_pylist(), dtype=np.str_)
-    given = read_numbers(Column(name, kind), values)
-    _check_missing(name, int(np.isnan(given).sum()))
-    return tidy(given)
+        missing, found = values.null_count, np.asarray(values.to_pylist(), dtype=np.str_)
+    else:
+        found = _column(kind).numbers(values)
+        missing = int(np.isnan(found).sum())
+    if missing:
+        raise DataError(f"labels must not be missing, got {missing} missing in {name}. Take another `label`.")
+    return tidy(found)
 
 
 def tidy(labels: np.ndarray) -> np.ndarray:
-    """Whole numbers as int64, other numbers as float64, texts as they are."""
+    """Return whole numbers as int64, other numbers as float64, texts as they are."""
     if labels.dtype.kind in "US":
         return labels.astype(np.str_)
     if labels.dtype.kind in "biu":
@@ -48,35 +54,36 @@ def label_texts(values: np.ndarray, *, numbers: bool) -> tuple[np.ndarray, np.nd
     if kind == "text":
         there = found.is_valid().to_numpy()
         return there, np.array([str(value) for value in found.to_pylist()], np.str_)
-    given = read_numbers(Column("label", kind), found)
+    given = _column(kind).numbers(found)
     there = np.isfinite(given)
     return there, tidy(np.where(there, given, 0)).astype(np.str_)
 
 
-def check_test_labels(train: np.ndarray, test: np.ndarray) -> str | None:
-    """Refuse test labels that have nothing in common with those of training; a sentence where some are new.
+def with_test_labels(labels: Labels, test: np.ndarray | None) -> tuple[Labels | None, list[str]]:
+    """Return the labels with those of separate test rows, and sentences on what does not fit.
 
     Raises:
-        DataError: Another kind, or no class in common.
+        DataError: Test labels of another kind, or without a class in common with those of training.
     """
+    train, validation, _ = labels
+    if test is None:
+        return None, ["Labels are left out: the test rows have none."]
     if (train.dtype.kind == "U") != (test.dtype.kind == "U"):
         raise DataError("labels of the test file must be of the kind of the training labels, got text and numbers.")
-    if not is_categorical(train):
-        return None
-    known, new = np.unique(train), np.setdiff1d(test, train)
-    if len(new) == len(np.unique(test)):
+    new = np.setdiff1d(test, train) if is_categorical(train) else test[:0]
+    if len(new) and len(new) == len(np.unique(test)):
         raise DataError(
-            f"labels of the test file must be among {_quoted(known)}, got {_quoted(new)}."
-            " Spell them alike in both files, or leave the label out with --drop."
+            f"labels of the test file must be among {_quoted(np.unique(train))}, got {_quoted(new)}."
+            " Spell them alike in both files, or leave the label out with `drop`."
         )
-    return f"The test file has labels that training has not: {_quoted(new)}." if len(new) else None
+    notes = [f"The test file has labels that training has not: {_quoted(new)}."] if len(new) else []
+    return (train, validation, test), notes
+
+
+def _column(kind: Any) -> Column:
+    return Column("label", kind)
 
 
 def _quoted(labels: np.ndarray) -> str:
-    """Texts in quotes: a dot or a space at their end is seen."""
-    return listed(map(repr, labels.tolist()))
-
-
-def _check_missing(name: str, count: int) -> None:
-    if count:
-        raise DataError(f"labels must not be missing, got {count} missing in {name}. Take another --label.")
+    """Return texts in quotes: a dot or a space at their end is seen."""
+    return join_names(map(repr, labels.tolist()))

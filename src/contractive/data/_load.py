@@ -1,23 +1,21 @@
-"""`load`: a set by its name, or people's own file or folder."""
+"""`load`: a named set, or your own file or folder, split and prepared."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from contractive.data._arrays import array_source, choose_key, npy_source, npz_source
-from contractive.data._errors import DataError, listed
-from contractive.data._images import image_source, images_like
+import numpy as np
+
+from contractive.data._arrow import ARROW_ERRORS
+from contractive.data._errors import DataError, join_names, reraise_as_data_error
+from contractive.data._fit import fit_preparation
+from contractive.data._formats import open_reader
+from contractive.data._labels import with_test_labels
+from contractive.data._memory import fits
 from contractive.data._named import SETS
-from contractive.data._npy import npz_headers, read_npy
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import Preparation
-from contractive.data._prepare import split_source
-from contractive.data._source import Source
-from contractive.data._split import Split
-from contractive.data._streams import is_streamed, npy_stream, parquet_stream
-from contractive.data._tables import TABLE_ENDINGS, damage_told, table_like, table_source
-
-ENDINGS = (*TABLE_ENDINGS, ".npy", ".npz")
+from contractive.data._reader import OnDisk, Reader, RowsOnDisk, Source, TestRows
+from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Split, most_held_out, partition
 
 
 def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0, options: Options = DEFAULT) -> Split:
@@ -34,87 +32,99 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
         DataError: Data that cannot be used as it is, with the option that helps.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise DataError(f"seed must be a whole number from 0 to {2**32 - 1}, got {seed!r}. For instance 0.")
+        rule = f"be a whole number from 0 to {2**32 - 1}"
+        raise DataError(field="seed", rule=rule, got=repr(seed), remedy="For instance 0.")
+    folder = str(_absolute(data_dir)) if data_dir else None
     if str(data) in SETS:
-        given = [f"--{name.replace('_', '-')}" for name in vars(options) if vars(options)[name] != vars(DEFAULT)[name]]
-        if given:
-            raise DataError(f"options on data must be for own files, got {listed(given)} with {data}. Leave them out.")
-        split = SETS[str(data)](data_dir, seed)
-    else:
-        split = _own(existing(data), options, seed)
-    return replace(split, source=_note(data, data_dir, options))
+        if given := options.given():
+            got = join_names(f"`{name}`" for name in given)
+            raise DataError(f"options on data must be for your own files, got {got} with {data}. Leave them out.")
+        return replace(SETS[str(data)](data_dir, seed), source=DataSource(str(data), folder, options))
+    test = str(_absolute(options.test)) if options.test else None
+    with reraise_as_data_error(Path(data), ARROW_ERRORS):
+        split = _split_source(data, options, seed)
+    return replace(split, source=DataSource(str(_absolute(data)), folder, replace(options, test=test)))
 
 
-def _own(path: Path, options: Options, seed: int) -> Split:
-    """People's own file or folder."""
-    with damage_told(path):
-        source = open_source(path, options)
-        test = source.test
-        if options.test is not None:
-            test = source_like(existing(options.test, "--test"), replace(options, header=source.header), source.draft)
-        return split_source(source, test, options, seed)
+def _split_source(data: str | Path, options: Options, seed: int) -> Split:
+    reader = open_reader(data, options)
+    source = reader.source(_stays_on_disk(reader, options))
+    test = _test_rows(source, options) or reader.test_rows()
+    on_disk, features = source.on_disk, source.draft.features
+    parts, how = partition(
+        source.num_rows,
+        (options.validation_share, 0.0 if test else options.test_share),
+        seed=seed,
+        labels=None if on_disk else source.labels,
+        most=most_held_out(features) if on_disk else None,
+    )
+    preparation, notes = fit_preparation(source, parts, options)
+    arrays = _gather(source, preparation, parts)
+    labels = None
+    if source.labels is not None:
+        labels = source.labels[parts == TRAIN], source.labels[parts == VALIDATION], source.labels[parts == TEST]
+    if test is not None:
+        arrays[TEST] = np.concatenate([arrays[TEST], *(preparation.transform(raw) for raw in test.batches)])
+        if not len(arrays[TEST]):
+            raise DataError(f"{test.name} must hold rows for testing, got none. Give at least one.")
+        notes += test.notes
+        if labels is not None:
+            labels, more = with_test_labels(labels, test.labels)
+            notes += more
+    if on_disk:
+        notes.append("Training rows stay on disk (`stream`).")
+    shape = preparation.image_shape
+    return Split(
+        reader.path.stem,
+        RowsOnDisk(source, preparation, np.flatnonzero(parts)) if on_disk else arrays[TRAIN],
+        arrays[VALIDATION],
+        arrays[TEST],
+        labels,
+        shape[1:] if shape is not None and shape[0] == 1 else None,
+        shape,
+        preparation,
+        parts,
+        reader.checksum(),
+        preparation.feature_names,
+        (*source.notes, how, *notes),
+    )
 
 
-def _note(data: str | Path, data_dir: str | Path | None, options: Options) -> dict[str, Any]:
-    """What was asked for, JSON-able, paths absolute."""
-    return {
-        "data": str(data) if str(data) in SETS else str(Path(data).expanduser().resolve()),
-        "data_dir": str(Path(data_dir).expanduser().resolve()) if data_dir else None,
-        "options": {name: str(value) if isinstance(value, Path) else value for name, value in asdict(options).items()},
-    }
+def _absolute(path: str | Path) -> Path:
+    return Path(path).expanduser().resolve()
 
 
-def existing(data: str | Path, what: str = "DATA") -> Path:
-    """Path of a file or folder of a format that is read.
-
-    Raises:
-        DataError: It does not exist or has another ending.
-    """
-    path = Path(data).expanduser()
-    if not path.exists():
-        names = "" if what != "DATA" else f"one of {', '.join(SETS)}, "
-        raise DataError(f"{what} must be {names}a file or a folder of images, got {str(data)!r}. There is none there.")
-    if not path.is_dir() and path.suffix.lower() not in ENDINGS:
-        said = " ".join(ENDINGS)
-        raise DataError(f"{what} must end in one of {said} or be a folder of images, got {path.name}. Convert it.")
-    return path
+def _stays_on_disk(reader: Reader, options: Options) -> bool:
+    if not isinstance(reader, OnDisk) or options.stream is not None:
+        return bool(options.stream)
+    rows, columns = reader.size()
+    return not fits(4 * rows * columns)
 
 
-def open_source(path: Path, options: Options) -> Source:
-    """The source at a path, in memory or left on disk.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    streamed = is_streamed(path, options)
-    if path.is_dir():
-        return image_source(path, options)
-    ending = path.suffix.lower()
-    if ending == ".npy":
-        return npy_stream(path, options) if streamed else npy_source(path, options)
-    if ending == ".npz":
-        return npz_source(path, options)
-    return parquet_stream(path, options) if streamed else table_source(path, options)
+def _test_rows(source: Source, options: Options) -> TestRows | None:
+    """Return the rows of a separate test file, read as the training file was."""
+    if options.test is None:
+        return None
+    as_read = replace(options, header=source.reader.header)
+    reader = open_reader(options.test, as_read, source.draft, field="test")
+    batches = (raw for raw, _ in reader.batches_with(()))
+    return TestRows(str(reader.path), batches, reader.labels(), [f"Test file: {note}" for note in reader.notes()])
 
 
-def source_like(path: Path, options: Options, preparation: Preparation) -> Source:
-    """A further source for a preparation, read as the first one was.
-
-    Raises:
-        DataError: It cannot be read, or is of another kind.
-    """
-    if path.is_dir():
-        return images_like(path, preparation)
-    ending = path.suffix.lower()
-    if ending == ".npy":
-        return replace(array_source(path, read_npy(path), _plain(options), str(path)), draft=preparation, notes=[])
-    if ending == ".npz":
-        key = choose_key(path, npz_headers(path), options)
-        return npz_source(path, replace(_plain(options), key=key, label=options.label))
-    if preparation.kind != "table":
-        raise DataError(f"{path} must be of the kind of the training data ({preparation.kind}), got a table.")
-    return table_like(path, options, preparation)
-
-
-def _plain(options: Options) -> Options:
-    return replace(options, drop=(), one_hot=(), separator=None, encoding=None, header=None, size=None, gray=False)
+def _gather(source: Source, preparation: Preparation, parts: np.ndarray) -> list[np.ndarray]:
+    """Return the prepared rows of each subset; of a stream those of validation and test only."""
+    wanted = [part for part in (TRAIN, VALIDATION, TEST) if part != TRAIN or not source.on_disk]
+    counts = np.bincount(parts, minlength=3)
+    out = [np.empty((counts[part] if part in wanted else 0, preparation.features), np.float32) for part in range(3)]
+    done, start = [0, 0, 0], 0
+    for raw in source.batches():
+        mine = parts[start : start + len(raw)]
+        start += len(raw)
+        if source.on_disk and not mine.any():
+            continue
+        x = preparation.transform(raw)
+        for part in wanted:
+            rows = x[mine == part]
+            out[part][done[part] : done[part] + len(rows)] = rows
+            done[part] += len(rows)
+    return out

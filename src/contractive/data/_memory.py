@@ -1,4 +1,4 @@
-"""How much memory is left, and whether something fits into it."""
+"""The memory that is left, and what fits into it."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,13 @@ _UNKNOWN = 4 * 2**30
 
 
 def available_memory() -> int:
-    """Bytes this process may still use: the least of what the machine, the container and the limits leave."""
+    """Return the bytes this process may still use: the least that machine, container and limits leave."""
     limits = [limit for limit in (_machine(), *_containers(), _address_space()) if limit is not None]
     return max(0, min(limits, default=_UNKNOWN))
 
 
 def fits(num_bytes: int) -> bool:
-    """Whether that many bytes leave room for work."""
+    """Return whether that many bytes leave room for work."""
     return num_bytes <= _SHARE * available_memory()
 
 
@@ -32,7 +32,7 @@ def check_fits(what: str, num_bytes: int, remedy: str) -> None:
 
 
 def size(num_bytes: int) -> str:
-    """Bytes as people write them."""
+    """Return a number of bytes as people write it."""
     if num_bytes >= 10**18:
         return "more than a million TB"
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
@@ -54,7 +54,7 @@ def _machine() -> int | None:
 
 
 def _containers() -> list[int]:
-    """What the control groups of versions 2 and 1 leave."""
+    """Return what the control groups of versions 2 and 1 leave."""
     root = Path("/sys/fs/cgroup")
     left = []
     for limit, used in (

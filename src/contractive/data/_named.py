@@ -5,19 +5,22 @@ else downloaded once and cached with checksums.
 """
 
 import gzip
+import hashlib
 import math
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
-from contractive.data._checksum import array_checksum, files_checksum
+from contractive.data._arrays import ArrayReader, ArraySchema
 from contractive.data._errors import DataError
 from contractive.data._memory import check_fits
-from contractive.data._preparation import Preparation
+from contractive.data._preparation import BLOCK, ImagesPreparation, Preparation
+from contractive.data._reader import files_checksum, slices
 from contractive.data._split import TEST, VALIDATION, Split
 
 DATA_VARIABLE = "CONTRACTIVE_DATA"
@@ -44,66 +47,57 @@ _SOURCES = {
 }  # fmt: skip
 
 
-def _images(shape: tuple[int, int], high: float, *, whole: bool) -> Preparation:
-    """Grey images whose range is known beforehand, to [0, 1]."""
-    offset, scale = np.zeros(1), np.array([high])
-    width = shape[0] * shape[1]
-    return Preparation("images", width, "range", offset, scale, image_shape=(1, *shape), whole=whole)
+def _scaled(shape: tuple[int, int], high: float, *, whole: bool) -> ImagesPreparation:
+    """Scale greyscale images of known range to [0, 1]."""
+    scale = np.array([high])
+    return ImagesPreparation(features=shape[0] * shape[1], scaler="range", scale=scale, shape=(1, *shape), whole=whole)
 
 
-def _digits(data_dir: str | Path | None, seed: int) -> Split:
+def _split_digits(data_dir: str | Path | None, seed: int) -> Split:
     """1797 digits of 8 x 8 (UCI, bundled with scikit-learn): 60 % training, 20 % validation, 20 % test, stratified."""
     from sklearn.model_selection import train_test_split
 
-    raw, y = raw_digits()
-    preparation = _images((8, 8), 16, whole=False)
+    raw, y = _raw_digits()
+    preparation = _scaled((8, 8), 16, whole=False)
     x = preparation.transform(raw)
     rest, test = train_test_split(np.arange(len(x)), test_size=0.2, stratify=y, random_state=seed)
     train, validation = train_test_split(rest, test_size=0.25, stratify=y[rest], random_state=seed)
     parts = np.zeros(len(x), np.uint8)
     parts[validation], parts[test] = VALIDATION, TEST
+    checksum = hashlib.sha256(raw.tobytes() + y.tobytes()).hexdigest()
     return Split(
         "digits", x[train], x[validation], x[test], (y[train], y[validation], y[test]), (8, 8), (1, 8, 8),
-        preparation, parts, array_checksum(raw, y), preparation.feature_names,
-        ("Pixels from 0 to 16 were scaled to [0, 1].", f"Rows were parted at random (seed {seed}), stratified."),
+        preparation, parts, checksum, preparation.feature_names,
+        ("Pixels from 0 to 16 were scaled to [0, 1].", f"Rows were split at random (seed {seed}), stratified."),
     )  # fmt: skip
 
 
-def raw_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels from 0 to 16 and labels of the digits."""
+def _raw_digits() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
-    x, y = map(np.asarray, load_digits(return_X_y=True))
+    x, y = map(np.ascontiguousarray, load_digits(return_X_y=True))
     return x, y
 
 
-def _idx_set(name: str) -> Callable[[str | Path | None, int], Split]:
-    def read(data_dir: str | Path | None, seed: int) -> Split:
-        """The classic split: first 50,000 rows to train, last 10,000 to validate, the test set as given."""
-        folder = _folder(name, data_dir)
-        files = {key: _file(name, folder, file) for key, file in _IDX_FILES.items()}
-        arrays = raw_idx(name, files)
-        height, width = arrays["train_x"].shape[1:]
-        preparation = _images((height, width), 255, whole=True)
-        train, test = preparation.transform(arrays["train_x"]), preparation.transform(arrays["test_x"])
-        held_out = max(1, len(train) // 6)
-        labels = (arrays["train_y"][:-held_out], arrays["train_y"][-held_out:], arrays["test_y"])
-        paths = sorted(files.values())
-        return Split(
-            name, train[:-held_out], train[-held_out:], test, labels, (height, width), (1, height, width),
-            preparation, None, files_checksum(paths[0].parent, paths), preparation.feature_names,
-            ("Bytes were divided by 255.", f"The last {held_out} training rows are the validation part."),
-        )  # fmt: skip
-
-    return read
+def _split_idx(name: str, data_dir: str | Path | None, seed: int) -> Split:
+    """The classic split: first 50,000 rows to train, last 10,000 to validate, the test set as given."""
+    files = _idx_files(name, data_dir)
+    arrays = _raw_idx(name, files)
+    height, width = arrays["train_x"].shape[1:]
+    preparation = _scaled((height, width), 255, whole=True)
+    train, test = preparation.transform(arrays["train_x"]), preparation.transform(arrays["test_x"])
+    held_out = max(1, len(train) // 6)
+    labels = (arrays["train_y"][:-held_out], arrays["train_y"][-held_out:], arrays["test_y"])
+    paths = sorted(files.values())
+    return Split(
+        name, train[:-held_out], train[-held_out:], test, labels, (height, width), (1, height, width),
+        preparation, None, files_checksum(paths[0].parent, paths), preparation.feature_names,
+        ("Bytes were divided by 255.", f"The last {held_out} training rows are for validation."),
+    )  # fmt: skip
 
 
-def raw_idx(name: str, files: dict[str, Path]) -> dict[str, np.ndarray]:
-    """Images and labels of both parts as bytes, checked against each other.
-
-    Raises:
-        DataError: Broken files, or files that do not belong together.
-    """
+def _raw_idx(name: str, files: dict[str, Path]) -> dict[str, np.ndarray]:
+    """Return images and labels of the training and test files as bytes, checked against each other."""
     arrays = {key: read_idx(path) for key, path in files.items()}
     folder = files["train_x"].parent
     for part in ("train", "test"):
@@ -117,29 +111,51 @@ def raw_idx(name: str, files: dict[str, Path]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def raw_named(name: str, data_dir: str | Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """All rows of a named set in its own units, training files before test files, and their labels.
-
-    Raises:
-        DataError: Files that are missing or broken.
-    """
-    if name == "digits":
-        return raw_digits()
-    folder = _folder(name, data_dir)
-    arrays = raw_idx(name, {key: _file(name, folder, file) for key, file in _IDX_FILES.items()})
-    pixels, labels = ([arrays[f"{part}_{which}"] for part in ("train", "test")] for which in "xy")
-    return np.concatenate(pixels), np.concatenate(labels)
-
-
 SETS: dict[str, Callable[[str | Path | None, int], Split]] = {
-    "digits": _digits,
-    "mnist": _idx_set("mnist"),
-    "fashion-mnist": _idx_set("fashion-mnist"),
+    "digits": _split_digits,
+    **{name: partial(_split_idx, name) for name in _SOURCES},
 }
 
 
+class NamedSet(ArrayReader):
+    """All rows of a named set in their own units, training files before test files.
+
+    Args:
+        name: Of the set.
+        like: The preparation of a model for which these are further rows.
+        data_dir: As for `load`.
+    """
+
+    name = "named sets"
+
+    def __init__(self, name: str, like: Preparation | None = None, data_dir: str | Path | None = None):
+        super().__init__(Path(name), like=like)
+        self._data_dir = data_dir
+
+    @cached_property
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        name = str(self.path)
+        if name not in _SOURCES:
+            return _raw_digits()
+        arrays = _raw_idx(name, _idx_files(name, self._data_dir))
+        pixels, labels = ([arrays[f"{part}_{which}"] for part in ("train", "test")] for which in "xy")
+        return np.concatenate(pixels), np.concatenate(labels)
+
+    def schema(self) -> ArraySchema:
+        return ArraySchema(self._rows[0].shape, self._rows[0].dtype)
+
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
+        return slices(self._rows[0], size)
+
+    def column_names(self) -> list[str]:
+        return ["label"]
+
+    def column(self, name: str) -> np.ndarray:
+        return self._rows[1]
+
+
 def read_idx(path: Path) -> np.ndarray:
-    """Read one IDX .gz file of unsigned bytes.
+    """Return the array of an IDX .gz file of unsigned bytes.
 
     Raises:
         DataError: Missing, truncated or not such a file.
@@ -165,22 +181,21 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def _folder(name: str, data_dir: str | Path | None) -> Path | None:
-    """The folder given by the user, or None for a download."""
+def _idx_files(name: str, data_dir: str | Path | None) -> dict[str, Path]:
+    """Return the files in the folder given by the user, else downloaded ones."""
     given = data_dir or os.environ.get(DATA_VARIABLE)
     if not given:
-        return None
+        return {key: _downloaded(name, file) for key, file in _IDX_FILES.items()}
     folder = Path(given).expanduser()
     folder = folder / name if (folder / name).is_dir() else folder
     missing = [file for file in _IDX_FILES.values() if not (folder / file).is_file()]
     if missing:
-        raise DataError(f"--data-dir must hold {missing[0]}, got {folder} without it. Put the IDX .gz files there.")
-    return folder
+        got, remedy = f"{folder} without it", "Put the IDX .gz files there."
+        raise DataError(field="data_dir", rule=f"hold {missing[0]}", got=got, remedy=remedy)
+    return {key: folder / file for key, file in _IDX_FILES.items()}
 
 
-def _file(name: str, folder: Path | None, file: str) -> Path:
-    if folder is not None:
-        return folder / file
+def _downloaded(name: str, file: str) -> Path:
     import platformdirs
     import pooch
     from requests.exceptions import RequestException
@@ -193,5 +208,5 @@ def _file(name: str, folder: Path | None, file: str) -> Path:
         reason = str(error).splitlines()[0]
         raise DataError(
             f"{name} must be on this machine or downloadable, got: {reason}."
-            f" Put its four IDX .gz files into a folder and give --data-dir or ${DATA_VARIABLE}."
+            f" Put its four IDX .gz files into a folder and give it as `data_dir` or ${DATA_VARIABLE}."
         ) from error

@@ -5,70 +5,64 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
-from contractive.data._errors import DataError, first_line
+from contractive.data._arrays import ArrayReader, ArraySchema
+from contractive.data._errors import DataError, reraise_as_data_error, suggest
+from contractive.data._labels import tidy
 from contractive.data._memory import check_fits
+from contractive.data._preparation import BLOCK, rows_at_once
+from contractive.data._reader import OnDisk, TestRows, slices
 
-BROKEN = (  # what NumPy raises over broken files
+BROKEN_FILE_ERRORS = (  # what NumPy raises over broken files
     ValueError, SyntaxError, TypeError, KeyError, EOFError, OverflowError, RecursionError, NotImplementedError, OSError,
     RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_TRAIN_KEYS = ("x_train", "train_x", "train_images", "x", "data", "images", "features")
+_LABEL_KEYS = {
+    "x_train": ("y_train",), "train_x": ("train_y",), "train_images": ("train_labels",),
+    **dict.fromkeys(("x", "data", "images", "features"), ("y", "label", "labels", "target", "targets")),
+}  # fmt: skip
+_TEST_KEYS = {"x_train": "x_test", "train_x": "test_x", "train_images": "test_images"}
 
 
 @dataclass(frozen=True)
-class Header:
-    """What stands at the start of an .npy file.
+class Header(ArraySchema):
+    """The start of an .npy file.
 
     Attributes:
-        shape: Of the array.
-        dtype: Of its elements.
-        fortran: Whether columns follow each other and not rows.
+        fortran: Columns follow each other and not rows.
         start: Byte at which the elements start.
     """
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
     fortran: bool
     start: int
 
     @property
     def num_bytes(self) -> int:
-        """Of the elements."""
+        """Bytes of the elements."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-@contextmanager
-def saying_what_is_broken(path: Path) -> Iterator[None]:
-    """Turn what NumPy and zipfile raise over broken files into one line."""
-    try:
-        yield
-    except DataError:
-        raise
-    except BROKEN as error:
-        kind = path.suffix.lower()
-        raise DataError(f"{path} must be a whole {kind} file, got: {first_line(error)}. Write it again.") from error
-
-
 def read_header(file: IO[bytes], what: str, num_bytes: int) -> Header:
-    """Header of an array, checked against the bytes there are.
+    """Read the header of an array, checked against the bytes there are.
 
     Raises:
         DataError: Pickled objects, other things than numbers or text, too few bytes.
     """
     version = np.lib.format.read_magic(file)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
+    if version not in _HEADERS:
         raise DataError(f"{what} must be of version 1 or 2 of the .npy format, got {version}. Save plain arrays.")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # files of Python 2 are slow to read and no matter else
-        shape, fortran, dtype = readers[version](file)
+        warnings.simplefilter("ignore", UserWarning)  # files of Python 2 are slow to read, and otherwise no problem
+        shape, fortran, dtype = _HEADERS[version](file)
     if dtype.hasobject:
         raise DataError(f"{what} must hold numbers, got pickled objects, which are never read. Save plain arrays.")
     if dtype.kind not in "buifU":
@@ -79,66 +73,207 @@ def read_header(file: IO[bytes], what: str, num_bytes: int) -> Header:
     return header
 
 
-def npy_header(path: Path) -> Header:
-    """Header of an .npy file.
+class NpySink:
+    """Writes float32 rows; the header has room for any number of rows and is written again at the end."""
 
-    Raises:
-        DataError: It is broken, cut short or holds no numbers.
-    """
-    with saying_what_is_broken(path), path.open("rb") as file:
-        return read_header(file, str(path), path.stat().st_size)
+    def __init__(self, path: Path, names: Sequence[str]):
+        self._file: IO[bytes] = path.open("wb")
+        self._names, self._rows = names, 0
+        self._header()
 
+    def write(self, rows: np.ndarray | dict[str, np.ndarray]) -> None:
+        for name, values in rows.items() if isinstance(rows, dict) else [("the rows", rows)]:
+            if values.dtype.kind not in "buif":
+                raise DataError(f".npy must hold numbers, got {values.dtype} in {name}. Use .csv or .parquet.")
+        block = np.stack([v.astype(np.float32) for v in rows.values()], axis=1) if isinstance(rows, dict) else rows
+        self._file.write(np.ascontiguousarray(block, "<f4").data)
+        self._rows += len(block)
 
-def read_npy(path: Path) -> np.ndarray:
-    """The array of an .npy file, mapped into memory and not copied.
+    def close(self) -> None:
+        with self._file:
+            self._file.seek(0)
+            self._header()
 
-    Raises:
-        DataError: It is broken, cut short or holds no numbers.
-    """
-    header = npy_header(path)
-    if header.num_bytes == 0:
-        return np.empty(header.shape, header.dtype)
-    order = "F" if header.fortran else "C"
-    with saying_what_is_broken(path):
-        return np.memmap(path, header.dtype, "r", header.start, header.shape, order)
-
-
-def read_npy_rows(path: Path, header: Header, start: int, stop: int) -> np.ndarray:
-    """Some rows of an .npy file, read and not mapped: pages of a map would count as memory of the process."""
-    width = math.prod(header.shape[1:])
-    with path.open("rb") as file:
-        file.seek(header.start + start * width * header.dtype.itemsize)
-        flat = np.fromfile(file, header.dtype, (stop - start) * width)
-    if len(flat) != (stop - start) * width:
-        raise DataError(f"{path} must stay as it was, got fewer rows than before. Do not change it while it is read.")
-    return flat.reshape(stop - start, *header.shape[1:])
+    def _header(self) -> None:
+        shape = (self._rows, len(self._names))
+        described = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, described)
 
 
-def npz_headers(path: Path) -> dict[str, Header]:
-    """Header of each array of an .npz file, by its key.
+class NpyArray(ArrayReader, OnDisk):
+    """The array of an .npy file, read in blocks."""
 
-    Raises:
-        DataError: It is broken.
-    """
-    headers = {}
-    with saying_what_is_broken(path), zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if entry.filename.endswith(".npy"):
-                with archive.open(entry) as file:
-                    key = entry.filename.removesuffix(".npy")
-                    headers[key] = read_header(file, f"array {key} of {path}", entry.file_size)
-    return headers
+    name = ".npy"
+    takes = ArrayReader.takes | {"stream"}
+    sink = NpySink
+
+    @cached_property
+    def _header(self) -> Header:
+        with reraise_as_data_error(self.path, BROKEN_FILE_ERRORS), self.path.open("rb") as file:
+            return read_header(file, str(self.path), self.path.stat().st_size)
+
+    def schema(self) -> Header:
+        return self._header
+
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
+        header = self._header
+        if not header.fortran and len(header.shape) > 1:
+            size = min(size, rows_at_once(math.prod(header.shape[1:])))
+            for start in range(0, header.shape[0], size):
+                yield self.read(start, min(start + size, header.shape[0]))
+        elif header.num_bytes:
+            with reraise_as_data_error(self.path, BROKEN_FILE_ERRORS):
+                order = "F" if header.fortran else "C"
+                array = np.memmap(self.path, header.dtype, "r", header.start, header.shape, order)
+            yield from slices(array, size)
+
+    def check_memory(self, on_disk: bool) -> None:
+        if not on_disk:
+            check_fits(str(self.path), 4 * math.prod(self._header.shape), "Leave `stream` at its default.")
+        elif self._header.fortran:
+            raise DataError(
+                f"{self.path} must be in C order to be streamed, got Fortran order. Save np.ascontiguousarray(x)."
+            )
+
+    def size(self) -> tuple[int, int]:
+        return self._header.shape[0] if self._header.shape else 1, math.prod(self._header.shape[1:])
+
+    def block(self) -> int:
+        return rows_at_once(self.size()[1])
+
+    def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> np.ndarray:
+        """Read rows instead of mapping them: pages of a map would count as memory of the process."""
+        header, width = self._header, self.size()[1]
+        with self.path.open("rb") as file:
+            file.seek(header.start + start * width * header.dtype.itemsize)
+            flat = np.fromfile(file, header.dtype, (stop - start) * width)
+        if len(flat) != (stop - start) * width:
+            raise DataError(
+                f"{self.path} must stay as it was, got fewer rows than before. Do not change it while it is read."
+            )
+        return flat.reshape(stop - start, *header.shape[1:])
 
 
-def read_npz(path: Path, key: str) -> np.ndarray:
-    """One array of an .npz file, its declared size checked against the memory first.
+class NpzArray(ArrayReader):
+    """An array of an .npz file in memory, with labels and test rows where their keys are the usual ones."""
 
-    Raises:
-        DataError: It is broken or does not fit into memory.
-    """
-    with saying_what_is_broken(path), zipfile.ZipFile(path) as archive:
-        entry = archive.getinfo(f"{key}.npy")
-        check_fits(f"array {key} of {path}", entry.file_size, f"Save {key} as .npy, which is read in parts.")
-        with archive.open(entry) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            return np.lib.format.read_array(file, allow_pickle=False)
+    name = ".npz"
+    takes = ArrayReader.takes | {"key", "label"}
+
+    @cached_property
+    def _headers(self) -> dict[str, Header]:
+        headers = {}
+        with reraise_as_data_error(self.path, BROKEN_FILE_ERRORS), zipfile.ZipFile(self.path) as archive:
+            for entry in archive.infolist():
+                if entry.filename.endswith(".npy"):
+                    with archive.open(entry) as file:
+                        key = entry.filename.removesuffix(".npy")
+                        headers[key] = read_header(file, f"array {key} of {self.path}", entry.file_size)
+        return headers
+
+    @cached_property
+    def key(self) -> str:
+        """Key of the array with the rows."""
+        headers, wanted = self._headers, self.options.key
+        if wanted is not None:
+            if wanted not in headers:
+                raise DataError(
+                    field="key", rule=f"be in {self.path}", got=repr(wanted), remedy=suggest(wanted, list(headers))
+                )
+            return wanted
+        known = (self._same_case(key) for key in _TRAIN_KEYS)
+        could = [key for key in known if key is not None and len(headers[key].shape) >= 2]
+        if could:
+            return could[0]
+        label = self.options.label
+        could = [k for k, h in headers.items() if h.dtype.kind != "U" and k != label and len(h.shape) >= 2]
+        if len(could) != 1:
+            there = ", ".join(f"{key} {header.shape}" for key, header in list(headers.items())[:20]) or "no array"
+            raise DataError(
+                field="key",
+                rule=f"say which array of {self.path} has the rows",
+                got="none",
+                remedy=f"There are {there}.",
+            )
+        return could[0]
+
+    @cached_property
+    def label(self) -> str | None:
+        """Key of the labels."""
+        wanted, rows = self.options.label, self._headers[self.key].shape[:1]
+        if wanted is not None:
+            if wanted not in self._headers:
+                remedy = suggest(wanted, list(self._headers))
+                raise DataError(field="label", rule="be a key", got=repr(wanted), remedy=remedy)
+            return wanted
+        fitting = (key for key in self._usual_labels() if self._headers[key].shape in (rows, (*rows, 1)))
+        return next(fitting, None)
+
+    def schema(self) -> Header:
+        return self._headers[self.key]
+
+    def described(self) -> str:
+        return f"array {self.key} of {self.path}"
+
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
+        return slices(self._rows, size)
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        return self.column(self.key)
+
+    def column(self, name: str) -> np.ndarray:
+        with reraise_as_data_error(self.path, BROKEN_FILE_ERRORS), zipfile.ZipFile(self.path) as archive:
+            entry = archive.getinfo(f"{name}.npy")
+            check_fits(f"array {name} of {self.path}", entry.file_size, f"Save {name} as .npy, which is read in parts.")
+            with archive.open(entry) as file, warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                return np.lib.format.read_array(file, allow_pickle=False)
+
+    def column_names(self) -> list[str]:
+        return [key for key, header in self._headers.items() if header.shape == self.schema().shape[:1]]
+
+    def labels(self) -> np.ndarray | None:
+        return None if self.label is None else self._labels(self.label, self.schema().shape[0])
+
+    def feature_names(self, width: int) -> tuple[str, ...]:
+        header = self._headers.get("feature_names")
+        if header is None or header.dtype.kind != "U" or header.shape != (width,):
+            return ()
+        names = tuple(str(name)[:1000] for name in self.column("feature_names"))
+        return names if len(set(names)) == len(names) else ()
+
+    def test_rows(self) -> TestRows | None:
+        key = self._same_case(_TEST_KEYS.get(self.key.lower(), ""))
+        if key is None:
+            return None
+        rows = self.column(key)
+        label = self._same_case(self.label.lower().replace("train", "test")) if self.label else None
+        labels = None if label in (None, self.label) else self._labels(label, len(rows))
+        return TestRows(f"array {key} of {self.path}", slices(rows), labels, [f"Test rows are those of {key}."])
+
+    def notes(self) -> list[str]:
+        notes = [f"Rows are those of {self.key} (`key`)."] if len(self._headers) > 1 else []
+        if self.label is not None:
+            return [*notes, f"Labels are those of {self.label} (`label`)."]
+        return notes + [
+            f"{name} of {self._headers[name].shape} is no label: it has not one value per row."
+            for name in self._usual_labels()
+        ]
+
+    def _same_case(self, wanted: str) -> str | None:
+        return next((key for key in self._headers if key.lower() == wanted), None)
+
+    def _usual_labels(self) -> list[str]:
+        usual = (self._same_case(name) for name in _LABEL_KEYS.get(self.key.lower(), ()))
+        return [key for key in usual if key is not None]
+
+    def _labels(self, key: str, num_rows: int) -> np.ndarray:
+        shape = self._headers[key].shape
+        if shape not in ((num_rows,), (num_rows, 1)):
+            rule = f"have one value per row ({num_rows})"
+            raise DataError(field="label", rule=rule, got=f"{key} of {shape}", remedy="Take another.")
+        labels = self.column(key).reshape(-1)
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise DataError(f"labels must be finite, got others in {key}. Correct them, or take another `label`.")
+        return tidy(labels)

@@ -1,65 +1,89 @@
-"""What a user can say about a data source."""
+"""How data are read, prepared and split: one set of settings for Python and the command line."""
 
-from dataclasses import dataclass
-from pathlib import Path
+import os
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
-from contractive.data._errors import DataError, listed
+from contractive.data._errors import DataError
 
-SCALES = ("auto", "none", "minmax", "standard", "robust")
-IMPUTATIONS = ("mean", "median")
+Scale = Literal["auto", "none", "minmax", "standard", "robust"]
+Imputation = Literal["mean", "median"]
+
+SCALES: tuple[Scale, ...] = get_args(Scale)
+IMPUTATIONS: tuple[Imputation, ...] = get_args(Imputation)
+
+
+def _option(default: Any, text: str, words: str = "") -> Any:
+    return field(default=default, metadata={"help": text, **({"default": words} if words else {})})
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to read a source; every field has a default, None meaning that it is detected and said in `Split.notes`.
+    """How to read, prepare and split data. What is None is detected or decided; `Split.notes` report it.
 
-    Attributes:
-        key: Array in an .npz.
-        label: Column of a table, or key of an .npz, that is the label; never a feature.
-        drop: Columns of a table left out.
-        one_hot: Columns to one-hot encode; True for all text columns.
-        impute: "mean" or "median" of the training rows for missing numbers (the most frequent value for categories).
-        scale: "auto", "none", "minmax", "standard" or "robust".
-        size: (height, width) to which images are resized; for a flat array, the image that a row is.
-        gray: Read images as grey ones.
-        separator: Between the fields of a text table.
-        encoding: Of a text table.
-        header: Whether the first row of a text table holds names.
-        test: A file or folder of its own for the test part.
-        validation_share: Part of the rows for validation.
-        test_share: Part of the rows for testing, where there is no test file.
-        stream: Leave the training rows on disk; None decides by the size of the file against the memory.
+    The `metadata` of each field hold its `help`, and its default in words where it is None.
+
+    Raises:
+        DataError: A value that no source could honour.
     """
 
-    key: str | None = None
-    label: str | None = None
-    drop: tuple[str, ...] = ()
-    one_hot: tuple[str, ...] | bool = ()
-    impute: str | None = None
-    scale: str = "auto"
-    size: tuple[int, int] | None = None
-    gray: bool = False
-    separator: str | None = None
-    encoding: str | None = None
-    header: bool | None = None
-    test: str | Path | None = None
-    validation_share: float = 0.15
-    test_share: float = 0.15
-    stream: bool | None = None
+    key: str | None = _option(None, "Name of the array in an .npz file.", "detected")
+    label: str | None = _option(None, "Column of a table, or key in an .npz file, with the labels; never a feature.")
+    drop: tuple[str, ...] = _option((), "Columns to leave out.")
+    one_hot: tuple[str, ...] | bool = _option((), "Columns to turn into 0/1 columns, one per category; or all texts.")
+    impute: Imputation | None = _option(  # noqa: RUF009
+        None,
+        "Fill missing numbers with the mean or median of the training rows, missing categories with the most frequent.",
+        "missing values are refused",
+    )
+    scale: Scale = _option(  # noqa: RUF009
+        "auto",
+        "Scaling, fitted on the training rows: auto, none, minmax, standard or robust. auto scales pixels by their"
+        " range and other columns as standard does.",
+    )
+    size: tuple[int, int] | None = _option(None, "Height and width of images: resized to, or of flat rows.")
+    gray: bool = _option(False, "Read images in grey.")
+    separator: str | None = _option(None, "Separator between the fields of a text table.", "detected")
+    encoding: str | None = _option(None, "Character encoding of a text table.", "detected")
+    header: bool | None = _option(None, "A text table has names in its first row.", "detected")
+    test: str | None = _option(None, "File or folder with the test rows.", "a part of the data")
+    validation_share: float = _option(0.15, "Fraction of the rows for validation.")
+    test_share: float = _option(0.15, "Fraction of the rows for testing, without a test file.")
+    stream: bool | None = _option(
+        None,
+        "Leave the training rows of a .npy or .parquet file on disk.",
+        "if they need more than 40 % of the free memory",
+    )
 
     def __post_init__(self) -> None:
-        """Refuse values that no source could honour."""
+        object.__setattr__(self, "test", None if self.test is None else os.fspath(self.test))  # it may be a Path
         if self.scale not in SCALES:
-            raise DataError(f"--scale must be one of {', '.join(SCALES)}, got {self.scale!r}.")
+            raise _wrong("scale", f"be one of {', '.join(SCALES)}", repr(self.scale), "Check the spelling.")
         if self.impute is not None and self.impute not in IMPUTATIONS:
-            raise DataError(f"--impute must be mean or median, got {self.impute!r}.")
+            raise _wrong("impute", "be mean or median", repr(self.impute), "Check the spelling.")
         if self.size is not None and (len(self.size) != 2 or not all(1 <= side <= 65_535 for side in self.size)):
-            raise DataError(f"--size must be HEIGHTxWIDTH in pixels, got {self.size}. For instance 28x28.")
+            raise _wrong("size", "be HEIGHTxWIDTH in pixels", self.size, "For instance 28x28.")
         if self.separator is not None and len(self.separator) != 1:
-            raise DataError(f"--separator must be one character, got {self.separator!r}. For instance ';'.")
+            raise _wrong("separator", "be one character", repr(self.separator), "For instance ';'.")
         if self.encoding is not None and not _known_encoding(self.encoding):
-            raise DataError(f"--encoding must be one that Python knows, got {self.encoding!r}. For instance utf-8.")
-        _check_shares(self.validation_share, self.test_share)
+            raise _wrong("encoding", "be one that Python knows", repr(self.encoding), "For instance utf-8.")
+        for name in ("validation_share", "test_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise _wrong(name, "lie between 0 and 1", getattr(self, name), "For instance 0.15.")
+        if self.validation_share + self.test_share > 0.9:
+            raise DataError(
+                "`validation_share` and `test_share` must leave a tenth to train on, got"
+                f" {self.validation_share} and {self.test_share}. Make them smaller."
+            )
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults."""
+        found = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {entry.name: found[entry.name] for entry in fields(self) if found[entry.name] != entry.default}
+
+
+def _wrong(name: str, rule: str, got: object, remedy: str) -> DataError:
+    return DataError(field=name, rule=rule, got=got, remedy=remedy)
 
 
 def _known_encoding(name: str) -> bool:
@@ -70,42 +94,4 @@ def _known_encoding(name: str) -> bool:
     return True
 
 
-def _check_shares(validation: float, test: float) -> None:
-    for option, share in (("--validation-share", validation), ("--test-share", test)):
-        if not 0 < share < 1:
-            raise DataError(f"{option} must lie between 0 and 1, got {share}. For instance 0.15.")
-    if validation + test > 0.9:
-        raise DataError(
-            f"--validation-share and --test-share must leave a tenth to train on, got {validation} and {test}."
-            " Make them smaller."
-        )
-
-
 DEFAULT = Options()
-
-
-def check_columns_exist(options: Options, names: list[str]) -> None:
-    """Refuse a label, a dropped or an encoded column that the table does not have, naming its neighbours.
-
-    Raises:
-        DataError: Such a column.
-    """
-    encoded = options.one_hot if isinstance(options.one_hot, tuple) else ()
-    wanted = {"--label": (options.label,) if options.label else (), "--drop": options.drop, "--one-hot": encoded}
-    for option, columns in wanted.items():
-        for column in columns:
-            if column not in names:
-                raise DataError(f"{option} must name a column, got {column!r}. {near(column, names)}")
-    if options.label is not None and options.label in encoded:
-        raise DataError(f"--one-hot must name features, got the label {options.label!r}. Leave it out there.")
-
-
-def near(name: str, names: list[str]) -> str:
-    """A sentence with the names most like `name`, else with all."""
-    import difflib
-
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    lowered = {other.lower(): other for other in names}
-    if name.lower() in lowered and lowered[name.lower()] not in close:
-        close = [lowered[name.lower()], *close]
-    return f"Did you mean {' or '.join(close)}?" if close else f"There are {listed(names, 12)}."

@@ -1,77 +1,101 @@
-"""From a raw source to the network's numbers and back, fitted on the training rows."""
+"""From raw rows to the network's numbers and back, fitted on the training rows: of arrays, images and tables."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Literal, Self
 
+import msgspec
 import numpy as np
+import pyarrow as pa
+from msgspec import Meta
 
-from contractive.data._columns import Column
-from contractive.data._errors import DataError, listed
-from contractive.data._survey import LARGEST, Survey, check_missing, check_usable
-from contractive.data._table_columns import as_table, check_columns, column_starts, decode_table, encode_table
+from contractive.data._columns import Column, Text, as_table, plain
+from contractive.data._errors import DataError, first_line, join_for_option, join_names
+from contractive.data._survey import LARGEST, Group, Survey
 
 BLOCK = 8192  # rows read at once, fewer of wide ones
-_NUMBERS = 2**25  # in them at most
+MOST_FEATURES = 2**22
+VERSION = 2
+_NUMBERS = 2**25  # in rows read at once, at most
 _CACHED = 2**17  # numbers scaled at once: their float64 stays in the processor's cache
+
+Scaler = Literal["none", "minmax", "standard", "robust", "range"]
+Count = Annotated[int, Meta(ge=1, le=MOST_FEATURES)]
+Names = Annotated[tuple[Text, ...], Meta(max_length=MOST_FEATURES)]
+_Numbers = Annotated[list[Annotated[float, Meta(ge=-1e300, le=1e300)]], Meta(max_length=MOST_FEATURES)]
 
 
 def rows_at_once(width: int) -> int:
-    """Rows of so many features that are read at once."""
+    """Return the number of rows with so many features that are read at once."""
     return max(1, min(BLOCK, _NUMBERS // width))
 
 
-@dataclass(frozen=True, eq=False)
-class Preparation:
-    """Everything between a raw source and the network: columns, categories, imputation, scaling, the form of images.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Preparation(ABC):
+    """Everything between a raw source and the network. A feature is `(raw - offset) / scale`.
 
-    A feature is `(raw - offset) / scale`. Booleans and one-hot features keep their 0 and 1.
+    One of `ArrayPreparation`, `ImagesPreparation` and `TablePreparation`.
 
     Attributes:
-        kind: "table", "array" or "images".
-        width: Features.
+        kind: "array", "images" or "table".
+        features: Numbers per prepared row.
         scaler: "none", "minmax", "standard", "robust", or "range" for one known range of all features.
         offset: Of each feature, or of all of them (one number), float64.
         scale: Likewise.
-        columns: Of a table, those that become features, in order.
-        dropped: Columns of a table left out; they may be absent later.
-        label: Column of a table that is the label; it may be absent later.
-        fill: Of each feature the number put where a value is missing, None refuses missing values.
-        image_shape: (channels, height, width) of images.
-        whole: Whether raw images are bytes, so that `inverse` rounds to them.
-        names: Of the features of an array, where it has any.
+        fill: The number of each feature put where a value is missing; None refuses missing values.
     """
 
-    kind: str
-    width: int
-    scaler: str
-    offset: np.ndarray
-    scale: np.ndarray
-    columns: tuple[Column, ...] = ()
-    dropped: tuple[str, ...] = ()
-    label: str | None = None
+    kind: ClassVar[str]
+    part: ClassVar[str] = "feature"  # what messages call the part of a row that is wrong
+    largest_grade: ClassVar[int] = (
+        127  # bytes that never exceed it are hardly intensities, but grades from 1 to 10, say
+    )
+
+    features: Count
+    scaler: Scaler = "none"
+    offset: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    scale: np.ndarray = field(default_factory=lambda: np.ones(1))
     fill: np.ndarray | None = None
-    image_shape: tuple[int, int, int] | None = None
-    whole: bool = False
-    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        allowed = {"offset": (1, self.features), "scale": (1, self.features), "fill": (self.features,)}
+        for name, sizes in allowed.items():
+            values = getattr(self, name)
+            if values is not None and values.size not in sizes:
+                raise DataError(f"{name} must have one number per feature ({self.features}), got {values.size}")
+        if not (self.scale > 0).all():
+            raise DataError("scale must be positive")
 
     @property
-    def features(self) -> int:
-        """Numbers per prepared row."""
-        return self.width
-
-    @property
+    @abstractmethod
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features: columns, `column=category`, or x0, x1, ..."""
-        if self.kind == "table":
-            return tuple(name for column in self.columns for name in column.feature_names)
-        return self.names or tuple(f"x{i}" for i in range(self.width))
+
+    @property
+    def given_names(self) -> tuple[str, ...]:
+        """Names of the features where the source has them, else none."""
+        return ()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """(channels, height, width) of images, else None."""
+        return None
+
+    @property
+    def groups(self) -> list[Group]:
+        """The columns of a table with their features; the features of an array, each on its own."""
+        return [Group(name, i, 1, "number") for i, name in enumerate(self.feature_names)]
+
+    def column_names(self) -> tuple[str, ...]:
+        """Return the names of the columns of a table, of the features of an array."""
+        return tuple(group.name for group in self.groups)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Preparation) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((self.kind, self.width, self.scaler, self.columns))
+        return hash((self.kind, self.features, self.scaler, self.given_names))
 
     def transform(self, raw: Any) -> np.ndarray:
         """Prepare raw rows, float32 (rows, features).
@@ -86,15 +110,24 @@ class Preparation:
                 never met, values that are not finite.
         """
         rows = self._rows(raw)
-        out = np.empty((len(rows), self.width), np.float32)
-        bad = Survey(self.width)
-        size = BLOCK if self.kind == "table" else max(1, _CACHED // self.width)
+        out = np.empty((len(rows), self.features), np.float32)
+        bad = Survey(self.features)
+        size = self._rows_in_cache()
         for start in range(0, len(rows), size):
             block = self._encoded(rows[start : start + size])
             if not _within(block, LARGEST):
                 bad.add(block)
             out[start : start + size] = self._scaled(block)
-        self._check(bad, out)
+        if bad.rows:
+            bad.check_usable(self.groups, self.part)
+            if self.fill is None:
+                bad.check_missing(self.groups, self.part, "Fill them, or train with `impute` median.")
+        if not _within(out, np.finfo(np.float32).max):
+            where = [self.feature_names[i] for i in np.flatnonzero(~np.isfinite(out).all(0))]
+            raise DataError(
+                f"values must be finite after scaling, got others in {join_names(where)}."
+                " Remove or replace these values."
+            )
         return out
 
     def inverse(self, x: np.ndarray) -> Any:
@@ -108,28 +141,46 @@ class Preparation:
             DataError: Rows of another width.
         """
         x = np.asarray(x)
-        if x.ndim != 2 or x.shape[1] != self.width:
-            raise DataError(f"x must be (rows, {self.width}), got {x.shape}. Give rows as transform returns them.")
-        raw = x.astype(np.float64) * self.scale + self.offset
-        if self.kind == "table":
-            return decode_table(self.columns, raw)
-        if self.whole:
-            return np.clip(np.rint(np.nan_to_num(raw)), 0, 255).astype(np.uint8)
-        return raw
+        if x.ndim != 2 or x.shape[1] != self.features:
+            raise DataError(f"x must be (rows, {self.features}), got {x.shape}. Give rows as transform returns them.")
+        return self._decoded(x.astype(np.float64) * self.scale + self.offset)
 
-    def encoder(self) -> Callable[[Any], np.ndarray]:
-        """The step before imputation and scaling: raw rows to float64, NaN where a value is missing."""
-        return lambda raw: self._encoded(self._rows(raw))
+    def encode(self, raw: Any) -> np.ndarray:
+        """Return raw rows before imputation and scaling, float64, NaN where a value is missing."""
+        return self._encoded(self._rows(raw))
 
-    def with_scaling(self, scaler: str, offset: np.ndarray, scale: np.ndarray) -> "Preparation":
-        """The same with another scaling."""
+    def filled(self, block: np.ndarray) -> np.ndarray:
+        """Return encoded rows with the missing values filled."""
+        return block if self.fill is None else np.where(np.isnan(block), self.fill, block)
+
+    def check_varies(self, seen: Survey) -> None:
+        """Refuse training rows without variation, in every feature or in a column.
+
+        Raises:
+            DataError: There is none.
+        """
+        if seen.constant.all():
+            raise DataError("data must vary, got the same value everywhere in each feature. Check the file.")
+
+    def scaled_automatically(self, seen: Survey, as_bytes: bool) -> tuple[Scaler, tuple[float, float] | None, str]:
+        """Return the scaler that suits the training numbers, the range where one is known, and the reason."""
+        low, high = float(np.nanmin(seen.low)), float(np.nanmax(seen.high))
+        if as_bytes and high > self.largest_grade:
+            return "range", (0.0, 255.0), "Bytes were divided by 255"
+        if seen.within_unit:
+            return "none", None, "Numbers lie in [0, 1] already and stay as they are"
+        if self.image_shape is not None:
+            return "range", (low, high), f"Pixels from {low:g} to {high:g} were scaled to [0, 1]"
+        return "standard", None, "Features were scaled to mean 0 and standard deviation 1 over the training rows"
+
+    def with_scaling(self, scaler: Scaler, offset: np.ndarray, scale: np.ndarray) -> Self:
+        """Return the same with another scaling."""
         return replace(self, scaler=scaler, offset=offset, scale=scale)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-able form that `from_dict` reads; floats are exact."""
-        from contractive.data._stored import to_dict
-
-        return to_dict(self)
+        """Return a JSON-able form that `from_dict` reads; floats are exact."""
+        content = {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in asdict(self).items()}
+        return {"version": VERSION, "kind": self.kind, **content}
 
     @staticmethod
     def from_dict(document: Any) -> "Preparation":
@@ -138,58 +189,198 @@ class Preparation:
         Raises:
             DataError: A form that `to_dict` never writes.
         """
-        from contractive.data._stored import from_dict
+        try:
+            type_ = _TYPES[msgspec.convert(document, _Head).kind]
+            return msgspec.convert(document, type_, dec_hook=_as_array)
+        except msgspec.ValidationError as error:
+            raise DataError(
+                f"The preparation of the data is malformed: {first_line(error)}. The file was changed; train again."
+            ) from error
 
-        return from_dict(document)
-
+    @abstractmethod
     def _rows(self, raw: Any) -> Any:
-        if self.kind == "table":
-            table = as_table(raw)
-            check_columns(self, table)
-            return table
-        return rows_of(raw, self.width, self.image_shape)
+        """Return raw rows in the form that `_encoded` takes slices of, or refuse them."""
 
-    def _encoded(self, rows: Any) -> np.ndarray:
-        if self.kind == "table":
-            return encode_table(self.columns, rows)
-        with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite and refused
-            return rows.astype(np.float64)
+    @abstractmethod
+    def _encoded(self, rows: Any) -> np.ndarray: ...
+
+    @abstractmethod
+    def _decoded(self, raw: np.ndarray) -> Any:
+        """Return unscaled features in the user's units."""
+
+    def _rows_in_cache(self) -> int:
+        return max(1, _CACHED // self.features)
 
     def _scaled(self, block: np.ndarray) -> np.ndarray:
-        if self.fill is not None:
-            block = np.where(np.isnan(block), self.fill, block)
-        with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the column
+        block = self.filled(block)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused in `transform`, with the column
             if self.scaler != "none":  # in place: the block is a copy already
                 block -= self.offset
                 block /= self.scale
             return block.astype(np.float32)
 
-    def _check(self, bad: Survey, out: np.ndarray) -> None:
-        if bad.rows:
-            names, starts, what = self.column_names(), column_starts(self), "column" if self.columns else "feature"
-            check_usable(bad, names, starts, what)
-            if self.fill is None:
-                check_missing(bad, names, starts, what, "Fill them, or train with --impute median.")
-        if not _within(out, np.finfo(np.float32).max):
-            where = [self.feature_names[i] for i in np.flatnonzero(~np.isfinite(out).all(0))]
-            raise DataError(f"values must be finite after scaling, got others in {listed(where)}. Mend these values.")
 
-    def column_names(self) -> tuple[str, ...]:
-        """Names of the columns of a table, of the features of an array."""
-        return tuple(column.name for column in self.columns) if self.columns else self.feature_names
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArrayPreparation(Preparation):
+    """Preparation of an array whose rows are the examples.
 
-
-def _within(block: np.ndarray, limit: Any) -> bool:
-    """Whether all numbers are at most so large; NaN is not. Two passes, and no copy as `abs` or `isfinite` make."""
-    return not block.size or bool(block.max() <= limit and block.min() >= -limit)
-
-
-def rows_of(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> np.ndarray:
-    """Rows of an array or of images, (rows, features), a colour image with its channels one after another.
-
-    Raises:
-        DataError: Something else, or another width.
+    Attributes:
+        names: Of the features, where it has any.
     """
+
+    kind = "array"
+    names: Names = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.names) not in (0, self.features):
+            raise DataError(f"names must be as many as features ({self.features}), got {len(self.names)}")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.names or _numbered(self.features)
+
+    @property
+    def given_names(self) -> tuple[str, ...]:
+        return self.names
+
+    def _rows(self, raw: Any) -> np.ndarray:
+        return _matrix(raw, self.features, None)
+
+    def _encoded(self, rows: np.ndarray) -> np.ndarray:
+        return _as_float64(rows)
+
+    def _decoded(self, raw: np.ndarray) -> np.ndarray:
+        return raw
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImagesPreparation(Preparation):
+    """Preparation of images, a row each, the channels one after another.
+
+    Attributes:
+        shape: (channels, height, width).
+        whole: Raw images are bytes, to which `inverse` rounds.
+    """
+
+    kind = "images"
+    largest_grade = 1
+    shape: tuple[Count, Count, Count]
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shape[0] * self.shape[1] * self.shape[2] != self.features:
+            raise DataError(f"shape must be of {self.features} numbers, got {self.shape}")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return _numbered(self.features)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.shape
+
+    def _rows(self, raw: Any) -> np.ndarray:
+        return _matrix(raw, self.features, self.shape)
+
+    def _encoded(self, rows: np.ndarray) -> np.ndarray:
+        return _as_float64(rows)
+
+    def _decoded(self, raw: np.ndarray) -> np.ndarray:
+        return np.clip(np.rint(np.nan_to_num(raw)), 0, 255).astype(np.uint8) if self.whole else raw
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TablePreparation(Preparation):
+    """Preparation of a table. Booleans and one-hot features keep their 0 and 1.
+
+    Attributes:
+        columns: Those that become features, in order.
+        dropped: Columns left out; they may be absent later.
+        label: Column that is the label; it may be absent later.
+    """
+
+    kind = "table"
+    part = "column"
+    columns: Annotated[tuple[Column, ...], Meta(max_length=MOST_FEATURES)]
+    dropped: Names = ()
+    label: Text | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count, names = sum(group.num for group in self.groups), {column.name for column in self.columns}
+        if count != self.features or len(names) != len(self.columns):
+            raise DataError(f"columns must have names of their own and {self.features} features, got {count}")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(name for column in self.columns for name in column.feature_names)
+
+    @property
+    def given_names(self) -> tuple[str, ...]:
+        return self.feature_names
+
+    @property
+    def groups(self) -> list[Group]:
+        sizes = [len(column.categories) or 1 for column in self.columns]
+        starts = np.cumsum([0, *sizes])[:-1].tolist()
+        return [Group(c.name, at, num, c.kind) for c, at, num in zip(self.columns, starts, sizes, strict=True)]
+
+    def check_varies(self, seen: Survey) -> None:
+        # a category may be absent from the training rows; one that stands alone says nothing
+        flat = [
+            group.name
+            for group in self.groups
+            if (group.num == 1 if group.kind == "category" else seen.constant[group.start])
+        ]
+        if flat:
+            raise DataError(
+                f"columns must vary among training rows, got one value in {join_names(flat)}."
+                f" Use `drop` {join_for_option(flat)}."
+            )
+
+    def _rows_in_cache(self) -> int:
+        return BLOCK  # each column is encoded on its own: few numbers at once would cost more in calls
+
+    def _rows(self, raw: Any) -> pa.Table:
+        table = as_table(raw)
+        given = set(table.column_names)
+        missing = [column.name for column in self.columns if column.name not in given]
+        allowed = {column.name for column in self.columns} | set(self.dropped) | {self.label}
+        unknown = [name for name in table.column_names if name not in allowed]
+        if missing or unknown:
+            got = [f"missing {join_names(missing)}"] if missing else []
+            got += [f"unknown {join_names(unknown)}"] if unknown else []
+            raise DataError(f"columns must be those of training, got {' and '.join(got)}. Rename, add or remove them.")
+        return table
+
+    def _encoded(self, rows: pa.Table) -> np.ndarray:
+        out = np.empty((len(rows), self.features))
+        for column, group in zip(self.columns, self.groups, strict=True):
+            column.encode(plain(rows.column(column.name)), out[:, group.start : group.start + group.num])
+        return out
+
+    def _decoded(self, raw: np.ndarray) -> dict[str, np.ndarray]:
+        return {
+            column.name: column.decode(raw[:, group.start : group.start + group.num])
+            for column, group in zip(self.columns, self.groups, strict=True)
+        }
+
+
+_TYPES: dict[str, type[Preparation]] = {
+    type_.kind: type_ for type_ in (ArrayPreparation, ImagesPreparation, TablePreparation)
+}
+
+
+@dataclass(frozen=True)
+class _Head:
+    version: Literal[2]
+    kind: Literal["array", "images", "table"]
+
+
+def _matrix(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> np.ndarray:
+    """Return the rows of an array or of images, (rows, features), the channels of an image one after another."""
     if isinstance(raw, Mapping) or hasattr(raw, "__arrow_c_stream__"):
         raise DataError(f"data must be an array of rows with {width} numbers as in training, got a table.")
     array = np.asarray(raw)
@@ -208,6 +399,22 @@ def rows_of(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> n
     return array.reshape(len(array), width)
 
 
-def blocks(rows: Any, size: int = BLOCK) -> Iterator[Any]:
-    """Rows in slices of at most `size`."""
-    return (rows[start : start + size] for start in range(0, len(rows), size))
+def _as_float64(rows: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite and refused
+        return rows.astype(np.float64)
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"x{i}" for i in range(count))
+
+
+def _within(block: np.ndarray, limit: Any) -> bool:
+    """Return whether all numbers are at most so large; NaN is not. No copy is made, as `abs` or `isfinite` do."""
+    return not block.size or bool(block.max() <= limit and block.min() >= -limit)
+
+
+def _as_array(kind: type, value: Any) -> np.ndarray:
+    try:
+        return np.array(msgspec.convert(value, _Numbers), np.float64)
+    except msgspec.ValidationError as error:  # anew: its place is that in the array, not that in the document
+        raise ValueError(str(error).partition(" - at")[0]) from error

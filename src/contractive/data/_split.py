@@ -1,9 +1,8 @@
-"""What `load` returns."""
+"""Splits: which rows train, validate and test, and rows that stay on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,9 +10,14 @@ import numpy as np
 from contractive.data._errors import DataError
 
 if TYPE_CHECKING:
+    from contractive.data._options import Options
     from contractive.data._preparation import Preparation
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
+LEAST_ROWS = 10
+MOST_HELD_OUT = 50_000  # validation and test rows of streamed data: they are held in memory
+_MOST_HELD_NUMBERS, _FEWEST_HELD = 2**24, 1000
+_MOST_CLASSES = 100
 
 
 @runtime_checkable
@@ -37,6 +41,21 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
+class DataSource:
+    """What `load` was asked for; a run keeps it, to resume with and to recognise its own data by.
+
+    Attributes:
+        data: A name or an absolute path.
+        data_dir: The folder of a named set.
+        options: How the source was read; its `test` is an absolute path.
+    """
+
+    data: str
+    data_dir: str | None
+    options: Options
+
+
+@dataclass(frozen=True)
 class Split:
     """Training, validation and test rows in [0, 1] or scaled, float32, with labels where they exist.
 
@@ -51,13 +70,12 @@ class Split:
         image_shape: (channels, height, width) where a row is an image, its channels one after another; else None.
         preparation: What turned the source into these numbers, and turns them back.
         parts: Of each row of the source 0 (train), 1 (validation) or 2 (test); None for sets with a split of their own.
-            Rows of a test file of its own are not among them. In own files the rows of a part keep their order; those
-            of `digits` are shuffled.
+            Rows of a separate test file are not among them. In your own files the rows of a subset keep their order;
+            those of `digits` are shuffled.
         checksum: SHA-256 of what was read, as hexadecimal digits.
         columns: Names of the features.
         notes: Sentences on what was detected or decided.
-        source: What `load` was asked for, JSON-able: `data` (a name or an absolute path), `data_dir`, `options`. A run
-            keeps it, to go on with and to know its own data by. Empty for a split made by hand.
+        source: What `load` was asked for; None for a split made by hand.
     """
 
     name: str
@@ -72,15 +90,20 @@ class Split:
     checksum: str = ""
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    source: Mapping[str, Any] = field(default_factory=dict)
+    source: DataSource | None = None
 
     @property
     def features(self) -> int:
         """Numbers per example."""
         return self.train.shape[1]
 
+    @property
+    def streamed(self) -> bool:
+        """Return whether `train` is `Rows` on disk and not an array."""
+        return not isinstance(self.train, np.ndarray)
+
     def in_memory(self) -> Split:
-        """Return itself where all parts are arrays.
+        """Return itself where all subsets are arrays.
 
         Raises:
             DataError: The training rows stay on disk.
@@ -89,11 +112,75 @@ class Split:
             rows, features = self.train.shape
             raise DataError(
                 f"data must be in memory here, got {rows} training rows of {features} numbers on disk."
-                " Give fewer rows, or --no-stream where the memory is enough."
+                " Give fewer rows, or `stream`=False where the memory is enough."
             )
         return self
 
-    @property
-    def streamed(self) -> bool:
-        """Whether `train` is `Rows` on disk and not an array."""
-        return not isinstance(self.train, np.ndarray)
+
+def most_held_out(width: int) -> int:
+    """Return how many rows with so many features a stream has for validation, or for testing, at most."""
+    return min(MOST_HELD_OUT, max(_FEWEST_HELD, _MOST_HELD_NUMBERS // width))
+
+
+def partition(
+    num_rows: int,
+    shares: tuple[float, float],
+    *,
+    seed: int,
+    labels: np.ndarray | None = None,
+    most: int | None = None,
+) -> tuple[np.ndarray, str]:
+    """Split rows at random, stratified by a categorical label where every subset gets some of every class.
+
+    Args:
+        num_rows: Rows to split.
+        shares: For validation and for testing; 0 where there are test rows already.
+        seed: Same seed, same split.
+        labels: One per row.
+        most: Rows for validation, and for testing, at most.
+
+    Returns:
+        Of each row 0, 1 or 2 (uint8), and a sentence on how they were drawn.
+
+    Raises:
+        DataError: Fewer than ten rows.
+    """
+    if num_rows < LEAST_ROWS:
+        raise DataError(f"data must have at least {LEAST_ROWS} rows, got {num_rows}. Give more of them.")
+    counts = [max(1, round(num_rows * share)) if share else 0 for share in shares]
+    counts = [min(count, most) if most else count for count in counts]
+    parts = np.zeros(num_rows, np.uint8)
+    drawn, how = None, f"Rows were split at random (seed {seed})"
+    if labels is not None:
+        drawn, why = _stratified(labels, counts, seed)
+        how += f", not stratified: {why}" if drawn is None else ", stratified by the label"
+    if drawn is None:
+        held = np.random.default_rng(seed).choice(num_rows, size=sum(counts), replace=False)
+        drawn = held[: counts[0]], held[counts[0] :]
+    parts[drawn[0]], parts[drawn[1]] = VALIDATION, TEST
+    return parts, f"{how}."
+
+
+def is_categorical(labels: np.ndarray) -> bool:
+    """Return whether labels are classes and not amounts: text, or few whole numbers."""
+    return labels.dtype.kind in "USb" or (labels.dtype.kind in "iu" and len(np.unique(labels)) <= _MOST_CLASSES)
+
+
+def _stratified(labels: np.ndarray, counts: list[int], seed: int) -> tuple[tuple[np.ndarray, np.ndarray] | None, str]:
+    from sklearn.model_selection import train_test_split
+
+    if not is_categorical(labels):
+        return None, "the label is an amount and no class"
+    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    held = [count for count in counts if count]
+    # every class needs a row in each subset; scikit-learn refuses the rest
+    if sizes.min() * min(held) < len(labels) or sizes.min() < 4 or min(held) < len(sizes):
+        return None, "a class has too few rows"
+    rows = np.arange(len(labels))
+    rest, validation = map(np.asarray, train_test_split(rows, test_size=counts[0], stratify=codes, random_state=seed))
+    if not counts[1]:
+        return (validation, rest[:0]), ""
+    if np.bincount(codes[rest]).min() < 2:
+        return None, "a class has too few rows"
+    _, test = train_test_split(rest, test_size=counts[1], stratify=codes[rest], random_state=seed)
+    return (validation, np.asarray(test)), ""

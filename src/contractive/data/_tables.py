@@ -1,250 +1,187 @@
-"""Tables (.csv .tsv .txt .data .parquet .arrow .feather): read, check, name the columns that become features."""
+"""Tables of any format: which columns become features, what stands in the way, and values that are passed through."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.parquet as pq
-from pyarrow import ipc
 
-from contractive.data._checksum import file_checksum
-from contractive.data._columns import MOST_CATEGORIES, Column, guess, kind_of_type, plain, texts
-from contractive.data._csv import points_for_commas, read_csv
-from contractive.data._dialect import Dialect, detect
-from contractive.data._errors import DataError, first_line, listed, together
+from contractive.data._columns import MOST_CATEGORIES, Column, check_unique, guess, kind_of_type, plain, texts
+from contractive.data._errors import DataError, join_for_option, join_names, suggest
 from contractive.data._labels import label_values
-from contractive.data._memory import check_fits
-from contractive.data._options import Options, check_columns_exist
-from contractive.data._preparation import Preparation, blocks
-from contractive.data._source import Source, unscaled
-from contractive.data._table_columns import check_unique
+from contractive.data._preparation import BLOCK, TablePreparation
+from contractive.data._reader import OnDisk, Reader, Source, slices
 
 pc: Any = pyarrow.compute  # its functions are made at run time, unknown to type checkers
 
-TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".test", ".dat")
-ARROW_ENDINGS = (".arrow", ".feather", ".ipc")
-TABLE_ENDINGS = (*TEXT_ENDINGS, ".parquet", *ARROW_ENDINGS)
+_NOTES = {
+    "date": "Dates became days since 1970-01-01",
+    "boolean": "True and false became 1 and 0",
+    "comma": "Decimal commas were read",
+    "text": "Texts were one-hot encoded",
+}
 
 
-def table_source(path: Path, options: Options) -> Source:
-    """A table in memory, its columns typed and chosen.
+class TableReader(Reader):
+    """A reader of tables. Columns have types; where all are texts, `untyped`, their kind is found over all rows."""
 
-    Raises:
-        DataError: A table that cannot be read, or whose columns cannot become features.
-    """
-    table, dialect = read_table(path, options)
-    columns, typed, notes = choose_columns(table, options, dialect)
-    label = options.label
-    labels = None if label is None else label_values(label, plain(table.column(label)))
-    draft = draft_of(columns, options)
-    return Source(
-        path, draft, len(typed), lambda: blocks(typed), labels, checksum=file_checksum(path),
-        notes=[*(dialect.notes if dialect else []), *notes], header=dialect.header if dialect else None,
-    )  # fmt: skip
+    kind = "a table"
+    prepared_by = (TablePreparation,)
+    takes = frozenset({"label", "drop", "one_hot"})
+    untyped = False
 
+    @abstractmethod
+    def schema(self) -> pa.Schema:
+        """Return the names and types of the columns."""
 
-def table_like(path: Path, options: Options, preparation: Preparation) -> Source:
-    """A further table for a preparation, its columns left as they are for `transform` to check."""
-    table, dialect = read_table(path, options)
-    if dialect is not None:
-        table = points_for_commas(table, dialect)
-    label = preparation.label
-    labels = None
-    if label is not None and label in table.column_names:
-        labels = label_values(label, plain(table.column(label)))
-    return Source(
-        path, preparation, len(table), lambda: blocks(table), labels, checksum=file_checksum(path),
-        notes=[f"Test file: {note}" for note in dialect.notes] if dialect else [],
-    )  # fmt: skip
+    @abstractmethod
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Go through the rows, at most `size` at once, of the given columns or of all."""
 
+    def source(self, on_disk: bool = False) -> Source:
+        options, schema = self.options, self.schema()
+        check_unique(schema.names)
+        self._check_columns_exist(schema.names)
+        kept = [name for name in schema.names if name not in options.drop and name != options.label]
+        if not kept:
+            got = join_names(schema.names)
+            raise DataError(f"data must have a column beside label and dropped ones, got {got}. Keep one.")
+        self.check_memory(len(kept), on_disk)
+        table = None if on_disk else self._whole()
+        kinds, values = {}, {}
+        for name in kept:
+            values[name] = plain((schema.empty_table() if table is None else table).column(name))
+            kinds[name] = kind_of_type(values[name].type)
+            if isinstance(options.one_hot, tuple) and name in options.one_hot:
+                kinds[name] = "text"
+            elif self.untyped:  # a typed table means its types: "01234" is a text there
+                kinds[name], values[name] = guess(values[name], decimal_comma=self.decimal_comma())
+        self._check_kinds(kinds, values)
+        columns = tuple(
+            _column(name, kinds[name], (plain(part.column(0)) for part in self.batches(columns=[name])))
+            if on_disk else _column(name, kinds[name], [values[name]])
+            for name in kept
+        )  # fmt: skip
+        found = {kind: [name for name in kept if kinds[name] == kind] for kind in _NOTES}
+        width = sum(len(column.feature_names) for column in columns)
+        typed = pa.table(values)
+        return Source(
+            self,
+            TablePreparation(features=width, columns=columns, dropped=options.drop, label=options.label),
+            self.size()[0] if isinstance(self, OnDisk) and on_disk else len(typed),
+            lambda: self.batches(columns=kept) if on_disk else slices(typed),
+            None if options.label is None else label_values(options.label, self._column(options.label, table)),
+            columns=kept,
+            notes=[
+                *self.notes(),
+                *(f"{_NOTES[kind]} in {join_names(names)}." for kind, names in found.items() if names),
+            ],
+            on_disk=on_disk,
+        )
 
-def read_table(path: Path, options: Options) -> tuple[pa.Table, Dialect | None]:
-    """Any table whole; text tables with every column as text, and how they are written.
+    def labels(self) -> np.ndarray | None:
+        label = self.like.label if isinstance(self.like, TablePreparation) else self.options.label
+        return label_values(label, self._column(label)) if label is not None and label in self.column_names() else None
 
-    Raises:
-        DataError: It cannot be read, is too large or has two columns of one name.
-    """
-    if path.suffix.lower() in TEXT_ENDINGS:
-        dialect = detect(path, text_options(path, options))
-        return read_csv(path, dialect), dialect
-    check_fits(str(path), 2 * path.stat().st_size, "Save it as .parquet in row groups, which is read in parts.")
-    with damage_told(path, OSError):
-        if path.suffix.lower() == ".parquet":
-            with pq.ParquetFile(path) as file:
-                # a column of one value is packed into a few bytes, whatever its length
-                claimed = 8 * file.metadata.num_rows * file.metadata.num_columns
-                check_fits(str(path), claimed, "Leave out --no-stream.")
-                table = file.read(use_threads=False)
-        else:
-            table = _read_arrow(path)
-    check_unique(table.column_names)
-    return table, None
+    def column_names(self) -> list[str]:
+        return self.schema().names
 
+    def batches_with(self, names: Sequence[str], size: int = BLOCK) -> Iterator[tuple[pa.Table, dict[str, np.ndarray]]]:
+        """Columns that are passed through need not be known from training."""
+        features = {column.name for column in self.like.columns} if isinstance(self.like, TablePreparation) else set()
+        for table in self.batches(size):
+            values = {name: plain(table.column(name)).to_numpy() for name in names}
+            yield table.drop_columns([name for name in names if name not in features]), values
 
-def text_options(path: Path, options: Options) -> Options:
-    """The options for a text table, the separator of a .tsv being the tab."""
-    tab = path.suffix.lower() == ".tsv" and options.separator is None
-    return replace(options, separator="\t") if tab else options
+    def check_memory(self, num_columns: int, on_disk: bool) -> None:
+        """Refuse a table of which more would be in memory at once than fits there."""
 
+    def decimal_comma(self) -> bool:
+        """Return whether texts may be numbers with a decimal comma."""
+        return False
 
-def _read_arrow(path: Path) -> pa.Table:
-    """Arrow files and streams; Feather version 2 is an Arrow file."""
-    with pa.OSFile(str(path)) as file:
-        try:
-            table = ipc.open_file(file).read_all()
-        except pa.ArrowInvalid:
-            file.seek(0)
-            table = ipc.open_stream(file).read_all()
-    table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
-    return table
+    def _whole(self, columns: Sequence[str] | None = None) -> pa.Table:
+        parts = list(self.batches(2**30, columns))
+        return pa.concat_tables(parts) if parts else self.schema().empty_table()
 
+    def _column(self, name: str, table: pa.Table | None = None) -> pa.ChunkedArray:
+        return plain((self._whole([name]) if table is None else table).column(name))
 
-@contextmanager
-def damage_told(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """Say which file is broken: where Arrow notices it, now or later while it works with what was read, or at `more`.
+    def _check_columns_exist(self, names: list[str]) -> None:
+        one_hot = self.options.one_hot if isinstance(self.options.one_hot, tuple) else ()
+        label = self.options.label
+        wanted = {"label": (label,) if label else (), "drop": self.options.drop, "one_hot": one_hot}
+        for field, columns in wanted.items():
+            for column in columns:
+                if column not in names:
+                    remedy = suggest(column, names)
+                    raise DataError(field=field, rule="name a column", got=repr(column), remedy=remedy)
+        if label in one_hot:
+            raise DataError(
+                field="one_hot", rule="name features", got=f"the label {label!r}", remedy="Leave it out there."
+            )
 
-    Names in a file that are no text come as UnicodeDecodeError.
-    """
-    try:
-        yield
-    except (pa.ArrowException, UnicodeDecodeError, *more) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    """What to say of a broken binary table."""
-    kind = path.suffix.lower()
-    return DataError(f"{path} must be a whole {kind} file, got: {first_line(error)}. Write or copy it again.")
-
-
-def choose_columns(
-    table: pa.Table, options: Options, dialect: Dialect | None
-) -> tuple[tuple[Column, ...], pa.Table, list[str]]:
-    """The columns that become features, the table with these columns typed, and notes.
-
-    Raises:
-        DataError: Text without a word on what to do with it, columns of no use, none left.
-    """
-    names = table.column_names
-    check_columns_exist(options, names)
-    kept = [name for name in names if name not in options.drop and name != options.label]
-    if not kept:
-        raise DataError(f"data must have a column beside label and dropped ones, got {listed(names)}. Keep one.")
-    kinds, typed = {}, {}
-    for name in kept:
-        values = plain(table.column(name))
-        kinds[name], typed[name] = kind_of_type(values.type), values
-        if isinstance(options.one_hot, tuple) and name in options.one_hot:
-            kinds[name] = "text"
-        elif dialect is not None:  # a typed table means its types: "01234" is a text there
-            kinds[name], typed[name] = guess(values, decimal_comma=dialect.separator != ",")
-    nameless = dialect is not None and not dialect.header and options.header is None
-    said = " The first row looks like values, so columns go by their number (--header, if it has names)."
-    types = {name: values.type for name, values in typed.items()}
-    check_kinds(kinds, types, options, typed, said if nameless else "")
-    columns = tuple(column_of(name, kinds[name], typed[name]) for name in kept)
-    return columns, pa.table(typed), kind_notes(kinds)
-
-
-def check_kinds(
-    kinds: dict[str, str],
-    types: dict[str, pa.DataType],
-    options: Options,
-    values: dict[str, pa.ChunkedArray],
-    remark: str = "",
-) -> None:
-    """Refuse columns of no kind that can be used, with the options that help, and a remark on their names.
-
-    Raises:
-        DataError: There are some.
-    """
-    other = [name for name, kind in kinds.items() if kind == "other"]
-    if other:
-        said = listed(f"{name} ({types[name]})" for name in other)
-        raise DataError(f"columns must hold numbers, dates or text, got {said}. Use --drop {together(other)}.")
-    chosen = options.one_hot if isinstance(options.one_hot, tuple) else None
-    text = [name for name, kind in kinds.items() if kind == "text" and chosen is not None and name not in chosen]
-    if text:
-        given = together(text)
-        hint = next((_hint(name, values[name]) for name in text if _hint(name, values[name])), "")
-        use = f"--drop {given} or --one-hot {given}"
+    def _check_kinds(self, kinds: dict[str, str], values: dict[str, pa.ChunkedArray]) -> None:
+        """Refuse columns of no kind that can be used, with the options that help."""
+        other = [name for name, kind in kinds.items() if kind == "other"]
+        if other:
+            got = join_names(f"{name} ({values[name].type})" for name in other)
+            raise DataError(
+                f"columns must hold numbers, dates or text, got {got}. Use `drop` {join_for_option(other)}."
+            )
+        one_hot = self.options.one_hot
+        text = [n for n, kind in kinds.items() if kind == "text" and isinstance(one_hot, tuple) and n not in one_hot]
+        if not text:
+            return
+        given, hint = join_for_option(text), next((hint for name in text if (hint := _hint(name, values[name]))), "")
+        use = f"`drop` {given} or `one_hot` {given}"
         if len(text) > 1:
-            use = f"--one-hot all, or --drop {given}, or --label if one is the label"
-        raise DataError(f"columns must hold numbers, got text in {listed(text)}. Use {use}.{hint}{remark}")
+            use = f"`one_hot` all, or `drop` {given}, or `label` if one is the label"
+        if self.header is False and self.options.header is None:
+            hint += " The first row looks like values, so columns go by their number (`header`, if it has names)."
+        raise DataError(f"columns must hold numbers, got text in {join_names(text)}. Use {use}.{hint}")
 
 
 def _hint(name: str, values: pa.ChunkedArray) -> str:
-    """What is most likely wrong with a column of text."""
+    """Return what is most likely wrong with a column of text."""
     filled = values.drop_null()
+    if not len(filled):
+        return ""
     if pc.any(pc.match_substring(filled, "\n")).as_py():
         return f" {name} has values over several lines: is a quote left open?"
-    if len(filled) and pc.all(pc.match_substring_regex(filled, r"^[\d.eE+-]+( +[\d.eE+-]+)+$")).as_py():
-        return f" {name} holds several numbers: give --separator ' ' if a space separates them."
-    commas = pc.match_substring_regex(filled, r"^[+-]?[\d.]*\d,\d+$")
-    if len(filled) and pc.all(commas).as_py():
+    if pc.all(pc.match_substring_regex(filled, r"^[\d.eE+-]+( +[\d.eE+-]+)+$")).as_py():
+        return f" {name} holds several numbers: give `separator` ' ' if a space separates them."
+    if pc.all(pc.match_substring_regex(filled, r"^[+-]?[\d.]*\d,\d+$")).as_py():
         return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."
     like = pc.match_substring_regex(filled, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
-    share = pc.mean(like.cast(pa.float64())).as_py() if len(filled) else 0
+    share = pc.mean(like.cast(pa.float64())).as_py()
     if share == 1:
         return f" {name} holds numbers written as text: make it a column of numbers if they are amounts."
-    if share > 0.5:
-        first = pc.filter(filled, pc.invert(like))[0].as_py()
-        return f" {name} is mostly numbers: {first[:40]!r} is not."
-    return ""
+    first = pc.filter(filled, pc.invert(like))[0].as_py()
+    return f" {name} is mostly numbers: {first[:40]!r} is not." if share > 0.5 else ""
 
 
-def column_of(name: str, kind: str, values: pa.ChunkedArray) -> Column:
-    """The column of a kind, with the categories of all its rows (they are its vocabulary and no statistics).
-
-    Raises:
-        DataError: Too many categories, or none.
-    """
+def _column(name: str, kind: str, chunks: Iterable[pa.ChunkedArray]) -> Column:
+    """Return a column of a kind. Categories come from all rows (vocabulary, not statistics, hence no leakage)."""
     if kind == "text":
-        return category(name, pc.unique(texts(values)).drop_null().to_pylist())
+        found: set[str] = set()
+        for values in chunks:
+            found.update(pc.unique(texts(values)).drop_null().to_pylist())
+            if len(found) > MOST_CATEGORIES:
+                break
+        if not 1 <= len(found) <= MOST_CATEGORIES:
+            raise DataError(
+                f"column {name} must have 1 to {MOST_CATEGORIES} categories to be encoded, got {len(found)}."
+                f" Use `drop` {name}."
+            )
+        return Column(name, "category", tuple(sorted(found)))
     if kind == "date":
-        return Column(name, "date", days=whole_days(values))
-    return Column(name, "number" if kind == "comma" else kind)
+        return Column(name, "date", days=all(_whole_days(values) for values in chunks))
+    return Column(name, "boolean" if kind == "boolean" else "number")
 
 
-def category(name: str, categories: list[str]) -> Column:
-    """A column of categories in order of their names.
-
-    Raises:
-        DataError: Too many of them, or none.
-    """
-    if not 1 <= len(categories) <= MOST_CATEGORIES:
-        raise DataError(
-            f"column {name} must have 1 to {MOST_CATEGORIES} categories to be encoded, got {len(categories)}."
-            f" Use --drop {name}."
-        )
-    return Column(name, "category", tuple(sorted(categories)))
-
-
-def whole_days(values: pa.ChunkedArray) -> bool:
-    """Whether all dates are at midnight."""
+def _whole_days(values: pa.ChunkedArray) -> bool:
     stamps = values.cast(pa.timestamp("us"), safe=False)
     return bool(pc.all(pc.equal(pc.floor_temporal(stamps, unit="day"), stamps), min_count=0).as_py())
-
-
-def kind_notes(kinds: dict[str, str]) -> list[str]:
-    """Sentences on the kinds found."""
-    by_kind: dict[str, list[str]] = {}
-    for name, kind in kinds.items():
-        by_kind.setdefault(kind, []).append(name)
-    words = {
-        "date": "Dates became days since 1970-01-01",
-        "boolean": "True and false became 1 and 0",
-        "comma": "Decimal commas were read",
-        "text": "Texts were one-hot encoded",
-    }
-    return [f"{said} in {listed(by_kind[kind])}." for kind, said in words.items() if kind in by_kind]
-
-
-def draft_of(columns: tuple[Column, ...], options: Options) -> Preparation:
-    """The preparation of chosen columns, yet without imputation and scaling."""
-    width = sum(len(column.feature_names) for column in columns)
-    return unscaled("table", width, columns=columns, dropped=options.drop, label=options.label)

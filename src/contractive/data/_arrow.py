@@ -1,0 +1,162 @@
+"""Typed tables through pyarrow: .parquet files, read in parts, and Arrow files (.arrow, .feather), read whole."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import ipc
+
+from contractive.data._errors import DataError, first_line, reraise_as_data_error
+from contractive.data._memory import check_fits
+from contractive.data._preparation import BLOCK
+from contractive.data._reader import OnDisk, slices
+from contractive.data._tables import TableReader
+
+ARROW_ERRORS = (pa.ArrowException, UnicodeDecodeError)  # the second where names or texts in a file are none
+_BUFFER = 2**15  # bytes of each column of a .parquet file that are read ahead
+_BYTES_IN_TRAINING = 24  # per number of a row group: its table, its rows, two groups before and after shuffling
+_WHOLE = "Save it as .parquet in row groups, which is read in parts."
+
+
+class ArrowSink:
+    """Writes rows with a writer of Arrow's; the first rows fix the schema.
+
+    Args:
+        path: Of the file.
+        names: Of the columns.
+        make: From a path and a schema to a writer.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], make: Any = pq.ParquetWriter):
+        self._path, self._names, self._make = path, names, make
+        self._schema: pa.Schema | None = None
+        self._writer: Any = None
+
+    def write(self, rows: np.ndarray | dict[str, np.ndarray]) -> None:
+        columns = rows if isinstance(rows, dict) else dict(zip(self._names, rows.T, strict=True))
+        try:
+            # texts and objects (texts with gaps among them) included
+            table = pa.table({
+                name: pa.array(values.tolist() if values.dtype.kind == "U" else values,
+                               from_pandas=values.dtype.kind == "O")
+                for name, values in columns.items()
+            })  # fmt: skip
+            if self._schema is None:
+                self._open(table.schema)
+            self._writer.write_table(table.cast(self._schema))
+        except pa.ArrowException as error:
+            raise DataError(f"columns must keep their kind from block to block, got: {first_line(error)}.") from error
+
+    def close(self) -> None:
+        if self._schema is None:
+            self._open(pa.schema([(name, pa.float32()) for name in self._names]))
+        self._writer.close()
+
+    def _open(self, schema: pa.Schema) -> None:
+        self._schema, self._writer = schema, self._make(str(self._path), schema)
+
+
+class ParquetTable(TableReader, OnDisk):
+    """A .parquet file, read in row groups; the group last read is kept."""
+
+    name = ".parquet"
+    takes = TableReader.takes | {"stream"}
+    sink = ArrowSink
+    _last: tuple[Any, pa.Table | None] = (None, None)
+
+    @contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
+        with reraise_as_data_error(self.path, (*ARROW_ERRORS, OSError)):
+            # by default Arrow holds on to all row groups it has come past
+            with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER) as file:
+                yield file
+
+    def schema(self) -> pa.Schema:
+        with self._opened() as file:
+            return file.schema_arrow
+
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        with self._opened() as file:
+            for batch in file.iter_batches(size, columns=columns, use_threads=False):
+                yield pa.Table.from_batches([batch])
+
+    def check_memory(self, num_columns: int, on_disk: bool) -> None:
+        path, (rows, columns) = self.path, self.size()
+        if on_disk:
+            needed = _BYTES_IN_TRAINING * num_columns * int(max(np.diff(self._starts), default=0))
+            remedy = "Write the file again with smaller ones, for instance row_group_size=10000."
+            check_fits(f"a row group of {path}", needed, remedy)
+            return
+        check_fits(str(path), 2 * path.stat().st_size, _WHOLE)
+        # a column of one value is packed into a few bytes, whatever its length
+        check_fits(str(path), 8 * rows * columns, "Leave `stream` at its default.")
+
+    def size(self) -> tuple[int, int]:
+        with self._opened() as file:
+            return file.metadata.num_rows, file.metadata.num_columns
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """First row of each row group, and the number of all rows."""
+        with self._opened() as file:
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+        return np.cumsum([0, *sizes]).tolist()
+
+    def block(self) -> int:
+        return max(1, int(np.median(np.diff(self._starts))))
+
+    def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
+        found, starts = [], self._starts
+        for group in range(bisect_right(starts, start) - 1, len(starts) - 1):
+            if starts[group] >= stop:
+                break
+            first, last = max(start, starts[group]), min(stop, starts[group + 1])
+            found.append(self._group(group, columns).slice(first - starts[group], last - first))
+        return pa.concat_tables(found)
+
+    def _group(self, group: int, columns: Sequence[str] | None) -> pa.Table:
+        if self._last[0] != group or self._last[1] is None:
+            self._last = None, None  # before the next is read: two would be in memory
+            with self._opened() as file:
+                table = file.read_row_group(group, columns=columns, use_threads=False)
+            expected = self._starts[group + 1] - self._starts[group]
+            if len(table) != expected:
+                raise DataError(
+                    f"row group {group} of {self.path} must have the {expected} rows it says, got {len(table)}."
+                    " The file is damaged, or was changed meanwhile: write or copy it again."
+                )
+            self._last = group, table
+        return self._last[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": (None, None)}  # a worker reads for itself
+
+
+class ArrowTable(TableReader):
+    """An Arrow file or stream; Feather version 2 is an Arrow file."""
+
+    name = ".arrow or .feather"
+
+    def schema(self) -> pa.Schema:
+        return self._table.schema
+
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        return slices(self._table if columns is None else self._table.select(columns), size)
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        check_fits(str(self.path), 2 * self.path.stat().st_size, _WHOLE)
+        with reraise_as_data_error(self.path, (*ARROW_ERRORS, OSError)), pa.OSFile(str(self.path)) as file:
+            try:
+                table = ipc.open_file(file).read_all()
+            except pa.ArrowInvalid:
+                file.seek(0)
+                table = ipc.open_stream(file).read_all()
+            table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
+        return table

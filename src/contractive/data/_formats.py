@@ -1,0 +1,60 @@
+"""The table of formats: who reads a file of each suffix. A new format is its own file, and its line here."""
+
+from pathlib import Path
+
+from contractive.data._arrow import ArrowTable, ParquetTable
+from contractive.data._csv import TextTable
+from contractive.data._errors import DataError
+from contractive.data._images import ImageFolder
+from contractive.data._named import SETS
+from contractive.data._npy import NpyArray, NpzArray
+from contractive.data._options import DEFAULT, Options
+from contractive.data._preparation import Preparation
+from contractive.data._reader import Reader
+
+FOLDER = "/"
+
+FORMATS: dict[str, type[Reader]] = {
+    ".npy": NpyArray,
+    ".npz": NpzArray,
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".data", ".test", ".dat"), TextTable),
+    ".parquet": ParquetTable,
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), ArrowTable),
+    FOLDER: ImageFolder,
+}
+
+
+def open_reader(
+    data: str | Path, options: Options = DEFAULT, like: Preparation | None = None, *, field: str = "data"
+) -> Reader:
+    """Return the reader of a file or folder.
+
+    Args:
+        data: Its path.
+        options: How to read it; refused where the format has no such option and it is to be trained on.
+        like: The preparation of a model for which these are further rows.
+        field: What messages call it.
+
+    Raises:
+        DataError: It does not exist, or has another suffix; or it does not fit the options or the preparation.
+    """
+    path = Path(data).expanduser()
+    if not path.exists():
+        names = f"one of {', '.join(SETS)}, " if field == "data" else ""
+        rule = f"be {names}a file or a folder of images"
+        raise DataError(field=field, rule=rule, got=repr(str(data)), remedy="There is none there.")
+    reader = FORMATS.get(FOLDER if path.is_dir() else path.suffix.lower())
+    if reader is None:
+        suffixes = " ".join(suffix for suffix in FORMATS if suffix != FOLDER)
+        rule = f"end in one of {suffixes} or be a folder of images"
+        raise DataError(field=field, rule=rule, got=path.name, remedy="Convert it.")
+    if like is not None and not isinstance(like, reader.prepared_by):
+        raise DataError(f"{path} must be of the kind of the training data ({like.kind}), got {reader.kind}.")
+    if like is None:
+        taken = {option for other in FORMATS.values() for option in other.takes}
+        for option, value in options.given().items():
+            if option in taken and option not in reader.takes and (option, value) != ("stream", False):
+                others = dict.fromkeys(other.name for other in FORMATS.values() if option in other.takes)
+                formats = " or ".join(others)
+                raise DataError(field=option, rule=f"be for {formats}", got=path.name, remedy="Leave it out.")
+    return reader(path, options, like)
