@@ -163,7 +163,7 @@ def test_missing_values_are_refused_with_their_count_or_filled(gap, tmp_path):
         split = load(path, options=Options(scale="none", impute=impute))
         train = (split.parts == 0) & ~np.isin(np.arange(20), [2, 5])
         np.testing.assert_allclose(whole(split)[[2, 5], 1], statistic(X[train, 1]), rtol=1e-6)
-        assert f"Filled 2 missing values (`impute` {impute})." in split.notes
+        assert f"Filled 2 missing values (option impute: {impute})." in split.notes
 
 
 def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):

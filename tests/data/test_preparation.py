@@ -230,8 +230,8 @@ def test_documents_that_were_changed_are_refused(change, match, fitted):
 def refused(document, match):
     with pytest.raises(DataError, match=match) as caught:
         Preparation.from_dict(document)
-    assert str(caught.value).startswith("The preparation of the data is malformed: ")
-    assert str(caught.value).endswith(". The file was changed; train again.")
+    assert str(caught.value).startswith("The preparation of the data must be as it was saved, got: ")
+    assert str(caught.value).endswith(". It was changed; train again.")
     assert "\n" not in str(caught.value)
 
 

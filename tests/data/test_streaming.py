@@ -47,7 +47,7 @@ def test_streamed_and_gathered_are_equal_bit_for_bit(source, scale):
         np.testing.assert_array_equal(getattr(streamed, part), getattr(gathered, part))
     assert streamed.preparation == gathered.preparation
     assert streamed.checksum == gathered.checksum
-    assert "Training rows stay on disk (`stream`)." in streamed.notes
+    assert "Training rows stay on disk (option stream)." in streamed.notes
 
 
 @pytest.mark.parametrize("more", [{}, {"impute": "mean"}], ids=["plain", "impute"])

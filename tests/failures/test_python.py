@@ -58,19 +58,19 @@ def prepared(tmp):
 
 CASES = {
     # data.load
-    "no file": (lambda tmp: data.load(tmp / "no.csv"), "DATA must be one of digits"),
-    "no ending": (lambda tmp: data.load(saved(tmp, "x", b"1")), "DATA must end in one of"),
+    "no file": (lambda tmp: data.load(tmp / "no.csv"), "data must be one of digits"),
+    "no ending": (lambda tmp: data.load(saved(tmp, "x", b"1")), "data must end in one of"),
     "a negative seed": (lambda tmp: data.load("digits", seed=-1), "seed must be a whole number from 0 to .*, got -1"),
     "a seed of half": (lambda tmp: data.load("digits", seed=0.5), "seed must be a whole number .*, got 0.5"),
-    "options on digits": (lambda tmp: data.load("digits", options=Options(drop=("x",))), "options on data must be for own"),
+    "options on digits": (lambda tmp: data.load("digits", options=Options(drop=("x",))), "options on data must be for your own"),
     "an empty file": (lambda tmp: data.load(saved(tmp, "x.csv", b"")), "must hold rows, got an empty file"),
-    "a share of 2": (lambda tmp: Options(test_share=2), "--test-share must lie between 0 and 1, got 2"),
-    "a share of NaN": (lambda tmp: Options(test_share=float("nan")), "--test-share must lie between 0 and 1, got nan"),
+    "a share of 2": (lambda tmp: Options(test_share=2), "test_share must lie between 0 and 1, got 2"),
+    "a share of NaN": (lambda tmp: Options(test_share=float("nan")), "test_share must lie between 0 and 1, got nan"),
     "shares without a rest": (lambda tmp: Options(test_share=0.5, validation_share=0.5), "must leave a tenth to train on"),
-    "an unknown scale": (lambda tmp: Options(scale="log"), "--scale must be one of auto"),
-    "a size of one": (lambda tmp: Options(size=(3,)), "--size must be HEIGHTxWIDTH"),
-    "a stream of text": (lambda tmp: data.load(saved(tmp, "x.csv", b"a\n1"), options=Options(stream=True)), "--stream must be for .npy or .parquet"),
-    "robust over a stream": (lambda tmp: (split(tmp), data.load(tmp / "x.npy", options=Options(stream=True, scale="robust"))), "--scale must be minmax or standard for data larger"),
+    "an unknown scale": (lambda tmp: Options(scale="log"), "scale must be one of auto"),
+    "a size of one": (lambda tmp: Options(size=(3,)), "size must be HEIGHTxWIDTH"),
+    "a stream of text": (lambda tmp: data.load(saved(tmp, "x.csv", b"a\n1"), options=Options(stream=True)), "stream must be for .npy or .parquet"),
+    "robust over a stream": (lambda tmp: (split(tmp), data.load(tmp / "x.npy", options=Options(stream=True, scale="robust"))), "scale must be minmax or standard for data larger"),
     "objects in a file": (lambda tmp: (np.save(tmp / "o.npy", np.array([{}] * 20), allow_pickle=True), data.load(tmp / "o.npy")), "got pickled objects, which are never read"),
     # preparations
     "transform another width": (lambda tmp: prepared(tmp).transform(np.ones((3, 5))), "rows of 4 numbers as in training, got an array of .3, 5."),
@@ -79,11 +79,11 @@ CASES = {
     "transform NaN": (lambda tmp: prepared(tmp).transform(holed(np.nan).numpy()), "values must not be missing, got missing ones in feature x1"),
     "transform infinity": (lambda tmp: prepared(tmp).transform(holed(np.inf).numpy()), "values must be finite and at most"),
     "inverse of another width": (lambda tmp: prepared(tmp).inverse(np.ones((3, 5))), "x must be .rows, 4., got .3, 5."),
-    "a document of nothing": (lambda tmp: Preparation.from_dict({}), "version of the preparation must be 1, got None"),
-    "a document of text": (lambda tmp: Preparation.from_dict("x"), "document of the preparation must be an object"),
-    "a scale of 0": (lambda tmp: Preparation.from_dict(prepared(tmp).to_dict() | {"scale": [0, 1, 1, 1]}), "scale of the preparation must be positive"),
-    "a NaN offset": (lambda tmp: Preparation.from_dict(prepared(tmp).to_dict() | {"offset": [float("nan")] * 4}), "offset of the preparation must be finite"),
-    "a billion features": (lambda tmp: Preparation.from_dict(prepared(tmp).to_dict() | {"features": 10**9}), "features of the preparation must be a whole number from 1"),
+    "a document of nothing": (lambda tmp: Preparation.from_dict({}), "must be as it was saved, got: Object missing required field `version`"),
+    "a document of text": (lambda tmp: Preparation.from_dict("x"), "must be as it was saved, got: Expected `object`, got `str`"),
+    "a scale of 0": (lambda tmp: Preparation.from_dict(prepared(tmp).to_dict() | {"scale": [0, 1, 1, 1]}), "must be as it was saved, got: scale must be positive"),
+    "a NaN offset": (lambda tmp: Preparation.from_dict(prepared(tmp).to_dict() | {"offset": [float("nan")] * 4}), "must be as it was saved, got: Expected `float` .* at `..offset`"),
+    "a billion features": (lambda tmp: Preparation.from_dict(prepared(tmp).to_dict() | {"features": 10**9}), "must be as it was saved, got: Expected `int` <= 4194304 - at `..features`"),
     "blocks of no rows": (lambda tmp: list(data.open_rows(tmp / "x.npy", prepared(tmp), rows_at_once=0)), "rows_at_once must be at least 1, got 0"),
     "a writer of no columns": (lambda tmp: data.writer(tmp / "z.csv", []), "names must name at least one column"),
     "a writer of one name twice": (lambda tmp: data.writer(tmp / "z.csv", ["a", "a"]), "names of their own, got a more than once"),
@@ -165,7 +165,7 @@ CASES = {
 
 def made_by_hand(tmp):
     settings = runs.Settings(weight=0.1, epochs=1, device="cpu", hidden=(3,), code=2)
-    return runs.train(replace(split(tmp), source={}), settings, tmp / "run", progress=False).folder
+    return runs.train(replace(split(tmp), source=None), settings, tmp / "run", progress=False).folder
 
 
 def saved_rows(tmp):

@@ -70,6 +70,7 @@ def option_names(command: Callable[..., None]) -> dict[str, str]:
             elif isinstance(info, typer.models.OptionInfo):
                 long = [name.split("/")[0] for name in info.param_decls or () if name.startswith("--")]
                 names[parameter.name] = long[0] if long else f"--{parameter.name.replace('_', '-')}"
+    names |= {"overwrite": names["force"]} if "force" in names else {}
     return {"run": names["out"], **names} if "out" in names else names
 
 

@@ -108,7 +108,7 @@ def _weight(run: "Run") -> str:
 def _prepared(preparation: "Preparation") -> str:
     scalers = {"range": "scaled to [0, 1] by their range", "none": "not scaled"}
     words = [f"{preparation.features} features", scalers.get(preparation.scaler, f"{preparation.scaler} scaling")]
-    kinds = [column.kind for column in preparation.columns]
+    kinds = [group.kind for group in preparation.groups] if preparation.kind == "table" else []
     if kinds:
         words.append("columns: " + " and ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)))
     if preparation.fill is not None:

@@ -54,7 +54,7 @@ def detect(path: Path, options: Options, separator: str | None) -> Dialect:
         got = f"{encoding}: {failure}"
         raise DataError(field="encoding", rule=f"be that of {path}", got=got, remedy="Try utf-8 or cp1252.")
     if encoding not in ("utf-8", "utf-8-sig") and options.encoding is None:
-        notes.append(f"{path.name} was read in the encoding {encoding} (`encoding`).")
+        notes.append(f"{path.name} was read in the encoding {encoding} (option encoding).")
     sample = _sample(path, encoding)
     if not sample.strip():
         raise DataError(f"{path} must hold rows, got an empty file. Give a table with at least 10 rows.")
@@ -62,7 +62,7 @@ def detect(path: Path, options: Options, separator: str | None) -> Dialect:
     comments = next((i for i, s in enumerate(lines) if s.strip() and not s.lstrip().startswith(("#", "|", "%"))), 0)
     if separator is None:
         separator = _separator(lines[comments:] or lines)
-        notes += [f"The separator is a {_NAMES[separator]} (`separator`)."] if separator != "," else []
+        notes += [f"The separator is a {_NAMES[separator]} (option separator)."] if separator != "," else []
     rows = _rows(lines, separator, path)
     # lines at the top are comments where they begin like one and have another number of fields than most rows
     width = _most_common([len(row) for _, row in rows[comments:]])
@@ -75,9 +75,11 @@ def detect(path: Path, options: Options, separator: str | None) -> Dialect:
     names = tuple(cell or f"c{i}" for i, cell in enumerate(cells[0] if header else [""] * width))
     unnamed = [f"c{i}" for i, cell in enumerate(cells[0]) if header and not cell]
     if unnamed:
-        notes.append(f"Columns without a name: {', '.join(unnamed)}. Leave out those that only count rows (`drop`).")
+        notes.append(
+            f"Columns without a name: {', '.join(unnamed)}. Leave out those that only count rows (option drop)."
+        )
     elif not header and options.header is None:
-        notes.append(f"The first row looks like values: columns are named c0 to c{width - 1} (`header`).")
+        notes.append(f"The first row looks like values: columns are named c0 to c{width - 1} (option header).")
     check_unique(names)
     return Dialect(encoding, separator, names, header, rows[0][0] - (not header), notes)
 

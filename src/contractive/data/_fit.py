@@ -42,11 +42,11 @@ def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tupl
     else:
         draft = replace(draft, fill=_fit_fill(source, parts, options.impute, train))
         filled = int(sum(every.missing[group.start] for group in groups))
-        notes += [f"Filled {filled} missing values (`impute` {options.impute})."] if filled else []
+        notes += [f"Filled {filled} missing values (option impute: {options.impute})."] if filled else []
     scaler: Scaler = "none" if options.scale == "auto" else options.scale
     if options.scale == "auto":
         scaler, known, why = draft.scaled_automatically(train, source.as_bytes)
-        notes.append(f"{why} (`scale`).")
+        notes.append(f"{why} (option scale).")
         if known is not None:
             low, high = known
             return draft.with_scaling(scaler, np.array([low]), np.array([high - low])), notes

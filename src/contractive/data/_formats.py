@@ -49,7 +49,9 @@ def open_reader(
         rule = f"end in one of {suffixes} or be a folder of images"
         raise DataError(field=field, rule=rule, got=path.name, remedy="Convert it.")
     if like is not None and not isinstance(like, reader.prepared_by):
-        raise DataError(f"{path} must be of the kind of the training data ({like.kind}), got {reader.kind}.")
+        raise DataError(
+            f"{path} must be of the kind of the training data ({like.kind}), got {reader.kind}. Give data of that kind."
+        )
     if like is None:
         taken = {option for other in FORMATS.values() for option in other.takes}
         for option, value in options.given().items():

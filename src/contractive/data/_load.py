@@ -72,7 +72,7 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
             labels, more = with_test_labels(labels, test.labels)
             notes += more
     if on_disk:
-        notes.append("Training rows stay on disk (`stream`).")
+        notes.append("Training rows stay on disk (option stream).")
     shape = preparation.image_shape
     return Split(
         reader.path.stem,

@@ -253,9 +253,9 @@ class NpzArray(ArrayReader):
         return TestRows(f"array {key} of {self.path}", slices(rows), labels, [f"Test rows are those of {key}."])
 
     def notes(self) -> list[str]:
-        notes = [f"Rows are those of {self.key} (`key`)."] if len(self._headers) > 1 else []
+        notes = [f"Rows are those of {self.key} (option key)."] if len(self._headers) > 1 else []
         if self.label is not None:
-            return [*notes, f"Labels are those of {self.label} (`label`)."]
+            return [*notes, f"Labels are those of {self.label} (option label)."]
         return notes + [
             f"{name} of {self._headers[name].shape} is no label: it has not one value per row."
             for name in self._usual_labels()

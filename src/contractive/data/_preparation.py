@@ -44,6 +44,7 @@ class Preparation(ABC):
         offset: Of each feature, or of all of them (one number), float64.
         scale: Likewise.
         fill: The number of each feature put where a value is missing; None refuses missing values.
+        label: Column of a table that is the label; it may be absent later.
     """
 
     kind: ClassVar[str]
@@ -57,6 +58,7 @@ class Preparation(ABC):
     offset: np.ndarray = field(default_factory=lambda: np.zeros(1))
     scale: np.ndarray = field(default_factory=lambda: np.ones(1))
     fill: np.ndarray | None = None
+    label: Text | None = None
 
     def __post_init__(self) -> None:
         allowed = {"offset": (1, self.features), "scale": (1, self.features), "fill": (self.features,)}
@@ -193,9 +195,8 @@ class Preparation(ABC):
             type_ = _TYPES[msgspec.convert(document, _Head).kind]
             return msgspec.convert(document, type_, dec_hook=_as_array)
         except msgspec.ValidationError as error:
-            raise DataError(
-                f"The preparation of the data is malformed: {first_line(error)}. The file was changed; train again."
-            ) from error
+            rule = "The preparation of the data must be as it was saved"
+            raise DataError(f"{rule}, got: {first_line(error)}. It was changed; train again.") from error
 
     @abstractmethod
     def _rows(self, raw: Any) -> Any:
@@ -298,14 +299,12 @@ class TablePreparation(Preparation):
     Attributes:
         columns: Those that become features, in order.
         dropped: Columns left out; they may be absent later.
-        label: Column that is the label; it may be absent later.
     """
 
     kind = "table"
     part = "column"
     columns: Annotated[tuple[Column, ...], Meta(max_length=MOST_FEATURES)]
     dropped: Names = ()
-    label: Text | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

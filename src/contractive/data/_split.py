@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from contractive.data._errors import DataError
+from contractive.data._options import Options
 
 if TYPE_CHECKING:
-    from contractive.data._options import Options
     from contractive.data._preparation import Preparation
 
 TRAIN, VALIDATION, TEST = 0, 1, 2

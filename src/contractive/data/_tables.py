@@ -82,7 +82,7 @@ class TableReader(Reader):
         )
 
     def labels(self) -> np.ndarray | None:
-        label = self.like.label if isinstance(self.like, TablePreparation) else self.options.label
+        label = self.options.label if self.like is None else self.like.label
         return label_values(label, self._column(label)) if label is not None and label in self.column_names() else None
 
     def column_names(self) -> list[str]:

@@ -46,7 +46,8 @@ class writer:
         try:
             handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
         except OSError as error:
-            raise _refused("be in a folder that can be written", f": {error.strerror}", "") from error
+            got = f"{self._path.parent}: {error.strerror}"
+            raise _refused("be in a folder that can be written", got, "") from error
         os.close(handle)
         self._temporary = Path(name)
         try:
@@ -89,7 +90,7 @@ class writer:
         if self._path.is_dir():
             raise _refused("be a file", f"the folder {self._path}", "Name a file in it.")
         if self._path.exists() and not self._overwrite:
-            raise _refused("be a new file", self._path, "Choose another one or allow to `overwrite` it.")
+            raise _refused("be a new file", self._path, "Choose another one, or replace it with `overwrite`.")
 
 
 def writable() -> dict[str, Any]:

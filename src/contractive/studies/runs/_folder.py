@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,7 @@ def describe(
             "checksum": split.checksum,
             "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
             "notes": list(split.notes),
-            "source": dict(split.source),
+            "source": {} if split.source is None else asdict(split.source),
         },
         "preparation": split.preparation.to_dict(),
         "versions": versions(),

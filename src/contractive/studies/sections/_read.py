@@ -128,11 +128,10 @@ def _new_rows(run: Run, data: str | Path, limit: int, data_dir: str | Path | Non
     unit = typical_deviation(rows)
     if not unit > 0:
         raise DataError(f"DATA must vary, got {count} equal rows. Pass rows that differ.")
-    own = preparation.feature_names if preparation.kind == "table" else preparation.names
     return Rows(
         Path(data).stem if str(data) not in SETS else str(data), rows, "new rows", rows, "new rows", unit,
         numbers[0] if numbers else None, numbers[0] if numbers else None, known, why,
-        preparation.image_shape, _names(own), (("new rows", count),), (),
+        preparation.image_shape, _names(preparation.given_names), (("new rows", count),), (),
     )  # fmt: skip
 
 

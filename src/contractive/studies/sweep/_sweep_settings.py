@@ -80,7 +80,7 @@ class SweepSettings:
         free = {"weight", "max_error_increase", "device", "devices", "num_nodes", "strategy"}
         run = {name: value for name, value in self.run.to_dict().items() if name not in free}
         more = {"weights": self.weights, "seeds": self.seeds, "accuracy": self.accuracy, "checksum": split.checksum}
-        options = split.source.get("options", {})
+        options = {} if split.source is None else vars(split.source.options)
         wishes = {name: value for name, value in options.items() if name != "test"}
         identity = {**more, **run, **wishes, "features": split.features, "training rows": len(split.train)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in identity.items()}
