@@ -54,12 +54,8 @@ def squared_tangent_distances(
     with none. With orthonormal tangents this is ||d||^2 less the squared length of the projection of d on the tangents'
     span, which for two sides needs one small system per pair.
 
-    Args:
-        queries: (queries, features).
-        points: (points, features).
-        query_tangents: (queries, num, features), any basis, or None.
-        point_tangents: (points, num, features), any basis, or None.
-        memory_budget: Bytes for what is computed per pair at a time.
+    Queries and points are rows (rows, features), tangents any basis (rows, num, features). `memory_budget` is in bytes
+    and bounds the numbers per pair that are computed at a time.
     """
     q, t_q = _prepared("query", queries, query_tangents)
     p, t_p = _prepared("point", points, point_tangents)

@@ -8,21 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from contractive.analysis._rows import (
-    Generator,
-    Map,
-    apply,
-    check_evaluating,
-    check_labels,
-    check_rows,
-    spread_rows,
-    unit_directions,
-)
+from contractive.analysis._rows import Map, apply, check_labels, check_mode, check_rows, spread_rows, unit_directions
 from contractive.core.errors import InvalidValue, check_at_least, check_choice, check_positive
 from contractive.core.randomness import draw
 from contractive.core.results import Result, TableResult
 
 Norm = Literal["l2", "linf"]
+Margin = Callable[[Tensor], tuple[Tensor, Tensor]]
 _ROWS_AT_ONCE = 512
 
 
@@ -75,18 +67,12 @@ def accuracy_under_noise(
     sigmas: Sequence[float],
     *,
     num_draws: int = 5,
-    generator: Generator = None,
+    generator: torch.Generator | None = None,
 ) -> Robustness:
-    """Measure accuracy under Gaussian noise of growing size on the input, the mean over draws.
+    """Measure accuracy under Gaussian noise of growing size on the input, the mean over `num_draws` draws for each row.
 
-    Args:
-        encode: Encoder f.
-        probe: Classifier on the code.
-        x: Rows as they are without noise.
-        labels: True classes, (rows,), whole numbers from 0.
-        sigmas: Standard deviations in the units of x, from 0.
-        num_draws: Draws of the noise for each row; all sizes scale the same draws.
-        generator: Source of the noise.
+    `sigmas` are standard deviations in the units of x, from 0; all scale the same draws. Other arguments as
+    `accuracy_under_attack`.
     """
     _check_task(encode, probe, x, labels, "sigmas", sigmas)
     check_at_least("num_draws", num_draws, 1)
@@ -112,7 +98,7 @@ def accuracy_under_attack(
     num_starts: int = 2,
     bounds: tuple[float, float] | None = None,
     num_points: int = 500,
-    generator: Generator = None,
+    generator: torch.Generator | None = None,
 ) -> Robustness:
     """Measure accuracy under projected gradient descent through encoder and probe (Madry et al., ICLR 2018).
 
@@ -176,7 +162,11 @@ class Attack:
     bounds: tuple[float, float] | None
 
     def run(
-        self, margin: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor, epsilon: float, generator: Generator
+        self,
+        margin: Callable[[Tensor], tuple[Tensor, Tensor]],
+        x: Tensor,
+        epsilon: float,
+        generator: torch.Generator | None,
     ) -> tuple[Tensor, Tensor]:
         """Return (which rows were misclassified, which rows had a gradient) somewhere on the way from the starts."""
         wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
@@ -191,7 +181,7 @@ class Attack:
             wrong |= margin(x + change)[0] > 0
         return wrong, steered
 
-    def start(self, x: Tensor, epsilon: float, generator: Generator) -> Tensor:
+    def start(self, x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
         """Draw changes uniformly from the ball."""
         if self.norm == "linf":
             return epsilon * (2 * draw(torch.rand, tuple(x.shape), like=x, generator=generator) - 1)
@@ -232,7 +222,7 @@ def _margin(encode: Map, probe: LinearProbe, truth: Tensor, x: Tensor) -> tuple[
 
 def _check_task(encode: Map, probe: LinearProbe, x: Tensor, labels: Tensor, field: str, sizes: Sequence[float]) -> None:
     check_rows(x, 1)
-    check_evaluating(encode)
+    check_mode(encode)
     check_labels(labels, x)
     if labels.is_floating_point():
         raise InvalidValue("labels", "be whole numbers", labels.dtype, "Use labels.long().")

@@ -89,13 +89,12 @@ def check_labels(labels: Tensor, x: Tensor) -> None:
         raise InvalidValue("labels", "be one per row", got, "Use labels.flatten().")
 
 
-def check_evaluating(f: Map) -> None:
+def check_mode(f: Map) -> None:
     """Refuse a module whose dropout or batch norm is in training mode: it would not be the map that is used."""
     for part in f.modules() if isinstance(f, nn.Module) else ():
         if part.training and isinstance(part, _RANDOM_OR_BATCHED):
-            raise InvalidValue(
-                "encode", "be in evaluation mode", f"a training {type(part).__name__}", "Call .eval() first."
-            )
+            got = f"a training {type(part).__name__}"
+            raise InvalidValue("encode", "be in evaluation mode", got, "Call .eval() first.")
 
 
 def equal_rows(x: Tensor) -> InvalidValue:

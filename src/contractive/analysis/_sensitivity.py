@@ -7,16 +7,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from contractive.analysis._rows import (
-    Generator,
-    Map,
-    apply,
-    check_evaluating,
-    check_rows,
-    equal_rows,
-    spread_rows,
-    variance,
-)
+from contractive.analysis._rows import Generator, Map, apply, check_mode, check_rows, equal_rows, spread_rows, variance
 from contractive.core.errors import InvalidValue
 from contractive.core.results import Result, TableResult
 from contractive.objectives import Corruption, Gaussian, Masking, SaltAndPepper
@@ -74,7 +65,7 @@ class SensitivityProfile(TableResult):
 def sensitivity(encode: Map, x: Tensor, corruption: Corruption, *, generator: Generator = None) -> Sensitivity:
     """Measure how much the code changes when a corruption such as `objectives.Gaussian(0.1)` changes the input."""
     check_rows(x, 2)
-    check_evaluating(encode)
+    check_mode(encode)
     noisy = corruption(x, generator)
     code, noisy_code = apply(encode, x), apply(encode, noisy)
     changes, noise = (noisy_code - code).square().sum(1), (noisy - x).flatten(1).square().sum(1)

@@ -125,7 +125,7 @@ def test_no_steps_leave_the_start():
 
 
 def test_densities_are_those_of_scikit_learn(monkeypatch):
-    monkeypatch.setattr("contractive.analysis.sampling._judge._PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr("contractive.analysis.sampling._PAIRS_AT_ONCE", 100)
     torch.manual_seed(0)
     samples, points = torch.rand(40, 5), torch.rand(30, 5)
     truth = KernelDensity(bandwidth=0.3).fit(samples.numpy()).score_samples(points.numpy())
