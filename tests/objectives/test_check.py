@@ -196,7 +196,11 @@ def test_factors_are_named(penalty, factor, reduction):
         (lambda encoder, x: 0 * mistakes.unit_loop(encoder, x) + 1, "unknown value", "no known mistake"),
         (lambda encoder, x: torch.zeros(len(x)).double(), "unknown value", "Compare with contractive.squared_norm"),
         (lambda encoder, x: encoder(x).square().sum(1), "unknown value", "no multiple"),
-        (lambda encoder, x: ct.squared_norm(encoder, x) * (1 + 9 * torch.randn(8)), "too noisy", "Use more probes"),
+        (
+            lambda encoder, x: ct.squared_norm(encoder, x) * (1 + 9 * torch.randn(8)),
+            "too noisy",
+            "Use more probe vectors",
+        ),
     ],
     ids=named,
 )

@@ -82,7 +82,7 @@ def test_misuse(arguments, error, match):
 
 
 def test_a_tolerance_of_nothing():
-    with pytest.raises(ValueError, match=r"tolerance must be above 0, got 0\. Leave it out for 1e-6\."):
+    with pytest.raises(ValueError, match=r"tolerance must be above 0 and finite, got 0\. Leave it out for 1e-6\."):
         check_penalty(mistakes.unit_loop, tolerance=0)
 
 

@@ -1,4 +1,4 @@
-"""What a check finds, in numbers and in plain words."""
+"""The findings of a check, in numbers and in plain words."""
 
 import math
 from dataclasses import dataclass
@@ -28,26 +28,26 @@ MISTAKES = {
     "not a tensor": "It must return a tensor of real numbers, got {got}. Leave out .item() and .tolist().",
     "not finite": "Its value or gradient is nan or infinite. Look for roots and logarithms of zero.",
     "an exception": "It raised {got}. If it is made for one kind of encoder, check it with that one.",
-    "too noisy": "The estimate varies too much to be judged. Use more probes, or a larger batch.",
+    "too noisy": "The estimate varies too much to be compared. Use more probe vectors, or a larger batch.",
 }
 
 
 @dataclass(frozen=True)
 class EncoderCheck:
-    """What was found with one encoder; true if all is right.
+    """The findings with one encoder; true if all is right.
 
     Attributes:
         encoder: Its name.
-        value_right: Whether the value is ||J||_F^2, per example or as batch mean or sum.
-        gradient_right: Whether the gradient in the parameters is that of ||J||_F^2.
+        value_right: True if the value is ||J||_F^2, per example or as batch mean or sum.
+        gradient_right: True if the gradient in the parameters is that of ||J||_F^2.
         value_error: ||value - truth|| / ||truth||; nan where there is nothing to compare.
-        gradient_error: The same of the gradient.
+        gradient_error: The same for the gradient.
         gradient_cosine: Cosine of the angle to the true gradient.
         reduction: `per example`, `batch mean` or `batch sum`; `unknown` where there is nothing to compare.
         factor: Constant before ||J||^2, such as `1`, `1/2` or `1/(d*k)`; empty if it is no multiple of it.
-        stochastic: Whether two calls differed. The mean of many was judged then, by its standard error.
+        stochastic: True if two calls differed. The mean of many was compared then, by its standard error.
         mistakes: Keys of `MISTAKES`.
-        findings: What is wrong and what to do, one plain sentence or two for each mistake.
+        findings: For each mistake one or two sentences on what is wrong and what to do.
     """
 
     encoder: str

@@ -1,0 +1,303 @@
+"""Compare a penalty with the Jacobian by its definition and, where it differs, with the known mistakes."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from contractive.core.errors import InvalidType, InvalidValue, check_positive
+from contractive.jacobian import squared_norm
+from contractive.objectives.check._formulas import Formula, Map, by_definition, formulas
+from contractive.objectives.check._report import MISTAKES, EncoderCheck, PenaltyCheck
+
+Penalty = Callable[[Any, Tensor], Any]
+
+_DRAWS = 400
+_SIGMAS = 4.0  # a mean that many standard errors off is biased
+_NOISIEST = 0.08  # the largest relative standard error with which a factor of two is still seen
+_REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "per example": lambda values: values,
+    "batch mean": torch.mean,
+    "batch sum": torch.sum,
+}
+
+
+def check_penalty(
+    penalty: Penalty, encoder: Map | None = None, x: Tensor | None = None, *, tolerance: float = 1e-6, seed: int = 0
+) -> PenaltyCheck:
+    """Report if `penalty(encoder, x)` is ||df/dx||_F^2 (Rifai et al. 2011, eq. 5 and 6), and if not, why.
+
+    If two calls differ it is an estimate, and the mean of 400 calls is compared by its standard error: let it draw anew
+    at each call. The weights are moved for a moment and put back; the global random state is left as it was.
+
+    Args:
+        penalty: Returns values of shape (batch,), or their batch mean or sum, or a tuple (code, values).
+        encoder: A deterministic map with parameters; if omitted, nets of one to three layers with several activations.
+        x: Points for `encoder`, (batch, *features). A few will do: the whole Jacobian is formed.
+        tolerance: Largest relative error that counts as right; for float32 at least 2e-4.
+        seed: Random seed of the built-in encoders and of what is drawn during the check.
+
+    Example:
+        >>> def penalty(encoder, x):  # looks right, is not
+        ...     x = x.clone().requires_grad_()
+        ...     code = encoder(x)
+        ...     return torch.autograd.grad(code, x, torch.ones_like(code), create_graph=True)[0].square().sum(1)
+        >>> check_penalty(penalty).encoders[0].mistakes
+        ('summed outputs',)
+
+    Raises:
+        InvalidType: `penalty` cannot be called, and as `contractive.squared_norm`.
+        InvalidValue: Only one of `encoder` and `x` is given, `tolerance` is not above 0, the encoder is random or has
+            no parameters that require a gradient, and as `contractive.squared_norm`.
+    """
+    if not callable(penalty):
+        raise InvalidType("penalty", "be a function of encoder and x", type(penalty).__name__, "Pass the function.")
+    if (encoder is None) != (x is None):
+        given = "x" if encoder is None else "encoder"
+        raise InvalidValue("encoder and x", "be given together", f"{given} alone", "Add the other.")
+    check_positive("tolerance", tolerance, "Leave it out for 1e-6.")
+    devices = [x.device] if isinstance(x, Tensor) and x.is_cuda else []
+    with torch.random.fork_rng(devices), torch.enable_grad():
+        torch.manual_seed(seed)
+        pairs = _built_in() if encoder is None or x is None else {"your encoder": (encoder, x)}
+        return PenaltyCheck(tuple(_Case(name, *pair, tolerance).check(penalty) for name, pair in pairs.items()))
+
+
+def _built_in() -> dict[str, tuple[Map, Tensor]]:
+    def net(*modules: nn.Module) -> tuple[Map, Tensor]:
+        encoder = nn.Sequential(*modules).double()
+        for parameter in encoder.parameters():
+            nn.init.normal_(parameter, std=0.6)
+        return encoder, x
+
+    x = torch.randn(8, 13, dtype=torch.float64)
+    return {
+        "one sigmoid layer": net(nn.Linear(13, 7), nn.Sigmoid()),
+        "one ReLU layer": net(nn.Linear(13, 7), nn.ReLU()),
+        "one tanh layer": net(nn.Linear(13, 7), nn.Tanh()),
+        "two sigmoid layers": net(nn.Linear(13, 7), nn.Sigmoid(), nn.Linear(7, 5), nn.Sigmoid()),
+        "three mixed layers": net(nn.Linear(13, 7), nn.ELU(), nn.Linear(7, 5), nn.Softplus(), nn.Linear(5, 3)),
+    }
+
+
+class _Incomparable(Exception):
+    """The penalty gave nothing to compare: a key of `MISTAKES` and the details of its text."""
+
+    def __init__(self, mistake: str, **details: object) -> None:
+        super().__init__(mistake)
+        self.mistake, self.finding = mistake, MISTAKES[mistake].format(**details)
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """Values and the flat gradient of their weighted sum, each with its standard error (0 if not random)."""
+
+    values: Tensor
+    gradient: Tensor
+    value_error: float = 0.0
+    gradient_error: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A formula whose values, reduced and times `scale`, are those observed; its gradient may be another."""
+
+    mistakes: tuple[str, ...]
+    formula: Formula
+    reduction: str
+    factor: str
+    scale: float
+    gradient: Tensor
+
+    def values(self) -> Tensor:
+        """The values of the formula with the present weights."""
+        return self.scale * _REDUCTIONS[self.reduction](self.formula())
+
+
+class _Case:
+    """An encoder, points, and the truth there."""
+
+    def __init__(self, name: str, encoder: Map, x: Tensor, tolerance: float) -> None:
+        size = squared_norm(encoder, x).detach().sum()  # refuses an encoder for which no penalty can be right
+        if not bool(size > 0):  # NaN is not
+            raise InvalidValue(
+                "the Jacobian of encoder",
+                "not be zero at all of x",
+                f"a sum of ||J||^2 of {float(size):g}",
+                "Right and wrong penalties would agree: choose other points or weights.",
+            )
+        self.name, self.encoder, self.x = name, encoder, x.detach()
+        code = encoder(self.x)
+        self.leaves = _leaves(code)
+        if not self.leaves:
+            rule = "have parameters that require a gradient"
+            raise InvalidValue("encoder", rule, "none", "Nothing can be trained.")
+        if not _same(code, encoder(self.x)):
+            rule = "give the same code twice"
+            raise InvalidValue("encoder", rule, "two that differ", "Call .eval() on it first.")
+        self.tolerance = max(tolerance, 2000 * torch.finfo(x.dtype).eps)
+        # uneven, so that the gradient of one example cannot stand in for that of another
+        self.weights = torch.linspace(0.5, 1.5, len(x)).to(self.x)
+        d, k = x[0].numel(), code[0].numel()
+        self.factors = {"1": 1.0, "1/2": 0.5, "2": 2.0, "1/k": 1 / k, "1/d": 1 / d, "1/(d*k)": 1 / (d * k)}
+
+    def check(self, penalty: Penalty) -> EncoderCheck:
+        """Compare the penalty with the truth and, where it differs, with the known mistakes."""
+        try:
+            seen, stochastic = self._observe(penalty, _DRAWS)
+            noisy = seen.value_error > _NOISIEST * seen.values.norm()
+            if noisy or seen.gradient_error > _NOISIEST * seen.gradient.norm():
+                raise _Incomparable("too noisy")
+            match = self._explain(seen)
+            follows = self._follows(penalty, match)
+        except _Incomparable as error:
+            return EncoderCheck(self.name, mistakes=(error.mistake,), findings=(error.finding,))
+        right = self._see(_REDUCTIONS[match.reduction](by_definition(self.encoder, self.x)))
+        multiple = follows and self._close(seen.values, match.scale * right.values, seen.value_error)
+        mistakes = self._mistakes(seen, match, follows)
+        details = {"factor": match.factor, "ratio": _ratio(seen.gradient, match.gradient)}
+        return EncoderCheck(
+            self.name,
+            value_right=multiple and match.factor == "1",
+            gradient_right=self._close(seen.gradient, right.gradient, seen.gradient_error),
+            value_error=((seen.values - right.values).norm() / right.values.norm()).item(),
+            gradient_error=((seen.gradient - right.gradient).norm() / right.gradient.norm()).item(),
+            gradient_cosine=nn.functional.cosine_similarity(seen.gradient, right.gradient, 0).item(),
+            reduction=match.reduction,
+            factor=match.factor if multiple else "",
+            stochastic=stochastic,
+            mistakes=mistakes,
+            findings=tuple(MISTAKES[mistake].format(**details) for mistake in mistakes),
+        )
+
+    def _mistakes(self, seen: _Observed, match: _Match, follows: bool) -> tuple[str, ...]:
+        if "floor division" in match.mistakes:
+            return match.mistakes
+        of_the_value = [mistake for mistake in match.mistakes if not mistake.startswith("detached")]
+        nothing = [] if seen.gradient.any() else ["no gradient"]
+        if not follows:
+            return (*of_the_value, "stale weight") if match.factor in self.factors else ("unknown value", *nothing)
+        factor = [] if match.factor == "1" else ["constant factor"]
+        if nothing:
+            return (*of_the_value, *factor, *nothing)
+        if self._close(seen.gradient, match.gradient, seen.gradient_error):
+            return (*match.mistakes, *factor)
+        scaled = _ratio(seen.gradient, match.gradient) * match.gradient
+        known = self._close(seen.gradient, scaled, seen.gradient_error)
+        return (*match.mistakes, *factor, "gradient factor" if known else "unknown gradient")
+
+    def _explain(self, seen: _Observed) -> _Match:
+        """The first formula with both values and gradient; else with the values; else a multiple of the truth."""
+        names = ("per example",) if seen.values.ndim else ("batch mean", "batch sum")
+        truth = by_definition(self.encoder, self.x).detach()
+        first = _Match((), lambda: by_definition(self.encoder, self.x), "", "", 0.0, seen.gradient)
+        for name in names:
+            rounded = _REDUCTIONS[name](truth).floor()
+            if torch.equal(seen.values, rounded) and (rounded.any() or not rounded.ndim):
+                return replace(first, mistakes=("floor division",), reduction=name)
+        best = None
+        for mistakes, formula in formulas(self.encoder, self.x):
+            values = formula()
+            for (factor, scale), name in product(self.factors.items(), names):
+                scaled = scale * _REDUCTIONS[name](values)
+                if self._close(seen.values, scaled.detach(), seen.value_error):
+                    match = _Match(mistakes, formula, name, factor, scale, self._see(scaled).gradient)
+                    if self._close(seen.gradient, match.gradient, seen.gradient_error):
+                        return match
+                    best = best or match
+                    break
+        if best:
+            return best
+        ratios = {name: _ratio(seen.values, _REDUCTIONS[name](truth)) for name in names}
+        name = min(names, key=lambda name: abs(math.log(abs(ratios[name]) + 1e-30)))
+        match = replace(first, reduction=name, factor=f"{ratios[name]:.4g}", scale=ratios[name])
+        return replace(match, gradient=self._see(match.values()).gradient)
+
+    def _follows(self, penalty: Penalty, match: _Match) -> bool:
+        """True if the values are still those of the formula after the weights have moved."""
+        kept = [leaf.detach().clone() for leaf in self.leaves]
+        try:
+            with torch.no_grad():
+                for leaf in self.leaves:
+                    leaf.mul_(1 + 0.5 * torch.rand_like(leaf))
+            seen, _ = self._observe(penalty, _DRAWS // 4)
+            return match.scale != 0 and self._close(seen.values, match.values().detach(), seen.value_error)
+        finally:
+            with torch.no_grad():
+                for leaf, old in zip(self.leaves, kept, strict=True):
+                    leaf.copy_(old)
+
+    def _observe(self, penalty: Penalty, draws: int) -> tuple[_Observed, bool]:
+        """One call; or the mean of many with its standard error, if two calls differ."""
+        first, second = self._call(penalty), self._call(penalty)
+        if _same(first.values, second.values):
+            return first, False
+        size, mean, square = first.values.numel(), torch.zeros(()), torch.zeros(())
+        for _ in range(draws):
+            seen = self._call(penalty)
+            flat = torch.cat([seen.values.reshape(-1), seen.gradient]).double()
+            mean, square = mean + flat / draws, square + flat.square() / draws
+        error = ((square - mean.square()).clamp_min(0) / (draws - 1)).sqrt()
+        values, gradient = mean.to(self.x).split([size, len(mean) - size])
+        errors = [part.norm().item() for part in error.split([size, len(mean) - size])]
+        return _Observed(values.reshape(first.values.shape), gradient, *errors), True
+
+    def _call(self, penalty: Penalty) -> _Observed:
+        try:
+            result = penalty(self.encoder, self.x.clone())
+        except Exception as error:  # whatever a user's function raises belongs into the report
+            raise _Incomparable("an exception", got=f"{type(error).__name__}: {error}") from error
+        code, values = result if isinstance(result, tuple) and len(result) == 2 else (None, result)
+        if not isinstance(values, Tensor) or not values.is_floating_point():
+            got = values.dtype if isinstance(values, Tensor) else type(values).__name__
+            raise _Incomparable("not a tensor", got=got)
+        if code is not None and not _same(code, self.encoder(self.x)):
+            raise _Incomparable("wrong code")
+        batch = len(self.x)
+        if values.shape != (batch,) and values.numel() != 1:
+            raise _Incomparable("wrong shape", got=tuple(values.shape), batch=batch)
+        return self._see(values if values.shape == (batch,) else values.reshape(()))
+
+    def _see(self, values: Tensor) -> _Observed:
+        total = (self.weights * values).sum() if values.ndim else values
+        gradient = torch.zeros(sum(leaf.numel() for leaf in self.leaves)).to(self.x)
+        if total.requires_grad:
+            try:
+                parts = torch.autograd.grad(total, self.leaves, allow_unused=True, materialize_grads=True)
+            except RuntimeError as error:
+                mistake = "floor division" if "floor_divide" in str(error) else "an exception"
+                raise _Incomparable(mistake, got=error) from error
+            gradient = torch.cat([part.flatten() for part in parts])
+        if not (values.isfinite().all() and gradient.isfinite().all()):
+            raise _Incomparable("not finite")
+        return _Observed(values.detach(), gradient)
+
+    def _close(self, seen: Tensor, expected: Tensor, error: float) -> bool:
+        return bool((seen - expected).norm() <= self.tolerance * expected.norm() + _SIGMAS * error)
+
+
+def _leaves(code: Tensor) -> list[Tensor]:
+    """The tensors in which the gradients of `code` end: parameters, wherever the encoder has them from."""
+    found, nodes, seen = [], [code.grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            found += [getattr(node, "variable")] if hasattr(node, "variable") else []  # noqa: B009
+            nodes += [following for following, _ in node.next_functions]
+    return found
+
+
+def _same(seen: object, expected: Tensor) -> bool:
+    """True if they are equal up to what another order of summation changes."""
+    if not isinstance(seen, Tensor) or seen.shape != expected.shape:
+        return False
+    return torch.allclose(seen, expected, rtol=200 * torch.finfo(expected.dtype).eps, atol=0)
+
+
+def _ratio(seen: Tensor, expected: Tensor) -> float:
+    return ((seen * expected).sum() / expected.square().sum()).item()
