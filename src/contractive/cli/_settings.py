@@ -1,0 +1,165 @@
+"""Options that mirror settings: a command takes a settings class, the command line sees an option for each field.
+
+Type, default, help and choices of an option are those of the field; tuples are texts with commas.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import reduce, wraps
+from operator import or_
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import typer
+
+from contractive.core.errors import InvalidValue
+
+Parser = Callable[[str, str], Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """How the fields of a settings class become options.
+
+    Attributes:
+        panel: Their panel in the help.
+        panels: Panels of some fields, by name; for a field that is itself a settings class, the panel of its fields.
+        without: Fields that have no option.
+        only: The only fields that have one, if not empty.
+        defaults: Defaults of this command.
+    """
+
+    panel: str
+    panels: Mapping[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, in place of each parameter that is annotated with a settings class and a `Group`, its options."""
+    parameters, groups = [], {}
+    for parameter in inspect.signature(command).parameters.values():
+        group = next((each for each in getattr(parameter.annotation, "__metadata__", ()) if type(each) is Group), None)
+        if group is None:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+        else:
+            groups[parameter.name] = (get_args(parameter.annotation)[0], group)
+            parameters += _options(*groups[parameter.name])
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        made = {name: _make(settings, group, given) for name, (settings, group) in groups.items()}
+        command(**{name: value for name, value in given.items() if name not in taken}, **made)
+
+    taken = {each.name for settings, group in groups.values() for each in _options(settings, group)}
+    run.__dict__["__signature__"] = inspect.Signature(parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _chosen(settings: type, group: Group) -> Iterator[tuple[Any, Any]]:
+    """Yield (field, type) of the fields that have options."""
+    types = get_type_hints(settings)
+    for each in fields(settings):
+        known = "help" in each.metadata or is_dataclass(types[each.name])
+        if known and each.name not in group.without and (not group.only or each.name in group.only):
+            yield each, types[each.name]
+
+
+def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
+    for each, type_ in _chosen(settings, group):
+        panel = group.panels.get(each.name, group.panel)
+        if is_dataclass(type_):
+            yield from _options(type_, Group(panel, group.panels, group.without, group.only, group.defaults))
+            continue
+        default = group.defaults.get(each.name, each.default)
+        parts = [part for part in get_args(type_) if part is not NoneType] if NoneType in get_args(type_) else []
+        bare = reduce(or_, parts) if parts else type_
+        option = f"--{each.name.replace('_', '-')}"
+        if bare is bool and (parts or default):
+            option += f"/--no-{option[2:]}"
+        words = each.metadata.get("by_data") or each.metadata.get("default")
+        shown = typer.Option(
+            option,
+            help=_help(each.metadata, bare),
+            show_default=words if words and default is each.default else default not in (None, ()),
+            rich_help_panel=panel,
+        )
+        plain = bare if bare in (bool, int, float) and each.name not in _PARSERS else str
+        shown_type = plain if default not in (None, ()) else plain | None
+        yield inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[shown_type, shown],
+            default=None if default == () else default,
+        )
+
+
+def _help(metadata: Mapping[str, Any], type_: Any) -> str:
+    choices = list(metadata.get("choices") or (get_args(type_) if get_origin(type_) is Literal else ()))
+    return metadata["help"] + (f" One of {', '.join(choices)}." if choices else "")
+
+
+def _make(settings: type, group: Group, given: Mapping[str, Any]) -> Any:
+    """Make the settings from the options that were given; what was not given is left to the class."""
+    values = {}
+    for each, type_ in _chosen(settings, group):
+        if is_dataclass(type_):
+            values[each.name] = _make(type_, group, given)
+            continue
+        value = given[each.name]
+        if isinstance(value, str):
+            parse = _PARSERS.get(each.name) or next(
+                (_PARSERS[part] for part in _forms(type_) if part in _PARSERS), None
+            )
+            value = parse(each.name, value) if parse else value
+        if value is not None or each.default is MISSING:
+            values[each.name] = value
+    return settings(**values)
+
+
+def _forms(type_: Any) -> Iterator[Any]:
+    """Yield the type, and the types that it is a union of."""
+    yield type_
+    yield from get_args(type_)
+
+
+def split_words(text: str | None) -> tuple[str, ...]:
+    """Return `a,b` as (a, b); nothing as ()."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def parse_numbers(name: str, text: str, type_: type = float) -> tuple[Any, ...]:
+    """Return `0.01,0.1` as (0.01, 0.1)."""
+    try:
+        return tuple(map(type_, split_words(text)))
+    except ValueError:
+        words, example = {int: ("whole numbers", "256,128"), float: ("numbers", "0.01,0.1,1")}[type_]
+        raise InvalidValue(name, f"be {words} with commas", repr(text), f"For instance {example}.") from None
+
+
+def _height_and_width(name: str, text: str) -> tuple[int, ...]:
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise InvalidValue(name, "be HEIGHTxWIDTH", repr(text), "For instance 28x28.") from None
+    return height, width
+
+
+def _number_or_auto(name: str, text: str) -> float | None:
+    try:
+        return None if text == "auto" else float(text)
+    except ValueError:
+        raise InvalidValue(name, "be a number or auto", repr(text), "For instance 0.1.") from None
+
+
+_PARSERS: dict[Any, Parser] = {  # by the name or the type of a field
+    "weight": _number_or_auto,
+    "separator": lambda name, text: text.replace("\\t", "\t"),
+    "one_hot": lambda name, text: True if text == "all" else split_words(text),
+    tuple[int, ...]: lambda name, text: parse_numbers(name, text, int),
+    tuple[str, ...]: lambda name, text: split_words(text),
+    tuple[int, int]: _height_and_width,
+}
