@@ -1,6 +1,6 @@
 """Options that commands take in groups."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated
 
 import pytest
@@ -8,8 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from contractive.cli._groups import in_groups
-from contractive.cli._options import Fitting, Preparing, Reading, data_options
-from contractive.data import Options
+from contractive.cli._options import Fitting
 from contractive.studies.runs import Settings
 
 
@@ -58,16 +57,5 @@ def test_every_field_is_an_option_with_its_help_and_type(serve):
 
 
 def test_what_is_not_given_is_what_the_library_takes_when_it_is_called_without():
-    assert data_options(Reading(), Preparing()) == Options()
-    assert data_options(Reading()) == Options()
     taken = Fitting().said()
     assert taken == {name: getattr(Settings(), name) for name in taken}
-
-
-def test_texts_of_options_become_what_the_library_takes():
-    said = data_options(Reading(separator="\\t"), Preparing(drop="a, b", one_hot="all", size="28X14", test_share=0.3))
-    assert said == Options(separator="\t", drop=("a", "b"), one_hot=True, size=(28, 14), test_share=0.3)
-    assert data_options(Preparing(one_hot="a,b")).one_hot == ("a", "b")
-    assert {field.name for group in (Reading, Preparing) for field in fields(group)} == {
-        field.name for field in fields(Options)
-    }

@@ -1,6 +1,6 @@
 """Options that mirror settings."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from os import PathLike
 from typing import Annotated, Literal
 
@@ -11,6 +11,10 @@ from typer.testing import CliRunner
 from contractive.cli._settings import Group, with_options
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import setting
+from contractive.data import Options
+from contractive.models import NetworkSettings
+from contractive.objectives import ObjectiveSettings
+from contractive.training import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -103,3 +107,30 @@ def test_the_help_has_the_texts_choices_and_defaults_of_the_fields(serve):
     assert "default" not in line("--colours")
     assert any("Cup ─" in each for each in lines)
     assert any("Tray ─" in each for each in lines)
+
+
+def made(kind, *words):
+    """The settings that a command gets."""
+    app, got = typer.Typer(), []
+
+    @app.command()
+    @with_options
+    def command(*, settings: Annotated[kind, Group("Settings")]) -> None:
+        got.append(settings)
+
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return got.pop()
+
+
+@pytest.mark.parametrize("kind", [Options, NetworkSettings, ObjectiveSettings, TrainingSettings])
+def test_what_is_not_given_is_what_the_library_takes_when_it_is_called_without(kind):
+    assert made(kind) == kind()
+    assert all("help" in each.metadata for each in fields(kind))
+
+
+def test_texts_of_options_become_what_the_library_takes():
+    words = ["--separator", "\\t", "--drop", "a, b", "--one-hot", "all", "--size", "28X14", "--test-share", "0.3"]
+    got = made(Options, *words)
+    assert got == Options(separator="\t", drop=("a", "b"), one_hot=True, size=(28, 14), test_share=0.3)
+    assert made(Options, "--one-hot", "a,b").one_hot == ("a", "b")

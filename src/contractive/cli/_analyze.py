@@ -21,14 +21,13 @@ def analyze(
     run: options.RunFolder,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json and report.html.")],
-    rows: Annotated[int, typer.Option(help="At most so many rows of each part, evenly spaced.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Of noise, points and directions.")] = 0,
+    rows: Annotated[int, typer.Option(help="Largest number of rows of each part, evenly spaced.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Random seed of noise, points and directions.")] = 0,
     umap: Annotated[
-        bool, typer.Option("--umap/--no-umap", help="A map by UMAP, where umap-learn is installed.")
+        bool, typer.Option("--umap/--no-umap", help="Add a map by UMAP, where umap-learn is installed.")
     ] = True,
     data_dir: options.DataDir = None,
-    reading: options.Reading,
-    label: options.Label = None,
+    reading: options.LabelledOptions,
     force: options.Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print analysis.json and nothing else.")] = False,
     quiet: options.Quiet = False,
@@ -52,10 +51,8 @@ def analyze(
     check_writable(out)
     console = Console(quiet=quiet or json)
     with console.progress("Measuring") as progress:
-        progress("reading", 0, None)
-        rows_ = read_rows(
-            opened, data, limit=rows, data_dir=data_dir, options=options.data_options(reading, label=label)
-        )
+        progress("reading data", 0, None)
+        rows_ = read_rows(opened, data, limit=rows, data_dir=data_dir, options=reading)
         analysis = work(
             autoencoder, rows_, AnalysisSettings(seed=seed, umap=umap), name=opened.settings.objective, watch=progress
         )

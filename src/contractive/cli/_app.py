@@ -12,6 +12,7 @@ import typer
 
 from contractive.cli._console import visible
 from contractive.cli._groups import in_groups
+from contractive.cli._settings import with_options
 from contractive.core.errors import ContractiveError
 
 _REMEDIES = {
@@ -29,7 +30,7 @@ def command(example: str = "") -> Callable[[Callable[..., None]], Callable[..., 
     """
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
-        run = report_user_errors(in_groups(function))
+        run = report_user_errors(with_options(in_groups(function)))
         run.__dict__["epilog"] = f"Example:  contractive {example}" if example else None
         return run
 

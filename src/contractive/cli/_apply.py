@@ -10,6 +10,7 @@ from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._console import Console, bold
 from contractive.cli._parse import words
+from contractive.data import Options
 
 
 @command("encode run table.csv -o codes.csv --pass-through id")
@@ -19,7 +20,7 @@ def encode(
     data: options.Source,
     out: options.OutFile,
     pass_through: options.PassThrough = None,
-    reading: options.Reading,
+    reading: options.ReadingOptions,
     device: options.Device = "cpu",
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -41,7 +42,7 @@ def reconstruct(
     data: options.Source,
     out: options.OutFile,
     pass_through: options.PassThrough = None,
-    reading: options.Reading,
+    reading: options.ReadingOptions,
     device: options.Device = "cpu",
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -60,15 +61,7 @@ def predict(
     data: options.Source,
     out: options.OutFile,
     pass_through: options.PassThrough = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of the classes to compare with.",
-            show_default="that of training, where DATA have it",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
-    reading: options.Reading,
+    reading: options.LabelledOptions,
     device: options.Device = "cpu",
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -83,7 +76,7 @@ def predict(
     from contractive.studies.runs import is_training_data
 
     opened, console = open_classifier(run), Console(quiet=quiet)
-    found = _apply(work, opened, data, out, pass_through, reading, device, console, overwrite=force, label=label)
+    found = _apply(work, opened, data, out, pass_through, reading, device, console, overwrite=force)
     if found.labelled:
         low, high = found.interval
         trained = ", those it was trained on among them" if is_training_data(opened, data) else ""
@@ -98,22 +91,20 @@ def _apply(
     data: str,
     out: Path,
     pass_through: str | None,
-    reading: options.Reading,
+    reading: Options,
     device: str,
     console: Console,
     *,
     overwrite: bool,
-    label: str | None = None,
 ) -> Any:
     """Do the work while counting rows, and print how many there were."""
-    about = options.data_options(reading, label=label)
     with console.progress("Rows") as progress:
         result = work(
             run,
             data,
             out,
             pass_through=words(pass_through),
-            options=about,
+            options=reading,
             device="cpu" if device == "auto" else device,
             overwrite=overwrite,
             watch=lambda rows: progress("", rows, None),

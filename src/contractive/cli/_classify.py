@@ -144,8 +144,7 @@ def classify(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of split, weights, order, noise and the choice of labels.")] = 0,
     data_dir: options.DataDir = None,
-    preparing: options.Preparing,
-    reading: options.Reading,
+    reading: options.DataOptions,
     device: options.Device = "auto",
     checkpoint_seconds: options.CheckpointSeconds = 10.0,
     resume: options.Resume = False,
@@ -201,8 +200,7 @@ def classify(
     )
     check_device(device)
     check_seconds(checkpoint_seconds)
-    about = options.data_options(preparing, reading)
-    split = load_new(context, data, data_dir, about, out, seed=settings.seed, force=force)
+    split = load_new(context, data, data_dir, reading, out, seed=settings.seed, force=force)
     _run(split, settings, out, console, checkpoint_seconds, force=force)
 
 

@@ -55,8 +55,7 @@ def compare(
     learning_rate: options.LearningRate = None,
     loss: Annotated[LossName, typer.Option(help="Reconstruction loss, summed over features.")] = LossName.squared_error,
     data_dir: options.DataDir = None,
-    preparing: options.Preparing,
-    reading: options.Reading,
+    reading: options.DataOptions,
     jobs: Annotated[int | None, typer.Option(help="Fits at a time.", show_default="one per processor")] = None,
     force: options.Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
@@ -76,7 +75,7 @@ def compare(
         raise InvalidValue("out", "be a folder without results", out, "Choose another one or give `force`.")
     check_writable(out)
     console = Console(quiet=quiet or json)
-    split = load(data, data_dir=data_dir, options=options.data_options(preparing, reading)).in_memory()
+    split = load(data, data_dir=data_dir, options=reading).in_memory()
     console.notes(split.notes)
     overrides = Overrides(numbers(hidden, "hidden"), code, max_epochs, batch_size, learning_rate, loss.value)
     fixed = {} if weight is None else {"contractive": weight}

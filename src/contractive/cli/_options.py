@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from contractive.cli._parse import height_and_width, numbers, words
-
-if TYPE_CHECKING:
-    from contractive.data import Options
+from contractive.cli._parse import numbers
+from contractive.cli._settings import Group
+from contractive.data import FORMATS, SETS, Options
 
 DATA = "Data"
 NETWORK = "Network"
@@ -25,31 +24,21 @@ class LossName(StrEnum):
     cross_entropy = "cross_entropy"
 
 
-Source = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="[bold]digits[/] (bundled, offline), mnist, fashion-mnist, or a path: .npy .npz .csv .tsv .parquet .arrow,"
-        " or a folder of images.",
-    ),
-]
-OptionalSource = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[DATA]",
-        help="[bold]digits[/] (bundled, offline), mnist, fashion-mnist, or a path: .npy .npz .csv .tsv .parquet .arrow,"
-        " or a folder of images. Not needed with --resume.",
-    ),
-]
+_FILES = " ".join(suffix for suffix in FORMATS if suffix.startswith("."))
+_NAMES = ", ".join(f"[bold]{name}[/]" for name in SETS)
+_DATA = f"{_NAMES} (digits are bundled), or the path of a file ({_FILES}) or of a folder of images."
+_READING = ("key", "separator", "encoding", "header")
+
+Source = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
+OptionalSource = Annotated[str | None, typer.Argument(metavar="[DATA]", help=f"{_DATA} Not needed with --resume.")]
+DataOptions = Annotated[Options, Group(DATA)]
+ReadingOptions = Annotated[Options, Group(DATA, only=_READING)]
+LabelledOptions = Annotated[Options, Group(DATA, only=("label", *_READING))]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         help="Folder with IDX .gz files.", show_default="$CONTRACTIVE_DATA, else download", rich_help_panel=DATA
     ),
-]
-Label = Annotated[
-    str | None,
-    typer.Option(help="Column (or array of an .npz file) that is the label: never a feature.", rich_help_panel=DATA),
 ]
 Hidden = Annotated[
     str | None,
@@ -87,82 +76,6 @@ EitherRun = Annotated[
 PassThrough = Annotated[
     str | None, typer.Option(help="Columns of DATA to copy before the others, with commas; an identifier for instance.")
 ]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a file of data is read."""
-
-    key: Annotated[str | None, typer.Option(help="Name of the array in an .npz file.", rich_help_panel=DATA)] = None
-    separator: Annotated[
-        str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)
-    ] = None
-    encoding: Annotated[
-        str | None, typer.Option(help="Of a text table.", show_default="detected", rich_help_panel=DATA)
-    ] = None
-    header: Annotated[
-        bool | None,
-        typer.Option(
-            "--header/--no-header",
-            help="Whether a text table has names in its first row.",
-            show_default="detected",
-            rich_help_panel=DATA,
-        ),
-    ] = None
-
-    def said(self) -> dict[str, Any]:
-        """As the data layer takes it."""
-        separator = None if self.separator is None else self.separator.replace("\\t", "\t")
-        return {**vars(self), "separator": separator}
-
-
-@dataclass(frozen=True)
-class Preparing:
-    """What becomes of the data, and into which parts the rows go."""
-
-    label: Label = None
-    drop: Annotated[str | None, typer.Option(help="Columns to leave out, with commas.", rich_help_panel=DATA)] = None
-    one_hot: Annotated[
-        str | None,
-        typer.Option(help="Text columns to turn into 0/1 columns, with commas; `all` for all.", rich_help_panel=DATA),
-    ] = None
-    impute: Annotated[
-        str | None, typer.Option(help="Fill missing values with the training `mean` or `median`.", rich_help_panel=DATA)
-    ] = None
-    scale: Annotated[
-        str,
-        typer.Option(
-            help="auto, none, minmax, standard or robust; fitted on training rows. auto: pixels by their range, other"
-            " columns standard.",
-            rich_help_panel=DATA,
-        ),
-    ] = "auto"
-    size: Annotated[str | None, typer.Option(help="Size images to HEIGHTxWIDTH.", rich_help_panel=DATA)] = None
-    gray: Annotated[bool, typer.Option("--gray", help="Read images in grey.", rich_help_panel=DATA)] = False
-    test: Annotated[
-        Path | None, typer.Option(help="File with the test rows.", show_default="a part of DATA", rich_help_panel=DATA)
-    ] = None
-    validation_share: Annotated[
-        float, typer.Option(help="Part of the rows that validates.", rich_help_panel=DATA, show_default="0.15")
-    ] = 0.15
-    test_share: Annotated[
-        float,
-        typer.Option(help="Part of the rows that tests, without --test.", rich_help_panel=DATA, show_default="0.15"),
-    ] = 0.15
-    stream: Annotated[
-        bool | None,
-        typer.Option(
-            "--stream/--no-stream",
-            help="Leave the training rows of a .npy or .parquet file on disk.",
-            show_default="by the memory",
-            rich_help_panel=DATA,
-        ),
-    ] = None
-
-    def said(self) -> dict[str, Any]:
-        """As the data layer takes it."""
-        one_hot = True if self.one_hot == "all" else words(self.one_hot)
-        return {**vars(self), "drop": words(self.drop), "one_hot": one_hot, "size": height_and_width(self.size)}
 
 
 @dataclass(frozen=True)
@@ -207,10 +120,3 @@ class Fitting:
         """As the settings of a run take it."""
         said = {**vars(self), "hidden": numbers(self.hidden, "hidden"), "loss": self.loss.value}
         return {"epochs": said.pop("max_epochs"), **said}
-
-
-def data_options(*groups: Reading | Preparing, **more: Any) -> "Options":
-    """What the user said about the data."""
-    from contractive.data import Options
-
-    return Options(**{name: value for group in groups for name, value in group.said().items()}, **more)

@@ -38,14 +38,3 @@ def _each(kind: Callable[[str], T], text: str | None, field: str, rule: str, rem
         return tuple(map(kind, words(text)))
     except ValueError:
         raise InvalidValue(field, rule, repr(text), remedy) from None
-
-
-def height_and_width(text: str | None) -> tuple[int, int] | None:
-    """`28x28` as (28, 28)."""
-    if text is None:
-        return None
-    try:
-        height, width = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise InvalidValue("size", "be HEIGHTxWIDTH", repr(text), "For instance 28x28.") from None
-    return height, width

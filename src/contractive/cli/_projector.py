@@ -22,7 +22,7 @@ def projector(
         typer.Option(help="Columns that label points, with commas.", show_default="labels of named sets"),
     ] = None,
     rows: Annotated[int, typer.Option(help="Number of rows, from the first; at most 100,000.")] = 10_000,
-    reading: options.Reading,
+    reading: options.ReadingOptions,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -31,6 +31,5 @@ def projector(
     from contractive.studies.projector import project
 
     kept = words(pass_through) if pass_through is not None else None
-    about = options.data_options(reading)
-    count = project(open_any(run), data, out, pass_through=kept, options=about, rows=rows, overwrite=force)
+    count = project(open_any(run), data, out, pass_through=kept, options=reading, rows=rows, overwrite=force)
     Console(quiet=quiet).line(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

@@ -71,7 +71,7 @@ def _chosen(settings: type, group: Group) -> Iterator[tuple[Any, Any]]:
 def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
     for each, type_ in _chosen(settings, group):
         panel = group.panels.get(each.name, group.panel)
-        if is_dataclass(type_):
+        if isinstance(type_, type) and is_dataclass(type_):
             yield from _options(type_, Group(panel, group.panels, group.without, group.only, group.defaults))
             continue
         default = group.defaults.get(each.name, each.default)
@@ -83,6 +83,7 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
         words = each.metadata.get("by_data") or each.metadata.get("default")
         shown = typer.Option(
             option,
+            metavar=_FORMS.get(each.name) or _FORMS.get(bare),
             help=_help(each.metadata, bare),
             show_default=words if words and default is each.default else default not in (None, ()),
             rich_help_panel=panel,
@@ -99,14 +100,15 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
 
 def _help(metadata: Mapping[str, Any], type_: Any) -> str:
     choices = list(metadata.get("choices") or (get_args(type_) if get_origin(type_) is Literal else ()))
-    return metadata["help"] + (f" One of {', '.join(choices)}." if choices else "")
+    named = all(choice in metadata["help"] for choice in choices)
+    return metadata["help"] + ("" if named else f" One of {', '.join(choices)}.")
 
 
 def _make(settings: type, group: Group, given: Mapping[str, Any]) -> Any:
     """Make the settings from the options that were given; what was not given is left to the class."""
     values = {}
     for each, type_ in _chosen(settings, group):
-        if is_dataclass(type_):
+        if isinstance(type_, type) and is_dataclass(type_):
             values[each.name] = _make(type_, group, given)
             continue
         value = given[each.name]
@@ -162,4 +164,11 @@ _PARSERS: dict[Any, Parser] = {  # by the name or the type of a field
     tuple[int, ...]: lambda name, text: parse_numbers(name, text, int),
     tuple[str, ...]: lambda name, text: split_words(text),
     tuple[int, int]: _height_and_width,
+}
+_FORMS: dict[Any, str] = {
+    "weight": "NUMBER or auto",
+    "one_hot": "A,B,... or all",
+    tuple[int, ...]: "N,N,...",
+    tuple[str, ...]: "A,B,...",
+    tuple[int, int]: "HEIGHTxWIDTH",
 }

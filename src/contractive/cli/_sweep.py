@@ -50,8 +50,7 @@ def sweep(
     ] = False,
     fitting: options.Fitting,
     data_dir: options.DataDir = None,
-    preparing: options.Preparing,
-    reading: options.Reading,
+    reading: options.DataOptions,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -84,7 +83,7 @@ def sweep(
         grid = tuple(dict.fromkeys(weight for weight in grid if weight))
     fits = Settings(**fitting.said(), objective=objective, device=device, precision=precision)
     settings = SweepSettings(fits, grid, trials, seeds, accuracy, processors() if jobs is None else jobs)
-    split = load(data, data_dir=data_dir, seed=fits.seed, options=options.data_options(preparing, reading))
+    split = load(data, data_dir=data_dir, seed=fits.seed, options=reading)
     console = Console(quiet=quiet)
     console.notes(split.notes)
     try:

@@ -51,8 +51,7 @@ def train(
     ] = None,
     fitting: options.Fitting,
     data_dir: options.DataDir = None,
-    preparing: options.Preparing,
-    reading: options.Reading,
+    reading: options.DataOptions,
     device: options.Device = "auto",
     precision: options.Precision = "32",
     devices: Annotated[
@@ -97,8 +96,8 @@ def train(
     check_device(device)
     check_strategy(strategy)
     check_seconds(checkpoint_seconds)
-    about, first = options.data_options(preparing, reading), is_first_process()  # the others find what it wrote
-    split = load_new(context, data, data_dir, about, out, seed=settings.seed, force=force, check=first)
+    first = is_first_process()  # the others find what it wrote
+    split = load_new(context, data, data_dir, reading, out, seed=settings.seed, force=force, check=first)
     _run(split, settings.completed(split), out, console, checkpoint_seconds, force=force)
 
 
