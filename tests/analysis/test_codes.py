@@ -130,7 +130,7 @@ def test_a_rotation_and_a_scale_change_nothing():
 
 def test_equal_codes_are_refused_whatever_their_numbers():
     equal = torch.full((7, 3), 0.1, dtype=torch.float64)  # their mean is not exactly 0.1
-    with pytest.raises(ValueError, match="code one must vary, got 7 equal rows"):
+    with pytest.raises(ValueError, match=r"codes\['one'\] must vary, got 7 equal rows"):
         analysis.similarity(equal, gaussian(7, 3), num_neighbors=2)
 
 
@@ -184,8 +184,8 @@ def test_a_table_holds_all_pairs():
     ("one", "options", "match"),
     [
         (torch.rand(20, 2), {}, r"codes must be of the same examples, got rows \{'one': 20, 'other': 30\}"),
-        (torch.ones(30, 2), {}, "code one must vary, got 30 equal rows"),
-        (torch.rand(30, 2), {"num_neighbors": 30}, "code one must have at least 31 rows"),
+        (torch.ones(30, 2), {}, r"codes\['one'\] must vary, got 30 equal rows"),
+        (torch.rand(30, 2), {"num_neighbors": 30}, r"codes\['one'\] must have at least 31 rows"),
         (torch.rand(30, 2), {"num_neighbors": 0}, "num_neighbors must be at least 1"),
     ],
 )

@@ -171,7 +171,7 @@ X, P = torch.rand(3, 4), torch.rand(5, 4)
         (lambda: analysis.tangent_neighbors(X, P, 0), "k must lie between 1 and the 5 points, got 0"),
         (lambda: analysis.tangent_neighbors(X, P, 6), "k must lie between 1 and the 5 points, got 6"),
         (lambda: analysis.squared_tangent_distances(X, P[:, :3]), "queries must have 3 features like points, got 4"),
-        (lambda: analysis.squared_tangent_distances(X[0], P), r"query rows must have the shape \(rows, features\)"),
+        (lambda: analysis.squared_tangent_distances(X[0], P), r"queries must have the shape \(rows, features\)"),
         (
             lambda: analysis.squared_tangent_distances(X, P, point_tangents=X),
             r"point_tangents must have the shape \(5, num",

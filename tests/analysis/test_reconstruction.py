@@ -176,7 +176,10 @@ def test_samples_have_the_moments():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"weights": torch.ones(2) / 2}, r"shapes must be \(m,\), \(m, d\) and \(m, d, d\)"),
+        (
+            {"weights": torch.ones(2) / 2},
+            r"covariances must have the shape \(m, d, d\) for `weights` \(m,\) and `means` \(m, d\)",
+        ),
         ({"weights": torch.tensor([0.5, 0.6, 0.5])}, "weights must be above 0 and sum to 1"),
         ({"weights": torch.tensor([0.0, 0.5, 0.5])}, "weights must be above 0 and sum to 1"),
         ({"covariances": -torch.eye(2).expand(3, 2, 2)}, "covariances must be positive definite"),

@@ -206,9 +206,9 @@ def test_scores_are_those_of_the_code():
 
 
 def test_two_rows_make_a_probe():
-    with pytest.raises(ValueError, match=r"probe must have weight \(classes, code\) for at least two classes"):
+    with pytest.raises(ValueError, match=r"weight must have the shape \(classes, code\) for at least two classes"):
         LinearProbe(torch.zeros(1, 3), torch.zeros(1))
-    with pytest.raises(ValueError, match="probe must have weight"):
+    with pytest.raises(ValueError, match="weight must have the shape"):
         LinearProbe(torch.zeros(2, 3), torch.zeros(3))
 
 

@@ -39,5 +39,5 @@ def test_rows_that_are_not_finite_are_named(measure, wrong):
 
 
 def test_a_code_that_is_not_finite_is_named():
-    with pytest.raises(ValueError, match="code one must be finite, got nan or infinity in 12 of 12 rows"):
+    with pytest.raises(ValueError, match=r"codes\['one'\] must be finite, got nan or infinity in 12 of 12 rows"):
         analysis.similarity(torch.full((12, 2), float("nan")), torch.rand(12, 2))

@@ -172,7 +172,7 @@ X = torch.rand(3, 4)
         (lambda: sampling.metropolis(exact, X, 1, step_size=-2), "step_size must be above 0 and finite, got -2"),
         (lambda: sampling.log_densities(X, X, 0), "bandwidth must be above 0 and finite, got 0"),
         (lambda: sampling.log_densities(X, X[:, :2], 1), "points must have 4 features like samples, got 2"),
-        (lambda: sampling.log_densities(X[:0], X, 1), "samples and points must not be empty, got 0 and 3"),
+        (lambda: sampling.log_densities(X[:0], X, 1), "samples must have at least one row, got none"),
         (lambda: sampling.choose_bandwidth(X, X, []), r"candidates must be bandwidths above 0, got \[\]"),
         (lambda: sampling.choose_bandwidth(X, X, [1, 0]), "candidates must be bandwidths above 0"),
         (lambda: sampling.choose_bandwidth(X, X, [1, float("nan")]), "candidates must be bandwidths above 0"),

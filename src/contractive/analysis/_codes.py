@@ -192,11 +192,10 @@ def similarities(codes: Mapping[str, Tensor], *, num_neighbors: int = 10, num_po
     scaled, near = [], []
     for name, code in codes.items():
         rows = spread_rows(code.flatten(1), num_points)
-        check_rows(rows, num_neighbors + 1, f"code {name}")
+        check_rows(rows, num_neighbors + 1, f"codes[{name!r}]")
         centred = rows.double() - rows.double().mean(0)
         if all_equal(rows) or not bool(centred.norm() > 0):
-            got = f"{len(rows)} equal rows"
-            raise InvalidValue(f"code {name}", "vary", got, "Has the model collapsed?")
+            raise InvalidValue(f"codes[{name!r}]", "vary", f"{len(rows)} equal rows", "Has the model collapsed?")
         scaled.append(centred / centred.norm())
         _, indices = nearest(rows, rows, num_neighbors, skip=torch.arange(len(rows), device=rows.device))
         is_near = torch.zeros(len(rows), len(rows), dtype=torch.bool, device=rows.device)

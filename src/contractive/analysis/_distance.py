@@ -57,8 +57,8 @@ def squared_tangent_distances(
     Queries and points are rows (rows, features), tangents any basis (rows, num, features). `memory_budget` is in bytes
     and bounds the numbers per pair that are computed at a time.
     """
-    q, t_q = _prepared("query", queries, query_tangents)
-    p, t_p = _prepared("point", points, point_tangents)
+    q, t_q = _prepared("queries", queries, "query_tangents", query_tangents)
+    p, t_p = _prepared("points", points, "point_tangents", point_tangents)
     if q.shape[1] != p.shape[1]:
         rule = f"have {p.shape[1]} features like points"
         raise InvalidValue("queries", rule, q.shape[1], "Use the same data.")
@@ -114,15 +114,15 @@ def tangent_neighbors(
     return TangentNeighbors(torch.cat(values), torch.cat(indices))
 
 
-def _prepared(what: str, x: Tensor, tangents: Tensor | None) -> tuple[Tensor, Tensor]:
+def _prepared(name: str, x: Tensor, tangents_name: str, tangents: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return rows and their orthonormal tangents, none of them where none are given."""
     if x.ndim != 2:
-        raise InvalidValue(f"{what} rows", "have the shape (rows, features)", tuple(x.shape), "Flatten them.")
+        raise InvalidValue(name, "have the shape (rows, features)", tuple(x.shape), "Flatten them.")
     if tangents is None:
         return x, x.new_zeros(len(x), 0, x.shape[1])
     if tangents.ndim != 3 or tangents.shape[:1] + tangents.shape[2:] != x.shape:
         rule = f"have the shape ({len(x)}, num, {x.shape[1]})"
-        raise InvalidValue(f"{what}_tangents", rule, tuple(tangents.shape), "One set per row.")
+        raise InvalidValue(tangents_name, rule, tuple(tangents.shape), "One set per row.")
     return x, orthonormal(tangents.to(x.dtype))
 
 

@@ -154,8 +154,9 @@ class GaussianMixture(Result):
     def __post_init__(self) -> None:
         m, d = self.means.shape
         if self.weights.shape != (m,) or self.covariances.shape != (m, d, d):
-            got = [tuple(tensor.shape) for tensor in (self.weights, self.means, self.covariances)]
-            raise InvalidValue("shapes", "be (m,), (m, d) and (m, d, d)", got, "One row per component.")
+            got = [tuple(tensor.shape) for tensor in (self.covariances, self.weights, self.means)]
+            rule = "have the shape (m, d, d) for `weights` (m,) and `means` (m, d)"
+            raise InvalidValue("covariances", rule, got, "One row per component.")
         if bool((self.weights <= 0).any()) or abs(float(self.weights.sum()) - 1) > 1e-5:
             got = self.weights.tolist()
             raise InvalidValue("weights", "be above 0 and sum to 1", got, "Divide by their sum.")

@@ -32,9 +32,9 @@ class LinearProbe(Result):
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or len(self.weight) < 2 or self.bias.shape != self.weight.shape[:1]:
-            rule = "have weight (classes, code) for at least two classes and bias (classes,)"
+            rule = "have the shape (classes, code) for at least two classes, and `bias` (classes,)"
             got = f"{tuple(self.weight.shape)} and {tuple(self.bias.shape)}"
-            raise InvalidValue("probe", rule, got, "A binary classifier's row w becomes the rows -w and w.")
+            raise InvalidValue("weight", rule, got, "A binary classifier's row w becomes the rows -w and w.")
 
     def scores(self, code: Tensor) -> Tensor:
         """Return the scores of codes, (rows, classes)."""
@@ -162,11 +162,7 @@ class Attack:
     bounds: tuple[float, float] | None
 
     def run(
-        self,
-        margin: Callable[[Tensor], tuple[Tensor, Tensor]],
-        x: Tensor,
-        epsilon: float,
-        generator: torch.Generator | None,
+        self, margin: Margin, x: Tensor, epsilon: float, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
         """Return (which rows were misclassified, which rows had a gradient) somewhere on the way from the starts."""
         wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)

@@ -73,9 +73,8 @@ def walk(
 def score(reconstruct: Map, sigma: float) -> Map:
     """Return the map x -> (r(x) - x) / sigma^2, an estimate of the gradient of log p at x.
 
-    At finite sigma the optimal r gives exactly the score of the data with noise N(0, sigma^2) added.
-
-    sigma is the standard deviation of the noise r was trained with; for a penalty weight * ||J_r||^2, sqrt(weight).
+    At finite sigma the optimal r gives exactly the score of the data with noise N(0, sigma^2) added. sigma is the
+    standard deviation of the noise r was trained with; for a penalty weight * ||J_r||^2, sqrt(weight).
     """
     check_positive("sigma", sigma, "It is the noise that r was trained with.")
     return partial(_scaled_residual, reconstruct, sigma)  # unlike a lambda it can be pickled
@@ -198,9 +197,9 @@ def parzen(samples: Tensor, test: Tensor, *, validation: Tensor, candidates: Seq
 def _log_densities(samples: Tensor, points: Tensor, bandwidths: Sequence[float]) -> Tensor:
     """(bandwidths, points); distances are computed once for all bandwidths."""
     centres, rows = samples.flatten(1).double(), points.flatten(1).double()
-    if len(centres) == 0 or len(rows) == 0:
-        got = f"{len(centres)} and {len(rows)}"
-        raise InvalidValue("samples and points", "not be empty", got, "Draw some.")
+    for field, given in (("samples", centres), ("points", rows)):
+        if len(given) == 0:
+            raise InvalidValue(field, "have at least one row", "none", "Draw some.")
     features = centres.shape[1]
     if rows.shape[1] != features:
         raise InvalidValue("points", f"have {features} features like samples", rows.shape[1], "Use the same data.")

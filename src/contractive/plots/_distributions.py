@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import check_choice
 from contractive.plots._marks import band, bars, boxes, line, log_axis
 from contractive.plots._style import (
     NEUTRAL,
@@ -128,9 +128,8 @@ def sensitivity_at(profiles: "Mapping[str, SensitivityProfile]", noise: str, lev
     """Draw histograms and boxes of ||f(x+e) - f(x)|| / ||e|| by model at one level of one noise, which was measured."""
     found = {}
     for name, profile in profiles.items():
-        if level not in profile.levels.get(noise, ()):
-            got = f"{noise!r} and {level}"
-            raise InvalidValue("noise and level", f"be among {dict(profile.levels)}", got, "Measure it first.")
+        check_choice("noise", noise, profile.levels, "Measure it first.")
+        check_choice("level", level, profile.levels[noise], "Measure it first.")
         found[name] = numbers(profile.sensitivities[noise][profile.levels[noise].index(level)].ratios)
     return sensitivity(found)
 

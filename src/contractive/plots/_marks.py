@@ -122,13 +122,8 @@ def signed(
 ) -> go.Figure:
     """Draw a panel of signed vectors (rows, features) for each heading, as pictures or as a heat map, on one scale.
 
-    Args:
-        groups: The vectors of each panel.
-        headings: One per panel.
-        image: Height and width, where a vector is an image.
-        names: The features' names.
-        row: What a vector is.
-        step: Every how many features are shown where a vector is no image.
+    `image` is the height and width where a vector is an image. Else `names` are those of the features, of which every
+    `step`-th is shown, and `row` says what a vector is.
     """
     tiles = [tiled(rows, image, min(_ACROSS, len(rows))) if image else rows[:, ::step] for rows in groups]
     # a few extreme values must not make all others pale

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from math import ceil
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 import numpy as np
@@ -14,6 +14,8 @@ import plotly.graph_objects as go
 
 from contractive.core.errors import InvalidValue
 from contractive.objectives import OBJECTIVES, NamedObjective
+
+Side = Literal["left", "right"]
 
 _LEGEND_ROW = 30  # pixels, as all here
 _WIDE, _NARROW = 1000, 330  # for the legend
@@ -212,7 +214,7 @@ def _grid(count: int, columns: int, height: int, legend: int, below: int) -> dic
     return layout
 
 
-def vertical(target: go.Figure, number: int, at: float, text: str = "", *, side: str = "right") -> None:
+def vertical(target: go.Figure, number: int, at: float, text: str = "", *, side: Side = "right") -> None:
     """Draw a dashed line across one panel at x = `at`, with a word at its upper end."""
     x, y = axes(number).values()
     where = {"xref": x, "yref": f"{y} domain"}
