@@ -6,7 +6,7 @@ What needs Lightning is loaded when first used: it takes seconds, and a run is o
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from contractive.training._batches import Rows, as_tensor
+from contractive.training._batches import Rows
 from contractive.training._checkpoints import CheckpointError, read_checkpoint
 from contractive.training._history import CollapseWarning, Epochs, History, TrainingDiverged, collapse
 from contractive.training._settings import (
@@ -19,13 +19,11 @@ from contractive.training._settings import (
     ScheduleName,
     TrainingOptions,
     TrainingSettings,
-    check_count,
     check_device,
     check_seconds,
     check_seed,
     check_strategy,
     place_of,
-    whole,
 )
 
 if TYPE_CHECKING:
@@ -69,15 +67,12 @@ __all__ = [
     "CollapseWarning",
     "TrainingDiverged",
     "collapse",
-    # checks and conversions of arguments
-    "check_count",
+    # checks of arguments
     "check_device",
     "check_seconds",
     "check_seed",
     "check_strategy",
     "place_of",
-    "as_tensor",
-    "whole",
 ]
 
 _LATER = {

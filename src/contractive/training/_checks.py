@@ -91,7 +91,7 @@ def _check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
         raise InvalidValue("reconstructions", rule, shape, remedy)
 
 
-def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier) -> tuple[Tensor, Tensor]:
+def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier, place: torch.device) -> tuple[Tensor, Tensor]:
     """Return the rows in the precision of the classifier and the labels as class numbers.
 
     Args:
@@ -99,6 +99,7 @@ def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier) -> tup
         labels: Of each row.
         what: "training" or "validation", for the errors.
         classifier: That is trained with them.
+        place: Device where they are needed.
     """
     rows, classes = as_tensor(x), as_tensor(labels)
     classes = classes if classes.is_floating_point() else classes.long()  # torch compares no unsigned ones
@@ -112,4 +113,4 @@ def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier) -> tup
     rows = rows.to(classifier.linear.weight.dtype)
     if not bool(torch.isfinite(rows).all()):
         raise InvalidValue(f"{what} rows", "be finite", "NaN or infinite entries", "Impute or drop them.")
-    return rows, classes
+    return rows.to(place), classes.to(place)

@@ -33,7 +33,7 @@ from contractive.training._contexts import evaluating
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
 from contractive.training._module import Step
-from contractive.training._settings import check_names, settings_of
+from contractive.training._settings import settings_of
 
 NUM_CHECKS = 100
 _SHARED = 0.5  # share of training before the penalty sets in
@@ -46,11 +46,11 @@ _FEWEST_EPOCHS = 2  # one is shared, one has the penalty
 
 
 class Checks(Callback):
-    """Notes the validation error at about a hundred points of training, and how many they were after each epoch."""
+    """Note the validation error at about a hundred points of training, and in which epoch each of them is."""
 
     def __init__(self) -> None:
         self.errors: list[float] = []
-        self.by_epoch: list[int] = []
+        self.epochs: list[int] = []
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -60,26 +60,23 @@ class Checks(Callback):
         blocks = int(trainer.num_training_batches)
         stride = max(1, blocks * (trainer.max_epochs or 1) // NUM_CHECKS)
         # counted from the beginning of the run: a resumed run and the penalised one check at the same steps
-        done = trainer.current_epoch * blocks + batch_idx + 1
-        if done % stride == 0:
+        if (trainer.current_epoch * blocks + batch_idx + 1) % stride == 0:
             self.errors.append(pl_module.validation_error())
+            self.epochs.append(trainer.current_epoch)
             self.checked(pl_module)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.by_epoch.append(len(self.errors))
 
     def checked(self, step: Step) -> None:
         """React to the last error; nothing here."""
 
     def state_dict(self) -> dict[str, Any]:
-        return {"errors": self.errors, "by_epoch": self.by_epoch}
+        return {"errors": self.errors, "epochs": self.epochs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.errors, self.by_epoch = list(state_dict["errors"]), list(state_dict["by_epoch"])
+        self.errors, self.epochs = list(state_dict["errors"]), list(state_dict["epochs"])
 
 
 class Multiplier(Checks):
-    """Moves the weights of all penalties together so that the error increase comes to the allowed one.
+    """Move the weights of all penalties together so that the error increase comes to the allowed one.
 
     Args:
         max_error_increase: Allowed, for instance 0.1.
@@ -139,21 +136,21 @@ class Multiplier(Checks):
         step.rows[-1] |= {"weight": step.objective.terms[0].weight, "error_increase": self._increase(0)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"errors": self.errors, "factor": self.factor}
+        return super().state_dict() | {"factor": self.factor}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.errors, self.factor = list(state_dict["errors"]), state_dict["factor"]
+        super().load_state_dict(state_dict)
+        self.factor = state_dict["factor"]
 
 
 class SaveAtEpoch(Checkpoint):
     """Write the state after so many epochs."""
 
     def __init__(self, path: Path, epochs: int) -> None:
-        self.epochs = epochs
-        self._path = path
+        self._path, self._epochs = path, epochs
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch + 1 == self.epochs:
+        if trainer.current_epoch + 1 == self._epochs:
             trainer.save_checkpoint(self._path)
 
 
@@ -206,9 +203,8 @@ def fit_with_max_error_increase(
         >>> abs(history["error_increase"][-1] - 0.5) < 0.1
         True
     """
-    check_names(fit_with_max_error_increase, options, FitOptions.__annotations__)
     check_positive("max_error_increase", max_error_increase, "0.1 allows 10 % more reconstruction error.")
-    settings = settings_of(options, FIT_DEFAULTS)[0]
+    settings, _ = settings_of(fit_with_max_error_increase, options, FitOptions.__annotations__, FIT_DEFAULTS)
     max_epochs = settings.max_epochs or settings.completed(len(data), math.prod(data.shape[1:])).max_epochs
     assert max_epochs is not None
     if checkpoint is None and settings.devices * settings.num_nodes > 1:
@@ -226,7 +222,7 @@ def fit_with_max_error_increase(
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "last.ckpt" if checkpoint is None else Path(checkpoint)
         beside, half = path.with_name(f"reference-{path.name}"), path.with_name(f"half-{path.name}")
-        twin, checks, branch = copy.deepcopy(autoencoder), Checks(), SaveAtEpoch(half, round(_SHARED * max_epochs))
+        twin, checks, shared = copy.deepcopy(autoencoder), Checks(), round(_SHARED * max_epochs)
         reference = fit(
             twin,
             data,
@@ -234,15 +230,15 @@ def fit_with_max_error_increase(
             validation=validation,
             checkpoint=beside,
             resume=resume and beside.exists(),
-            callbacks=[checks, branch],
+            callbacks=[checks, SaveAtEpoch(half, shared)],
             **alone,
         )
         x = as_tensor(validation).to(next(twin.parameters()))
         start = scaled(objective, _first_guess(twin, objective, x, float(max_error_increase)))
         if not (resume and path.exists()):
             begin_anew(half, path, start)
-        shared = checks.by_epoch[branch.epochs - 1]
-        multiplier = Multiplier(float(max_error_increase), checks.errors, shared, float(objective.loss(x, x).mean()))
+        before = sum(epoch < shared for epoch in checks.epochs)
+        multiplier = Multiplier(float(max_error_increase), checks.errors, before, float(objective.loss(x, x).mean()))
         hooks = [multiplier, *callbacks]
         history = fit(
             autoencoder, data, start, validation=validation, checkpoint=path, resume=True, callbacks=hooks, **options

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice, check_positive
 from contractive.models import Classifier, architecture, tensors_checksum
-from contractive.training._checkpoints import does_not_belong, in_words, read_checkpoint, write_checkpoint
+from contractive.training._checkpoints import does_not_belong, read_checkpoint, write_checkpoint
 from contractive.training._checks import labelled_rows
 from contractive.training._contexts import flushed_denormals, keep_freed_memory
 from contractive.training._history import Epochs, Row, TrainingDiverged
@@ -22,7 +22,6 @@ from contractive.training._settings import (
     TrainingOptions,
     TrainingSettings,
     check_device,
-    check_names,
     check_seconds,
     place_of,
     settings_of,
@@ -95,11 +94,11 @@ def fine_tune(
         >>> found.best["train_error"] < 0.2
         True
     """
-    check_names(fine_tune, options, TrainingOptions.__annotations__)
-    settings = settings_of(options, FINE_TUNING_DEFAULTS)[0].completed(len(x), math.prod(x.shape[1:]))
+    settings, _ = settings_of(fine_tune, options, TrainingOptions.__annotations__, FINE_TUNING_DEFAULTS)
+    settings = settings.completed(len(x), math.prod(x.shape[1:]))
     for name in _FIXED:
-        default = getattr(FINE_TUNING_DEFAULTS, name)
-        check_choice(name, getattr(settings, name), [default], "Fine-tuning has no other; leave it out.")
+        only = getattr(FINE_TUNING_DEFAULTS, name)
+        check_choice(name, getattr(settings, name), [only], "Fine-tuning has no other.")
     check_seconds(checkpoint_seconds)
     if output_rate is not None:
         check_positive("output_rate", output_rate, "Try 0.1.")
@@ -108,27 +107,18 @@ def fine_tune(
     if settings.patience is not None and validation is None:
         raise InvalidValue("patience", "come with validation data", "none", "Pass validation=(x, labels).")
     check_device(settings.device)
-    place = torch.device(place_of(settings.device))
-    home = next(classifier.parameters()).device
-    train = labelled_rows(x, labels, "training", classifier)
-    held_out = None if validation is None else labelled_rows(*validation, "validation", classifier)
+    place, home = torch.device(place_of(settings.device)), next(classifier.parameters()).device
+    train = labelled_rows(x, labels, "training", classifier, place)
+    held_out = None if validation is None else labelled_rows(*validation, "validation", classifier, place)
     rule = regularisation or Regularisation()
     if rule.tangents is not None and len(rule.tangents) != len(train[0]):
         raise InvalidValue("tangents", f"be those of all {len(train[0])} rows", len(rule.tangents), "Match them.")
     rate = settings.learning_rate
     assert rate is not None
-    run = _Run(
-        classifier.to(place),
-        (train[0].to(place), train[1].to(place)),
-        None if held_out is None else (held_out[0].to(place), held_out[1].to(place)),
-        rule,
-        settings,
-        (rate, float(rate if output_rate is None else output_rate)),
-        float(decay),
-    )
+    rates = (rate, float(rate if output_rate is None else output_rate))
+    run = _Run(classifier.to(place), train, held_out, rule, settings, rates, float(decay))
     path = None if checkpoint is None else Path(checkpoint)
-    # the data are read for it once, and only where a checkpoint has to be told from those of other runs
-    identity = {} if path is None else run.identity()
+    identity = {} if path is None else run.identity()  # all data are read for it: once, not at every checkpoint
     if path is not None and path.exists():
         run.resume(path, identity)
     keep_freed_memory()
@@ -143,71 +133,50 @@ def fine_tune(
                 on_epoch(row)
     classifier.load_state_dict(run.best)
     classifier.to(home).eval()
-    return FineTuning(tuple(run.rows), run.best_epoch, run.is_stale and len(run.rows) < run.max_epochs)
+    return FineTuning(tuple(run.rows), run.best_epoch, run.is_stale and len(run.rows) < (settings.max_epochs or 0))
 
 
+@dataclass
 class _Run:
     """The state of a run: weights, the best weights so far, and the rows."""
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        train: tuple[Tensor, Tensor],
-        validation: tuple[Tensor, Tensor] | None,
-        rule: Regularisation,
-        settings: TrainingSettings,
-        rates: tuple[float, float],
-        decay: float,
-    ) -> None:
-        assert settings.max_epochs is not None and settings.batch_size is not None
-        self.classifier = classifier
-        self.train, self.validation = train, validation
-        self.rule = rule
-        self.max_epochs, self.batch_size = settings.max_epochs, settings.batch_size
-        self.patience, self.seed = settings.patience, settings.seed
-        self.rates, self.decay = rates, decay
+    classifier: Classifier
+    train: tuple[Tensor, Tensor]
+    validation: tuple[Tensor, Tensor] | None
+    rule: Regularisation
+    settings: TrainingSettings
+    rates: tuple[float, float]
+    decay: float
+
+    def __post_init__(self) -> None:
         self.rows: list[Row] = []
-        self.best_epoch = 0
-        self.best = _copy(classifier)
-        groups = [{"params": list(part.parameters())} for part in (classifier.encoder, classifier.linear)]
-        self.optimizer = torch.optim.SGD(groups, lr=rates[0])
+        self.best_epoch, self.best = 0, self._weights()
+        groups = [{"params": list(part.parameters())} for part in (self.classifier.encoder, self.classifier.linear)]
+        self.optimizer = torch.optim.SGD(groups, lr=self.rates[0])
 
     @property
     def is_stale(self) -> bool:
-        return self.patience is not None and len(self.rows) - self.best_epoch >= self.patience
+        patience = self.settings.patience
+        return patience is not None and len(self.rows) - self.best_epoch >= patience
 
     @property
     def is_over(self) -> bool:
-        return len(self.rows) >= self.max_epochs or self.is_stale
+        return len(self.rows) >= (self.settings.max_epochs or 0) or self.is_stale
 
-    def identity(self) -> dict[str, str]:
-        """What distinguishes this run from others; `max_epochs` and `patience` may change from call to call."""
-        return {
-            "rates": f"{self.rates} x {self.decay}",
-            "batch_size": str(self.batch_size),
-            "seed": str(self.seed),
-            "data": str(tensors_checksum(self.train)),
-            "encoder": str(architecture(self.classifier.encoder)),
-            "start": str(tensors_checksum(self.best.values())),
-            "regularisation": in_words(self.rule.weights()),
-            "output": self.classifier.output,
-            "validation": str(tensors_checksum(self.validation or ())),
-            "tangents": str(self.rule.checksum()),
-        }
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.classifier.state_dict().items()}
 
     def train_epoch(self) -> Row:
-        began = time.perf_counter()
-        epoch = len(self.rows)
+        began, epoch = time.perf_counter(), len(self.rows)
         # everything random is a function of seed and epoch, so that a resumed run repeats nothing and skips nothing
-        generator = torch.Generator().manual_seed((self.seed << 20) + epoch)
+        generator = torch.Generator().manual_seed((self.settings.seed << 20) + epoch)
         factor = self.decay**epoch
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        self.classifier.train()
         place = self.train[0].device
         with torch.random.fork_rng([place] if place.type == "cuda" else []):
             torch.manual_seed(generator.initial_seed() + _DROPOUT)
-            loss, wrong = self._pass(generator)
+            loss, error = self._pass(generator)
         finite = all(bool(part.isfinite().all()) for part in self.classifier.parameters())
         if not (math.isfinite(loss) and finite):
             got = f"{loss} and infinite weights" if math.isfinite(loss) else loss
@@ -215,21 +184,25 @@ class _Run:
                 f"loss must stay finite, got {got} in epoch {epoch + 1} of fine-tuning."
                 " Lower the learning rates or the weights of what is added."
             )
-        row = {"epoch": epoch + 1, "learning_rate": self.rates[0] * factor, "train_loss": loss, "train_error": wrong}
+        row = {"epoch": epoch + 1, "learning_rate": self.rates[0] * factor, "train_loss": loss, "train_error": error}
         self.classifier.eval()
+        best = True
         if self.validation is not None:
             row["val_loss"], row["val_error"] = self._judge(*self.validation)
+            before = self.rows[self.best_epoch - 1] if self.best_epoch else {"val_error": math.inf}
+            best = (row["val_error"], row["val_loss"]) < (before["val_error"], before.get("val_loss", math.inf))
         row["seconds"] = time.perf_counter() - began
         self.rows.append(row)
-        if self._is_best(row):
-            self.best_epoch, self.best = len(self.rows), _copy(self.classifier)
+        if best:
+            self.best_epoch, self.best = epoch + 1, self._weights()
         return row
 
     def _pass(self, generator: torch.Generator) -> tuple[float, float]:
         """One pass over the data; (mean loss, share of errors)."""
+        self.classifier.train()
         x, labels = self.train
         total, wrong = x.new_zeros((), dtype=torch.float64), x.new_zeros((), dtype=torch.long)
-        for rows in torch.randperm(len(x), generator=generator).split(self.batch_size):
+        for rows in torch.randperm(len(x), generator=generator).split(self.settings.batch_size or 1):
             there = rows.to(x.device)
             logits, extra = self.rule(self.classifier, x[there], rows, generator)
             losses = self.classifier.loss(logits, labels[there]) + extra
@@ -247,11 +220,20 @@ class _Run:
         wrong = logits.argmax(1) != labels
         return float(self.classifier.loss(logits, labels).mean()), float(wrong.double().mean())
 
-    def _is_best(self, row: Row) -> bool:
-        if self.validation is None or not self.best_epoch:
-            return True
-        before = self.rows[self.best_epoch - 1]
-        return (row["val_error"], row["val_loss"]) < (before["val_error"], before["val_loss"])
+    def identity(self) -> dict[str, str]:
+        """What distinguishes this run from others; `max_epochs` and `patience` may change from call to call."""
+        return {
+            "rates": f"{self.rates} x {self.decay}",
+            "batch_size": str(self.settings.batch_size),
+            "seed": str(self.settings.seed),
+            "data": str(tensors_checksum(self.train)),
+            "encoder": str(architecture(self.classifier.encoder)),
+            "start": str(tensors_checksum(self.best.values())),
+            "regularisation": self.rule.in_words(),
+            "output": self.classifier.output,
+            "validation": str(tensors_checksum(self.validation or ())),
+            "tangents": str(self.rule.checksum()),
+        }
 
     def save(self, path: Path, identity: dict[str, str]) -> None:
         ours = {"settings": identity, "rows": self.rows, "best_epoch": self.best_epoch}
@@ -265,7 +247,3 @@ class _Run:
             self.rows, self.best_epoch = list(ours["rows"]), int(ours["best_epoch"])
         except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise does_not_belong(path, error) from error
-
-
-def _copy(classifier: Classifier) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in classifier.state_dict().items()}

@@ -42,7 +42,6 @@ from contractive.training._settings import (
     TrainingSettings,
     check_count,
     check_machine,
-    check_names,
     check_seconds,
     settings_of,
 )
@@ -129,8 +128,7 @@ def fit(
         >>> history["train_total"][-1] < history["train_total"][0]
         True
     """
-    check_names(fit, options, FitOptions.__annotations__)
-    settings, schedule = settings_of(options, FIT_DEFAULTS)
+    settings, schedule = settings_of(fit, options, FitOptions.__annotations__, FIT_DEFAULTS)
     norm_rows = check_count("norm_rows", options.get("norm_rows", 64))
     seconds = options.get("checkpoint_seconds", 10.0)
     check_seconds(seconds)

@@ -1,4 +1,4 @@
-"""The penalty for people who have a LightningModule of their own."""
+"""The Jacobian penalty as a callback, for any LightningModule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian import METHODS, Method, squared_norm
 
 
 def first(batch: Any) -> Tensor:
-    """The batch itself, or the first of its parts: the inputs."""
+    """Return the inputs: the batch itself, or its first element."""
     return batch if isinstance(batch, Tensor) else batch[0]
 
 
@@ -19,14 +20,14 @@ class JacobianPenalty(Callback):
     """Adds weight * mean ||J_f(x)||_F^2 of an encoder to the loss of any LightningModule.
 
     The gradient is added after the module's own backward pass, so nothing in the module changes. That is one more pass
-    through the encoder; in a training step of your own, `value_and_squared_norm` gives code and norm in one.
+    through the encoder; in your own training step, `value_and_squared_norm` gives code and norm in one.
 
     Args:
         weight: For a loss that is a mean over examples of errors summed over features.
         encoder: Name of the module's attribute that is the encoder.
         inputs: From a batch to the encoder's inputs.
         method: As in `value_and_squared_norm`.
-        seed: Of the probes.
+        seed: Of the probe vectors.
 
     Raises:
         ValueError: A weight below 0, an unknown method.
@@ -46,29 +47,26 @@ class JacobianPenalty(Callback):
         seed: int = 0,
     ) -> None:
         if not 0 <= weight < float("inf"):
-            raise ValueError(f"weight must be a finite number of at least 0, got {weight}. 0 turns it off.")
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}. Leave it out for auto.")
+            raise InvalidValue("weight", "be a finite number of at least 0", weight, "0 turns it off.")
+        check_choice("method", method, METHODS, "Leave it out for auto.")
         self._weight = weight
         self._encoder = encoder
         self._inputs = inputs
-        self._method = method
+        self._method: Method = method
         self._generator = torch.Generator().manual_seed(seed)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a module without such an encoder before any work."""
         if not callable(getattr(pl_module, self._encoder, None)):
-            raise ValueError(
-                f"encoder must name a part of {type(pl_module).__name__}, got {self._encoder!r}."
-                " Pass encoder= with the attribute's name."
-            )
+            rule = f"name an attribute of {type(pl_module).__name__} that is the encoder"
+            raise InvalidValue("encoder", rule, repr(self._encoder), "Pass encoder= with its name.")
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Keep the inputs for the backward pass."""
+        """Remember the inputs for the backward pass."""
         self._x = self._inputs(batch)
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add the penalty's gradient; with accumulation, a share of it to each part.
+        """Add the penalty's gradient; with accumulation, a share of it at each batch.
 
         The gradients of the module's loss are those of all processes by now, and scaled up under `16-mixed`.
         """

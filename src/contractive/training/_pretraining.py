@@ -16,7 +16,7 @@ from contractive.objectives import Objective
 from contractive.training._batches import as_tensor
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
-from contractive.training._settings import check_names, settings_of
+from contractive.training._settings import settings_of
 
 _RARE = 1e-3  # clamp means away from the ends, where the inverse of the activation is infinite
 _INVERSES = {
@@ -85,8 +85,7 @@ def pretrain(
     Raises:
         ValueError: As many objectives as layers are not given; and as `fit`.
     """
-    check_names(pretrain, options, FitOptions.__annotations__)
-    seed = settings_of(options, FIT_DEFAULTS)[0].seed
+    seed = settings_of(pretrain, options, FitOptions.__annotations__, FIT_DEFAULTS)[0].seed
     objectives = [objective] * len(layers) if isinstance(objective, Objective) else list(objective)
     if len(objectives) != len(layers):
         rule = f"be one, or one for each of the {len(layers)} layers"

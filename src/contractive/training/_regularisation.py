@@ -45,10 +45,9 @@ class Regularisation:
         if self.tangents_per_step is not None:
             object.__setattr__(self, "tangents_per_step", check_count("tangents_per_step", self.tangents_per_step))
 
-    def weights(self) -> dict[str, float | int | None]:
-        """Return the numbers among the fields."""
-        names = ("jacobian_weight", "tangent_weight", "tangents_per_step")
-        return {name: getattr(self, name) for name in names}
+    def in_words(self) -> str:
+        """Return the numbers among the fields as one text."""
+        return f"{self.jacobian_weight}, {self.tangent_weight}, {self.tangents_per_step}"
 
     def checksum(self) -> int:
         """Checksum of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""

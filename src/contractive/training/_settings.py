@@ -2,15 +2,15 @@
 
 import difflib
 import inspect
-import operator
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
-from numbers import Real
+from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Any, Literal, TypedDict, cast, get_args
 
 import torch
 
-from contractive.core.errors import InvalidType, InvalidValue, check_at_least, check_choice, check_positive
+from contractive.core.errors import InvalidType, InvalidValue, check_at_least, check_choice
+from contractive.core.settings import check_settings, setting
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["32", "bf16"]
@@ -49,66 +49,43 @@ class TrainingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained. The `metadata` of each field hold its `help`, and its default in words where None.
+    """How a network is trained; None stands for a default that depends on the data (`completed`).
 
     Raises:
-        InvalidValue: A setting out of range.
+        InvalidValue: A setting out of range, or a name that is not known.
         InvalidType: A setting of another type.
     """
 
-    max_epochs: int | None = field(
-        default=None,
-        metadata={
-            "help": "Passes over the training rows.",
-            "default": "40, or 10 above 5000 rows of at least 256 features",
-        },
+    max_epochs: int | None = setting(
+        None, "Passes over the training rows.", by_data="40, or 10 above 5000 rows of at least 256 features", least=1
     )
-    batch_size: int | None = field(
-        default=None, metadata={"help": "Rows per step and process.", "default": "32, or 128 above 5000 rows"}
+    batch_size: int | None = setting(
+        None,
+        "Rows per step and process; fewer rows, and a last batch of one row, are fine.",
+        by_data="32, or 128 above 5000 rows",
+        least=1,
     )
-    learning_rate: float | None = field(
-        default=None, metadata={"help": "Adam learning rate.", "default": "0.003, or 0.001 above 5000 rows"}
+    learning_rate: float | None = setting(
+        None, "Adam learning rate.", by_data="0.003, or 0.001 above 5000 rows", positive=True
     )
-    schedule: ScheduleName = field(
-        default="cosine",
-        metadata={"help": "Learning-rate schedule: constant, cosine or exponential (to 1 % of the rate)."},
+    schedule: ScheduleName = setting("cosine", "Learning-rate schedule, by epochs; exponential falls to 1 %.")
+    patience: int | None = setting(
+        None,
+        "Stop after this many epochs without a lower validation objective, and keep the best weights.",
+        by_data="train all epochs",
+        least=1,
     )
-    patience: int | None = field(
-        default=None,
-        metadata={
-            "help": "Stop after this many epochs without a lower validation objective, and keep the best weights.",
-            "default": "train all epochs",
-        },
-    )
-    gradient_clip: float | None = field(
-        default=None, metadata={"help": "Largest norm of the gradient.", "default": "no clipping"}
-    )
-    seed: int = field(
-        default=0, metadata={"help": "Random seed of weights, row order, noise, probe vectors and dropout."}
-    )
-    device: Device = field(default="auto", metadata={"help": "auto, cpu, cuda or mps."})
-    precision: Precision = field(default="32", metadata={"help": "32, or bf16 for mixed precision."})
-    devices: int = field(default=1, metadata={"help": "Processes on this machine, one per device."})
-    num_nodes: int = field(default=1, metadata={"help": "Number of machines."})
-    strategy: str = field(default="auto", metadata={"help": "Lightning strategy, for instance ddp."})
+    gradient_clip: float | None = setting(None, "Largest norm of the gradient.", by_data="no clipping", positive=True)
+    seed: int = setting(0, "Random seed of weights, row order, noise, probe vectors and dropout.")
+    device: Device = setting("auto", "Where to compute; auto takes a GPU if there is one.")
+    precision: Precision = setting("32", "Number format; bf16 for mixed precision.")
+    devices: int = setting(1, "Processes on this machine, one per device.", least=1)
+    num_nodes: int = setting(1, "Number of machines.", least=1)
+    strategy: str = setting("auto", "Lightning strategy, for instance ddp.")
 
     def __post_init__(self) -> None:
-        for name in ("max_epochs", "batch_size", "patience", "devices", "num_nodes"):
-            self._convert(name, check_count)
-        for name in ("learning_rate", "gradient_clip"):
-            self._convert(name, _positive)
-        object.__setattr__(self, "seed", check_seed(self.seed))
-        check_choice("schedule", self.schedule, SCHEDULES)
-        check_choice("device", self.device, DEVICES, "Leave it out to use the GPU if there is one.")
-        check_choice("precision", self.precision, PRECISIONS, "Leave it out for 32.")
-        if not isinstance(self.strategy, str):
-            raise InvalidType("strategy", "be a text", repr(self.strategy), "Leave it out for auto.")
-
-    def _convert(self, name: str, to: Callable[[str, Any], Any]) -> None:
-        """Replace a field by a checked plain number: checkpoints hold none of numpy's."""
-        value = getattr(self, name)
-        if value is not None:
-            object.__setattr__(self, name, to(name, value))
+        check_settings(self)
+        check_seed(self.seed)
 
     def completed(self, rows: int, features: int) -> "TrainingSettings":
         """Return the settings with defaults in place of None, by the numbers of training rows and of features.
@@ -129,73 +106,44 @@ class TrainingSettings:
         return cast(TrainingOptions, {entry.name: getattr(self, entry.name) for entry in fields(self)})
 
 
-def settings_of(options: Mapping[str, Any], defaults: TrainingSettings) -> tuple[TrainingSettings, Schedule | None]:
-    """Return the settings among keyword arguments, and the schedule where it is a function.
+def settings_of(
+    function: Callable[..., Any], options: Mapping[str, Any], names: Collection[str], defaults: TrainingSettings
+) -> tuple[TrainingSettings, Schedule | None]:
+    """Return the settings among the keyword arguments of a function, and the maker of the schedule.
 
     Args:
-        options: Keyword arguments; the fields of `TrainingSettings` are taken, where a schedule may also be a function,
-            or None for a constant rate.
+        function: Named in the error.
+        options: Its keyword arguments. A schedule may also be a function, or None for a constant rate.
+        names: Those that it takes beside its parameters.
         defaults: Settings that are not given.
+
+    Raises:
+        TypeError: An argument that the function does not take; the message suggests the nearest name.
     """
+    known = [*names, *list(inspect.signature(function).parameters)[:-1]]  # the last stands for the options
+    for unknown in [name for name in options if name not in names]:
+        near = difflib.get_close_matches(unknown, known, 1, 0.0)[0]
+        raise TypeError(f"{function.__name__} takes no argument {unknown!r}. Did you mean {near!r}?")
     given = {entry.name: options[entry.name] for entry in fields(defaults) if entry.name in options}
-    schedule = given.get("schedule", defaults.schedule)
-    make = schedule if callable(schedule) else None
-    name = "constant" if schedule is None or make else schedule
-    return replace(defaults, **{**given, "schedule": name}), make or MAKE_SCHEDULE.get(name)
+    schedule = given.pop("schedule", defaults.schedule)
+    if callable(schedule):
+        return replace(defaults, **given, schedule="constant"), cast(Schedule, schedule)
+    settings = replace(defaults, **given, schedule="constant" if schedule is None else schedule)
+    return settings, MAKE_SCHEDULE.get(settings.schedule)
 
 
-def check_names(function: Callable[..., Any], given: Collection[str], options: Collection[str]) -> None:
-    """Refuse keyword arguments of a function that are not among its options, as Python would with parameters.
-
-    Raises:
-        TypeError: There is one; the message suggests the nearest name.
-    """
-    known = [*options, *list(inspect.signature(function).parameters)[:-1]]  # the last stands for the options
-    for name in given:
-        if name not in options:
-            near = difflib.get_close_matches(name, known, 1, 0.0)[0]
-            raise TypeError(f"{function.__name__} takes no argument {name!r}. Did you mean {near!r}?")
+def check_seed(seed: int) -> None:
+    """Refuse a seed that not all random generators take."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < _NUM_SEEDS:
+        raise InvalidValue("seed", f"be a whole number from 0 to {_NUM_SEEDS - 1}", repr(seed), "For instance 0.")
 
 
-def check_count(name: str, value: Any) -> int:
-    """Return the value as a plain integer.
-
-    Raises:
-        InvalidType: It is not a whole number.
-        InvalidValue: It is below 1.
-    """
-    count = whole(name, value)
-    check_at_least(name, count, 1)
-    return count
-
-
-def whole(
-    name: str, value: Any, rule: str = "be a whole number", remedy: str = "Round it, or leave it out for the default."
-) -> int:
-    """Return the value as a plain integer; integers of numpy are taken, too.
-
-    Raises:
-        InvalidType: It is not a whole number.
-    """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        return operator.index(value)
-    except TypeError:
-        raise InvalidType(name, rule, repr(value), remedy) from None
-
-
-def check_seed(seed: Any) -> int:
-    """Return the seed as a plain integer that all random generators take.
-
-    Raises:
-        InvalidValue: They do not.
-    """
-    rule = f"be a whole number from 0 to {_NUM_SEEDS - 1}"
-    number = whole("seed", seed, rule, "For instance 0.")
-    if not 0 <= number < _NUM_SEEDS:
-        raise InvalidValue("seed", rule, number, "For instance 0.")
-    return number
+def check_count(name: str, value: int) -> int:
+    """Return the value as a plain integer; refuse it if it is not a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InvalidType(name, "be a whole number", repr(value), "Leave it out for the default.")
+    check_at_least(name, value, 1)
+    return int(value)
 
 
 def check_seconds(checkpoint_seconds: float) -> None:
@@ -203,16 +151,9 @@ def check_seconds(checkpoint_seconds: float) -> None:
     check_at_least("checkpoint_seconds", checkpoint_seconds, 0, "Leave it out for the default of 10.")
 
 
-def _positive(name: str, value: Any) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise InvalidType(name, "be a number", repr(value), "Leave it out for the default.")
-    check_positive(name, float(value))
-    return float(value)
-
-
 def check_device(device: str) -> None:
     """Refuse a device that is unknown, or that this machine does not have."""
-    check_choice("device", device, DEVICES, "Leave it out to use the GPU if there is one.")
+    check_choice("device", device, DEVICES)
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(device, True):
         raise InvalidValue("device", "be available to torch", repr(device), "Leave it out, or give cpu.")

@@ -82,8 +82,8 @@ class ProgressBar(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         blocks = int(trainer.num_training_batches)
-        sizes = {"total": blocks * (trainer.max_epochs or 1), "initial": blocks * trainer.current_epoch}
-        self._bar = tqdm(**sizes, desc=self._title, unit="block", dynamic_ncols=True, leave=False)
+        total, done = blocks * (trainer.max_epochs or 1), blocks * trainer.current_epoch
+        self._bar = tqdm(total=total, initial=done, desc=self._title, unit="block", dynamic_ncols=True, leave=False)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
