@@ -79,7 +79,7 @@ def test_the_penalty_counts_as_much_where_gradients_are_scaled_up():
 
 @pytest.mark.usefixtures("quiet")
 def test_an_unknown_encoder_is_refused():
-    with pytest.raises(ValueError, match=r"encoder must name a part of Plain, got 'encode_it'"):
+    with pytest.raises(ValueError, match=r"encoder must name an attribute of Plain .*, got 'encode_it'"):
         train(JacobianPenalty(0.3, encoder="encode_it"))
 
 

@@ -28,11 +28,10 @@ from contractive.training._settings import (
 
 if TYPE_CHECKING:
     from contractive.training._error_increase import fit_with_max_error_increase
-    from contractive.training._fine_tuning import FineTuning, fine_tune
+    from contractive.training._fine_tuning import FineTuning, Regularisation, fine_tune
     from contractive.training._fit import FitOptions, fit
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
-    from contractive.training._regularisation import Regularisation
     from contractive.training._trainer import is_first_process
 
 __all__ = [
@@ -78,7 +77,7 @@ __all__ = [
 _LATER = {
     "FineTuning": "_fine_tuning",
     "fine_tune": "_fine_tuning",
-    "Regularisation": "_regularisation",
+    "Regularisation": "_fine_tuning",
     "FitOptions": "_fit",
     "fit": "_fit",
     "fit_with_max_error_increase": "_error_increase",

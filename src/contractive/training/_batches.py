@@ -1,4 +1,4 @@
-"""Batches by whole-batch indexing: no Python per example, no collation; of data in memory or read in slices."""
+"""Shuffled batches of rows, which lie in memory or are read in slices; a process takes its share of each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor
 
 STEPS_PER_BLOCK = 16
 _BUFFER = 2**27  # bytes of streamed rows that are shuffled together
+Batch = tuple[Tensor, Tensor | None]
 
 
 @runtime_checkable
@@ -34,7 +35,7 @@ class Rows(Protocol):
 
 
 def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
-    """A tensor, also of arrays with negative strides or a foreign byte order, which torch refuses."""
+    """Return a tensor, also of arrays with negative strides or a foreign byte order, which torch refuses."""
     if isinstance(values, np.ndarray) and (min(values.strides, default=0) < 0 or not values.dtype.isnative):
         values = values.astype(values.dtype.newbyteorder("="), order="C")
     return torch.as_tensor(values, dtype=dtype)
@@ -42,33 +43,11 @@ def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """What a run learns from and is judged on.
-
-    Attributes:
-        train: Rows in memory, or read in slices.
-        validation: Rows on which every epoch ends, or None.
-        weights: One factor per row of data in memory, or None.
-    """
+    """Rows of a run: those it learns from, those that validate every epoch, and one weight per row in memory."""
 
     train: Tensor | Rows
     validation: Tensor | None
     weights: Tensor | None
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Which part of every batch this process takes: number `rank` of `world` equal parts."""
-
-    rank: int = 0
-    world: int = 1
-
-    def part(self, rows: Tensor) -> Tensor:
-        """This process's rows; a remainder of fewer than `world` rows is left out."""
-        each = len(rows) // self.world
-        return rows[self.rank * each : (self.rank + 1) * each]
-
-
-Batch = tuple[Tensor, Tensor | None]
 
 
 class Blocks:
@@ -81,7 +60,8 @@ class Blocks:
         x: (examples, *features), or rows read in slices.
         batch_size: Rows per batch and process.
         generator: Source of the order.
-        shard: This process's share of every batch.
+        rank: Which of `world` equal shares of every batch this process takes.
+        world: Number of processes.
         dtype: Of the batches.
         weights: One factor per row of data in memory, or None.
     """
@@ -91,20 +71,21 @@ class Blocks:
         x: Tensor | Rows,
         batch_size: int,
         generator: torch.Generator,
-        shard: Shard = Shard(),
+        rank: int = 0,
+        world: int = 1,
         dtype: torch.dtype = torch.float32,
         weights: Tensor | None = None,
     ) -> None:
         self.x = x
         self.weights = weights
         self.generator = generator
-        self.shard = shard
+        self.rank, self.world = rank, world
         self.dtype = dtype
-        self.rows_per_step = batch_size * shard.world
+        self.rows_per_step = batch_size * world
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.x), self.rows_per_step)
-        steps = full + (rest >= self.shard.world)
+        steps = full + (rest >= self.world)
         return -(-steps // STEPS_PER_BLOCK)
 
     def __iter__(self) -> Iterator[list[Batch]]:
@@ -112,30 +93,31 @@ class Blocks:
         while block := list(islice(batches, STEPS_PER_BLOCK)):
             yield block
 
+    def _share(self, rows: Tensor) -> Tensor:
+        """This process's rows of a batch; a remainder of fewer rows than processes is left out."""
+        each = len(rows) // self.world
+        return rows[self.rank * each : (self.rank + 1) * each]
+
     def _indexed(self, x: Tensor) -> Iterator[Batch]:
         order = torch.randperm(len(x), generator=self.generator).to(x.device)
         for rows in order.split(self.rows_per_step):
-            mine = self.shard.part(rows)
+            mine = self._share(rows)
             if len(mine):
                 yield x[mine], None if self.weights is None else self.weights[mine]
 
     def _streamed(self, rows: Rows) -> Iterator[Batch]:
-        """Slices in random order, several shuffled together; what is left of them goes into the next lot."""
+        """Slices in random order, several shuffled together; the rest of them goes into the next chunk."""
         left = torch.empty(0, *rows.shape[1:], dtype=self.dtype)
-        for starts in self._lots(rows):
-            # in one expression: the slices are gone before the lot is shuffled
-            lot = torch.cat([left, *(as_tensor(rows[int(s) : int(s) + rows.block]) for s in starts)])
-            lot = lot.to(self.dtype)
-            lot = lot[torch.randperm(len(lot), generator=self.generator)]
-            full = len(lot) // self.rows_per_step * self.rows_per_step
-            for start in range(0, full, self.rows_per_step):
-                yield self.shard.part(lot[start : start + self.rows_per_step]), None
-            left = lot[full:].clone()
-        if len(self.shard.part(left)):
-            yield self.shard.part(left), None
-
-    def _lots(self, rows: Rows) -> Iterator[Tensor]:
         starts = torch.arange(0, len(rows), rows.block)
-        bytes_each = rows.block * int(np.prod(rows.shape[1:])) * self.dtype.itemsize
-        together = max(2, _BUFFER // max(bytes_each, 1))
-        yield from starts[torch.randperm(len(starts), generator=self.generator)].split(together)
+        slice_bytes = rows.block * int(np.prod(rows.shape[1:])) * self.dtype.itemsize
+        together = max(2, _BUFFER // max(slice_bytes, 1))
+        for these in starts[torch.randperm(len(starts), generator=self.generator)].split(together):
+            # in one expression: the slices are freed before the chunk is shuffled
+            chunk = torch.cat([left, *(as_tensor(rows[int(s) : int(s) + rows.block]) for s in these)]).to(self.dtype)
+            chunk = chunk[torch.randperm(len(chunk), generator=self.generator)]
+            full = len(chunk) // self.rows_per_step * self.rows_per_step
+            for start in range(0, full, self.rows_per_step):
+                yield self._share(chunk[start : start + self.rows_per_step]), None
+            left = chunk[full:].clone()  # a view would keep the whole chunk in memory
+        if len(self._share(left)):
+            yield self._share(left), None

@@ -5,19 +5,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice, check_positive
+from contractive.core.settings import check_settings, setting
+from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, architecture, tensors_checksum
+from contractive.objectives import tangent_propagation
 from contractive.training._checkpoints import does_not_belong, read_checkpoint, write_checkpoint
 from contractive.training._checks import labelled_rows
 from contractive.training._contexts import flushed_denormals, keep_freed_memory
 from contractive.training._history import Epochs, Row, TrainingDiverged
-from contractive.training._regularisation import Regularisation
 from contractive.training._settings import (
     TrainingOptions,
     TrainingSettings,
@@ -30,7 +32,83 @@ from contractive.training._settings import (
 FINE_TUNING_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=20, learning_rate=0.1, schedule="constant")
 _FIXED = ("schedule", "gradient_clip", "precision", "devices", "num_nodes", "strategy")  # settings without a choice
 _ROWS_AT_ONCE = 4096
+_CHECKED = 256  # examples whose tangents go into the checksum
 _DROPOUT = 2**31  # apart from the seed of the order: dropout draws from the global generator
+
+
+@dataclass(frozen=True)
+class Regularisation:
+    """Regularisers that are added to the loss of each example.
+
+    `tangents_per_step` makes a step cheaper and noisier than in the paper (Rifai et al., NIPS 2011).
+
+    Raises:
+        InvalidValue: A weight below 0 or not finite, a weight of tangents without tangents.
+    """
+
+    jacobian_weight: float = setting(0.0, "Factor of the encoder's ||J(x)||_F^2.", least=0)
+    tangent_weight: float = setting(0.0, "Factor of sum_u ||(do/dx) u||^2, o the outputs, u the directions.", least=0)
+    tangents: Tensor | np.ndarray | None = setting(
+        None, "Directions of every training example, (examples, num, features); an array may lie on disk."
+    )
+    tangents_per_step: int | None = setting(
+        None,
+        "So many directions, drawn anew for every batch and scaled up so that the expectation stays.",
+        by_data="all",
+        least=1,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.tangent_weight and self.tangents is None:
+            raise InvalidValue("tangents", "come with a `tangent_weight`", "none", "See jacobian.leading.")
+
+    def in_words(self) -> str:
+        """Return the numbers among the fields as one text."""
+        return f"{self.jacobian_weight}, {self.tangent_weight}, {self.tangents_per_step}"
+
+    def checksum(self) -> int:
+        """Checksum of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""
+        if self.tangents is None or not self.tangent_weight:
+            return 0
+        rows = np.unique(np.linspace(0, len(self.tangents) - 1, _CHECKED).astype(int))
+        found = self.tangents[torch.from_numpy(rows)] if isinstance(self.tangents, Tensor) else self.tangents[rows]
+        return tensors_checksum([torch.as_tensor(np.array(found)) if isinstance(found, np.ndarray) else found])
+
+    def __call__(
+        self, classifier: Classifier, x: Tensor, rows: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the logits of the training rows `rows`, whose points are x, and what is added to each one's loss."""
+        extra = x.new_zeros(len(x))
+        if self.tangent_weight:
+            tangents, factor = self._tangents_of(rows, x, generator)
+            logits, omega = tangent_propagation(classifier.chain, x, tangents, output=classifier.output)
+            extra = self.tangent_weight * factor * omega
+            if self.jacobian_weight:
+                norm = value_and_squared_norm(classifier.encoder, x, generator=generator)[1]
+                extra = extra + self.jacobian_weight * norm
+        elif self.jacobian_weight:
+            code, norm = value_and_squared_norm(classifier.encoder, x, generator=generator)
+            logits, extra = classifier.linear(code), self.jacobian_weight * norm
+        else:
+            logits = classifier(x)
+        return logits, extra
+
+    def _tangents_of(self, rows: Tensor, like: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
+        """(tangents of these training rows, factor that makes up for those left out)."""
+        assert self.tangents is not None
+        num = self.tangents.shape[1]
+        taken: Any = slice(None)
+        count = num
+        if self.tangents_per_step is not None and self.tangents_per_step < num:
+            count = self.tangents_per_step
+            taken = torch.randperm(num, generator=generator)[:count].numpy()
+        if isinstance(self.tangents, Tensor):
+            chosen = self.tangents[rows.to(self.tangents.device)][:, taken]
+        else:  # only these rows are read from the disk
+            chosen = torch.from_numpy(np.asarray(self.tangents[rows.numpy()][:, taken]))
+        # drawn without replacement, each with probability count / num: the factor keeps the expectation
+        return chosen.to(like), num / count
 
 
 @dataclass(frozen=True, repr=False)

@@ -96,7 +96,7 @@ def fit(
         data: (examples, *features), floating point, in memory; or rows read in slices (`training.Rows`), which are
             shuffled by blocks.
         objective: What is minimised, for instance `objectives.contractive(0.1)`.
-        validation: Rows on which every epoch is judged, as `data`; never trained on.
+        validation: Rows on which every epoch is measured, as `data`; never trained on.
         checkpoint: File for the state of training, written after an epoch if `checkpoint_seconds` have passed since
             the last time, and after the last one.
         resume: Go on from `checkpoint`: on a CPU to the same weights, bit for bit, as without the break.
@@ -115,7 +115,7 @@ def fit(
         ValueError: Empty or non-finite data, a size that does not fit the encoder.
         InvalidValue: A setting out of range.
         CheckpointError: A checkpoint that is missing, broken or of another run.
-        TrainingDiverged: The loss became NaN or infinite; says where and which term.
+        TrainingDiverged: The loss became NaN or infinite; the message names the place and the term.
         KeyboardInterrupt: Ctrl-C; the autoencoder then has the weights of the best epoch so far with `patience`, else
             the latest ones.
 
@@ -177,8 +177,8 @@ def fit(
         if best is not None:
             best.restore(step)
         autoencoder.to(home).eval()
-    judged = rows.train if rows.validation is None else rows.validation
-    few = spread_rows(judged, _COLLAPSE_ROWS) if isinstance(judged, Tensor) else as_tensor(judged[:_COLLAPSE_ROWS])
+    seen = rows.train if rows.validation is None else rows.validation
+    few = spread_rows(seen, _COLLAPSE_ROWS) if isinstance(seen, Tensor) else as_tensor(seen[:_COLLAPSE_ROWS])
     penalised = max([objective.weight_decay, *(term.weight for term in objective.terms)]) > 0
     found = collapse(autoencoder, few.to(like), penalised=penalised)
     for sentence in found:

@@ -23,7 +23,7 @@ _LEAST_SPREAD = 1e-3  # standard deviation of the unit of highest variance relat
 
 
 class TrainingDiverged(ContractiveError, RuntimeError):
-    """The loss became NaN or infinite; the message says what helps."""
+    """The loss became NaN or infinite; the message gives the remedy."""
 
 
 class CollapseWarning(UserWarning):

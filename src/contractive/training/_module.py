@@ -14,7 +14,7 @@ from contractive.core.randomness import share
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective, Values
-from contractive.training._batches import Batch, Blocks, Shard, TrainingRows
+from contractive.training._batches import Batch, Blocks, TrainingRows
 from contractive.training._contexts import evaluating
 from contractive.training._history import TrainingDiverged
 from contractive.training._settings import Schedule, TrainingSettings
@@ -32,7 +32,7 @@ class Step(LightningModule):
 
     Args:
         autoencoder: What is trained, in place.
-        rows: What it learns from and is judged on.
+        rows: Rows that it learns from and that validate it.
         objective: What is minimised.
         settings: Completed; `batch_size`, `gradient_clip` and `seed` are used: the order of the rows has the seed,
             noise and probe vectors the next one.
@@ -77,11 +77,9 @@ class Step(LightningModule):
         return optimizer
 
     def train_dataloader(self) -> Blocks:
-        self._shard = Shard(self.trainer.global_rank, self.trainer.world_size)
+        size, place = self._settings.batch_size or 1, (self.trainer.global_rank, self.trainer.world_size)
         dtype = next(self.autoencoder.parameters()).dtype
-        assert self._settings.batch_size is not None
-        size = self._settings.batch_size
-        return Blocks(self._data.train, size, self._order, self._shard, dtype, self._data.weights)
+        return Blocks(self._data.train, size, self._order, *place, dtype, self._data.weights)
 
     def on_train_start(self) -> None:
         if self._schedule is not None and self._checkpoint:
@@ -121,7 +119,7 @@ class Step(LightningModule):
         objective = self.objective.active()
         for x, weights in block:
             self._steps += 1
-            with share(self._shard.rank, self._shard.world):
+            with share(self.trainer.global_rank, self.trainer.world_size):
                 values = objective(self.autoencoder, x, generator=self._noise, sample_weight=weights)
             if not torch.isfinite(values.total):
                 raise TrainingDiverged(self._diagnosis(values))

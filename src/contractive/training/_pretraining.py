@@ -75,7 +75,7 @@ def pretrain(
         layers: As from `models.stack`, or any autoencoders whose codes fit the next one's inputs.
         x: (examples, *features), floating point, in memory.
         objective: One for all layers or one for each.
-        validation: Rows on which every epoch is judged, encoded like the training rows.
+        validation: Rows on which every epoch is measured, encoded like the training rows.
         checkpoints: Folder for the state of each layer's training; a call that finds them there resumes from them, to
             the same weights.
         on_layer: Called with the number of a layer, from 0, and its history when it is trained.

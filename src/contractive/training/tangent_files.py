@@ -1,10 +1,10 @@
-"""Tangent directions of a whole data set on disk: computed in parts, resumed where stopped, read without loading."""
+"""Tangent directions of a whole data set on disk: computed in blocks, resumed where stopped, read without loading."""
 
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +12,26 @@ from filelock import FileLock
 from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
+from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.files import write_text
 from contractive.data import BROKEN_FILE_ERRORS
 from contractive.jacobian import leading
 from contractive.models import StorageError, architecture, tensors_checksum
 from contractive.training._batches import as_tensor
-from contractive.training._settings import whole
+from contractive.training._settings import check_count
 
 DTYPES = ("float16", "float32")
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a file holds; an unfinished one is continued only with the same."""
+
+    encoder: object
+    checksum: int
+    shape: list[int]
+    dtype: str
+    tolerance: float
 
 
 def write(
@@ -34,13 +46,13 @@ def write(
     device: str | torch.device = "cpu",
     on_rows: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """Write the `num` leading right singular vectors of the encoder's Jacobian at every row of x; returns them mapped.
+    """Write the `num` leading right singular vectors of the encoder's Jacobian at every row of x; return them mapped.
 
     The file is a plain .npy array (examples, num, features flattened), from which rows are read without loading the
-    rest. Until it is whole it is called `<path>.part`, beside `<path>.part.json` that says how far it is and of what:
-    a call with the same encoder, data and settings goes on there, any other starts anew. A whole file is computed
-    again; use `read` where it is known to be right. Of two that write the same path, the second waits for the first
-    (`<path>.part.lock`) and writes it anew; what the first has mapped stays as it was.
+    rest. Until it is whole it is called `<path>.part`, beside `<path>.part.json` with its contents and the number of
+    rows done: a call with the same encoder, data and settings continues it, any other starts anew. A whole file is
+    computed again; use `read` where it is known to be right. Of two that write the same path, the second waits for the
+    first (`<path>.part.lock`) and writes it anew; what the first has mapped stays as it was.
 
     Args:
         path: Of the .npy file.
@@ -56,59 +68,39 @@ def write(
     Raises:
         ValueError: Another dtype, no rows, fewer than one row at once, a number of directions that J does not have.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}. float16 halves the file.")
-    if rows_at_once < 1:
-        raise ValueError(f"rows_at_once must be at least 1, got {rows_at_once}. Leave it out.")
+    check_choice("dtype", dtype, DTYPES, "float16 halves the file.")
+    rows_at_once = check_count("rows_at_once", rows_at_once)
     rows = as_tensor(x)
     if len(rows) == 0:
-        raise ValueError("x must have at least one row, got none. Directions belong to rows.")
-    of = {
-        "encoder": architecture(encoder),
-        "checksum": tensors_checksum((*encoder.state_dict().values(), rows)),
-        "shape": [len(rows), whole("num", num), rows[0].numel()],
-        "dtype": dtype,
-        "tolerance": tolerance,
-    }
+        raise InvalidValue("x", "have at least one row", "none", "Directions belong to rows.")
+    shape = [len(rows), check_count("num", num), rows[0].numel()]
+    checksum = tensors_checksum((*encoder.state_dict().values(), rows))
+    contents = _Contents(architecture(encoder), checksum, shape, dtype, tolerance)
     path = Path(path)
+    part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
+    like, mode = next(encoder.parameters()), encoder.training
+    home, precision = like.device, like.dtype
     with FileLock(f"{path}.part.lock") as lock:
-        _write(path, encoder, rows, of, rows_at_once, device, on_rows)
+        done = _rows_done(part, note, contents)
+        target = open_memmap(part, "r+" if done else "w+", np.dtype(dtype), None if done else tuple(shape))
+        encoder.to(device).eval()
+        try:
+            for start in range(done, len(rows), rows_at_once):
+                here = rows[start : start + rows_at_once].to(device, precision)
+                found = leading(encoder, here, shape[1], tolerance=tolerance).vectors
+                target[start : start + len(here)] = found.cpu().numpy()
+                target.flush()  # before the note: it must never promise rows that are not on the disk
+                write_text(note, json.dumps({"rows": start + len(here), **asdict(contents)}))
+                if on_rows is not None:
+                    on_rows(start + len(here))
+        finally:
+            encoder.to(home).train(mode)
+        del target
+        part.replace(path)
+        note.unlink(missing_ok=True)
         with suppress(PermissionError):  # Windows lets nobody remove it before it is released
             Path(lock.lock_file).unlink()  # who waits for it sees that it has gone, and begins again
         return read(path)
-
-
-def _write(
-    path: Path,
-    encoder: nn.Module,
-    rows: Tensor,
-    of: dict[str, Any],
-    rows_at_once: int,
-    device: str | torch.device,
-    on_rows: Callable[[int], None] | None,
-) -> None:
-    """What `write` does while nobody else writes the path."""
-    part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
-    done = _done(part, note, of)
-    shape = None if done else tuple(of["shape"])
-    target = open_memmap(part, "r+" if done else "w+", dtype=np.dtype(of["dtype"]), shape=shape)
-    like, mode = next(encoder.parameters()), encoder.training
-    home, precision = like.device, like.dtype
-    encoder.to(device).eval()
-    try:
-        for start in range(done, len(rows), rows_at_once):
-            here = rows[start : start + rows_at_once].to(device, precision)
-            found = leading(encoder, here, of["shape"][1], tolerance=of["tolerance"]).vectors
-            target[start : start + len(here)] = found.cpu().numpy()
-            target.flush()
-            write_text(note, json.dumps({"rows": start + len(here), **of}))
-            if on_rows is not None:
-                on_rows(start + len(here))
-    finally:
-        encoder.to(home).train(mode)
-    del target
-    part.replace(path)
-    note.unlink(missing_ok=True)
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -126,15 +118,13 @@ def read(path: str | Path) -> np.ndarray:
     return found
 
 
-def _done(part: Path, note: Path, of: dict[str, Any]) -> int:
-    """Rows of an unfinished file that are right; 0 where there is none or it is of something else."""
+def _rows_done(part: Path, note: Path, contents: _Contents) -> int:
+    """Number of rows of an unfinished file that are right; 0 where there is none or it is of something else."""
     try:
         found = json.loads(note.read_text())
         begun = np.load(part, mmap_mode="r", allow_pickle=False)
-    except BROKEN_FILE_ERRORS:
+        rows = found.pop("rows")
+        same = found == asdict(contents) and [list(begun.shape), begun.dtype.name] == [contents.shape, contents.dtype]
+    except (*BROKEN_FILE_ERRORS, AttributeError):  # JSON of another kind
         return 0
-    if not isinstance(found, dict) or {key: found.get(key) for key in of} != of:
-        return 0
-    rows = found.get("rows")
-    fits = isinstance(begun, np.ndarray) and [list(begun.shape), begun.dtype.name] == [of["shape"], of["dtype"]]
-    return rows if fits and isinstance(rows, int) and 0 <= rows <= len(begun) else 0
+    return rows if same and isinstance(rows, int) and 0 <= rows <= len(begun) else 0

@@ -1,0 +1,46 @@
+"""Results of training as text, as a table and as a data frame."""
+
+import pytest
+
+import contractive as ct
+from contractive.training import FineTuning, History
+
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+ROWS = (
+    {"epoch": 1, "seconds": 0.5, "val_total": 2.0},
+    {"epoch": 2, "seconds": 0.25, "val_total": 1.0},
+    {"epoch": 3, "seconds": 0.25, "val_total": 1.5, "weight": 0.1},
+)
+
+
+def test_the_repr_is_one_short_line():
+    assert repr(History(ROWS, 2)) == "History(3 epochs, best 2)"
+    history = History(ROWS, 2, stopped_early=True, warnings=("Collapsed: <b>",))
+    assert repr(history) == "History(3 epochs, best 2, stopped early, 1 warning)"
+    assert repr(FineTuning(ROWS, 3, warnings=("a", "b"))) == "FineTuning(3 epochs, best 3, 2 warnings)"
+
+
+def test_notebooks_show_the_last_and_the_best_epoch_and_warnings():
+    page = History(ROWS, 2, warnings=("Collapsed: <b>",))._repr_html_()
+    assert "<th>last epoch</th><th>best epoch</th>" in page
+    assert "<tr><th>val_total</th><td>1.5</td><td>1</td></tr>" in page
+    assert "<tr><th>weight</th><td>0.1</td><td>nan</td></tr>" in page
+    assert "Collapsed: &lt;b&gt;" in page
+    assert History((), 0)._repr_html_() == "<p>History(0 epochs, best 0)</p>"
+
+
+def test_columns_make_a_data_frame_indexed_by_the_epoch():
+    history = History(ROWS, 2)
+    frame = history.to_pandas()
+    assert frame.index.tolist() == [1, 2, 3]
+    assert list(frame.columns) == ["seconds", "val_total", "weight"]
+    assert frame["val_total"].tolist() == history["val_total"]
+    assert frame["weight"].isna().tolist() == [True, True, False]
+    assert history.best["val_total"] == 1.0
+    assert (history.seconds, len(history)) == (1.0, 3)
+
+
+def test_a_run_gives_such_a_result():
+    x = ct.models.stack(4, (3,))[0].encoder[0].weight.detach()
+    history = ct.fit(ct.mlp(4, code=2), x, ct.objectives.standard(), max_epochs=1, progress=False)
+    assert history.to_pandas().loc[1, "train_total"] == history["train_total"][0]
