@@ -68,7 +68,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch):
     monkeypatch.delitem(ct.__dict__, "save", raising=False)
-    monkeypatch.delitem(sys.modules, "contractive.models", raising=False)
+    monkeypatch.delitem(ct.models.__dict__, "save", raising=False)
+    monkeypatch.delitem(sys.modules, "contractive.models.storage", raising=False)
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(
         ModuleNotFoundError, match=r"contractive.save needs safetensors.* pip install 'contractive\[all\]'"
