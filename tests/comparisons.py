@@ -1,14 +1,17 @@
 """Comparisons made up to say something known, and how to read the page that is made of them."""
 
-import copy
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 
-from contractive.report._sentences import sentences
-from contractive.studies.compare import Results
+from contractive.models import NetworkSettings
+from contractive.report import compare_sentences
+from contractive.studies.compare import CompareSettings, ObjectiveResult, Results, SearchTrial, SeedResult
+from contractive.studies.documents import DataFacts
+from contractive.training import TrainingSettings
 
-FIGURES = {
+METRICS = {
     "reconstruction_error": (0.65, 0.03),
     "r2": (0.86, 0.01),
     "squared_norm": (14.0, 0.7),
@@ -26,102 +29,79 @@ FIGURES = {
     "seconds_per_epoch": (0.1, 0.02),
 }
 BETTER = {"sensitivity": (0.22, 0.01), "scale_free_sensitivity": (0.14, 0.01), "squared_norm": (3.5, 0.1)}
-SEARCH = [{"strength": 0.02, "error_increase": 0.3}, {"strength": 0.01, "error_increase": 0.15}]
-LEVELS = [0.0, 0.5, 1.0]
+SEARCH = (SearchTrial(0.02, 0.3), SearchTrial(0.01, 0.15))
+LEVELS = (0.0, 0.5, 1.0)
 
 
-def variant(name: str, seeds: int = 3, **changes) -> dict:
-    """An entry of the document whose seeds have the mean and spread asked for."""
-    summary = {key: {"mean": mean, "sd": sd} for key, (mean, sd) in (FIGURES | changes).items()}
-    steps = np.linspace(-1, 1, seeds) if seeds > 1 else [0.0]
-    return {
-        "name": name,
-        "strength": None if name == "standard" else 0.01,
-        "strength_is": "" if name == "standard" else "weight of something",
-        "search": None if name == "standard" else copy.deepcopy(SEARCH),
-        "penalty_path": "code probes" if name == "contractive" else "",
-        "warnings": [],
-        "summary": summary,
-        "seeds": [
-            {
-                "seed": seed,
-                "figures": {key: entry["mean"] + step * entry["sd"] for key, entry in summary.items()},
-                "history": [
-                    {"epoch": epoch, "train_reconstruction": 2.0, "val_reconstruction": 1.0, "val_squared_norm": 3.0}
-                    for epoch in (1, 2, 3)
-                ],
-            }
-            for seed, step in enumerate(steps)
-        ],
-    }
+def objective(name: str, seeds: int = 3, **changes) -> ObjectiveResult:
+    """The result of an objective whose seeds have the mean and spread asked for, with arrays of the right shapes."""
+    metrics, generator = METRICS | changes, np.random.default_rng(0)
+    row = {"train_reconstruction": 2.0, "val_reconstruction": 1.0, "val_squared_norm": 3.0}
+    shapes = {"sensitivity": 50, "operator_norm": 50, "filters": (8, 16)}
+    shapes |= {"reconstructions": (3, 16), "noisy_reconstructions": (3, 16)}
+    shapes |= {key: (seeds, len(LEVELS)) for key in ("probe", "knn")}
+    return ObjectiveResult(
+        name=name,
+        weight=None if name == "standard" else 0.01,
+        seeds=tuple(
+            SeedResult(
+                seed,
+                {key: mean + step * sd for key, (mean, sd) in metrics.items()},
+                tuple({"epoch": epoch, **row} for epoch in (1, 2, 3)),
+            )
+            for seed, step in enumerate(np.linspace(-1, 1, seeds) if seeds > 1 else [0.0])
+        ),
+        search=() if name == "standard" else SEARCH,
+        penalty_path="code probes" if name == "contractive" else "",
+        arrays={key: generator.random(shape) for key, shape in shapes.items()},
+    )
 
 
-def results(*variants: dict, labelled: bool = True, image: bool = True, name: str = "toy") -> Results:
-    """A comparison of these variants, with arrays of the right shapes."""
-    document = {
-        "format": 1,
-        "data": {
-            "name": name,
-            "features": 16,
-            "image": [4, 4] if image else None,
-            "labelled": labelled,
-            "rows": {"train": 1000, "validation": 200, "test": 100},
-            "feature_sd": 0.25,
-        },
-        "settings": {
-            "budget": {
-                "hidden": [8],
-                "code": 4,
-                "epochs": 3,
-                "batch_size": 32,
-                "learning_rate": 0.003,
-                "loss": "squared_error",
-            },
-            "variants": [entry["name"] for entry in variants],
-            "seeds": len(variants[0]["seeds"]) if variants else 0,
-            "max_error_increase": 0.2,
-            "strengths": {},
-            "jobs": 1,
-        },
-        "noise_levels": LEVELS,
-        "versions": {"contractive": "0.1.0", "torch": "2", "python": "3.11"},
-        "seconds": 68.4,
-        "command": "contractive compare toy --out results",
-        "variants": list(variants),
-    }
+def results(*objectives: ObjectiveResult, labelled: bool = True, image: bool = True, name: str = "toy") -> Results:
+    """A comparison of these objectives."""
     if not labelled:
-        drop_accuracies(document)
-    return Results(document, arrays(variants, labelled))
+        objectives = tuple(map(without_accuracies, objectives))
+    generator, rows = np.random.default_rng(0), {"train": 1000, "validation": 200, "test": 100}
+    return Results(
+        data=DataFacts(name, 16, rows, 0.25, labelled, (4, 4) if image else None),
+        settings=CompareSettings(
+            network=NetworkSettings(hidden=(8,), code=4),
+            training=TrainingSettings(max_epochs=3, batch_size=32, learning_rate=0.003),
+            seeds=len(objectives[0].seeds) if objectives else 1,
+        ),
+        objectives=objectives,
+        noise_levels=LEVELS,
+        versions={"contractive": "0.1.0", "torch": "2", "python": "3.11"},
+        seconds=68.4,
+        command="contractive compare toy --out results",
+        examples={"inputs": generator.random((3, 16)), "noisy_inputs": generator.random((3, 16))},
+    )
 
 
-def drop_accuracies(document: dict) -> None:
-    for entry in document["variants"]:
-        for figures in (entry["summary"], *(seed["figures"] for seed in entry["seeds"])):
-            for key in [key for key in figures if "accuracy" in key]:
-                del figures[key]
+def without_accuracies(entry: ObjectiveResult) -> ObjectiveResult:
+    seeds = (
+        replace(seed, metrics={key: value for key, value in seed.metrics.items() if "accuracy" not in key})
+        for seed in entry.seeds
+    )
+    arrays = {key: array for key, array in entry.arrays.items() if key not in ("probe", "knn")}
+    return replace(entry, seeds=tuple(seeds), arrays=arrays)
 
 
-def arrays(variants, labelled: bool) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    made = {"inputs": generator.random((3, 16)), "noisy_inputs": generator.random((3, 16))}
-    for entry in variants:
-        shapes = {"sensitivity": 50, "operator_norm": 50, "filters": (8, 16)}
-        shapes |= {"reconstructions": (3, 16), "noisy_reconstructions": (3, 16)}
-        if labelled:
-            shapes |= {key: (len(entry["seeds"]), len(LEVELS)) for key in ("probe", "knn")}
-        made |= {f"{entry['name']}/{key}": generator.random(shape) for key, shape in shapes.items()}
-    return made
+def changed(comparison: Results, name: str, **changes) -> Results:
+    """The comparison with another result of one objective."""
+    entries = (replace(each, **changes) if each.name == name else each for each in comparison.objectives)
+    return replace(comparison, objectives=tuple(entries))
 
 
 def usual(**changes) -> Results:
-    """Standard, denoising and a contractive variant that moves less."""
-    contractive = variant("contractive", **(BETTER | changes))
-    return results(variant("standard"), variant("denoising"), contractive)
+    """Standard, denoising and a contractive objective whose code is less sensitive."""
+    contractive = objective("contractive", **(BETTER | changes))
+    return results(objective("standard"), objective("denoising"), contractive)
 
 
 def said(comparison: Results) -> dict[str, str]:
     """The sentences by topic, with plain spaces."""
-    return {entry["topic"]: plain(entry["text"]) for entry in sentences(comparison.document)}
+    return {topic: plain(text) for topic, text in compare_sentences(comparison).items()}
 
 
 def plain(text: str) -> str:

@@ -25,10 +25,10 @@ def split_of(path):
     return data.load(path, options=data.Options(label="y"))
 
 
-def trial(number, weight, error, sensitivity, **more):
-    figures = {"error": error, "sensitivity": sensitivity, "squared_norm": 1.0, "r2": 0.5}
-    figures |= {name: more.pop(name) for name in ("accuracy",) if name in more}
-    return SweepTrial(number, weight, figures=figures, test=dict(figures), **more)
+def trial(number, weight, error, sensitivity, accuracy=None, **more):
+    metrics = {"reconstruction_error": error, "scale_free_sensitivity": sensitivity, "squared_norm": 1.0, "r2": 0.5}
+    metrics |= {} if accuracy is None else {"probe_accuracy": accuracy}
+    return SweepTrial(number, weight, **{"metrics": metrics, "test": dict(metrics)} | more)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contractive.cli._commands import app
+from contractive.studies.compare import Results
 
 SMALL = ["--max-epochs", "1", "--seeds", "1", "--objectives", "contractive", "--weight", "0.01", "--jobs", "1"]
 
@@ -27,13 +28,12 @@ def test_compare_prints_a_table_and_writes_the_files(compared):
     assert "digits: test data, one seed" in result.output
     assert "contractive 0.01 (fixed)" in result.output
     written = sorted(path.name for path in folder.iterdir())
-    assert written == ["arrays.npz", "report.html", "results.csv", "results.json"]
+    assert written == ["report.html", "results.csv", "results.json", "results.npz"]
 
 
 def test_the_page_shows_sections_of_an_analysis_side_by_side(compared):
     folder, _ = compared
-    document = json.loads((folder / "results.json").read_text())
-    assert document["similarity"]["fields"]["names"] == ["standard", "contractive"]
+    assert Results.read(folder).similarity.names == ("standard", "contractive")
     text = (folder / "report.html").read_text()
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', text).group(1))
     for picture in ("profile", "curve", "spectra", "histograms", "activity", "map", "robustness", "similarity"):
@@ -44,16 +44,14 @@ def test_the_page_shows_sections_of_an_analysis_side_by_side(compared):
 
 def test_the_table_shows_the_figures_of_the_file(compared):
     folder, result = compared
-    document = json.loads((folder / "results.json").read_text())
-    for variant in document["variants"]:
-        assert f"{variant['summary']['r2']['mean']:.3g}" in result.output
+    for each in Results.read(folder).objectives:
+        assert f"{each.mean('r2'):.4g}" in result.output
 
 
 def test_collapse_is_said_under_the_table(compared):
     folder, result = compared
-    document = json.loads((folder / "results.json").read_text())
-    for variant in document["variants"]:
-        for warning in variant["warnings"]:
+    for each in Results.read(folder).objectives:
+        for warning in each.warnings:
             assert warning[:40] in result.output
 
 
@@ -77,8 +75,8 @@ def test_report_is_written_again(compared):
 def test_json_is_all_that_is_printed(tmp_path):
     result = run("compare", "digits", "--out", tmp_path, "--json", *SMALL)
     printed = json.loads(result.stdout)
-    assert [variant["name"] for variant in printed["variants"]] == ["standard", "contractive"]
-    assert printed["variants"][1]["seeds"][0]["figures"]["r2"] < 1
+    assert [each["name"] for each in printed["objectives"]] == ["standard", "contractive"]
+    assert printed["objectives"][1]["seeds"][0]["metrics"]["r2"] < 1
 
 
 def test_quiet_prints_nothing(tmp_path):
@@ -107,20 +105,23 @@ def test_help_shows_the_defaults():
             "DATA must be one of digits, mnist, fashion-mnist, a file or a folder",
         ),
         (["compare", "mnist", "--data-dir", "/nowhere"], "--data-dir must hold train-images-idx3-ubyte.gz"),
-        (["compare", "digits", "--objectives", "standrad"], "variants must be among standard"),
-        (["compare", "digits", "--objectives", ","], "variants must be among standard"),
-        (["compare", "digits", "--weight", "-1"], "weight of contractive must be finite and at least 0, got -1.0"),
-        (["compare", "digits", "--weight", "inf"], "weight of contractive must be finite and at least 0, got inf"),
-        (["compare", "digits", "--max-error-increase", "0"], "max_error_increase must be above 0, got 0.0"),
-        (["compare", "digits", "--seeds", "0"], "seeds must be at least 1, got 0"),
-        (["compare", "digits", "--max-epochs", "0"], "epochs must be at least 1, got 0"),
-        (["compare", "digits", "--jobs", "0"], "jobs must be at least 1, got 0"),
+        (["compare", "digits", "--objectives", "standrad"], "--objectives must be one of standard"),
+        (["compare", "digits", "--objectives", ","], "--objectives must be among standard"),
+        (["compare", "digits", "--weight", "-1"], "weights must be finite and at least 0, got -1.0 for contractive"),
+        (["compare", "digits", "--weight", "inf"], "weights must be finite and at least 0, got inf for contractive"),
+        (
+            ["compare", "digits", "--max-error-increase", "0"],
+            "--max-error-increase must be above 0 and finite, got 0.0",
+        ),
+        (["compare", "digits", "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        (["compare", "digits", "--max-epochs", "0"], "--max-epochs must be at least 1, got 0"),
+        (["compare", "digits", "--jobs", "0"], "--jobs must be at least 1, got 0"),
         (["compare", "digits", "--hidden", "many"], "--hidden must be whole numbers with commas, got 'many'"),
         (["compare", "digits", "--code", "0", "--jobs", "1"], "--code must be at least 1, got 0"),
         (["compare", "digits", "--batch-size", "0", "--jobs", "1"], "--batch-size must be at least 1, got 0"),
         (["compare", "digits", "--learning-rate", "0", "--jobs", "1"], "--learning-rate must be above 0 and finite"),
         (["compare", "digits", "--learning-rate", "1e30", "--jobs", "1"], "loss must stay finite"),
-        (["compare", "digits", "--objectives", "standard", "--weight", "1"], "must belong to one of the variants"),
+        (["compare", "digits", "--objectives", "standard", "--weight", "1"], "must belong to one of the --objectives"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, tmp_path):
@@ -146,7 +147,7 @@ def test_a_report_needs_results(tmp_path):
     (tmp_path / "results.json").write_text("{}")
     result = run("report", tmp_path)
     assert result.exit_code == 2
-    assert "must hold the results.json and arrays.npz of a comparison" in result.stderr
+    assert "results.json was written before the first release" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,7 @@ def idx_folder():
 def results(*keys_and_value):
     def do():
         path = Path("compared/results.json")
-        document = json.loads(path.read_text())
-        place = document
+        place = document = json.loads(path.read_text())
         *keys, value = keys_and_value
         for key in keys[:-1]:
             place = place[key]
@@ -393,11 +392,11 @@ CASES = {
     "compare out a file": (text("new", "mine"), "compare digits --out new", "--out must be a folder that can be written"),
     "report nowhere": (nothing, "report nowhere", "DIR must be a folder that `contractive compare`, `analyze` or `sweep` wrote, got nowhere"),
     "report a run": (nothing, "report run", "DIR must be a folder that .* wrote, got run with a model\\. `contractive analyze run DATA -o DIR` measures it"),
-    "report cut results": (cut("compared/results.json", 200), "report compared", "must hold"),
-    "report cut arrays": (cut("compared/arrays.npz", 500), "report compared", "must hold"),
-    "report of the future": (results("format", 99), "report compared", "format of compared must be 1, got 99"),
-    "report without variants": (results("variants", []), "report compared", "must hold"),
-    "report of strange variants": (results("variants", 0, "summary", 3), "report compared", "must hold"),
+    "report cut results": (cut("compared/results.json", 200), "report compared", "results.json cannot be read"),
+    "report cut arrays": (cut("compared/results.npz", 500), "report compared", "results.npz cannot be read"),
+    "report of the future": (results("version", 99), "report compared", "results.json has version 99, and"),
+    "report without objectives": (results("content", "objectives", []), "report compared", "the results hold no objective"),
+    "report of strange objectives": (results("content", "objectives", 0, "seeds", 3), "report compared", "does not hold a comparison"),
     # illustrations
     "unknown illustration": (nothing, "illustrate manifld", "NAME must be one of"),
     "illustrate into a file": (text("new", "mine"), "illustrate manifold --out new", "--out must be a folder that can be written"),

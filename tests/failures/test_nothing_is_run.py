@@ -91,7 +91,7 @@ FILES = {
     "checkpoint as archive": zipped_pickle("broken/checkpoints/last.ckpt", "archive/data.pkl"),
     "split with objects": objects_npz("run/split.npz", "parts"),
     "data with objects": objects("rows.npy"),
-    "arrays of a comparison with objects": objects_npz("compared/arrays.npz", "inputs"),
+    "arrays of a comparison with objects": objects_npz("compared/results.npz", "examples/inputs"),
     "config naming os.system": config("os.system", "builder"),
     "config naming an import": config(CODE, "builder"),
     "config with a function as argument": config(CODE, "arguments", "activation"),

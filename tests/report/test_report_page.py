@@ -1,33 +1,44 @@
-"""The page shows the numbers of the document, holds everything it needs, and a browser draws it."""
+"""The page shows the numbers of the results, holds everything it needs, and a browser draws it."""
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from browser import faults, needs_browser
-from comparisons import BETTER, Page, plain, results, usual, variant
+from comparisons import BETTER, METRICS, Page, changed, objective, plain, results, usual
 from contractive.plots import color
-from contractive.report import html, summarize, write_report
-from contractive.studies.metrics import METRICS
+from contractive.report import comparison_html, summarize, write_comparison
+from contractive.studies import metrics
 
 
-def test_figures_on_the_page_equal_the_document():
+def test_numbers_on_the_page_equal_the_results():
     comparison = usual(dead=(1 / 3, 0.0123456789))
-    cells = Page(html(comparison)).cells
-    expected = {
-        f"{entry['name']}/{key}": figures
-        for entry in comparison.document["variants"]
-        for key, figures in entry["summary"].items()
-    }
-    assert set(cells) == set(expected)
-    for key, figures in expected.items():
-        assert float(cells[key]["data-mean"]) == figures["mean"]
-        assert float(cells[key]["data-sd"]) == figures["sd"]
-        shown = float(cells[key]["text"].split("±")[0])
-        scale = 100 if key.split("/")[1] in ("contractive_share", "saturation", "dead") or "accuracy" in key else 1
-        assert shown == pytest.approx(figures["mean"] * scale, rel=0.01, abs=0.05)
+    cells = Page(comparison_html(comparison)).cells
+    assert set(cells) == {f"{entry.name}/{key}" for entry in comparison.objectives for key in METRICS}
+    for entry in comparison.objectives:
+        for key in METRICS:
+            cell = cells[f"{entry.name}/{key}"]
+            assert float(cell["data-mean"]) == entry.mean(key)
+            assert float(cell["data-sd"]) == entry.sd(key)
+            shown = float(cell["text"].split("±")[0])
+            scale = 100 if key in ("contractive_share", "saturation", "dead") or "accuracy" in key else 1
+            assert shown == pytest.approx(entry.mean(key) * scale, rel=0.01, abs=0.05)
+
+
+def test_metrics_that_are_missing_or_unknown_are_no_error():
+    seeds = usual()["denoising"].seeds
+    some = tuple(
+        replace(seed, metrics={key: value for key, value in seed.metrics.items() if key != "r2"} | {"of old": 1.0})
+        for seed in seeds
+    )
+    text = comparison_html(changed(usual(), "denoising", seeds=some))
+    cells = Page(text).cells
+    assert cells["denoising/r2"]["text"] == "–"
+    assert cells["standard/r2"]["text"] != "–"
+    assert "of old" not in text
 
 
 @pytest.mark.parametrize(
@@ -43,7 +54,7 @@ def test_figures_on_the_page_equal_the_document():
 )
 def test_the_best_of_a_column_is_marked_if_it_is_clear(changes, marked):
     (name,) = changes
-    assert ("best" in Page(html(usual(**changes))).cells[f"contractive/{name}"]["class"]) == marked
+    assert ("best" in Page(comparison_html(usual(**changes))).cells[f"contractive/{name}"]["class"]) == marked
 
 
 @pytest.mark.parametrize(
@@ -58,13 +69,13 @@ def test_the_best_of_a_column_is_marked_if_it_is_clear(changes, marked):
     ids=["spread decides", "three digits", "large", "tiny", "zero"],
 )
 def test_columns_have_sensible_places(values, shown):
-    one, other = (variant(name, squared_norm=pair) for name, pair in zip(("standard", "sparse"), values, strict=True))
-    cells = Page(html(results(one, other))).cells
+    one, other = (objective(name, squared_norm=pair) for name, pair in zip(("standard", "sparse"), values, strict=True))
+    cells = Page(comparison_html(results(one, other))).cells
     assert [plain(cells[f"{name}/squared_norm"]["text"]) for name in ("standard", "sparse")] == shown
 
 
 def test_the_page_needs_nothing_from_outside():
-    text = html(usual())
+    text = comparison_html(usual())
     assert all(load.startswith(("#", "data:")) for load in Page(text).loads)
     assert "default-src 'none'" in text
     own = re.sub(r"<script>/\*\*\s*\* plotly\.js.*?</script>", "", text, flags=re.DOTALL)
@@ -75,41 +86,41 @@ def test_the_page_needs_nothing_from_outside():
 
 def test_names_are_text_and_not_markup():
     evil = "<script>alert(1)</script>"
-    comparison = results(variant("standard"), variant(evil, **BETTER), name=evil)
-    comparison.document["variants"][1]["warnings"] = [f"seed 0: {evil}"]
-    comparison.document["command"] = evil
-    text = html(comparison)
+    comparison = results(objective("standard"), objective(evil, **BETTER), name=evil)
+    comparison = replace(changed(comparison, evil, warnings=(f"seed 0: {evil}",), search=()), command=evil)
+    text = comparison_html(comparison)
     assert evil not in text
     assert Page(text).tags.count("script") == 3
     assert Page(text).text.count(evil) > 3
+    assert evil not in replace(comparison, command="")._repr_html_()
 
 
-def test_figures_are_valid_json_with_every_variant():
-    figures = json.loads(re.search(r'id="figures">(.*?)</script>', html(usual())).group(1))
-    assert set(figures) == {picture.name for picture in summarize(usual())["pictures"]}
+def test_pictures_are_valid_json_with_every_objective():
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', comparison_html(usual())).group(1))
+    assert set(figures) == {picture.name for picture in summarize(usual()).pictures}
     for name in ("sensitivity", "operator-norm", "training", "accuracy", "trade-off"):
         assert {"standard", "denoising", "contractive"} <= {trace.get("name") for trace in figures[name]["data"]}
 
 
-def test_missing_numbers_do_not_break_the_figures():
+def test_missing_numbers_do_not_break_the_pictures():
     comparison = usual()
-    for row in comparison.document["variants"][0]["seeds"][0]["history"]:
-        row["val_squared_norm"] = None
-    comparison.arrays["standard/sensitivity"][:] = np.nan
-    assert "NaN" not in re.search(r'id="figures">(.*?)</script>', html(comparison)).group(1)
+    for row in comparison["standard"].seeds[0].history:
+        row["val_squared_norm"] = float("nan")
+    comparison["standard"].arrays["sensitivity"][:] = np.nan
+    assert "NaN" not in re.search(r'id="figures">(.*?)</script>', comparison_html(comparison)).group(1)
 
 
-def test_the_glossary_explains_every_column():
-    text = html(usual())
+def test_every_column_is_explained():
+    text = comparison_html(usual())
     page = Page(text)
-    for name, measure in METRICS.items():
-        assert f'id="measure-{name}"' in text
-        assert f"#measure-{name}" in page.loads
-        assert measure.help in page.text
+    for name, metric in metrics.METRICS.items():
+        assert f'id="metric-{name}"' in text
+        assert f"#metric-{name}" in page.loads
+        assert metric.help in page.text
 
 
 def test_settings_trials_and_command_are_there():
-    text = plain(Page(html(usual())).text)
+    text = plain(Page(comparison_html(usual())).text)
     for part in (
         "contractive compare toy --out results",
         "1,000",
@@ -122,18 +133,16 @@ def test_settings_trials_and_command_are_there():
 
 
 def test_colours_are_those_of_the_pictures():
-    assert html(usual()).count(f"background: {color('contractive')}") >= 3
+    assert comparison_html(usual()).count(f"background: {color('contractive')}") >= 3
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "under a second"), (59.6, "1 min"), (3723, "1 h 2 min 3 s")])
 def test_time_is_readable(seconds, text):
-    comparison = usual()
-    comparison.document["seconds"] = seconds
-    assert ("time in all", text) in summarize(comparison)["settings"]
+    assert summarize(replace(usual(), seconds=seconds)).settings["time in all"] == text
 
 
 @needs_browser
 def test_a_browser_draws_every_plot_on_any_screen(tmp_path):
-    comparison = results(variant("standard"), variant("contractive", **BETTER), image=True, labelled=True)
-    page = write_report(comparison, tmp_path / "report.html")
-    assert faults(page, tmp_path, [picture.name for picture in summarize(comparison)["pictures"]]) == []
+    comparison = results(objective("standard"), objective("contractive", **BETTER), image=True, labelled=True)
+    page = write_comparison(comparison, tmp_path / "report.html")
+    assert faults(page, tmp_path, [picture.name for picture in summarize(comparison).pictures]) == []

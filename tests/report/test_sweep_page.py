@@ -10,23 +10,22 @@ from typer.testing import CliRunner
 from comparisons import Page
 from contractive import plots
 from contractive.cli._commands import app
-from contractive.report import sweep_html, sweep_sentences, write_sweep_report
-from contractive.studies.sweep import Sweep, write_sweep
-from contractive.studies.sweep._sweep_models import named, shown_trials
+from contractive.report import sweep_html, sweep_sentences, write_sweep
+from contractive.studies.documents import DataFacts
+from contractive.studies.runs import Settings
+from contractive.studies.sweep import Sweep, SweepSettings
 from sweeps import trial
 
-RUN = {"objective": "contractive", "seed": 0} | dict.fromkeys(
-    ("model", "hidden", "code", "activation", "loss", "epochs", "batch_size", "learning_rate", "schedule"), 1
-)
+ROWS = {"train": 70, "validation": 15, "test": 15}
 
 
-def found(*trials, front, knee, **settings):
-    data = {"name": "toy", "rows": {"train": 70, "validation": 15, "test": 15}}
-    chosen = {"run": RUN, "weights": None, "trials": len(trials), "seeds": 1} | settings
+def found(*trials, front, knee, objective="contractive", **settings):
+    chosen = SweepSettings(Settings(objective=objective), trials=max(2, len(trials)), **settings)
+    data = DataFacts("toy", 6, ROWS, 0.5)
     return Sweep(data, chosen, trials, front, knee, {"contractive": "0"}, "contractive sweep toy")
 
 
-PRUNED = trial(4, 1.0, 0, 0, state="pruned", reason="collapsed: <b>flat</b>")
+PRUNED = trial(4, 1.0, 0, 0, reason="collapsed: <b>flat</b>", metrics={}, test={})
 USUAL = found(
     trial(0, 0.0, 1.0, 0.8),
     trial(1, 0.03, 1.09, 0.312),
@@ -46,44 +45,47 @@ def test_sentences_are_made_from_the_numbers():
     assert words(USUAL) == [
         "Weight 0.03 is the knee: 61 % less sensitive at 9 % more error than without a penalty.",
         "On test rows, which chose nothing: 61 % less sensitive at 9 % more error.",
-        "From weight 0.02 to 0.1 the sensitivity goes from 0.4 to 0.2 and the error from 1.5 to 2.",
-        "Of 4 trials that came to their end, 1 is beaten by another in every objective.",
+        "From weight 0.02 to 0.1, scale-free sensitivity goes from 0.4 to 0.2 and error goes from 1.5 to 2.",
+        "Of 4 trials that were completed, 1 is beaten by another in every metric that is judged.",
         "One trial was pruned, weight 1.",
     ]
+
+
+THREE = {"accuracy": True}
 
 
 @pytest.mark.parametrize(
     ("sweep", "said"),
     [
         (replace(USUAL, knee=0), "The model without a penalty is the knee: no weight tried is worth its error."),
-        (found(trial(0, 0.0, 1, 1), PRUNED, front=(0,), knee=0), "No weight came to its end"),
-        (replace(USUAL, knee=2), "It is the end of the front, so that larger weights may be worth a try."),
+        (found(trial(0, 0.0, 1, 1), PRUNED, front=(0,), knee=0), "No weight was completed"),
+        (replace(USUAL, knee=2), "It is the end of the Pareto front, so that larger weights may be better."),
         (
             found(trial(0, 0.0, 1.0, 1.0), trial(1, 0.1, 0.5, 1.5), front=(0, 1), knee=1),
             "50 % more sensitive at 50 % less error",
         ),
         (
-            found(trial(0, 0.0, 1.0, 1.0, accuracy=0.8), trial(1, 0.1, 1.0, 0.5, accuracy=0.75), front=(1,), knee=1),
+            found(trial(0, 0.0, 1.0, 1.0, 0.8), trial(1, 0.1, 1.0, 0.5, 0.75), front=(1,), knee=1, **THREE),
             "50 % less sensitive at 0 % more error and 5.0 points less accuracy",
         ),
     ],
-    ids=["yardstick", "all pruned", "end", "the other way", "accuracy"],
+    ids=["baseline", "all pruned", "end", "the other way", "accuracy"],
 )
-def test_the_first_sentence_says_the_knee(sweep, said):
+def test_the_first_sentence_is_about_the_knee(sweep, said):
     assert said in words(sweep)[0]
 
 
 @pytest.mark.parametrize(
     ("weights", "said"),
-    [((1.0, 2.0), "all that were at weights from 1 on."), ((0.05, 1.0), "at weights 0.05, 1.")],
+    [((1.0, 2.0), "pruned: all at weights from 1 on."), ((0.05, 1.0), "pruned, at weights 0.05, 1.")],
 )
 def test_pruned_trials_are_said(weights, said):
     pruned = (replace(PRUNED, number=9, weight=weights[0]), replace(PRUNED, weight=weights[1]))
-    assert words(replace(USUAL, trials=(*USUAL.trials[:4], *pruned)))[-1] == f"2 trials were pruned, {said}"
+    assert words(replace(USUAL, trials=(*USUAL.trials[:4], *pruned)))[-1] == f"2 trials were {said}"
 
 
 def test_the_page_holds_all_it_needs_and_escapes(tmp_path):
-    text = write_sweep_report(USUAL, tmp_path / "report.html").read_text()
+    text = write_sweep(USUAL, tmp_path / "report.html").read_text()
     assert text == sweep_html(USUAL)
     assert all(load.startswith(("#", "data:")) for load in Page(text).loads)
     assert "default-src 'none'" in text
@@ -91,21 +93,26 @@ def test_the_page_holds_all_it_needs_and_escapes(tmp_path):
     assert not re.search(r"https?://|@import|url\(", own)
     assert "<b>flat</b>" not in text
     assert "collapsed: &lt;b&gt;flat" in text
+    assert "<b>flat</b>" not in USUAL._repr_html_()
     assert "61\N{NO-BREAK SPACE}% less sensitive" in text
-    for number in ("1.09", "0.312", "1.5"):
+    for number in ("1.09", "0.312", "1.50"):
         assert f">{number}<" in text
 
 
 def test_the_page_of_seeds_and_accuracy_shows_both():
-    spread = {"error": 0.125, "sensitivity": 0.0625, "accuracy": 0.01, "squared_norm": 0.1}
+    spread = {"reconstruction_error": 0.125, "scale_free_sensitivity": 0.0625, "probe_accuracy": 0.01}
+    spread |= {"squared_norm": 0.1}
     trials = [trial(n, w, 1.0 + n, 1.0 - n / 4, accuracy=0.75, spread=spread) for n, w in enumerate((0.0, 0.1, 0.2))]
-    text = sweep_html(found(*trials, front=(0, 1, 2), knee=1, seeds=3))
-    assert "±&nbsp;0.125" in text
-    assert "75.0\N{NO-BREAK SPACE}%" in text
+    text = sweep_html(found(*trials, front=(0, 1, 2), knee=1, seeds=3, **THREE))
+    page = Page(text)
+    assert page.cells["1/reconstruction_error"]["data-sd"] == "0.125"
+    assert "±&nbsp;0.12" in text
+    assert page.cells["1/probe_accuracy"]["text"].startswith("75.0±")
+    assert page.cells["1/test_probe_accuracy"]["text"] == "75.0"
     assert "means over 3 seeds" in text
 
 
-def test_warnings_of_the_yardstick_come_first():
+def test_warnings_of_the_baseline_come_first():
     warned = replace(USUAL.trials[0], warnings=("Collapsed: yes",))
     assert "Read this first" in sweep_html(replace(USUAL, trials=(warned, *USUAL.trials[1:])))
 
@@ -129,7 +136,7 @@ def test_axes_have_ticks_within_them(errors):
     assert 2 <= sum(low <= tick <= high for tick in axis.tickvals) <= 12
 
 
-def test_curves_are_drawn_with_spread_and_yardstick():
+def test_curves_are_drawn_with_spread_and_baseline():
     figure = plots.weight_curves(
         [0.1, 1], {"error": [2, 3]}, spreads={"error": [0.5, 0.25]}, without={"error": 1}, knee=1
     )
@@ -140,8 +147,8 @@ def test_curves_are_drawn_with_spread_and_yardstick():
 
 
 def test_the_page_is_made_again_from_the_folder(tmp_path):
-    write_sweep(USUAL, tmp_path)
-    page = write_sweep_report(USUAL, tmp_path / "report.html")
+    USUAL.write(tmp_path)
+    page = write_sweep(USUAL, tmp_path / "report.html")
     before = page.read_text()
     page.unlink()
     result = CliRunner().invoke(app, ["report", str(tmp_path)])
@@ -161,12 +168,11 @@ def test_the_page_is_made_again_from_the_folder(tmp_path):
 )
 def test_the_models_side_by_side_are_of_the_front(count, knee, front, shown):
     trials = [trial(n, 0.1 * n, 1.0, 1.0) for n in range(count)]
-    assert [one.number for one in shown_trials(found(*trials, front=front, knee=knee))] == shown
+    assert [one.number for one in found(*trials, front=front, knee=knee).shown.values()] == shown
 
 
 def test_models_are_named_by_their_weight():
-    sweep = found(*(trial(n, w, 1, 1) for n, w in enumerate((0.0, 0.1, 0.10001, 0.2))), front=(0,), knee=3)
+    trials = [trial(n, w, 1, 1) for n, w in enumerate((0.0, 0.1, 0.10001, 0.2))]
     names = ["without penalty", "weight 0.1, trial 1", "weight 0.1, trial 2", "weight 0.2 (knee)"]
-    assert list(named(sweep, sweep.trials)) == names
-    noise = replace(sweep, settings=sweep.settings | {"run": RUN | {"objective": "denoising"}})
-    assert "sigma 0.2 (knee)" in named(noise, noise.trials)
+    assert list(found(*trials, front=(0,), knee=3).shown) == names
+    assert "noise 0.2 (knee)" in found(*trials, front=(0,), knee=3, objective="denoising").shown

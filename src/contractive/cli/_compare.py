@@ -1,8 +1,9 @@
 """The command `compare`."""
 
-from dataclasses import dataclass
+from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +16,7 @@ from contractive.cli._parse import numbers, words
 from contractive.core.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from contractive.data import Split
-    from contractive.studies.compare import Budget, Results
-
-_MANY_ROWS = 5000
-_MANY_FEATURES = 256
+    from contractive.studies.compare import Results
 
 
 @command("compare mnist --data-dir ~/data --max-epochs 5 -o mnist")
@@ -31,17 +28,18 @@ def compare(
         str,
         typer.Option(
             help="Which, with commas: standard, denoising, sparse, contractive, higher_order,"
-            " reconstruction_contractive, weight_decay."
+            " reconstruction_contractive, contractive_denoising, l1, weight_decay."
         ),
     ] = "standard,denoising,sparse,contractive",
-    seeds: Annotated[int, typer.Option(help="Fits per variant; the table shows mean and spread over them.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Fits per objective; the table shows mean and spread over them.")] = 3,
     max_epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data.", show_default="40, or 10 above 5000 rows")
+        int | None,
+        typer.Option(help="Passes over the data.", show_default="40, or 10 above 5000 rows of at least 256 features"),
     ] = None,
     max_error_increase: Annotated[
         float,
         typer.Option(
-            help="Each variant gets its strongest setting that raises the validation reconstruction error by at"
+            help="Each objective gets the largest weight that raises the validation reconstruction error by at"
             " most this share over the standard model's."
         ),
     ] = 0.2,
@@ -67,108 +65,87 @@ def compare(
     data are only measured. Prints a table and writes report.html: open it in a browser.
     """
     from contractive.data import load
-    from contractive.report import write_report
-    from contractive.studies.compare import Settings, write
+    from contractive.models import NetworkSettings
+    from contractive.report import write_comparison
+    from contractive.studies.compare import CompareSettings
     from contractive.studies.compare import compare as work
+    from contractive.training import TrainingSettings
 
     if (out / "results.json").exists() and not force:
         raise InvalidValue("out", "be a folder without results", out, "Choose another one or give `force`.")
     check_writable(out)
     console = Console(quiet=quiet or json)
+    settings = CompareSettings(
+        network=NetworkSettings(hidden=numbers(hidden, "hidden"), code=code),
+        training=TrainingSettings(
+            max_epochs=max_epochs, batch_size=batch_size, learning_rate=learning_rate, device="cpu"
+        ),
+        loss=loss.value,
+        objectives=words(objectives),
+        seeds=seeds,
+        max_error_increase=max_error_increase,
+        weights={} if weight is None else {"contractive": weight},
+        jobs=processors() if jobs is None else jobs,
+    )
     split = load(data, data_dir=data_dir, options=reading).in_memory()
     console.notes(split.notes)
-    overrides = Overrides(numbers(hidden, "hidden"), code, max_epochs, batch_size, learning_rate, loss.value)
-    fixed = {} if weight is None else {"contractive": weight}
-    jobs = processors() if jobs is None else jobs
-    settings = Settings(overrides.budget(split), words(objectives), seeds, max_error_increase, fixed, jobs)
     with console.progress("Training") as progress:
-        results = work(split, settings, progress)
-    results.document["command"] = command_line()
-    write(results, out)
-    page = write_report(results, out / "report.html")
+        results = work(split, settings, command=command_line(), on_progress=progress)
+    results.write(out)
+    page = write_comparison(results, out / "report.html")
     if json:
         console.document({"report": str(page), **_brief(results)})
         return
     _print_table(console, results)
-    for variant in results.variants:
-        console.warnings(variant["warnings"], of=variant["name"])
+    for each in results.objectives:
+        console.warnings(each.warnings, of=each.name)
     console.line("Report: ", bold(page))
 
 
 def _print_table(console: Console, results: "Results") -> None:
     from contractive.studies.metrics import METRICS
 
-    document, variants = results.document, results.variants
-    seeds = document["settings"]["seeds"]
     rows = [
-        (
-            metric.heading,
-            *(_cell(variant["summary"][name], seeds) for variant in variants),
-        )
-        for name, metric in METRICS.items()
-        if name in variants[0]["summary"]
+        (METRICS[key].heading, *(METRICS[key].text(each.mean(key), each.sd(key)) for each in results.objectives))
+        for key in results.keys
     ]
+    seeds = results.settings.seeds
     over = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
-    title = f"{document['data']['name']}: test data, {over}"
-    headings = ("", *(variant["name"] for variant in variants))
-    console.table(rows, headings, title=title, caption=_caption(document))
+    headings = ("", *(each.name for each in results.objectives))
+    console.table(rows, headings, title=f"{results.data.name}: test data, {over}", caption=_caption(results))
 
 
-def _caption(document: dict[str, Any]) -> str:
+def _caption(results: "Results") -> str:
     weights = [
-        f"{variant['name']} {variant['strength']:.3g} ({'fixed' if variant['search'] is None else 'searched'})"
-        for variant in document["variants"]
-        if variant["strength"] is not None
+        f"{each.name} {each.weight:.3g} ({'searched' if each.search else 'fixed'})"
+        for each in results.objectives
+        if each.weight is not None
     ]
-    noise = "Noise level 1 is a feature's typical sd."
+    noise = "Noise level 1 is a feature's typical standard deviation."
     if not weights:
         return noise
-    allowed = document["settings"]["max_error_increase"]
     return (
         f"Weights: {', '.join(weights)}. Searched on validation data: the largest that raises the reconstruction error"
-        f" by at most {allowed:.0%} over the standard model's (if none does, the one that raises it least). {noise}"
+        f" by at most {results.settings.max_error_increase:.0%} over the standard model's (if none does, the one that"
+        f" raises it least). {noise}"
     )
 
 
-def _cell(summary: dict[str, float], seeds: int) -> str:
-    return f"{summary['mean']:.3g}" + (f" ± {summary['sd']:.1g}" if seeds > 1 else "")
-
-
-def _brief(results: "Results") -> dict[str, Any]:
-    """The results without the epochs."""
-    document = {key: value for key, value in results.document.items() if key != "similarity"}
-    variants = []
-    for variant in results.variants:
-        seeds = [{key: seed[key] for key in ("seed", "figures")} for seed in variant["seeds"]]
-        kept = {key: value for key, value in variant.items() if key != "sections"}
-        variants.append({**kept, "seeds": seeds})
-    return {**document, "variants": variants}
-
-
-@dataclass(frozen=True)
-class Overrides:
-    """Parts of the budget the user set; None is for the default."""
-
-    hidden: tuple[int, ...] | None
-    code: int | None
-    epochs: int | None
-    batch_size: int | None
-    learning_rate: float | None
-    loss: str
-
-    def budget(self, split: "Split") -> "Budget":
-        """The budget, with defaults by the size of the training data."""
-        from contractive.studies.compare import Budget
-        from contractive.studies.runs import span
-
-        low, high = span(split)
-        many, wide = len(split.train) > _MANY_ROWS, split.features >= _MANY_FEATURES
-        return Budget(
-            hidden=self.hidden if self.hidden is not None else (256, 128) if wide else (128, 64),
-            code=self.code if self.code is not None else 64 if wide else 32,
-            epochs=self.epochs if self.epochs is not None else 10 if many else 40,
-            batch_size=self.batch_size if self.batch_size is not None else 128 if many else 32,
-            learning_rate=self.learning_rate if self.learning_rate is not None else 1e-3 if many else 3e-3,
-            loss=self.loss,
-            output="sigmoid" if low >= 0 and high <= 1 else "linear",
-        )
+def _brief(results: "Results") -> dict[str, object]:
+    """The results without the epochs and the arrays."""
+    objectives = [
+        {
+            "name": each.name,
+            "weight": each.weight,
+            "search": [
+                {**asdict(trial), "error_increase": trial.error_increase if isfinite(trial.error_increase) else None}
+                for trial in each.search
+            ],
+            "warnings": each.warnings,
+            "metrics": {key: {"mean": each.mean(key), "sd": each.sd(key)} for key in results.keys},
+            "seeds": [{"seed": seed.seed, "metrics": seed.metrics} for seed in each.seeds],
+        }
+        for each in results.objectives
+    ]
+    facts = {name: getattr(results, name) for name in ("versions", "seconds", "command", "noise_levels")}
+    return {"data": asdict(results.data), "settings": asdict(results.settings), "objectives": objectives, **facts}

@@ -39,10 +39,10 @@ def report(
 
 
 def _comparison(folder: Path) -> Path:
-    from contractive.report import write_report
-    from contractive.studies.compare import read
+    from contractive.report import write_comparison
+    from contractive.studies.compare import Results
 
-    return write_report(read(folder), folder / "report.html")
+    return write_comparison(Results.read(folder), folder / "report.html")
 
 
 def _analysis(folder: Path) -> Path:
@@ -54,10 +54,10 @@ def _analysis(folder: Path) -> Path:
 
 
 def _sweep(folder: Path) -> Path:
-    from contractive.report import write_sweep_report
-    from contractive.studies.sweep import read_sweep
+    from contractive.report import write_sweep
+    from contractive.studies.sweep import Sweep
 
-    return write_sweep_report(read_sweep(folder), folder / "report.html")
+    return write_sweep(Sweep.read(folder), folder / "report.html")
 
 
 def _classifier(folder: Path) -> Path:

@@ -13,10 +13,7 @@ from contractive.cli._parse import amounts
 from contractive.core.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from contractive.studies.sweep import Sweep, SweepTrial
-
-_COLUMNS = {"error": "error ↓", "sensitivity": "sensitivity ↓", "accuracy": "accuracy ↑", "squared_norm": "‖J‖² ↓"}
-_TESTED = ("error", "sensitivity", "accuracy")
+    from contractive.studies.sweep import Sweep
 
 
 @command("sweep digits --weights 0.001,0.01,0.1,1.0 -o sweep")
@@ -71,7 +68,7 @@ def sweep(
     DIR/best`, `contractive encode DIR/best DATA -o codes.csv`.
     """
     from contractive.data import load
-    from contractive.report import sweep_sentences, write_sweep_report
+    from contractive.report import sweep_sentences, write_sweep
     from contractive.studies.runs import Settings
     from contractive.studies.sweep import SweepSettings
     from contractive.studies.sweep import sweep as work
@@ -88,13 +85,13 @@ def sweep(
     console.notes(split.notes)
     try:
         with console.progress("Trials") as progress:
-            found = work(split, settings, out, command=command_line(), force=force, watch=progress)
+            found = work(split, settings, out, command=command_line(), force=force, on_progress=progress)
     except KeyboardInterrupt:
         console.note("Stopped. What is finished is kept: run the same command again to resume.")
         raise typer.Exit(130) from None
-    page = write_sweep_report(found, out / "report.html")
+    page = write_sweep(found, out / "report.html")
     _print_table(console, found)
-    console.warnings(found.yardstick.warnings, of="without penalty")
+    console.warnings(found.baseline.warnings, of="without penalty")
     for trial in found.pruned:
         console.line(f"Pruned: weight {trial.weight:.3g}, {trial.reason}", style="dim")
     console.line("Report: ", bold(page))
@@ -103,32 +100,27 @@ def sweep(
 
 
 def _print_table(console: Console, found: "Sweep") -> None:
-    seeds = found.settings["seeds"]
-    names = [name for name in _COLUMNS if name in found.yardstick.figures]
-    tested = [name for name in _TESTED if name in found.yardstick.test]
-    rows = [
-        (
-            f"{trial.weight:.3g}" if trial.weight else "none",
-            *(_cell(trial, name) for name in names),
-            *(_number(name, trial.test[name]) for name in tested),
-            "● knee" if trial.number == found.knee else "●" if trial.number in found.front else "",
+    from contractive.studies.metrics import METRICS
+
+    seeds, base = found.settings.seeds, found.baseline
+    judged = [METRICS[key] for key in found.settings.judged]
+    shown = [*judged, METRICS["squared_norm"]]
+    tested = [metric for metric in judged if metric.key in base.test]
+    rows = []
+    for trial in found.complete:
+        rows.append(
+            (
+                f"{trial.weight:.3g}" if trial.weight else "none",
+                *(metric.text(trial.metrics[metric.key], trial.spread.get(metric.key)) for metric in shown),
+                *(metric.text(trial.test[metric.key]) for metric in tested),
+                "● knee" if trial.number == found.knee else "●" if trial.number in found.front else "",
+            )
         )
-        for trial in found.complete
-    ]
     console.table(
         rows,
-        ("weight", *(_COLUMNS[name] for name in names), *(f"test {_COLUMNS[name]}" for name in tested), ""),
-        title=f"{found.data['name']}: {found.settings['run']['objective']}, {seeds} seed{'' if seeds == 1 else 's'}",
-        caption="Validation rows choose; test rows are only shown. Sensitivity is scale-free. ● on the Pareto front.",
+        ("weight", *(metric.heading for metric in shown), *(f"test: {metric.heading}" for metric in tested), ""),
+        title=f"{found.data.name}: {found.settings.objective}, {seeds} seed{'' if seeds == 1 else 's'}",
+        caption="Validation rows choose; test rows are only shown. ● on the Pareto front.",
         left=(len(rows[0]) - 1,),
         bold_row=[trial.number for trial in found.complete].index(found.knee),
     )
-
-
-def _cell(trial: "SweepTrial", name: str) -> str:
-    spread = f" ± {trial.spread[name]:.1g}" if trial.spread else ""
-    return _number(name, trial.figures[name]) + spread
-
-
-def _number(name: str, value: float) -> str:
-    return f"{value:.3f}" if name == "accuracy" else f"{value:.4g}"

@@ -1,7 +1,7 @@
 """What an analysis found, in a few sentences made from its document alone."""
 
 from contractive.report._analysis_figures import Document, figure, shown
-from contractive.report._doubts import doubts
+from contractive.report._caveats import caveats
 from contractive.report._numbers import MINUS, NBSP
 
 _FIRST = 10  # directions in the figure `first_ten`
@@ -11,7 +11,7 @@ _LEVEL = "gaussian 0.5"
 
 
 def analysis_sentences(document: Document) -> list[tuple[str, str]]:
-    """(topic, text): what contracts, how far that reaches, directions, error increase, code, robustness, doubts."""
+    """(topic, text): what contracts, how far that reaches, directions, error increase, code, robustness, caveats."""
     made = {
         "Contraction": _contraction(document),
         "Reach": _reach(document),
@@ -19,7 +19,7 @@ def analysis_sentences(document: Document) -> list[tuple[str, str]]:
         "Error increase": _error_increase(document),
         "Code": _code(document),
         "Robustness": _robustness(document),
-        "Doubts": " ".join(doubts(document)),
+        "Caveats": " ".join(caveats(document)),
     }
     return [(topic, text) for topic, text in made.items() if text]
 

@@ -1,34 +1,52 @@
-"""A summary as HTML: template, style and script in one file, plotly.js included once."""
+"""A page as HTML: template, style and script in one file, plotly.js included once."""
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from contractive.core.errors import InvalidValue
+from contractive.core.files import write_text
 
-def render(summary: dict[str, Any], template: str = "report.html.jinja") -> str:
-    """The whole page by one of the templates here; everything from `summary` is escaped."""
+
+def render(content: Mapping[str, Any], template: str) -> str:
+    """Return the whole page by one of the templates here; everything from `content` is escaped.
+
+    Args:
+        content: What the template names; `pictures` holds all pictures.
+        template: File name of the template.
+    """
     loader = PackageLoader("contractive", "report")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    style, script = (
+        Markup(files("contractive.report").joinpath(name).read_text(encoding="utf-8"))
+        for name in ("report.css", "report.js")
+    )
+    figures = {picture.name: picture.content for picture in content["pictures"]}
+    text = json.dumps(figures, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":  # nothing in the JSON can end the script element in which it stands
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return environment.get_template(template).render(
-        summary,
-        style=_part("report.css"),
-        script=_part("report.js"),
-        plotly=Markup(get_plotlyjs()),
-        figures=_embedded({picture.name: picture.content for picture in summary["pictures"]}),
+        content, style=style, script=script, plotly=Markup(get_plotlyjs()), figures=Markup(text)
     )
 
 
-def _part(name: str) -> Markup:
-    return Markup(files("contractive.report").joinpath(name).read_text(encoding="utf-8"))
+def write_page(text: str, path: str | Path) -> Path:
+    """Write a page, whole or not at all, and return its path; its folder is made if missing.
 
-
-def _embedded(content: Any) -> Markup:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    Raises:
+        InvalidValue: The path is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InvalidValue("path", "name a file", f"the folder {path}", f"Try {path / 'report.html'}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text)
+    return path

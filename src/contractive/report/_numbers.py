@@ -1,33 +1,16 @@
-"""Means with their spread over seeds: how they are compared and how they are written."""
+"""Means with their spread over seeds: how they are compared, how they are written, and the tiles made of them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal
 
-import numpy as np
-
-from contractive.studies.metrics import METRICS
+from contractive.studies.metrics import METRICS, Metric
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
-PERCENT = frozenset(key for key, metric in METRICS.items() if metric.unit == "%")
 
 Verdict = Literal["better", "even", "worse"]
-
-
-class Comparison(Protocol):
-    """What a report is made from; `experiments.Results` is one."""
-
-    @property
-    def document(self) -> dict[str, Any]:
-        """The content of results.json."""
-        ...
-
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Pictures and distributions by `variant/name`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +27,13 @@ class Value:
     sd: float | None
     percent: bool = False
 
+    @classmethod
+    def of(cls, key: str, mean: float | None, sd: float | None) -> "Value | None":
+        """Return the value of a metric; None where it is missing or not finite."""
+        if mean is None or not math.isfinite(mean):
+            return None
+        return cls(mean, sd, METRICS[key].unit == "%")
+
     def __str__(self) -> str:
         """For sentences: `0.339 ± 0.003`, `95.9 ± 0.7 %`."""
         places = decimals([self])
@@ -51,14 +41,14 @@ class Value:
         return self.bare(places) + spread + (f"{NBSP}%" if self.percent else "")
 
     def bare(self, places: int = 1) -> str:
-        """The mean alone; in powers of ten where so few places would show nothing."""
+        """Return the mean alone; in powers of ten where so few places would show nothing."""
         number = self.mean * self._factor
         text = f"{number:.{places}f}"
         lost = number != 0 and float(text) == 0 and not self.percent
         return (f"{number:.1e}" if lost else text).replace("-", MINUS)
 
     def spread(self, places: int) -> str:
-        """The standard deviation alone, empty with a single seed."""
+        """Return the standard deviation alone, empty with a single seed."""
         if self.sd is None:
             return ""
         text = f"{self.sd * self._factor:.{places}f}"
@@ -69,32 +59,23 @@ class Value:
         return 100.0 if self.percent else 1.0
 
 
-def value(variant: Mapping[str, Any], measure: str) -> Value | None:
-    """A variant's figure; None where it was not measured or is not finite."""
-    entry = variant["summary"].get(measure)
-    if entry is None or entry["mean"] is None or not math.isfinite(entry["mean"]):
-        return None
-    sd = entry["sd"] if len(variant["seeds"]) > 1 else None
-    return Value(entry["mean"], sd, measure in PERCENT)
-
-
 def clear(a: Value, b: Value) -> bool:
-    """Whether two means differ by more than the larger standard deviation over seeds (with one seed: at all)."""
+    """Return whether two means differ by more than the larger standard deviation over seeds (one seed: at all)."""
     return abs(a.mean - b.mean) > max(a.sd or 0.0, b.sd or 0.0)
 
 
 def verdict(a: Value, b: Value, better: str) -> Verdict:
-    """How `a` stands to `b`, where `better` is `lower` or `higher`."""
+    """Compare `a` with `b`, where `better` is `lower` or `higher`."""
     if not clear(a, b):
         return "even"
     return "better" if (a.mean < b.mean) == (better == "lower") else "worse"
 
 
 def decimals(values: Iterable[Value | None]) -> int:
-    """Places after the point that suit all values: three digits of the largest mean, four where others need them.
+    """Return places after the point that suit all values.
 
-    Others are the smallest mean, of which two digits are wanted, and the smallest spread, of which one. Per cent have
-    one place.
+    They give three digits of the largest mean; four where two digits of the smallest mean or one of the smallest
+    spread need them. Shares in per cent have one place.
     """
     known = [value for value in values if value]
     if any(value.percent for value in known):
@@ -112,16 +93,98 @@ def _exponent(number: float) -> int:
 
 
 def change(a: Value, b: Value) -> str:
-    """The relative change from `b` to `a`, as `+7 %`; empty where it has none."""
-    if not b.mean > 0:
-        return ""
-    return f"{100 * (a.mean / b.mean - 1):+.0f}{NBSP}%".replace("-", MINUS)
+    """Return the relative change from `b` to `a`, as `+7 %`; empty where there is none."""
+    return signed(100 * (a.mean / b.mean - 1), "%", 0) if b.mean > 0 else ""
+
+
+def signed(number: float, unit: str, places: int) -> str:
+    """Return a number with its sign and unit, as `+7 %` or `-1.5 points` with a true minus."""
+    return f"{number:+.{places}f}{NBSP}{unit}".replace("-", MINUS)
 
 
 def times(a: Value, b: Value) -> str:
-    """How many times `a` goes into `b`, at least 1, as `1.6 times`."""
+    """Return the ratio of the larger to the smaller as `1.6 times`."""
     small, large = sorted((a.mean, b.mean))
     if not small > 0:
         return "many times"
     ratio = large / small
     return "slightly" if ratio < 1.05 else f"{ratio:.1f} times" if ratio < 9.95 else f"{ratio:.0f} times"
+
+
+def listing(names: Sequence[str], last: str = "and") -> str:
+    """Join names as in a sentence."""
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def capital(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One of the large numbers at the top of a page."""
+
+    number: str
+    label: str
+    values: str
+    verdict: Verdict | Literal[""] = ""
+    words: str = ""
+
+
+def tile(metric: Metric, mine: Value | None, other: Value | None, label: str = "") -> Tile | None:
+    """Return the change of a metric from `other` to `mine`: in points of a share, in per cent of any other number."""
+    if mine is None or other is None or not (metric.unit == "%" or change(mine, other)):
+        return None
+    points = metric.unit == "%"
+    number = signed(100 * (mine.mean - other.mean), "points", 1) if points else change(mine, other)
+    standing: Verdict = verdict(mine, other, metric.better) if mine.sd is not None else "even"
+    words = "one seed" if mine.sd is None else "no clear difference" if standing == "even" else standing
+    return Tile(number, label or metric.label, f"{mine} against {other}", standing, words)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table, written with the places that suit its column."""
+
+    text: str
+    spread: str = ""
+    best: bool = False
+    name: str = ""
+    value: Value | None = None
+
+
+def cells(values: Sequence[Value | None], names: Sequence[str], best: int | None = None) -> list[Cell]:
+    """Return one column of a table: cells of equal places, a dash for a missing number.
+
+    Args:
+        values: The numbers.
+        names: Names of the cells in the page.
+        best: The row that is marked.
+    """
+    places = decimals(values)
+    return [
+        Cell(value.bare(places), value.spread(places), at == best, name, value) if value else Cell("–", name=name)
+        for at, (value, name) in enumerate(zip(values, names, strict=True))
+    ]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: its name with a colour (empty for none), a note below it, and its cells."""
+
+    name: str
+    cells: Sequence[Cell]
+    color: str = ""
+    note: str = ""
+    note_title: str = ""
+    warned: bool = False
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class MetricTable:
+    """A table of metrics: groups of columns by their title, and rows."""
+
+    groups: dict[str, list[Metric]]
+    rows: list[Row]

@@ -1,4 +1,4 @@
-"""Words of the report that are not in results.json: groups of measures, sources."""
+"""Sources and definitions that pages list."""
 
 _CONTRACTIVE = (
     "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
@@ -18,28 +18,19 @@ SOURCES = (
     "Ng (2011): Sparse autoencoder. CS294A lecture notes, Stanford.",
 )
 
-SETTINGS: dict[str, str] = {
-    "hidden": "hidden layers",
-    "code": "code units",
-    "epochs": "epochs",
-    "batch_size": "batch size",
-    "learning_rate": "learning rate",
-    "loss": "reconstruction loss",
-}
-
 ANALYSIS_WORDS = (
     ("J, σ max", "The Jacobian of the encoder at a row, and its largest singular value: how much the small step that is"
      " stretched most is stretched. Contracting means at most 1."),
     ("‖J‖", "The Frobenius norm: the root of the sum of all squared singular values. The penalty is its square."),
-    ("raw, scale-free", "Raw figures are in units of the code per unit of the input and fall when a code merely becomes"
+    ("raw, scale-free", "Raw numbers are in units of the code per unit of the input and fall when a code merely becomes"
      " smaller. Scale-free ones divide by the spread of code and data, and do not."),
     ("noise level", "Standard deviation of Gaussian noise in units of a typical feature's; for masking and salt and"
      " pepper the probability that an entry is changed."),
     ("local dimension", "How many directions at a row the code follows, counted in four ways: they differ where"
      " singular values fall gradually."),
     ("tangents", "The input directions at a row that move the code most, orthogonal to each other."),
-    ("saturated, dead", "An activation below 0.05 or above 0.95; a unit that varies less than a hundredth of the"
-     " liveliest."),
+    ("saturated, dead", "An activation below 0.05 or above 0.95; a unit whose standard deviation is below 1 % of the"
+     " largest unit's."),
     ("linear probe", "Logistic regression on the code."),
 )  # fmt: skip
 

@@ -114,11 +114,13 @@ class Metric:
         """The label with an arrow in the direction that is better."""
         return self.label + {"lower": " ↓", "higher": " ↑", "": ""}[self.better]
 
-    def text(self, value: float | None) -> str:
-        """Return a value as a cell of a table: four digits, a share in per cent, a dash for a missing one."""
+    def text(self, value: float | None, sd: float | None = None) -> str:
+        """Return a value with its standard deviation as a cell of a table; shares in per cent, a dash if missing."""
         if value is None or not math.isfinite(value):
             return "–"
-        return f"{100 * value:.1f}\N{NO-BREAK SPACE}%" if self.unit == "%" else f"{value:.4g}"
+        if self.unit == "%":
+            return f"{100 * value:.1f}" + (f" ± {100 * sd:.1f}" if sd is not None else "") + "\N{NO-BREAK SPACE}%"
+        return f"{value:.4g}" + (f" ± {sd:.1g}" if sd is not None else "")
 
 
 METRICS: dict[str, Metric] = {
@@ -140,28 +142,28 @@ METRICS: dict[str, Metric] = {
             lambda subject: float(subject.norms.squared_frobenius.mean()),
         ),
         Metric(
-            "operator_norm", "σ mean", "", "lower", "Jacobian",
+            "operator_norm", "σ max, mean", "", "lower", "Jacobian",
             "Mean largest singular value of the Jacobian: how much a small step is stretched at most.",
             lambda subject: float(subject.norms.operator.mean()),
         ),
         Metric(
-            "operator_norm_max", "σ max", "", "lower", "Jacobian",
+            "operator_norm_max", "σ max, largest", "", "lower", "Jacobian",
             "Largest singular value of the Jacobian over these rows.",
             lambda subject: float(subject.norms.operator.max()),
         ),
         Metric(
-            "contractive_share", "σ ≤ 1", "%", "higher", "Jacobian",
+            "contractive_share", "σ max ≤ 1", "%", "higher", "Jacobian",
             "Share of these rows where the encoder stretches no direction.",
             lambda subject: subject.norms.contractive_share,
         ),
         Metric(
-            "sensitivity", "sensitivity, raw", "", "lower", "Sensitivity to noise",
+            "sensitivity", "raw sensitivity", "", "lower", "Sensitivity to noise",
             "Mean of ‖dz‖ / ‖dx‖, the change of the code per change of the input, under Gaussian noise of level 0.5."
             " It also falls when a code is merely rescaled.",
             lambda subject: subject.sensitivity.mean,
         ),
         Metric(
-            "scale_free_sensitivity", "sensitivity, scale-free", "", "lower", "Sensitivity to noise",
+            "scale_free_sensitivity", "scale-free sensitivity", "", "lower", "Sensitivity to noise",
             "The same relative to the spread of code and data, so that it does not change when a code is rescaled."
             " At 1, noise changes the code as much as it changes the data.",
             lambda subject: subject.sensitivity.scale_free,
@@ -172,7 +174,7 @@ METRICS: dict[str, Metric] = {
             lambda subject: subject.codes.saturation,
         ),
         Metric(
-            "dead", "dead", "%", "lower", "Code",
+            "dead", "dead units", "%", "lower", "Code",
             "Share of code units that hardly vary: their standard deviation is below 1 % of the largest unit's.",
             lambda subject: subject.codes.dead,
         ),

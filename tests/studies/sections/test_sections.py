@@ -290,41 +290,44 @@ SOUND = {
 }
 
 
-def doubted(measured, **changes):
+def caveats(measured, **changes):
     found = document(measured)
     found["warnings"], found["data"]["measured"]["rows"] = [], changes.pop("rows", 1000)
-    return said(found, **(SOUND | changes))["Doubts"]
+    return said(found, **(SOUND | changes))["Caveats"]
 
 
-def test_a_sound_analysis_has_no_doubts(measured):
-    assert doubted(measured).startswith("It did not collapse")
+def test_a_sound_analysis_has_no_caveats(measured):
+    assert caveats(measured).startswith("No warning sign was found")
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"reconstruction__r2_at_test rows": 0.2, "reconstruction__r2_at_training rows": 0.2}, "may be blindness"),
+        (
+            {"reconstruction__r2_at_test rows": 0.2, "reconstruction__r2_at_training rows": 0.2},
+            "may only reflect underfitting",
+        ),
         ({"sensitivity__scale_free_at_gaussian 0.5": 1.5}, "J is small because the code is"),
-        ({"reconstruction__r2_at_training rows": 0.95}, "learned some of them by heart"),
-        ({"codes__dead": 0.5}, "50.0\xa0% of the units hardly ever change"),
+        ({"reconstruction__r2_at_training rows": 0.95}, "Overfitting: reconstruction is much better on training rows"),
+        ({"codes__dead": 0.5}, "50.0\xa0% of the units hardly vary"),
         ({"directions__rank_correlation": 0.1}, "Contraction does not follow the data"),
-        ({"tangent_agreement__share": 0.001}, "no more of the step to a neighbour than chance"),
-        ({"robustness__no_gradient_at_L2": 0.2}, "20.0\xa0% of the attacked rows had no gradient"),
+        ({"tangent_agreement__share": 0.001}, "no more of the step to a neighbour than random directions"),
+        ({"robustness__no_gradient_at_L2": 0.2}, "no gradient on 20.0\xa0% of the rows"),
         ({"rows": 32}, "Only 32 rows were measured"),
     ],
-    ids=["blind", "only small", "by heart", "dead", "unguided", "tangents", "hidden", "few"],
+    ids=["underfitting", "only small", "overfitting", "dead", "unguided", "tangents", "masked", "few"],
 )
-def test_each_doubt_is_said_alone(measured, changes, words):
-    text = doubted(measured, **changes)
+def test_each_caveat_is_said_alone(measured, changes, words):
+    text = caveats(measured, **changes)
     assert words in text
     assert text.count(". ") == 0
-    assert "did not collapse" not in text
+    assert "No warning sign" not in text
 
 
 def test_a_collapse_is_said_and_praises_nothing(measured):
     found = document(measured)
     found["warnings"] = ["Collapsed: the code does not vary."]
-    assert said(found)["Doubts"] == "Collapsed: the code does not vary. Read no figure here as contraction."
+    assert said(found)["Caveats"] == "Collapsed: the code does not vary. Do not read any number here as contraction."
 
 
 @pytest.mark.parametrize(

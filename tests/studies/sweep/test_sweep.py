@@ -22,15 +22,15 @@ from typer.testing import CliRunner
 import sweeps
 from browser import faults, needs_browser
 from contractive.cli._commands import app
+from contractive.core.artifacts import ArtifactError
 from contractive.jacobian import jacobian
 from contractive.objectives import Reference
 from contractive.studies import runs
-from contractive.studies.documents import ResultsError
-from contractive.studies.sections import unpack
-from contractive.studies.sweep import SweepSettings, read_sweep, sweep
+from contractive.studies.sweep import Sweep, SweepSettings, sweep
+from contractive.studies.sweep._store import TrialStore
 from contractive.studies.sweep._sweep import front_and_knee
-from contractive.studies.sweep._sweep_ledger import Ledger, _host, _is_running
-from contractive.studies.sweep._sweep_worker import GivenUp, GiveUp, Outcome, error_of_the_mean
+from contractive.studies.sweep._trial import Pruned, PruneEarly, error_of_the_mean
+from contractive.studies.trials import _host, _is_running
 from contractive.training import TrainingDiverged
 from sweeps import FITS, trial
 
@@ -53,14 +53,15 @@ def swept(split, tmp_path_factory):
     return out, sweep(split, SweepSettings(FITS, GRID, accuracy=True), out)
 
 
-def test_a_grid_is_exactly_its_weights_after_the_yardstick(swept):
+def test_a_grid_is_exactly_its_weights_after_the_baseline(swept):
     assert [trial.weight for trial in swept[1].trials] == [0.0, *GRID]
     assert [trial.number for trial in swept[1].trials] == list(range(5))
 
 
 def test_what_collapses_is_pruned_with_the_reason(swept, split):
     last = swept[1].trials[-1]
-    assert (last.state, last.figures) == ("pruned", {})
+    assert last.metrics == {}
+    assert swept[1].pruned == (last,)
     mean = split.validation.mean(0)
     error = float(((split.validation - mean) ** 2).sum(1).mean())
     assert last.reason.startswith("collapsed: after epoch 2 the validation error")
@@ -71,9 +72,9 @@ def test_every_trial_is_the_run_that_train_gives(swept, split, tmp_path):
     out, found = swept
     run = replace(FITS, objective="contractive", weight=GRID[1])
     figures = runs.train(split, run, tmp_path / "run", progress=False).metrics
-    assert found.trials[2].figures["error"] == figures["validation"]["reconstruction_error"]
-    assert found.trials[2].figures["sensitivity"] == figures["validation"]["scale_free_sensitivity"]
-    assert found.trials[2].test["error"] == figures["test"]["reconstruction_error"]
+    assert found.trials[2].metrics["reconstruction_error"] == figures["validation"]["reconstruction_error"]
+    assert found.trials[2].metrics["scale_free_sensitivity"] == figures["validation"]["scale_free_sensitivity"]
+    assert found.trials[2].test["reconstruction_error"] == figures["test"]["reconstruction_error"]
     assert runs.open_run(out / "trials" / "0002").metrics()["validation"] == figures["validation"]
 
 
@@ -83,7 +84,7 @@ def test_the_accuracy_is_that_of_a_linear_probe(swept, split):
     with torch.no_grad():
         train, validation = (encoder(torch.from_numpy(rows)).numpy() for rows in (split.train, split.validation))
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(train, split.labels[0])
-    assert found.trials[1].figures["accuracy"] == pytest.approx(probe.score(validation, split.labels[1]))
+    assert found.trials[1].metrics["probe_accuracy"] == pytest.approx(probe.score(validation, split.labels[1]))
 
 
 def test_the_best_run_is_that_of_the_knee(swept):
@@ -99,29 +100,29 @@ def test_the_best_run_is_that_of_the_knee(swept):
 
 def test_files_hold_what_was_found(swept):
     out, found = swept
-    assert read_sweep(out) == found
+    assert Sweep.read(out) == found
     with open(out / "sweep.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["weight"]) for row in rows] == [0.0, *GRID]
     assert [int(row["trial"]) for row in rows if row["knee"] == "1"] == [found.knee]
-    assert [float(row["error"]) for row in rows[:4]] == [trial.figures["error"] for trial in found.trials[:4]]
+    assert [float(row["reconstruction_error"]) for row in rows[:4]] == [
+        trial.metrics["reconstruction_error"] for trial in found.trials[:4]
+    ]
 
 
 def test_models_are_measured_side_by_side(swept, split):
     out, found = swept
-    stored = read_sweep(out)
+    stored = Sweep.read(out)
     assert [name.removesuffix(" (knee)") for name in stored.sections] == [
         f"weight {trial.weight:.3g}" if trial.weight else "without penalty" for trial in found.complete
     ]
     assert sum(name.endswith("(knee)") for name in stored.sections) == 1
     for name, each in zip(stored.sections, found.complete, strict=True):
-        start = f"{name}/"
-        own = {key[len(start) :]: array for key, array in stored.arrays.items() if key.startswith(start)}
         encoder = runs.open_run(out / each.folder).autoencoder().encoder
-        norms = unpack(stored.sections[name]["norms"], own)
+        norms = stored.sections[name].norms
         expected = torch.linalg.matrix_norm(jacobian(encoder, torch.from_numpy(split.test)), ord=2)
         torch.testing.assert_close(norms.operator.sort().values, expected.sort().values, rtol=1e-4, atol=1e-6)
-    assert unpack(stored.similarity, stored.arrays).names == tuple(stored.sections)
+    assert stored.similarity.names == tuple(stored.sections)
 
 
 def test_the_same_again_trains_nothing(swept, split):
@@ -139,12 +140,12 @@ def test_front_and_knee_take_the_accuracy_as_larger_is_better():
         trial(2, 0.2, 2.5, 0.6, accuracy=0.8),
         trial(3, 0.3, 2.5, 0.6, accuracy=0.95),
     )
-    assert front_and_knee(trials)[0] == (0, 1, 3)
+    assert front_and_knee(trials, SweepSettings(accuracy=True).judged)[0] == (0, 1, 3)
 
 
 def test_pruned_trials_are_not_on_the_front():
-    trials = (trial(0, 0.0, 1.0, 1.0), trial(1, 0.1, 0.5, 0.5, state="pruned"))
-    assert front_and_knee(trials) == ((0,), 0)
+    trials = (trial(0, 0.0, 1.0, 1.0), trial(1, 0.1, 0.5, 0.5, reason="pruned"))
+    assert front_and_knee(trials, SweepSettings().judged) == ((0,), 0)
 
 
 @pytest.mark.parametrize(("objective", "factor"), [("contractive", 30), ("denoising", 30**0.5)])
@@ -166,8 +167,8 @@ def test_means_and_spread_are_over_seeds(split, tmp_path):
         run = replace(FITS, weight=0.01, seed=seed)
         metrics = runs.train(split, run, tmp_path / str(seed), progress=False).metrics
         errors.append(metrics["validation"]["reconstruction_error"])
-    assert found.figures["error"] == pytest.approx(np.mean(errors))
-    assert found.spread["error"] == pytest.approx(np.std(errors, ddof=1))
+    assert found.metrics["reconstruction_error"] == pytest.approx(np.mean(errors))
+    assert found.spread["reconstruction_error"] == pytest.approx(np.std(errors, ddof=1))
 
 
 class Stop(Exception):
@@ -183,13 +184,13 @@ def test_after_a_break_it_goes_on_to_the_same_trials(split, tmp_path):
             raise Stop
 
     with pytest.raises(Stop):
-        sweep(split, settings, tmp_path / "broken", watch=stop)
+        sweep(split, settings, tmp_path / "broken", on_progress=stop)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken").rglob("model.safetensors")}
     assert len(kept) + 1 >= 6 - len(whole.pruned)
     found = sweep(split, settings, tmp_path / "broken")
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert [t.weight for t in found.trials] == [t.weight for t in whole.trials]
-    assert [t.figures for t in found.trials] == [t.figures for t in whole.trials]
+    assert [t.metrics for t in found.trials] == [t.metrics for t in whole.trials]
     assert len({t.weight for t in found.trials}) == 8
 
 
@@ -222,9 +223,9 @@ def test_two_processes_share_a_folder(source, split, tmp_path):
     while not list(out.glob("trials/0000/config.json")) and time.monotonic() < limit:
         time.sleep(0.01)
     mine = []
-    found = sweep(split, SweepSettings(FITS, trials=8), out, watch=lambda what, done, total: mine.append(what))
+    found = sweep(split, SweepSettings(FITS, trials=8), out, on_progress=lambda what, done, total: mine.append(what))
     assert other.wait(timeout=100) == 0
-    assert found == read_sweep(out)
+    assert found == Sweep.read(out)
     assert [trial.number for trial in found.trials] == list(range(8))
     assert len({trial.weight for trial in found.trials}) == 8
     assert sorted(path.name for path in (out / "trials").iterdir()) == [f"{n:04d}" for n in range(8)]
@@ -233,25 +234,25 @@ def test_two_processes_share_a_folder(source, split, tmp_path):
 
 def test_processes_of_its_own_do_the_same_trials(split, tmp_path, swept):
     found = sweep(split, SweepSettings(FITS, GRID[:2], accuracy=True, jobs=2), tmp_path / "out")
-    assert {t.weight: t.figures for t in found.trials} == {t.weight: t.figures for t in swept[1].trials[:3]}
+    assert {t.weight: t.metrics for t in found.trials} == {t.weight: t.metrics for t in swept[1].trials[:3]}
 
 
 def test_trials_of_a_silent_machine_are_taken_over_and_its_late_results_ignored(split, tmp_path):
     settings = SweepSettings(FITS, (0.01,)).completed(split)
-    far, near = (Ledger(tmp_path, settings, settings.identity(split), force=False) for _ in range(2))
-    far._me = "elsewhere-1-abc"
-    with far.at_work(), near.at_work():
+    far, near = (TrialStore(tmp_path, settings, split) for _ in range(2))
+    far.ledger.worker = "elsewhere-1-abc"
+    with far.ledger.at_work(), near.ledger.at_work():
         task = far.claim()
         assert (task.number, task.weight) == (0, 0.0)
         assert near.claim() is None
-        sign = tmp_path / "workers" / far._me
+        sign = tmp_path / "workers" / far.ledger.worker
         os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 170))
         assert near.claim() is None
         os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 190))
         again = near.claim()
         assert (again.number, again.weight) == (1, 0.0)
-        far.finish(Outcome(task, facts={"figures": {"error": 1.0, "sensitivity": 1.0}}))
-        assert near.count() == 0
+        far.finish(trial(task.number, 0.0, 1.0, 1.0))
+        assert near.trials() == ()
         assert not near.is_finished()
 
 
@@ -279,39 +280,38 @@ def test_on_windows_no_signal_is_sent_and_only_the_signs_of_life_count(split, tm
 
     monkeypatch.setattr(os, "kill", killing)
     settings = SweepSettings(FITS, (0.01,)).completed(split)
-    far, near = (Ledger(tmp_path, settings, settings.identity(split), force=False) for _ in range(2))
-    far._me = f"{_host()}-{ended_number()}-abc"
-    with far.at_work(), near.at_work():
+    far, near = (TrialStore(tmp_path, settings, split) for _ in range(2))
+    far.ledger.worker = f"{_host()}-{ended_number()}-abc"
+    with far.ledger.at_work(), near.ledger.at_work():
         far.claim()
-        sign = tmp_path / "workers" / far._me
+        sign = tmp_path / "workers" / far.ledger.worker
         with monkeypatch.context() as there:
             there.setattr(sys, "platform", "win32")
             assert near.claim() is None
             os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 190))
             assert near.claim().number == 1
         with pytest.raises(AssertionError, match="ends the process"):
-            near._is_dead(far._me)
+            near.ledger.is_dead(far.ledger.worker)
 
 
-def test_a_half_written_last_line_is_mended(split, tmp_path):
+def test_a_half_written_file_of_a_killed_process_changes_nothing(split, tmp_path):
     settings = SweepSettings(FITS, (0.01,))
     found = sweep(split, settings, tmp_path)
-    with open(tmp_path / "journal.log", "ab") as file:
-        file.write(b'{"op_code":')
+    (tmp_path / ".writing-trials.json.abc").write_text('{"kind":')
     assert sweep(split, settings, tmp_path) == found
 
 
-def test_giving_up_waits_for_its_epoch():
+def test_pruning_waits_for_its_epoch():
     class Module:
         rows: tuple = ({"val_reconstruction": 9.0},)
 
-    hook = GiveUp(2, 5.0)
+    hook = PruneEarly(2, 5.0)
     hook.on_train_epoch_start(None, Module)
     Module.rows = ({"val_reconstruction": 9.0}, {"val_reconstruction": 4.9})
     hook.on_train_epoch_start(None, Module)
     for error in (5.0, float("nan")):
         Module.rows = ({"val_reconstruction": 9.0}, {"val_reconstruction": error})
-        with pytest.raises(GivenUp, match="collapsed: after epoch 2"):
+        with pytest.raises(Pruned, match="collapsed: after epoch 2"):
             hook.on_train_epoch_start(None, Module)
 
 
@@ -325,7 +325,7 @@ def test_the_error_of_the_mean_by_hand(split):
         assert error_of_the_mean(split, "cross_entropy") == pytest.approx(entropy, rel=1e-4)
 
 
-def test_figures_that_are_no_numbers_are_a_divergence(split, tmp_path, monkeypatch):
+def test_metrics_that_are_no_numbers_are_a_divergence(split, tmp_path, monkeypatch):
     real = runs.train
 
     def train(rows, settings, out, **more):
@@ -335,28 +335,30 @@ def test_figures_that_are_no_numbers_are_a_divergence(split, tmp_path, monkeypat
         return trained
 
     broken = 0.1
-    monkeypatch.setattr("contractive.studies.sweep._sweep_worker.train", train)
+    monkeypatch.setattr("contractive.studies.sweep._trial.train", train)
     found = sweep(split, SweepSettings(FITS, (0.1,)), tmp_path / "one")
-    assert found.trials[1].reason == "diverged: its sensitivity is nan"
+    assert found.trials[1].reason == "diverged: its scale-free sensitivity is nan"
     broken = 0.0
-    with pytest.raises(TrainingDiverged, match="the model without a penalty must have finite figures, got diverged"):
+    with pytest.raises(
+        TrainingDiverged, match="The model without a penalty diverged: its scale-free sensitivity is nan"
+    ):
         sweep(split, SweepSettings(FITS, (0.1,)), tmp_path / "two")
 
 
-def test_what_diverges_is_pruned_but_for_the_yardstick(split, tmp_path, monkeypatch):
+def test_what_diverges_is_pruned_but_for_the_baseline(split, tmp_path, monkeypatch):
     real = runs.train
 
     def train(rows, settings, out, **more):
         if settings.weight == monkey["at"]:
-            raise TrainingDiverged("loss must stay finite")
+            raise TrainingDiverged("loss must stay finite.")
         return real(rows, settings, out, **more)
 
     monkey = {"at": 0.1}
-    monkeypatch.setattr("contractive.studies.sweep._sweep_worker.train", train)
+    monkeypatch.setattr("contractive.studies.sweep._trial.train", train)
     found = sweep(split, SweepSettings(FITS, (0.01, 0.1)), tmp_path / "one")
-    assert found.trials[2].reason == "diverged: loss must stay finite"
+    assert found.trials[2].reason == "diverged: loss must stay finite."
     monkey["at"] = 0.0
-    with pytest.raises(TrainingDiverged, match="loss must stay finite"):
+    with pytest.raises(TrainingDiverged, match="The model without a penalty diverged: loss must stay finite"):
         sweep(split, SweepSettings(FITS, (0.01, 0.1)), tmp_path / "two")
 
 
@@ -364,14 +366,14 @@ def test_what_diverges_is_pruned_but_for_the_yardstick(split, tmp_path, monkeypa
     ("settings", "said"),
     [
         ({"run": replace(FITS, objective="standard")}, "objective must be one of denoising, sparse, contractive"),
-        ({"run": replace(FITS, weight=0.1)}, "the weight must be left to the sweep"),
+        ({"run": replace(FITS, weight=0.1)}, "weight must be left to the sweep"),
         ({"trials": 1}, "trials must be at least 2, got 1"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
         ({"jobs": 0}, "jobs must be at least 1, got 0"),
         ({"weights": (0.1, -1.0)}, "weights must be finite and above 0, got -1.0"),
         ({"weights": (float("nan"),)}, "weights must be finite and above 0, got nan"),
-        ({"weights": (0.1, 0.1)}, "weights must be different ones"),
-        ({"weights": ()}, "weights must be different ones"),
+        ({"weights": (0.1, 0.1)}, "weights must be different numbers"),
+        ({"weights": ()}, "weights must be different numbers"),
     ],
 )
 def test_settings_that_make_no_sweep(settings, said):
@@ -382,8 +384,11 @@ def test_settings_that_make_no_sweep(settings, said):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"labels": None}, "labels must be classes for the accuracy, got none"),
-        ({"labels": (np.zeros(3, float),) * 3}, "labels must be classes for the accuracy, got numbers with fractions"),
+        ({"labels": None}, "label must name classes for the `accuracy`, got none"),
+        (
+            {"labels": (np.zeros(3, float),) * 3},
+            "label must name .*, got numbers with fractions",
+        ),
         ({"validation": np.zeros((1, 6), np.float32)}, "data must have at least two validation rows, got 1"),
     ],
 )
@@ -392,8 +397,8 @@ def test_data_that_do_not_do(split, tmp_path, changes, said):
         sweep(replace(split, **changes), SweepSettings(FITS, accuracy=True), tmp_path)
 
 
-def test_a_yardstick_without_a_slope_gives_no_guess():
-    with pytest.raises(ValueError, match="the unpenalised model must have learned something, got an error of 1"):
+def test_a_baseline_without_a_slope_gives_no_guess():
+    with pytest.raises(ValueError, match="be enough for the unpenalised model to learn something, got an error of 1"):
         SweepSettings(FITS).bounds(Reference(1.0, 0.0, 1.0))
 
 
@@ -402,33 +407,55 @@ def test_another_sweep_is_refused_unless_forced(split, tmp_path):
     other = SweepSettings(replace(FITS, objective="sparse"), (0.01,))
     with pytest.raises(ValueError, match=r"of the same sweep, got .* with objective contractive instead of sparse"):
         sweep(split, other, tmp_path)
-    assert sweep(split, other, tmp_path, force=True).settings["run"]["objective"] == "sparse"
+    assert sweep(split, other, tmp_path, force=True).settings.objective == "sparse"
 
 
 def test_folders_that_are_none(split, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="--out must be a folder, got the file"):
+    with pytest.raises(ValueError, match="out must be a folder, got the file"):
         sweep(split, SweepSettings(FITS), tmp_path / "file")
-    with pytest.raises(ValueError, match=r"--out must be a new or empty folder, got .* with other files"):
+    with pytest.raises(ValueError, match=r"out must be a new or empty folder, got .* with other files"):
         sweep(split, SweepSettings(FITS), tmp_path, force=True)
     (tmp_path / "broken" / "trials").mkdir(parents=True)
-    (tmp_path / "broken" / "journal.log").write_text("nonsense\nmore\n")
-    with pytest.raises(ValueError, match="must be the journal of a sweep, got"):
+    (tmp_path / "broken" / "trials.json").write_text("nonsense\nmore\n")
+    with pytest.raises(ValueError, match=r"trials\.json cannot be read: .* Make it again"):
         sweep(split, SweepSettings(FITS), tmp_path / "broken")
 
 
-@pytest.mark.parametrize("change", ["missing", "format", "knee", "nonsense", "no arrays", "broken arrays"])
-def test_a_broken_document_is_said(swept, tmp_path, change):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("missing", "cannot be read"),
+        ("version", "was written before the first release"),
+        ("knee", "does not hold a sweep: its front is not of its trials"),
+        ("nonsense", "cannot be read"),
+        ("no arrays", "does not hold a sweep"),
+        ("broken arrays", "cannot be read"),
+    ],
+)
+def test_a_broken_document_is_said(swept, tmp_path, change, said):
     document = json.loads((swept[0] / "sweep.json").read_text())
-    document |= {"format": {"format": 0}, "knee": {"knee": 99}}.get(change, {})
+    if change == "knee":
+        document["content"]["knee"] = 99
+    if change == "version":
+        del document["version"]
     if change == "broken arrays":
         (tmp_path / "sweep.npz").write_bytes(b"PK nothing")
     elif change != "no arrays":
         shutil.copy(swept[0] / "sweep.npz", tmp_path)
     if change != "missing":
         (tmp_path / "sweep.json").write_text("{" if change == "nonsense" else json.dumps(document))
-    with pytest.raises(ResultsError, match=r"must hold the sweep\.json of a sweep"):
-        read_sweep(tmp_path)
+    with pytest.raises(ArtifactError, match=rf"sweep\.(json|npz) {said}"):
+        Sweep.read(tmp_path)
+
+
+def test_a_sweep_is_a_table_in_a_notebook_and_a_data_frame(swept):
+    found = swept[1]
+    frame = found.to_pandas()
+    assert list(frame["weight"]) == [0.0, *GRID]
+    assert frame["scale_free_sensitivity"][1] == found.trials[1].metrics["scale_free_sensitivity"]
+    assert found._repr_html_().count("<tr>") == 6
+    assert len(repr(found)) < 120
 
 
 # the command
@@ -451,10 +478,10 @@ def told(source, tmp_path_factory):
 def test_the_command_says_and_writes_what_was_found(told):
     out, result = told
     assert result.exit_code == 0, result.output
-    found = read_sweep(out)
+    found = Sweep.read(out)
     assert [trial.weight for trial in found.trials] == [0.0, 0.001, 0.02, 900.0]
     for each in found.complete:
-        assert f"{each.figures['error']:.4g}" in result.output
+        assert f"{each.metrics['reconstruction_error']:.4g}" in result.output
     assert "Pruned: weight 900, collapsed" in result.output
     assert "knee" in result.output
     assert f"Best run: {out / 'best'}" in result.output
@@ -484,7 +511,7 @@ def test_the_best_run_is_usable(told, source, tmp_path):
         (["--objective", "standard"], "objective must be one of"),
         (["--objective", "odd"], "objective must be one of"),
         (["--trials", "1"], "trials must be at least 2, got 1"),
-        (["--learning-rate", "1e30", "--weights", "0.1"], "This was the model without a penalty"),
+        (["--learning-rate", "1e30", "--weights", "0.1"], "Error: The model without a penalty diverged"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, source, tmp_path):
@@ -498,7 +525,7 @@ def test_without_optuna_it_says_how_to_install(source, tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *rest):
-        if name.startswith("optuna") or name.endswith("_sweep_ledger"):
+        if name.startswith("optuna"):
             raise ModuleNotFoundError("No module named 'optuna'", name="optuna")
         return real(name, *rest)
 
@@ -510,9 +537,9 @@ def test_without_optuna_it_says_how_to_install(source, tmp_path, monkeypatch):
 
 def test_the_command_says_it_with_one_article(tmp_path, monkeypatch):
     def fails(*args, **kwargs):
-        raise TrainingDiverged("the model without a penalty must have finite figures, got diverged.")
+        raise TrainingDiverged("The model without a penalty diverged.")
 
     monkeypatch.setattr("contractive.studies.sweep.sweep", fails)
     result = CliRunner().invoke(app, ["sweep", "digits", "--out", str(tmp_path / "new"), "--quiet"])
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: the model without a penalty must have finite figures")
+    assert result.stderr.startswith("Error: The model without a penalty diverged")

@@ -1,15 +1,18 @@
-"""Several kinds of autoencoder trained under one budget and measured alike."""
+"""Several objectives trained with the same network and settings, and measured alike."""
 
-from contractive.studies.compare._compare import Settings, compare
-from contractive.studies.compare._fit import Budget
-from contractive.studies.compare._results import Results, read, write
+from contractive.studies.compare._compare import compare
+from contractive.studies.compare._results import ObjectiveResult, Results, SeedResult
+from contractive.studies.compare._search import Search, SearchTrial
+from contractive.studies.compare._settings import CompareSettings
 
 __all__ = [
     "compare",
-    "Settings",
-    "Budget",
-    # results as files
+    "CompareSettings",
+    # what it found
     "Results",
-    "read",
-    "write",
+    "ObjectiveResult",
+    "SeedResult",
+    # the rule for weights
+    "Search",
+    "SearchTrial",
 ]

@@ -1,162 +1,121 @@
-"""One fit of a comparison: a task that any process can run, and what comes of it."""
+"""One fit of a comparison: a task that any process can do."""
 
 import math
 import warnings
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from contractive.data import Split
-from contractive.models import Autoencoder, mlp
-from contractive.objectives import LOSSES, OBJECTIVES, Objective
-from contractive.studies.compare._side_by_side import sections_of
+from contractive.models import Autoencoder
+from contractive.objectives import LOSSES, OBJECTIVES
+from contractive.studies.compare._settings import CompareSettings
 from contractive.studies.metrics import Subject, measure, noise_unit
-from contractive.training import CollapseWarning, History, TrainingDiverged, fit
+from contractive.studies.side_by_side import ShownSections
+from contractive.training import CollapseWarning, TrainingDiverged, fit
+
+_FILTERS = 32
+_DISTRIBUTION_ROWS = 1000
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What every variant gets alike."""
-
-    hidden: tuple[int, ...]
-    code: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    loss: str = "squared_error"
-    output: str = "sigmoid"
-
-    def build(self, features: int) -> Autoencoder:
-        """The network: sigmoid encoder, ReLU decoder, sigmoid output for data in [0, 1], else a linear one."""
-        return mlp(features, hidden=self.hidden, code=self.code, output=self.output)
-
-
-@dataclass(frozen=True)
-class Task:
-    """Train one variant at one strength from one seed; measure it on test data only if asked."""
-
-    variant: str
-    strength: float
-    seed: int
-    measured: bool
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a task gave.
+class Fit:
+    """One objective at one weight from one seed: before it is trained, afterwards, and measured.
 
     Attributes:
-        task: What was run.
-        rows: The history.
-        warnings: Plain sentences.
+        objective: Its name.
+        weight: 0 without one.
+        seed: Its seed.
+        trial: Whether it is a trial of a search, which is not measured on test data.
+        state: Weights of the autoencoder; empty before training, and where training diverged.
+        history: Rows per epoch; empty likewise.
+        warnings: In plain sentences.
         penalty_path: How the Jacobian norm was computed in training.
-        weights: State of the autoencoder.
-        figures: Measures on test data; empty if not measured.
-        arrays: What pictures are made of; empty if not measured.
-        sections: Of seed 0, the packed results of the sections of an analysis; their arrays are among `arrays`.
+        metrics: On test data; empty if not measured.
+        arrays: Numbers behind pictures; empty if not measured.
+        sections: Sections of an analysis, of the first seed.
+        codes: Codes of a few rows, of the first seed.
     """
 
-    task: Task
-    rows: tuple[dict[str, float], ...]
-    warnings: tuple[str, ...]
-    penalty_path: str
-    weights: dict[str, np.ndarray]
-    figures: dict[str, float]
-    arrays: dict[str, np.ndarray]
-    sections: dict[str, Any] = field(default_factory=dict)
+    objective: str
+    weight: float
+    seed: int
+    trial: bool = False
+    state: dict[str, np.ndarray] = field(default_factory=dict)
+    history: tuple[dict[str, float], ...] = ()
+    warnings: tuple[str, ...] = ()
+    penalty_path: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    sections: ShownSections = field(default_factory=ShownSections)
+    codes: Tensor | None = None
 
     @property
     def error(self) -> float:
         """Validation reconstruction error at the end; infinite where training diverged."""
-        return self.rows[-1]["val_reconstruction"] if self.rows else math.inf
+        return self.history[-1]["val_reconstruction"] if self.history else math.inf
 
 
-def train(task: Task, split: Split, budget: Budget) -> Run:
-    """Fit on the training rows, judge on the validation rows, measure on the test rows if the task says so."""
-    objective = OBJECTIVES[task.variant].make(task.strength, loss=LOSSES[budget.loss])
+def train(task: Fit, split: Split, settings: CompareSettings) -> Fit:
+    """Train on the training rows unless that is done, and measure on the test rows unless it is a trial."""
     torch.manual_seed(task.seed)
-    autoencoder = budget.build(split.features)
-    try:
-        history = _fit(autoencoder, objective, split, budget, task.seed)
-    except TrainingDiverged as error:
-        if task.measured:
-            raise
-        return Run(task, (), (str(error),), "", {}, {}, {})  # a trial of a search: too strong
-    weights = {name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()}
-    run = Run(task, tuple(map(dict, history.rows)), history.warnings, history.penalty_path, weights, {}, {})
-    return measured(run, split, budget) if task.measured else run
-
-
-def _fit(autoencoder: Autoencoder, objective: Objective, split: Split, budget: Budget, seed: int) -> History:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CollapseWarning)  # the run carries the sentence to table and report
-        return fit(
-            autoencoder,
-            split.train,
-            objective,
-            validation=split.validation,
-            max_epochs=budget.epochs,
-            batch_size=budget.batch_size,
-            learning_rate=budget.learning_rate,
-            schedule="cosine",
-            seed=seed,
-            device="cpu",
-            progress=False,
+    autoencoder = settings.network.build(split.features, split.image_shape)
+    if not task.state:
+        objective = OBJECTIVES[task.objective].make(task.weight, loss=LOSSES[settings.loss])
+        options = replace(settings.training, seed=task.seed).options()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CollapseWarning)  # table and report have the sentence
+                history = fit(
+                    autoencoder, split.train, objective, validation=split.validation, progress=False, **options
+                )
+        except TrainingDiverged as error:
+            if not task.trial:
+                raise
+            return replace(task, warnings=(str(error),))
+        task = replace(
+            task,
+            state={name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()},
+            history=tuple(map(dict, history.rows)),
+            warnings=history.warnings,
+            penalty_path=history.penalty_path,
         )
+    if task.trial:
+        return task
+    autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in task.state.items()})
+    return _measured(task, autoencoder.eval(), split, first=task.seed == settings.training.seed)
 
 
-def measured(run: Run, split: Split, budget: Budget) -> Run:
-    """The run with its figures on test data."""
-    autoencoder = restore(run, split, budget)
-    subject = Subject(
-        autoencoder,
-        torch.from_numpy(split.test),
-        noise_unit(split),
-        torch.Generator().manual_seed(run.task.seed),
-        (split.train, split.labels[0], split.labels[2]) if split.labels is not None else None,
-    )
-    figures = measure(subject)
-    arrays = {"sensitivity": subject.sensitivity.ratios[:1000].numpy(), "operator_norm": subject.norms.operator.numpy()}
-    arrays |= subject.accuracies
-    figures["seconds_per_epoch"] = float(np.median([row["seconds"] for row in run.rows]))
-    arrays |= pictures(autoencoder, split)
-    sections = sections_of(autoencoder, split, arrays) if run.task.seed == 0 else {}
-    values: dict[str, Any] = {**run.__dict__, "figures": figures, "arrays": arrays, "sections": sections}
-    return Run(**values)
+def _measured(task: Fit, autoencoder: Autoencoder, split: Split, *, first: bool) -> Fit:
+    labelled = (split.train, split.labels[0], split.labels[2]) if split.labels is not None else None
+    generator = torch.Generator().manual_seed(task.seed)
+    subject = Subject(autoencoder, torch.from_numpy(split.test), noise_unit(split), generator, labelled)
+    metrics = measure(subject)
+    metrics["seconds_per_epoch"] = float(np.median([row["seconds"] for row in task.history]))
+    clean, noisy = map(torch.from_numpy, examples(split).values())
+    filters = next(parameter for parameter in autoencoder.encoder.parameters() if parameter.ndim == 2)
+    with torch.no_grad():
+        arrays = {
+            "sensitivity": subject.sensitivity.ratios[:_DISTRIBUTION_ROWS].numpy(),
+            "operator_norm": subject.norms.operator.numpy(),
+            "reconstructions": autoencoder(clean).numpy(),
+            "noisy_reconstructions": autoencoder(noisy).numpy(),
+            "filters": filters[:_FILTERS].numpy().copy(),
+        }
+    found = replace(task, metrics=metrics, arrays=arrays | subject.accuracies)
+    if not first:
+        return found
+    sections, codes = ShownSections.of(autoencoder, split)
+    return replace(found, sections=sections, codes=codes)
 
 
-def restore(run: Run, split: Split, budget: Budget) -> Autoencoder:
-    """The trained autoencoder of a run."""
-    autoencoder = budget.build(split.features)
-    autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in run.weights.items()})
-    return autoencoder.eval()
-
-
-@torch.no_grad()
-def pictures(autoencoder: Autoencoder, split: Split) -> dict[str, np.ndarray]:
-    """Reconstructions of a few test rows, clean and noisy, and the first layer's filters."""
-    x = torch.from_numpy(examples(split))
-    noisy = noisy_examples(x, noise_unit(split))
-    first = next(parameter for parameter in autoencoder.encoder.parameters() if parameter.ndim == 2)
-    return {
-        "reconstructions": autoencoder(x).numpy(),
-        "noisy_reconstructions": autoencoder(noisy).numpy(),
-        "filters": first[:32].numpy().copy(),
-    }
-
-
-def examples(split: Split) -> np.ndarray:
-    """Up to ten test rows, one of each label where there are labels."""
-    if split.labels is None:
-        return split.test[:10]
-    _, first = np.unique(split.labels[2], return_index=True)
-    return split.test[first[:10]]
-
-
-def noisy_examples(x: Tensor, unit: float) -> Tensor:
-    """The same rows with Gaussian noise as large as a typical feature's standard deviation, the same in every run."""
-    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    return x + unit * noise
+def examples(split: Split) -> dict[str, np.ndarray]:
+    """Return up to ten test rows, one of each label where there are labels, and the same with noise of level 1."""
+    rows = split.test[:10]
+    if split.labels is not None:
+        _, first = np.unique(split.labels[2], return_index=True)
+        rows = split.test[first[:10]]
+    noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
+    return {"inputs": rows, "noisy_inputs": (torch.from_numpy(rows) + noise_unit(split) * noise).numpy()}

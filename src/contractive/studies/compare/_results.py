@@ -1,87 +1,134 @@
-"""What a comparison found, as one JSON document and a few arrays; read and written whole or not at all."""
+"""Results of a comparison: typed, on disk as one document with its arrays, and as a table."""
 
-import csv
-import io
-import json
-import zipfile
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import nan
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from contractive.core.files import replace_file, write_text
-from contractive.studies.documents import ResultsError, plain
+from contractive.analysis import SimilarityTable
+from contractive.core.artifacts import Artifact
+from contractive.core.files import write_text
+from contractive.studies.compare._search import SearchTrial
+from contractive.studies.compare._settings import CompareSettings
+from contractive.studies.documents import Cell, DataFacts, Table
+from contractive.studies.metrics import METRICS
+from contractive.studies.side_by_side import ShownSections
 
-FORMAT = 1
+_KIND, _NAME = "comparison", "results"
 
 
 @dataclass(frozen=True)
-class Results:
-    """Everything the table and the report show.
+class SeedResult:
+    """One fit.
 
     Attributes:
-        document: JSON-able; the keys are listed in docs/results.md.
-        arrays: Pictures and distributions by `variant/name`, of seed 0; `inputs` and `noisy_inputs` for all.
+        seed: Its seed.
+        metrics: On test data, by key of `METRICS`.
+        history: One row per epoch, as of `History`.
     """
 
-    document: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    seed: int
+    metrics: dict[str, float]
+    history: tuple[dict[str, float], ...]
+
+
+@dataclass(frozen=True)
+class ObjectiveResult:
+    """All fits of one objective.
+
+    Attributes:
+        name: Of the objective.
+        weight: Its weight; None without one.
+        seeds: One fit per seed.
+        search: Fits that searched the weight; empty where it was fixed.
+        penalty_path: How the Jacobian norm was computed in training; empty without one.
+        warnings: In plain sentences.
+        sections: Sections of an analysis of the first seed's model.
+        arrays: Of the first seed's model, `sensitivity` and `operator_norm` per test row, `reconstructions`,
+            `noisy_reconstructions` and `filters`; of all seeds `probe` and `knn`, accuracies by (seed, noise level).
+        state: Weights of the first seed's network.
+    """
+
+    name: str
+    weight: float | None
+    seeds: tuple[SeedResult, ...]
+    search: tuple[SearchTrial, ...] = ()
+    penalty_path: str = ""
+    warnings: tuple[str, ...] = ()
+    sections: ShownSections = field(default_factory=ShownSections, repr=False)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    state: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def mean(self, key: str) -> float:
+        """Return the mean of a metric over the seeds; NaN where it is missing."""
+        return float(np.mean([seed.metrics.get(key, nan) for seed in self.seeds]))
+
+    def sd(self, key: str) -> float | None:
+        """Return its standard deviation over the seeds; None with one seed."""
+        values = [seed.metrics.get(key, nan) for seed in self.seeds]
+        with np.errstate(invalid="ignore"):  # infinite, of a code that does not vary
+            return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+@dataclass(frozen=True, repr=False)
+class Results(Table):
+    """A finished comparison.
+
+    Attributes:
+        data: Facts of the data.
+        settings: Completed.
+        objectives: In the order asked for, the standard one first.
+        noise_levels: Levels at which accuracy was measured, from 0.
+        versions: Of the packages that the numbers depend on.
+        seconds: Wall-clock time of all.
+        command: The command that repeats it; empty in Python.
+        examples: A few test rows, `inputs`, and the same with noise, `noisy_inputs`.
+        similarity: How alike the codes of the first seed's models are.
+    """
+
+    data: DataFacts
+    settings: CompareSettings
+    objectives: tuple[ObjectiveResult, ...]
+    noise_levels: tuple[float, ...]
+    versions: dict[str, str]
+    seconds: float
+    command: str = ""
+    examples: dict[str, np.ndarray] = field(default_factory=dict)
+    similarity: SimilarityTable | None = None
+
+    def __getitem__(self, name: str) -> ObjectiveResult:
+        """Return the result of an objective by its name."""
+        return {result.name: result for result in self.objectives}[name]
 
     @property
-    def variants(self) -> list[dict[str, Any]]:
-        """One entry per variant, in the order asked for."""
-        return self.document["variants"]
+    def keys(self) -> list[str]:
+        """The metrics that were measured of any fit, in the order of `METRICS`."""
+        return [key for key in METRICS if any(key in s.metrics for o in self.objectives for s in o.seeds)]
 
+    def table(self) -> tuple[list[str], list[list[Cell]]]:
+        """Return one row per objective and seed."""
+        rows: list[list[Cell]] = [
+            [result.name, result.weight, seed.seed, *(seed.metrics.get(key) for key in self.keys)]
+            for result in self.objectives
+            for seed in result.seeds
+        ]
+        return ["objective", "weight", "seed", *self.keys], rows
 
-def write(results: Results, folder: str | Path) -> None:
-    """Write `results.json`, `results.csv` (a row per variant and seed) and `arrays.npz`."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "results.json", json.dumps(plain(results.document), indent=1, ensure_ascii=False) + "\n")
-    write_text(folder / "results.csv", _table(results))
+    def write(self, folder: str | Path) -> None:
+        """Write `results.json`, `results.npz` and `results.csv` (a row per objective and seed)."""
+        Artifact.of(_KIND, self).write(folder, _NAME)
+        write_text(Path(folder) / f"{_NAME}.csv", self.to_csv())
 
-    def save(path: str) -> None:
-        with open(path, "wb") as file:
-            np.savez_compressed(file, **results.arrays)  # pyright: ignore[reportArgumentType]
+    @classmethod
+    def read(cls, folder: str | Path) -> "Results":
+        """Read what `write` wrote.
 
-    replace_file(folder / "arrays.npz", save)
+        Raises:
+            ArtifactError: A missing or broken file, or one of another version.
+        """
+        return Artifact.read(folder, _NAME, _KIND).to(cls, Path(folder) / f"{_NAME}.json")
 
-
-def read(folder: str | Path) -> Results:
-    """Read what `write` wrote.
-
-    Raises:
-        ResultsError: A missing or broken file, or another format.
-    """
-    folder = Path(folder)
-    try:
-        document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        with open(folder / "arrays.npz", "rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ResultsError(
-            f"{folder} must hold the results.json and arrays.npz of a comparison, got a place without."
-            " Give the folder that `contractive compare` wrote."
-        ) from error
-    except (OSError, ValueError, EOFError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise ResultsError(
-            f"{folder} must hold the results.json and arrays.npz of a comparison, got: {reason}. Run it again."
-        ) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        found = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise ResultsError(f"format of {folder} must be {FORMAT}, got {found}. Use the version that wrote it.")
-    return Results(document, arrays)
-
-
-def _table(results: Results) -> str:
-    text = io.StringIO()
-    names = list(results.variants[0]["seeds"][0]["figures"])
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["variant", "strength", "seed", *names])
-    for variant in results.variants:
-        for seed in variant["seeds"]:
-            writer.writerow([variant["name"], variant["strength"], seed["seed"], *seed["figures"].values()])
-    return text.getvalue()
+    def __repr__(self) -> str:
+        errors = ", ".join(f"{o.name} {o.mean('reconstruction_error'):.3g}" for o in self.objectives)
+        return f"<Results on {self.data.name}, {self.settings.seeds} seed(s), reconstruction error: {errors}>"

@@ -1,0 +1,205 @@
+"""A comparison as one HTML file: what the page says, apart from how it looks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contractive.core.errors import ContractiveError
+from contractive.objectives import OBJECTIVES
+from contractive.plots import color
+from contractive.report._compare_pictures import compare_pictures
+from contractive.report._compare_sentences import compare_sentences, label, roles, value
+from contractive.report._html import render, write_page
+from contractive.report._numbers import MetricTable, Row, Tile, Value, cells, clear, signed, tile
+from contractive.report._words import SOURCES
+from contractive.studies.compare import ObjectiveResult, Results
+from contractive.studies.metrics import METRICS, Metric
+from contractive.studies.pages import Picture
+
+
+@dataclass(frozen=True)
+class Search:
+    """The trials of a search as text: weight, increase of the error, whether it was chosen."""
+
+    name: str
+    weight_name: str
+    weight_help: str
+    trials: list[tuple[str, str, bool]]
+
+
+@dataclass(frozen=True)
+class ComparePage:
+    """What the page of a comparison shows, section by section."""
+
+    results: Results
+    looks: list[tuple[str, str, str]]  # (name, colour, explanation) of each objective
+    network: str
+    warnings: list[tuple[str, str, tuple[str, ...]]]  # (name, colour, sentences)
+    tiles: list[Tile]
+    sentences: dict[str, str]
+    table: MetricTable
+    pictures: list[Picture]
+    sources: tuple[str, ...]
+    settings: dict[str, str]
+    searches: list[Search]
+    versions: dict[str, str]
+    command: str
+
+
+def summarize(results: Results) -> ComparePage:
+    """Return what the page shows.
+
+    Raises:
+        ContractiveError: Results without an objective.
+    """
+    if not results.objectives:
+        raise ContractiveError("There is nothing to show: the results hold no objective. Run the comparison again.")
+    network = results.settings.network
+    widths = (results.data.features, *(network.hidden or ()), network.code)
+    names = [result.name for result in results.objectives]
+    helps = {name: OBJECTIVES[name].help for name in names if name in OBJECTIVES}
+    return ComparePage(
+        results=results,
+        looks=[(label(name), color(name), helps.get(name, "A user-supplied objective.")) for name in names],
+        network=" – ".join(map(str, widths)),
+        warnings=[(label(o.name), color(o.name), o.warnings) for o in results.objectives if o.warnings],
+        tiles=_tiles(results),
+        sentences=compare_sentences(results),
+        table=_table(results),
+        pictures=compare_pictures(results),
+        sources=SOURCES,
+        settings=_settings(results),
+        searches=[
+            Search(
+                label(result.name),
+                OBJECTIVES[result.name].weight_name,
+                OBJECTIVES[result.name].weight_help,
+                [(f"{t.weight:.4g}", _increase(t.error_increase), t.weight == result.weight) for t in result.search],
+            )
+            for result in results.objectives
+            if result.search
+        ],
+        versions=results.versions,
+        command=results.command,
+    )
+
+
+def comparison_html(results: Results) -> str:
+    """Return the whole page as text.
+
+    Raises:
+        ContractiveError: Results without an objective.
+    """
+    return render(vars(summarize(results)), "compare.html.jinja")
+
+
+def write_comparison(results: Results, path: str | Path) -> Path:
+    """Write the page to a file, whole or not at all, and return its path.
+
+    Args:
+        results: From `studies.compare.compare`, or read by `Results.read`.
+        path: The HTML file; its folder is made if missing.
+
+    Raises:
+        ContractiveError: Results without an objective, or a path that is a folder.
+    """
+    return write_page(comparison_html(results), path)
+
+
+def _tiles(results: Results) -> list[Tile]:
+    """The focus against the standard objective; none after a warning, as a collapse would look like a success."""
+    found = roles(results)
+    if found.focus is None or found.baseline is None or found.focus.warnings:
+        return []
+    made = [
+        tile(METRICS[key], value(found.focus, key), value(found.baseline, key))
+        for key in (
+            "scale_free_sensitivity",
+            "squared_norm",
+            "reconstruction_error",
+            "probe_accuracy",
+            "probe_accuracy_noisy",
+        )
+    ]
+    return [each for each in made if each]
+
+
+def _table(results: Results) -> MetricTable:
+    objectives = results.objectives
+    groups: dict[str, list[Metric]] = {}
+    for key in results.keys:
+        groups.setdefault(METRICS[key].group, []).append(METRICS[key])
+    columns = []
+    for metric in (each for group in groups.values() for each in group):
+        values = [value(result, metric.key) for result in objectives]
+        names = [f"{result.name}/{metric.key}" for result in objectives]
+        columns.append(cells(values, names, _best(objectives, values, metric.better)))
+    rows = [
+        Row(
+            label(result.name),
+            [column[at] for column in columns],
+            color(result.name),
+            "" if result.weight is None else f"{_record(result, 'weight_name')} {result.weight:.3g}",
+            _record(result, "weight_help"),
+            bool(result.warnings),
+        )
+        for at, result in enumerate(objectives)
+    ]
+    return MetricTable(groups, rows)
+
+
+def _best(objectives: tuple[ObjectiveResult, ...], values: list[Value | None], better: str) -> int | None:
+    """The row of the best mean if it is clear of all others; None with one seed, whose spread is unknown.
+
+    Objectives with warnings are left out.
+    """
+    sound = {at: number for at, number in enumerate(values) if number and not objectives[at].warnings}
+    if not better or len(sound) < 2 or any(number.sd is None for number in sound.values()):
+        return None
+    first = (min if better == "lower" else max)(sound, key=lambda at: sound[at].mean)
+    return first if all(clear(sound[first], number) for at, number in sound.items() if at != first) else None
+
+
+def _record(result: ObjectiveResult, field: str) -> str:
+    return getattr(OBJECTIVES[result.name], field) if result.name in OBJECTIVES else ""
+
+
+def _settings(results: Results) -> dict[str, str]:
+    data, settings = results.data, results.settings
+    shown = {
+        "data": f"{data.name}, {data.features} features",
+        **{f"{part} rows": f"{count:,}" for part, count in data.rows.items()},
+        "typical standard deviation of a feature": f"{data.noise_unit:.4g}",
+        **described(settings.network, settings.training),
+        "reconstruction loss": settings.loss.replace("_", " "),
+        "seeds": str(settings.seeds),
+        "allowed increase of the reconstruction error": f"{100 * settings.max_error_increase:.3g} %",
+        "parallel fits": str(settings.jobs),
+        "time in all": _duration(results.seconds),
+    }
+    paths = {
+        f"Jacobian norm in training, {label(o.name)}": o.penalty_path for o in results.objectives if o.penalty_path
+    }
+    return shown | paths
+
+
+def described(*settings: object) -> dict[str, str]:
+    """Return the fields of settings as text, by their names in words; None and the machine are left out."""
+    machine = {"device", "devices", "num_nodes", "strategy", "precision"}
+    found = {name: value for each in settings for name, value in vars(each).items() if name not in machine}
+    return {
+        name.replace("_", " "): (", ".join(map(str, each)) if isinstance(each, tuple) else str(each)).replace("_", " ")
+        or "none"
+        for name, each in found.items()
+        if each is not None
+    }
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "under a second"
+
+
+def _increase(share: float) -> str:
+    return "collapsed" if share == float("inf") else signed(100 * share, "%", 1)

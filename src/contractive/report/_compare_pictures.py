@@ -1,0 +1,135 @@
+"""The pictures of a comparison, with titles and captions that say what to see."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from contractive import plots
+from contractive.analysis import SimilarityTable
+from contractive.report._numbers import Value
+from contractive.report._section_pictures import Setting, section_pictures
+from contractive.studies.compare import Results
+from contractive.studies.pages import Picture
+from contractive.studies.side_by_side import ShownSections
+
+_FIRST = " First seed."
+
+
+def side_by_side(
+    models: Mapping[str, ShownSections], similarity: SimilarityTable | None, setting: Setting
+) -> list[Picture]:
+    """Return the pictures of all sections, one set for all models.
+
+    Args:
+        models: Sections by name of the model.
+        similarity: Of their codes.
+        setting: What pictures have to know.
+    """
+    found: dict[str, dict[str, object]] = {}
+    for model, sections in models.items():
+        for section, result in sections.by_name().items():
+            found.setdefault(section, {})[model] = result
+    if similarity is not None:
+        found["similarity"] = {"all": similarity}
+    return [picture for made in section_pictures(found, setting).values() for picture in made]
+
+
+def compare_pictures(results: Results) -> list[Picture]:
+    """Return every picture that the results allow: those of metrics, then those of sections."""
+    sections = {result.name: result.sections for result in results.objectives}
+    classes = next((each.classes for each in sections.values() if each.classes), ())
+    setting = Setting("test rows", results.data.image, 1, (), classes, _FIRST)
+    return [
+        *_scores(results),
+        *_distributions(results),
+        *_examples(results),
+        *side_by_side(sections, results.similarity, setting),
+    ]
+
+
+def _scores(results: Results) -> list[Picture]:
+    """Error against sensitivity, accuracy under noise, and the history."""
+    made = []
+    axes = ("reconstruction_error", "scale_free_sensitivity")
+    shown = [o for o in results.objectives if all(Value.of(key, o.mean(key), None) for key in axes)]
+    if len(shown) > 1:
+        errors, sensitivities = (
+            {o.name: np.array([seed.metrics[key] for seed in o.seeds], dtype=float) for o in shown} for key in axes
+        )
+        caption = (
+            "Each large mark is the mean of an objective, each small one a seed. Lower: the code is less sensitive to"
+            " noise. Further left: reconstruction is better. Of two marks at a similar error, the lower one is the"
+            " better trade-off."
+        )
+        drawn = plots.trade_off(errors, sensitivities)
+        made.append(Picture("trade-off", "Reconstruction error against sensitivity", caption, drawn))
+    curves = {"Linear probe": _arrays(results, "probe"), "Nearest neighbours": _arrays(results, "knn")}
+    if all(curves.values()):
+        caption = (
+            "Classifiers were fitted to codes of training inputs without noise, and tested on codes of test inputs with"
+            " Gaussian noise. Noise of level 1 is as large as a typical feature's standard deviation, here"
+            f" {results.data.noise_unit:.3g}. Where a line stays flat, noise does not mislead the classifier. Bands are"
+            " one standard deviation over seeds."
+        )
+        drawn = plots.accuracy_under_noise(results.noise_levels, curves)
+        made.append(Picture("accuracy", "Accuracy under noise", caption, drawn))
+    histories = {o.name: [seed.history for seed in o.seeds] for o in results.objectives}
+    noisy = (
+        " Denoising trains on noisy inputs, so that its dotted line lies higher." if "denoising" in histories else ""
+    )
+    caption = (
+        f"Error: solid lines on validation data, dotted ones on training data.{noisy} ‖J‖²: the squared Jacobian norm,"
+        " computed exactly on validation data for every objective, whether its penalty contains it or not. Thick lines"
+        " are means, thin ones single seeds."
+    )
+    return [*made, Picture("training", "Training history", caption, plots.training_curves(histories))]
+
+
+def _distributions(results: Results) -> list[Picture]:
+    """Sensitivity and largest singular value over the test rows."""
+    made = []
+    if ratios := _arrays(results, "sensitivity"):
+        caption = (
+            "Gaussian noise of level 0.5 was added to every test example. Further left, the code changes less. This is"
+            " the raw ratio, which is also small where the code is merely small: compare it with the scale-free"
+            f" sensitivity in the table.{_FIRST}"
+        )
+        drawn = plots.sensitivity(ratios)
+        made.append(Picture("sensitivity", "Sensitivity of single examples to noise", caption, drawn))
+    if norms := _arrays(results, "operator_norm"):
+        caption = (
+            "The largest factor by which a small step from a test example is stretched. Left of the line at 1 the"
+            " encoder contracts in every direction; right of it, at least one direction is stretched. Contraction is"
+            f" trained near the data, and may fail far from them.{_FIRST}"
+        )
+        made.append(Picture("operator-norm", "Where the encoder contracts", caption, plots.operator_norm(norms)))
+    return made
+
+
+def _examples(results: Results) -> list[Picture]:
+    """Reconstructions of a few rows, and the filters of the first layer."""
+    made, image = [], results.data.image
+    clean, noisy = _arrays(results, "reconstructions"), _arrays(results, "noisy_reconstructions")
+    if results.examples and clean and noisy:
+        caption = (
+            "Test examples and their reconstruction by each objective. From a noisy input, a robust autoencoder"
+            f" reconstructs the clean one.{_FIRST}"
+        )
+        inputs = results.examples["inputs"], results.examples["noisy_inputs"]
+        drawn = plots.reconstructions({"input": inputs[0]} | clean, {"input": inputs[1]} | noisy, image)
+        made.append(Picture("reconstructions", "Reconstructions", caption, drawn))
+    if filters := _arrays(results, "filters"):
+        what = "One small picture per unit" if image else "One line per unit, one column per feature"
+        units = len(next(iter(filters.values())))
+        caption = (
+            f"{what}, the first {units} units of each objective: orange weights excite, blue ones inhibit, all on one"
+            " scale. Smooth, local patterns follow the structure of the data; fine grain is left from the random"
+            f" initial weights.{_FIRST}"
+        )
+        made.append(Picture("filters", "Weights of the first layer", caption, plots.filters(filters, image)))
+    return made
+
+
+def _arrays(results: Results, what: str) -> dict[str, np.ndarray]:
+    """Return that array of every objective that has it."""
+    return {result.name: result.arrays[what] for result in results.objectives if what in result.arrays}

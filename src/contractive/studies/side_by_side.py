@@ -1,0 +1,68 @@
+"""Sections of an analysis that comparisons and sweeps show of their models side by side: those that are quick."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from contractive import analysis
+from contractive.data import Split
+from contractive.models import Autoencoder
+from contractive.studies.sections import AnalysisSettings, Map, RobustCode, analyze, rows_of_split
+
+COMPARED = ("sensitivity", "contraction curve", "spectra", "codes", "map", "robustness")
+SWEPT = ("norms", "sensitivity", "contraction curve", "spectra", "codes")
+_SETTINGS = AnalysisSettings(num_points=600, map_points=500, attack_points=200, umap=False)
+_LEAST = 12  # rows that can be measured
+
+
+@dataclass(frozen=True)
+class ShownSections:
+    """Results of sections of one model; None where one does not apply.
+
+    Attributes:
+        classes: Names of the classes by the numbers that `map` holds.
+    """
+
+    norms: analysis.Norms | None = None
+    sensitivity: analysis.SensitivityProfile | None = None
+    contraction_curve: analysis.ContractionCurve | None = None
+    spectra: analysis.Spectra | None = None
+    codes: analysis.Codes | None = None
+    map: Map | None = None
+    robustness: RobustCode | None = None
+    classes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, autoencoder: Autoencoder, split: Split, only: tuple[str, ...] = COMPARED, limit: int = 10_000
+    ) -> tuple["ShownSections", Tensor]:
+        """Measure the sections named in `only` on at most `limit` rows; none with fewer than 12 test rows.
+
+        Returns:
+            The sections, and codes of up to 1000 rows, for their similarity to those of other models.
+        """
+        if len(split.test) < _LEAST:
+            return cls(), torch.empty(0, 0)
+        rows = rows_of_split(split, limit)
+        found = dict(analyze(autoencoder, rows, _SETTINGS, only=only).results)
+        if "map" in found:
+            found["map"] = replace(found["map"], inputs=rows.measured[:0])  # the same for all models
+        codes = analysis.apply(autoencoder.encoder, analysis.spread_rows(rows.measured, 1000))
+        return cls(classes=tuple(rows.classes), **{name.replace(" ", "_"): part for name, part in found.items()}), codes
+
+    def by_name(self) -> dict[str, object]:
+        """Return the results that there are, by the name of the section."""
+        return {
+            name.replace("_", " "): part for name, part in vars(self).items() if name != "classes" and part is not None
+        }
+
+
+def similarity_of(codes: Mapping[str, Tensor]) -> analysis.SimilarityTable | None:
+    """Return how alike the codes of several models are; None with fewer than two that vary."""
+    varying = {name: code for name, code in codes.items() if code.numel() and float(code.std(0).max()) > 0}
+    if len(varying) < 2:
+        return None
+    neighbors = min(10, len(next(iter(varying.values()))) - 1)
+    return analysis.similarities(varying, num_neighbors=neighbors)

@@ -1,0 +1,113 @@
+"""What a sweep varies, and what distinguishes it from another one."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from contractive.core.errors import InvalidValue, check_at_least
+from contractive.data import Split
+from contractive.objectives import OBJECTIVES, Reference
+from contractive.studies.runs import Settings as RunSettings
+
+_INCREASE = 0.2  # as `compare`: the guess at the centre of the range
+_SPAN = 30.0
+_STARTS = (0.5, 0.75, 0.25, 1.0, 0.0)  # along the range, before the sampler has anything to learn from
+_FREE = {"weight", "max_error_increase", "device", "devices", "num_nodes", "strategy"}
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """What to vary and how.
+
+    Attributes:
+        run: Objective, network and training of every fit; its weight is left out.
+        weights: A grid; None searches a logarithmic range around the guess that `compare` starts from.
+        trials: Number of trials of the search, the unpenalised baseline and pruned ones included.
+        seeds: Fits per trial; their means are judged.
+        accuracy: Whether a linear probe's validation accuracy is a third objective.
+        jobs: Trials at a time. Above 1 the caller must be importable (`if __name__ == "__main__"`).
+
+    Raises:
+        InvalidValue: A setting out of range.
+    """
+
+    run: RunSettings = field(default_factory=RunSettings)
+    weights: tuple[float, ...] | None = None
+    trials: int = 16
+    seeds: int = 1
+    accuracy: bool = False
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        names = [name for name, record in OBJECTIVES.items() if record.guess is not None]
+        if self.objective not in names:
+            raise InvalidValue("objective", f"be one of {', '.join(names)}", repr(self.objective), "It needs a weight.")
+        if self.run.weight is not None or self.run.max_error_increase is not None:
+            raise InvalidValue("weight", "be left to the sweep", "one for all runs", "Give `weights` for a grid.")
+        for name, least in (("trials", 2), ("seeds", 1), ("jobs", 1)):
+            check_at_least(name, getattr(self, name), least)
+        for weight in self.weights or ():
+            if not 0 < weight < math.inf:
+                remedy = "0 is always trained, as trial 0."
+                raise InvalidValue("weights", "be finite and above 0", weight, remedy)
+        if self.weights is not None and len(set(self.weights)) != max(len(self.weights), 1):
+            raise InvalidValue("weights", "be different numbers", self.weights, "For instance 0.01,0.1,1.")
+
+    @property
+    def objective(self) -> str:
+        """Name of the objective whose weight is varied."""
+        return self.run.objective
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Metrics that trials are judged by, by key of `METRICS`."""
+        return ("reconstruction_error", "scale_free_sensitivity") + ("probe_accuracy",) * self.accuracy
+
+    @property
+    def total(self) -> int:
+        """Trials in all."""
+        return self.trials if self.weights is None else 1 + len(self.weights)
+
+    def completed(self, split: Split) -> "SweepSettings":
+        """Return the settings with the defaults of the run that depend on the data, checked against the data.
+
+        Raises:
+            InvalidValue: Settings that do not fit the data.
+        """
+        if len(split.validation) < 2:
+            raise InvalidValue("data", "have at least two validation rows", len(split.validation), "Give more.")
+        if self.accuracy and (split.labels is None or np.asarray(split.labels[0]).dtype.kind == "f"):
+            got = "none" if split.labels is None else "numbers with fractions"
+            raise InvalidValue("label", "name classes for the `accuracy`", got, "Give `label`, or leave it out.")
+        return replace(self, run=replace(replace(self.run, weight=1.0).completed(split), weight=None))
+
+    def identity(self, split: Split) -> dict[str, object]:
+        """Return all that the metrics of a trial depend on, and which trials there are, but for their number."""
+        run = {name: value for name, value in self.run.to_dict().items() if name not in _FREE}
+        more = {"weights": self.weights, "seeds": self.seeds, "accuracy": self.accuracy, "checksum": split.checksum}
+        options = {} if split.source is None else {**vars(split.source.options), "test": None}
+        return {**more, **run, **options, "features": split.features, "training rows": len(split.train)}
+
+    def bounds(self, reference: Reference) -> tuple[float, float]:
+        """Return the range of the search: a factor of 30 in the error increase either side of the guess.
+
+        Raises:
+            InvalidValue: The unpenalised model gives no guess.
+        """
+        record = OBJECTIVES[self.objective]
+        assert record.guess is not None
+        guess = record.guess(_INCREASE, reference) if reference.squared_norm > 0 else 0.0
+        if not 0 < guess < math.inf:
+            raise InvalidValue(
+                "max_epochs",
+                "be enough for the unpenalised model to learn something",
+                f"an error of {reference.error:.4g} and ‖J‖² of {reference.squared_norm:.4g}",
+                "Train longer, or give the `weights`.",
+            )
+        factor = _SPAN ** (1 / record.exponent)
+        return guess / factor, guess * factor
+
+    def starts(self, low: float, high: float) -> tuple[float, ...]:
+        """Return the weights that a search begins with: the guess first, then both sides of it."""
+        return tuple(low ** (1 - at) * high**at for at in _STARTS)

@@ -1,0 +1,244 @@
+"""Resumable trials: each is computed once and kept, by one process or by several that share a folder.
+
+A ledger is one JSON document, read and replaced whole under a lock. A process that works on it shows by a file in
+`workers/` that it is alive; the trials of a dead one are given to others.
+"""
+
+import json
+import os
+import platform
+import signal
+import sys
+import threading
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import torch
+from filelock import FileLock
+
+from contractive.core.artifacts import Artifact
+from contractive.core.errors import ContractiveError
+
+R = TypeVar("R")
+T = TypeVar("T")
+_KIND = "list of trials"
+_BEAT = 5.0  # seconds between signs of life
+_DEAD = 180.0  # without one; a shared folder may show files a minute late
+
+
+class OtherTrials(ContractiveError):
+    """A ledger with trials of other settings: `name`, which was `before` and is `now`."""
+
+    def __init__(self, path: Path, name: str, before: object, now: object) -> None:
+        super().__init__(
+            f"{path} was made with other settings or versions: {name} was {before} and is now {now}."
+            " Choose another folder, or move it away."
+        )
+        self.name, self.before, self.now = name, before, now
+
+
+@dataclass(frozen=True)
+class Trial(Generic[R]):
+    """One trial of a ledger.
+
+    Attributes:
+        key: What is tried.
+        state: `failed` was given up; another trial replaces it.
+        worker: The process that began it.
+        result: Of a finished trial.
+    """
+
+    key: str
+    state: Literal["running", "finished", "failed"]
+    worker: str = ""
+    result: R | None = None
+
+
+@dataclass(frozen=True)
+class _Content:
+    settings: Any
+    trials: tuple[Trial[Any], ...]
+
+
+class Ledger(Generic[R]):
+    """The trials of one study in a file.
+
+    Args:
+        path: The JSON file; its folder is made if missing.
+        settings: What must be the same for all trials, JSON-able.
+        result: Type of a result.
+        force: Forget the trials that the file holds.
+
+    Raises:
+        OtherTrials: The file holds trials of other settings.
+        ArtifactError: The file cannot be read.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, object], result: type[R], *, force: bool = False) -> None:
+        self._path, self._result = Path(path), result
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._workers = self._path.parent / "workers"
+        self._lock = FileLock(self._path.with_suffix(".lock"))
+        self._settings = json.loads(json.dumps(settings))
+        self.worker = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        with self._lock:
+            if force:
+                self._path.unlink(missing_ok=True)
+            if not self._path.exists():
+                self._write(())
+            before = self._read().settings
+            for name in dict.fromkeys([*self._settings, *before]):
+                if before.get(name) != self._settings.get(name):
+                    raise OtherTrials(self._path, name, before.get(name), self._settings.get(name))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other process change the ledger meanwhile: for decisions that depend on its trials."""
+        with self._lock:
+            yield
+
+    def trials(self) -> tuple[Trial[R], ...]:
+        """Return all trials by number."""
+        return self._read().trials
+
+    def once(self, key: str, compute: Callable[[], R]) -> R:
+        """Return the result of the trial with that key, computed now unless it is finished."""
+        for trial in self.trials():
+            if trial.key == key and trial.state == "finished":
+                assert trial.result is not None
+                return trial.result
+        result = compute()
+        with self._lock:
+            self._write((*self.trials(), Trial(key, "finished", self.worker, result)))
+        return result
+
+    def begin(self, key: str) -> int:
+        """Add a trial that this process runs, and return its number."""
+        with self._lock:
+            trials = self.trials()
+            self._write((*trials, Trial(key, "running", self.worker)))
+        return len(trials)
+
+    def finish(self, number: int, result: R) -> None:
+        """Write down the result of a trial, unless the trial was given to another process."""
+        self._change({number}, lambda trial: replace(trial, state="finished", result=result))
+
+    def give_up(self, numbers: Iterable[int]) -> None:
+        """Mark running trials as failed."""
+        self._change(set(numbers), lambda trial: replace(trial, state="failed"))
+
+    def give_up_dead(self) -> list[int]:
+        """Mark the running trials of dead processes as failed, and return their numbers."""
+        with self._lock:
+            trials = enumerate(self.trials())
+            dead = [number for number, each in trials if each.state == "running" and self.is_dead(each.worker)]
+            self.give_up(dead)
+        return dead
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Show the others that this process is alive, by a file whose time is renewed."""
+        self._workers.mkdir(exist_ok=True)
+        sign, over = self._workers / self.worker, threading.Event()
+        sign.touch()
+
+        def beat() -> None:
+            while not over.wait(_BEAT):
+                sign.touch()
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            sign.unlink(missing_ok=True)
+
+    def is_dead(self, worker: str) -> bool:
+        """Return whether a process has ended, or shown no sign of life for three minutes."""
+        sign = self._workers / worker
+        host, _, number = worker.rpartition("-")[0].rpartition("-")
+        if worker == self.worker:
+            return False
+        if not sign.exists() or (host == _host() and not _is_running(int(number))):
+            return True
+        mine = self._workers / self.worker
+        mine.touch()  # both times are those of the file system: clocks of machines differ
+        return mine.stat().st_mtime - sign.stat().st_mtime > _DEAD
+
+    def _read(self) -> _Content:
+        content = Artifact.read(self._path.parent, self._path.stem, _KIND).to(_Content, self._path)
+        trials = (
+            replace(trial, result=Artifact(_KIND, trial.result).to(self._result, self._path))
+            if trial.state == "finished"
+            else trial
+            for trial in content.trials
+        )
+        return _Content(content.settings, tuple(trials))
+
+    def _write(self, trials: tuple[Trial[R], ...]) -> None:
+        Artifact.of(_KIND, _Content(self._settings, trials)).write(self._path.parent, self._path.stem)
+
+    def _change(self, numbers: set[int], change: Callable[[Trial[R]], Trial[R]]) -> None:
+        """Change those of these trials that are running."""
+        with self._lock:
+            trials = enumerate(self.trials())
+            self._write(tuple(change(each) if n in numbers and each.state == "running" else each for n, each in trials))
+
+
+def _host() -> str:
+    """This machine; a container that shares its name has other process numbers."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return platform.node() + "".join(character for character in space if character.isdigit())
+
+
+def _is_running(number: int) -> bool:
+    """Whether this machine has such a process; on Windows always true, so that only the signs of life count."""
+    if sys.platform == "win32":
+        return True  # there os.kill does not ask: it ends the process
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def in_parallel(jobs: int) -> Iterator[Callable[[Callable[[T], R], Iterable[T]], Iterator[R]]]:
+    """Within it, a function (work, arguments) yields results in the order in which they are ready.
+
+    They are joblib tasks: `joblib.parallel_config` spreads them over the machines of Ray or Dask. With one job, this
+    process computes them. Work must be importable and what it takes and returns picklable.
+    """
+    import joblib  # comes with scikit-learn, which reading results does not need
+
+    here = os.getpid()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*tasks which were still being processed")  # after an error or Ctrl-C
+        # arrays in the arguments are shared with the processes of this machine, and copied where one writes to them
+        options: Any = {"return_as": "generator_unordered", "batch_size": 1, "mmap_mode": "c"}
+        with joblib.Parallel(jobs, **options) as parallel:
+
+            def run(work: Callable[[T], R], arguments: Iterable[T]) -> Any:
+                return parallel(joblib.delayed(_task)(work, each, here) for each in arguments)
+
+            yield run
+
+
+def _task(work: Callable[[T], R], argument: T, parent: int) -> R:
+    if os.getpid() != parent:
+        torch.set_num_threads(1)  # the processes share the cores
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    return work(argument)
