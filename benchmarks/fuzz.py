@@ -186,14 +186,14 @@ def read_run(path: Path) -> None:
     """All that a run folder says, and its model on a row."""
     import torch
 
-    from contractive.studies.runs import load_again, open_run
+    from contractive.studies.runs import open_run
 
     run = open_run(path.parent)
     run.metrics()
     run.history()
-    run.autoencoder()(torch.zeros(1, run.preparation.features))
+    run.model()(torch.zeros(1, run.preparation.features))
     run.preparation.inverse(np.zeros((1, run.preparation.features)))
-    load_again(run)
+    run.load_data()
 
 
 def read_model(path: Path) -> None:
@@ -221,7 +221,7 @@ def a_run(place: Path) -> Path:
 
     options = Options(one_hot=("town",))
     split = load(table, options=options)
-    settings = runs.Settings(weight=0.1, epochs=2, hidden=(5,), code=2, device="cpu")
+    settings = runs.AutoencoderSettings.of(weight=0.1, max_epochs=2, hidden=(5,), code=2, device="cpu")
     runs.train(split, settings, place / "run", progress=False)
     return place / "run"
 

@@ -50,7 +50,7 @@ from contractive import runs
 torch.set_num_threads(1)
 model, data, out = sys.argv[1:]
 run = runs.open_run(model)
-encoder, x = run.autoencoder().encoder, torch.randn(8192, 784)
+encoder, x = run.model().encoder, torch.randn(8192, 784)
 
 
 def forward():

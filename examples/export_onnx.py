@@ -21,7 +21,8 @@ def main(epochs=20, folder=None):
     table = load_wine(as_frame=True).frame
     table.to_csv(folder / "wine.csv", index=False)
     split = data.load(folder / "wine.csv", options=data.Options(label="target"))
-    runs.train(split, runs.Settings(epochs=epochs, weight=0.1, device="cpu"), folder / "run", progress=False)
+    settings = runs.AutoencoderSettings.of(max_epochs=epochs, weight=0.1, device="cpu")
+    runs.train(split, settings, folder / "run", progress=False)
 
     run = runs.open_run(folder / "run")
     path = export(run, folder / "encoder.onnx", part="encoder", overwrite=True)
@@ -30,7 +31,7 @@ def main(epochs=20, folder=None):
     codes = session.run(["y"], {"x": rows})[0]
 
     with torch.no_grad():
-        expected = run.autoencoder().encode(torch.from_numpy(run.preparation.transform(table))).numpy()
+        expected = run.model().encode(torch.from_numpy(run.preparation.transform(table))).numpy()
     difference = float(np.abs(codes - expected).max())
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB, codes {codes.shape}, largest difference {difference:.1e}")
     return {"codes": codes.shape, "difference": difference}

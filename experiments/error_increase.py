@@ -18,7 +18,7 @@ from _ledger import put, write
 
 from contractive import data
 from contractive.studies import runs
-from contractive.studies.runs import Settings
+from contractive.studies.runs import AutoencoderSettings, open_run
 
 OUT = Path(__file__).parent / "results" / "error_increase.json"
 MAX_ERROR_INCREASE = 0.1
@@ -36,13 +36,18 @@ def measure(name: str, seed: int, data_dir: Path, folder: Path) -> dict:
     source = source if source in data.SETS else data_dir / source
     split = data.load(source, data_dir=data_dir if name == "mnist" else None, seed=seed, options=options)
     found = runs.train(
-        split, Settings(seed=seed, max_error_increase=MAX_ERROR_INCREASE), folder / "found", progress=False
+        split,
+        AutoencoderSettings.of(seed=seed, max_error_increase=MAX_ERROR_INCREASE),
+        folder / "found",
+        progress=False,
     )
-    standard = runs.train(split, Settings(objective="standard", seed=seed), folder / "standard", progress=False)
+    standard = runs.train(
+        split, AutoencoderSettings.of(objective="standard", seed=seed), folder / "standard", progress=False
+    )
     return {
         "set": name,
         "seed": seed,
-        "weight": found.metrics["weight"],
+        "weight": found.metrics.weight,
         **{
             f"error_increase_{part}": _ratio(found, standard, part, "reconstruction_error") - 1
             for part in ("validation", "test")
@@ -51,13 +56,13 @@ def measure(name: str, seed: int, data_dir: Path, folder: Path) -> dict:
             f"{name}_ratio": _ratio(found, standard, "test", name)
             for name in ("squared_norm", "scale_free_sensitivity")
         },
-        "epochs": found.metrics["epochs"],
-        "versions": json.loads((folder / "found" / "config.json").read_text())["extra"]["run"]["versions"],
+        "epochs": found.metrics.epochs,
+        "versions": open_run(folder / "found").document.versions,
     }
 
 
 def _ratio(found: runs.Trained, standard: runs.Trained, part: str, name: str) -> float:
-    return found.metrics[part][name] / standard.metrics[part][name]
+    return getattr(found.metrics, part)[name] / getattr(standard.metrics, part)[name]
 
 
 def table(results: list[dict]) -> str:

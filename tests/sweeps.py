@@ -8,8 +8,8 @@ from contractive import data
 from contractive.studies import runs
 from contractive.studies.sweep import SweepSettings, SweepTrial, sweep
 
-FITS = runs.Settings(
-    hidden=(8,), code=3, epochs=8, batch_size=16, learning_rate=0.02, device="cpu", schedule="constant"
+FITS = runs.AutoencoderSettings.of(
+    hidden=(8,), code=3, max_epochs=8, batch_size=16, learning_rate=0.02, device="cpu", schedule="constant"
 )
 
 

@@ -27,7 +27,7 @@ def test_help_does_not_load_torch():
     [
         "from contractive.cli import _apply; import contractive.studies.runs",
         "from contractive.studies.runs import encode",
-        "from contractive.studies.classifier_runs import predict",
+        "from contractive.studies.runs import predict",
     ],
 )
 def test_a_run_is_opened_without_what_trains(statement):
@@ -36,9 +36,7 @@ def test_a_run_is_opened_without_what_trains(statement):
     assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas"}
 
 
-@pytest.mark.parametrize(
-    "package", ["contractive.studies.runs", "contractive.training", "contractive.studies.classifier_runs"]
-)
+@pytest.mark.parametrize("package", ["contractive.studies.runs", "contractive.training"])
 def test_what_is_loaded_later_is_there(package):
     module = importlib.import_module(package)
     assert all(hasattr(module, name) for name in module.__all__)

@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from contractive.cli._commands import app
-from contractive.studies.classifier_runs import open_classifier
+from contractive.studies.runs import ClassifierRun, open_run
 from failures.test_command_line import WRONG, complaint, opened, places, replaced
 
 SMALL = ["--hidden", "6", "--pretraining-epochs", "2", "--max-epochs", "30", "--device", "cpu"]
@@ -46,7 +47,7 @@ def made(tmp_path_factory):
 
 def test_classify_says_what_came_out_and_where_it_is(made):
     folder, _, said = made
-    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text())["content"]
     test = metrics["test"]
     assert f"{test['wrong']} of {test['rows']}" in said
     assert f"{test['error']:.2%}" in said
@@ -71,7 +72,7 @@ def test_info_tells_what_it_is(made):
     assert "contractive, weight 0.03, 2 epochs each" in said
     document = json.loads(contractive("info", folder, "--json").output)
     assert document["finished"] is True
-    assert document["classes"] == ["a", "b", "c"]
+    assert document["settings"]["classes"] == ["a", "b", "c"]
     assert document["metrics"]["epochs"] == 30
 
 
@@ -104,12 +105,12 @@ def test_named_data_have_their_labels_with_them(tmp_path):
 def test_encode_gives_the_codes_of_the_fine_tuned_layers(made, tmp_path):
     folder, path, _ = made
     assert contractive("encode", folder, path, "-o", tmp_path / "c.npy").exit_code == 0
-    run = open_classifier(folder)
+    run = open_run(folder, ClassifierRun)
     with open(path, newline="") as file:
         raw = list(csv.DictReader(file))
     x = run.preparation.transform({name: np.array([float(row[name]) for row in raw]) for name in ("long", "wide")})
     with torch.no_grad():
-        code = run.classifier().encoder(torch.from_numpy(x)).numpy()
+        code = run.model().encoder(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(np.load(tmp_path / "c.npy"), code, atol=1e-6)
     assert contractive("projector", folder, path, "--out", tmp_path / "logs").exit_code == 0
 
@@ -135,29 +136,30 @@ def test_a_finished_run_is_left_and_gets_its_page(made):
 
 @pytest.mark.parametrize("stage", ["layer 2 of 2", "fine-tuning"])
 def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(stage, made, tmp_path, monkeypatch):
-    from contractive.studies import classifier_runs
+    from contractive.studies import runs
 
     _, path, _ = made
     command = ["classify", path, "--label", "kind", "--drop", "id", *SMALL, "--hidden", "6,5", "--seed", "3"]
     assert contractive(*command, "--out", tmp_path / "whole", "--quiet").exit_code == 0
-    plain = classifier_runs.train
+    plain = runs.train
 
-    def train(*args, watch, **options):
+    def train(*args, on_progress, **options):
         def interrupted(name, done, total):
-            watch(name, done, total)
+            on_progress(name, done, total)
             if (name, done) == (stage, 2):
                 signal.raise_signal(signal.SIGINT)
 
-        return plain(*args, watch=interrupted, **options)
+        return plain(*args, on_progress=interrupted, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(classifier_runs, "train", train)
+        patch.setattr(runs, "train", train)
         result = contractive(*command, "--out", tmp_path / "run", "--checkpoint-seconds", "0")
     assert result.exit_code == 130
     out = tmp_path / "run"
-    assert f"Stopped in {stage}. Go on with: contractive classify --resume --out {out}" in result.output
+    assert f"Stopped in {stage}. Resume with: contractive classify --resume --out {out}" in result.output
     assert "Not finished" in contractive("info", out).output
-    assert "got a run that was broken off. Go on with" in contractive("predict", out, path, "-o", "p.csv").output
+    said = contractive("predict", out, path, "-o", "p.csv").output
+    assert "interrupted before it had a model. Run contractive classify again with `resume`." in said
     assert contractive("classify", "--resume", "--out", out, "--quiet").exit_code == 0
     assert (out / "model.safetensors").read_bytes() == (tmp_path / "whole" / "model.safetensors").read_bytes()
 
@@ -168,25 +170,25 @@ def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(stage, made, tmp_path,
         ("classify --out {new}", "DATA must be given for a new run, got none. For instance: contractive classify"),
         ("classify {data} --drop id --one-hot kind --out {new}", "DATA must have labels to classify, got none"),
         ("classify {data} --label sort --out {new}", "--label must name a column, got 'sort'"),
-        ("classify {data} --label wide --drop id,kind --out {new}", "labels must be classes, got 76 different numbers"),
+        ("classify {data} --label wide --drop id,kind --out {new}", "--label must name a column of classes, got 76"),
         ("classify digits --labels-used 5 --out {new}", "--labels-used must lie between the 10 classes and the 1077"),
         ("classify digits --objective magic --out {new}", "--objective must be one of standard,"),
-        ("classify digits --tangents 65 --out {new}", "--tangents must be at most 64, the least of features and"),
-        ("classify digits --decay 2 --out {new}", "--decay must lie above 0 and be at most 1, got 2.0"),
+        ("classify digits --tangents 65 --out {new}", "--tangents must be at most 64, the smallest number of"),
+        ("classify digits --decay 2 --out {new}", "--decay must be at most 1, got 2.0"),
         ("classify digits --output tanh --out {new}", "--output must be one of softmax, sigmoid, got 'tanh'"),
         ("classify digits --hidden much --out {new}", "--hidden must be whole numbers with commas, got 'much'"),
         ("classify digits --checkpoint-seconds nan --out {new}", "--checkpoint-seconds must be at least 0, got nan"),
         ("classify digits --learning-rate 1e9 --objective none --activation relu --out {new}", "Error: loss must stay"),
         ("classify digits --out {run}", "--out must be a folder without a run, got"),
-        ("classify --resume --out {new}", "RUN must be a folder that `contractive classify` wrote, got"),
+        ("classify --resume --out {new}", "--out must be a folder that contractive classify wrote, got"),
         ("classify --resume --max-epochs 9 --out {run}", "--resume must come without other settings, got --max-epochs"),
-        ("train --resume --out {run}", "with the classifier of `contractive classify`. Its commands are"),
-        ("analyze {run} {data} --out {new}", "with the classifier of `contractive classify`"),
-        ("reconstruct {run} {data} -o {new}.csv", "with the classifier of `contractive classify`"),
-        ("export {run} -o {new}.pt2 --part decoder", "part must be one of encoder, classifier, got 'decoder'"),
-        ("predict {new} {data} -o {new}.csv", "RUN must be a folder that `contractive classify` wrote, got"),
+        ("train --resume --out {run}", "with the classifier of contractive classify. Its commands are"),
+        ("analyze {run} {data} --out {new}", "with the classifier of contractive classify"),
+        ("reconstruct {run} {data} -o {new}.csv", "with the classifier of contractive classify"),
+        ("export {run} -o {new}.pt2 --part decoder", "--part must be one of encoder, classifier, got 'decoder'"),
+        ("predict {new} {data} -o {new}.csv", "RUN must be a folder that contractive classify wrote, got"),
         ("predict {run} {data} -o {new}.txt", "-o must end in one of .npy .csv .parquet, got"),
-        ("predict {run} {data} -o {data}", "-o must be another file than DATA, got"),
+        ("predict {run} {data} -o {data}", "--out must be another file than the data, got"),
         ("predict {run} digits -o {new}.csv", "data must be a table with the columns of training, got"),
         ("predict {run} {data} -o {new}.npy", ".npy must hold numbers, got"),
         ("report {new}", "DIR must be a folder that"),
@@ -219,4 +221,4 @@ def test_every_field_of_a_document_with_every_wrong_value(name, commands, made, 
         path.write_text(json.dumps(replaced(document, place, value)))
         opened(name, commands)
     path.write_text(json.dumps(document)[:100])
-    assert "got" in complaint(contractive("info", "run"))
+    assert re.search("got|cannot be read", complaint(contractive("info", "run")))

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from contractive.cli._groups import in_groups
 from contractive.cli._options import Fitting
-from contractive.studies.runs import Settings
+from contractive.studies.runs import AutoencoderSettings
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,4 @@ def test_every_field_is_an_option_with_its_help_and_type(serve):
 
 def test_what_is_not_given_is_what_the_library_takes_when_it_is_called_without():
     taken = Fitting().said()
-    assert taken == {name: getattr(Settings(), name) for name in taken}
+    assert taken == {name: AutoencoderSettings().values()[name] for name in taken}

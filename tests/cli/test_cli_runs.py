@@ -60,7 +60,7 @@ def test_train_writes_everything_that_is_promised(run):
     assert "checkpoints/last.ckpt" in names
     assert any(name.startswith("logs/events.out.tfevents") for name in names)
     config = json.loads((folder / "config.json").read_text())["extra"]["run"]
-    assert config["settings"]["seed"] == 0
+    assert config["settings"]["training"]["seed"] == 0
     assert len(config["data"]["checksum"]) == 64
     assert config["versions"]["torch"]
     parts = np.load(folder / "split.npz", allow_pickle=False)["parts"]
@@ -87,7 +87,7 @@ def test_encode_keeps_identifiers_and_equals_the_model(run, tmp_path):
     with open(out, newline="") as file:
         rows = list(csv.reader(file))
     opened = runs.open_run(folder)
-    assert rows[0] == ["id", *(f"code_{i}" for i in range(opened.settings.code))]
+    assert rows[0] == ["id", *(f"code_{i}" for i in range(opened.settings.network.code))]
     assert [row[0] for row in rows[1:]] == [f"n{i}" for i in range(120)]
     with open(path, newline="") as file:
         raw = list(csv.DictReader(file))
@@ -98,7 +98,7 @@ def test_encode_keeps_identifiers_and_equals_the_model(run, tmp_path):
     import torch
 
     x = torch.from_numpy(opened.preparation.transform(columns))
-    code = opened.autoencoder().encode(x).detach().numpy()
+    code = opened.model().encode(x).detach().numpy()
     np.testing.assert_allclose(np.array([row[1:] for row in rows[1:]], dtype=float), code, atol=1e-5)
 
 
@@ -129,7 +129,7 @@ def test_a_run_is_not_overwritten_without_force(run):
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     result = contractive("train", path, "--out", folder, "--drop", "id,colour")
     assert result.exit_code == 2
-    assert "go on with --resume, or replace the run with --force" in result.output
+    assert "resume the run with --resume, or replace it with --force" in result.output
     assert before == {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
@@ -154,7 +154,7 @@ def test_the_weight_is_found_by_its_error_increase(loss, tmp_path):
     result = contractive("train", "digits", "--out", tmp_path / "run", "--max-epochs", "8", "--loss", loss)
     assert result.exit_code == 0, result.output
     assert "Weight found" in result.output
-    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())["content"]
     assert metrics["error_increase"] == pytest.approx(0.1, abs=0.03)
     x = np.clip(load("digits").validation.astype(float), 1e-12, 1 - 1e-12)
     least = {"squared_error": 0.0, "cross_entropy": -(x * np.log(x) + (1 - x) * np.log(1 - x)).sum(1).mean()}[loss]
@@ -198,14 +198,20 @@ def test_compare_takes_a_table(tmp_path):
         (["train", "digits", "--out", "{out}", "--weight", "much"], "--weight must be a number or auto, got 'much'"),
         (
             ["train", "digits", "--out", "{out}", "--weight", "0.1", "--max-error-increase", "0.1"],
-            "max_error_increase must come with a weight",
+            "--max-error-increase must come with a weight that is found",
         ),
-        (["train", "digits", "--out", "{out}", "--patience", "2"], "--patience must be left out with --weight auto"),
+        (
+            ["train", "digits", "--out", "{out}", "--patience", "2"],
+            "--patience must be left out where the weight is found",
+        ),
         (["train", "digits", "--out", "{out}", "--size", "big"], "--size must be HEIGHTxWIDTH, got 'big'"),
         (["train", "digits", "--out", "{out}", "--device", "tpu"], "device must be one of auto, cpu, cuda, mps"),
-        (["train", "--resume", "--out", "{out}"], "RUN must be a folder that `contractive train` wrote, got"),
-        (["info", "{out}"], "RUN must be a folder that `contractive train` wrote, got"),
-        (["encode", "{out}", "digits", "-o", "codes.npy"], "RUN must be a folder that `contractive train` wrote, got"),
+        (["train", "--resume", "--out", "{out}"], "--out must be a folder that contractive train wrote, got"),
+        (["info", "{out}"], "RUN must be a folder that contractive train or contractive classify wrote, got"),
+        (
+            ["encode", "{out}", "digits", "-o", "codes.npy"],
+            "RUN must be a folder that contractive train or contractive classify wrote, got",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, tmp_path):

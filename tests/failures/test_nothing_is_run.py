@@ -96,8 +96,8 @@ FILES = {
     "config naming an import": config(CODE, "builder"),
     "config with a function as argument": config(CODE, "arguments", "activation"),
     "config with dunders as arguments": config({"__class__": CODE, "__reduce__": CODE}, "arguments"),
-    "settings with an import": config(CODE, "extra", "run", "settings", "objective"),
-    "settings with a strategy": config(CODE, "extra", "run", "settings", "strategy"),
+    "settings with an import": config(CODE, "extra", "run", "settings", "objective", "objective"),
+    "settings with a strategy": config(CODE, "extra", "run", "settings", "training", "strategy"),
     "preparation with an import": config(CODE, "extra", "run", "preparation", "scaler"),
     "data options with a path of code": config(CODE, "extra", "run", "data", "source"),
     "modules beside it": lambda: [
@@ -148,7 +148,7 @@ def test_no_function_runs_it(name, here):
     FILES[name]()
     for folder in ("run", "broken", "rows", "compared", "."):
         tried(lambda f=folder: ct.load(f))
-        tried(lambda f=folder: runs.open_run(f).autoencoder())
+        tried(lambda f=folder: runs.open_run(f).model())
     tried(lambda: read_checkpoint("broken/checkpoints/last.ckpt"))
     tried(lambda: data.load("rows.npy"))
     assert not Path("evil").exists()

@@ -44,7 +44,9 @@ def split(tmp):
 
 
 def run_of(tmp, **settings):
-    chosen = runs.Settings(**({"weight": 0.1, "epochs": 1, "device": "cpu", "hidden": (3,), "code": 2} | settings))
+    chosen = runs.AutoencoderSettings.of(
+        **({"weight": 0.1, "max_epochs": 1, "device": "cpu", "hidden": (3,), "code": 2} | settings)
+    )
     return runs.train(split(tmp), chosen, tmp / "run", progress=False).folder
 
 
@@ -144,20 +146,20 @@ CASES = {
     "load nothing": (lambda tmp: ct.load(tmp / "no"), "must hold a readable config.json and model.safetensors"),
     "load a file": (lambda tmp: ct.load(saved(tmp, "x", b"")), "must hold a readable config.json"),
     # runs
-    "open nothing": (lambda tmp: runs.open_run(tmp / "no"), "RUN must be a folder that `contractive train` wrote"),
+    "open nothing": (lambda tmp: runs.open_run(tmp / "no"), "run must be a folder that contractive train or contractive classify wrote"),
     "open a model": (lambda tmp: (ct.save(net(), tmp), runs.open_run(tmp)), "a model saved without data"),
-    "epochs of a half": (lambda tmp: runs.Settings(epochs=2.5), "epochs must be a whole number, got 2.5"),
-    "a weight in words": (lambda tmp: runs.Settings(weight="big"), "weight must be a number, got 'big'"),
-    "hidden as a number": (lambda tmp: runs.Settings(hidden=256), "hidden must be whole numbers, got 256"),
-    "an objective of None": (lambda tmp: runs.Settings(objective=None), "objective must be a text, got None"),
-    "a wrong output": (lambda tmp: runs.Settings(output="softmax"), "output must be one of sigmoid"),
+    "epochs of a half": (lambda tmp: runs.AutoencoderSettings.of(max_epochs=2.5), "max_epochs must be a whole number, got 2.5"),
+    "a weight in words": (lambda tmp: runs.AutoencoderSettings.of(weight="big"), "weight must be a number, got 'big'"),
+    "hidden as a number": (lambda tmp: runs.AutoencoderSettings.of(hidden=256), "hidden must be whole numbers, got 256"),
+    "an objective of None": (lambda tmp: runs.AutoencoderSettings.of(objective=None), "objective must be a text, got None"),
+    "a wrong output": (lambda tmp: runs.AutoencoderSettings.of(output="softmax"), "output must be one of sigmoid"),
     "too large a net": (lambda tmp: run_of(tmp, code=10**13), "the network must fit into memory"),
-    "beyond any net": (lambda tmp: run_of(tmp, hidden=(2**40, 2**40)), "the network must fit into memory, got one beyond any"),
-    "train twice": (lambda tmp: (run_of(tmp), run_of(tmp)), "--out must be a folder without a run"),
+    "beyond any net": (lambda tmp: run_of(tmp, hidden=(2**40, 2**40)), "network must fit into memory, got one beyond any"),
+    "train twice": (lambda tmp: (run_of(tmp), run_of(tmp)), "out must be a folder without a run"),
     "encode on no device": (lambda tmp: runs.encode(runs.open_run(run_of(tmp)), tmp / "x.npy", tmp / "z.npy", device="tpu"), "device must be one of"),
-    "encode onto the data": (lambda tmp: runs.encode(runs.open_run(run_of(tmp)), tmp / "x.npy", tmp / "x.npy", overwrite=True), "-o must be another file than DATA"),
-    "resume without the source": (lambda tmp: runs.load_again(runs.open_run(made_by_hand(tmp))), "must say where its data came from"),
-    "resume with other data": (lambda tmp: runs.load_again(runs.open_run(run_of(tmp)), saved_rows(tmp)), "DATA must be what"),
+    "encode onto the data": (lambda tmp: runs.encode(runs.open_run(run_of(tmp)), tmp / "x.npy", tmp / "x.npy", overwrite=True), "out must be another file than the data"),
+    "resume without the source": (lambda tmp: runs.open_run(made_by_hand(tmp)).load_data(), "does not say where the data came from"),
+    "resume with other data": (lambda tmp: runs.open_run(run_of(tmp)).load_data(saved_rows(tmp)), "data must be what"),
     # results
     "results of nothing": (lambda tmp: Results.read(tmp), "results.json cannot be read"),
     "results nested": (lambda tmp: (saved(tmp, "results.json", b"[" * 100_000), Results.read(tmp)), "results.json cannot be read"),
@@ -165,7 +167,7 @@ CASES = {
 
 
 def made_by_hand(tmp):
-    settings = runs.Settings(weight=0.1, epochs=1, device="cpu", hidden=(3,), code=2)
+    settings = runs.AutoencoderSettings.of(weight=0.1, max_epochs=1, device="cpu", hidden=(3,), code=2)
     return runs.train(replace(split(tmp), source=None), settings, tmp / "run", progress=False).folder
 
 
@@ -218,5 +220,5 @@ def test_an_error_in_the_network_itself_is_not_blamed_on_the_checkpoint(tmp_path
 
 def test_a_run_made_in_python_knows_its_data_again(tmp_path):
     run = runs.open_run(run_of(tmp_path))
-    assert runs.load_again(run).checksum == split(tmp_path).checksum
-    assert runs.is_training_data(run, tmp_path / "x.npy")
+    assert run.load_data().checksum == split(tmp_path).checksum
+    assert run.is_training_data(tmp_path / "x.npy")

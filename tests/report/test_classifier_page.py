@@ -11,16 +11,25 @@ from browser import faults, needs_browser
 from comparisons import Page
 from contractive.data import Options, load
 from contractive.report import classifier_html, classifier_sentences, write_classifier
-from contractive.studies.classifier_runs import Settings, open_classifier, train
+from contractive.studies.runs import (
+    ClassifierMetrics,
+    ClassifierRun,
+    ClassifierSettings,
+    EncoderMetrics,
+    Evaluation,
+    LayerMetrics,
+    open_run,
+    train,
+)
 
-SMALL = Settings(hidden=(30, 20), pretraining_epochs=6, epochs=12, device="cpu")
+SMALL = ClassifierSettings(hidden=(30, 20), pretraining_epochs=6, max_epochs=12, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("images") / "run"
     train(load("digits"), replace(SMALL, labels_used=200), folder, command="contractive classify <digits>")
-    return open_classifier(folder)
+    return open_run(folder, ClassifierRun)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +41,8 @@ def table(tmp_path_factory):
     lines = [",".join(map(str, row)) + f",{name}" for row, name in zip(x.tolist(), kind, strict=True)]
     (folder / "t.csv").write_text("\n".join(["a,b,c,kind", *lines]))
     split = load(folder / "t.csv", options=Options(label="kind"))
-    train(split, Settings(objective="none", hidden=(8,), epochs=5, device="cpu"), folder / "run")
-    return open_classifier(folder / "run")
+    train(split, ClassifierSettings(objective="none", hidden=(8,), max_epochs=5, device="cpu"), folder / "run")
+    return open_run(folder / "run", ClassifierRun)
 
 
 def words(run):
@@ -42,22 +51,20 @@ def words(run):
 
 def told(changes, names=("a", "b", "c"), train_rows=100):
     """What is said of a run with these figures."""
-    test = {
-        "rows": 50, "wrong": 5, "error": 0.1, "interval": [0.04, 0.21], "unknown": 0, "loss": 0.3,
-        "confusion": [[20, 0, 0], [3, 12, 1], [0, 1, 13]], "class_error": [0.0, 0.25, 1 / 14],
-    }  # fmt: skip
-    metrics = {
-        "test": test, "validation": {"error": 0.08}, "linear_error": 0.12, "linear_labels": 100, "labels_used": 100,
-        "best_epoch": 7, "epochs": 9, "pretraining": [{}, {}],
-        "encoder": {"before": {"squared_norm": 1.5}, "after": {"squared_norm": 12.25}},
-    }  # fmt: skip
-    metrics = {**metrics, **changes, "test": test | changes.get("test", {})}
+    confusion = ((20, 0, 0), (3, 12, 1), (0, 1, 13))
+    test = Evaluation(50, 5, 0.1, (0.04, 0.21), 0.3, confusion, (0.0, 0.25, 1 / 14), unknown=0)
+    before, after = EncoderMetrics(4, 1.5, None, 0.0), EncoderMetrics(4, 12.25, None, 0.0)
+    metrics = ClassifierMetrics(
+        epochs=9, best_epoch=7, stopped_early=False, seconds=1.0, labels_used=100, test=test,
+        validation=replace(test, error=0.08), train_error=0.0, linear_error=0.12, linear_labels=100, before=before,
+        after=after, pretraining=(LayerMetrics(1, 5, 1.0, 0.5, 0.9, before),),
+    )  # fmt: skip
+    metrics = replace(metrics, **{**changes, "test": replace(test, **changes.get("test", {}))})
     run = SimpleNamespace(
         metrics=lambda: metrics,
         names=names,
-        widths=(5, 4),
-        settings=SimpleNamespace(objective="contractive"),
-        config={"data": {"rows": {"train": train_rows, "validation": 40}}},
+        settings=ClassifierSettings(hidden=(5, 4)),
+        document=SimpleNamespace(data=SimpleNamespace(rows={"train": train_rows, "validation": 40})),
     )
     return words(run)
 
@@ -67,9 +74,9 @@ def test_sentences_are_made_from_the_numbers():
         "Of 50 test rows 5 are given a wrong class: 10.0 % (95 % interval 4.0 to 21.0 %).",
         "A linear classifier on the features, with the same labels, has 12.0 % wrong: no clear difference on this many"
         " rows.",
-        "Hardest is class b, with 25.0 % of its 16 rows wrong; the commonest mistake is b taken for a (3 rows).",
+        "Hardest is class b, with 25.0 % of its 16 rows wrong; the most common mistake is b taken for a (3 rows).",
         "It learned from all 100 labels; epoch 7 of 9 was chosen by the error on validation rows, 8.0 %.",
-        "After contractive pretraining, ‖J‖² of the two layers together was 1.5 on average; fine-tuning brought it to"
+        "After contractive pretraining, ‖J‖² of the two layers together was 1.5 on average; after fine-tuning it was"
         " 12.2.",
     ]
 
@@ -85,7 +92,7 @@ def test_sentences_are_made_from_the_numbers():
         ({"linear_error": 0.01}, "has 1.0 % wrong: clearly fewer."),
         ({"labels_used": 30_000, "linear_labels": 10_000}, "on the features, with 10,000 of the labels, has 12.0 %"),
         ({"labels_used": 30}, "30 labels of 100 training rows; beside them the 40 labels of the validation rows;"),
-        ({"pretraining": []}, "Layers were not pretrained."),
+        ({"pretraining": ()}, "Layers were not pretrained."),
     ],
 )
 def test_sentences_follow_the_numbers(changes, said):
@@ -102,8 +109,8 @@ def test_the_page_holds_all_it_needs(images, tmp_path):
     assert all(load.startswith(("#", "data:")) for load in Page(text).loads)
     own = re.sub(r"<script>/\*\*\s*\* plotly\.js.*?</script>", "", text, flags=re.DOTALL)
     assert not re.search(r"https?://|@import|url\(", own)
-    test = images.metrics()["test"]
-    assert f"{100 * test['error']:.1f}\N{NO-BREAK SPACE}%" in text
+    test = images.metrics().test
+    assert f"{100 * test.error:.1f}\N{NO-BREAK SPACE}%" in text
     assert "contractive classify &lt;digits&gt;" in text
     for sentence in classifier_sentences(images):
         assert sentence.replace("'", "&#39;") in text

@@ -14,7 +14,7 @@ from comparisons import Page
 from contractive import analysis
 from contractive.cli._commands import app
 from contractive.data import Options, load
-from contractive.studies.runs import Settings, load_again, open_run
+from contractive.studies.runs import AutoencoderSettings, open_run
 from contractive.studies.runs import train as train_run
 
 
@@ -26,8 +26,8 @@ def trained(data, folder, options=None, **settings):
     """A run in a folder, as `contractive train` makes it."""
     options = options or Options()
     split = load(data, options=options)
-    wishes = Settings(**{"weight": 0.01, "epochs": 2, "code": 6, **settings})
-    train_run(split, wishes, folder, progress=False)
+    chosen = AutoencoderSettings.of(**{"weight": 0.01, "max_epochs": 2, "code": 6, **settings})
+    train_run(split, chosen, folder, progress=False)
     return folder
 
 
@@ -121,8 +121,8 @@ def test_figures_are_those_of_the_model_on_the_rows_held_out_for_test(analyses):
     _, folder, out, _ = analyses("digits")
     found = document(out)
     opened = open_run(folder)
-    split = load_again(opened)
-    autoencoder, test = opened.autoencoder(), torch.from_numpy(split.test)
+    split = opened.load_data()
+    autoencoder, test = opened.model(), torch.from_numpy(split.test)
     assert found["data"]["measured"] == {"part": "test rows", "rows": len(test)}
     assert found["data"]["reference"] == {"part": "training rows", "rows": len(split.train)}
     figures = {name: section["figures"] for name, section in found["sections"].items()}

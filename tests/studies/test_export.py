@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from contractive import data
 from contractive.cli._commands import app
-from contractive.studies import classifier_runs, runs
+from contractive.studies import runs
 from contractive.studies.export import export
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
@@ -37,7 +37,9 @@ def made(tmp_path_factory):
             hidden = {"mlp": (5,), "tied": (), "conv": (2,)}[model]
             own = data.Options(scale="auto" if scale == "range" else scale)
             split = data.load("digits") if model == "conv" else data.load(folder / "table.csv", options=own)
-            settings = runs.Settings(model=model, hidden=hidden, code=3, weight=0.01, epochs=1, device="cpu")
+            settings = runs.AutoencoderSettings.of(
+                model=model, hidden=hidden, code=3, weight=0.01, max_epochs=1, device="cpu"
+            )
             out = folder / f"{model}-{scale}"
             runs.train(split, settings, out, progress=False)
             runs_made[model, scale] = runs.open_run(out)
@@ -67,7 +69,7 @@ def inputs(run, part, batch):
 
 def expected(run, part, x):
     """By the run's own preparation and network, step by step."""
-    net, preparation = run.autoencoder(), run.preparation
+    net, preparation = run.model(), run.preparation
     with torch.no_grad():
         if part == "decoder":
             z = net.decode(torch.from_numpy(x)).numpy()
@@ -102,7 +104,7 @@ def test_an_existing_file_is_replaced_only_when_asked(made, tmp_path):
     run = made("tied", "standard")
     path = tmp_path / "model.pt2"
     path.write_text("mine")
-    with pytest.raises(ValueError, match=r"output must be a new file, got .*model.pt2. Choose another one"):
+    with pytest.raises(ValueError, match=r"out must be a new file, got .*model.pt2. Choose another one"):
         export(run, path)
     assert path.read_text() == "mine"
     export(run, path, overwrite=True)
@@ -114,8 +116,8 @@ def test_an_existing_file_is_replaced_only_when_asked(made, tmp_path):
     ("name", "part", "match"),
     [
         ("model.onnx", "heart", r"part must be one of encoder, decoder, autoencoder, got 'heart'. Check the spelling."),
-        ("model.pkl", "encoder", r"output must end in one of .onnx, .pt2, got model.pkl. Rename it."),
-        ("none/model.onnx", "encoder", r"output must lie in a folder that exists, got .*model.onnx. Make the folder"),
+        ("model.pkl", "encoder", r"out must end in one of .onnx, .pt2, got model.pkl. Rename it."),
+        ("none/model.onnx", "encoder", r"out must lie in a folder that exists, got .*model.onnx. Make the folder"),
     ],
     ids=["part", "ending", "folder"],
 )
@@ -161,8 +163,8 @@ def test_a_file_is_written_without_warnings(made, tmp_path):
 @pytest.mark.parametrize("name", ["model.onnx", "model.pt2"])
 def test_a_classifier_goes_out_with_its_probabilities(output, name, tmp_path):
     split = data.load("digits")
-    settings = classifier_runs.Settings(hidden=(6,), pretraining_epochs=1, epochs=1, output=output, device="cpu")
-    classifier_runs.train(split, settings, tmp_path / "run")
+    settings = runs.ClassifierSettings(hidden=(6,), pretraining_epochs=1, max_epochs=1, output=output, device="cpu")
+    runs.train(split, settings, tmp_path / "run")
     done = CliRunner().invoke(
         app, ["export", str(tmp_path / "run"), "-o", str(tmp_path / name), "--part", "classifier"]
     )
@@ -174,9 +176,9 @@ def test_a_classifier_goes_out_with_its_probabilities(output, name, tmp_path):
         found = session.run(None, {"x": raw})[0]
     else:
         found = torch.export.load(tmp_path / name).module()(torch.from_numpy(raw)).detach().numpy()
-    run = classifier_runs.open_classifier(tmp_path / "run")
+    run = runs.open_run(tmp_path / "run")
     with torch.no_grad():
-        logits = run.classifier()(torch.from_numpy(raw / 16))
+        logits = run.model()(torch.from_numpy(raw / 16))
     p = torch.softmax(logits, 1) if output == "softmax" else torch.sigmoid(logits)
     np.testing.assert_allclose(found, (p / p.sum(1, keepdim=True)).numpy(), atol=1e-5)
     with pytest.raises(ValueError, match="part must be one of encoder, classifier, got 'autoencoder'"):

@@ -35,14 +35,19 @@ def table(tmp_path_factory):
 def run(table, tmp_path_factory):
     split = data.load(table, options=data.Options(drop=("id", "name", "city")))
     out = tmp_path_factory.mktemp("run") / "run"
-    runs.train(split, runs.Settings(weight=0.01, code=3, hidden=(), epochs=1, device="cpu"), out, progress=False)
+    runs.train(
+        split,
+        runs.AutoencoderSettings.of(weight=0.01, code=3, hidden=(), max_epochs=1, device="cpu"),
+        out,
+        progress=False,
+    )
     return runs.open_run(out)
 
 
 def codes_of(run):
     x = run.preparation.transform({name: ROWS[:, i] for i, name in enumerate("abcd")})
     with torch.no_grad():
-        return run.autoencoder().encode(torch.from_numpy(x)).numpy()
+        return run.model().encode(torch.from_numpy(x)).numpy()
 
 
 def served(folder):
@@ -88,10 +93,10 @@ def test_one_column_has_no_heading_and_none_no_file(run, table, tmp_path):
 
 def test_the_labels_of_a_named_set_come_along(tmp_path):
     split = data.load("digits")
-    settings = runs.Settings(weight=0.01, code=2, hidden=(), epochs=1, device="cpu")
+    settings = runs.AutoencoderSettings.of(weight=0.01, code=2, hidden=(), max_epochs=1, device="cpu")
     runs.train(split, settings, tmp_path / "run", progress=False)
     done = []
-    count = project(runs.open_run(tmp_path / "run"), "digits", tmp_path / "logs", rows=50, watch=done.append)
+    count = project(runs.open_run(tmp_path / "run"), "digits", tmp_path / "logs", rows=50, on_progress=done.append)
     assert (count, done) == (50, [50])
     assert set((tmp_path / "logs" / "metadata.tsv").read_text().split()) == set("0123456789")
 
@@ -107,7 +112,7 @@ def test_the_command(run, table, tmp_path):
     assert "tensorboard --logdir" in result.output
     again = call()
     assert again.exit_code == 2
-    assert "--out must not hold a projection yet" in again.stderr
+    assert "--out must be a folder without a projection" in again.stderr
     assert call("--force", "--quiet").output == ""
 
 
@@ -119,7 +124,7 @@ def test_a_number_of_rows_out_of_range_is_refused(run, table, tmp_path, rows):
 
 def test_a_file_in_the_way_and_unknown_columns_are_refused(run, table, tmp_path):
     (tmp_path / "logs").write_text("")
-    with pytest.raises(ValueError, match="--out must be a folder, got the file"):
+    with pytest.raises(ValueError, match="out must be a folder, got the file"):
         project(run, table, tmp_path / "logs")
     with pytest.raises(data.DataError, match="pass_through must name a column, got 'kind'"):
         project(run, table, tmp_path / "other", pass_through=("kind",))
@@ -128,7 +133,7 @@ def test_a_file_in_the_way_and_unknown_columns_are_refused(run, table, tmp_path)
 
 def test_nothing_to_show_is_refused(tmp_path):
     split = data.load("digits")
-    settings = runs.Settings(weight=0.01, code=2, hidden=(), epochs=1, device="cpu")
+    settings = runs.AutoencoderSettings.of(weight=0.01, code=2, hidden=(), max_epochs=1, device="cpu")
     runs.train(split, settings, tmp_path / "run", progress=False)
     np.save(tmp_path / "none.npy", np.empty((0, 64), np.float32))
     with pytest.raises(data.DataError, match="data must hold rows, got none"):

@@ -12,7 +12,7 @@ from contractive.cli._console import Console, bold
 from contractive.core.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from contractive.studies.runs import Run
+    from contractive.studies.runs import AutoencoderRun
 
 
 @command("analyze run table.csv -o analysis")
@@ -38,12 +38,12 @@ def analyze(
     writes report.html: open it in a browser.
     """
     from contractive.report import analysis_sentences, write_analysis
-    from contractive.studies.runs import open_run
+    from contractive.studies.runs import AutoencoderRun, open_run
     from contractive.studies.sections import AnalysisSettings, document, read_rows, write_analysis_files
     from contractive.studies.sections import analyze as work
 
-    opened = open_run(run)
-    autoencoder = opened.autoencoder()
+    opened = open_run(run, AutoencoderRun)
+    autoencoder = opened.model()
     if (out / "analysis.json").exists() and not force:
         raise InvalidValue("out", "be a folder without an analysis", out, "Choose another or give `force`.")
     if (out / "config.json").exists() or (out / "results.json").exists():
@@ -54,7 +54,11 @@ def analyze(
         progress("reading data", 0, None)
         rows_ = read_rows(opened, data, limit=rows, data_dir=data_dir, options=reading)
         analysis = work(
-            autoencoder, rows_, AnalysisSettings(seed=seed, umap=umap), name=opened.settings.objective, watch=progress
+            autoencoder,
+            rows_,
+            AnalysisSettings(seed=seed, umap=umap),
+            name=opened.settings.objective.objective,
+            watch=progress,
         )
     written = document(analysis, run=_facts(opened), command=command_line())
     write_analysis_files(analysis, written, out)
@@ -69,18 +73,19 @@ def analyze(
         console.line(bold(topic), ": ", text)
 
 
-def _facts(opened: "Run") -> dict[str, Any]:
+def _facts(opened: "AutoencoderRun") -> dict[str, Any]:
     """What the document says of the run."""
-    settings, metrics = opened.settings, opened.metrics()
-    widths = "–".join(map(str, (opened.preparation.features, *(settings.hidden or ()), settings.code)))
+    network, objective, metrics = opened.settings.network, opened.settings.objective, opened.metrics()
+    widths = "–".join(map(str, (opened.preparation.features, *(network.hidden or ()), network.code)))
+    found = metrics.weight if metrics else None
     return {
         "folder": str(opened.folder),
-        "objective": settings.objective,
-        "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
-        "weight": metrics.get("weight", settings.weight),
-        "error_increase": metrics.get("error_increase"),
-        "squared_norm": metrics.get("validation", {}).get("squared_norm"),
-        "squared_norm_without": metrics.get("reference", {}).get("val_squared_norm"),
-        "command": opened.config.get("command", ""),
-        "checksum": opened.config["data"].get("checksum", ""),
+        "objective": objective.objective,
+        "network": f"{network.model} {widths}, {network.activation}, output {network.output}",
+        "weight": objective.weight if found is None else found,
+        "error_increase": metrics.error_increase if metrics else None,
+        "squared_norm": (metrics.validation or {}).get("squared_norm") if metrics else None,
+        "squared_norm_without": (metrics.reference or {}).get("val_squared_norm") if metrics else None,
+        "command": opened.document.command,
+        "checksum": opened.document.data.checksum,
     }

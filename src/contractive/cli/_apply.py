@@ -29,10 +29,10 @@ def encode(
 
     The data are prepared as in training; columns may come in another order, but not be others.
     """
-    from contractive.studies.classifier_runs import open_any
     from contractive.studies.runs import encode as work
+    from contractive.studies.runs import open_run
 
-    _apply(work, open_any(run), data, out, pass_through, reading, device, Console(quiet=quiet), overwrite=force)
+    _apply(work, open_run(run), data, out, pass_through, reading, device, Console(quiet=quiet), overwrite=force)
 
 
 @command("reconstruct run table.csv -o cleaned.csv")
@@ -71,15 +71,14 @@ def predict(
     The data are prepared as in training; columns may come in another order, but not be others. A .npy file holds no
     texts: classes that are texts need .csv or .parquet.
     """
-    from contractive.studies.classifier_runs import open_classifier
-    from contractive.studies.classifier_runs import predict as work
-    from contractive.studies.runs import is_training_data
+    from contractive.studies.runs import ClassifierRun, open_run
+    from contractive.studies.runs import predict as work
 
-    opened, console = open_classifier(run), Console(quiet=quiet)
+    opened, console = open_run(run, ClassifierRun), Console(quiet=quiet)
     found = _apply(work, opened, data, out, pass_through, reading, device, console, overwrite=force)
     if found.labelled:
         low, high = found.interval
-        trained = ", those it was trained on among them" if is_training_data(opened, data) else ""
+        trained = ", those it was trained on among them" if opened.is_training_data(data) else ""
         accuracy = bold(f"{found.accuracy:.1%}")
         interval = f" (95 % interval {100 * low:.1f} to {high:.1%}) of {found.labelled:,} labelled rows{trained}."
         console.line("Accuracy: ", accuracy, interval)
@@ -107,7 +106,7 @@ def _apply(
             options=reading,
             device="cpu" if device == "auto" else device,
             overwrite=overwrite,
-            watch=lambda rows: progress("", rows, None),
+            on_progress=lambda rows: progress("", rows, None),
         )
     console.line(f"{getattr(result, 'rows', result):,} rows: ", bold(out))
     return result

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from contractive.core.files import write_text
 
 if TYPE_CHECKING:
     from contractive.data import Options, Split
+    from contractive.studies.runs import Run
 
 _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
@@ -20,6 +21,11 @@ _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 def command_line() -> str:
     """Return the command as it was typed."""
     return shlex.join(["contractive", *sys.argv[1:]])
+
+
+def resume_command(run: "Run[Any, Any]") -> str:
+    """Return a sentence that says how to resume a run."""
+    return f"Resume with: {run.task.command} --resume --out {run.folder}"
 
 
 def processors() -> int:
@@ -68,7 +74,7 @@ def load_new(
 ) -> "Split":
     """Load the data of a new run, after its folder was checked."""
     from contractive.data import load
-    from contractive.studies.runs._folder import Files
+    from contractive.studies.runs import Files
 
     if data is None:
         remedy = f"For instance: contractive {context.info_name} digits -o run"

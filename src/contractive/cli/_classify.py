@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import command_line, load_new, refuse_other_options
+from contractive.cli._begin import command_line, load_new, refuse_other_options, resume_command
 from contractive.cli._console import Console, bold
 from contractive.cli._metrics import classifier_tables
 from contractive.cli._options import NETWORK, LossName
@@ -15,7 +15,7 @@ from contractive.cli._parse import numbers
 
 if TYPE_CHECKING:
     from contractive.data import Split
-    from contractive.studies.classifier_runs import Settings
+    from contractive.studies.runs import ClassifierSettings
 
 PRETRAINING = "Pretraining, without labels"
 FINE_TUNING = "Fine-tuning, with labels"
@@ -159,22 +159,21 @@ def classify(
     RUN`.
     """
     from contractive.report import write_classifier
-    from contractive.studies.classifier_runs import Settings, open_classifier
-    from contractive.studies.runs import load_again
-    from contractive.training import check_device, check_seconds
+    from contractive.studies.runs import ClassifierRun, ClassifierSettings, open_run
+    from contractive.training import check_seconds
 
     console = Console(quiet=quiet)
     if resume:
         refuse_other_options(context)
-        run = open_classifier(out)
-        split = load_again(run, data)
+        run = open_run(out, ClassifierRun)
+        split = run.load_data(data)
         if run.finished:
             write_classifier(run, out / "report.html")
             console.note(out, " is finished already; nothing was left to do.")
         else:
             _run(split, run.settings, out, console, checkpoint_seconds, resume=True)
         return
-    settings = Settings(
+    settings = ClassifierSettings(
         objective=objective,
         weight=weight,
         hidden=numbers(hidden, "hidden"),
@@ -189,7 +188,7 @@ def classify(
         tangent_weight=tangent_weight,
         tangents_per_step=tangents_per_step,
         jacobian_weight=jacobian_weight,
-        epochs=max_epochs,
+        max_epochs=max_epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         output_rate=output_rate,
@@ -198,7 +197,7 @@ def classify(
         seed=seed,
         device=device,
     )
-    check_device(device)
+    settings.check_machine()
     check_seconds(checkpoint_seconds)
     split = load_new(context, data, data_dir, reading, out, seed=settings.seed, force=force)
     _run(split, settings, out, console, checkpoint_seconds, force=force)
@@ -206,7 +205,7 @@ def classify(
 
 def _run(
     split: "Split",
-    settings: "Settings",
+    settings: "ClassifierSettings",
     out: Path,
     console: Console,
     checkpoint_seconds: float,
@@ -216,14 +215,14 @@ def _run(
 ) -> None:
     """Train with a bar for each stage, write the page, and print how it went."""
     from contractive.report import classifier_sentences, write_classifier
-    from contractive.studies.classifier_runs import open_classifier, train
+    from contractive.studies.runs import ClassifierRun, open_run, train
 
     console.notes(split.notes)
     stage = "the beginning"
     try:
         with console.progress() as progress:
 
-            def watch(what: str, done: int, total: int) -> None:
+            def on_progress(what: str, done: int, total: int) -> None:
                 nonlocal stage
                 stage = what
                 progress(what, done, total)
@@ -236,16 +235,17 @@ def _run(
                 force=force,
                 resume=resume,
                 checkpoint_seconds=checkpoint_seconds,
-                watch=watch,
+                on_progress=on_progress,
             )
-        run = open_classifier(out)
+        run = open_run(out, ClassifierRun)
         page = write_classifier(run, out / "report.html")
     except KeyboardInterrupt:
-        console.note(f"Stopped in {stage}. {open_classifier(out).remedy}")
+        console.note(f"Stopped in {stage}. {resume_command(open_run(out, ClassifierRun))}")
         raise typer.Exit(130) from None
     metrics = run.metrics()
+    assert metrics is not None
     classifier_tables(console, metrics)
-    console.warnings(metrics["warnings"])
+    console.warnings(metrics.warnings)
     console.line("Run: ", bold(out))
     console.line("Report: ", bold(page))
     verdict, *others = classifier_sentences(run)

@@ -24,18 +24,18 @@ def export(
     force: options.Force = False,
 ) -> None:
     """The exported model takes the numbers of the data as they are."""
-    from contractive.studies.classifier_runs import open_any, open_classifier
     from contractive.studies.export import export as write
+    from contractive.studies.runs import ClassifierRun, open_run
 
-    opened, console = open_any(run), Console()
+    opened, console = open_run(run), Console()
     path = write(opened, out, part=part, overwrite=force)
     console.line(f"{part.capitalize()} of {run}: {path}")
     load = f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{'x': rows}})"
     if path.suffix == ".pt2":
         load = f"torch.export.load({str(path)!r}).module()(rows)"
     console.line(f"To run it in Python, on rows in single precision: {load}")
-    if part == "classifier":
-        console.line(f"Its outputs are the probabilities of: {', '.join(open_classifier(run).names)}")
+    if part == "classifier" and isinstance(opened, ClassifierRun):
+        console.line(f"Its outputs are the probabilities of: {', '.join(opened.names)}")
     if opened.preparation.kind == "table":
         names = opened.preparation.feature_names
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

@@ -1,18 +1,18 @@
 """The command `info`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
+from contractive.cli._begin import resume_command
 from contractive.cli._console import Console, bold
 from contractive.cli._metrics import classifier_tables, metrics_table
 
 if TYPE_CHECKING:
     from contractive.data import Preparation
-    from contractive.studies.classifier_runs import ClassifierRun
-    from contractive.studies.runs import Run
+    from contractive.studies.runs import AutoencoderRun, ClassifierRun, Run
 
 _MOST_NAMES = 12
 _ORDER = (
@@ -35,59 +35,63 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON and nothing else.")] = False,
 ) -> None:
     """A run that was interrupted says how it is resumed."""
-    from contractive.studies.classifier_runs import ClassifierRun, open_any
+    from contractive.core.artifacts import Artifact
+    from contractive.studies.runs import ClassifierRun, open_run
 
-    console, opened = Console(), open_any(run)
+    console, opened = Console(), open_run(run)
     metrics = opened.metrics()
     if json:
-        console.document({"finished": opened.finished, **opened.config, "metrics": metrics})
+        facts = {"finished": opened.finished, **vars(opened.document), "metrics": metrics}
+        console.document(Artifact.of("run", facts).document)
         return
     epochs = 0 if metrics else len(opened.history())
+    is_classifier = isinstance(opened, ClassifierRun)
     _print_facts(console, opened)
     if metrics:
-        (classifier_tables if isinstance(opened, ClassifierRun) else metrics_table)(console, metrics)
-        console.warnings(metrics.get("warnings", ()))
+        (classifier_tables if is_classifier else metrics_table)(console, metrics)
+        console.warnings(metrics.warnings)
     else:
-        stage = " of fine-tuning" if isinstance(opened, ClassifierRun) else ""
-        written = f": {epochs} of {opened.settings.epochs} epochs{stage} are written. {opened.remedy}"
+        of = opened.settings.values()["max_epochs"]
+        stage = " of fine-tuning" if is_classifier else ""
+        written = f": {epochs} of {of} epochs{stage} are written. {resume_command(opened)}"
         console.line(bold("Not finished"), written)
 
 
-def _print_facts(console: Console, run: "Run | ClassifierRun") -> None:
-    from contractive.studies.runs import Run
+def _print_facts(console: Console, run: "Run[Any, Any]") -> None:
+    from contractive.studies.runs import AutoencoderRun, ClassifierRun
 
-    data = run.config["data"]
+    data, versions = run.document.data, run.document.versions
     facts = {
-        **(_facts(run) if isinstance(run, Run) else _facts_of_classifier(run)),
-        "data": f"{data.get('name')}: "
-        + ", ".join(f"{count:,} {part}" for part, count in data.get("rows", {}).items()),
+        **(_facts(run) if isinstance(run, AutoencoderRun) else {}),
+        **(_facts_of_classifier(run) if isinstance(run, ClassifierRun) else {}),
+        "data": f"{data.name}: " + ", ".join(f"{count:,} {part}" for part, count in data.rows.items()),
         "preparation": _prepared(run.preparation),
-        "versions": ", ".join(f"{name} {number}" for name, number in run.config.get("versions", {}).items()),
-        "command": run.config.get("command", ""),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "command": run.document.command,
     }
     rows = [(name, facts[name]) for name in _ORDER if facts.get(name)]
     console.table(rows, ("", ""), title=str(run.folder), left=(0, 1))
 
 
-def _facts(run: "Run") -> dict[str, str]:
-    settings = run.settings
-    widths = "-".join(map(str, (run.preparation.features, *(settings.hidden or ()), settings.code)))
+def _facts(run: "AutoencoderRun") -> dict[str, str]:
+    network, objective, training = run.settings.network, run.settings.objective, run.settings.training
+    widths = "-".join(map(str, (run.preparation.features, *(network.hidden or ()), network.code)))
     return {
-        "objective": f"{settings.objective}, {_weight(run)}",
-        "network": f"{settings.model} {widths}, {settings.activation}, output {settings.output}",
-        "training": f"{settings.loss.replace('_', ' ')}, batch {settings.batch_size}, rate {settings.learning_rate},"
-        f" {settings.schedule}, seed {settings.seed}",
+        "objective": f"{objective.objective}, {_weight(run)}",
+        "network": f"{network.model} {widths}, {network.activation}, output {network.output}",
+        "training": f"{objective.loss.replace('_', ' ')}, batch {training.batch_size}, rate {training.learning_rate},"
+        f" {training.schedule}, seed {training.seed}",
     }
 
 
 def _facts_of_classifier(run: "ClassifierRun") -> dict[str, str]:
     settings, names = run.settings, run.names
-    widths = "-".join(map(str, (run.preparation.features, *run.widths, len(names))))
+    widths = "-".join(map(str, (run.preparation.features, *settings.widths, len(names))))
     more = f", ... ({len(names)} in all)" if len(names) > _MOST_NAMES else ""
     extra = f", {settings.tangents} directions of weight {settings.tangent_weight:.4g}" if settings.tangents else ""
     pretrained = f"{settings.objective}, weight {settings.weight or 0:.4g}, {settings.pretraining_epochs} epochs each"
     return {
-        "task": "classifier" + (" of stacked layers" if len(run.widths) > 1 else ""),
+        "task": "classifier" + (" of stacked layers" if len(settings.widths) > 1 else ""),
         "classes": ", ".join(names[:_MOST_NAMES]) + more,
         "network": f"{widths}, {settings.activation}, output {settings.output}",
         "pretraining": pretrained if settings.pretraining_epochs else "none",
@@ -96,13 +100,12 @@ def _facts_of_classifier(run: "ClassifierRun") -> dict[str, str]:
     }
 
 
-def _weight(run: "Run") -> str:
-    settings = run.settings
-    if settings.max_error_increase is None:
-        return f"weight {settings.weight or 0:.4g}"
-    metrics = run.metrics()
-    found = f": {metrics['weight']:.4g}, actual increase {metrics['error_increase']:.1%}" if "weight" in metrics else ""
-    return f"weight found for an error increase of {settings.max_error_increase:.0%}{found}"
+def _weight(run: "AutoencoderRun") -> str:
+    allowed, metrics = run.settings.max_error_increase, run.metrics()
+    if allowed is None:
+        return f"weight {run.settings.objective.weight or 0:.4g}"
+    found = f": {metrics.weight or 0:.4g}, actual increase {metrics.error_increase or 0:.1%}" if metrics else ""
+    return f"weight found for an error increase of {allowed:.0%}{found}"
 
 
 def _prepared(preparation: "Preparation") -> str:

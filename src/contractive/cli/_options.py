@@ -118,5 +118,4 @@ class Fitting:
 
     def said(self) -> dict[str, Any]:
         """As the settings of a run take it."""
-        said = {**vars(self), "hidden": numbers(self.hidden, "hidden"), "loss": self.loss.value}
-        return {"epochs": said.pop("max_epochs"), **said}
+        return {**vars(self), "hidden": numbers(self.hidden, "hidden"), "loss": self.loss.value}

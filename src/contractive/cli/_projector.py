@@ -27,9 +27,9 @@ def projector(
     quiet: options.Quiet = False,
 ) -> None:
     """TensorBoard shows them as points in PCA, t-SNE or UMAP, to turn and to search."""
-    from contractive.studies.classifier_runs import open_any
     from contractive.studies.projector import project
+    from contractive.studies.runs import open_run
 
     kept = words(pass_through) if pass_through is not None else None
-    count = project(open_any(run), data, out, pass_through=kept, options=reading, rows=rows, overwrite=force)
+    count = project(open_run(run), data, out, pass_through=kept, options=reading, rows=rows, overwrite=force)
     Console(quiet=quiet).line(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

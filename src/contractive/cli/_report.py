@@ -62,9 +62,9 @@ def _sweep(folder: Path) -> Path:
 
 def _classifier(folder: Path) -> Path:
     from contractive.report import write_classifier
-    from contractive.studies.classifier_runs import open_classifier
+    from contractive.studies.runs import ClassifierRun, open_run
 
-    return write_classifier(open_classifier(folder), folder / "report.html")
+    return write_classifier(open_run(folder, ClassifierRun), folder / "report.html")
 
 
 _PAGES: dict[str, tuple[str, Callable[[Path], Path]]] = {
@@ -76,12 +76,11 @@ _PAGES: dict[str, tuple[str, Callable[[Path], Path]]] = {
 
 
 def _holds_classifier(folder: Path) -> bool:
-    from contractive.models import StorageError, read_config
-    from contractive.studies.runs._folder import CLASSIFIER, task_of
+    from contractive.studies.runs import ClassifierRun, RunError, open_run
 
     try:
-        return task_of(read_config(folder)) == CLASSIFIER
-    except StorageError:
+        return isinstance(open_run(folder), ClassifierRun)
+    except RunError:
         return False
 
 

@@ -69,7 +69,7 @@ def sweep(
     """
     from contractive.data import load
     from contractive.report import sweep_sentences, write_sweep
-    from contractive.studies.runs import Settings
+    from contractive.studies.runs import AutoencoderSettings
     from contractive.studies.sweep import SweepSettings
     from contractive.studies.sweep import sweep as work
 
@@ -78,9 +78,9 @@ def sweep(
     grid = amounts(weights, "weights")
     if grid is not None:  # a model without a penalty is always trained
         grid = tuple(dict.fromkeys(weight for weight in grid if weight))
-    fits = Settings(**fitting.said(), objective=objective, device=device, precision=precision)
+    fits = AutoencoderSettings.of(**fitting.said(), objective=objective, device=device, precision=precision)
     settings = SweepSettings(fits, grid, trials, seeds, accuracy, processors() if jobs is None else jobs)
-    split = load(data, data_dir=data_dir, seed=fits.seed, options=reading)
+    split = load(data, data_dir=data_dir, seed=fits.training.seed, options=reading)
     console = Console(quiet=quiet)
     console.notes(split.notes)
     try:

@@ -8,7 +8,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import command_line, load_new, refuse_other_options
+from contractive.cli._begin import command_line, load_new, refuse_other_options, resume_command
 from contractive.cli._console import Console, bold
 from contractive.cli._metrics import metrics_table
 from contractive.cli._options import MACHINE
@@ -16,7 +16,7 @@ from contractive.cli._parse import number
 
 if TYPE_CHECKING:
     from contractive.data import Split
-    from contractive.studies.runs import Settings
+    from contractive.studies.runs import AutoencoderSettings
 
 
 @command("train table.csv --label class --weight 0.1 -o run")
@@ -69,20 +69,20 @@ def train(
     Afterwards: `contractive info RUN`, `contractive encode RUN DATA -o codes.csv`, `contractive analyze RUN DATA -o
     DIR`.
     """
-    from contractive.studies.runs import Settings, load_again, open_run
-    from contractive.training import check_device, check_seconds, check_strategy, is_first_process
+    from contractive.studies.runs import AutoencoderRun, AutoencoderSettings, open_run
+    from contractive.training import check_seconds, is_first_process
 
     console = Console(quiet=quiet or not is_first_process())
     if resume:
         refuse_other_options(context)
-        run = open_run(out)
-        split = load_again(run, data)
+        run = open_run(out, AutoencoderRun)
+        split = run.load_data(data)
         if run.finished:
             console.note(out, " is finished already; nothing was left to do.")
         else:
             _run(split, run.settings, out, console, checkpoint_seconds, resume=True)
         return
-    settings = Settings(
+    settings = AutoencoderSettings.of(
         **fitting.said(),
         objective=objective,
         weight=None if weight == "auto" else number(weight, "weight"),
@@ -93,17 +93,16 @@ def train(
         num_nodes=num_nodes,
         strategy=strategy,
     )
-    check_device(device)
-    check_strategy(strategy)
+    settings.check_machine()
     check_seconds(checkpoint_seconds)
     first = is_first_process()  # the others find what it wrote
-    split = load_new(context, data, data_dir, reading, out, seed=settings.seed, force=force, check=first)
+    split = load_new(context, data, data_dir, reading, out, seed=settings.training.seed, force=force, check=first)
     _run(split, settings.completed(split), out, console, checkpoint_seconds, force=force)
 
 
 def _run(
     split: "Split",
-    settings: "Settings",
+    settings: "AutoencoderSettings",
     out: Path,
     console: Console,
     checkpoint_seconds: float,
@@ -131,20 +130,20 @@ def _run(
         run = open_run(out)
         epochs = len(run.history())
         kept = f"after {epochs} epochs; the best model so far is kept" if epochs else "before the first checkpoint"
-        console.note(f"Stopped {kept}. {run.remedy}")
+        console.note(f"Stopped {kept}. {resume_command(run)}")
         raise typer.Exit(130) from None
     metrics = trained.metrics
     metrics_table(console, metrics)
-    console.warnings(metrics["warnings"])
-    if metrics["penalty_path"]:
-        console.line("Jacobian norm in training: ", metrics["penalty_path"])
+    console.warnings(metrics.warnings)
+    if metrics.penalty_path:
+        console.line("Jacobian norm in training: ", metrics.penalty_path)
     console.line("Run: ", bold(trained.folder))
-    if "weight" in metrics:
-        before, after = metrics["reference"]["val_squared_norm"], trained.history["val_squared_norm"][-1]
-        increase, allowed = metrics["error_increase"], metrics["max_error_increase"]
+    if metrics.weight is not None and metrics.reference is not None:
+        before, after = metrics.reference["val_squared_norm"], trained.history["val_squared_norm"][-1]
+        increase, allowed = metrics.error_increase, metrics.max_error_increase
         console.line(
             "Weight found: ",
-            bold(f"{metrics['weight']:.4g}"),
+            bold(f"{metrics.weight:.4g}"),
             f". It raises the reconstruction error by {increase:.1%}, at most {allowed:.0%} was allowed; ‖J‖² fell from"
             f" {before:.4g} to {after:.4g}.",
         )

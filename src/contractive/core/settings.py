@@ -82,7 +82,7 @@ def _type_of(owner: type, name: str) -> tuple[Any, bool]:
 
 
 def _converted(name: str, value: Any, type_: Any) -> Any:
-    if get_origin(type_) is tuple:
+    if get_origin(type_) is tuple and get_args(type_)[0] is int:
         if not isinstance(value, list | tuple) or not all(_is_a(number, Integral) for number in value):
             raise InvalidType(name, "be whole numbers", f"{value!r:.60}", _DEFAULT)
         return tuple(int(number) for number in value)

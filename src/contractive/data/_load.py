@@ -39,11 +39,11 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
         if given := options.given():
             got = join_names(f"`{name}`" for name in given)
             raise DataError(f"options on data must be for your own files, got {got} with {data}. Leave them out.")
-        return replace(SETS[str(data)](data_dir, seed), source=DataSource(str(data), folder, options))
+        return replace(SETS[str(data)](data_dir, seed), source=DataSource(str(data), folder, seed, options))
     test = str(_absolute(options.test)) if options.test else None
     with reraise_as_data_error(Path(data), ARROW_ERRORS):
         split = _split_source(data, options, seed)
-    return replace(split, source=DataSource(str(_absolute(data)), folder, replace(options, test=test)))
+    return replace(split, source=DataSource(str(_absolute(data)), folder, seed, replace(options, test=test)))
 
 
 def _split_source(data: str | Path, options: Options, seed: int) -> Split:

@@ -47,11 +47,13 @@ class DataSource:
     Attributes:
         data: A name or an absolute path.
         data_dir: The folder of a named set.
+        seed: Of the split, where the source has none of its own.
         options: How the source was read; its `test` is an absolute path.
     """
 
     data: str
     data_dir: str | None
+    seed: int
     options: Options
 
 

@@ -2,8 +2,7 @@
 
 from contractive.report._analysis_page import analysis_html, analysis_summary, write_analysis
 from contractive.report._analysis_sentences import analysis_sentences
-from contractive.report._classifier_page import classifier_html, write_classifier
-from contractive.report._classifier_sentences import classifier_sentences
+from contractive.report._classifier_page import classifier_html, classifier_sentences, write_classifier
 from contractive.report._compare_page import comparison_html, summarize, write_comparison
 from contractive.report._compare_sentences import compare_sentences
 from contractive.report._illustration import illustration_html, write_illustration

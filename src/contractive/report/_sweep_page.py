@@ -204,4 +204,9 @@ def _table(sweep: Sweep) -> MetricTable:
 def _settings(sweep: Sweep) -> dict[str, str]:
     run, seeds = sweep.settings.run, sweep.settings.seeds
     grid = "searched" if sweep.settings.weights is None else "a grid"
-    return {"weights": grid, "trials": str(sweep.settings.trials), "seeds per trial": str(seeds), **described(run)}
+    return {
+        "weights": grid,
+        "trials": str(sweep.settings.trials),
+        "seeds per trial": str(seeds),
+        **described(run.network, run.objective, run.training),
+    }

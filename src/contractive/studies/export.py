@@ -1,9 +1,7 @@
-"""Take a trained model out: ONNX and torch.export, the scaling of the data included."""
+"""Export a trained model as ONNX or a torch.export program, the scaling of the data included."""
 
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.files import replace_file
-from contractive.studies.runs import AnyRun
+from contractive.studies.runs import Run
 
-_GIVE_ROWS = ("decoder", "autoencoder")
 ENDINGS = (".onnx", ".pt2")
 
 
@@ -25,8 +23,8 @@ class Exported(nn.Module):
         module: The part, trained, on scaled numbers.
         offset: Of each feature, or one number.
         scale: Likewise.
-        takes_rows: Whether its input are rows.
-        gives_rows: Whether its output are rows.
+        takes_rows: True where its inputs are rows.
+        gives_rows: True where its outputs are rows.
     """
 
     def __init__(
@@ -55,10 +53,10 @@ class Exported(nn.Module):
         return y * self.scale + self.offset if self.gives_rows else y
 
 
-def export(run: AnyRun, path: str | Path, *, part: str = "encoder", overwrite: bool = False) -> Path:
+def export(run: Run[Any, Any], path: str | Path, *, part: str = "encoder", overwrite: bool = False) -> Path:
     """Write a part of a run's model as ONNX (.onnx) or as a torch.export program (.pt2), for any batch size.
 
-    It takes and gives raw numbers, unscaled; of a table the features in the order of
+    Its inputs and outputs are raw numbers, unscaled; of a table the features in the order of
     `run.preparation.feature_names`, text columns already one-hot and dates in days.
 
     Args:
@@ -68,35 +66,35 @@ def export(run: AnyRun, path: str | Path, *, part: str = "encoder", overwrite: b
         overwrite: Replace an existing file.
 
     Raises:
-        ValueError: An unknown part or ending, or a file that exists.
+        InvalidValue: An unknown part or ending, or a file that exists.
         ModuleNotFoundError: ONNX is asked for and the extra `export` is not installed.
     """
     path = Path(path)
     module = module_of(run, part)
     if path.suffix not in ENDINGS:
-        raise ValueError(f"output must end in one of {', '.join(ENDINGS)}, got {path.name}. Rename it.")
+        raise InvalidValue("out", f"end in one of {', '.join(ENDINGS)}", path.name, "Rename it.")
     if path.exists() and not overwrite:
-        raise ValueError(f"output must be a new file, got {path}. Choose another one or give --force.")
+        raise InvalidValue("out", "be a new file", path, "Choose another one, or replace it with `force`.")
     if not path.parent.is_dir():
-        raise ValueError(f"output must lie in a folder that exists, got {path}. Make the folder first.")
-    width = run.num_units or 1 if part == "decoder" else run.preparation.features
-    example = torch.zeros(2, width)
+        raise InvalidValue("out", "lie in a folder that exists", path, "Make the folder first.")
+    example = torch.zeros(2, run.num_units if part == "decoder" else run.preparation.features)
     write = _onnx if path.suffix == ".onnx" else _program
     replace_file(path, lambda temporary: write(module, example, temporary))
     return path
 
 
-def module_of(run: AnyRun, part: str) -> nn.Module:
-    """The part as a torch module on raw numbers, in evaluation mode.
+def module_of(run: Run[Any, Any], part: str) -> nn.Module:
+    """Return the part as a torch module on raw numbers, in evaluation mode.
 
     Raises:
-        ValueError: A part that the model does not have.
+        InvalidValue: A part that the model does not have.
     """
     parts, preparation = run.parts(), run.preparation
-    if part not in parts:
-        raise ValueError(f"part must be one of {', '.join(parts)}, got {part!r}. Check the spelling.")
-    rows = {"takes_rows": part != "decoder", "gives_rows": part in _GIVE_ROWS}
-    return Exported(parts[part], preparation.offset, preparation.scale, **rows).eval()
+    check_choice("part", part, parts)
+    takes_rows, gives_rows = part != "decoder", part in ("decoder", "autoencoder")
+    return Exported(
+        parts[part], preparation.offset, preparation.scale, takes_rows=takes_rows, gives_rows=gives_rows
+    ).eval()
 
 
 def _onnx(module: nn.Module, example: Tensor, path: str) -> None:
@@ -107,25 +105,18 @@ def _onnx(module: nn.Module, example: Tensor, path: str) -> None:
         raise ModuleNotFoundError(
             f"ONNX export needs {error.name}. Run: pip install 'contractive[export]'", name=error.name
         ) from error
-    names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"]}
-    shapes = ({0: torch.export.Dim("batch")},)
-    with _quiet():
-        made: Any = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names)
-    onnx.save(made.model_proto, path)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what torch says about packages that this model does not need."""
+    options: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"], "verbose": False}
+    options["dynamic_shapes"] = ({0: torch.export.Dim("batch")},)
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
-    exporter.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-        try:
-            yield
-        finally:
-            exporter.setLevel(level)
+    exporter.setLevel(logging.ERROR)  # of packages that this model does not need
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+            made: Any = torch.onnx.export(module, (example,), dynamo=True, **options)
+    finally:
+        exporter.setLevel(level)
+    onnx.save(made.model_proto, path)
 
 
 def _program(module: nn.Module, example: Tensor, path: str) -> None:

@@ -1,16 +1,17 @@
-"""Codes for TensorBoard's embedding projector: `tensorboard --logdir FOLDER`, offline, PCA, t-SNE and UMAP in it."""
+"""Write codes for TensorBoard's embedding projector, which shows them by PCA, t-SNE or UMAP, offline."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from pyarrow import csv as pa_csv
 
+from contractive.core.errors import InvalidValue
 from contractive.core.files import replace_file, write_text
 from contractive.data import SETS, DataError, Options, open_rows
-from contractive.studies.runs import AnyRun
+from contractive.studies.runs import Run
 
 MOST_ROWS = 100_000  # what the projector itself loads
 TENSORS, METADATA, CONFIG = "tensors.tsv", "metadata.tsv", "projector_config.pbtxt"
@@ -18,8 +19,9 @@ _LINES = pa_csv.WriteOptions(include_header=False, delimiter="\t")
 _BREAKS = str.maketrans("\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029", " " * 11)
 
 
+@torch.no_grad()
 def project(
-    run: AnyRun,
+    run: Run[Any, Any],
     data: str | Path,
     out: str | Path,
     *,
@@ -28,11 +30,11 @@ def project(
     rows: int = 10_000,
     device: str = "cpu",
     overwrite: bool = False,
-    watch: Callable[[int], None] = lambda rows: None,
+    on_progress: Callable[[int], None] = lambda rows: None,
 ) -> int:
-    """Write the codes of the first rows of `data` for TensorBoard's projector; returns how many rows.
+    """Write the codes of the first rows of `data` for TensorBoard's projector, and return how many rows there were.
 
-    Three files in the folder: `tensors.tsv`, `metadata.tsv` (where columns are kept) and `projector_config.pbtxt`.
+    Three files in the folder: `tensors.tsv`, `metadata.tsv` (the columns passed through) and `projector_config.pbtxt`.
 
     Args:
         run: A run with a trained model.
@@ -43,75 +45,56 @@ def project(
         rows: At most so many; up to 100,000.
         device: Where to compute.
         overwrite: Replace the files of an earlier call.
-        watch: Called with the number of rows done.
+        on_progress: Called with the number of rows done.
 
     Raises:
         DataError: Data that do not fit the run, or no rows.
-        ValueError: A number of rows out of range; files that are there.
+        InvalidValue: A number of rows out of range; files that exist.
     """
     folder = Path(out)
     if not 1 <= rows <= MOST_ROWS:
-        raise ValueError(f"rows must be from 1 to {MOST_ROWS}, got {rows}. The projector loads no more.")
+        raise InvalidValue("rows", f"be from 1 to {MOST_ROWS}", rows, "The projector loads no more.")
     if (folder / CONFIG).exists() and not overwrite:
-        raise ValueError(f"--out must not hold a projection yet, got {folder}. Replace it with --force.")
+        raise InvalidValue("out", "be a folder without a projection", folder, "Replace it with `force`.")
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out must be a folder, got the file {folder}. Choose another.")
-    pass_through = (("label",) if str(data) in SETS else ()) if pass_through is None else pass_through
-    kept: list[dict[str, np.ndarray]] = []
-    done = 0
+        raise InvalidValue("out", "be a folder", f"the file {folder}", "Choose another one.")
+    names = (("label",) if str(data) in SETS else ()) if pass_through is None else pass_through
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    encoder, done = run.parts()["encoder"].to(device), 0
 
     def write(path: str) -> None:
         nonlocal done
         with open(path, "wb") as file:
-            for codes, columns in _codes(run, data, pass_through, options, rows, device):
-                table = pa.table({str(unit): values for unit, values in enumerate(codes.T)})
-                pa_csv.write_csv(table, file, _LINES)
-                kept.append(columns)
-                done += len(codes)
-                watch(done)
+            for block in open_rows(data, run.preparation, pass_through=names, options=options):
+                x = torch.from_numpy(block.x[: rows - done]).to(device)
+                codes = encoder(x).flatten(1).cpu().numpy()
+                pa_csv.write_csv(pa.table({str(unit): values for unit, values in enumerate(codes.T)}), file, _LINES)
+                for name in names:
+                    columns[name] += block.pass_through[name][: len(x)].tolist()
+                done += len(x)
+                on_progress(done)
+                if done == rows:
+                    break
         if not done:
-            raise DataError(f"data must hold rows, got none in {data}. There is nothing to show.")
+            raise DataError(field="data", rule="hold rows", got=f"none in {data}", remedy="There is nothing to show.")
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).unlink(missing_ok=True)  # without it the other files are not looked at, should one be replaced
     replace_file(folder / TENSORS, write)
-    if pass_through:
-        write_text(folder / METADATA, _metadata(pass_through, kept))
+    title = run.folder.resolve().name.replace("\\", "").replace('"', "") or "run"
+    lines = [f'tensor_name: "codes of {title}"', f'tensor_path: "{TENSORS}"']
+    if names:
+        # TensorBoard wants the names in a first line only if there are several columns
+        table = [names] if len(names) > 1 else []
+        table += zip(*columns.values(), strict=True)
+        write_text(folder / METADATA, "".join("\t".join(map(_one_line, row)) + "\n" for row in table))
+        lines += [f'metadata_path: "{METADATA}"']
     else:
         (folder / METADATA).unlink(missing_ok=True)
-    write_text(folder / CONFIG, _config(run, described=bool(pass_through)))
+    write_text(folder / CONFIG, "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n")
     return done
 
 
-@torch.no_grad()
-def _codes(
-    run: AnyRun, data: str | Path, pass_through: Sequence[str], options: Options, rows: int, device: str
-) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    encoder = run.parts()["encoder"].to(device)
-    left = rows
-    for block in open_rows(data, run.preparation, pass_through=pass_through, options=options):
-        x = torch.from_numpy(block.x[:left]).to(device)
-        yield encoder(x).flatten(1).cpu().numpy(), {name: v[:left] for name, v in block.pass_through.items()}
-        left -= len(x)
-        if not left:
-            return
-
-
-def _metadata(names: Sequence[str], blocks: Sequence[dict[str, np.ndarray]]) -> str:
-    """One line per row; the names in a first line only if there are several columns, as TensorBoard wants it."""
-    columns = [[_words(value) for block in blocks for value in block[name].tolist()] for name in names]
-    lines = ["\t".join(row) for row in zip(*columns, strict=True)]
-    head = ["\t".join(map(_words, names))] if len(names) > 1 else []
-    return "\n".join([*head, *lines]) + "\n"
-
-
-def _words(value: object) -> str:
-    """On one line and not empty: TensorBoard skips lines without text."""
+def _one_line(value: object) -> str:
+    """The value on one line and not empty: TensorBoard skips lines without text."""
     return ("" if value is None else str(value)).translate(_BREAKS).strip() or "-"
-
-
-def _config(run: AnyRun, *, described: bool) -> str:
-    name = run.folder.resolve().name.replace("\\", "").replace('"', "") or "run"
-    lines = [f'tensor_name: "codes of {name}"', f'tensor_path: "{TENSORS}"']
-    lines += [f'metadata_path: "{METADATA}"'] if described else []
-    return "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"

@@ -70,17 +70,17 @@ def test_what_collapses_is_pruned_with_the_reason(swept, split):
 
 def test_every_trial_is_the_run_that_train_gives(swept, split, tmp_path):
     out, found = swept
-    run = replace(FITS, objective="contractive", weight=GRID[1])
+    run = FITS.changed(objective="contractive", weight=GRID[1])
     figures = runs.train(split, run, tmp_path / "run", progress=False).metrics
-    assert found.trials[2].metrics["reconstruction_error"] == figures["validation"]["reconstruction_error"]
-    assert found.trials[2].metrics["scale_free_sensitivity"] == figures["validation"]["scale_free_sensitivity"]
-    assert found.trials[2].test["reconstruction_error"] == figures["test"]["reconstruction_error"]
-    assert runs.open_run(out / "trials" / "0002").metrics()["validation"] == figures["validation"]
+    assert found.trials[2].metrics["reconstruction_error"] == figures.validation["reconstruction_error"]
+    assert found.trials[2].metrics["scale_free_sensitivity"] == figures.validation["scale_free_sensitivity"]
+    assert found.trials[2].test["reconstruction_error"] == figures.test["reconstruction_error"]
+    assert runs.open_run(out / "trials" / "0002").metrics().validation == figures.validation
 
 
 def test_the_accuracy_is_that_of_a_linear_probe(swept, split):
     out, found = swept
-    encoder = runs.open_run(out / "trials" / "0001").autoencoder().encoder
+    encoder = runs.open_run(out / "trials" / "0001").model().encoder
     with torch.no_grad():
         train, validation = (encoder(torch.from_numpy(rows)).numpy() for rows in (split.train, split.validation))
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(train, split.labels[0])
@@ -91,9 +91,9 @@ def test_the_best_run_is_that_of_the_knee(swept):
     out, found = swept
     best = runs.open_run(out / "best")
     assert best.finished
-    assert best.settings.weight == found.best.weight
-    same = runs.open_run(out / found.best.folder).autoencoder().state_dict()
-    for name, value in best.autoencoder().state_dict().items():
+    assert best.settings.objective.weight == found.best.weight
+    same = runs.open_run(out / found.best.folder).model().state_dict()
+    for name, value in best.model().state_dict().items():
         torch.testing.assert_close(value, same[name], rtol=0, atol=0)
     assert not list(out.glob(".best*"))
 
@@ -118,7 +118,7 @@ def test_models_are_measured_side_by_side(swept, split):
     ]
     assert sum(name.endswith("(knee)") for name in stored.sections) == 1
     for name, each in zip(stored.sections, found.complete, strict=True):
-        encoder = runs.open_run(out / each.folder).autoencoder().encoder
+        encoder = runs.open_run(out / each.folder).model().encoder
         norms = stored.sections[name].norms
         expected = torch.linalg.matrix_norm(jacobian(encoder, torch.from_numpy(split.test)), ord=2)
         torch.testing.assert_close(norms.operator.sort().values, expected.sort().values, rtol=1e-4, atol=1e-6)
@@ -150,7 +150,7 @@ def test_pruned_trials_are_not_on_the_front():
 
 @pytest.mark.parametrize(("objective", "factor"), [("contractive", 30), ("denoising", 30**0.5)])
 def test_the_range_lies_around_the_guess(objective, factor):
-    settings = SweepSettings(replace(FITS, objective=objective))
+    settings = SweepSettings(FITS.changed(objective=objective))
     guess = {"contractive": 0.2 * 3.0 / 5.0, "denoising": 0.3 * 0.7}[objective]
     low, high = settings.bounds(Reference(3.0, 5.0, 0.7))
     assert (low, high) == (pytest.approx(guess / factor), pytest.approx(guess * factor))
@@ -164,9 +164,9 @@ def test_means_and_spread_are_over_seeds(split, tmp_path):
     found = sweep(split, SweepSettings(FITS, (0.01,), seeds=2), tmp_path / "out").trials[1]
     errors = []
     for seed in (0, 1):
-        run = replace(FITS, weight=0.01, seed=seed)
+        run = FITS.changed(weight=0.01, seed=seed)
         metrics = runs.train(split, run, tmp_path / str(seed), progress=False).metrics
-        errors.append(metrics["validation"]["reconstruction_error"])
+        errors.append(metrics.validation["reconstruction_error"])
     assert found.metrics["reconstruction_error"] == pytest.approx(np.mean(errors))
     assert found.spread["reconstruction_error"] == pytest.approx(np.std(errors, ddof=1))
 
@@ -330,8 +330,8 @@ def test_metrics_that_are_no_numbers_are_a_divergence(split, tmp_path, monkeypat
 
     def train(rows, settings, out, **more):
         trained = real(rows, settings, out, **more)
-        if settings.weight == broken:
-            trained.metrics["validation"]["scale_free_sensitivity"] = float("nan")
+        if settings.objective.weight == broken:
+            trained.metrics.validation["scale_free_sensitivity"] = float("nan")
         return trained
 
     broken = 0.1
@@ -349,7 +349,7 @@ def test_what_diverges_is_pruned_but_for_the_baseline(split, tmp_path, monkeypat
     real = runs.train
 
     def train(rows, settings, out, **more):
-        if settings.weight == monkey["at"]:
+        if settings.objective.weight == monkey["at"]:
             raise TrainingDiverged("loss must stay finite.")
         return real(rows, settings, out, **more)
 
@@ -365,8 +365,8 @@ def test_what_diverges_is_pruned_but_for_the_baseline(split, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"run": replace(FITS, objective="standard")}, "objective must be one of denoising, sparse, contractive"),
-        ({"run": replace(FITS, weight=0.1)}, "weight must be left to the sweep"),
+        ({"run": FITS.changed(objective="standard")}, "objective must be one of denoising, sparse, contractive"),
+        ({"run": FITS.changed(weight=0.1)}, "weight must be left to the sweep"),
         ({"trials": 1}, "trials must be at least 2, got 1"),
         ({"seeds": 0}, "seeds must be at least 1, got 0"),
         ({"jobs": 0}, "jobs must be at least 1, got 0"),
@@ -404,7 +404,7 @@ def test_a_baseline_without_a_slope_gives_no_guess():
 
 def test_another_sweep_is_refused_unless_forced(split, tmp_path):
     sweep(split, SweepSettings(FITS, (0.01,)), tmp_path)
-    other = SweepSettings(replace(FITS, objective="sparse"), (0.01,))
+    other = SweepSettings(FITS.changed(objective="sparse"), (0.01,))
     with pytest.raises(ValueError, match=r"of the same sweep, got .* with objective contractive instead of sparse"):
         sweep(split, other, tmp_path)
     assert sweep(split, other, tmp_path, force=True).settings.objective == "sparse"

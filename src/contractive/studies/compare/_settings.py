@@ -7,7 +7,7 @@ from contractive.core.errors import InvalidValue, check_at_least, check_choice, 
 from contractive.data import Split
 from contractive.models import NetworkSettings
 from contractive.objectives import LOSSES, OBJECTIVES, LossName
-from contractive.studies.runs import span
+from contractive.studies.runs import value_range
 from contractive.training import TrainingSettings
 
 
@@ -65,7 +65,7 @@ class CompareSettings:
 
     def completed(self, split: Split) -> "CompareSettings":
         """Return the settings with the defaults that depend on the data."""
-        low, high = span(split)
+        low, high = value_range(split)
         unit_range, shape = low >= 0 and high <= 1, split.image_shape
         return replace(
             self,

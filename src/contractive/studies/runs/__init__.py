@@ -1,44 +1,53 @@
-"""Runs: one trained autoencoder as a folder that can be resumed, opened and used on data.
+"""Runs: a trained model as a folder that can be resumed, opened and used on data. `TASKS` lists what can be trained."""
 
-`train` is loaded when first used: Lightning takes seconds, and a run is opened without it.
-"""
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from contractive.studies.runs._apply import encode, reconstruct
-from contractive.studies.runs._folder import RunError
-from contractive.studies.runs._open import AnyRun, Run, open_run
-from contractive.studies.runs._settings import DEFAULT_MAX_ERROR_INCREASE, MODELS, Settings, span
-from contractive.studies.runs._source import is_training_data, load_again, split_parts
-
-if TYPE_CHECKING:
-    from contractive.studies.runs._train import Trained, train
+from contractive.studies.runs._apply import Predicted, RowOptions, encode, predict, reconstruct
+from contractive.studies.runs._autoencoder import (
+    AutoencoderMetrics,
+    AutoencoderRun,
+    AutoencoderSettings,
+    value_range,
+)
+from contractive.studies.runs._classifier import ClassifierMetrics, ClassifierRun, ClassifierSettings
+from contractive.studies.runs._engine import TASKS, Trained, open_run, train
+from contractive.studies.runs._evaluate import EncoderMetrics, Evaluation, LayerMetrics, evaluate
+from contractive.studies.runs._folder import Files, RunError
+from contractive.studies.runs._labels import ClassLabels, class_labels
+from contractive.studies.runs._task import Job, ProgressCallback, Run, RunDocument, Task, TaskSettings
 
 __all__ = [
     "train",
     "Trained",
-    "Settings",
-    "MODELS",
-    "DEFAULT_MAX_ERROR_INCREASE",
-    "span",
+    "ProgressCallback",
+    # tasks
+    "TASKS",
+    "Task",
+    "TaskSettings",
+    "Job",
+    "AutoencoderSettings",
+    "ClassifierSettings",
     # from a folder
     "open_run",
     "Run",
-    "AnyRun",
+    "AutoencoderRun",
+    "ClassifierRun",
+    "RunDocument",
     "RunError",
-    "load_again",
-    "split_parts",
-    "is_training_data",
+    "Files",
     # on data
     "encode",
     "reconstruct",
+    "predict",
+    "Predicted",
+    "RowOptions",
+    # metrics
+    "AutoencoderMetrics",
+    "ClassifierMetrics",
+    "Evaluation",
+    "EncoderMetrics",
+    "LayerMetrics",
+    "evaluate",
+    # labels and data
+    "ClassLabels",
+    "class_labels",
+    "value_range",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in ("train", "Trained"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}._train"), name)
-    globals()[name] = value
-    return value

@@ -1,139 +1,161 @@
-"""Use a run on data: codes and reconstructions, streamed, in the user's own columns and units."""
+"""Use a run on data of any size: codes, reconstructions and predictions, in the user's own columns and units."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
 
-from contractive.data import Block, DataError, Options, open_rows, writer
-from contractive.studies.runs._open import AnyRun, Run
-from contractive.training import check_device
+from contractive import training
+from contractive.data import Block, DataError, Options, label_texts, open_rows, writer
+from contractive.studies.runs._classifier import PREDICTED, ClassifierRun
+from contractive.studies.runs._evaluate import interval
+from contractive.studies.runs._folder import RunError
+from contractive.studies.runs._task import Run
 
-Watch = Callable[[int], None]
-Made = np.ndarray | dict[str, np.ndarray]
+
+class RowOptions(TypedDict, total=False):
+    """Keyword arguments of `encode`, `reconstruct` and `predict`.
+
+    Attributes:
+        pass_through: Columns of the data that are copied before the others, an identifier for instance.
+        options: How to read the data.
+        device: Where to compute; the CPU by default.
+        overwrite: Replace an existing file.
+        on_progress: Called with the number of rows done.
+    """
+
+    pass_through: Sequence[str]
+    options: Options
+    device: str
+    overwrite: bool
+    on_progress: Callable[[int], None]
 
 
-def encode(
-    run: AnyRun,
-    data: str | Path,
-    out: str | Path,
-    *,
-    pass_through: Sequence[str] = (),
-    options: Options = Options(),  # noqa: B008
-    device: str = "cpu",
-    overwrite: bool = False,
-    watch: Watch = lambda rows: None,
-) -> int:
-    """Write the code of every row of `data` to `out` (.npy, .csv, .parquet); returns the number of rows.
+def encode(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> int:
+    """Write the code of every row of `data`, and return the number of rows.
 
     Args:
         run: A run with a trained model.
         data: Raw rows, prepared as in training, in constant memory.
-        out: File; its ending says the format. Written whole or not at all.
-        pass_through: Columns of `data` that are copied before the codes, an identifier for instance.
-        options: How to read `data`.
-        device: Where to compute.
-        overwrite: Replace an existing file.
-        watch: Called with the number of rows done.
+        out: File; its ending names the format (.npy, .csv, .parquet). Written whole or not at all.
+        options: See `RowOptions`.
 
     Raises:
         DataError: Data that do not fit the run, or a file that cannot be written.
     """
-    check_device(device)
-    encoder = run.parts()["encoder"].to(device)
-    names = tuple(f"code_{unit}" for unit in range(run.num_units))
-
-    def work(block: Block) -> np.ndarray:
-        return encoder(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy()
-
-    return write_rows(
-        run, data, out, names, work, pass_through=pass_through, options=options, overwrite=overwrite, watch=watch
-    )
+    return _write_rows("encode", run, data, out, **options)
 
 
-def reconstruct(
-    run: Run,
-    data: str | Path,
-    out: str | Path,
-    *,
-    pass_through: Sequence[str] = (),
-    options: Options = Options(),  # noqa: B008
-    device: str = "cpu",
-    overwrite: bool = False,
-    watch: Watch = lambda rows: None,
-) -> int:
+def reconstruct(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> int:
     """Write the reconstruction of every row in the user's own units and columns; arguments as in `encode`."""
-    check_device(device)
-    autoencoder = run.autoencoder().to(device)
-    names = run.preparation.column_names()
+    return _write_rows("reconstruct", run, data, out, **options)
 
-    def work(block: Block) -> Any:
-        return run.preparation.inverse(autoencoder(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy())
 
-    return write_rows(
-        run, data, out, names, work, pass_through=pass_through, options=options, overwrite=overwrite, watch=watch
-    )
+@dataclass(frozen=True)
+class Predicted:
+    """How many rows were predicted, and how well where the data have labels.
+
+    Attributes:
+        rows: That were written.
+        labelled: Rows with a label.
+        right: Rows whose label is the predicted class.
+    """
+
+    rows: int
+    labelled: int
+    right: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the labelled rows whose class was predicted; NaN without any."""
+        return self.right / self.labelled if self.labelled else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % confidence interval of the accuracy, by Wilson's score."""
+        return interval(self.right, self.labelled)
+
+
+def predict(run: ClassifierRun, data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> Predicted:
+    """Write class and probabilities of every row of `data`, and compare the classes with labels where there are any.
+
+    Columns: those passed through, `predicted`, and `p_<class>` for each class. A .npy file cannot hold texts: with
+    classes that are texts choose another ending. Arguments as in `encode`; `options.label` names a column to compare
+    with, by default that of training.
+
+    Raises:
+        DataError: Data that do not fit the run, or a file that cannot be written.
+    """
+    asked = options.get("options", Options()).label
+    source = run.document.data.source
+    trained = source.options.label if source else None
+    label = str(asked or run.preparation.label or trained or "label")  # as named sets and folders call it
+    texts = np.asarray(run.classes).dtype.kind == "U"
+    labelled, right = 0, 0
+
+    def compare(block: Block, made: dict[str, np.ndarray]) -> None:
+        nonlocal labelled, right
+        if label in block.pass_through:
+            is_known, true = label_texts(block.pass_through[label], numbers=not texts)
+            labelled += int(is_known.sum())
+            right += int((true[is_known] == made[PREDICTED][is_known].astype(np.str_)).sum())
+        elif asked is not None:
+            remedy = "Leave it out to predict without labels."
+            raise DataError(field="label", rule="name a column", got=repr(asked), remedy=remedy)
+
+    rows = _write_rows("predict", run, data, out, optional=(label,), on_block=compare, **options)
+    return Predicted(rows, labelled, right)
 
 
 @torch.no_grad()
-def write_rows(
-    run: AnyRun,
+def _write_rows(
+    name: str,
+    run: Run[Any, Any],
     data: str | Path,
     out: str | Path,
-    names: Sequence[str],
-    work: Callable[[Block], Made],
     *,
     pass_through: Sequence[str] = (),
     optional: Sequence[str] = (),
     options: Options = Options(),  # noqa: B008
+    device: str = "cpu",
     overwrite: bool = False,
-    watch: Watch = lambda rows: None,
+    on_progress: Callable[[int], None] = lambda rows: None,
+    on_block: Callable[[Block, Any], None] = lambda block, made: None,
 ) -> int:
-    """Write what `work` makes of every block of `data`, behind the columns kept; returns the number of rows.
-
-    Args:
-        run: Whose preparation the rows get.
-        data: Raw rows.
-        out: File; its ending says the format.
-        names: Of the columns that `work` makes.
-        work: From a block to an array (rows, names), or to the values of each name.
-        pass_through: Columns of `data` that are copied.
-        optional: Columns that `work` finds in the block's `kept` where `data` have them, and that are not copied.
-        options: How to read `data`.
-        overwrite: Replace an existing file.
-        watch: Called with the number of rows done.
-
-    Raises:
-        DataError: Data that do not fit the run, or a file that cannot be written.
-    """
-    done = 0
+    """Write what a row function of the run makes of the data; `optional` columns are only handed to `on_block`."""
+    training.check_device(device)
+    functions = run.row_functions()
+    if name not in functions:
+        got = f"{run.folder} with the {run.task.name} of {run.task.command}"
+        remedy = f"Its commands are {run.task.uses}."
+        raise RunError(field="run", rule=f"hold a model that can {name} rows", got=got, remedy=remedy)
+    function, done = functions[name], 0
+    module = function.module.to(device)
     if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
-        raise DataError(f"-o must be another file than DATA, got {out} for both. Choose another name.")
-    with writer(out, (*pass_through, *names), overwrite=overwrite) as file:
-        for block in _ahead(
-            open_rows(data, run.preparation, pass_through=pass_through, optional=optional, options=options)
-        ):
-            file.write(_columns(work(block), {name: block.pass_through[name] for name in pass_through}, names))
+        raise DataError(field="out", rule="be another file than the data", got=out, remedy="Choose another name.")
+    blocks = open_rows(data, run.preparation, pass_through=pass_through, optional=optional, options=options)
+    with writer(out, (*pass_through, *function.columns), overwrite=overwrite) as file:
+        for block in _prefetched(blocks):
+            made = function.finish(module(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy())
+            on_block(block, made)
+            if pass_through and not isinstance(made, dict):
+                made = dict(zip(function.columns, made.reshape(len(made), -1).T, strict=True))
+            if isinstance(made, dict):
+                made = {column: block.pass_through[column] for column in pass_through} | made
+            file.write(made)
             done += len(block.x)
-            watch(done)
+            on_progress(done)
     return done
 
 
-def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+def _prefetched(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same blocks, the next one read and prepared by a thread while the network works on this one."""
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, blocks, None)
         while (block := coming.result()) is not None:
             coming = reader.submit(next, blocks, None)
             yield block
-
-
-def _columns(made: Made, kept: dict[str, np.ndarray], names: Sequence[str]) -> Made:
-    if isinstance(made, dict):
-        return kept | made
-    if not kept:
-        return made
-    return kept | dict(zip(names, made.reshape(len(made), -1).T, strict=True))

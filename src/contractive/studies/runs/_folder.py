@@ -1,265 +1,165 @@
-"""The files of a run, and what may be done to a folder that has some."""
+"""The folder of a run: where its files lie, what may be done to it, and how its documents and tables are kept."""
 
-import json
-import platform
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+import csv
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from contractive.core.files import is_temporary, remove_temporary_files, replace_file, write_text
-from contractive.data import Split
-from contractive.models import StorageError, read_config
+from contractive.core.artifacts import Artifact, ArtifactError, read_arrays
+from contractive.core.errors import ContractiveError
+from contractive.core.files import is_temporary, remove_temporary_files, write_text
+from contractive.training import History
 
-RUN_FORMAT = 1
-CONFIG, MODEL, HISTORY, METRICS, SPLIT = "config.json", "model.safetensors", "history.csv", "metrics.json", "split.npz"
-CHECKPOINT = Path("checkpoints") / "last.ckpt"
-PRETRAINING, MISTAKES, REPORT = "pretraining.csv", "mistakes.npz", "report.html"  # of a classifier
-LOGS = "logs"
-AUTOENCODER, CLASSIFIER = "autoencoder", "classifier"
-COMMANDS = {AUTOENCODER: "contractive train", CLASSIFIER: "contractive classify"}
-_USES = {
-    AUTOENCODER: "`contractive encode`, `reconstruct`, `analyze`, `projector` and `export`",
-    CLASSIFIER: "`contractive predict`, `encode`, `export` and `info`",
-}
-_PACKAGES = ("contractive", "torch", "lightning", "numpy", "safetensors")
+T = TypeVar("T")
 
 
-class RunError(ValueError):
+class RunError(ContractiveError):
     """A run folder that cannot be used as asked, and what to do about it."""
 
 
-@dataclass(frozen=True)
 class Files:
-    """Where the files of a run lie."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / CONFIG
-
-    @property
-    def model(self) -> Path:
-        return self.folder / MODEL
-
-    @property
-    def history(self) -> Path:
-        return self.folder / HISTORY
-
-    @property
-    def metrics(self) -> Path:
-        return self.folder / METRICS
-
-    @property
-    def split(self) -> Path:
-        return self.folder / SPLIT
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / CHECKPOINT
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.checkpoint.parent
-
-    @property
-    def pretraining(self) -> Path:
-        return self.folder / PRETRAINING
-
-    @property
-    def mistakes(self) -> Path:
-        return self.folder / MISTAKES
-
-    @property
-    def report(self) -> Path:
-        return self.folder / REPORT
-
-    def check(self, *, force: bool) -> None:
-        """Refuse a folder that is not for a new run.
-
-        Raises:
-            RunError: It is a file, or holds a run or other files and `force` is not set.
-        """
-        try:
-            there = self.folder.is_dir()
-            # rows parted without a configuration are what is left where the disk was full at the very start
-            others = there and any(not is_temporary(e) and e.name != SPLIT for e in self.folder.iterdir())
-            loop = self.folder.is_symlink() and not self.folder.exists()
-        except OSError as error:
-            raise RunError(
-                f"--out must be a folder that can be read, got {self.folder}: {error.strerror}. Choose another."
-            ) from error
-        if loop or (self.folder.exists() and not there):
-            kind = "a link to nothing" if loop else "the file"
-            raise RunError(f"--out must be a folder, got {kind} {self.folder}. Choose another name.")
-        if self.config.exists() and not force:
-            raise RunError(
-                f"--out must be a folder without a run, got {self.folder}. Choose another one, go on with --resume, or"
-                " replace the run with --force."
-            )
-        if others and not self.config.exists():
-            raise RunError(f"--out must be a new or empty folder, got {self.folder} with other files. Choose another.")
-
-    def claim(self, *, force: bool) -> None:
-        """Make the folder ready for a new run.
-
-        Raises:
-            RunError: It holds a run or other files and `force` is not set, or it cannot be written.
-        """
-        self.check(force=force)
-        mine = (self.config, self.model, self.history, self.metrics, self.split)
-        mine += (self.pretraining, self.mistakes, self.report)
-        self.sweep()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / ".writable"
-            write_text(probe, "")
-            probe.unlink()
-        except OSError as error:
-            raise RunError(
-                f"--out must be a folder that can be written, got {self.folder}: {error.strerror}. Choose another."
-            ) from error
-        for file in mine:
-            file.unlink(missing_ok=True)
-        self.forget()
-
-    def forget(self) -> None:
-        """Remove the state of training."""
-        for pattern in ("*.ckpt", "*.safetensors", "*.npy", "*.npy.part*"):
-            for old in self.checkpoints.glob(pattern):
-                old.unlink()
-
-    def sweep(self) -> None:
-        """Remove what a killed process left half-written."""
-        for place in (self.folder, self.checkpoints):
-            remove_temporary_files(place)
-
-
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write it whole or not at all."""
-    write_text(path, json.dumps(document, indent=1) + "\n")
-
-
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write an .npz file whole or not at all."""
-
-    def write(temporary: str) -> None:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type] -- a flag of newer versions is among the names
-
-    replace_file(path, write)
-
-
-def describe(
-    files: Files,
-    split: Split,
-    head: dict[str, Any],
-    settings: dict[str, Any],
-    command: str,
-    **more: Any,
-) -> None:
-    """Write `config.json` and `split.npz`: all that is needed to rebuild the run.
-
-    Args:
-        files: Of the run.
-        split: Its data.
-        head: The model, as `storage.config_of` says it.
-        settings: Of the run, JSON-able.
-        command: That repeats the run.
-        more: Further JSON-able facts.
-    """
-    assert split.preparation is not None
-    run = {
-        "format": RUN_FORMAT,
-        "command": command,
-        "settings": settings,
-        "data": {
-            "name": split.name,
-            "checksum": split.checksum,
-            "rows": {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
-            "notes": list(split.notes),
-            "source": {} if split.source is None else asdict(split.source),
-        },
-        "preparation": split.preparation.to_dict(),
-        "versions": versions(),
-        **more,
-    }
-    if split.parts is not None:
-        write_arrays(files.split, parts=split.parts)
-    write_json(files.config, head | {"extra": head.get("extra", {}) | {"run": run}})
-
-
-def check_resumable(files: Files) -> None:
-    """Refuse a folder without a run to go on with.
-
-    Raises:
-        RunError: There is none.
-    """
-    if not files.config.exists():
-        raise RunError(f"--resume must find a run, got {files.folder} without {files.config.name}. Leave --resume out.")
-
-
-def versions() -> dict[str, str]:
-    """Of what the figures depend on."""
-    return {"python": platform.python_version(), "machine": platform.machine()} | {
-        name: version(name) for name in _PACKAGES
-    }
-
-
-def read_run_config(folder: Path, task: str = AUTOENCODER) -> dict[str, Any]:
-    """The part of `config.json` that describes the run, checked for its form.
+    """Paths of the files of a run.
 
     Args:
         folder: Of the run.
-        task: What its model must be, AUTOENCODER or CLASSIFIER.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.config, self.model = self.folder / "config.json", self.folder / "model.safetensors"
+        self.history, self.metrics = self.folder / "history.csv", self.folder / "metrics.json"
+        self.split, self.report = self.folder / "split.npz", self.folder / "report.html"
+        self.checkpoints = self.folder / "checkpoints"
+        self.checkpoint = self.checkpoints / "last.ckpt"
+
+    def check(self, *, force: bool = False) -> None:
+        """Refuse a folder that is not for a new run.
+
+        Args:
+            force: A run in the folder may be replaced.
+
+        Raises:
+            RunError: It is a file, or holds other files, or a run that may not be replaced.
+        """
+        folder = self.folder
+        try:
+            is_folder = folder.is_dir()
+            # a split without a configuration is what remains where the disk was full at the very start
+            others = is_folder and any(not is_temporary(p) and p != self.split for p in folder.iterdir())
+            loop = folder.is_symlink() and not folder.exists()
+        except OSError as error:
+            raise _wrong_out("be a folder that can be read", f"{folder}: {error.strerror}") from error
+        if loop or (folder.exists() and not is_folder):
+            raise _wrong_out("be a folder", f"{'a link to nothing' if loop else 'the file'} {folder}")
+        if self.config.exists() and not force:
+            remedy = "Choose another one, resume the run with `resume`, or replace it with `force`."
+            raise _wrong_out("be a folder without a run", folder, remedy)
+        if others and not self.config.exists():
+            raise _wrong_out("be a new or empty folder", f"{folder} with other files")
+
+    def prepare(self, own: Iterable[str], *, force: bool = False) -> None:
+        """Make the folder ready for a new run.
+
+        Args:
+            own: Names of the files that tasks write beside those of every run.
+            force: A run in the folder may be replaced.
+
+        Raises:
+            RunError: As in `check`, or it cannot be written.
+        """
+        self.check(force=force)
+        self.remove_temporary_files()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            trial = self.folder / ".writable"
+            write_text(trial, "")
+            trial.unlink()
+        except OSError as error:
+            raise _wrong_out("be a folder that can be written", f"{self.folder}: {error.strerror}") from error
+        old = (self.config, self.model, self.history, self.metrics, self.split, self.report)
+        for path in (*old, *(self.folder / name for name in own)):
+            path.unlink(missing_ok=True)
+        self.remove_checkpoints()
+
+    def remove_checkpoints(self) -> None:
+        """Remove the state of training."""
+        for pattern in ("*.ckpt", "*.safetensors", "*.npy", "*.npy.part*"):
+            for path in self.checkpoints.glob(pattern):
+                path.unlink()
+
+    def remove_temporary_files(self) -> None:
+        """Remove what a killed process left half-written."""
+        for folder in (self.folder, self.checkpoints):
+            remove_temporary_files(folder)
+
+
+def _wrong_out(rule: str, got: object, remedy: str = "Choose another one.") -> RunError:
+    return RunError(field="out", rule=rule, got=got, remedy=remedy)
+
+
+class HistoryTable:
+    """A .csv file with a row of numbers per epoch, which can be written while it grows.
+
+    Args:
+        path: Of the file.
+        seconds: Least time between two writes of `update`.
+    """
+
+    def __init__(self, path: Path, seconds: float = 0.0) -> None:
+        self._path, self._seconds, self._written = path, seconds, -math.inf
+
+    def read(self) -> list[dict[str, float]]:
+        """Return the rows; none without the file.
+
+        Raises:
+            RunError: A broken file.
+        """
+        try:
+            with open(self._path, newline="") as file:
+                rows = list(csv.DictReader(file))
+            return [{name: float(value) for name, value in row.items()} for row in rows]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise RunError(f"{self._path} is not a table of numbers: {error}. It was changed; train again.") from error
+
+    def write(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write the file, whole or not at all."""
+        write_text(self._path, History(tuple(rows), 0).to_csv())
+
+    def update(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Write the file if there are rows, and if it is time."""
+        if rows and time.monotonic() - self._written >= self._seconds:
+            self.write(rows)
+            self._written = time.monotonic()
+
+
+def read_document(path: Path, kind: str, type_: type[T]) -> T:
+    """Read a document of a run.
 
     Raises:
-        RunError: Not the folder of such a run, a broken file, or one of another format.
+        RunError: It is missing, broken, of another version or changed.
     """
-    must = f"RUN must be a folder that `{COMMANDS[task]}` wrote"
-    if not folder.is_dir():
-        raise RunError(f"{must}, got {folder}. Check the path.")
     try:
-        config = read_config(folder)
-    except StorageError as error:
-        if not (folder / CONFIG).exists():
-            raise RunError(f"{must}, got {folder} without {CONFIG}. Check the path.") from error
-        raise RunError(f"{must}: {error}") from error
-    run = config.get("extra")
-    run = run.get("run") if isinstance(run, dict) else None
-    if not isinstance(run, dict):
-        raise RunError(f"{must}, got {folder}, a model saved without data.")
-    found = task_of(config)
-    if found != task:
-        raise RunError(
-            f"{must}, got {folder} with the {found} of `{COMMANDS[found]}`. Its commands are {_USES[found]}."
-        )
-    _check_form(folder, run)
-    return run
+        return Artifact.read(path.parent, path.stem, kind).to(type_, path)
+    except ArtifactError as error:
+        raise RunError(str(error)) from error
 
 
-def task_of(config: dict[str, Any]) -> str:
-    """Whether a `config.json` is of an autoencoder or of a classifier."""
-    return CLASSIFIER if config.get("builder") == CLASSIFIER else AUTOENCODER
+def read_run_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
+    """Read arrays of a run by their names.
 
-
-def _check_form(folder: Path, run: dict[str, Any]) -> None:
-    """Refuse what no run writes."""
-    if run.get("format") != RUN_FORMAT:
-        raise RunError(
-            f"format of {folder} must be {RUN_FORMAT}, got {run.get('format')}. Use the version that wrote it."
-        )
-    versions_ = run.get("versions", {})
-    if not isinstance(versions_, dict) or not isinstance(run.get("command", ""), str):
-        raise RunError(f"{folder / CONFIG} must tell versions and the command, got other things. It was changed.")
-    missing = [key for key in ("settings", "data", "preparation") if not isinstance(run.get(key), dict)]
-    if missing:
-        raise RunError(
-            f"{folder / CONFIG} must describe the {missing[0]}, got none. The file was changed; train again."
-        )
-    rows = run["data"].get("rows", {})
-    if not isinstance(rows, dict) or not all(type(count) is int for count in rows.values()):
-        raise RunError(f"{folder / CONFIG} must count the rows of the data, got other things. It was changed.")
+    Raises:
+        RunError: The file is missing or broken, or has other arrays.
+    """
+    try:
+        arrays = read_arrays(path)
+    except ArtifactError as error:
+        raise RunError(str(error)) from error
+    if arrays.keys() != {*names}:
+        raise RunError(f"{path} does not hold {', '.join(names)}. It was changed; train again.")
+    return arrays

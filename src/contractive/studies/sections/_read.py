@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from contractive.data import SETS, DataError, Options, Split, open_rows
-from contractive.studies.runs import Run, RunError, is_training_data, load_again, split_parts
+from contractive.studies.runs import AutoencoderRun, RunError
 from contractive.studies.sections._rows import Rows, class_numbers, typical_deviation
 
 _LEAST = 12
@@ -17,7 +17,7 @@ _SLICES = 16  # of training rows on disk
 
 
 def read_rows(
-    run: Run,
+    run: AutoencoderRun,
     data: str | Path,
     *,
     limit: int = 10_000,
@@ -42,10 +42,10 @@ def read_rows(
     if limit < _LEAST:
         raise DataError(f"--rows must be at least {_LEAST}, got {limit}. 10000 is usual.")
     note = ""
-    if is_training_data(run, data):
+    if run.is_training_data(data):
         _check_options(run, options)
         try:
-            split = load_again(run, data, data_dir=data_dir)
+            split = run.load_data(data, data_dir=data_dir)
             _check_parts(run, split)
             return rows_of_split(split, limit)
         except RunError as error:
@@ -77,20 +77,21 @@ def rows_of_split(split: Split, limit: int) -> Rows:
     )  # fmt: skip
 
 
-def _check_options(run: Run, options: Options) -> None:
+def _check_options(run: AutoencoderRun, options: Options) -> None:
     """Refuse what would be ignored: the training data are read as in training."""
-    before = (run.config["data"].get("source") or {}).get("options") or {}
+    source = run.document.data.source
+    before = source.options if source else Options()
     for name in ("label", "key", "separator", "encoding", "header"):
         value = getattr(options, name)
-        if value is not None and value != before.get(name):
+        if value is not None and value != getattr(before, name):
             raise DataError(
-                f"--{name} must be as in training for the data the run was trained on ({before.get(name)!r}), got"
+                f"--{name} must be as in training for the data the run was trained on ({getattr(before, name)!r}), got"
                 f" {value!r}. Leave it out."
             )
 
 
-def _check_parts(run: Run, split: Split) -> None:
-    stored = split_parts(run)
+def _check_parts(run: AutoencoderRun, split: Split) -> None:
+    stored = run.split_parts()
     if stored is not None and (split.parts is None or not np.array_equal(stored, split.parts)):
         raise RunError(f"split.npz of {run.folder} must be the split of the data, got another one. Train again.")
 
@@ -110,9 +111,10 @@ def _reference(split: Split, limit: int) -> tuple[Tensor, np.ndarray]:
     return torch.from_numpy(rows), np.concatenate([np.arange(start, start + length) for start in starts])
 
 
-def _new_rows(run: Run, data: str | Path, limit: int, data_dir: str | Path | None, options: Options) -> Rows:
-    if str(data) in SETS:
-        data_dir = data_dir or (run.config["data"].get("source") or {}).get("data_dir")
+def _new_rows(run: AutoencoderRun, data: str | Path, limit: int, data_dir: str | Path | None, options: Options) -> Rows:
+    source = run.document.data.source
+    if str(data) in SETS and source is not None:
+        data_dir = data_dir or source.data_dir
     for keep in _labels_to_try(run, data, options):
         try:
             x, labels, count = _thinned(run, data, keep, limit, data_dir, options)
@@ -135,18 +137,18 @@ def _new_rows(run: Run, data: str | Path, limit: int, data_dir: str | Path | Non
     )  # fmt: skip
 
 
-def _labels_to_try(run: Run, data: str | Path, options: Options) -> list[str]:
+def _labels_to_try(run: AutoencoderRun, data: str | Path, options: Options) -> list[str]:
     """Names under which labels may lie, the user's own alone if there is one."""
     if options.label is not None:
         return [options.label]
-    source = run.config["data"].get("source") or {}
-    asked = (source.get("options") or {}).get("label")
+    source = run.document.data.source
+    asked = source.options.label if source else None
     usual = "label" if str(data) in SETS or Path(data).is_dir() else None
     return [name for name in dict.fromkeys((run.preparation.label, asked, usual)) if name]
 
 
 def _thinned(
-    run: Run, data: str | Path, label: str | None, limit: int, data_dir: str | Path | None, options: Options
+    run: AutoencoderRun, data: str | Path, label: str | None, limit: int, data_dir: str | Path | None, options: Options
 ) -> tuple[np.ndarray, np.ndarray | None, int]:
     """(evenly spaced rows, their labels, how many rows there are), never holding much more than twice the limit."""
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []

@@ -8,7 +8,7 @@ import numpy as np
 from contractive.core.errors import InvalidValue, check_at_least
 from contractive.data import Split
 from contractive.objectives import OBJECTIVES, Reference
-from contractive.studies.runs import Settings as RunSettings
+from contractive.studies.runs import AutoencoderSettings
 
 _INCREASE = 0.2  # as `compare`: the guess at the centre of the range
 _SPAN = 30.0
@@ -32,7 +32,7 @@ class SweepSettings:
         InvalidValue: A setting out of range.
     """
 
-    run: RunSettings = field(default_factory=RunSettings)
+    run: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     weights: tuple[float, ...] | None = None
     trials: int = 16
     seeds: int = 1
@@ -43,7 +43,7 @@ class SweepSettings:
         names = [name for name, record in OBJECTIVES.items() if record.guess is not None]
         if self.objective not in names:
             raise InvalidValue("objective", f"be one of {', '.join(names)}", repr(self.objective), "It needs a weight.")
-        if self.run.weight is not None or self.run.max_error_increase is not None:
+        if self.run.objective.weight is not None or self.run.max_error_increase is not None:
             raise InvalidValue("weight", "be left to the sweep", "one for all runs", "Give `weights` for a grid.")
         for name, least in (("trials", 2), ("seeds", 1), ("jobs", 1)):
             check_at_least(name, getattr(self, name), least)
@@ -57,7 +57,7 @@ class SweepSettings:
     @property
     def objective(self) -> str:
         """Name of the objective whose weight is varied."""
-        return self.run.objective
+        return self.run.objective.objective
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -80,11 +80,11 @@ class SweepSettings:
         if self.accuracy and (split.labels is None or np.asarray(split.labels[0]).dtype.kind == "f"):
             got = "none" if split.labels is None else "numbers with fractions"
             raise InvalidValue("label", "name classes for the `accuracy`", got, "Give `label`, or leave it out.")
-        return replace(self, run=replace(replace(self.run, weight=1.0).completed(split), weight=None))
+        return replace(self, run=self.run.changed(weight=1.0).completed(split).changed(weight=None))
 
     def identity(self, split: Split) -> dict[str, object]:
         """Return all that the metrics of a trial depend on, and which trials there are, but for their number."""
-        run = {name: value for name, value in self.run.to_dict().items() if name not in _FREE}
+        run = {name: value for name, value in self.run.values().items() if name not in _FREE}
         more = {"weights": self.weights, "seeds": self.seeds, "accuracy": self.accuracy, "checksum": split.checksum}
         options = {} if split.source is None else {**vars(split.source.options), "test": None}
         return {**more, **run, **options, "features": split.features, "training rows": len(split.train)}

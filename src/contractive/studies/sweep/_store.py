@@ -125,7 +125,7 @@ class TrialStore:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it reports every study
         judged = self._settings.judged
         # made anew for every trial: a proposal depends on the trials before, not on when the process began
-        seed = self._settings.run.seed * 10_007 + len(self.ledger.trials())
+        seed = self._settings.run.training.seed * 10_007 + len(self.ledger.trials())
         study = optuna.create_study(
             directions=["maximize" if METRICS[key].better == "higher" else "minimize" for key in judged],
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=4),

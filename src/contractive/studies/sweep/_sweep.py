@@ -14,7 +14,7 @@ from contractive.data import Split
 from contractive.objectives import OBJECTIVES
 from contractive.studies.documents import DataFacts, versions
 from contractive.studies.metrics import METRICS
-from contractive.studies.runs import open_run
+from contractive.studies.runs import AutoencoderRun, open_run
 from contractive.studies.side_by_side import SWEPT, ShownSections, similarity_of
 from contractive.studies.sweep._pareto import knee, pareto_front
 from contractive.studies.sweep._results import BEST, Sweep, SweepTrial
@@ -81,7 +81,7 @@ def sweep(
     found = Sweep(DataFacts.of(split), chosen, trials, front, best, versions("lightning"), command)
     _keep_best(found, out)
     on_progress("the models side by side", len(trials), len(trials))
-    models = {name: open_run(out / trial.folder).autoencoder() for name, trial in found.shown.items()}
+    models = {name: open_run(out / trial.folder, AutoencoderRun).model() for name, trial in found.shown.items()}
     sections = {name: ShownSections.of(model, split, SWEPT, _SHOWN_ROWS) for name, model in models.items()}
     found = replace(
         found,

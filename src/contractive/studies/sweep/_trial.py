@@ -11,10 +11,10 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from contractive.data import Split
+from contractive.models import Autoencoder
 from contractive.objectives import LOSSES, Reference
 from contractive.studies.metrics import METRICS, probe_accuracies
-from contractive.studies.runs import Settings as RunSettings
-from contractive.studies.runs import Trained, train
+from contractive.studies.runs import AutoencoderMetrics, AutoencoderSettings, Trained, train
 from contractive.studies.sweep._results import TRIALS, SweepTrial
 from contractive.studies.sweep._settings import SweepSettings
 from contractive.training import TrainingDiverged
@@ -84,7 +84,7 @@ def run_trial(task: Task, study: Study) -> SweepTrial:
     settings, found = study.settings, list[_Seed]()
     for at in range(settings.seeds):
         objective = settings.objective if task.weight else "standard"
-        run = replace(settings.run, objective=objective, weight=task.weight, seed=settings.run.seed + at)
+        run = settings.run.changed(objective=objective, weight=task.weight, seed=settings.run.training.seed + at)
         try:
             with tempfile.TemporaryDirectory() as scratch:
                 place = Path(scratch) / "run" if at else study.folder / TRIALS / f"{task.number:04d}"
@@ -97,7 +97,7 @@ def run_trial(task: Task, study: Study) -> SweepTrial:
         if not task.weight and reason.startswith("diverged"):
             raise TrainingDiverged(f"The model without a penalty {reason.rstrip('.')}. Give a smaller `learning_rate`.")
         if task.weight and reason:
-            of_seed = "" if settings.seeds == 1 else f"seed {run.seed} "
+            of_seed = "" if settings.seeds == 1 else f"seed {run.training.seed} "
             return SweepTrial(task.number, task.weight, of_seed + reason)
     values = {
         part: {key: [seed.metrics[part][key] for seed in found] for key in keys}
@@ -118,15 +118,17 @@ def run_trial(task: Task, study: Study) -> SweepTrial:
     )
 
 
-def _trained(study: Study, run: RunSettings, folder: Path, task: Task) -> Trained:
-    callbacks = [PruneEarly(quarter(run), error_of_the_mean(study.split, run.loss))] if task.may_prune else []
+def _trained(
+    study: Study, run: AutoencoderSettings, folder: Path, task: Task
+) -> Trained[Autoencoder, AutoencoderMetrics]:
+    callbacks = [PruneEarly(quarter(run), error_of_the_mean(study.split, run.objective.loss))] if task.may_prune else []
     return train(study.split, run, folder, command=study.command, force=True, progress=False, callbacks=callbacks)
 
 
-def quarter(run: RunSettings) -> int:
+def quarter(run: AutoencoderSettings) -> int:
     """Return the epochs after which a fit should be better than the mean."""
-    assert run.epochs is not None
-    return max(1, math.ceil(run.epochs / 4))
+    assert run.training.max_epochs is not None
+    return max(1, math.ceil(run.training.max_epochs / 4))
 
 
 def error_of_the_mean(split: Split, loss: str) -> float:
@@ -135,21 +137,21 @@ def error_of_the_mean(split: Split, loss: str) -> float:
     return float(LOSSES[loss](x.mean(0, keepdim=True).expand_as(x), x).mean())
 
 
-def _measured(trained: Trained, study: Study, run: RunSettings) -> _Seed:
+def _measured(trained: Trained[Autoencoder, AutoencoderMetrics], study: Study, run: AutoencoderSettings) -> _Seed:
     found, split = trained.metrics, study.split
-    metrics = {part: dict(found[part]) for part in _PARTS if part in found}
+    metrics = {part: dict(values) for part in _PARTS if (values := getattr(found, part)) is not None}
     if study.settings.accuracy:
-        for part, accuracy in zip(metrics, probe_accuracies(trained.autoencoder, split), strict=False):
+        for part, accuracy in zip(metrics, probe_accuracies(trained.model, split), strict=False):
             metrics[part]["probe_accuracy"] = accuracy
     x, rows = torch.from_numpy(split.validation), trained.history.rows
-    least = float(LOSSES[run.loss](x, x).mean())  # of a perfect reconstruction: 0, but for the cross-entropy
+    least = float(LOSSES[run.objective.loss](x, x).mean())  # of a perfect reconstruction: 0, but for the cross-entropy
     early = rows[min(quarter(run), len(rows)) - 1]["val_reconstruction"]
     return _Seed(
         metrics,
-        found["seconds"],
-        tuple(found["warnings"]),
-        early < error_of_the_mean(split, run.loss),
-        Reference(rows[-1]["val_reconstruction"] - least, metrics["validation"]["squared_norm"], found["noise_unit"]),
+        found.seconds,
+        found.warnings,
+        early < error_of_the_mean(split, run.objective.loss),
+        Reference(rows[-1]["val_reconstruction"] - least, metrics["validation"]["squared_norm"], found.noise_unit),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from contractive.data import DataError, Options, load
-from contractive.studies.classifier_runs import Settings, open_classifier, predict, train
+from contractive.studies.runs import ClassifierRun, ClassifierSettings, open_run, predict, train
 
 ROWS = 80
 
@@ -38,8 +38,8 @@ def made(folder, label):
     path = write(folder / "plants.csv", columns())
     drop = ("id", "grade" if label == "kind" else "kind")
     split = load(path, options=Options(label=label, drop=drop))
-    train(split, Settings(hidden=(8,), pretraining_epochs=2, epochs=30, device="cpu"), folder / label)
-    return open_classifier(folder / label), path
+    train(split, ClassifierSettings(hidden=(8,), pretraining_epochs=2, max_epochs=30, device="cpu"), folder / label)
+    return open_run(folder / label, ClassifierRun), path
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def read(path):
 def by_hand(run, table):
     x = run.preparation.transform({name: np.array(table[name]) for name in ("long", "wide")})
     with torch.no_grad():
-        return torch.softmax(run.classifier()(torch.from_numpy(x)), 1).numpy()
+        return torch.softmax(run.model()(torch.from_numpy(x)), 1).numpy()
 
 
 def test_predictions_are_those_of_the_model(texts, tmp_path):
@@ -135,7 +135,7 @@ def test_another_column_may_hold_the_labels(texts, tmp_path):
     table["truth"] = table.pop("kind")
     path = write(tmp_path / "new.csv", table)
     assert predict(run, path, tmp_path / "p.csv", options=Options(label="truth")).labelled == ROWS
-    with pytest.raises(DataError, match="--label must name a column, got 'species'"):
+    with pytest.raises(DataError, match="label must name a column, got 'species'"):
         predict(*texts, tmp_path / "q.csv", options=Options(label="species"))
     assert not (tmp_path / "q.csv").exists()
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from contractive.models import Classifier
-from contractive.studies.classifier_runs import judge
-from contractive.studies.classifier_runs._judge import interval, mistakes
+from contractive.studies.runs import evaluate
+from contractive.studies.runs._evaluate import interval, mistakes
 
 
 def fixed():
@@ -24,7 +24,7 @@ LABELS = np.array([0, 1, 0, 2, -1])
 
 
 def test_counts_are_those_by_hand():
-    found = judge(fixed(), X, LABELS)
+    found = evaluate(fixed(), X, LABELS)
     assert (found.rows, found.wrong, found.unknown) == (5, 2, 1)
     assert found.error == 0.4
     assert found.confusion == ((1, 1, 0), (0, 1, 0), (0, 0, 1))
@@ -36,7 +36,7 @@ def test_counts_are_those_by_hand():
 
 
 def test_a_class_without_rows_has_no_error():
-    assert judge(fixed(), X[:2], LABELS[:2]).class_error == (0.0, 0.0, None)
+    assert evaluate(fixed(), X[:2], LABELS[:2]).class_error == (0.0, 0.0, None)
 
 
 @pytest.mark.parametrize(("count", "rows"), [(0, 10), (3, 10), (12, 360), (50, 50)])
@@ -65,6 +65,6 @@ def test_at_most_24_mistakes_are_kept():
 @pytest.mark.parametrize("labels", [LABELS[:3], LABELS[:, None]])
 def test_labels_must_be_one_per_row(labels):
     with pytest.raises(ValueError, match="labels must be one per row, got"):
-        judge(fixed(), X, labels)
+        evaluate(fixed(), X, labels)
     with pytest.raises(ValueError, match="for 0 rows"):
-        judge(fixed(), X[:0], LABELS[:0])
+        evaluate(fixed(), X[:0], LABELS[:0])

@@ -4,23 +4,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contractive.core.errors import InvalidValue
 from contractive.data import DataError, Split, is_categorical
 
 UNKNOWN = -1
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a classifier is to learn.
+class ClassLabels:
+    """The labels of a split as class numbers.
 
     Attributes:
         classes: The labels, in order; class number i is classes[i].
-        labels: Class numbers of the training, validation and test rows; -1 for a class that only test rows have.
+        numbers: Class numbers of the training, validation and test rows; -1 for a class that only test rows have.
         labelled: Training rows whose labels are used, ascending.
     """
 
-    classes: tuple[str, ...] | tuple[int, ...]
-    labels: tuple[np.ndarray, np.ndarray, np.ndarray]
+    classes: tuple[int | str, ...]
+    numbers: tuple[np.ndarray, np.ndarray, np.ndarray]
     labelled: np.ndarray
 
     @property
@@ -29,7 +30,7 @@ class Task:
         return tuple(map(str, self.classes))
 
 
-def task_of(split: Split, labels_used: int | None = None, *, seed: int = 0) -> Task:
+def class_labels(split: Split, labels_used: int | None = None, *, seed: int = 0) -> ClassLabels:
     """Number the classes of a split, and draw the training labels that are used, as many of each class as can be.
 
     Args:
@@ -38,30 +39,30 @@ def task_of(split: Split, labels_used: int | None = None, *, seed: int = 0) -> T
         seed: Of the draw.
 
     Raises:
-        DataError: No labels, amounts and no classes, one class only.
-        ValueError: Fewer labels than classes, or more than training rows.
+        DataError: No labels, amounts instead of classes, or one class only.
+        InvalidValue: Fewer labels than classes, or more than training rows.
     """
     if split.labels is None:
-        raise DataError(f"DATA must have labels to classify, got none in {split.name}. Name their column with --label.")
+        remedy = "Name their column with `label`."
+        raise DataError(field="data", rule="have labels to classify", got=f"none in {split.name}", remedy=remedy)
     train, validation, test = split.labels
     known = np.concatenate([train, validation])
     if not is_categorical(known):
-        kinds = len(np.unique(known))
-        raise DataError(f"labels must be classes, got {kinds} different numbers. Take another --label.")
+        got = f"{len(np.unique(known))} different numbers"
+        raise DataError(field="label", rule="name a column of classes", got=got, remedy="Choose another column.")
     if len(np.unique(train)) < 2:
-        raise DataError(f"labels must be of at least two classes, got {train[0]!s} alone. Take another --label.")
+        rule, got = "name a column of at least two classes", f"{train[0]!s} alone"
+        raise DataError(field="label", rule=rule, got=got, remedy="Choose another column.")
     classes = np.unique(known)
     numbers = [np.searchsorted(classes, part) for part in (train, validation)]
-    places = np.minimum(np.searchsorted(classes, test), len(classes) - 1)
-    numbers.append(np.where(classes[places] == test, places, UNKNOWN))
+    nearest = np.minimum(np.searchsorted(classes, test), len(classes) - 1)
+    numbers.append(np.where(classes[nearest] == test, nearest, UNKNOWN))
     count = len(train) if labels_used is None else labels_used
     if not len(classes) <= count <= len(train):
-        raise ValueError(
-            f"labels_used must lie between the {len(classes)} classes and the {len(train)} training rows, got {count}."
-            " Leave it out to use all."
-        )
+        rule = f"lie between the {len(classes)} classes and the {len(train)} training rows"
+        raise InvalidValue("labels_used", rule, count, "Leave it out to use all.")
     labelled = balanced(numbers[0], count, np.random.default_rng(seed))
-    return Task(tuple(classes.tolist()), (numbers[0], numbers[1], numbers[2]), labelled)
+    return ClassLabels(tuple(classes.tolist()), (numbers[0], numbers[1], numbers[2]), labelled)
 
 
 def balanced(labels: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from contractive.data import DataError, load
-from contractive.studies.classifier_runs import task_of
-from contractive.studies.classifier_runs._task import balanced
+from contractive.studies.runs import class_labels
+from contractive.studies.runs._labels import balanced
 
 DIGITS = load("digits")
 
@@ -60,32 +60,32 @@ def test_classes_are_numbered_in_order(names):
     split = labelled(
         np.array(names)[[2, 0, 1, 0] * 5], np.array(names)[[1, 2]], np.array([*names[:2], type(names[0])(99)])
     )
-    task = task_of(split)
-    assert task.classes == names
-    assert task.names == tuple(map(str, names))
-    assert task.labels[0].tolist() == [2, 0, 1, 0] * 5
-    assert task.labels[1].tolist() == [1, 2]
-    assert task.labels[2].tolist() == [0, 1, -1]
-    assert task.labelled.tolist() == list(range(20))
+    found = class_labels(split)
+    assert found.classes == names
+    assert found.names == tuple(map(str, names))
+    assert found.numbers[0].tolist() == [2, 0, 1, 0] * 5
+    assert found.numbers[1].tolist() == [1, 2]
+    assert found.numbers[2].tolist() == [0, 1, -1]
+    assert found.labelled.tolist() == list(range(20))
 
 
 def test_the_draw_is_that_of_the_seed():
-    a, b, c = (task_of(DIGITS, 50, seed=seed).labelled for seed in (0, 0, 1))
+    a, b, c = (class_labels(DIGITS, 50, seed=seed).labelled for seed in (0, 0, 1))
     assert np.array_equal(a, b)
     assert not np.array_equal(a, c)
     assert np.bincount(DIGITS.labels[0][a]).tolist() == [5] * 10
 
 
 def test_data_without_classes_are_refused():
-    with pytest.raises(DataError, match="DATA must have labels to classify, got none in digits"):
-        task_of(replace(DIGITS, labels=None))
-    with pytest.raises(DataError, match="labels must be classes, got 4 different numbers"):
-        task_of(labelled([0.5, 1.5, 3.5], [2.5], [0.5]))
-    with pytest.raises(DataError, match="labels must be of at least two classes, got 1 alone"):
-        task_of(labelled([1, 1], [1, 2], [1]))
+    with pytest.raises(DataError, match="data must have labels to classify, got none in digits"):
+        class_labels(replace(DIGITS, labels=None))
+    with pytest.raises(DataError, match="label must name a column of classes, got 4 different numbers"):
+        class_labels(labelled([0.5, 1.5, 3.5], [2.5], [0.5]))
+    with pytest.raises(DataError, match="label must name a column of at least two classes, got 1 alone"):
+        class_labels(labelled([1, 1], [1, 2], [1]))
 
 
 @pytest.mark.parametrize("count", [9, 1078])
 def test_a_number_of_labels_out_of_range_is_refused(count):
     with pytest.raises(ValueError, match=f"labels_used must lie between the 10 classes and the 1077 .*, got {count}"):
-        task_of(DIGITS, count)
+        class_labels(DIGITS, count)

@@ -1,0 +1,322 @@
+"""The autoencoder task: one network trained with one objective, whose weight may be found in training."""
+
+import warnings
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from contractive import training
+from contractive.core.errors import InvalidValue
+from contractive.core.settings import check_settings, setting
+from contractive.data import DataError, Split, check_fits
+from contractive.models import Autoencoder, NetworkSettings, Recipe, storage
+from contractive.objectives import ObjectiveSettings
+from contractive.studies.metrics import Subject, measure, noise_unit
+from contractive.studies.runs._folder import HistoryTable, RunError
+from contractive.studies.runs._task import Fitted, Job, RowFunction, Run, Task, TaskSettings
+from contractive.training import CollapseWarning, TrainingSettings
+
+DEFAULT_MAX_ERROR_INCREASE = 0.1
+_COPIES = 4  # of the weights in training: themselves, their gradient, and two of Adam
+
+
+@dataclass(frozen=True)
+class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
+    """Network, objective and training of one run; None is for a default that depends on the data (`completed`).
+
+    Attributes:
+        network: The network.
+        objective: What is minimised; a weight of None is found in training.
+        training: How it is trained.
+        max_error_increase: Allowed relative increase of the reconstruction error over an unpenalised run, where the
+            weight is found in training.
+
+    Raises:
+        InvalidValue: A `max_error_increase` together with a weight, or with an objective that has none to be found.
+    """
+
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    max_error_increase: float | None = setting(
+        None,
+        "Allowed increase of the reconstruction error over a run without penalty, where the weight is found.",
+        by_data="0.1, ten per cent",
+        positive=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.max_error_increase is not None and not self.objective.searches:
+            raise InvalidValue(
+                "max_error_increase",
+                "come with a weight that is found in training",
+                f"the objective {self.objective.objective} with weight {self.objective.weight}",
+                "Leave it out, or leave `weight` out and choose an `objective` with a penalty.",
+            )
+
+    @classmethod
+    def of(cls, *, max_error_increase: float | None = None, **values: Any) -> Self:
+        """Return the settings with these values of the fields of network, objective and training.
+
+        Example:
+            >>> AutoencoderSettings.of(code=3, weight=0.1, max_epochs=20).network.code
+            3
+        """
+        parts = {}
+        for name, kind in (
+            ("network", NetworkSettings),
+            ("objective", ObjectiveSettings),
+            ("training", TrainingSettings),
+        ):
+            parts[name] = kind(**{f.name: values.pop(f.name) for f in fields(kind) if f.name in values})
+        if values:
+            raise TypeError(f"AutoencoderSettings has no field {next(iter(values))!r}. Check the spelling.")
+        return cls(**parts, max_error_increase=max_error_increase)
+
+    def changed(self, **values: Any) -> Self:
+        """Return the settings with other values of some fields, as in `of`."""
+        return self.of(**{**self.values(), **values})
+
+    def completed(self, split: Split) -> Self:
+        """Return the settings with the defaults that depend on the data, checked against the data.
+
+        Raises:
+            DataError: Data that do not fit the loss or the memory.
+            InvalidValue: Settings that do not fit together.
+        """
+        low, high = value_range(split)
+        increase = self.max_error_increase
+        if increase is None and self.objective.searches:
+            increase = DEFAULT_MAX_ERROR_INCREASE
+        made = replace(
+            self,
+            network=self.network.completed(
+                features=split.features, unit_range=low >= 0 and high <= 1, image_shape=split.image_shape
+            ),
+            objective=self.objective.completed(),
+            training=self.training.completed(len(split.train), split.features),
+            max_error_increase=increase,
+        )
+        check_loss(made.objective.loss, made.network.output, low, high)
+        if increase is not None and self.training.patience is not None:
+            raise InvalidValue(
+                "patience",
+                "be left out where the weight is found in training",
+                self.training.patience,
+                "Or give `weight`, for instance 0.1.",
+            )
+        made._check_size(split)
+        return made
+
+    @property
+    def is_completed(self) -> bool:
+        """True where no default is missing."""
+        needed = (self.network.hidden, self.network.code, self.network.output, self.training.max_epochs)
+        return None not in needed and not (self.objective.searches and self.max_error_increase is None)
+
+    def check_machine(self) -> None:
+        """Refuse a device or a strategy that this machine does not have."""
+        training.check_device(self.training.device)
+        training.check_strategy(self.training.strategy)
+
+    def build(self, split: Split) -> Autoencoder:
+        """Return the network of completed settings with fresh weights."""
+        return self.network.build(split.features, split.image_shape)
+
+    def _check_size(self, split: Split) -> None:
+        """Refuse a network that does not fit into memory, before it is made."""
+        remedy = "Give a smaller `code` or `hidden`."
+        try:
+            with torch.device("meta"):
+                weights = sum(parameter.numel() for parameter in self.build(split).parameters())
+        except RuntimeError as error:
+            raise DataError(f"The network must fit into memory, got one beyond any. {remedy}") from error
+        check_fits("the network", _COPIES * 4 * weights, remedy)
+
+
+@dataclass(frozen=True)
+class AutoencoderMetrics:
+    """Metrics of a finished run, and what happened in training.
+
+    Attributes:
+        epochs: That were trained.
+        best_epoch: Whose weights the model has.
+        stopped_early: True where patience ended the training.
+        seconds: Of all epochs.
+        warnings: Sentences on what collapsed.
+        penalty_path: How the Jacobian norm was computed in training.
+        noise_unit: What noise of level 1 is.
+        validation: Metrics on validation rows, by key.
+        test: Metrics on test rows, by key.
+        weight: That was found in training.
+        max_error_increase: That was allowed for it.
+        error_increase: Of the validation error over the unpenalised run.
+        reference: Last row of the history of the unpenalised run.
+    """
+
+    epochs: int
+    best_epoch: int
+    stopped_early: bool
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    penalty_path: str = ""
+    noise_unit: float = 1.0
+    validation: dict[str, float] | None = None
+    test: dict[str, float] | None = None
+    weight: float | None = None
+    max_error_increase: float | None = None
+    error_increase: float | None = None
+    reference: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class AutoencoderRun(Run[Autoencoder, AutoencoderMetrics]):
+    """A run on disk: an autoencoder. Its attributes are those of `Run`."""
+
+    settings: AutoencoderSettings
+
+    @property
+    def num_units(self) -> int:
+        """Numbers per code."""
+        return self.settings.network.code or 0
+
+    def model(self) -> Autoencoder:
+        """Return the trained autoencoder, in evaluation mode.
+
+        Raises:
+            RunError: Training has not come as far as to have one, or it does not fit the data.
+            StorageError: Broken files.
+        """
+        self.check_trained()
+        autoencoder = storage.load(self.folder)
+        row = torch.zeros(1, self.preparation.features)
+        try:
+            with torch.no_grad():
+                sizes = autoencoder.encode(row).flatten(1).shape[1], autoencoder(row).shape[1]
+            if sizes != (self.num_units, self.preparation.features):
+                raise RuntimeError(f"codes and rows of {sizes[0]} and {sizes[1]} numbers")
+        except RuntimeError as error:
+            raise RunError(
+                f"The model in {self.folder} does not fit the {self.preparation.features} features of its data:"
+                f" {str(error).splitlines()[0]}. One of its files was changed; train again."
+            ) from error
+        return autoencoder
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return `encoder`, `decoder` and `autoencoder`."""
+        autoencoder = self.model()
+        return {"encoder": autoencoder.encoder, "decoder": autoencoder.decoder, "autoencoder": autoencoder}
+
+    def row_functions(self) -> dict[str, RowFunction]:
+        """Return `encode`, and `reconstruct` in the user's units."""
+        names = self.preparation.column_names()
+        return super().row_functions() | {"reconstruct": RowFunction(self.model(), names, self.preparation.inverse)}
+
+
+class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]):
+    """Train an autoencoder; where the weight is left out, find the largest one that the error increase allows."""
+
+    name, command = "autoencoder", "contractive train"
+    uses = "contractive encode, reconstruct, analyze, projector and export"
+    settings, metrics, run = AutoencoderSettings, AutoencoderMetrics, AutoencoderRun
+    keeps_checkpoints = True
+
+    def recipe(self, settings: AutoencoderSettings, split: Split) -> Recipe:
+        """Return the architecture of the network."""
+        with torch.device("meta"):
+            recipe = settings.build(split).recipe
+        assert recipe is not None
+        return recipe
+
+    def fit(self, job: Job[AutoencoderSettings]) -> Fitted[Autoencoder]:
+        """Train the network; Ctrl-C leaves the model so far in the folder."""
+        from lightning.pytorch.loggers import TensorBoardLogger
+
+        settings, split, checkpoint = job.settings, job.split, job.files.checkpoint
+        torch.manual_seed(settings.training.seed)
+        autoencoder = settings.build(split)
+        options: dict[str, Any] = {
+            **settings.training.options(),
+            "validation": split.validation,
+            "progress": job.progress,
+            "checkpoint": checkpoint,
+            "checkpoint_seconds": job.checkpoint_seconds,
+            "callbacks": job.callbacks(lambda: "training", HistoryTable(job.files.history, job.checkpoint_seconds)),
+            "loggers": [TensorBoardLogger(job.files.folder, name="logs", version="")],
+        }
+        what = (autoencoder, split.train, settings.objective.make())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CollapseWarning)  # the metrics carry the sentence
+                if settings.max_error_increase is None:
+                    history = training.fit(*what, resume=job.resume and checkpoint.exists(), **options)
+                else:
+                    allowed = settings.max_error_increase
+                    history = training.fit_with_max_error_increase(
+                        *what, max_error_increase=allowed, resume=job.resume, **options
+                    )
+        except KeyboardInterrupt:
+            if training.is_first_process() and checkpoint.exists():
+                storage.save_weights(autoencoder, job.files.model)
+            raise
+        return Fitted(autoencoder, history)
+
+    def measure(self, job: Job[AutoencoderSettings], fitted: Fitted[Autoencoder]) -> AutoencoderMetrics:
+        """Return the metrics on validation and test rows."""
+        autoencoder, history = fitted.model, fitted.history
+        split, unit = job.split, noise_unit(job.split)
+        found: dict[str, Any] = {}
+        for part, rows in (("validation", split.validation), ("test", split.test)):
+            if len(rows) > 1:
+                generator = torch.Generator().manual_seed(job.settings.training.seed)
+                found[part] = measure(Subject(autoencoder, torch.from_numpy(rows), unit, generator))
+        if history.reference:
+            last = history.rows[-1]
+            found |= {
+                "weight": last["weight"],
+                "max_error_increase": job.settings.max_error_increase,
+                "error_increase": last["error_increase"],
+                "reference": dict(history.reference[-1]),
+            }
+        return AutoencoderMetrics(
+            epochs=len(history),
+            best_epoch=history.best_epoch,
+            stopped_early=history.stopped_early,
+            seconds=history.seconds,
+            warnings=history.warnings,
+            penalty_path=history.penalty_path,
+            noise_unit=unit,
+            **found,
+        )
+
+
+def value_range(split: Split) -> tuple[float, float]:
+    """Return the smallest and the largest prepared number; of streamed training rows one block is looked at."""
+    train = split.train if isinstance(split.train, np.ndarray) else split.train[: split.train.block]
+    parts = [part for part in (train, split.validation, split.test) if len(part)]
+    return min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+
+
+def check_loss(loss: str, output: str | None, low: float, high: float) -> None:
+    """Refuse data that the cross-entropy is not defined for.
+
+    Args:
+        loss: Of the reconstruction.
+        output: Activation of the last decoder layer.
+        low: The smallest number of the data.
+        high: The largest one.
+
+    Raises:
+        DataError: Data beyond [0, 1], or another output than a sigmoid.
+    """
+    if loss == "cross_entropy" and (low < 0 or high > 1 or output != "sigmoid"):
+        raise DataError(
+            field="data",
+            rule="lie between 0 and 1 for the loss cross_entropy",
+            got=f"{low:.3g} to {high:.3g} after scaling",
+            remedy="Leave `loss` out, or scale the data with `scale`='minmax'.",
+        )

@@ -1,0 +1,203 @@
+"""The engine of all runs: `train` one into a folder, also from where it was interrupted, and `open_run`."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from contractive import training
+from contractive.core.artifacts import Artifact, ArtifactError, write_arrays, write_json
+from contractive.core.errors import InvalidType
+from contractive.data import Preparation, Split
+from contractive.models import Autoencoder, StorageError, storage
+from contractive.studies.runs._autoencoder import AutoencoderTask
+from contractive.studies.runs._classifier import ClassifierTask
+from contractive.studies.runs._folder import Files, HistoryTable, RunError
+from contractive.studies.runs._task import (
+    METRICS,
+    DataRecord,
+    Job,
+    M,
+    N,
+    ProgressCallback,
+    Run,
+    RunDocument,
+    Task,
+    TaskSettings,
+)
+from contractive.training import History
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
+
+TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (AutoencoderTask(), ClassifierTask())}
+R = TypeVar("R", bound=Run[Any, Any])
+_MACHINE = ("device", "precision", "devices", "num_nodes", "strategy")  # a run may be resumed on another one
+_PACKAGES = ("contractive", "torch", "lightning", "numpy", "safetensors")
+
+
+@dataclass(frozen=True)
+class Trained(Generic[N, M]):
+    """A finished run.
+
+    Attributes:
+        folder: Where its files lie.
+        model: In evaluation mode.
+        history: Epoch by epoch.
+        metrics: On validation and test rows.
+        layers: The pretrained layers of a classifier.
+        pretraining: The history of each of them; none without pretraining.
+    """
+
+    folder: Path
+    model: N
+    history: History
+    metrics: M
+    layers: tuple[Autoencoder, ...] = ()
+    pretraining: tuple[History, ...] = ()
+
+
+def train(
+    split: Split,
+    settings: TaskSettings[N, M],
+    out: str | Path,
+    *,
+    command: str = "",
+    force: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    checkpoint_seconds: float = 10.0,
+    callbacks: "Sequence[Callback]" = (),
+    on_progress: ProgressCallback = lambda stage, done, total: None,
+) -> Trained[N, M]:
+    """Train a model into a folder: model, configuration, history, metrics, checkpoints.
+
+    Every file is written whole or not at all. The test rows are measured once, at the end.
+
+    Args:
+        split: Data; for a classifier with labels, and in memory.
+        settings: `AutoencoderSettings` or `ClassifierSettings`; what is None is chosen by the data.
+        out: The folder.
+        command: That repeats the run; it is kept likewise.
+        force: Replace a run that is in the folder.
+        resume: Continue the run in the folder, which must have the same settings and data.
+        progress: Show a progress bar.
+        checkpoint_seconds: Least time between checkpoints.
+        callbacks: Lightning callbacks; what one raises ends the training and reaches the caller.
+        on_progress: Called with the name of a stage, how much of it is done, and how much there is.
+
+    Raises:
+        RunError: A folder that cannot be used so.
+        ValueError: Settings that do not fit the data.
+        TrainingDiverged: The loss became NaN or infinite.
+        KeyboardInterrupt: Ctrl-C. The run can be resumed, and the folder of an autoencoder has the model so far.
+    """
+    task = next((task for task in TASKS.values() if isinstance(settings, task.settings)), None)
+    if task is None:
+        raise InvalidType("settings", "be those of a task", type(settings).__name__, "Give AutoencoderSettings.")
+    files, is_first = Files(out), training.is_first_process()
+    settings.check_machine()
+    training.check_seconds(checkpoint_seconds)
+    settings = settings.completed(split)
+    if resume and is_first:
+        _check_resumable(files, task, settings)
+        files.remove_temporary_files()
+    elif is_first:
+        files.prepare([name for each in TASKS.values() for name in each.own_files], force=force)
+        _write_config(files, task, split, settings, command)
+    job = Job(split, settings, files, resume, progress, checkpoint_seconds, on_progress, callbacks)
+    fitted = task.fit(job)
+    metrics = task.measure(job, fitted)
+    if is_first:
+        storage.save_weights(fitted.model, files.model)
+        HistoryTable(files.history).write(fitted.history.rows)
+        Artifact.of(METRICS, metrics).write(files.folder, files.metrics.stem)
+        if not task.keeps_checkpoints:
+            files.remove_checkpoints()
+    return Trained(files.folder, fitted.model, fitted.history, metrics, fitted.layers, fitted.pretraining)
+
+
+def open_run(folder: str | Path, kind: type[R] = Run) -> R:
+    """Open the folder of a run.
+
+    Args:
+        folder: That `train` wrote.
+        kind: `AutoencoderRun` or `ClassifierRun`, where it must be of that kind.
+
+    Raises:
+        RunError: Not the folder of such a run, or broken files.
+    """
+    folder = Path(folder)
+    document = _read_config(folder, kind)
+    task, path = TASKS[document.task], Files(folder).config
+    if not issubclass(task.run, kind):
+        got = f"{folder} with the {task.name} of {task.command}"
+        raise _wrong_run(kind, got, f"Its commands are {task.uses}.")
+    try:
+        settings = Artifact("settings", document.settings).to(task.settings, path)
+        preparation = Preparation.from_dict(document.preparation)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        raise RunError(f"{path} does not describe a run: {reason}. It was changed.") from error
+    if Artifact.of("settings", settings).document != document.settings or not settings.is_completed:
+        raise RunError(f"{path} does not hold the settings of a run as this version writes them. It was changed.")
+    return task.run(folder, task, document, settings, preparation)
+
+
+def _read_config(folder: Path, kind: type[Run[Any, Any]]) -> RunDocument:
+    path = Files(folder).config
+    if not path.exists():
+        got = f"{folder} without {path.name}" if folder.is_dir() else str(folder)
+        raise _wrong_run(kind, got, "Check the path.")
+    try:
+        extra = storage.read_config(folder).get("extra")
+        run = extra.get("run") if isinstance(extra, dict) else None
+        if not isinstance(run, dict):
+            got = f"{folder}, a model saved without data"
+            raise _wrong_run(kind, got, "Load it with contractive.load in Python.")
+        document = Artifact("run", run).to(RunDocument, path)
+    except (StorageError, ArtifactError) as error:
+        raise RunError(str(error)) from error
+    if document.task not in TASKS:
+        raise RunError(f"{path} holds a run of the unknown task {document.task!r:.80}. Use the version that wrote it.")
+    return document
+
+
+def _wrong_run(kind: type[Run[Any, Any]], got: str, remedy: str) -> RunError:
+    commands = " or ".join(task.command for task in TASKS.values() if issubclass(task.run, kind))
+    return RunError(field="run", rule=f"be a folder that {commands} wrote", got=got, remedy=remedy)
+
+
+def _write_config(
+    files: Files, task: Task[Any, Any, Any], split: Split, settings: TaskSettings[Any, Any], command: str
+) -> None:
+    """Write `config.json` and `split.npz`: all that is needed to rebuild the run."""
+    assert split.preparation is not None
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    rows = {name: len(part) for name, part in parts.items()}
+    data = DataRecord(split.name, split.checksum, rows, split.notes, split.source)
+    versions = {"python": platform.python_version(), "machine": platform.machine()}
+    versions |= {package: version(package) for package in _PACKAGES}
+    document = RunDocument(task.name, command, settings, data, split.preparation.to_dict(), versions)
+    if split.parts is not None:
+        write_arrays(files.split, {"parts": split.parts})
+    extra = {"run": Artifact.of("run", document).document}
+    write_json(files.config, storage.config_of(task.recipe(settings, split), extra))
+
+
+def _check_resumable(files: Files, task: Task[Any, Any, Any], settings: TaskSettings[Any, Any]) -> None:
+    """Refuse a folder without a run of this task, and other settings than those of the run."""
+    if not files.config.exists():
+        got = f"{files.folder} without {files.config.name}"
+        raise RunError(field="resume", rule="find a run", got=got, remedy="Leave `resume` out.")
+    before = open_run(files.folder, task.run).settings.values()
+    for name, value in settings.values().items():
+        if name not in _MACHINE and value != before[name]:
+            raise RunError(
+                field="resume",
+                rule="continue with the settings of the run",
+                got=f"{name} {value} instead of {before[name]}",
+                remedy="Set it back, or start the run anew.",
+            )

@@ -1,0 +1,311 @@
+"""What a task says of its runs; the engine (`train`, `open_run`, `encode` and the like) does the rest.
+
+A new task is a file with its settings, metrics, run and task, and a line in `TASKS`.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+
+import numpy as np
+from torch import nn
+
+from contractive.data import SETS, DataSource, Preparation, Split, load
+from contractive.models import Autoencoder, Recipe
+from contractive.studies.runs._folder import Files, HistoryTable, RunError, read_document, read_run_arrays
+from contractive.training import History
+
+if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
+
+METRICS = "set of metrics"  # of the document in metrics.json
+N = TypeVar("N", bound=nn.Module)
+M = TypeVar("M")
+S = TypeVar("S", bound="TaskSettings[Any, Any]")
+ProgressCallback = Callable[[str, int, int], None]
+
+
+class TaskSettings(ABC, Generic[N, M]):
+    """Settings of a run whose model is an N and whose metrics are an M: a frozen dataclass."""
+
+    @abstractmethod
+    def completed(self, split: Split) -> Self:
+        """Return the settings with the defaults that depend on the data, checked against the data."""
+
+    @property
+    @abstractmethod
+    def is_completed(self) -> bool:
+        """True where no default is missing."""
+
+    @abstractmethod
+    def check_machine(self) -> None:
+        """Refuse a device or a strategy that this machine does not have."""
+
+    def values(self) -> dict[str, Any]:
+        """Return the values of all fields by their names, those of settings inside included."""
+        return dict(_leaves(self))
+
+
+def _leaves(settings: Any) -> Iterator[tuple[str, Any]]:
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        yield from _leaves(value) if is_dataclass(value) else [(each.name, value)]
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The data of a run: which they are, and where they come from.
+
+    Attributes:
+        name: Of the data set.
+        checksum: SHA-256 of what was read.
+        rows: By part: "train", "validation", "test".
+        notes: Sentences on what was detected or decided.
+        source: What `data.load` was asked for; None for a split made by hand.
+    """
+
+    name: str
+    checksum: str
+    rows: dict[str, int]
+    notes: tuple[str, ...] = ()
+    source: DataSource | None = None
+
+
+@dataclass(frozen=True)
+class RunDocument:
+    """What `config.json` holds beside the architecture of the model.
+
+    Attributes:
+        task: A name of `TASKS`.
+        command: That repeats the run.
+        settings: Of the task's type; as plain values after reading.
+        data: That it was trained on.
+        preparation: As `Preparation.to_dict` returns it.
+        versions: Of what the metrics depend on.
+    """
+
+    task: str
+    command: str
+    settings: Any
+    data: DataRecord
+    preparation: Any
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class RowFunction:
+    """What a model makes of rows.
+
+    Attributes:
+        module: From prepared rows (batch, features) to numbers.
+        columns: Names of the results.
+        finish: From the numbers to values by name, or an array (rows, columns).
+    """
+
+    module: nn.Module
+    columns: tuple[str, ...]
+    finish: Callable[[np.ndarray], Any] = lambda y: y
+
+
+@dataclass(frozen=True)
+class Run(ABC, Generic[N, M]):
+    """A run on disk.
+
+    Attributes:
+        folder: Its folder.
+        task: What it was trained for.
+        document: What `config.json` says of it.
+        settings: Completed.
+        preparation: From raw rows to the network's numbers and back.
+    """
+
+    folder: Path
+    task: "Task[Any, N, M]"
+    document: RunDocument
+    settings: Any
+    preparation: Preparation
+
+    @property
+    @abstractmethod
+    def num_units(self) -> int:
+        """Numbers per code."""
+
+    @abstractmethod
+    def model(self) -> N:
+        """Return the trained model, in evaluation mode.
+
+        Raises:
+            RunError: Training has not come as far as to have one.
+            StorageError: Broken files.
+        """
+
+    @abstractmethod
+    def parts(self) -> dict[str, nn.Module]:
+        """Return what can be used separately, by name; `encoder` turns prepared rows into codes."""
+
+    def row_functions(self) -> dict[str, RowFunction]:
+        """Return what can be applied to rows, by the name of the command."""
+        columns = tuple(f"code_{unit}" for unit in range(self.num_units))
+        return {"encode": RowFunction(self.parts()["encoder"], columns)}
+
+    @property
+    def files(self) -> Files:
+        """Where its files lie."""
+        return Files(self.folder)
+
+    @property
+    def finished(self) -> bool:
+        """True where training came to its end."""
+        return self.files.metrics.exists()
+
+    def metrics(self) -> M | None:
+        """Return the metrics; None while training is not finished.
+
+        Raises:
+            RunError: A broken file.
+        """
+        return read_document(self.files.metrics, METRICS, self.task.metrics) if self.finished else None
+
+    def history(self) -> list[dict[str, float]]:
+        """Return a row of numbers for every epoch."""
+        return HistoryTable(self.files.history).read()
+
+    def check_trained(self) -> None:
+        """Refuse a run without a model."""
+        if not self.files.model.exists():
+            raise RunError(
+                f"{self.folder} holds a run that was interrupted before it had a model."
+                f" Run {self.task.command} again with `resume`."
+            )
+
+    def load_data(self, data: str | Path | None = None, *, data_dir: str | Path | None = None) -> Split:
+        """Load the data of the run again, split as they were.
+
+        Args:
+            data: Where they lie now, if they were moved.
+            data_dir: Where the files of a named set lie now.
+
+        Raises:
+            RunError: It is not known where they came from, or they have changed.
+            DataError: They cannot be read.
+        """
+        source, before = self.document.data.source, self.document.data.checksum
+        if source is None:
+            raise RunError(f"{self.files.config} does not say where the data came from. Train again.")
+        place, folder = data or source.data, data_dir or source.data_dir
+        split = load(place, data_dir=folder, seed=source.seed, options=source.options)
+        if split.checksum != before:
+            raise RunError(
+                field="data",
+                rule=f"be what the run in {self.folder} was begun with",
+                got=f"{place} with checksum {split.checksum[:12]} instead of {before[:12]}",
+                remedy="Put the old data back, or start a new run.",
+            )
+        return split
+
+    def is_training_data(self, data: str | Path) -> bool:
+        """Return True where the run was trained on these data: the same name, or a file of the same content."""
+        source, path = self.document.data.source, Path(data).expanduser()
+        name = str(data) if str(data) in SETS else str(path.resolve())
+        if source is not None and source.data == name:
+            return True
+        if name in SETS or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == self.document.data.checksum
+
+    def split_parts(self) -> np.ndarray | None:
+        """Return of each row of the source 0 (train), 1 (validation) or 2 (test); None for a set with its own split.
+
+        Raises:
+            RunError: A broken file.
+        """
+        return read_run_arrays(self.files.split, "parts")["parts"] if self.files.split.exists() else None
+
+
+@dataclass(frozen=True)
+class Job(Generic[S]):
+    """A run that is being trained.
+
+    Attributes:
+        split: The data.
+        settings: Completed.
+        files: Of the run.
+        resume: Continue from the checkpoints that are there.
+        progress: Show a progress bar where there is one.
+        checkpoint_seconds: Least time between checkpoints.
+        on_progress: Called with the name of a stage, how much of it is done, and how much there is.
+        extra_callbacks: Lightning callbacks of the caller.
+    """
+
+    split: Split
+    settings: S
+    files: Files
+    resume: bool
+    progress: bool
+    checkpoint_seconds: float
+    on_progress: ProgressCallback
+    extra_callbacks: "Sequence[Callback]" = ()
+
+    def callbacks(self, stage: Callable[[], str], table: HistoryTable | None = None) -> "list[Callback]":
+        """Return callbacks that write the history while it grows and report every epoch, and those of the caller."""
+        from lightning.pytorch.callbacks import LambdaCallback
+        from lightning.pytorch.utilities import rank_zero_only
+
+        def write(trainer: Any, step: Any) -> None:
+            if table is not None:
+                table.update(step.rows)
+
+        def report(trainer: Any, step: Any) -> None:
+            self.on_progress(stage(), trainer.current_epoch + 1, trainer.max_epochs)
+
+        own = LambdaCallback(on_train_epoch_start=rank_zero_only(write), on_train_epoch_end=rank_zero_only(report))
+        return [own, *self.extra_callbacks]
+
+
+class Fitted(NamedTuple, Generic[N]):
+    """A trained model, what happened, and the layers that it was pretrained from with a history for each."""
+
+    model: N
+    history: History
+    layers: tuple[Autoencoder, ...] = ()
+    pretraining: tuple[History, ...] = ()
+
+
+class Task(ABC, Generic[S, N, M]):
+    """One kind of run: what is trained and what is measured. What is applied to rows is in its `run`.
+
+    Attributes:
+        name: In words.
+        command: That trains it.
+        uses: The commands that take a run of it.
+        settings: Type of its settings.
+        metrics: Type of its metrics.
+        run: Type of its runs.
+        own_files: Names of files that it writes beside those of every run.
+        keeps_checkpoints: True where a finished run keeps the state of training.
+    """
+
+    name: ClassVar[str]
+    command: ClassVar[str]
+    uses: ClassVar[str]
+    settings: ClassVar[type[TaskSettings[Any, Any]]]
+    metrics: ClassVar[type]
+    run: ClassVar[type[Run[Any, Any]]]
+    own_files: ClassVar[tuple[str, ...]] = ()
+    keeps_checkpoints: ClassVar[bool] = False
+
+    @abstractmethod
+    def recipe(self, settings: S, split: Split) -> Recipe:
+        """Return the architecture of the model."""
+
+    @abstractmethod
+    def fit(self, job: Job[S]) -> Fitted[N]:
+        """Train the model, from the checkpoints of the job where it resumes."""
+
+    @abstractmethod
+    def measure(self, job: Job[S], fitted: Fitted[N]) -> M:
+        """Return the metrics of the trained model; the test rows are measured here and nowhere else."""
