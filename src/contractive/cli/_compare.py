@@ -1,6 +1,6 @@
 """The command `compare`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,9 +11,9 @@ from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import check_writable, command_line, processors
 from contractive.cli._console import Console, bold
-from contractive.cli._options import LossName
-from contractive.cli._parse import numbers, words
+from contractive.cli._settings import Group
 from contractive.core.errors import InvalidValue
+from contractive.studies.compare import CompareSettings
 
 if TYPE_CHECKING:
     from contractive.studies.compare import Results
@@ -24,39 +24,28 @@ def compare(
     *,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.json, results.csv and report.html.")],
-    objectives: Annotated[
-        str,
-        typer.Option(
-            help="Which, with commas: standard, denoising, sparse, contractive, higher_order,"
-            " reconstruction_contractive, contractive_denoising, l1, weight_decay."
+    settings: Annotated[
+        CompareSettings,
+        Group(
+            "Comparison",
+            {"network": "Network", "training": "Training"},
+            without=("devices", "num_nodes", "strategy"),
+            defaults={"device": "cpu"},
         ),
-    ] = "standard,denoising,sparse,contractive",
-    seeds: Annotated[int, typer.Option(help="Fits per objective; the table shows mean and spread over them.")] = 3,
-    max_epochs: Annotated[
-        int | None,
-        typer.Option(help="Passes over the data.", show_default="40, or 10 above 5000 rows of at least 256 features"),
-    ] = None,
-    max_error_increase: Annotated[
-        float,
-        typer.Option(
-            help="Each objective gets the largest weight that raises the validation reconstruction error by at"
-            " most this share over the standard model's."
-        ),
-    ] = 0.2,
+    ],
     weight: Annotated[
         float | None,
-        typer.Option(help="Fix the weight of the contractive penalty instead of searching it by the error increase."),
+        typer.Option(
+            help="Weight of the contractive penalty.",
+            show_default="found by the allowed increase of the error",
+            rich_help_panel="Comparison",
+        ),
     ] = None,
-    hidden: options.Hidden = None,
-    code: options.Code = None,
-    batch_size: options.BatchSize = None,
-    learning_rate: options.LearningRate = None,
-    loss: Annotated[LossName, typer.Option(help="Reconstruction loss, summed over features.")] = LossName.squared_error,
     data_dir: options.DataDir = None,
     reading: options.DataOptions,
-    jobs: Annotated[int | None, typer.Option(help="Fits at a time.", show_default="one per processor")] = None,
+    jobs: options.Jobs = None,
     force: options.Force = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """All get the same data split, network, training and seeds.
@@ -65,29 +54,16 @@ def compare(
     data are only measured. Prints a table and writes report.html: open it in a browser.
     """
     from contractive.data import load
-    from contractive.models import NetworkSettings
     from contractive.report import write_comparison
-    from contractive.studies.compare import CompareSettings
     from contractive.studies.compare import compare as work
-    from contractive.training import TrainingSettings
 
     if (out / "results.json").exists() and not force:
         raise InvalidValue("out", "be a folder without results", out, "Choose another one or give `force`.")
     check_writable(out)
     console = Console(quiet=quiet or json)
-    settings = CompareSettings(
-        network=NetworkSettings(hidden=numbers(hidden, "hidden"), code=code),
-        training=TrainingSettings(
-            max_epochs=max_epochs, batch_size=batch_size, learning_rate=learning_rate, device="cpu"
-        ),
-        loss=loss.value,
-        objectives=words(objectives),
-        seeds=seeds,
-        max_error_increase=max_error_increase,
-        weights={} if weight is None else {"contractive": weight},
-        jobs=processors() if jobs is None else jobs,
-    )
-    split = load(data, data_dir=data_dir, options=reading).in_memory()
+    fixed = {} if weight is None else {"contractive": weight}
+    settings = replace(settings, weights=fixed, jobs=processors() if jobs is None else jobs)
+    split = load(data, data_dir=data_dir, seed=settings.training.seed, options=reading).in_memory()
     console.notes(split.notes)
     with console.progress("Training") as progress:
         results = work(split, settings, command=command_line(), on_progress=progress)

@@ -30,14 +30,16 @@ _DATA = f"{_NAMES} (digits are bundled), or the path of a file ({_FILES}) or of 
 _READING = ("key", "separator", "encoding", "header")
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
-OptionalSource = Annotated[str | None, typer.Argument(metavar="[DATA]", help=f"{_DATA} Not needed with --resume.")]
+OptionalSource = Annotated[str | None, typer.Argument(metavar="DATA", help=f"{_DATA} Not needed with --resume.")]
 DataOptions = Annotated[Options, Group(DATA)]
 ReadingOptions = Annotated[Options, Group(DATA, only=_READING)]
 LabelledOptions = Annotated[Options, Group(DATA, only=("label", *_READING))]
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        help="Folder with IDX .gz files.", show_default="$CONTRACTIVE_DATA, else download", rich_help_panel=DATA
+        help="Folder with the IDX .gz files of a named set.",
+        show_default="$CONTRACTIVE_DATA, else download",
+        rich_help_panel=DATA,
     ),
 ]
 Hidden = Annotated[
@@ -64,8 +66,12 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", rich_help_p
 CheckpointSeconds = Annotated[float, typer.Option(help="Least time between checkpoints.", rich_help_panel=MACHINE)]
 Resume = Annotated[
     bool,
-    typer.Option("--resume", help="Go on with the run in --out where it was broken off, with its own settings."),
+    typer.Option("--resume", help="Resume the interrupted run in the folder --out, with its own settings."),
 ]
+Jobs = Annotated[
+    int | None, typer.Option(help="Models trained at a time, one thread each.", show_default="one per processor")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 OutFile = Annotated[Path, typer.Option("--out", "-o", help="File: .npy, .csv or .parquet.")]

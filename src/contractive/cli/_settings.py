@@ -80,7 +80,7 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
         option = f"--{each.name.replace('_', '-')}"
         if bare is bool and (parts or default):
             option += f"/--no-{option[2:]}"
-        words = each.metadata.get("by_data") or each.metadata.get("default")
+        words = each.metadata.get("default")
         shown = typer.Option(
             option,
             metavar=_FORMS.get(each.name) or _FORMS.get(bare),
@@ -89,19 +89,17 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
             rich_help_panel=panel,
         )
         plain = bare if bare in (bool, int, float) and each.name not in _PARSERS else str
-        shown_type = plain if default not in (None, ()) else plain | None
-        yield inspect.Parameter(
-            each.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[shown_type, shown],
-            default=None if default == () else default,
-        )
+        if isinstance(default, tuple):
+            default = ",".join(map(str, default)) or None
+        annotation = Annotated[plain if default is not None else plain | None, shown]
+        yield inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
 def _help(metadata: Mapping[str, Any], type_: Any) -> str:
     choices = list(metadata.get("choices") or (get_args(type_) if get_origin(type_) is Literal else ()))
     named = all(choice in metadata["help"] for choice in choices)
-    return metadata["help"] + ("" if named else f" One of {', '.join(choices)}.")
+    several = "Any" if get_origin(type_) is tuple else "One"
+    return metadata["help"] + ("" if named else f" {several} of {', '.join(choices)}.")
 
 
 def _make(settings: type, group: Group, given: Mapping[str, Any]) -> Any:
@@ -162,6 +160,7 @@ _PARSERS: dict[Any, Parser] = {  # by the name or the type of a field
     "separator": lambda name, text: text.replace("\\t", "\t"),
     "one_hot": lambda name, text: True if text == "all" else split_words(text),
     tuple[int, ...]: lambda name, text: parse_numbers(name, text, int),
+    tuple[float, ...]: parse_numbers,
     tuple[str, ...]: lambda name, text: split_words(text),
     tuple[int, int]: _height_and_width,
 }
@@ -169,6 +168,7 @@ _FORMS: dict[Any, str] = {
     "weight": "NUMBER or auto",
     "one_hot": "A,B,... or all",
     tuple[int, ...]: "N,N,...",
+    tuple[float, ...]: "X,X,...",
     tuple[str, ...]: "A,B,...",
     tuple[int, int]: "HEIGHTxWIDTH",
 }

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from contractive.core.errors import InvalidValue, check_at_least, check_choice, check_positive
+from contractive.core.settings import setting
 from contractive.data import Split
 from contractive.models import NetworkSettings
 from contractive.objectives import LOSSES, OBJECTIVES, LossName
@@ -32,10 +33,18 @@ class CompareSettings:
 
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(device="cpu"))
-    loss: LossName = "squared_error"
-    objectives: tuple[str, ...] = tuple(name for name, record in OBJECTIVES.items() if record.compared)
-    seeds: int = 3
-    max_error_increase: float = 0.2
+    loss: LossName = setting("squared_error", "Reconstruction loss, summed over features.")
+    objectives: tuple[str, ...] = setting(
+        tuple(name for name, record in OBJECTIVES.items() if record.compared),
+        "Objectives that are compared; the standard one is always among them.",
+        choices=OBJECTIVES,
+    )
+    seeds: int = setting(3, "Models trained per objective; the table shows their mean and standard deviation.")
+    max_error_increase: float = setting(
+        0.2,
+        "Allowed increase of the validation reconstruction error over the standard model's: each objective gets the"
+        " largest weight within it.",
+    )
     weights: dict[str, float] = field(default_factory=dict)
     jobs: int = 1
 
