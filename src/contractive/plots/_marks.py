@@ -100,7 +100,7 @@ def log_axis(*values: Any, decades: float | None = None) -> dict[str, Any]:
     low, high = (float(seen.min()), float(seen.max())) if len(seen) else (1.0, 10.0)
     low = max(low, high / 10**decades) if decades else low
     exponents = range(floor(log10(low)), ceil(log10(high)) + 1)
-    digits = (1, 2, 5) if len(exponents) <= 3 else (1,)
+    digits = (1, 2, 5) if len(exponents) <= 4 else (1,)
     ticks = [digit * 10.0**exponent for exponent in exponents[:: ceil(len(exponents) / 8)] for digit in digits]
     room = 0.04 * max(log10(high / low), 0.5)
     ends = [log10(low) - room, log10(high) + room]
