@@ -1,3 +1,4 @@
+# ruff: noqa: F401  (names for type checkers; `__all__` comes from the table)
 """Data: named sets and your own files, read, split and scaled; and the way back into their units.
 
 Names are loaded when first used, so that settings can be listed without what reads files.
@@ -25,64 +26,24 @@ if TYPE_CHECKING:
     from contractive.data._tables import TableReader
     from contractive.data._writer import writer
 
-__all__ = [
-    "load",
-    "Options",
-    "Scale",
-    "SCALES",
-    "Imputation",
-    "IMPUTATIONS",
-    "DataError",
-    "SETS",
-    "DATA_VARIABLE",
-    "read_idx",
-    # what is loaded
-    "Split",
-    "DataSource",
-    "Rows",
-    "TRAIN",
-    "VALIDATION",
-    "TEST",
-    "is_categorical",
-    "label_texts",
-    # preparation
-    "Preparation",
-    "ArrayPreparation",
-    "ImagesPreparation",
-    "TablePreparation",
-    "Column",
-    # rows in, rows out
-    "open_rows",
-    "Block",
-    "writer",
-    # formats
-    "FORMATS",
-    "Reader",
-    "TableReader",
-    "ArrayReader",
-    "ArraySchema",
-    "Sink",
-    # limits
-    "check_fits",
-    "BROKEN_FILE_ERRORS",
-]
-
 _HOME = {
-    "_arrays": ("ArrayReader", "ArraySchema"),
-    "_blocks": ("Block", "open_rows"),
-    "_columns": ("Column",),
-    "_formats": ("FORMATS",),
-    "_labels": ("label_texts",),
     "_load": ("load",),
-    "_memory": ("check_fits",),
-    "_named": ("DATA_VARIABLE", "SETS", "read_idx"),
-    "_npy": ("BROKEN_FILE_ERRORS",),
+    "_named": ("SETS", "DATA_VARIABLE", "read_idx"),
+    "_split": ("Split", "DataSource", "Rows", "TRAIN", "VALIDATION", "TEST", "is_categorical"),
+    "_labels": ("label_texts",),
     "_preparation": ("Preparation", "ArrayPreparation", "ImagesPreparation", "TablePreparation"),
-    "_reader": ("Reader", "Sink"),
-    "_split": ("TEST", "TRAIN", "VALIDATION", "DataSource", "Rows", "Split", "is_categorical"),
-    "_tables": ("TableReader",),
+    "_columns": ("Column",),
+    "_blocks": ("open_rows", "Block"),
     "_writer": ("writer",),
+    "_formats": ("FORMATS",),
+    "_reader": ("Reader", "Sink"),
+    "_tables": ("TableReader",),
+    "_arrays": ("ArrayReader", "ArraySchema"),
+    "_memory": ("check_fits",),
+    "_npy": ("BROKEN_FILE_ERRORS",),
 }
+__all__ = ["IMPUTATIONS", "SCALES", "DataError", "Imputation", "Options", "Scale"]
+__all__ += [name for names in _HOME.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:

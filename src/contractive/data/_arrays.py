@@ -1,71 +1,69 @@
 """Arrays of any format: their rows are vectors of numbers or images."""
 
 import math
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from contractive.data._errors import DataError
-from contractive.data._options import Options
+from contractive.data._errors import DataError, invalid
 from contractive.data._preparation import BLOCK, MOST_FEATURES, ArrayPreparation, ImagesPreparation
 from contractive.data._reader import Reader, Source
 
 
 @dataclass(frozen=True)
 class ArraySchema:
-    """Shape and type of an array; its rows are the examples."""
+    """An array whose rows are the examples.
+
+    Attributes:
+        shape: (rows, *shape of a row).
+        dtype: Of its elements.
+        names: Of the features, where the file has them.
+        what: How messages call the array; by its path if empty.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    names: tuple[str, ...] = ()
+    what: str = ""
 
 
-class ArrayReader(Reader):
+class ArrayReader(Reader[ArraySchema, np.ndarray]):
     """A reader of arrays."""
 
     kind = "an array"
     prepared_by = (ArrayPreparation, ImagesPreparation)
     takes = frozenset({"size"})
 
-    @abstractmethod
-    def schema(self) -> ArraySchema:
-        """Return the shape and type of the array."""
-
-    @abstractmethod
-    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
-        """Go through the rows, at most `size` at once."""
-
     def source(self, on_disk: bool = False) -> Source:
-        schema, what = self.schema(), self.described()
-        width = _check_rows(schema, what)
-        self.check_memory(on_disk)
-        shape, notes = _image_shape(schema.shape[1:], self.options, what)
-        as_bytes = schema.dtype == np.uint8
-        draft = (
-            ArrayPreparation(features=width, names=self.feature_names(width))
-            if shape is None
-            else ImagesPreparation(features=width, shape=shape, whole=as_bytes)
+        schema = self.schema()
+        shape, dtype, what, width = (
+            schema.shape,
+            schema.dtype,
+            schema.what or str(self.path),
+            math.prod(schema.shape[1:]),
         )
+        if len(shape) < 2 or dtype.kind not in "buif":
+            raise DataError(f"{what} must have rows of numbers, got {dtype} of {shape}. Reshape to (rows, features).")
+        if not 1 <= width <= MOST_FEATURES:
+            raise DataError(f"rows of {what} must have 1 to {MOST_FEATURES} numbers, got {width}. Make them smaller.")
+        self.check_memory(width, on_disk)
+        image = _image_shape(shape[1:], self.options.size)
+        if image is None:
+            draft = ArrayPreparation(features=width, names=schema.names)
+            notes = [f"Each row of {what} became {width} numbers from {shape[1:]}."] if len(shape) > 2 else []
+        else:
+            draft = ImagesPreparation(features=width, shape=image, whole=dtype == np.uint8)
+            channels = "grey" if image[0] == 1 else f"{image[0]} channels"
+            notes = [f"Rows are images of {image[1]}x{image[2]} in {channels}."]
         return Source(
-            self, draft, schema.shape[0], self.batches, self.labels(), as_bytes=as_bytes,
+            self, draft, shape[0], self.batches, self.labels(), as_bytes=dtype == np.uint8,
             notes=[*notes, *self.notes()], on_disk=on_disk,
         )  # fmt: skip
 
-    def described(self) -> str:
-        """Return how messages call the array."""
-        return str(self.path)
-
-    def check_memory(self, on_disk: bool) -> None:
-        """Refuse an array of which more would be in memory at once than fits there."""
-
     def labels(self) -> np.ndarray | None:
         return None
-
-    def feature_names(self, width: int) -> tuple[str, ...]:
-        """Return the names of the features, none where the file has none."""
-        return ()
 
     def column_names(self) -> list[str]:
         return []
@@ -83,35 +81,19 @@ class ArrayReader(Reader):
             start += len(rows)
 
 
-def _check_rows(schema: ArraySchema, what: str) -> int:
-    """Return the numbers per row."""
-    shape, dtype = schema.shape, schema.dtype
-    if len(shape) < 2 or dtype.kind not in "buif":
-        raise DataError(f"{what} must have rows of numbers, got {dtype} of {shape}. Reshape to (rows, features).")
-    width = math.prod(shape[1:])
-    if not 1 <= width <= MOST_FEATURES:
-        raise DataError(f"rows of {what} must have 1 to {MOST_FEATURES} numbers, got {width}. Make them smaller.")
-    return width
-
-
-def _image_shape(row: tuple[int, ...], options: Options, what: str) -> tuple[tuple[int, int, int] | None, list[str]]:
-    """Return (channels, height, width) where rows are images, with a note; None where they are not."""
-    width, found = math.prod(row), None
+def _image_shape(row: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int, int, int] | None:
+    """Return (channels, height, width) where rows are images, of the given size or by their own shape."""
+    found = None
     if len(row) == 2 and min(row) > 1:
         found = 1, row[0], row[1]
     elif len(row) == 3 and row[2] in (1, 3):
         found = row[2], row[0], row[1]
     elif len(row) == 3 and row[0] in (1, 3):
         found = row[0], row[1], row[2]
-    if options.size is not None:
-        height, breadth = options.size
-        if (found is None and height * breadth != width) or (found is not None and found[1:] != (height, breadth)):
-            raise DataError(
-                field="size", rule=f"match rows of {width} numbers", got=f"{height}x{breadth}", remedy="Give their own."
-            )
-        found = found or (1, height, breadth)
-    if found is None:
-        return None, [f"Each row of {what} became {width} numbers from {row}."] if len(row) > 1 else []
-    return found, [
-        f"Rows are images of {found[1]}x{found[2]} in {'grey' if found[0] == 1 else f'{found[0]} channels'}."
-    ]
+    if size is None:
+        return found
+    width, (height, breadth) = math.prod(row), size
+    if found[1:] != size if found else height * breadth != width:
+        got = f"{height}x{breadth}"
+        raise invalid("size", f"match rows of {width} numbers", got, "Give their own.")
+    return found or (1, height, breadth)

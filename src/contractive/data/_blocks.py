@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from contractive.data._arrow import ARROW_ERRORS
-from contractive.data._errors import DataError, reraise_as_data_error, suggest
+from contractive.data._errors import invalid, reraise_as_data_error, suggest
 from contractive.data._formats import open_reader
 from contractive.data._named import SETS, NamedSet
 from contractive.data._options import DEFAULT, Options
@@ -58,7 +58,7 @@ def open_rows(
         DataError: Rows that do not fit the preparation, with the reason.
     """
     if rows_at_once < 1:
-        raise DataError(field="rows_at_once", rule="be at least 1", got=rows_at_once, remedy=f"For instance {BLOCK}.")
+        raise invalid("rows_at_once", "be at least 1", rows_at_once, f"For instance {BLOCK}.")
     start, size = 0, min(rows_at_once, most_rows(preparation.features))
     with reraise_as_data_error(Path(path), ARROW_ERRORS):
         named = str(path) in SETS
@@ -67,7 +67,7 @@ def open_rows(
         for name in pass_through:
             if name not in there:
                 remedy = suggest(name, there) if there else "This source has none."
-                raise DataError(field="pass_through", rule="name a column", got=repr(name), remedy=remedy)
+                raise invalid("pass_through", "name a column", repr(name), remedy)
         names = list(dict.fromkeys((*pass_through, *(name for name in optional if name in there))))
         for raw, values in reader.batches_with(names, size):
             x = preparation.transform(raw)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contractive.data._columns import check_unique
-from contractive.data._errors import DataError, first_line
+from contractive.data._errors import DataError, first_line, invalid
 from contractive.data._options import Options
 
 _SAMPLE = 2**18  # characters
@@ -51,8 +51,7 @@ def detect(path: Path, options: Options, separator: str | None) -> Dialect:
     notes: list[str] = []
     encoding = options.encoding or _encoding(path)
     if failure := _decoding_error(path, encoding):
-        got = f"{encoding}: {failure}"
-        raise DataError(field="encoding", rule=f"be that of {path}", got=got, remedy="Try utf-8 or cp1252.")
+        raise invalid("encoding", f"be that of {path}", f"{encoding}: {failure}", "Try utf-8 or cp1252.")
     if encoding not in ("utf-8", "utf-8-sig") and options.encoding is None:
         notes.append(f"{path.name} was read in the encoding {encoding} (option encoding).")
     sample = _sample(path, encoding)

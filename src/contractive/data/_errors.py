@@ -12,6 +12,11 @@ class DataError(ContractiveError):
     """Data that cannot be used, and what to do about it; always one line, whatever names a file has."""
 
 
+def invalid(field: str, rule: str, got: object, remedy: str) -> DataError:
+    """Return the error of a value that breaks a rule: `<field> must <rule>, got <got>. <remedy>`."""
+    return DataError(field=field, rule=rule, got=got, remedy=remedy)
+
+
 def join_names(names: Iterable[object], most: int = 12) -> str:
     """Return names with commas, the first few of them where there are many."""
     given = [str(name) for name in names]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from contractive.data._errors import DataError, join_for_option
+from contractive.data._errors import invalid, join_for_option
 from contractive.data._options import Options
 from contractive.data._preparation import Preparation, Scaler, TablePreparation
 from contractive.data._reader import Source
@@ -45,12 +45,12 @@ def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tupl
         notes += [f"Filled {filled} missing values (option impute: {options.impute})."] if filled else []
     scaler: Scaler = "none" if options.scale == "auto" else options.scale
     if options.scale == "auto":
-        scaler, known, why = draft.scaled_automatically(train, source.as_bytes)
+        scaler, known, why = draft.automatic_scaler(train, source.as_bytes)
         notes.append(f"{why} (option scale).")
         if known is not None:
-            low, high = known
-            return draft.with_scaling(scaler, np.array([low]), np.array([high - low])), notes
-    return draft.with_scaling(scaler, *_fit_scaler(source, parts, scaler, draft)), notes
+            return replace(draft, scaler=scaler, offset=known[:1], scale=np.diff(known)), notes
+    offset, scale = _fit_scaler(source, parts, scaler, draft)
+    return replace(draft, scaler=scaler, offset=offset, scale=scale), notes
 
 
 def _encoded(source: Source, parts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -77,8 +77,7 @@ def _fit_scaler(source: Source, parts: np.ndarray, scaler: Scaler, draft: Prepar
     rows = (draft.filled(block[mine])[:, kept] for block, mine in _encoded(source, parts))
     if scaler == "robust":
         if source.on_disk:
-            rule = "be minmax or standard for data larger than memory"
-            raise DataError(field="scale", rule=rule, got="robust", remedy="Choose one.")
+            raise invalid("scale", "be minmax or standard for data larger than memory", "robust", "Choose one.")
         robust = RobustScaler().fit(np.concatenate(list(rows)))
         offset[kept], scale[kept] = robust.center_, robust.scale_
         return offset, scale
@@ -100,8 +99,7 @@ def _fit_fill(source: Source, parts: np.ndarray, how: str, seen: Survey) -> np.n
     Numbers and dates get their mean or median, booleans and categories the most frequent value.
     """
     if how == "median" and source.on_disk:
-        rule = "be mean for data larger than memory"
-        raise DataError(field="impute", rule=rule, got="median", remedy="Use `impute` mean.")
+        raise invalid("impute", "be mean for data larger than memory", "median", "Use `impute` mean.")
     total = np.zeros(len(seen.missing))
     for block, mine in _encoded(source, parts):
         total += np.nansum(block[mine], axis=0)

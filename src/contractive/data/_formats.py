@@ -1,10 +1,11 @@
 """The table of formats: who reads a file of each suffix. A new format is its own file, and its line here."""
 
 from pathlib import Path
+from typing import Any
 
 from contractive.data._arrow import ArrowTable, ParquetTable
 from contractive.data._csv import TextTable
-from contractive.data._errors import DataError
+from contractive.data._errors import DataError, invalid
 from contractive.data._images import ImageFolder
 from contractive.data._named import SETS
 from contractive.data._npy import NpyArray, NpzArray
@@ -14,7 +15,7 @@ from contractive.data._reader import Reader
 
 FOLDER = "/"
 
-FORMATS: dict[str, type[Reader]] = {
+FORMATS: dict[str, type[Reader[Any, Any]]] = {
     ".npy": NpyArray,
     ".npz": NpzArray,
     **dict.fromkeys((".csv", ".tsv", ".txt", ".data", ".test", ".dat"), TextTable),
@@ -26,7 +27,7 @@ FORMATS: dict[str, type[Reader]] = {
 
 def open_reader(
     data: str | Path, options: Options = DEFAULT, like: Preparation | None = None, *, field: str = "data"
-) -> Reader:
+) -> Reader[Any, Any]:
     """Return the reader of a file or folder.
 
     Args:
@@ -41,13 +42,11 @@ def open_reader(
     path = Path(data).expanduser()
     if not path.exists():
         names = f"one of {', '.join(SETS)}, " if field == "data" else ""
-        rule = f"be {names}a file or a folder of images"
-        raise DataError(field=field, rule=rule, got=repr(str(data)), remedy="There is none there.")
+        raise invalid(field, f"be {names}a file or a folder of images", repr(str(data)), "There is none there.")
     reader = FORMATS.get(FOLDER if path.is_dir() else path.suffix.lower())
     if reader is None:
         suffixes = " ".join(suffix for suffix in FORMATS if suffix != FOLDER)
-        rule = f"end in one of {suffixes} or be a folder of images"
-        raise DataError(field=field, rule=rule, got=path.name, remedy="Convert it.")
+        raise invalid(field, f"end in one of {suffixes} or be a folder of images", path.name, "Convert it.")
     if like is not None and not isinstance(like, reader.prepared_by):
         raise DataError(
             f"{path} must be of the kind of the training data ({like.kind}), got {reader.kind}. Give data of that kind."
@@ -58,5 +57,5 @@ def open_reader(
             if option in taken and option not in reader.takes and (option, value) != ("stream", False):
                 others = dict.fromkeys(other.name for other in FORMATS.values() if option in other.takes)
                 formats = " or ".join(others)
-                raise DataError(field=option, rule=f"be for {formats}", got=path.name, remedy="Leave it out.")
+                raise invalid(option, f"be for {formats}", path.name, "Leave it out.")
     return reader(path, options, like)

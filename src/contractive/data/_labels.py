@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from contractive.data._columns import Column, guess
-from contractive.data._errors import DataError, join_names
+from contractive.data._errors import DataError, invalid, join_names
 from contractive.data._split import is_categorical
 
 Labels = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -20,8 +20,8 @@ def label_values(name: str, values: pa.ChunkedArray) -> np.ndarray:
     """
     kind, values = guess(values)
     if kind == "other":
-        rule = "name a column of numbers or text"
-        raise DataError(field="label", rule=rule, got=f"{name!r} of {values.type}", remedy="Take another.")
+        got = f"{name!r} of {values.type}"
+        raise invalid("label", "name a column of numbers or text", got, "Take another.")
     if kind == "text":
         missing, found = values.null_count, np.asarray(values.to_pylist(), dtype=np.str_)
     else:

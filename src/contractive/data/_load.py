@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from contractive.data._arrow import ARROW_ERRORS
-from contractive.data._errors import DataError, join_names, reraise_as_data_error
+from contractive.data._errors import DataError, invalid, join_names, reraise_as_data_error
 from contractive.data._fit import fit_preparation
 from contractive.data._formats import open_reader
 from contractive.data._labels import with_test_labels
@@ -32,8 +33,7 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
         DataError: Data that cannot be used as it is, with the option that helps.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        rule = f"be a whole number from 0 to {2**32 - 1}"
-        raise DataError(field="seed", rule=rule, got=repr(seed), remedy="For instance 0.")
+        raise invalid("seed", f"be a whole number from 0 to {2**32 - 1}", repr(seed), "For instance 0.")
     folder = str(_absolute(data_dir)) if data_dir else None
     if str(data) in SETS:
         if given := options.given():
@@ -94,7 +94,7 @@ def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().resolve()
 
 
-def _stays_on_disk(reader: Reader, options: Options) -> bool:
+def _stays_on_disk(reader: Reader[Any, Any], options: Options) -> bool:
     if not isinstance(reader, OnDisk) or options.stream is not None:
         return bool(options.stream)
     rows, columns = reader.size()

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from contractive.data._arrays import ArrayReader, ArraySchema
-from contractive.data._errors import DataError
+from contractive.data._errors import DataError, invalid
 from contractive.data._memory import check_fits
 from contractive.data._preparation import BLOCK, ImagesPreparation, Preparation
 from contractive.data._reader import files_checksum, slices
@@ -190,8 +190,7 @@ def _idx_files(name: str, data_dir: str | Path | None) -> dict[str, Path]:
     folder = folder / name if (folder / name).is_dir() else folder
     missing = [file for file in _IDX_FILES.values() if not (folder / file).is_file()]
     if missing:
-        got, remedy = f"{folder} without it", "Put the IDX .gz files there."
-        raise DataError(field="data_dir", rule=f"hold {missing[0]}", got=got, remedy=remedy)
+        raise invalid("data_dir", f"hold {missing[0]}", f"{folder} without it", "Put the IDX .gz files there.")
     return {key: folder / file for key, file in _IDX_FILES.items()}
 
 

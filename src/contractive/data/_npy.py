@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from contractive.data._arrays import ArrayReader, ArraySchema
-from contractive.data._errors import DataError, reraise_as_data_error, suggest
+from contractive.data._errors import DataError, invalid, reraise_as_data_error, suggest
 from contractive.data._labels import tidy
 from contractive.data._memory import check_fits
 from contractive.data._preparation import BLOCK, rows_at_once
@@ -34,14 +34,11 @@ _TEST_KEYS = {"x_train": "x_test", "train_x": "test_x", "train_images": "test_im
 
 
 @dataclass(frozen=True)
-class Header(ArraySchema):
-    """The start of an .npy file.
+class Header:
+    """The start of an .npy file: shape and type, whether columns follow each other, and where elements start."""
 
-    Attributes:
-        fortran: Columns follow each other and not rows.
-        start: Byte at which the elements start.
-    """
-
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     fortran: bool
     start: int
 
@@ -112,8 +109,8 @@ class NpyArray(ArrayReader, OnDisk):
         with reraise_as_data_error(self.path, BROKEN_FILE_ERRORS), self.path.open("rb") as file:
             return read_header(file, str(self.path), self.path.stat().st_size)
 
-    def schema(self) -> Header:
-        return self._header
+    def schema(self) -> ArraySchema:
+        return ArraySchema(self._header.shape, self._header.dtype)
 
     def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
         header = self._header
@@ -127,7 +124,7 @@ class NpyArray(ArrayReader, OnDisk):
                 array = np.memmap(self.path, header.dtype, "r", header.start, header.shape, order)
             yield from slices(array, size)
 
-    def check_memory(self, on_disk: bool) -> None:
+    def check_memory(self, num_columns: int, on_disk: bool) -> None:
         if not on_disk:
             check_fits(str(self.path), 4 * math.prod(self._header.shape), "Leave `stream` at its default.")
         elif self._header.fortran:
@@ -174,46 +171,35 @@ class NpzArray(ArrayReader):
     @cached_property
     def key(self) -> str:
         """Key of the array with the rows."""
-        headers, wanted = self._headers, self.options.key
-        if wanted is not None:
-            if wanted not in headers:
-                raise DataError(
-                    field="key", rule=f"be in {self.path}", got=repr(wanted), remedy=suggest(wanted, list(headers))
-                )
-            return wanted
-        known = (self._same_case(key) for key in _TRAIN_KEYS)
-        could = [key for key in known if key is not None and len(headers[key].shape) >= 2]
-        if could:
-            return could[0]
-        label = self.options.label
-        could = [k for k, h in headers.items() if h.dtype.kind != "U" and k != label and len(h.shape) >= 2]
-        if len(could) != 1:
+        headers, options = self._headers, self.options
+        if options.key is not None:
+            if options.key not in headers:
+                raise invalid("key", f"be in {self.path}", repr(options.key), suggest(options.key, list(headers)))
+            return options.key
+        usual = [key for key in self._find(*_TRAIN_KEYS) if len(headers[key].shape) >= 2]
+        others = [k for k, h in headers.items() if h.dtype.kind != "U" and k != options.label and len(h.shape) >= 2]
+        if not usual and len(others) != 1:
             there = ", ".join(f"{key} {header.shape}" for key, header in list(headers.items())[:20]) or "no array"
-            raise DataError(
-                field="key",
-                rule=f"say which array of {self.path} has the rows",
-                got="none",
-                remedy=f"There are {there}.",
-            )
-        return could[0]
+            raise invalid("key", f"say which array of {self.path} has the rows", "none", f"There are {there}.")
+        return [*usual, *others][0]
 
     @cached_property
     def label(self) -> str | None:
         """Key of the labels."""
-        wanted, rows = self.options.label, self._headers[self.key].shape[:1]
-        if wanted is not None:
-            if wanted not in self._headers:
-                remedy = suggest(wanted, list(self._headers))
-                raise DataError(field="label", rule="be a key", got=repr(wanted), remedy=remedy)
-            return wanted
-        fitting = (key for key in self._usual_labels() if self._headers[key].shape in (rows, (*rows, 1)))
-        return next(fitting, None)
+        headers, wanted, rows = self._headers, self.options.label, self._headers[self.key].shape[:1]
+        if wanted is None:
+            usual = (key for key in self._usual_labels() if headers[key].shape in (rows, (*rows, 1)))
+            return next(usual, None)
+        if wanted not in headers:
+            raise invalid("label", "be a key", repr(wanted), suggest(wanted, list(headers)))
+        return wanted
 
-    def schema(self) -> Header:
-        return self._headers[self.key]
-
-    def described(self) -> str:
-        return f"array {self.key} of {self.path}"
+    def schema(self) -> ArraySchema:
+        header, names, found = self._headers[self.key], (), self._headers.get("feature_names")
+        if found is not None and found.dtype.kind == "U" and found.shape == (math.prod(header.shape[1:]),):
+            names = tuple(str(name)[:1000] for name in self.column("feature_names"))
+        unique = names if len(set(names)) == len(names) else ()
+        return ArraySchema(header.shape, header.dtype, unique, f"array {self.key} of {self.path}")
 
     def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
         return slices(self._rows, size)
@@ -231,48 +217,40 @@ class NpzArray(ArrayReader):
                 return np.lib.format.read_array(file, allow_pickle=False)
 
     def column_names(self) -> list[str]:
-        return [key for key, header in self._headers.items() if header.shape == self.schema().shape[:1]]
+        rows = self._headers[self.key].shape[:1]
+        return [key for key, header in self._headers.items() if header.shape == rows]
 
     def labels(self) -> np.ndarray | None:
-        return None if self.label is None else self._labels(self.label, self.schema().shape[0])
-
-    def feature_names(self, width: int) -> tuple[str, ...]:
-        header = self._headers.get("feature_names")
-        if header is None or header.dtype.kind != "U" or header.shape != (width,):
-            return ()
-        names = tuple(str(name)[:1000] for name in self.column("feature_names"))
-        return names if len(set(names)) == len(names) else ()
+        return None if self.label is None else self._labels(self.label, self._headers[self.key].shape[0])
 
     def test_rows(self) -> TestRows | None:
-        key = self._same_case(_TEST_KEYS.get(self.key.lower(), ""))
-        if key is None:
+        keys = self._find(_TEST_KEYS.get(self.key.lower(), ""))
+        if not keys:
             return None
-        rows = self.column(key)
-        label = self._same_case(self.label.lower().replace("train", "test")) if self.label else None
-        labels = None if label in (None, self.label) else self._labels(label, len(rows))
-        return TestRows(f"array {key} of {self.path}", slices(rows), labels, [f"Test rows are those of {key}."])
+        rows = self.column(keys[0])
+        label = self._find((self.label or "").lower().replace("train", "test"))
+        labels = self._labels(label[0], len(rows)) if label and label[0] != self.label else None
+        return TestRows(f"array {keys[0]} of {self.path}", slices(rows), labels, [f"Test rows are those of {keys[0]}."])
 
     def notes(self) -> list[str]:
         notes = [f"Rows are those of {self.key} (option key)."] if len(self._headers) > 1 else []
         if self.label is not None:
             return [*notes, f"Labels are those of {self.label} (option label)."]
-        return notes + [
-            f"{name} of {self._headers[name].shape} is no label: it has not one value per row."
-            for name in self._usual_labels()
-        ]
+        left_out = {key: self._headers[key].shape for key in self._usual_labels()}
+        return notes + [f"{k} of {shape} is no label: it has not one value per row." for k, shape in left_out.items()]
 
-    def _same_case(self, wanted: str) -> str | None:
-        return next((key for key in self._headers if key.lower() == wanted), None)
+    def _find(self, *names: str) -> list[str]:
+        """Return the keys that are among these names, in any case and in the order of the names."""
+        keys = {key.lower(): key for key in reversed(self._headers)}
+        return [keys[name] for name in names if name in keys]
 
     def _usual_labels(self) -> list[str]:
-        usual = (self._same_case(name) for name in _LABEL_KEYS.get(self.key.lower(), ()))
-        return [key for key in usual if key is not None]
+        return self._find(*_LABEL_KEYS.get(self.key.lower(), ()))
 
     def _labels(self, key: str, num_rows: int) -> np.ndarray:
         shape = self._headers[key].shape
         if shape not in ((num_rows,), (num_rows, 1)):
-            rule = f"have one value per row ({num_rows})"
-            raise DataError(field="label", rule=rule, got=f"{key} of {shape}", remedy="Take another.")
+            raise invalid("label", f"have one value per row ({num_rows})", f"{key} of {shape}", "Take another.")
         labels = self.column(key).reshape(-1)
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             raise DataError(f"labels must be finite, got others in {key}. Correct them, or take another `label`.")

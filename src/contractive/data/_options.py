@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from contractive.data._errors import DataError
+from contractive.data._errors import DataError, invalid
 
 Scale = Literal["auto", "none", "minmax", "standard", "robust"]
 Imputation = Literal["mean", "median"]
@@ -58,18 +58,18 @@ class Options:
     def __post_init__(self) -> None:
         object.__setattr__(self, "test", None if self.test is None else os.fspath(self.test))  # it may be a Path
         if self.scale not in SCALES:
-            raise _wrong("scale", f"be one of {', '.join(SCALES)}", repr(self.scale), "Check the spelling.")
+            raise invalid("scale", f"be one of {', '.join(SCALES)}", repr(self.scale), "Check the spelling.")
         if self.impute is not None and self.impute not in IMPUTATIONS:
-            raise _wrong("impute", "be mean or median", repr(self.impute), "Check the spelling.")
+            raise invalid("impute", "be mean or median", repr(self.impute), "Check the spelling.")
         if self.size is not None and (len(self.size) != 2 or not all(1 <= side <= 65_535 for side in self.size)):
-            raise _wrong("size", "be HEIGHTxWIDTH in pixels", self.size, "For instance 28x28.")
+            raise invalid("size", "be HEIGHTxWIDTH in pixels", self.size, "For instance 28x28.")
         if self.separator is not None and len(self.separator) != 1:
-            raise _wrong("separator", "be one character", repr(self.separator), "For instance ';'.")
+            raise invalid("separator", "be one character", repr(self.separator), "For instance ';'.")
         if self.encoding is not None and not _known_encoding(self.encoding):
-            raise _wrong("encoding", "be one that Python knows", repr(self.encoding), "For instance utf-8.")
+            raise invalid("encoding", "be one that Python knows", repr(self.encoding), "For instance utf-8.")
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
-                raise _wrong(name, "lie between 0 and 1", getattr(self, name), "For instance 0.15.")
+                raise invalid(name, "lie between 0 and 1", getattr(self, name), "For instance 0.15.")
         if self.validation_share + self.test_share > 0.9:
             raise DataError(
                 "`validation_share` and `test_share` must leave a tenth to train on, got"
@@ -80,10 +80,6 @@ class Options:
         """Return the fields that differ from their defaults."""
         found = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {entry.name: found[entry.name] for entry in fields(self) if found[entry.name] != entry.default}
-
-
-def _wrong(name: str, rule: str, got: object, remedy: str) -> DataError:
-    return DataError(field=name, rule=rule, got=got, remedy=remedy)
 
 
 def _known_encoding(name: str) -> bool:

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any, ClassVar, Literal, Self
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -18,7 +18,6 @@ BLOCK = 8192  # rows read at once, fewer of wide ones
 MOST_FEATURES = 2**22
 VERSION = 2
 _NUMBERS = 2**25  # in rows read at once, at most
-_CACHED = 2**17  # numbers scaled at once: their float64 stays in the processor's cache
 
 Scaler = Literal["none", "minmax", "standard", "robust", "range"]
 Count = Annotated[int, Meta(ge=1, le=MOST_FEATURES)]
@@ -33,9 +32,9 @@ def rows_at_once(width: int) -> int:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Preparation(ABC):
-    """Everything between a raw source and the network. A feature is `(raw - offset) / scale`.
+    """Everything between a raw source and the network: of an array, of images or of a table.
 
-    One of `ArrayPreparation`, `ImagesPreparation` and `TablePreparation`.
+    A feature is `(raw - offset) / scale`.
 
     Attributes:
         kind: "array", "images" or "table".
@@ -49,9 +48,8 @@ class Preparation(ABC):
 
     kind: ClassVar[str]
     part: ClassVar[str] = "feature"  # what messages call the part of a row that is wrong
-    largest_grade: ClassVar[int] = (
-        127  # bytes that never exceed it are hardly intensities, but grades from 1 to 10, say
-    )
+    largest_grade: ClassVar[int] = 127  # bytes that stay below it may be grades instead of intensities
+    numbers_at_once: ClassVar[int] = 2**17  # their float64 stays in the processor's cache
 
     features: Count
     scaler: Scaler = "none"
@@ -70,14 +68,14 @@ class Preparation(ABC):
             raise DataError("scale must be positive")
 
     @property
-    @abstractmethod
-    def feature_names(self) -> tuple[str, ...]:
-        """Names of the features: columns, `column=category`, or x0, x1, ..."""
-
-    @property
     def given_names(self) -> tuple[str, ...]:
         """Names of the features where the source has them, else none."""
         return ()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features: columns, `column=category`, or x0, x1, ..."""
+        return self.given_names or tuple(f"x{i}" for i in range(self.features))
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
@@ -113,23 +111,24 @@ class Preparation(ABC):
         """
         rows = self._rows(raw)
         out = np.empty((len(rows), self.features), np.float32)
-        bad = Survey(self.features)
-        size = self._rows_in_cache()
+        bad, size = Survey(self.features), max(1, min(BLOCK, self.numbers_at_once // self.features))
         for start in range(0, len(rows), size):
             block = self._encoded(rows[start : start + size])
             if not _within(block, LARGEST):
                 bad.add(block)
-            out[start : start + size] = self._scaled(block)
+            block = self.filled(block)
+            with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the column
+                if self.scaler != "none":  # in place: the block is a copy already
+                    block -= self.offset
+                    block /= self.scale
+                out[start : start + size] = block.astype(np.float32)
         if bad.rows:
             bad.check_usable(self.groups, self.part)
             if self.fill is None:
                 bad.check_missing(self.groups, self.part, "Fill them, or train with `impute` median.")
         if not _within(out, np.finfo(np.float32).max):
-            where = [self.feature_names[i] for i in np.flatnonzero(~np.isfinite(out).all(0))]
-            raise DataError(
-                f"values must be finite after scaling, got others in {join_names(where)}."
-                " Remove or replace these values."
-            )
+            where = join_names(self.feature_names[i] for i in np.flatnonzero(~np.isfinite(out).all(0)))
+            raise DataError(f"values must be finite after scaling, got others in {where}. Remove or replace them.")
         return out
 
     def inverse(self, x: np.ndarray) -> Any:
@@ -156,28 +155,20 @@ class Preparation(ABC):
         return block if self.fill is None else np.where(np.isnan(block), self.fill, block)
 
     def check_varies(self, seen: Survey) -> None:
-        """Refuse training rows without variation, in every feature or in a column.
-
-        Raises:
-            DataError: There is none.
-        """
+        """Refuse training rows of which nothing varies, or a column of a table does not."""
         if seen.constant.all():
             raise DataError("data must vary, got the same value everywhere in each feature. Check the file.")
 
-    def scaled_automatically(self, seen: Survey, as_bytes: bool) -> tuple[Scaler, tuple[float, float] | None, str]:
+    def automatic_scaler(self, seen: Survey, as_bytes: bool) -> tuple[Scaler, np.ndarray | None, str]:
         """Return the scaler that suits the training numbers, the range where one is known, and the reason."""
         low, high = float(np.nanmin(seen.low)), float(np.nanmax(seen.high))
         if as_bytes and high > self.largest_grade:
-            return "range", (0.0, 255.0), "Bytes were divided by 255"
+            return "range", np.array([0.0, 255.0]), "Bytes were divided by 255"
         if seen.within_unit:
             return "none", None, "Numbers lie in [0, 1] already and stay as they are"
         if self.image_shape is not None:
-            return "range", (low, high), f"Pixels from {low:g} to {high:g} were scaled to [0, 1]"
+            return "range", np.array([low, high]), f"Pixels from {low:g} to {high:g} were scaled to [0, 1]"
         return "standard", None, "Features were scaled to mean 0 and standard deviation 1 over the training rows"
-
-    def with_scaling(self, scaler: Scaler, offset: np.ndarray, scale: np.ndarray) -> Self:
-        """Return the same with another scaling."""
-        return replace(self, scaler=scaler, offset=offset, scale=scale)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form that `from_dict` reads; floats are exact."""
@@ -192,8 +183,7 @@ class Preparation(ABC):
             DataError: A form that `to_dict` never writes.
         """
         try:
-            type_ = _TYPES[msgspec.convert(document, _Head).kind]
-            return msgspec.convert(document, type_, dec_hook=_as_array)
+            return msgspec.convert(document, _TYPES[msgspec.convert(document, _Head).kind], dec_hook=_as_array)
         except msgspec.ValidationError as error:
             rule = "The preparation of the data must be as it was saved"
             raise DataError(f"{rule}, got: {first_line(error)}. It was changed; train again.") from error
@@ -209,20 +199,40 @@ class Preparation(ABC):
     def _decoded(self, raw: np.ndarray) -> Any:
         """Return unscaled features in the user's units."""
 
-    def _rows_in_cache(self) -> int:
-        return max(1, _CACHED // self.features)
 
-    def _scaled(self, block: np.ndarray) -> np.ndarray:
-        block = self.filled(block)
-        with np.errstate(over="ignore", invalid="ignore"):  # refused in `transform`, with the column
-            if self.scaler != "none":  # in place: the block is a copy already
-                block -= self.offset
-                block /= self.scale
-            return block.astype(np.float32)
+class _MatrixPreparation(Preparation):
+    """What arrays and images share: rows of numbers, those of an image its channels one after another."""
+
+    def _rows(self, raw: Any) -> np.ndarray:
+        width, image = self.features, self.image_shape
+        if isinstance(raw, Mapping) or hasattr(raw, "__arrow_c_stream__"):
+            raise DataError(f"data must be an array of rows with {width} numbers as in training, got a table.")
+        array = np.asarray(raw)
+        if array.dtype.kind not in "buif":
+            raise DataError(f"data must be an array of numbers as in training, got {array.dtype}. Convert it first.")
+        shape = array.shape[1:]
+        if image is not None and len(shape) == 3 and shape == (*image[1:], image[0]):
+            return np.moveaxis(array, 3, 1).reshape(len(array), width)
+        fits = image is None or len(shape) < 2 or shape in (image, image[1:])
+        if array.ndim < 2 or int(np.prod(shape)) != width or not fits:
+            wanted = f"rows of {width} numbers"
+            wanted = f"images of {image[1]}x{image[2]}, or {wanted}," if image else wanted
+            raise DataError(
+                f"data must hold {wanted} as in training, got an array of {array.shape}."
+                " Give the data that the model was made for."
+            )
+        return array.reshape(len(array), width)
+
+    def _encoded(self, rows: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite and refused
+            return rows.astype(np.float64)
+
+    def _decoded(self, raw: np.ndarray) -> np.ndarray:
+        return raw
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ArrayPreparation(Preparation):
+class ArrayPreparation(_MatrixPreparation):
     """Preparation of an array whose rows are the examples.
 
     Attributes:
@@ -238,26 +248,13 @@ class ArrayPreparation(Preparation):
             raise DataError(f"names must be as many as features ({self.features}), got {len(self.names)}")
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return self.names or _numbered(self.features)
-
-    @property
     def given_names(self) -> tuple[str, ...]:
         return self.names
 
-    def _rows(self, raw: Any) -> np.ndarray:
-        return _matrix(raw, self.features, None)
-
-    def _encoded(self, rows: np.ndarray) -> np.ndarray:
-        return _as_float64(rows)
-
-    def _decoded(self, raw: np.ndarray) -> np.ndarray:
-        return raw
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ImagesPreparation(Preparation):
-    """Preparation of images, a row each, the channels one after another.
+class ImagesPreparation(_MatrixPreparation):
+    """Preparation of images, a row each.
 
     Attributes:
         shape: (channels, height, width).
@@ -275,18 +272,8 @@ class ImagesPreparation(Preparation):
             raise DataError(f"shape must be of {self.features} numbers, got {self.shape}")
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return _numbered(self.features)
-
-    @property
     def image_shape(self) -> tuple[int, int, int]:
         return self.shape
-
-    def _rows(self, raw: Any) -> np.ndarray:
-        return _matrix(raw, self.features, self.shape)
-
-    def _encoded(self, rows: np.ndarray) -> np.ndarray:
-        return _as_float64(rows)
 
     def _decoded(self, raw: np.ndarray) -> np.ndarray:
         return np.clip(np.rint(np.nan_to_num(raw)), 0, 255).astype(np.uint8) if self.whole else raw
@@ -303,6 +290,7 @@ class TablePreparation(Preparation):
 
     kind = "table"
     part = "column"
+    numbers_at_once = 2**40  # rows count here: columns are encoded one by one
     columns: Annotated[tuple[Column, ...], Meta(max_length=MOST_FEATURES)]
     dropped: Names = ()
 
@@ -313,12 +301,8 @@ class TablePreparation(Preparation):
             raise DataError(f"columns must have names of their own and {self.features} features, got {count}")
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return tuple(name for column in self.columns for name in column.feature_names)
-
-    @property
     def given_names(self) -> tuple[str, ...]:
-        return self.feature_names
+        return tuple(name for column in self.columns for name in column.feature_names)
 
     @property
     def groups(self) -> list[Group]:
@@ -328,26 +312,20 @@ class TablePreparation(Preparation):
 
     def check_varies(self, seen: Survey) -> None:
         # a category may be absent from the training rows; one that stands alone says nothing
-        flat = [
-            group.name
-            for group in self.groups
-            if (group.num == 1 if group.kind == "category" else seen.constant[group.start])
-        ]
-        if flat:
+        alone = [g.num == 1 if g.kind == "category" else seen.constant[g.start] for g in self.groups]
+        if any(alone):
+            flat = [column.name for column, is_flat in zip(self.columns, alone, strict=True) if is_flat]
+            drop = join_for_option(flat)
             raise DataError(
-                f"columns must vary among training rows, got one value in {join_names(flat)}."
-                f" Use `drop` {join_for_option(flat)}."
+                f"columns must vary among training rows, got one value in {join_names(flat)}. Use `drop` {drop}."
             )
-
-    def _rows_in_cache(self) -> int:
-        return BLOCK  # each column is encoded on its own: few numbers at once would cost more in calls
 
     def _rows(self, raw: Any) -> pa.Table:
         table = as_table(raw)
-        given = set(table.column_names)
+        given, known = set(table.column_names), {column.name for column in self.columns}
         missing = [column.name for column in self.columns if column.name not in given]
-        allowed = {column.name for column in self.columns} | set(self.dropped) | {self.label}
-        unknown = [name for name in table.column_names if name not in allowed]
+        known |= {*self.dropped, self.label}
+        unknown = [name for name in table.column_names if name not in known]
         if missing or unknown:
             got = [f"missing {join_names(missing)}"] if missing else []
             got += [f"unknown {join_names(unknown)}"] if unknown else []
@@ -361,50 +339,17 @@ class TablePreparation(Preparation):
         return out
 
     def _decoded(self, raw: np.ndarray) -> dict[str, np.ndarray]:
-        return {
-            column.name: column.decode(raw[:, group.start : group.start + group.num])
-            for column, group in zip(self.columns, self.groups, strict=True)
-        }
+        pairs = zip(self.columns, self.groups, strict=True)
+        return {column.name: column.decode(raw[:, at : at + num]) for column, (_, at, num, _) in pairs}
 
 
-_TYPES: dict[str, type[Preparation]] = {
-    type_.kind: type_ for type_ in (ArrayPreparation, ImagesPreparation, TablePreparation)
-}
+_TYPES = {type_.kind: type_ for type_ in (ArrayPreparation, ImagesPreparation, TablePreparation)}
 
 
 @dataclass(frozen=True)
 class _Head:
     version: Literal[2]
     kind: Literal["array", "images", "table"]
-
-
-def _matrix(raw: Any, width: int, image_shape: tuple[int, int, int] | None) -> np.ndarray:
-    """Return the rows of an array or of images, (rows, features), the channels of an image one after another."""
-    if isinstance(raw, Mapping) or hasattr(raw, "__arrow_c_stream__"):
-        raise DataError(f"data must be an array of rows with {width} numbers as in training, got a table.")
-    array = np.asarray(raw)
-    if array.dtype.kind not in "buif":
-        raise DataError(f"data must be an array of numbers as in training, got {array.dtype}. Convert it first.")
-    shape = array.shape[1:]
-    if image_shape is not None and len(shape) == 3 and shape == (*image_shape[1:], image_shape[0]):
-        return np.moveaxis(array, 3, 1).reshape(len(array), width)
-    fits = image_shape is None or len(shape) < 2 or shape in (image_shape, image_shape[1:])
-    if array.ndim < 2 or int(np.prod(shape)) != width or not fits:
-        wanted = f"images of {image_shape[1]}x{image_shape[2]}, or rows of {width} numbers," if image_shape else ""
-        raise DataError(
-            f"data must hold {wanted or f'rows of {width} numbers'} as in training, got an array of {array.shape}."
-            " Give the data that the model was made for."
-        )
-    return array.reshape(len(array), width)
-
-
-def _as_float64(rows: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite and refused
-        return rows.astype(np.float64)
-
-
-def _numbered(count: int) -> tuple[str, ...]:
-    return tuple(f"x{i}" for i in range(count))
 
 
 def _within(block: np.ndarray, limit: Any) -> bool:

@@ -5,12 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import BLOCK, Preparation
+
+Schema = TypeVar("Schema")
+Batch = TypeVar("Batch")
 
 
 class Sink(Protocol):
@@ -49,7 +52,7 @@ class Source:
         on_disk: The training rows stay there.
     """
 
-    reader: "Reader"
+    reader: "Reader[Any, Any]"
     draft: Preparation
     num_rows: int
     batches: Callable[[], Iterator[Any]]
@@ -60,7 +63,7 @@ class Source:
     on_disk: bool = False
 
 
-class Reader(ABC):
+class Reader(ABC, Generic[Schema, Batch]):
     """Raw rows of a file or folder in one format. Derive a new one from `TableReader` or `ArrayReader`.
 
     Args:
@@ -79,11 +82,11 @@ class Reader(ABC):
         self.path, self.options, self.like = path, options, like
 
     @abstractmethod
-    def schema(self) -> Any:
+    def schema(self) -> Schema:
         """Return what is known before rows are read: Arrow's schema of a table, the `ArraySchema` of an array."""
 
     @abstractmethod
-    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[Batch]:
         """Go through the rows, at most `size` at once; of a table only the given columns."""
 
     @abstractmethod
@@ -99,8 +102,11 @@ class Reader(ABC):
         """Return the names of what has a value per row and can be passed through."""
 
     @abstractmethod
-    def batches_with(self, names: Sequence[str], size: int = BLOCK) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
+    def batches_with(self, names: Sequence[str], size: int = BLOCK) -> Iterator[tuple[Batch, dict[str, np.ndarray]]]:
         """Go through rows for a preparation, each batch with the values of some columns as they stand."""
+
+    def check_memory(self, num_columns: int, on_disk: bool) -> None:
+        """Refuse a file of which more would be in memory at once than fits there."""
 
     @property
     def header(self) -> bool | None:

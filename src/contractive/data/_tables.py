@@ -1,6 +1,5 @@
 """Tables of any format: which columns become features, what stands in the way, and values that are passed through."""
 
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from contractive.data._columns import MOST_CATEGORIES, Column, check_unique, guess, kind_of_type, plain, texts
-from contractive.data._errors import DataError, join_for_option, join_names, suggest
+from contractive.data._errors import DataError, invalid, join_for_option, join_names, suggest
 from contractive.data._labels import label_values
 from contractive.data._preparation import BLOCK, TablePreparation
 from contractive.data._reader import OnDisk, Reader, Source, slices
@@ -24,21 +23,13 @@ _NOTES = {
 }
 
 
-class TableReader(Reader):
+class TableReader(Reader[pa.Schema, pa.Table]):
     """A reader of tables. Columns have types; where all are texts, `untyped`, their kind is found over all rows."""
 
     kind = "a table"
     prepared_by = (TablePreparation,)
     takes = frozenset({"label", "drop", "one_hot"})
     untyped = False
-
-    @abstractmethod
-    def schema(self) -> pa.Schema:
-        """Return the names and types of the columns."""
-
-    @abstractmethod
-    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Go through the rows, at most `size` at once, of the given columns or of all."""
 
     def source(self, on_disk: bool = False) -> Source:
         options, schema = self.options, self.schema()
@@ -95,9 +86,6 @@ class TableReader(Reader):
             values = {name: plain(table.column(name)).to_numpy() for name in names}
             yield table.drop_columns([name for name in names if name not in features]), values
 
-    def check_memory(self, num_columns: int, on_disk: bool) -> None:
-        """Refuse a table of which more would be in memory at once than fits there."""
-
     def decimal_comma(self) -> bool:
         """Return whether texts may be numbers with a decimal comma."""
         return False
@@ -116,12 +104,9 @@ class TableReader(Reader):
         for field, columns in wanted.items():
             for column in columns:
                 if column not in names:
-                    remedy = suggest(column, names)
-                    raise DataError(field=field, rule="name a column", got=repr(column), remedy=remedy)
+                    raise invalid(field, "name a column", repr(column), suggest(column, names))
         if label in one_hot:
-            raise DataError(
-                field="one_hot", rule="name features", got=f"the label {label!r}", remedy="Leave it out there."
-            )
+            raise invalid("one_hot", "name features", f"the label {label!r}", "Leave it out there.")
 
     def _check_kinds(self, kinds: dict[str, str], values: dict[str, pa.ChunkedArray]) -> None:
         """Refuse columns of no kind that can be used, with the options that help."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from contractive.data._columns import check_unique
-from contractive.data._errors import DataError, join_names
+from contractive.data._errors import DataError, invalid, join_names
 from contractive.data._formats import FORMATS
 from contractive.data._reader import Sink
 
@@ -32,22 +32,21 @@ class writer:
     def __init__(self, path: str | Path, names: Sequence[str], *, overwrite: bool = False):
         self._path, self._names = Path(path).expanduser(), tuple(names)
         if self._path.suffix.lower() not in writable():
-            rule = f"end in one of {' '.join(writable())}"
-            raise _refused(rule, self._path.name, "Rename it.")
+            raise invalid("out", f"end in one of {' '.join(writable())}", self._path.name, "Rename it.")
         if not self._names:
             raise DataError("names must name at least one column, got none.")
         check_unique(self._names)
         self._overwrite = overwrite
         self._check_absent()
         if not self._path.parent.is_dir():
-            raise _refused("be in a folder that exists", self._path, f"Make {self._path.parent} first.")
+            raise invalid("out", "be in a folder that exists", self._path, f"Make {self._path.parent} first.")
 
     def __enter__(self) -> "writer":
         try:
             handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
         except OSError as error:
             got = f"{self._path.parent}: {error.strerror}"
-            raise _refused("be in a folder that can be written", got, "") from error
+            raise invalid("out", "be in a folder that can be written", got, "") from error
         os.close(handle)
         self._temporary = Path(name)
         try:
@@ -88,9 +87,9 @@ class writer:
 
     def _check_absent(self) -> None:
         if self._path.is_dir():
-            raise _refused("be a file", f"the folder {self._path}", "Name a file in it.")
+            raise invalid("out", "be a file", f"the folder {self._path}", "Name a file in it.")
         if self._path.exists() and not self._overwrite:
-            raise _refused("be a new file", self._path, "Choose another one, or replace it with `overwrite`.")
+            raise invalid("out", "be a new file", self._path, "Choose another one, or replace it with `overwrite`.")
 
 
 def writable() -> dict[str, Any]:
@@ -100,7 +99,3 @@ def writable() -> dict[str, Any]:
         if reader.sink is not None:
             sinks.setdefault(reader.sink, suffix)
     return {suffix: sink for sink, suffix in sinks.items()}
-
-
-def _refused(rule: str, got: object, remedy: str) -> DataError:
-    return DataError(field="out", rule=rule, got=got, remedy=remedy)
