@@ -25,13 +25,7 @@ _WHOLE = "Save it as .parquet in row groups, which is read in parts."
 
 
 class ArrowSink:
-    """Writes rows with a writer of Arrow's; the first rows fix the schema.
-
-    Args:
-        path: Of the file.
-        names: Of the columns.
-        make: From a path and a schema to a writer.
-    """
+    """Writes rows with a writer of Arrow's, made from path and schema; the first rows fix the schema."""
 
     def __init__(self, path: Path, names: Sequence[str], make: Any = pq.ParquetWriter):
         self._path, self._names, self._make = path, names, make

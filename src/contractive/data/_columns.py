@@ -49,11 +49,7 @@ class Column:
         return (self.name,)
 
     def encode(self, values: pa.ChunkedArray, out: np.ndarray) -> None:
-        """Write the features of plain values to `out` (rows, features), float64, NaN where a value is missing.
-
-        Raises:
-            DataError: Values of another kind, categories that training has not met.
-        """
+        """Write the features of plain values to `out` (rows, features), float64, NaN where a value is missing."""
         if self.kind != "category":
             out[:, 0] = self.numbers(values)
             return
@@ -75,11 +71,7 @@ class Column:
         return x[:, 0]
 
     def numbers(self, values: pa.ChunkedArray) -> np.ndarray:
-        """Return the numbers of plain values, float64, NaN where one is missing; not for a category.
-
-        Raises:
-            DataError: Values of another kind.
-        """
+        """Return the numbers of plain values, float64, NaN where one is missing; not for a category."""
         found = kind_of_type(values.type)
         if found == "text":
             values = self._parsed(values)
@@ -182,11 +174,7 @@ def texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def as_table(raw: Any) -> pa.Table:
-    """Return an Arrow table of anything that is one.
-
-    Raises:
-        DataError: It is none, or has two columns of one name.
-    """
+    """Return an Arrow table of anything that is one."""
     try:
         if isinstance(raw, Mapping):
             raw = pa.table({str(name): pa.array(values) for name, values in raw.items()})
@@ -206,11 +194,7 @@ def as_table(raw: Any) -> pa.Table:
 
 
 def check_unique(names: Sequence[str]) -> None:
-    """Refuse names given to two columns.
-
-    Raises:
-        DataError: There are some.
-    """
+    """Refuse names given to two columns."""
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise DataError(f"columns must have names of their own, got {join_names(twice)} more than once. Rename them.")

@@ -14,18 +14,9 @@ from contractive.data._survey import Survey
 
 
 def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tuple[Preparation, list[str]]:
-    """Fit imputation and scaling on the training rows.
+    """Return the preparation, its imputation and scaling fitted on the training rows, and notes on what was decided.
 
-    Args:
-        source: Raw rows and the draft of their preparation.
-        parts: Of each row 0 where it is for training.
-        options: How to impute and scale.
-
-    Returns:
-        The preparation, and sentences on what was decided.
-
-    Raises:
-        DataError: Missing values without imputation, values that are not finite, columns that never vary.
+    Missing values without imputation are refused, and so are infinite ones, and columns that never vary.
     """
     draft = source.draft
     every, train = Survey(draft.features), Survey(draft.features)

@@ -28,16 +28,9 @@ FORMATS: dict[str, type[Reader[Any, Any]]] = {
 def open_reader(
     data: str | Path, options: Options = DEFAULT, like: Preparation | None = None, *, field: str = "data"
 ) -> Reader[Any, Any]:
-    """Return the reader of a file or folder.
+    """Return the reader of a file or folder, of rows to train on or of further rows `like` those of a preparation.
 
-    Args:
-        data: Its path.
-        options: How to read it; refused where the format has no such option and it is to be trained on.
-        like: The preparation of a model for which these are further rows.
-        field: What messages call it.
-
-    Raises:
-        DataError: It does not exist, or has another suffix; or it does not fit the options or the preparation.
+    To train on, options that the format does not have are refused. Messages call the place by the name `field`.
     """
     path = Path(data).expanduser()
     if not path.exists():

@@ -13,11 +13,7 @@ Labels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def label_values(name: str, values: pa.ChunkedArray) -> np.ndarray:
-    """Return the labels of a plain column.
-
-    Raises:
-        DataError: Missing labels, or values that are no labels.
-    """
+    """Return the labels of a plain column."""
     kind, values = guess(values)
     if kind == "other":
         got = f"{name!r} of {values.type}"
@@ -60,11 +56,7 @@ def label_texts(values: np.ndarray, *, numbers: bool) -> tuple[np.ndarray, np.nd
 
 
 def with_test_labels(labels: Labels, test: np.ndarray | None) -> tuple[Labels | None, list[str]]:
-    """Return the labels with those of separate test rows, and sentences on what does not fit.
-
-    Raises:
-        DataError: Test labels of another kind, or without a class in common with those of training.
-    """
+    """Return the labels with those of separate test rows, and sentences on what does not fit."""
     train, validation, _ = labels
     if test is None:
         return None, ["Labels are left out: the test rows have none."]

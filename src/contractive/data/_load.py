@@ -1,22 +1,39 @@
-"""`load`: a named set, or your own file or folder, split and prepared."""
+"""Named sets and your own files or folders: split and prepared (`load`), or prepared as for a model (`open_rows`)."""
 
-from dataclasses import replace
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from contractive.data._arrow import ARROW_ERRORS
-from contractive.data._errors import DataError, invalid, join_names, reraise_as_data_error
+from contractive.data._errors import DataError, invalid, join_names, reraise_as_data_error, suggest
 from contractive.data._fit import fit_preparation
 from contractive.data._formats import open_reader
 from contractive.data._labels import with_test_labels
 from contractive.data._memory import fits
-from contractive.data._named import SETS
+from contractive.data._named import SETS, NamedSet, load_named
 from contractive.data._options import DEFAULT, Options
-from contractive.data._preparation import Preparation
-from contractive.data._reader import OnDisk, Reader, RowsOnDisk, Source, TestRows
+from contractive.data._preparation import BLOCK, Preparation
+from contractive.data._preparation import rows_at_once as most_rows
+from contractive.data._reader import OnDisk, RowsOnDisk, Source, TestRows
 from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Split, most_held_out, partition
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some consecutive rows.
+
+    Attributes:
+        x: Prepared, float32 (rows, features).
+        pass_through: Of each column asked for, its values as they stand in the source.
+        start: Row of the source that is the first here.
+    """
+
+    x: np.ndarray
+    pass_through: dict[str, np.ndarray]
+    start: int
 
 
 def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0, options: Options = DEFAULT) -> Split:
@@ -39,18 +56,70 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
         if given := options.given():
             got = join_names(f"`{name}`" for name in given)
             raise DataError(f"options on data must be for your own files, got {got} with {data}. Leave them out.")
-        return replace(SETS[str(data)](data_dir, seed), source=DataSource(str(data), folder, seed, options))
+        return replace(load_named(str(data), data_dir, seed), source=DataSource(str(data), folder, seed, options))
     test = str(_absolute(options.test)) if options.test else None
     with reraise_as_data_error(Path(data), ARROW_ERRORS):
         split = _split_source(data, options, seed)
     return replace(split, source=DataSource(str(_absolute(data)), folder, seed, replace(options, test=test)))
 
 
+def open_rows(
+    path: str | Path,
+    preparation: Preparation,
+    *,
+    pass_through: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    options: Options = DEFAULT,
+    rows_at_once: int = BLOCK,
+    data_dir: str | Path | None = None,
+) -> Iterator[Block]:
+    """Go through a source for a model, all rows in their order, prepared as in training.
+
+    Text tables, .parquet, .npy and folders of images are read in blocks, in constant memory; others whole.
+
+    Args:
+        path: As for `load`; its columns may be in any order, label and dropped columns may be absent.
+        preparation: Of the model.
+        pass_through: Columns to hand on as they are, for instance identifiers; arrays of an .npz with a value per row;
+            `file` and `label` of a folder of images; `label` of a named set.
+        optional: Columns handed on likewise where the source has them.
+        options: How to read a text table or which array of an .npz to take.
+        rows_at_once: Rows of a block at most.
+        data_dir: For a named set, as for `load`.
+
+    Raises:
+        DataError: Rows that do not fit the preparation, with the reason.
+    """
+    if rows_at_once < 1:
+        raise invalid("rows_at_once", "be at least 1", rows_at_once, f"For instance {BLOCK}.")
+    start, size = 0, min(rows_at_once, most_rows(preparation.features))
+    with reraise_as_data_error(Path(path), ARROW_ERRORS):
+        named = str(path) in SETS
+        reader = NamedSet(str(path), preparation, data_dir) if named else open_reader(path, options, preparation)
+        there = reader.column_names() if pass_through or optional else []
+        for name in pass_through:
+            if name not in there:
+                remedy = suggest(name, there) if there else "This source has none."
+                raise invalid("pass_through", "name a column", repr(name), remedy)
+        names = list(dict.fromkeys((*pass_through, *(name for name in optional if name in there))))
+        for raw, values in reader.batches_with(names, size):
+            x = preparation.transform(raw)
+            yield Block(x, values, start)
+            start += len(x)
+
+
 def _split_source(data: str | Path, options: Options, seed: int) -> Split:
-    reader = open_reader(data, options)
-    source = reader.source(_stays_on_disk(reader, options))
-    test = _test_rows(source, options) or reader.test_rows()
-    on_disk, features = source.on_disk, source.draft.features
+    reader, on_disk = open_reader(data, options), bool(options.stream)
+    if isinstance(reader, OnDisk) and options.stream is None:
+        on_disk = not fits(4 * math.prod(reader.size()))
+    source = reader.source(on_disk)
+    features = source.draft.features
+    if options.test is None:
+        test = reader.test_rows()
+    else:
+        further = open_reader(options.test, replace(options, header=reader.header), source.draft, field="test")
+        rows = (raw for raw, _ in further.batches_with(()))
+        test = TestRows(str(further.path), rows, further.labels(), [f"Test file: {n}" for n in further.notes()])
     parts, how = partition(
         source.num_rows,
         (options.validation_share, 0.0 if test else options.test_share),
@@ -92,23 +161,6 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
 
 def _absolute(path: str | Path) -> Path:
     return Path(path).expanduser().resolve()
-
-
-def _stays_on_disk(reader: Reader[Any, Any], options: Options) -> bool:
-    if not isinstance(reader, OnDisk) or options.stream is not None:
-        return bool(options.stream)
-    rows, columns = reader.size()
-    return not fits(4 * rows * columns)
-
-
-def _test_rows(source: Source, options: Options) -> TestRows | None:
-    """Return the rows of a separate test file, read as the training file was."""
-    if options.test is None:
-        return None
-    as_read = replace(options, header=source.reader.header)
-    reader = open_reader(options.test, as_read, source.draft, field="test")
-    batches = (raw for raw, _ in reader.batches_with(()))
-    return TestRows(str(reader.path), batches, reader.labels(), [f"Test file: {note}" for note in reader.notes()])
 
 
 def _gather(source: Source, preparation: Preparation, parts: np.ndarray) -> list[np.ndarray]:

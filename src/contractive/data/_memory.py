@@ -1,18 +1,24 @@
 """The memory that is left, and what fits into it."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from contractive.data._errors import DataError
 
 _SHARE = 0.4  # of the memory left: room for the network, its optimiser and a copy while scaling
 _UNKNOWN = 4 * 2**30
+_GROUPS = (  # limit and use, of control groups of versions 2 and 1
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 
 
 def available_memory() -> int:
     """Return the bytes this process may still use: the least that machine, container and limits leave."""
-    limits = [limit for limit in (_machine(), *_containers(), _address_space()) if limit is not None]
-    return max(0, min(limits, default=_UNKNOWN))
+    return max(0, min(_left(), default=_UNKNOWN))
 
 
 def fits(num_bytes: int) -> bool:
@@ -41,49 +47,29 @@ def size(num_bytes: int) -> str:
     return f"{num_bytes / 1e3:.1f} kB"
 
 
-def _machine() -> int | None:
-    for line in _lines(Path("/proc/meminfo")):
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    try:
-        import os
-
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _containers() -> list[int]:
-    """Return what the control groups of versions 2 and 1 leave."""
-    root = Path("/sys/fs/cgroup")
-    left = []
-    for limit, used in (
-        (root / "memory.max", root / "memory.current"),
-        (root / "memory/memory.limit_in_bytes", root / "memory/memory.usage_in_bytes"),
-    ):
+def _left() -> Iterator[int]:
+    """Go through what the machine, control groups and limits of the process leave, as far as they tell."""
+    free = [int(line.split()[1]) * 1024 for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
+    yield from free
+    if not free:
+        with suppress(AttributeError, OSError, ValueError):
+            yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    for limit, used in _GROUPS:
         most, now = _lines(limit), _lines(used)
         if most and now and most[0].isdigit() and now[0].isdigit():
-            left.append(int(most[0]) - int(now[0]))
-    return left
+            yield int(most[0]) - int(now[0])
+    if sys.platform != "win32":
+        import resource
+
+        pages = [int(count) for line in _lines("/proc/self/statm")[:1] for count in line.split()] or [0] * 7
+        for limit, used in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
+            soft = resource.getrlimit(limit)[0]
+            if soft != resource.RLIM_INFINITY:
+                yield soft - used * resource.getpagesize()
 
 
-def _address_space() -> int | None:
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    pages = _lines(Path("/proc/self/statm"))
-    used = [int(count) * resource.getpagesize() for count in pages[0].split()] if pages else [0] * 7
-    left = [
-        soft - now
-        for limit, now in ((resource.RLIMIT_AS, used[0]), (resource.RLIMIT_DATA, used[5]))
-        if (soft := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY
-    ]
-    return min(left, default=None)
-
-
-def _lines(path: Path) -> list[str]:
+def _lines(path: str) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return Path(path).read_text().splitlines()
     except OSError:
         return []

@@ -10,8 +10,7 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,15 @@ from contractive.data._preparation import BLOCK, ImagesPreparation, Preparation
 from contractive.data._reader import files_checksum, slices
 from contractive.data._split import TEST, VALIDATION, Split
 
+SETS = ("digits", "mnist", "fashion-mnist")
 DATA_VARIABLE = "CONTRACTIVE_DATA"
 
-_IDX_FILES = {
-    "train_x": "train-images-idx3-ubyte.gz",
-    "train_y": "train-labels-idx1-ubyte.gz",
-    "test_x": "t10k-images-idx3-ubyte.gz",
-    "test_y": "t10k-labels-idx1-ubyte.gz",
-}
+_IDX_FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
 _SOURCES = {
     "mnist": ("https://ossci-datasets.s3.amazonaws.com/mnist/", {
         "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -47,111 +47,81 @@ _SOURCES = {
 }  # fmt: skip
 
 
-def _scaled(shape: tuple[int, int], high: float, *, whole: bool) -> ImagesPreparation:
-    """Scale greyscale images of known range to [0, 1]."""
-    scale = np.array([high])
-    return ImagesPreparation(features=shape[0] * shape[1], scaler="range", scale=scale, shape=(1, *shape), whole=whole)
+def load_named(name: str, data_dir: str | Path | None, seed: int) -> Split:
+    """Return a named set. The digits are split by the seed and stratified; the others have a split of their own."""
+    raw, y, num_train, checksum = _raw(name, data_dir)
+    shape, high = raw.shape[1:], 16 if name == "digits" else 255
+    preparation = ImagesPreparation(
+        features=shape[0] * shape[1],
+        scaler="range",
+        scale=np.array([float(high)]),
+        shape=(1, *shape),
+        whole=high == 255,
+    )
+    x, parts = preparation.transform(raw), None
+    if name == "digits":  # 60 % training, 20 % validation, 20 % test
+        from sklearn.model_selection import train_test_split
 
-
-def _split_digits(data_dir: str | Path | None, seed: int) -> Split:
-    """1797 digits of 8 x 8 (UCI, bundled with scikit-learn): 60 % training, 20 % validation, 20 % test, stratified."""
-    from sklearn.model_selection import train_test_split
-
-    raw, y = _raw_digits()
-    preparation = _scaled((8, 8), 16, whole=False)
-    x = preparation.transform(raw)
-    rest, test = train_test_split(np.arange(len(x)), test_size=0.2, stratify=y, random_state=seed)
-    train, validation = train_test_split(rest, test_size=0.25, stratify=y[rest], random_state=seed)
-    parts = np.zeros(len(x), np.uint8)
-    parts[validation], parts[test] = VALIDATION, TEST
-    checksum = hashlib.sha256(raw.tobytes() + y.tobytes()).hexdigest()
+        rest, test = train_test_split(np.arange(len(x)), test_size=0.2, stratify=y, random_state=seed)
+        train, validation = train_test_split(rest, test_size=0.25, stratify=y[rest], random_state=seed)
+        parts = np.zeros(len(x), np.uint8)
+        parts[validation], parts[test] = VALIDATION, TEST
+        notes = "Pixels from 0 to 16 were scaled to [0, 1].", f"Rows were split at random (seed {seed}), stratified."
+    else:  # the classic split: of 60,000 training rows the last 10,000 validate
+        held_out = max(1, num_train // 6)
+        train, validation = slice(num_train - held_out), slice(num_train - held_out, num_train)
+        test = slice(num_train, None)
+        notes = "Bytes were divided by 255.", f"The last {held_out} training rows are for validation."
     return Split(
-        "digits", x[train], x[validation], x[test], (y[train], y[validation], y[test]), (8, 8), (1, 8, 8),
-        preparation, parts, checksum, preparation.feature_names,
-        ("Pixels from 0 to 16 were scaled to [0, 1].", f"Rows were split at random (seed {seed}), stratified."),
+        name, x[train], x[validation], x[test], (y[train], y[validation], y[test]), shape, (1, *shape),
+        preparation, parts, checksum, preparation.feature_names, notes,
     )  # fmt: skip
-
-
-def _raw_digits() -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.datasets import load_digits
-
-    x, y = map(np.ascontiguousarray, load_digits(return_X_y=True))
-    return x, y
-
-
-def _split_idx(name: str, data_dir: str | Path | None, seed: int) -> Split:
-    """The classic split: first 50,000 rows to train, last 10,000 to validate, the test set as given."""
-    files = _idx_files(name, data_dir)
-    arrays = _raw_idx(name, files)
-    height, width = arrays["train_x"].shape[1:]
-    preparation = _scaled((height, width), 255, whole=True)
-    train, test = preparation.transform(arrays["train_x"]), preparation.transform(arrays["test_x"])
-    held_out = max(1, len(train) // 6)
-    labels = (arrays["train_y"][:-held_out], arrays["train_y"][-held_out:], arrays["test_y"])
-    paths = sorted(files.values())
-    return Split(
-        name, train[:-held_out], train[-held_out:], test, labels, (height, width), (1, height, width),
-        preparation, None, files_checksum(paths[0].parent, paths), preparation.feature_names,
-        ("Bytes were divided by 255.", f"The last {held_out} training rows are for validation."),
-    )  # fmt: skip
-
-
-def _raw_idx(name: str, files: dict[str, Path]) -> dict[str, np.ndarray]:
-    """Return images and labels of the training and test files as bytes, checked against each other."""
-    arrays = {key: read_idx(path) for key, path in files.items()}
-    folder = files["train_x"].parent
-    for part in ("train", "test"):
-        images, labels = arrays[f"{part}_x"], arrays[f"{part}_y"]
-        if images.ndim != 3 or labels.shape != images.shape[:1]:
-            raise DataError(f"{name} must have one label per image, got other files in {folder}. Download it again.")
-    if arrays["train_x"].shape[1:] != arrays["test_x"].shape[1:]:
-        raise DataError(f"{name} must have images of one size, got two sizes in {folder}. Download it again.")
-    if len(arrays["train_x"]) < 2 or not len(arrays["test_x"]):
-        raise DataError(f"{name} must have images to train and test, got too few in {folder}. Download it again.")
-    return arrays
-
-
-SETS: dict[str, Callable[[str | Path | None, int], Split]] = {
-    "digits": _split_digits,
-    **{name: partial(_split_idx, name) for name in _SOURCES},
-}
 
 
 class NamedSet(ArrayReader):
-    """All rows of a named set in their own units, training files before test files.
-
-    Args:
-        name: Of the set.
-        like: The preparation of a model for which these are further rows.
-        data_dir: As for `load`.
-    """
+    """All rows of a named set in their own units, training files before test files."""
 
     name = "named sets"
 
-    def __init__(self, name: str, like: Preparation | None = None, data_dir: str | Path | None = None):
+    def __init__(self, name: str, like: Preparation, data_dir: str | Path | None):
         super().__init__(Path(name), like=like)
-        self._data_dir = data_dir
-
-    @cached_property
-    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
-        name = str(self.path)
-        if name not in _SOURCES:
-            return _raw_digits()
-        arrays = _raw_idx(name, _idx_files(name, self._data_dir))
-        pixels, labels = ([arrays[f"{part}_{which}"] for part in ("train", "test")] for which in "xy")
-        return np.concatenate(pixels), np.concatenate(labels)
+        self._rows, self._labels, *_ = _raw(name, data_dir)
 
     def schema(self) -> ArraySchema:
-        return ArraySchema(self._rows[0].shape, self._rows[0].dtype)
+        return ArraySchema(self._rows.shape, self._rows.dtype)
 
     def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
-        return slices(self._rows[0], size)
+        return slices(self._rows, size)
 
     def column_names(self) -> list[str]:
         return ["label"]
 
     def column(self, name: str) -> np.ndarray:
-        return self._rows[1]
+        return self._labels
+
+
+def _raw(name: str, data_dir: str | Path | None) -> tuple[np.ndarray, np.ndarray, int, str]:
+    """Return images, labels, how many of them are for training, and the checksum of what was read."""
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        x, y = map(np.asarray, load_digits(return_X_y=True))
+        return x.reshape(-1, 8, 8), y, len(x), hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()
+    files = _idx_files(name, data_dir)
+    train_x, train_y, test_x, test_y = map(read_idx, files)
+    for images, labels in ((train_x, train_y), (test_x, test_y)):
+        if images.ndim != 3 or labels.shape != images.shape[:1]:
+            raise _mismatched(files, f"{name} must have one label per image, got other files")
+    if train_x.shape[1:] != test_x.shape[1:]:
+        raise _mismatched(files, f"{name} must have images of one size, got two sizes")
+    if len(train_x) < 2 or not len(test_x):
+        raise _mismatched(files, f"{name} must have images to train and test, got too few")
+    checksum = files_checksum(files[0].parent, sorted(files))
+    return np.concatenate([train_x, test_x]), np.concatenate([train_y, test_y]), len(train_x), checksum
+
+
+def _mismatched(files: list[Path], what: str) -> DataError:
+    return DataError(f"{what} in {files[0].parent}. Download them again.")
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -181,17 +151,17 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def _idx_files(name: str, data_dir: str | Path | None) -> dict[str, Path]:
+def _idx_files(name: str, data_dir: str | Path | None) -> list[Path]:
     """Return the files in the folder given by the user, else downloaded ones."""
     given = data_dir or os.environ.get(DATA_VARIABLE)
     if not given:
-        return {key: _downloaded(name, file) for key, file in _IDX_FILES.items()}
+        return [_downloaded(name, file) for file in _IDX_FILES]
     folder = Path(given).expanduser()
     folder = folder / name if (folder / name).is_dir() else folder
-    missing = [file for file in _IDX_FILES.values() if not (folder / file).is_file()]
+    missing = [file for file in _IDX_FILES if not (folder / file).is_file()]
     if missing:
         raise invalid("data_dir", f"hold {missing[0]}", f"{folder} without it", "Put the IDX .gz files there.")
-    return {key: folder / file for key, file in _IDX_FILES.items()}
+    return [folder / file for file in _IDX_FILES]
 
 
 def _downloaded(name: str, file: str) -> Path:

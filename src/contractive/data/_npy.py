@@ -49,11 +49,7 @@ class Header:
 
 
 def read_header(file: IO[bytes], what: str, num_bytes: int) -> Header:
-    """Read the header of an array, checked against the bytes there are.
-
-    Raises:
-        DataError: Pickled objects, other things than numbers or text, too few bytes.
-    """
+    """Read the header of an array, checked against the bytes there are."""
     version = np.lib.format.read_magic(file)
     if version not in _HEADERS:
         raise DataError(f"{what} must be of version 1 or 2 of the .npy format, got {version}. Save plain arrays.")

@@ -65,8 +65,11 @@ class Options:
             raise invalid("size", "be HEIGHTxWIDTH in pixels", self.size, "For instance 28x28.")
         if self.separator is not None and len(self.separator) != 1:
             raise invalid("separator", "be one character", repr(self.separator), "For instance ';'.")
-        if self.encoding is not None and not _known_encoding(self.encoding):
-            raise invalid("encoding", "be one that Python knows", repr(self.encoding), "For instance utf-8.")
+        try:
+            "".encode("utf-8" if self.encoding is None else self.encoding)
+        except (LookupError, ValueError):
+            got, remedy = repr(self.encoding), "For instance utf-8."
+            raise invalid("encoding", "be one that Python knows", got, remedy) from None
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
                 raise invalid(name, "lie between 0 and 1", getattr(self, name), "For instance 0.15.")
@@ -80,14 +83,6 @@ class Options:
         """Return the fields that differ from their defaults."""
         found = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         return {entry.name: found[entry.name] for entry in fields(self) if found[entry.name] != entry.default}
-
-
-def _known_encoding(name: str) -> bool:
-    try:
-        "".encode(name)
-    except (LookupError, ValueError):
-        return False
-    return True
 
 
 DEFAULT = Options()

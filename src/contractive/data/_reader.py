@@ -38,29 +38,17 @@ class TestRows:
 
 @dataclass
 class Source:
-    """Rows to split and what is known of them.
-
-    Attributes:
-        reader: Of the file or folder.
-        draft: How its rows become numbers, before imputation and scaling.
-        num_rows: Rows to split.
-        batches: A pass over them, as `draft.encode` takes them.
-        labels: One per row, or None.
-        as_bytes: All raw values are bytes.
-        columns: Those of a table that are read.
-        notes: Sentences on what was detected or decided.
-        on_disk: The training rows stay there.
-    """
+    """Rows to split and what is known of them."""
 
     reader: "Reader[Any, Any]"
-    draft: Preparation
+    draft: Preparation  # how rows become numbers, before imputation and scaling
     num_rows: int
-    batches: Callable[[], Iterator[Any]]
+    batches: Callable[[], Iterator[Any]]  # a pass over the rows, as `draft.encode` takes them
     labels: np.ndarray | None = None
-    as_bytes: bool = False
-    columns: list[str] | None = None
+    as_bytes: bool = False  # all raw values are bytes
+    columns: list[str] | None = None  # those of a table that are read
     notes: list[str] = field(default_factory=list)
-    on_disk: bool = False
+    on_disk: bool = False  # the training rows stay there
 
 
 class Reader(ABC, Generic[Schema, Batch]):
@@ -143,13 +131,7 @@ class OnDisk(ABC):
 
 
 class RowsOnDisk:
-    """Training rows of a file, read and prepared when asked for: `Rows`.
-
-    Args:
-        source: Whose rows stay on disk.
-        preparation: Fitted on these rows.
-        held: Sorted rows held out for validation and testing.
-    """
+    """Training rows of a file, read and prepared when asked for: `Rows`. The sorted rows `held` out are left aside."""
 
     def __init__(self, source: Source, preparation: Preparation, held: np.ndarray):
         assert isinstance(source.reader, OnDisk)

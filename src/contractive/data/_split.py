@@ -134,18 +134,8 @@ def partition(
 ) -> tuple[np.ndarray, str]:
     """Split rows at random, stratified by a categorical label where every subset gets some of every class.
 
-    Args:
-        num_rows: Rows to split.
-        shares: For validation and for testing; 0 where there are test rows already.
-        seed: Same seed, same split.
-        labels: One per row.
-        most: Rows for validation, and for testing, at most.
-
-    Returns:
-        Of each row 0, 1 or 2 (uint8), and a sentence on how they were drawn.
-
-    Raises:
-        DataError: Fewer than ten rows.
+    The shares are those for validation and for testing, 0 where there are test rows already; each gets at most `most`
+    rows. Returned are 0, 1 or 2 for each row (uint8), and a sentence on how they were drawn.
     """
     if num_rows < LEAST_ROWS:
         raise DataError(f"data must have at least {LEAST_ROWS} rows, got {num_rows}. Give more of them.")

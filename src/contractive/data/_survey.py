@@ -20,20 +20,13 @@ class Group(NamedTuple):
 
 
 class Survey:
-    """Ranges and counts per feature over blocks of float64 numbers, NaN where a value is missing.
-
-    Attributes:
-        rows: Rows seen.
-        missing: Missing values per feature.
-        unusable: Infinite and too large values per feature.
-        low: Least value per feature (NaN before any).
-        high: Greatest value per feature.
-    """
+    """Ranges and counts per feature over blocks of float64 numbers, NaN where a value is missing."""
 
     def __init__(self, features: int):
         self.rows = 0
-        self.missing, self.unusable = np.zeros(features, np.int64), np.zeros(features, np.int64)
-        self.low, self.high = np.full(features, np.nan), np.full(features, np.nan)
+        self.missing = np.zeros(features, np.int64)
+        self.unusable = np.zeros(features, np.int64)  # infinite or too large
+        self.low, self.high = np.full(features, np.nan), np.full(features, np.nan)  # NaN before any row
 
     def add(self, block: np.ndarray) -> None:
         """Take one block of rows into account."""
@@ -56,11 +49,7 @@ class Survey:
         return (self.low == self.high) | np.isnan(self.low)
 
     def check_usable(self, groups: Sequence[Group], what: str) -> None:
-        """Refuse infinite and huge values, with their count and column.
-
-        Raises:
-            DataError: There are such values.
-        """
+        """Refuse infinite and huge values, with their count and column."""
         if where := _counted(self.unusable, groups):
             remedy = ", or leave the columns out with `drop`" if what == "column" else ""
             raise DataError(
@@ -69,11 +58,7 @@ class Survey:
             )
 
     def check_missing(self, groups: Sequence[Group], what: str, remedy: str) -> None:
-        """Refuse missing values, with their count and column.
-
-        Raises:
-            DataError: There are missing values.
-        """
+        """Refuse missing values, with their count and column."""
         if where := _counted(self.missing, groups):
             raise DataError(f"values must not be missing, got missing ones in {what} {where}. {remedy}")
 

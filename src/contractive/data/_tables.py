@@ -163,10 +163,7 @@ def _column(name: str, kind: str, chunks: Iterable[pa.ChunkedArray]) -> Column:
             )
         return Column(name, "category", tuple(sorted(found)))
     if kind == "date":
-        return Column(name, "date", days=all(_whole_days(values) for values in chunks))
+        stamps = (values.cast(pa.timestamp("us"), safe=False) for values in chunks)
+        midnight = (pc.equal(pc.floor_temporal(stamp, unit="day"), stamp) for stamp in stamps)
+        return Column(name, "date", days=all(pc.all(values, min_count=0).as_py() for values in midnight))
     return Column(name, "boolean" if kind == "boolean" else "number")
-
-
-def _whole_days(values: pa.ChunkedArray) -> bool:
-    stamps = values.cast(pa.timestamp("us"), safe=False)
-    return bool(pc.all(pc.equal(pc.floor_temporal(stamps, unit="day"), stamps), min_count=0).as_py())
