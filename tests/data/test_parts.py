@@ -70,10 +70,10 @@ def test_wide_rows_of_a_stream_are_held_out_in_fewer(width, rows):
 
 
 def test_a_split_knows_what_it_was_loaded_from(tmp_path, monkeypatch):
-    assert load("digits").source == DataSource("digits", None, Options())
+    assert load("digits").source == DataSource("digits", None, 0, Options())
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 4)))
     monkeypatch.chdir(tmp_path)
     np.save(tmp_path / "t.npy", np.random.default_rng(1).normal(size=(5, 4)))
     source = load("x.npy", options=Options(scale="none", test=Path("t.npy"))).source
-    assert source == DataSource(str(tmp_path / "x.npy"), None, Options(scale="none", test=str(tmp_path / "t.npy")))
+    assert source == DataSource(str(tmp_path / "x.npy"), None, 0, Options(scale="none", test=str(tmp_path / "t.npy")))
     assert msgspec.convert(json.loads(json.dumps(asdict(source))), DataSource) == source
