@@ -196,7 +196,7 @@ def test_a_stopped_run_ends_at_the_same_weights(tmp_path):
     assert a.best_epoch == b.best_epoch
     again = fine_tune(network(), X, Y, max_epochs=5, checkpoint=path, **settings)
     assert again.rows == b.rows
-    with pytest.raises(CheckpointError, match="A run is resumed with the settings of its checkpoint, got rates"):
+    with pytest.raises(CheckpointError, match="A run must be resumed with the settings of its checkpoint, got rates"):
         fine_tune(network(), X, Y, learning_rate=0.3, checkpoint=path, **settings)
     with pytest.raises(CheckpointError, match="settings of its checkpoint, got data"):
         fine_tune(network(), X + 1, Y, checkpoint=path, **settings)
@@ -270,18 +270,18 @@ def test_checkpoints_are_written_when_it_is_time_and_at_the_end(tmp_path):
 def test_a_broken_checkpoint_is_refused(tmp_path):
     path = tmp_path / "state.ckpt"
     path.write_bytes(b"no such file")
-    with pytest.raises(CheckpointError, match="is not one of training, or is damaged"):
+    with pytest.raises(CheckpointError, match="checkpoint must be one that training wrote, got a broken"):
         fine_tune(network(), X, Y, checkpoint=path)
     for state in ([], {}, {"settings": 3}, "nothing"):
         torch.save({"contractive": state, "now": {"linear.bias": torch.zeros(3)}}, path)
-        with pytest.raises(CheckpointError, match="is not one of training"):
+        with pytest.raises(CheckpointError, match="checkpoint must be one that training wrote"):
             fine_tune(network(), X, Y, checkpoint=path)
     path.unlink()
     fine_tune(network(), X, Y, max_epochs=1, checkpoint=path)
     whole = torch.load(path, weights_only=True)
     for damage in ({"now": {"linear.bias": torch.zeros(3)}}, {"best": None}, {"now": None}):
         torch.save({name: part for name, part in (whole | damage).items() if part is not None}, path)
-        with pytest.raises(CheckpointError, match="is of another run, or is damaged"):
+        with pytest.raises(CheckpointError, match="checkpoint must be of this run, got one of another"):
             fine_tune(network(), X, Y, checkpoint=path)
 
 

@@ -166,7 +166,9 @@ def test_other_settings_are_not_the_same_run(tmp_path):
 def test_another_objective_is_not_the_same_run(tmp_path, before, after, match):
     path = tmp_path / "last.ckpt"
     train(rows(), path, before, max_epochs=1)
-    with pytest.raises(CheckpointError, match=f"A run is resumed with the settings of its checkpoint, got {match}"):
+    with pytest.raises(
+        CheckpointError, match=f"A run must be resumed with the settings of its checkpoint, got {match}"
+    ):
         train(rows(), path, after, max_epochs=1, resume=True)
 
 
@@ -208,7 +210,7 @@ def test_a_checkpoint_with_fewer_settings_is_of_another_version(tmp_path):
 
 
 def test_a_missing_checkpoint_is_said(tmp_path):
-    with pytest.raises(CheckpointError, match=r"There is no checkpoint .* to resume from"):
+    with pytest.raises(CheckpointError, match=r"checkpoint must exist to resume from, got no file"):
         train(rows(), tmp_path / "last.ckpt", resume=True)
     with pytest.raises(ValueError, match=r"resume must come with a checkpoint, got none"):
         train(rows(), None, resume=True)
@@ -224,7 +226,7 @@ def test_a_broken_checkpoint_is_one_line(tmp_path, damage):
     path = tmp_path / "last.ckpt"
     train(rows(), path)
     spoiled(path, damage)
-    with pytest.raises(CheckpointError, match=r"The checkpoint .* is not one of training, or is damaged"):
+    with pytest.raises(CheckpointError, match=r"checkpoint must be one that training wrote, got a broken"):
         train(rows(), path, resume=True)
 
 
@@ -236,7 +238,7 @@ class Hostile:
 def test_a_checkpoint_runs_no_code(tmp_path, capsys):
     path = tmp_path / "last.ckpt"
     torch.save({"contractive": Hostile()}, path)
-    with pytest.raises(CheckpointError, match=r"The checkpoint .* is not one of training"):
+    with pytest.raises(CheckpointError, match=r"checkpoint must be one that training wrote"):
         train(rows(), path, resume=True)
     assert "code was run" not in capsys.readouterr().out
 
@@ -244,7 +246,7 @@ def test_a_checkpoint_runs_no_code(tmp_path, capsys):
 def test_a_foreign_checkpoint_is_refused(tmp_path):
     path = tmp_path / "last.ckpt"
     torch.save({"state_dict": {}}, path)
-    with pytest.raises(CheckpointError, match=r"The checkpoint .* is not one of training\."):
+    with pytest.raises(CheckpointError, match=r"checkpoint must be one that training wrote, got another file"):
         train(rows(), path, resume=True)
 
 

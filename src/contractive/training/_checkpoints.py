@@ -56,19 +56,17 @@ def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None,
             warnings.simplefilter("ignore", UserWarning)  # of pickle protocols, over damaged files
             checkpoint = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"There is no checkpoint {path} to resume from. Start the run anew.") from None
+        raise _refused("exist to resume from", f"no file {path}") from None
     except _BROKEN as error:
-        raise CheckpointError(
-            f"The checkpoint {path} is not one of training, or is damaged: {reason_of(error)}. Start the run anew."
-        ) from error
+        raise _refused("be one that training wrote", f"a broken {path}: {_reason(error)}") from error
     ours = checkpoint.get("contractive") if isinstance(checkpoint, dict) else None
     stored = ours.get("settings") if isinstance(ours, dict) else None
     if not isinstance(stored, dict):
-        raise CheckpointError(f"The checkpoint {path} is not one of training. Start the run anew.")
+        raise _refused("be one that training wrote", f"another file, {path}")
     for name, now in {} if settings is None else settings.items():
         if stored.get(name) != now:
             raise CheckpointError(
-                f"A run is resumed with the settings of its checkpoint, got {name} {now} instead of"
+                f"A run must be resumed with the settings of its checkpoint, got {name} {now} instead of"
                 f" {stored.get(name)}. Set it back, or start the run anew."
             )
     return checkpoint
@@ -76,13 +74,15 @@ def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None,
 
 def does_not_belong(path: Any, error: Exception) -> CheckpointError:
     """Return the error for a checkpoint whose state cannot be restored."""
-    return CheckpointError(
-        f"The checkpoint {path} is of another run, or is damaged: {reason_of(error)}. Start the run anew."
-    )
+    return _refused("be of this run", f"one of another or a damaged one, {path}: {_reason(error)}")
 
 
-def reason_of(error: Exception) -> str:
-    """Return the first sentence of an error's message."""
+def _refused(rule: str, got: str) -> CheckpointError:
+    return CheckpointError(field="checkpoint", rule=rule, got=got, remedy="Start the run anew.")
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of an error's message."""
     return (str(error) or type(error).__name__).splitlines()[0].split(". ")[0][:120].rstrip(".:")
 
 
