@@ -20,7 +20,7 @@ import torch
 from sklearn.datasets import load_digits
 
 import contractive as ct
-from contractive.estimators import _settings
+from contractive.estimators import budget as default_budget
 
 CASES = {"1,797 x 64 (digits)": None, "20,000 x 30": (20_000, 30), "100,000 x 100": (100_000, 100)}
 
@@ -37,7 +37,7 @@ def by_estimator(x, scaled):
 
 def by_fit(x, scaled):
     settings = ct.ContractiveAutoencoder(random_state=0).get_params()
-    budget = _settings.budget(len(x), "auto", "auto")
+    budget = default_budget(len(x))
     seed = int(np.random.RandomState(0).randint(2**31 - 1))
     torch.manual_seed(seed)
     autoencoder = ct.mlp(x.shape[1], code=settings["n_components"], output="linear")

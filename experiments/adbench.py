@@ -35,7 +35,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import contractive as ct
-from contractive.estimators import _settings
+from contractive.estimators import budget as default_budget
 
 OUT = Path(__file__).parent / "results" / "adbench.json"
 PROTOCOLS = ("semi-supervised", "unsupervised")
@@ -78,7 +78,7 @@ def pyod_autoencoder(train, test, seed, **parameters):
 
 def pyod_with_our_steps(train, test, seed):
     """Anomaly scores by PyOD's AutoEncoder, trained with the batch size and number of epochs of the detector."""
-    budget = _settings.budget(len(train), "auto", "auto")
+    budget = default_budget(len(train))
     return pyod_autoencoder(train, test, seed, epoch_num=budget.max_epochs, batch_size=budget.batch_size)
 
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 import contractive as ct
-from contractive.estimators import _settings
+from contractive.estimators import budget
 from contractive.objectives import Masking
 
 IRIS = load_iris()
@@ -163,16 +163,23 @@ def test_every_variant_trains(parameters, term):
 
 
 def test_parameters_reach_the_objective():
-    settings = quick(objective="denoising").get_params()
-    assert _settings.objective(settings).corruption.sigma == 0.3
-    assert _settings.objective(settings | {"noise": 0.7}).corruption.sigma == 0.7
-    assert _settings.objective(quick(objective="standard").get_params()).corruption is None
-    made = _settings.objective(quick(weight=2, alpha=0.5).get_params())
-    assert (made.terms[0].weight, made.weight_decay, made.loss) == (2.0, 0.5, ct.objectives.squared_error)
-    assert _settings.objective(quick(scale="minmax").get_params()).loss is ct.objectives.cross_entropy
-    custom = _settings.objective(quick(objective=ct.objectives.code_l1, weight=3).get_params())
+    made = lambda **parameters: quick(**parameters)._made_objective()  # noqa: E731
+    assert made(objective="denoising").corruption.sigma == 0.3
+    assert made(objective="denoising", noise=0.7).corruption.sigma == 0.7
+    assert made(objective="standard").corruption is None
+    heavy = made(weight=2, alpha=0.5)
+    assert (heavy.terms[0].weight, heavy.weight_decay, heavy.loss) == (2.0, 0.5, ct.objectives.squared_error)
+    assert made(scale="minmax").loss is ct.objectives.cross_entropy
+    custom = made(objective=ct.objectives.code_l1, weight=3)
     assert custom.terms[0].penalty is ct.objectives.code_l1
     assert custom.terms[0].weight == 3
+    assert made(objective="weight_decay", weight=0.2, alpha=0.5).weight_decay == 0.7
+
+
+@pytest.mark.parametrize("name", ct.objectives.OBJECTIVES)
+def test_every_named_objective_is_one_of_the_estimator(name):
+    estimator = quick(objective=name, weight=0.02, max_epochs=1).fit(IRIS.data)
+    assert estimator.weight_ == (0.02 if ct.objectives.OBJECTIVES[name].weight_name == "weight" else 0.0)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +187,10 @@ def test_parameters_reach_the_objective():
     [(80, 80, 300), (1_797, 128, 40), (25_600, 128, 5), (100_000, 500, 5), (567_498, 1024, 5)],
 )
 def test_the_automatic_budget(rows, batch, epochs):
-    assert _settings.budget(rows, "auto", "auto") == _settings.Budget(batch, epochs)
-    assert _settings.budget(rows, 10_000, 7) == _settings.Budget(min(10_000, rows), 7)
+    for settings in (budget(rows), quick(max_epochs="auto")._training(rows)):
+        assert (settings.batch_size, settings.max_epochs) == (batch, epochs)
+    for settings in (budget(rows, 10_000, 7), quick(batch_size=10_000, max_epochs=7)._training(rows)):
+        assert (settings.batch_size, settings.max_epochs) == (min(10_000, rows), 7)
 
 
 def test_the_same_seed_gives_the_same_bits_and_leaves_the_global_generators_alone():
@@ -309,24 +318,27 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
     ("parameters", "error", "match"),
     [
         ({"objective": "l3"}, ValueError, "objective must be one of standard, .*, got 'l3'. Choose one"),
-        ({"weight": -1}, ValueError, "weight must be 'auto' or a finite number of at least 0, got -1. 0 turns it off."),
-        ({"weight": float("nan")}, ValueError, "weight must be 'auto' or a finite number of at least 0, got nan"),
-        ({"weight": True}, ValueError, "weight must be 'auto' or a finite number of at least 0, got True"),
-        ({"alpha": "much"}, ValueError, "alpha must be a finite number of at least 0, got 'much'"),
-        ({"n_components": 0}, ValueError, "n_components must be a whole number above 0, got 0. Leave it out"),
-        ({"n_components": 2.5}, ValueError, "n_components must be a whole number above 0, got 2.5"),
-        ({"hidden_layer_sizes": (3, 0)}, ValueError, "hidden_layer_sizes must be a whole number above 0, got 0"),
-        ({"hidden_layer_sizes": "wide"}, TypeError, "hidden_layer_sizes must be a tuple of whole numbers, got 'wide'"),
-        ({"max_epochs": "some"}, ValueError, "max_epochs must be 'auto' or a whole number above 0, got 'some'"),
-        ({"batch_size": 0}, ValueError, "batch_size must be 'auto' or a whole number above 0, got 0"),
-        ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be a whole number above 0, got 0"),
-        ({"learning_rate_init": 0}, ValueError, "learning_rate_init must be above 0 and finite, got 0. Try 3e-3."),
+        ({"weight": -1}, ValueError, "weight must be at least 0, got -1"),
+        ({"weight": float("nan")}, ValueError, "weight must be a finite number, got nan"),
+        ({"weight": True}, TypeError, "weight must be a number, got True"),
+        ({"alpha": "much"}, TypeError, "alpha must be a number, got 'much'"),
+        ({"n_components": 0}, ValueError, "n_components must be at least 1, got 0. Leave it out"),
+        ({"n_components": 2.5}, TypeError, "n_components must be a whole number, got 2.5"),
+        ({"hidden_layer_sizes": (3, 0)}, ValueError, "hidden_layer_sizes must be at least 1, got 0"),
+        ({"hidden_layer_sizes": "wide"}, TypeError, "hidden_layer_sizes must be whole numbers, got 'wide'"),
+        ({"hidden_layer_sizes": None}, TypeError, "hidden_layer_sizes must be whole numbers, got None"),
+        ({"max_epochs": "some"}, TypeError, "max_epochs must be a whole number, got 'some'"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
+        ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change must be at least 1, got 0"),
+        ({"learning_rate_init": 0}, ValueError, "learning_rate_init must be above 0 and finite, got 0"),
+        ({"learning_rate": "linear"}, ValueError, "learning_rate must be one of constant, cosine, .*, got 'linear'"),
         ({"validation_fraction": 1}, ValueError, "validation_fraction must lie strictly between 0 and 1, got 1"),
         ({"activation": "step"}, ValueError, "activation must be one of sigmoid, .*, got 'step'"),
-        ({"solver": "lbfgs"}, ValueError, "solver must be one of adam, sgd, got 'lbfgs'. Choose one"),
-        ({"scale": "log"}, ValueError, "scale must be one of standard, common, robust, minmax, none, None, got 'log'"),
-        ({"tied": "yes"}, ValueError, "tied must be one of True, False, got 'yes'"),
-        ({"noise": -0.1}, ValueError, "noise must be a sigma of at least 0, a corruption or None, got -0.1"),
+        ({"decoder_activation": "step"}, ValueError, "decoder_activation must be one of sigmoid, .*, got 'step'"),
+        ({"solver": "lbfgs"}, ValueError, "solver must be one of adam, sgd, got 'lbfgs'"),
+        ({"scale": "log"}, ValueError, "scale must be one of standard, common, robust, minmax, none, got 'log'"),
+        ({"tied": "yes"}, TypeError, "tied must be True or False, got 'yes'"),
+        ({"noise": -0.1}, ValueError, "noise must be at least 0, got -0.1"),
         ({"loss": "cross_entropy"}, ValueError, "loss must be squared_error with scale='standard', got cross_entropy"),
     ],
     ids=lambda value: str(value)[:40],

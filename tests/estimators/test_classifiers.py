@@ -124,11 +124,20 @@ X, Y = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2
     ("model", "match"),
     [
         (StackedContractiveClassifier(scale="log"), "scale must be one of minmax, standard, none"),
-        (StackedContractiveClassifier(loss="absolute"), "loss of squared_error, cross_entropy, got 'minmax' and 'abs"),
+        (
+            StackedContractiveClassifier(loss="absolute"),
+            "loss must be one of squared_error, cross_entropy, got 'a",
+        ),
         (ManifoldTangentClassifier(**QUICK, n_tangents=0), "n_tangents must be at least 1, got 0"),
         (StackedContractiveClassifier(**QUICK, output="tanh"), "output must be one of softmax, sigmoid"),
-        (StackedContractiveClassifier(hidden_layer_sizes=(3.7,)), "width must be a whole number above 0, got 3.7"),
-        (StackedContractiveClassifier(hidden_layer_sizes="many"), "width must be a whole number above 0, got 'many'"),
+        (
+            StackedContractiveClassifier(hidden_layer_sizes=(3.7,)),
+            r"hidden_layer_sizes must be whole numbers, got \(3\.7,\)",
+        ),
+        (
+            StackedContractiveClassifier(hidden_layer_sizes="many"),
+            "hidden_layer_sizes must be whole numbers, got 'many'",
+        ),
     ],
 )
 def test_misuse_is_refused(model, match):

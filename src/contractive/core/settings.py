@@ -6,6 +6,7 @@ A front end derives its options from `fields(Settings)`: type, default and metad
 from collections.abc import Collection
 from dataclasses import field, fields
 from functools import cache
+from math import isfinite
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -54,21 +55,38 @@ def check_settings(settings: Any) -> None:
     for each in fields(settings):
         type_, optional = _type_of(type(settings), each.name)
         value = getattr(settings, each.name)
-        if value is None and optional:
-            continue
-        rules = each.metadata
-        value = _converted(each.name, value, type_)
-        object.__setattr__(settings, each.name, value)
-        choices = rules.get("choices") or (get_args(type_) if get_origin(type_) is Literal else ())
-        if choices:
-            check_choice(each.name, value, choices)
-        for number in value if isinstance(value, tuple) else (value,):
-            if rules.get("least") is not None:
-                check_at_least(each.name, number, rules["least"])
-            if rules.get("positive"):
-                check_positive(each.name, number)
-            if isinstance(number, float) and not number < float("inf"):
-                raise InvalidValue(each.name, "be a finite number", number, _DEFAULT)
+        if value is not None or not optional:
+            rules = {name: each.metadata[name] for name in ("choices", "least", "positive") if name in each.metadata}
+            object.__setattr__(settings, each.name, checked(each.name, value, type_, **rules))
+
+
+def checked(
+    name: str,
+    value: Any,
+    type_: Any,
+    *,
+    choices: Collection[object] = (),
+    least: float | None = None,
+    positive: bool = False,
+) -> Any:
+    """Return the value of a field as its type, a number as Python's; rules as in `setting`.
+
+    Raises:
+        InvalidType: A value of another type.
+        InvalidValue: A value that breaks a rule, or a number that is not finite.
+    """
+    value = _converted(name, value, type_)
+    choices = choices or (get_args(type_) if get_origin(type_) is Literal else ())
+    if choices:
+        check_choice(name, value, choices)
+    for number in value if isinstance(value, tuple) else (value,):
+        if least is not None:
+            check_at_least(name, number, least)
+        if positive:
+            check_positive(name, number)
+        if isinstance(number, float) and not isfinite(number):
+            raise InvalidValue(name, "be a finite number", number, _DEFAULT)
+    return value
 
 
 @cache
@@ -77,8 +95,8 @@ def _type_of(owner: type, name: str) -> tuple[Any, bool]:
     type_ = get_type_hints(owner)[name]
     if get_origin(type_) not in (Union, UnionType):
         return type_, False
-    (first, *_) = [part for part in get_args(type_) if part is not NoneType]
-    return first, NoneType in get_args(type_)
+    first, *more = [part for part in get_args(type_) if part is not NoneType]
+    return Any if more else first, NoneType in get_args(type_)
 
 
 def _converted(name: str, value: Any, type_: Any) -> Any:

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from contractive.estimators import _settings
-from contractive.estimators._base import ContractiveEstimator
+from contractive.core.errors import InvalidValue
+from contractive.estimators._base import FLOATS, ContractiveEstimator
 
 
 class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ContractiveEstimator):
@@ -27,33 +27,35 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             whose error increase is allowed, at 1.7 times the cost (`contractive.fit_with_max_error_increase`).
         max_error_increase: With `auto`, the reconstruction error allowed above that without penalty, measured on
             held-out rows: 0.1 for 10 % more.
-        activation: Of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's.
-        decoder_activation: Of the decoder's inner layers.
-        tied: Whether the decoder uses the encoder's weights transposed.
+        activation: Activation of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's.
+        decoder_activation: Activation of the decoder's inner layers; with `tied` that of the encoder.
+        tied: True if the decoder uses the encoder's weights transposed.
         noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for that of
             the objective: 0.3 with `denoising` and `contractive_denoising`, none with any other.
         loss: `squared_error`, `cross_entropy` (features in [0, 1]), or `auto`: cross-entropy with `minmax`.
         solver: `adam`, or `sgd` with momentum 0.9.
-        learning_rate: How the rate goes on: `cosine`, `exponential`, `constant`.
-        learning_rate_init: The rate at first.
+        learning_rate: Schedule of the learning rate: `cosine`, `exponential`, `constant`.
+        learning_rate_init: The learning rate at first.
         alpha: Factor of the sum of squared weights.
         max_epochs: Passes over the rows, what scikit-learn's networks call `max_iter`; `auto` for about 600
             steps, within 5 to 300 passes.
         batch_size: Rows per step; `auto` for 128, from 25,600 rows on a 200th of them, at most 1024.
-        early_stopping: Whether to hold rows out, stop when they stop improving, and keep the best weights.
+        early_stopping: Hold rows out, stop when they stop improving, and keep the best weights.
         validation_fraction: Share of the rows held out for that, and to judge the error increase with `auto`.
         n_iter_no_change: Epochs without improvement after which to stop.
         scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit, such as pixels or
             spectra), `robust` (median, quartiles), `minmax` ([0, 1]), `none`.
         device: `cpu`, `cuda`, `mps` or `auto`; small networks are fastest on the CPU.
-        random_state: Seed of weights, order, noise and probes: the same seed gives the same weights on the CPU.
-        verbose: Whether to show a progress bar.
-        warm_start: Whether `fit` trains on from the present weights and scaling.
+        random_state: Seed of weights, order, noise and probe vectors: the same seed gives the same weights on the CPU.
+        verbose: Show a progress bar.
+        warm_start: Let `fit` train on from the present weights and scaling.
 
     Attributes:
         autoencoder_: The trained `contractive.Autoencoder`; it takes scaled rows.
         history_: pandas frame, one row per epoch; with weight `auto` it has the columns `weight` and `error_increase`.
         weight_: Factor of the (first) penalty: the one found, or the one given; 0 without a penalty.
+        error_increase_: With weight `auto`: relative increase of the held-out reconstruction error that it costs; else
+            None.
         n_iter_: Epochs trained.
         n_components_: Numbers per code.
         reconstruction_error_: Mean squared error per training row (of at most 10,000, evenly spaced), summed over the
@@ -70,59 +72,6 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         >>> features.score(table) > 0.8
         True
     """
-
-    def __init__(
-        self,
-        *,
-        n_components: int = 64,
-        hidden_layer_sizes: Any = (),
-        objective: Any = "contractive",
-        weight: Any = 0.1,
-        max_error_increase: float = 0.1,
-        activation: str = "sigmoid",
-        decoder_activation: str = "relu",
-        tied: bool = False,
-        noise: Any = None,
-        loss: str = "auto",
-        solver: str = "adam",
-        learning_rate: str = "cosine",
-        learning_rate_init: float = 3e-3,
-        alpha: float = 0.0,
-        max_epochs: int | str = "auto",
-        batch_size: int | str = "auto",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        scale: str | None = "standard",
-        device: str = "cpu",
-        random_state: Any = None,
-        verbose: Any = False,
-        warm_start: bool = False,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.objective = objective
-        self.weight = weight
-        self.max_error_increase = max_error_increase
-        self.activation = activation
-        self.decoder_activation = decoder_activation
-        self.tied = tied
-        self.noise = noise
-        self.loss = loss
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.scale = scale
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn scaling and network from the rows of X (rows, features); y is ignored.
@@ -149,15 +98,14 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Raises:
             ValueError: As in `fit`; `weight="auto"`, for which one pass is too short.
         """
-        if _settings.finds_weight(self.get_params(deep=False)):
-            raise ValueError(
-                "weight must be a number in partial_fit, got 'auto'. Find it with fit on typical rows: weight_."
-            )
+        if self._has_auto_weight:
+            remedy = "Find it with fit on typical rows: weight_."
+            raise InvalidValue("weight", "be a number in partial_fit", "'auto'", remedy)
         self._train(X, sample_weight, keep=True, epochs=1)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """The codes, shape (rows, n_components), in the precision of X."""
+        """Return the codes, shape (rows, n_components), in the precision of X."""
         x = self._new_rows(X)
         return self._run("encode", self._scaling.apply(x).astype(x.dtype))
 
@@ -168,12 +116,10 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             ValueError: Codes of another width.
         """
         check_is_fitted(self, "autoencoder_")
-        floats: Any = [np.float64, np.float32]
-        code = check_array(X, dtype=floats)
+        code = check_array(X, dtype=FLOATS)
         if code.shape[1] != self.n_components_:
-            raise ValueError(
-                f"codes must have {self.n_components_} columns, got {code.shape[1]}. Pass what transform returned."
-            )
+            rule = f"have {self.n_components_} columns"
+            raise InvalidValue("codes", rule, code.shape[1], "Pass what transform returned.")
         return self._scaling.invert(self._run("decode", code)).astype(code.dtype)
 
     def __sklearn_tags__(self) -> Any:

@@ -1,18 +1,22 @@
-"""Which rows are unlike the others: the outlier detector."""
+"""The outlier detector: rows that are unlike the others."""
 
-from numbers import Real
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import OutlierMixin
 
-from contractive.estimators import _settings
+from contractive.core.errors import InvalidValue
+from contractive.core.settings import checked
 from contractive.estimators._base import ContractiveEstimator
+from contractive.estimators._saving import State
 from contractive.estimators._scaling import quantile
+from contractive.models import StorageError
 
 _FIRST_WEIGHT = 0.1  # of the first training, where the weight is to be found by its error increase in the second
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     """Find rows that a contractive autoencoder of the table reconstructs badly.
 
@@ -33,34 +37,12 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             network judges. Give 0.7 for rows that hold many outliers and nobody has sorted. Where most rows are
             normal it does harm: it takes away rare kinds of normal. Name and meaning as in scikit-learn's
             `EllipticEnvelope`.
-        n_components: As in `ContractiveAutoencoder`, like all that follow.
-        hidden_layer_sizes: See there.
-        objective: See there.
-        weight: See there.
-        max_error_increase: See there.
-        activation: See there.
-        decoder_activation: See there.
-        tied: See there.
-        noise: See there.
-        loss: See there.
-        solver: See there.
-        learning_rate: See there.
-        learning_rate_init: See there.
-        alpha: See there.
-        max_epochs: See there.
-        batch_size: See there.
-        early_stopping: See there.
-        validation_fraction: See there.
-        n_iter_no_change: See there.
-        scale: See there.
-        device: See there.
-        random_state: See there.
-        verbose: See there.
-        warm_start: See there.
+        n_components: Numbers per code.
+        parameters: All other parameters of `ContractiveAutoencoder`, by their names there.
 
     Attributes:
         offset_: Score below which a row is an outlier: the `contamination` quantile over all training rows.
-        support_: Whether each training row was learned from (or held out), a boolean per row of X; not saved.
+        support_: True for each training row that was learned from (or held out), per row of X; not saved.
         autoencoder_: As in `ContractiveAutoencoder`; so are `history_`, `weight_`, `n_iter_`,
             `n_components_`, `reconstruction_error_`, `n_features_in_` and `feature_names_in_`.
 
@@ -72,65 +54,9 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         15
     """
 
-    offset_: float
-    support_: np.ndarray
-
-    def __init__(
-        self,
-        *,
-        contamination: float = 0.1,
-        support_fraction: float = 1.0,
-        n_components: int = 128,
-        hidden_layer_sizes: Any = (),
-        objective: Any = "contractive",
-        weight: Any = 0.1,
-        max_error_increase: float = 0.1,
-        activation: str = "sigmoid",
-        decoder_activation: str = "relu",
-        tied: bool = False,
-        noise: Any = None,
-        loss: str = "auto",
-        solver: str = "adam",
-        learning_rate: str = "cosine",
-        learning_rate_init: float = 3e-3,
-        alpha: float = 0.0,
-        max_epochs: int | str = "auto",
-        batch_size: int | str = "auto",
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        scale: str | None = "standard",
-        device: str = "cpu",
-        random_state: Any = None,
-        verbose: Any = False,
-        warm_start: bool = False,
-    ) -> None:
-        self.contamination = contamination
-        self.support_fraction = support_fraction
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.objective = objective
-        self.weight = weight
-        self.max_error_increase = max_error_increase
-        self.activation = activation
-        self.decoder_activation = decoder_activation
-        self.tied = tied
-        self.noise = noise
-        self.loss = loss
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.scale = scale
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
+    contamination: float = 0.1
+    support_fraction: float = 1.0
+    n_components: int = 128
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn scaling, network and `offset_` from the rows of X (rows, features); y is ignored.
@@ -145,7 +71,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             TrainingDiverged: The loss became NaN or infinite.
         """
         x, weights = self._train(X, sample_weight, keep=self.warm_start)
-        self.offset_ = quantile(self._scores(self._scaling.apply(x)), float(self.contamination), weights)
+        self.offset_: float = quantile(self._scores(self._scaling.apply(x)), float(self.contamination), weights)
         counts = np.asarray(sample_weight if sample_weight is not None else 1) > 0
         if counts.ndim:  # rows of weight 0 were left out before, and have no share in it
             counts[counts] = self.support_
@@ -153,15 +79,15 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """`score_samples` minus `offset_`, shape (rows,): below 0 for outliers."""
+        """Return `score_samples` minus `offset_`, shape (rows,): below 0 for outliers."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> np.ndarray:
-        """+1 for inliers and -1 for outliers, shape (rows,)."""
+        """Return +1 for inliers and -1 for outliers, shape (rows,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def _trusted(self, x: np.ndarray, weights: np.ndarray | None, keep: bool) -> np.ndarray:
-        self.support_ = np.ones(len(x), bool)
+        self.support_: np.ndarray = np.ones(len(x), bool)
         if self.support_fraction < 1:
             judge = self if keep else self._first(x, weights)
             errors = -judge._scores(judge._scaling.apply(x))
@@ -171,20 +97,28 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         return self.support_
 
     def _first(self, x: np.ndarray, weights: np.ndarray | None) -> Self:
-        """A detector like this one, trained on all rows for a third of the time."""
+        """Return a detector like this one, trained on all rows for a third of the time."""
         parameters: dict[str, Any] = self.get_params(deep=False)
-        epochs = _settings.budget(len(x), parameters["batch_size"], parameters["max_epochs"]).max_epochs
+        epochs = self._training(len(x)).max_epochs or 1
         changed: dict[str, Any] = {"support_fraction": 1.0, "max_epochs": -(-epochs // 3), "early_stopping": False}
-        if _settings.finds_weight(parameters):
+        if self._has_auto_weight:
             changed["weight"] = _FIRST_WEIGHT
         first = type(self)(**{**parameters, **changed})
         first._train(x, weights, keep=False)
         return first
 
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        if state.offset is None:
+            raise StorageError("estimator.json must hold the threshold of a detector, got none. It was changed.")
+        self.offset_ = state.offset
+
     def _check_parameters(self) -> None:
-        for name, most in (("contamination", 0.5), ("support_fraction", 1)):
-            share: float = getattr(self, name)
-            if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share <= most:
-                advice = "Try 0.1." if name == "contamination" else "1 learns from all rows."
-                raise ValueError(f"{name} must be above 0 and at most {most}, got {share!r}. {advice}")
+        for name, most, advice in (
+            ("contamination", 0.5, "Try 0.1."),
+            ("support_fraction", 1, "1 learns from all rows."),
+        ):
+            share = checked(name, getattr(self, name), float)
+            if not 0 < share <= most:
+                raise InvalidValue(name, f"be above 0 and at most {most}", share, advice)
         super()._check_parameters()

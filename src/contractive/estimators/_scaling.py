@@ -1,14 +1,17 @@
 """One offset and one scale per feature, learned from the training rows by scikit-learn's scalers."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils import gen_batches
+from sklearn.utils.validation import _check_sample_weight
 
-_ROWS_AT_ONCE = 4096  # large tables in parts: temporary arrays that stay in the cache and are not paged in anew
-SCALES = ("standard", "common", "robust", "minmax", "none")
+from contractive.core.errors import InvalidValue
+
+Scale = Literal["standard", "common", "robust", "minmax", "none"]
+_ROWS_AT_ONCE = 4096  # large tables in blocks: temporary arrays that stay in the cache and are not paged in anew
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,13 @@ class Scaling:
     scale: np.ndarray
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """Rows in the units the network works in, float64."""
+        """Return rows in the units the network works in, float64."""
         z = x - self.offset
         z /= self.scale
         return z
 
     def single(self, x: np.ndarray) -> np.ndarray:
-        """The same in single precision, as the network is trained on: computed in double and rounded."""
+        """Return the same in single precision, as the network is trained on: computed in double and rounded."""
         z = np.empty(x.shape, np.float32)
         for rows in gen_batches(len(x), _ROWS_AT_ONCE):
             z[rows] = self.apply(x[rows])
@@ -39,49 +42,43 @@ class Scaling:
     def mean(self, x: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Mean of the scaled rows, (features,); that of raw rows, scaled, would have the rounding of large numbers."""
         weights = np.ones(len(x)) if weights is None else weights
-        parts = (weights[rows] @ self.apply(x[rows]) for rows in gen_batches(len(x), _ROWS_AT_ONCE))
-        return np.sum([*parts], axis=0) / weights.sum()
+        sums = (weights[rows] @ self.apply(x[rows]) for rows in gen_batches(len(x), _ROWS_AT_ONCE))
+        return np.sum([*sums], axis=0) / weights.sum()
 
     def invert(self, z: np.ndarray) -> np.ndarray:
-        """Rows in the user's units again, float64."""
+        """Return rows in the user's units again, float64."""
         x = z * self.scale
         x += self.offset
         return x
 
 
-def learn(kind: str | None, x: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
-    """The scaling of this kind for the rows x (rows, features); a constant feature is 0 and keeps the unit it has."""
+def learn(name: str | None, x: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
+    """Learn the scaling of this name for the rows x (rows, features); a constant feature is 0 and keeps its unit."""
     x = np.asarray(x, np.float64)
-    learned = _learned(kind, x, weights)
-    if kind in (None, "none"):
-        return learned
-    # the mean of a large number, such as a time in nanoseconds, is not that number
-    return Scaling(np.where(x.min(0) == x.max(0), x[0], learned.offset), learned.scale)
-
-
-def _learned(kind: str | None, x: np.ndarray, weights: np.ndarray | None) -> Scaling:
-    if kind in ("standard", "common"):
-        standard = StandardScaler()
+    if name in (None, "none"):
+        return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
+    if name == "minmax":
+        minmax: Any = MinMaxScaler().fit(x)
+        offset, scale = minmax.data_min_, 1 / minmax.scale_
+    elif name == "robust" and weights is not None:
+        low, offset, high = (np.array([quantile(column, q, weights) for column in x.T]) for q in (0.25, 0.5, 0.75))
+        scale = np.where(high > low, high - low, 1.0)
+    elif name == "robust":
+        robust: Any = RobustScaler().fit(x)
+        offset, scale = robust.center_, robust.scale_
+    else:
+        standard: Any = StandardScaler()
         for rows in gen_batches(len(x), _ROWS_AT_ONCE):
             standard.partial_fit(x[rows], sample_weight=None if weights is None else weights[rows])
-        if kind == "standard":
-            return Scaling(_array(standard.mean_), _array(standard.scale_))
-        deviation = np.sqrt(_array(standard.var_).mean())
-        return Scaling(_array(standard.mean_), np.full(x.shape[1], deviation if deviation > 0 else 1.0))
-    if kind == "robust" and weights is not None:
-        low, middle, high = (np.array([quantile(column, q, weights) for column in x.T]) for q in (0.25, 0.5, 0.75))
-        return Scaling(middle, np.where(high > low, high - low, 1.0))
-    if kind == "robust":
-        robust = RobustScaler().fit(x)
-        return Scaling(_array(robust.center_), _array(robust.scale_))
-    if kind == "minmax":
-        minmax = MinMaxScaler().fit(x)
-        return Scaling(_array(minmax.data_min_), 1 / _array(minmax.scale_))
-    return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
+        offset, scale = standard.mean_, standard.scale_
+        if name == "common":
+            scale = np.full(x.shape[1], np.sqrt(standard.var_.mean()) or 1.0)
+    # the mean of a large number, such as a time in nanoseconds, is not that number
+    return Scaling(np.where(x.min(0) == x.max(0), x[0], offset), np.asarray(scale, np.float64))
 
 
 def quantile(values: np.ndarray, q: float, weights: np.ndarray | None = None) -> float:
-    """The q quantile of values (rows,), between neighbours by a straight line as numpy's default.
+    """Return the q quantile of values (rows,), between neighbours by a straight line as numpy's default.
 
     Weights (rows,) above 0 count from the least one: with 1, 2, 3 it is the quantile of the rows so often repeated.
     """
@@ -95,5 +92,20 @@ def quantile(values: np.ndarray, q: float, weights: np.ndarray | None = None) ->
     return float(np.interp(q * (last[-1] - 1), ends, np.repeat(values[order], 2)))
 
 
-def _array(values: Any) -> np.ndarray:
-    return np.asarray(values, np.float64)
+def rows_that_count(x: np.ndarray, sample_weight: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the rows of x with a weight above 0, and their weights; None where all count alike.
+
+    Raises:
+        InvalidValue: Weights below 0, or above 0 for fewer than 2 rows.
+        ValueError: Weights of another shape or not finite.
+    """
+    if sample_weight is None:
+        return x, None
+    weights: np.ndarray = _check_sample_weight(sample_weight, x, dtype=np.float64)
+    if weights.min() < 0:
+        raise InvalidValue("sample_weight", "be at least 0", f"{weights.min():.4g}", "0 leaves a row out.")
+    counts = weights > 0
+    if counts.sum() < 2:
+        raise InvalidValue("sample_weight", "be above 0 for at least 2 rows", counts.sum(), "Weigh more rows.")
+    x, weights = x[counts], weights[counts]
+    return (x, None) if np.all(weights == weights[0]) else (x, weights)

@@ -36,6 +36,7 @@ class NetworkSettings:
     output: Activation | None = setting(
         None, "Activation of the last decoder layer.", by_data="sigmoid for data in [0, 1], else linear"
     )
+    decoder_activation: Activation = setting("relu", "Activation of the decoder's inner layers (tied: the encoder's).")
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -75,6 +76,9 @@ class NetworkSettings:
         if self.hidden is None or self.code is None or self.output is None:
             raise InvalidValue("settings", "be completed before a network is built", self, "Call completed() first.")
         shared: dict[str, Any] = {"code": self.code, "activation": self.activation, "output": self.output}
+        if self.model == "tied":
+            return tied(features, hidden=self.hidden, **shared)
+        shared["decoder_activation"] = self.decoder_activation
         if self.model == "conv":
             return conv(image_shape or (), channels=self.hidden, flat=True, **shared)
-        return {"mlp": mlp, "tied": tied}[self.model](features, hidden=self.hidden, **shared)
+        return mlp(features, hidden=self.hidden, **shared)
