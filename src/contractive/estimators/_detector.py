@@ -1,13 +1,13 @@
 """The outlier detector: rows that are unlike the others."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import OutlierMixin
 
 from contractive.core.errors import InvalidValue
-from contractive.core.settings import checked
 from contractive.estimators._base import ContractiveEstimator
 from contractive.estimators._saving import State
 from contractive.estimators._scaling import quantile
@@ -118,7 +118,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             ("contamination", 0.5, "Try 0.1."),
             ("support_fraction", 1, "1 learns from all rows."),
         ):
-            share = checked(name, getattr(self, name), float)
-            if not 0 < share <= most:
-                raise InvalidValue(name, f"be above 0 and at most {most}", share, advice)
+            share = getattr(self, name)
+            if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share <= most:
+                raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), advice)
         super()._check_parameters()
