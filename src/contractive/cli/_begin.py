@@ -1,4 +1,4 @@
-"""What the commands share that begin a run or resume one."""
+"""What the commands share that begin something: the folder of the results, the data, and how it was typed."""
 
 import os
 import shlex
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from contractive.cli._console import Console
 from contractive.core.errors import InvalidValue
 from contractive.core.files import write_text
 
@@ -23,11 +24,6 @@ def command_line() -> str:
     return shlex.join(["contractive", *sys.argv[1:]])
 
 
-def resume_command(run: "Run[Any, Any]") -> str:
-    """Return a sentence that says how to resume a run."""
-    return f"Resume with: {run.task.command} --resume --out {run.folder}"
-
-
 def processors() -> int:
     """Return how many processors this process may use, which in a container can be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -41,9 +37,8 @@ def check_writable(out: Path) -> None:
         write_text(trial, "")
         trial.unlink()
     except OSError as error:
-        raise InvalidValue(
-            "out", "be a folder that can be written", f"{out}: {error.strerror}", "Choose another."
-        ) from error
+        got = f"{out}: {error.strerror}"
+        raise InvalidValue("out", "be a folder that can be written", got, "Choose another.") from error
 
 
 def is_given(context: typer.Context, name: str) -> bool:
@@ -52,33 +47,47 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def refuse_other_options(context: typer.Context) -> None:
-    """Refuse settings beside --resume: the run keeps its own."""
-    other = next((name for name in context.params if name not in _WITH_RESUME and is_given(context, name)), None)
-    if other:
-        raise InvalidValue(
-            "resume", "come without other settings", f"--{other.replace('_', '-')}", "The run keeps its own."
-        )
+def resume_command(run: "Run[Any, Any]") -> str:
+    """Return a sentence that says how to resume a run."""
+    return f"Resume with: {run.task.command} --resume --out {run.folder}"
 
 
-def load_new(
-    context: typer.Context,
-    data: str | None,
-    data_dir: Path | None,
-    about: "Options",
-    out: Path,
-    *,
-    seed: int,
-    force: bool,
-    check: bool = True,
-) -> "Split":
-    """Load the data of a new run, after its folder was checked."""
+def begin_run(
+    context: typer.Context, kind: Any, settings: Any, about: "Options", seed: int, console: Console
+) -> "tuple[Split, Any] | None":
+    """Return the data and the settings of a new run, or of the one that is resumed; None where that is finished.
+
+    Args:
+        context: Of the command, with its options `data`, `data_dir`, `out`, `force`, `resume`, `checkpoint_seconds`.
+        kind: Type of the run.
+        settings: Of a new run.
+        about: How its data are read and prepared.
+        seed: Of their split.
+        console: Where to print.
+    """
     from contractive.data import load
-    from contractive.studies.runs import Files
+    from contractive.studies.runs import Files, open_run
+    from contractive.training import check_seconds, is_first_process
 
-    if data is None:
-        remedy = f"For instance: contractive {context.info_name} digits -o run"
-        raise InvalidValue("data", "be given for a new run", "none", remedy)
-    if check:
-        Files(out).check(force=force)
-    return load(data, data_dir=data_dir, seed=seed, options=about)
+    given, data, out = context.params, context.params["data"], context.params["out"]
+    if given["resume"]:
+        other = next((name for name in given if name not in _WITH_RESUME and is_given(context, name)), None)
+        if other:
+            option = f"--{other.replace('_', '-')}"
+            raise InvalidValue("resume", "come without other settings", option, "The run keeps its own.")
+        run = open_run(out, kind)
+        split, settings = run.load_data(data), run.settings
+        if run.finished:
+            console.note(out, " is finished already; nothing was left to do.")
+            return None
+    else:
+        if data is None:
+            remedy = f"For instance: contractive {context.info_name} digits -o run"
+            raise InvalidValue("data", "be given for a new run", "none", remedy)
+        settings.check_machine()
+        check_seconds(given["checkpoint_seconds"])
+        if is_first_process():  # the others find what it wrote
+            Files(out).check(force=given["force"])
+        split = load(data, data_dir=given["data_dir"], seed=seed, options=about)
+    console.notes(split.notes)
+    return split, settings
