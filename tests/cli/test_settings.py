@@ -14,6 +14,8 @@ from contractive.core.settings import setting
 from contractive.data import Options
 from contractive.models import NetworkSettings
 from contractive.objectives import ObjectiveSettings
+from contractive.studies.runs import AutoencoderSettings, ClassifierSettings
+from contractive.studies.sweep import SweepSettings
 from contractive.training import TrainingSettings
 
 
@@ -123,9 +125,19 @@ def made(kind, *words):
     return got.pop()
 
 
-@pytest.mark.parametrize("kind", [Options, NetworkSettings, ObjectiveSettings, TrainingSettings])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(Options, NetworkSettings, ObjectiveSettings, TrainingSettings),
+        *(AutoencoderSettings, ClassifierSettings, SweepSettings),
+    ],
+)
 def test_what_is_not_given_is_what_the_library_takes_when_it_is_called_without(kind):
     assert made(kind) == kind()
+
+
+@pytest.mark.parametrize("kind", [Options, NetworkSettings, ObjectiveSettings, TrainingSettings])
+def test_every_setting_has_its_help(kind):
     assert all("help" in each.metadata for each in fields(kind))
 
 

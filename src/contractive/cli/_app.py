@@ -11,7 +11,6 @@ from typing import Any
 import typer
 
 from contractive.cli._console import visible
-from contractive.cli._groups import in_groups
 from contractive.cli._settings import with_options
 from contractive.core.errors import ContractiveError
 
@@ -30,7 +29,7 @@ def command(example: str = "") -> Callable[[Callable[..., None]], Callable[..., 
     """
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
-        run = report_user_errors(with_options(in_groups(function)))
+        run = report_user_errors(with_options(function))
         run.__dict__["epilog"] = f"Example:  contractive {example}" if example else None
         return run
 

@@ -9,14 +9,14 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._console import Console, bold
-from contractive.cli._parse import words
+from contractive.cli._settings import split_words
 from contractive.data import Options
 
 
 @command("encode run table.csv -o codes.csv --pass-through id")
 def encode(
     *,
-    run: options.EitherRun,
+    run: options.AnyRunFolder,
     data: options.Source,
     out: options.OutFile,
     pass_through: options.PassThrough = None,
@@ -102,7 +102,7 @@ def _apply(
             run,
             data,
             out,
-            pass_through=words(pass_through),
+            pass_through=split_words(pass_through),
             options=reading,
             device="cpu" if device == "auto" else device,
             overwrite=overwrite,

@@ -12,7 +12,7 @@ from contractive.cli._console import Console
 
 @command("export run -o encoder.onnx")
 def export(
-    run: options.EitherRun,
+    run: options.AnyRunFolder,
     out: Annotated[Path, typer.Option("--out", "-o", help="File: .onnx, or .pt2 for torch.export.")],
     part: Annotated[
         str,

@@ -31,7 +31,7 @@ _ORDER = (
 
 @command("info run")
 def info(
-    run: options.EitherRun,
+    run: options.AnyRunFolder,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON and nothing else.")] = False,
 ) -> None:
     """A run that was interrupted says how it is resumed."""

@@ -8,13 +8,13 @@ import typer
 from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._console import Console
-from contractive.cli._parse import words
+from contractive.cli._settings import split_words
 
 
 @command("projector run table.csv -o logs --pass-through class")
 def projector(
     *,
-    run: options.EitherRun,
+    run: options.AnyRunFolder,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Log folder for TensorBoard, made if missing.")],
     pass_through: Annotated[
@@ -30,6 +30,6 @@ def projector(
     from contractive.studies.projector import project
     from contractive.studies.runs import open_run
 
-    kept = words(pass_through) if pass_through is not None else None
+    kept = split_words(pass_through) if pass_through is not None else None
     count = project(open_run(run), data, out, pass_through=kept, options=reading, rows=rows, overwrite=force)
     Console(quiet=quiet).line(f"{count:,} rows: {out}. Look at them with: tensorboard --logdir {out}")

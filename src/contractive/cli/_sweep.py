@@ -1,7 +1,8 @@
 """The command `sweep`."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,11 +10,9 @@ from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import command_line, is_given, processors
 from contractive.cli._console import Console, bold
-from contractive.cli._parse import amounts
+from contractive.cli._settings import Group, parse_numbers
 from contractive.core.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from contractive.studies.sweep import Sweep
+from contractive.studies.sweep import Sweep, SweepSettings
 
 
 @command("sweep digits --weights 0.001,0.01,0.1,1.0 -o sweep")
@@ -27,37 +26,26 @@ def sweep(
             "--out", "-o", help="Folder for report.html, sweep.json, sweep.csv, best/ (a run) and trials/ (all runs)."
         ),
     ],
+    settings: Annotated[
+        SweepSettings,
+        Group(
+            "Sweep",
+            {"network": "Network", "objective": "Objective", "training": "Training"},
+            without=("weight", "max_error_increase", "devices", "num_nodes", "strategy"),
+            defaults={"device": "cpu"},
+        ),
+    ],
     weights: Annotated[
         str | None,
-        typer.Option(help="Fit these, with commas, instead of searching. The model without a penalty is added."),
-    ] = None,
-    trials: Annotated[
-        int, typer.Option(help="Of the search, in all: a larger number goes on with a finished one.")
-    ] = 16,
-    objective: Annotated[
-        str,
         typer.Option(
-            help="contractive, higher_order, reconstruction_contractive, sparse, weight_decay or denoising (sigma of"
-            " the noise)."
+            metavar="X,X,...",
+            help="Weights to try instead of a search; the model without a penalty is added.",
+            rich_help_panel="Sweep",
         ),
-    ] = "contractive",
-    seeds: Annotated[int, typer.Option(help="Fits per trial; means are judged, the spread is shown.")] = 1,
-    accuracy: Annotated[
-        bool, typer.Option("--accuracy", help="A third objective: accuracy of a linear probe on the codes.")
-    ] = False,
-    fitting: options.Fitting,
+    ] = None,
     data_dir: options.DataDir = None,
     reading: options.DataOptions,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            help="Trials at a time, one thread each.",
-            show_default="one per processor",
-            rich_help_panel=options.MACHINE,
-        ),
-    ] = None,
-    device: options.Device = "cpu",
-    precision: options.Precision = "32",
+    jobs: options.Jobs = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -69,18 +57,15 @@ def sweep(
     """
     from contractive.data import load
     from contractive.report import sweep_sentences, write_sweep
-    from contractive.studies.runs import AutoencoderSettings
-    from contractive.studies.sweep import SweepSettings
     from contractive.studies.sweep import sweep as work
 
     if weights is not None and is_given(context, "trials"):
         raise InvalidValue("trials", "be left out with --weights", "both", "A grid has one trial per weight.")
-    grid = amounts(weights, "weights")
-    if grid is not None:  # a model without a penalty is always trained
-        grid = tuple(dict.fromkeys(weight for weight in grid if weight))
-    fits = AutoencoderSettings.of(**fitting.said(), objective=objective, device=device, precision=precision)
-    settings = SweepSettings(fits, grid, trials, seeds, accuracy, processors() if jobs is None else jobs)
-    split = load(data, data_dir=data_dir, seed=fits.training.seed, options=reading)
+    grid = None
+    if weights is not None:  # a model without a penalty is always trained
+        grid = tuple(dict.fromkeys(weight for weight in parse_numbers("weights", weights) if weight))
+    settings = replace(settings, weights=grid, jobs=processors() if jobs is None else jobs)
+    split = load(data, data_dir=data_dir, seed=settings.run.training.seed, options=reading)
     console = Console(quiet=quiet)
     console.notes(split.notes)
     try:
@@ -99,7 +84,7 @@ def sweep(
     console.line(bold(sweep_sentences(found)[0]))
 
 
-def _print_table(console: Console, found: "Sweep") -> None:
+def _print_table(console: Console, found: Sweep) -> None:
     from contractive.studies.metrics import METRICS
 
     seeds, base = found.settings.seeds, found.baseline

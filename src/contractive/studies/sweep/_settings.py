@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from contractive.core.errors import InvalidValue, check_at_least
+from contractive.core.settings import setting
 from contractive.data import Split
 from contractive.objectives import OBJECTIVES, Reference
 from contractive.studies.runs import AutoencoderSettings
@@ -34,9 +35,9 @@ class SweepSettings:
 
     run: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     weights: tuple[float, ...] | None = None
-    trials: int = 16
-    seeds: int = 1
-    accuracy: bool = False
+    trials: int = setting(16, "Number of trials of the search; a larger number continues a finished one.", least=2)
+    seeds: int = setting(1, "Models trained per trial; their means are judged, their spread is shown.", least=1)
+    accuracy: bool = setting(False, "Judge by the accuracy of a linear probe on the codes, too.")
     jobs: int = 1
 
     def __post_init__(self) -> None:
