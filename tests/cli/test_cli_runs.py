@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from contractive.cli._commands import app
 from contractive.data import load
+from contractive.studies.compare import Results
 from contractive.studies.runs import open_run
 
 runner = CliRunner()
@@ -184,10 +185,10 @@ def test_compare_takes_a_table(tmp_path):
     options += ["--objectives", "contractive", "--test-share", "0.3", "--quiet"]
     result = contractive("compare", path, "--out", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
-    document = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert document["settings"]["budget"]["output"] == "linear"
-    assert document["data"]["labelled"] is True
-    assert document["data"]["rows"]["test"] == 60
+    found = Results.read(tmp_path / "out")
+    assert found.settings.network.output == "linear"
+    assert found.data.labelled is True
+    assert found.data.rows["test"] == 60
 
 
 @pytest.mark.parametrize(
