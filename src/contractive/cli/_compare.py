@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,10 +13,7 @@ from contractive.cli._begin import check_writable, command_line, processors
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import Group
 from contractive.core.errors import InvalidValue
-from contractive.studies.compare import CompareSettings
-
-if TYPE_CHECKING:
-    from contractive.studies.compare import Results
+from contractive.studies.compare import CompareSettings, Results
 
 
 @command("compare mnist --data-dir ~/data --max-epochs 5 -o mnist")
@@ -54,7 +51,7 @@ def compare(
     data are only measured. Prints a table and writes report.html: open it in a browser.
     """
     from contractive.data import load
-    from contractive.report import write_comparison
+    from contractive.report import compare_sentences, write_comparison
     from contractive.studies.compare import compare as work
 
     if (out / "results.json").exists() and not force:
@@ -76,9 +73,10 @@ def compare(
     for each in results.objectives:
         console.warnings(each.warnings, of=each.name)
     console.line("Report: ", bold(page))
+    console.line(bold(next(iter(compare_sentences(results).values()))))
 
 
-def _print_table(console: Console, results: "Results") -> None:
+def _print_table(console: Console, results: Results) -> None:
     from contractive.studies.metrics import METRICS
 
     rows = [
@@ -91,7 +89,7 @@ def _print_table(console: Console, results: "Results") -> None:
     console.table(rows, headings, title=f"{results.data.name}: test data, {over}", caption=_caption(results))
 
 
-def _caption(results: "Results") -> str:
+def _caption(results: Results) -> str:
     weights = [
         f"{each.name} {each.weight:.3g} ({'searched' if each.search else 'fixed'})"
         for each in results.objectives
@@ -107,7 +105,7 @@ def _caption(results: "Results") -> str:
     )
 
 
-def _brief(results: "Results") -> dict[str, object]:
+def _brief(results: Results) -> dict[str, object]:
     """The results without the epochs and the arrays."""
     objectives = [
         {

@@ -46,13 +46,8 @@ def illustrate(
                 result = topic.run(quick=quick, seed=seed)
         except TrainingDiverged as error:
             raise ContractiveError(f"{error} Here: another `seed`.") from error
-        words = [
-            "contractive",
-            "illustrate",
-            topic.name,
-            *(["--seed", str(seed)] if seed else []),
-            *["--quick"] * quick,
-        ]
+        seeded = ["--seed", str(seed)] if seed else []
+        words = ["contractive", "illustrate", topic.name, *seeded, *["--quick"] * quick]
         page = write_illustration(topic, result, out / f"{topic.name}.html", command=shlex.join(words))
         console.line(bold(topic.title), f" ({time.perf_counter() - started:.0f} s)")
         console.line("Page: ", bold(page))

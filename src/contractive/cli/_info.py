@@ -1,8 +1,6 @@
 """The command `info`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
@@ -12,65 +10,49 @@ from contractive.cli._metrics import classifier_tables, metrics_table
 
 if TYPE_CHECKING:
     from contractive.data import Preparation
-    from contractive.studies.runs import AutoencoderRun, ClassifierRun, Run
+    from contractive.studies.runs import AutoencoderRun, ClassifierRun
 
 _MOST_NAMES = 12
 _ORDER = (
-    "task",
-    "objective",
-    "classes",
-    "network",
-    "data",
-    "preparation",
-    "pretraining",
-    "training",
-    "versions",
-    "command",
+    *("task", "objective", "classes", "network", "data", "preparation"),
+    *("pretraining", "training", "versions", "command"),
 )
 
 
 @command("info run")
 def info(
     run: options.AnyRunFolder,
-    json: Annotated[bool, typer.Option("--json", help="Print it as JSON and nothing else.")] = False,
+    json: options.Json = False,
 ) -> None:
     """A run that was interrupted says how it is resumed."""
     from contractive.core.artifacts import Artifact
-    from contractive.studies.runs import ClassifierRun, open_run
+    from contractive.studies.runs import AutoencoderRun, ClassifierRun, open_run
 
     console, opened = Console(), open_run(run)
-    metrics = opened.metrics()
+    metrics, data = opened.metrics(), opened.document.data
     if json:
         facts = {"finished": opened.finished, **vars(opened.document), "metrics": metrics}
         console.document(Artifact.of("run", facts).document)
         return
-    epochs = 0 if metrics else len(opened.history())
+    written = [] if metrics else opened.history()
     is_classifier = isinstance(opened, ClassifierRun)
-    _print_facts(console, opened)
+    facts = {
+        **(_facts_of_classifier(opened) if is_classifier else {}),
+        **(_facts(opened) if isinstance(opened, AutoencoderRun) else {}),
+        "data": f"{data.name}: " + ", ".join(f"{count:,} {part}" for part, count in data.rows.items()),
+        "preparation": _prepared(opened.preparation),
+        "versions": ", ".join(f"{name} {number}" for name, number in opened.document.versions.items()),
+        "command": opened.document.command,
+    }
+    rows = [(name, facts[name]) for name in _ORDER if facts.get(name)]
+    console.table(rows, ("", ""), title=str(opened.folder), left=(0, 1))
     if metrics:
         (classifier_tables if is_classifier else metrics_table)(console, metrics)
         console.warnings(metrics.warnings)
     else:
-        of = opened.settings.values()["max_epochs"]
         stage = " of fine-tuning" if is_classifier else ""
-        written = f": {epochs} of {of} epochs{stage} are written. {resume_command(opened)}"
-        console.line(bold("Not finished"), written)
-
-
-def _print_facts(console: Console, run: "Run[Any, Any]") -> None:
-    from contractive.studies.runs import AutoencoderRun, ClassifierRun
-
-    data, versions = run.document.data, run.document.versions
-    facts = {
-        **(_facts(run) if isinstance(run, AutoencoderRun) else {}),
-        **(_facts_of_classifier(run) if isinstance(run, ClassifierRun) else {}),
-        "data": f"{data.name}: " + ", ".join(f"{count:,} {part}" for part, count in data.rows.items()),
-        "preparation": _prepared(run.preparation),
-        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
-        "command": run.document.command,
-    }
-    rows = [(name, facts[name]) for name in _ORDER if facts.get(name)]
-    console.table(rows, ("", ""), title=str(run.folder), left=(0, 1))
+        epochs = f"{len(written)} of {opened.settings.values()['max_epochs']} epochs{stage}"
+        console.line(bold("Not finished"), f": {epochs} are written. {resume_command(opened)}")
 
 
 def _facts(run: "AutoencoderRun") -> dict[str, str]:
