@@ -279,7 +279,7 @@ CASES = {
     "max_error_increase with a weight": (nothing, "train rows.npy --out new --max-error-increase 0.1 --weight 1", "--max-error-increase must come with a weight that is found in training, got .*leave --weight out"),
     "max_error_increase and patience": (nothing, "train rows.npy --out new --patience 3", "--patience must be left out"),
     "code 0": (nothing, "train rows.npy --out new --code 0", "--code must be at least 1, got 0"),
-    "hidden 0": (nothing, "train rows.npy --out new --hidden 8,0", "--hidden must be widths of at least 1"),
+    "hidden 0": (nothing, "train rows.npy --out new --hidden 8,0", "--hidden must be at least 1, got 0"),
     "hidden in words": (nothing, "train rows.npy --out new --hidden wide", "--hidden must be whole numbers"),
     "huge code": (nothing, "train rows.npy --out new --weight 1 --code 99999999999", "must fit into memory"),
     "huge hidden": (nothing, "train rows.npy --out new --weight 1 --hidden 9999999,9999999", "must fit into memory"),
