@@ -1,7 +1,7 @@
 """The command `analyze`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from contractive.cli._app import command
 from contractive.cli._begin import check_writable, command_line
 from contractive.cli._console import Console, bold
 from contractive.core.errors import InvalidValue
-
-if TYPE_CHECKING:
-    from contractive.studies.runs import AutoencoderRun
 
 
 @command("analyze run table.csv -o analysis")
@@ -37,9 +34,10 @@ def analyze(
     DATA that the run was trained on are split as they were; any other rows are new ones. Prints a few sentences and
     writes report.html: open it in a browser.
     """
-    from contractive.report import analysis_sentences, write_analysis
+    from contractive.core.artifacts import read_json
+    from contractive.report import write_analysis
     from contractive.studies.runs import AutoencoderRun, open_run
-    from contractive.studies.sections import AnalysisSettings, document, read_rows, write_analysis_files
+    from contractive.studies.sections import AnalysisSettings, analysis_sentences, read_rows, summary_of
     from contractive.studies.sections import analyze as work
 
     opened = open_run(run, AutoencoderRun)
@@ -52,40 +50,23 @@ def analyze(
     console = Console(quiet=quiet or json)
     with console.progress("Measuring") as progress:
         progress("reading data", 0, None)
-        rows_ = read_rows(opened, data, limit=rows, data_dir=data_dir, options=reading)
+        rows_ = read_rows(opened, data, rows=rows, data_dir=data_dir, options=reading)
         analysis = work(
             autoencoder,
             rows_,
             AnalysisSettings(seed=seed, umap=umap),
             name=opened.settings.objective.objective,
-            watch=progress,
+            run=summary_of(opened),
+            command=command_line(),
+            on_progress=progress,
         )
-    written = document(analysis, run=_facts(opened), command=command_line())
-    write_analysis_files(analysis, written, out)
-    page = write_analysis(analysis.results, written, out / "report.html")
+    analysis.write(out)
+    page = write_analysis(analysis, out / "report.html")
     if json:
-        console.document(written)
+        console.document(read_json(out / "analysis.json"))
         return
-    for section, reason in written["left_out"].items():
+    for section, reason in analysis.left_out.items():
         console.line(f"Left out: {section}: {reason}.", style="dim")
     console.line("Report: ", bold(page))
-    for topic, text in analysis_sentences(written):
+    for topic, text in analysis_sentences(analysis):
         console.line(bold(topic), ": ", text)
-
-
-def _facts(opened: "AutoencoderRun") -> dict[str, Any]:
-    """What the document says of the run."""
-    network, objective, metrics = opened.settings.network, opened.settings.objective, opened.metrics()
-    widths = "–".join(map(str, (opened.preparation.features, *(network.hidden or ()), network.code)))
-    found = metrics.weight if metrics else None
-    return {
-        "folder": str(opened.folder),
-        "objective": objective.objective,
-        "network": f"{network.model} {widths}, {network.activation}, output {network.output}",
-        "weight": objective.weight if found is None else found,
-        "error_increase": metrics.error_increase if metrics else None,
-        "squared_norm": (metrics.validation or {}).get("squared_norm") if metrics else None,
-        "squared_norm_without": (metrics.reference or {}).get("val_squared_norm") if metrics else None,
-        "command": opened.document.command,
-        "checksum": opened.document.data.checksum,
-    }

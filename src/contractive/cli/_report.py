@@ -49,8 +49,7 @@ def _analysis(folder: Path) -> Path:
     from contractive.report import write_analysis
     from contractive.studies.sections import read_analysis
 
-    stored = read_analysis(folder)
-    return write_analysis(stored.results, stored.document, folder / "report.html")
+    return write_analysis(read_analysis(folder), folder / "report.html")
 
 
 def _sweep(folder: Path) -> Path:

@@ -1,7 +1,6 @@
 """A comparison, an analysis, an illustration, a sweep or a classifier as one HTML file that opens offline."""
 
-from contractive.report._analysis_page import analysis_html, analysis_summary, write_analysis
-from contractive.report._analysis_sentences import analysis_sentences
+from contractive.report._analysis_page import analysis_html, write_analysis
 from contractive.report._classifier_page import classifier_html, classifier_sentences, write_classifier
 from contractive.report._compare_page import comparison_html, summarize, write_comparison
 from contractive.report._compare_sentences import compare_sentences
@@ -17,8 +16,6 @@ __all__ = [
     # of an analysis
     "write_analysis",
     "analysis_html",
-    "analysis_summary",
-    "analysis_sentences",
     # of an illustration
     "write_illustration",
     "illustration_html",

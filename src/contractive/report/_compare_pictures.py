@@ -7,23 +7,23 @@ import numpy as np
 from contractive import plots
 from contractive.analysis import SimilarityTable
 from contractive.report._numbers import Value
-from contractive.report._section_pictures import Setting, section_pictures
 from contractive.studies.compare import Results
 from contractive.studies.pages import Picture
+from contractive.studies.sections import Context, section_pictures
 from contractive.studies.side_by_side import ShownSections
 
 _FIRST = " First seed."
 
 
 def side_by_side(
-    models: Mapping[str, ShownSections], similarity: SimilarityTable | None, setting: Setting
+    models: Mapping[str, ShownSections], similarity: SimilarityTable | None, context: Context
 ) -> list[Picture]:
     """Return the pictures of all sections, one set for all models.
 
     Args:
         models: Sections by name of the model.
         similarity: Of their codes.
-        setting: What pictures have to know.
+        context: What pictures have to know.
     """
     found: dict[str, dict[str, object]] = {}
     for model, sections in models.items():
@@ -31,19 +31,19 @@ def side_by_side(
             found.setdefault(section, {})[model] = result
     if similarity is not None:
         found["similarity"] = {"all": similarity}
-    return [picture for made in section_pictures(found, setting).values() for picture in made]
+    return [picture for made in section_pictures(found, context).values() for picture in made]
 
 
 def compare_pictures(results: Results) -> list[Picture]:
     """Return every picture that the results allow: those of metrics, then those of sections."""
     sections = {result.name: result.sections for result in results.objectives}
     classes = next((each.classes for each in sections.values() if each.classes), ())
-    setting = Setting("test rows", results.data.image, 1, (), classes, _FIRST)
+    context = Context("test rows", results.data.image, 1, None, classes, _FIRST)
     return [
         *_scores(results),
         *_distributions(results),
         *_examples(results),
-        *side_by_side(sections, results.similarity, setting),
+        *side_by_side(sections, results.similarity, context),
     ]
 
 

@@ -9,9 +9,9 @@ from contractive.report._compare_page import described
 from contractive.report._compare_pictures import side_by_side
 from contractive.report._html import render, write_page
 from contractive.report._numbers import NBSP, Cell, MetricTable, Row, Tile, Value, capital, cells, tile
-from contractive.report._section_pictures import Setting
 from contractive.studies.metrics import METRICS, Metric
 from contractive.studies.pages import Picture
+from contractive.studies.sections import Context
 from contractive.studies.sweep import Sweep, SweepTrial
 
 _ERROR, _SENSITIVITY, _ACCURACY = "reconstruction_error", "scale_free_sensitivity", "probe_accuracy"
@@ -42,7 +42,7 @@ def sweep_html(sweep: Sweep) -> str:
     trials = _pictures(sweep)
     with plots.in_order(list(sweep.sections)):
         end = " First seed of each weight." if sweep.settings.seeds > 1 else ""
-        models = side_by_side(sweep.sections, sweep.similarity, Setting("test rows", end=end))
+        models = side_by_side(sweep.sections, sweep.similarity, Context("test rows", note=end))
     page = SweepPage(
         sweep=sweep,
         label=record.label,

@@ -94,7 +94,7 @@ class Metric:
     Attributes:
         key: Its name in Python and in files.
         label: Its name in tables and on pages.
-        unit: `%` for a share, which is stored as a fraction; `s`; or empty.
+        unit: `%` for a share, which is stored as a fraction; otherwise what it is counted in; empty for a pure number.
         better: `lower`, `higher`, or empty where neither is.
         group: Metrics of one group stand together in tables.
         help: One or two sentences: definition and source.
@@ -103,7 +103,7 @@ class Metric:
 
     key: str
     label: str
-    unit: Literal["", "%", "s"] = ""
+    unit: str = ""
     better: Literal["", "lower", "higher"] = ""
     group: str = "Other"
     help: str = ""

@@ -34,6 +34,23 @@ class Picture:
         return json.loads(self.figure.to_json() or "{}")
 
 
+@dataclass(frozen=True)
+class Tile:
+    """One number in large type.
+
+    Attributes:
+        number: As text, with its unit.
+        label: What it is.
+        detail: What it is to be compared with.
+        metric: `section/key` of the number in the document, where it has one.
+    """
+
+    number: str
+    label: str
+    detail: str
+    metric: str = ""
+
+
 def percent(share: float, digits: str = ".1f") -> str:
     """Return a share between 0 and 1 as per cent, for instance `95.2 %`."""
     return f"{100 * share:{digits}}{NBSP}%".replace("-", MINUS)
@@ -43,10 +60,10 @@ def shown(value: float | None, unit: str = "") -> str:
     """Return a number as pages write it: shares as per cent, counts whole, others with three digits.
 
     Args:
-        value: A dash is written for None.
+        value: A dash is written for None and NaN.
         unit: `%` for a share, which is stored as a fraction; `rows` and `codes` are counts.
     """
-    if value is None:
+    if value is None or value != value:
         return "–"
     if unit == "%":
         all_or_nothing = min(abs(value), abs(1 - value)) < 1e-9

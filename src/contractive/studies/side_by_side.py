@@ -9,12 +9,11 @@ from torch import Tensor
 from contractive import analysis
 from contractive.data import Split
 from contractive.models import Autoencoder
-from contractive.studies.sections import AnalysisSettings, Map, RobustCode, analyze, rows_of_split
+from contractive.studies.sections import LEAST_ROWS, AnalysisSettings, CodeMap, RobustCode, analyze, rows_of_split
 
 COMPARED = ("sensitivity", "contraction curve", "spectra", "codes", "map", "robustness")
 SWEPT = ("norms", "sensitivity", "contraction curve", "spectra", "codes")
 _SETTINGS = AnalysisSettings(num_points=600, map_points=500, attack_points=200, umap=False)
-_LEAST = 12  # rows that can be measured
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class ShownSections:
     contraction_curve: analysis.ContractionCurve | None = None
     spectra: analysis.Spectra | None = None
     codes: analysis.Codes | None = None
-    map: Map | None = None
+    map: CodeMap | None = None
     robustness: RobustCode | None = None
     classes: tuple[str, ...] = ()
 
@@ -43,14 +42,14 @@ class ShownSections:
         Returns:
             The sections, and codes of up to 1000 rows, for their similarity to those of other models.
         """
-        if len(split.test) < _LEAST:
+        if len(split.test) < LEAST_ROWS:
             return cls(), torch.empty(0, 0)
         rows = rows_of_split(split, limit)
         found = dict(analyze(autoencoder, rows, _SETTINGS, only=only).results)
         if "map" in found:
             found["map"] = replace(found["map"], inputs=rows.measured[:0])  # the same for all models
         codes = analysis.apply(autoencoder.encoder, analysis.spread_rows(rows.measured, 1000))
-        return cls(classes=tuple(rows.classes), **{name.replace(" ", "_"): part for name, part in found.items()}), codes
+        return cls(classes=rows.data.classes, **{name.replace(" ", "_"): part for name, part in found.items()}), codes
 
     def by_name(self) -> dict[str, object]:
         """Return the results that there are, by the name of the section."""

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from contractive.studies.sections._maps import umap_map
+from contractive.studies.sections import umap_map
 
 
 @pytest.mark.filterwarnings("ignore")

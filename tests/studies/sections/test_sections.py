@@ -9,41 +9,39 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from contractive import analysis
-from contractive.data import DataError, Split
+from contractive.core.artifacts import Artifact, ArtifactError
+from contractive.data import Block, DataError, Split
 from contractive.jacobian import jacobian
 from contractive.models import mlp
-from contractive.report import analysis_sentences
+from contractive.studies.pages import shown
 from contractive.studies.sections import (
-    FIGURES,
-    RULES,
+    SECTIONS,
     AnalysisSettings,
+    DataSummary,
     Facts,
-    PackError,
     Rows,
+    RowSet,
+    RunSummary,
+    analysis_sentences,
     analyze,
-    document,
-    figures,
+    class_numbers,
+    fit_probe,
     left_out,
-    pack,
+    read_analysis,
     rows_of_split,
-    unpack,
 )
-from contractive.studies.sections._measure import MEASURES
-from contractive.studies.sections._read import _thinned
-from contractive.studies.sections._robust import fit_probe
-from contractive.studies.sections._rows import class_numbers
+from contractive.studies.sections._read import thinned
 
-FACTS = Facts(20, 5, 100, False, False, "", 20, True, True, 2, False)
+FACTS = Facts(20, 5, "", 20, True, True, 2, False)
 SMALL = AnalysisSettings(num_points=20, map_points=30, attack_points=20, umap=False)
 
 
 def rows(labelled=True, features=6, count=60):
     x = torch.rand(count, features, generator=torch.Generator().manual_seed(0))
     labels = (x[:, 0] > 0.5).long() if labelled else None
-    return Rows(
-        "made up", x, "test rows", x.flip(0), "training rows", 0.3, labels,
-        labels.flip(0) if labels is not None else None, ("low", "high") if labelled else (),
-    )  # fmt: skip
+    test, training = RowSet("test rows", count), RowSet("training rows", count)
+    data = DataSummary("made up", features, test, training, 0.3, classes=("low", "high") if labelled else ())
+    return Rows(data, x, x.flip(0), labels, labels.flip(0) if labels is not None else None)
 
 
 def model(features=6, code=4):
@@ -57,7 +55,7 @@ def measured():
 
 
 def test_every_measure_is_taken_or_left_out_with_a_reason(measured):
-    assert set(measured.results) | set(measured.left_out) >= set(MEASURES)
+    assert set(measured.results) | set(measured.left_out) >= set(SECTIONS)
     assert not set(measured.results) & set(measured.left_out)
     assert all(measured.left_out.values())
 
@@ -70,7 +68,6 @@ def test_every_measure_is_taken_or_left_out_with_a_reason(measured):
         ({"features": 30_000}, "directions"),
         ({"smallest_class": 3}, "directions by class"),
         ({"no_classes": "the data have no labels"}, "robustness"),
-        ({"in_unit_range": False}, "saturation and binary codes"),
         ({"varies": False}, "similarity"),
         ({"varies": False}, "map"),
         ({"code": 1}, "map"),
@@ -86,11 +83,18 @@ def test_a_plane_has_a_vector_field():
     assert "vector field" not in left_out(replace(FACTS, features=2))
     found = analyze(model(2, 2), rows(features=2), SMALL, only=["vector field"]).results["vector field"]
     assert found.points.shape[1] == 2
-    assert set(RULES) >= {"vector field"}
+
+
+@pytest.mark.parametrize(
+    "facts", [FACTS, Facts(30_000, 1, "the data have no labels", 0, False, False, 0, True)], ids=["usual", "none apply"]
+)
+def test_only_sections_that_exist_are_reported_as_left_out(facts):
+    assert set(left_out(facts)) <= set(SECTIONS)
+    assert not {"score error", "saturation and binary codes"} & set(left_out(facts))
 
 
 def test_unknown_sections_are_refused():
-    with pytest.raises(ValueError, match="only must name sections among"):
+    with pytest.raises(ValueError, match=r"only must be one of norms, .*, got 'spectrum'"):
         analyze(model(), rows(), SMALL, only=["spectrum"])
 
 
@@ -102,12 +106,13 @@ def test_leaving_out_a_section_changes_no_other(measured):
 
 
 def test_every_number_has_words(measured):
-    for section, result in measured.results.items():
-        for figure in figures(section, result).values():
-            assert figure.label
-            assert figure.explain
-            assert figure.value == figure.value
-    assert set(FIGURES) <= set(MEASURES)
+    for found in measured.sections.values():
+        for metric in found.metrics.values():
+            assert metric.label
+            assert metric.help
+            assert metric.value == metric.value
+    numbers = {name for name, found in measured.sections.items() if found.metrics}
+    assert numbers == {name for name, section in SECTIONS.items() if section.metrics and name in measured.sections}
 
 
 def test_feature_sensitivity_is_the_root_mean_square_of_columns(measured):
@@ -137,7 +142,9 @@ def test_a_class_the_probe_never_met_is_never_predicted():
 
 
 def test_new_rows_are_halved_for_the_probe():
-    whole = replace(rows(), reference=rows().measured, reference_name="test rows", reference_labels=rows().labels)
+    whole = rows()
+    data = replace(whole.data, reference=whole.data.measured)
+    whole = replace(whole, data=data, reference=whole.measured, reference_labels=whole.labels)
     found = analyze(model(), whole, SMALL, only=["robustness"]).results["robustness"]
     assert (found.num_train, found.num_test) == (30, 30)
 
@@ -171,23 +178,17 @@ def split(test):
 
 def test_without_test_rows_the_validation_rows_are_measured():
     found = rows_of_split(split(0), 15)
-    assert found.measured_name == "validation rows"
+    assert found.data.measured == RowSet("validation rows", 15)
     assert (len(found.measured), len(found.reference)) == (15, 15)
-    with pytest.raises(DataError, match="DATA must have at least 12 test rows, got 5"):
+    with pytest.raises(DataError, match="data must have at least 12 test rows, got 5"):
         rows_of_split(split(5), 100)
 
 
-def test_thinned_rows_are_evenly_spaced(tmp_path, monkeypatch):
-    from contractive.studies.sections import _read
+def test_thinned_rows_are_evenly_spaced():
+    def block(start):
+        return Block(np.arange(start, start + 7.0)[:, None], {"y": np.arange(start, start + 7)}, start)
 
-    class Block:
-        def __init__(self, start):
-            self.start, self.x = start, np.arange(start, start + 7.0)[:, None]
-            self.pass_through = {"y": np.arange(start, start + 7)}
-
-    monkeypatch.setattr(_read, "open_rows", lambda *args, **kwargs: map(Block, range(0, 700, 7)))
-    preparation = type("Run", (), {"preparation": None})()
-    x, labels, count = _thinned(preparation, "data", "y", 20, None, _read.Options())
+    x, labels, count = thinned(map(block, range(0, 700, 7)), 20)
     assert count == 700
     assert len(x) == 20
     np.testing.assert_array_equal(x[:, 0], labels)
@@ -196,104 +197,117 @@ def test_thinned_rows_are_evenly_spaced(tmp_path, monkeypatch):
     assert gaps.max() <= 2 * gaps.min()
 
 
-@pytest.mark.parametrize("section", ["sensitivity", "contraction curve", "spectra", "codes", "map", "robustness"])
+@pytest.mark.parametrize("section", [name for name in SECTIONS if name != "vector field"])
 def test_what_is_packed_comes_back(measured, section):
-    arrays = {}
-    packed = pack(measured.results[section], section, arrays)
-    back = unpack(packed, arrays)
-    again = {}
-    assert pack(back, section, again) == packed
-    assert set(again) == set(arrays)
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(again[name], array)
-    assert figures(section, back).keys() == figures(section, measured.results[section]).keys()
+    packed = Artifact.of("result", measured.results[section])
+    back = SECTIONS[section].restored(packed.document, packed.arrays)
+    again = Artifact.of("result", back)
+    assert again.document == packed.document
+    assert set(again.arrays) == set(packed.arrays)
+    for name, array in packed.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], array)
+    known, found = measured.sections[section].metrics, SECTIONS[section].described(back)
+    values = {key: metric.value for key, metric in known.items()}
+    assert {key: metric.value for key, metric in found.items()} == pytest.approx(values, rel=1e-6)
+
+
+def test_an_analysis_is_read_as_it_was_written(measured, tmp_path):
+    measured.write(tmp_path)
+    back = read_analysis(tmp_path)
+    assert replace(back, sections={}) == replace(measured, sections={})
+    for name, section in measured.sections.items():
+        assert (back.sections[name].metrics, back.sections[name].arrays) == (section.metrics, section.arrays)
+        assert type(back.results[name]) is type(section.result)
 
 
 def test_damaged_packages_are_refused():
-    with pytest.raises(PackError, match="value must be a known result"):
-        pack(object(), "x", {})
-    with pytest.raises(PackError, match="class must be one of"):
-        unpack({"class": "Popen", "fields": {}}, {})
-    with pytest.raises(PackError, match="arrays must hold 'x'"):
-        unpack({"array": "x"}, {})
-    with pytest.raises(PackError, match="Spectra must have its fields"):
-        unpack({"class": "Spectra", "fields": {"values": 1}}, {})
-    assert unpack(pack(float("inf"), "x", {}), {}) == float("inf")
+    with pytest.raises(TypeError, match="must be plain, a dataclass"):
+        Artifact.of("result", object())
+    with pytest.raises(ArtifactError, match="does not hold a spectra"):
+        SECTIONS["spectra"].restored({"values": {"array": "x"}, "features": 2}, {})
+    with pytest.raises(ArtifactError, match="does not hold a spectra"):
+        SECTIONS["spectra"].restored({"values": 1}, {})
+    packed = Artifact.of("result", {"infinite": float("inf"), "one": 1.0})
+    assert packed.to(dict[str, float]) == {"infinite": float("inf"), "one": 1.0}
 
 
-def said(found, **changes):
+def changed(found, numbers):
+    """The document after some numbers were changed, by `section/key`."""
+    sections = dict(found.sections)
+    for place, value in numbers.items():
+        name, key = place.split("/")
+        metrics = dict(sections[name].metrics)
+        metrics[key] = replace(metrics[key], value=value)
+        sections[name] = replace(sections[name], metrics=metrics)
+    return replace(found, sections=sections)
+
+
+def said(found, numbers):
     """The sentences after some numbers were changed."""
-    for key, value in changes.items():
-        section, name = key.split("__")
-        found["sections"][section.replace("_", " ")]["figures"][name.replace("_at_", ":")]["value"] = value
-    return dict(analysis_sentences(found))
+    return dict(analysis_sentences(changed(found, numbers)))
 
 
 def test_sentences_follow_the_numbers(measured):
-    text = said(document(measured), norms__operator_norm=0.5, norms__contractive_share=0.75)
+    text = said(measured, {"norms/operator_norm": 0.5, "norms/contractive_share": 0.75})
     assert "the encoder contracts" in text["Contraction"]
-    assert "the code moves at most 0.5 times as far" in text["Contraction"]
-    assert "it is at most 1 at 75.0" in text["Contraction"]
-    assert "the encoder expands" in said(document(measured), norms__operator_norm=1.5)["Contraction"]
-    expanding = said(document(measured), on_and_off_the_data__operator_norm_at_box=2.5)["Reach"]
-    assert "it expands on average at random in the data's box (2.5)." in expanding
-    assert "nearly binary" in said(document(measured), codes__saturation=0.9)["Code"]
-    assert "far from binary" in said(document(measured), codes__saturation=0.1)["Code"]
-    assert (
-        "rather along what hardly varies" in said(document(measured), directions__rank_correlation=-0.4)["Directions"]
-    )
-    assert "mostly along what varies" in said(document(measured), directions__rank_correlation=0.9)["Directions"]
+    assert "a small change of the input changes the code at most 0.5 times as much" in text["Contraction"]
+    assert "It is at most 1 at 75.0" in text["Contraction"]
+    assert "the encoder expands" in said(measured, {"norms/operator_norm": 1.5})["Contraction"]
+    expanding = said(measured, {"on and off the data/operator_norm:box": 2.5})["Reach"]
+    assert "expands, with a mean σ max above 1: at random within the range of every feature (2.5)." in expanding
+    assert "nearly binary" in said(measured, {"codes/saturation": 0.9})["Code"]
+    assert "far from binary" in said(measured, {"codes/saturation": 0.1})["Code"]
+    little = said(measured, {"directions/rank_correlation": -0.4})["Directions"]
+    assert "It responds less to the directions in which the data vary most." in little
+    much = said(measured, {"directions/rank_correlation": 0.9})["Directions"]
+    assert "It responds mostly to the directions in which the data vary most." in much
+
+
+@pytest.mark.parametrize(("times", "words"), [(0.8, "less to"), (1.5, "hardly more to"), (20.6, "mostly to")])
+def test_among_many_features_the_widest_directions_decide(measured, times, words):
+    found = replace(measured, data=replace(measured.data, features=560))
+    numbers = {"directions/first_ten": times, "directions/rank_correlation": 0.45}
+    text = said(found, numbers)["Directions"]
+    assert f"It responds {words} the directions in which the data vary most: along the ten" in text
+
+
+def test_shares_of_all_and_none_have_no_decimals(measured):
+    assert "at all of the rows" in said(measured, {"norms/contractive_share": 1.0})["Contraction"]
+    assert "at none of the rows" in said(measured, {"norms/contractive_share": 0.0})["Contraction"]
 
 
 @pytest.mark.parametrize(
-    ("times", "words"),
-    [
-        (0.8, "rather along what hardly varies"),
-        (1.5, "hardly more along what varies most"),
-        (20.6, "mostly along what varies most in the data"),
-    ],
+    ("free", "words"), [(0.5, "less sensitive than"), (1.0, "as sensitive as"), (2.0, "more sensitive than")]
 )
-def test_among_many_features_the_widest_directions_decide(measured, times, words):
-    found = document(measured)
-    found["data"]["features"] = 560
-    assert words in said(found, directions__first_ten=times, directions__rank_correlation=0.45)["Directions"]
-
-
-def test_shares_of_all_and_none_have_no_places(measured):
-    assert "at all of them" in said(document(measured), norms__contractive_share=1.0)["Contraction"]
-    assert "at none of them" in said(document(measured), norms__contractive_share=0.0)["Contraction"]
-
-
-@pytest.mark.parametrize(("free", "words"), [(0.5, "steadier than"), (1.0, "as steady as"), (2.0, "less steady than")])
 def test_sizes_are_taken_out_of_contraction(measured, free, words):
-    text = said(document(measured), **{"sensitivity__scale_free_at_gaussian 0.5": free})["Contraction"]
+    text = said(measured, {"sensitivity/scale_free_sensitivity:gaussian 0.5": free})["Contraction"]
     assert f"the code is {words} the data" in text
-    assert f"moves it {free:g} times as much" in text
+    assert f"scale-free sensitivity is {free:g}" in text
 
 
-def test_what_the_penalty_cost_is_said_where_the_training_knows(measured):
-    found = document(measured, run={"error_increase": 0.1064, "squared_norm": 3.0, "squared_norm_without": 9.0})
-    assert "validation error is 11\xa0% more and ‖J‖² 3.0 times smaller (3, 9 without)" in said(found)["Error increase"]
-    assert "without the penalty" not in said(document(measured))["Error increase"]
+def test_the_cost_of_the_penalty_is_reported_where_the_training_knows(measured):
+    found = replace(measured, run=RunSummary(error_increase=0.1064, squared_norm=3.0, squared_norm_without=9.0))
+    text = said(found, {})["Reconstruction"]
+    assert "validation error is 11\xa0% higher and ‖J‖² is 3.0 times smaller (3 instead of 9)" in text
+    assert "without the penalty" not in said(measured, {})["Reconstruction"]
 
 
 SOUND = {
-    "reconstruction__r2_at_test rows": 0.8,
-    "reconstruction__r2_at_training rows": 0.8,
-    "sensitivity__scale_free_at_gaussian 0.5": 0.5,
-    "norms__operator_norm": 0.5,
-    "codes__dead": 0.0,
-    "directions__rank_correlation": 0.9,
-    "tangent_agreement__share": 0.9,
-    "robustness__no_gradient_at_L2": 0.0,
-    "robustness__no_gradient_at_L∞": 0.0,
+    "reconstruction/r2:test rows": 0.8,
+    "reconstruction/r2:training rows": 0.8,
+    "sensitivity/scale_free_sensitivity:gaussian 0.5": 0.5,
+    "norms/operator_norm": 0.5,
+    "codes/dead": 0.0,
+    "directions/rank_correlation": 0.9,
+    "tangent agreement/share": 0.9,
+    "robustness/no_gradient:L2": 0.0,
+    "robustness/no_gradient:L∞": 0.0,
 }
 
 
-def caveats(measured, **changes):
-    found = document(measured)
-    found["warnings"], found["data"]["measured"]["rows"] = [], changes.pop("rows", 1000)
-    return said(found, **(SOUND | changes))["Caveats"]
+def caveats(measured, numbers=None, rows=1000):
+    found = replace(measured, warnings=(), data=replace(measured.data, measured=RowSet("test rows", rows)))
+    return said(found, SOUND | (numbers or {}))["Caveats"]
 
 
 def test_a_sound_analysis_has_no_caveats(measured):
@@ -301,58 +315,68 @@ def test_a_sound_analysis_has_no_caveats(measured):
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("numbers", "rows", "words"),
     [
         (
-            {"reconstruction__r2_at_test rows": 0.2, "reconstruction__r2_at_training rows": 0.2},
-            "may only reflect underfitting",
+            {"reconstruction/r2:test rows": 0.2, "reconstruction/r2:training rows": 0.2},
+            1000,
+            "may only reflect underfitting: 20.0\xa0% of the variance",
         ),
-        ({"sensitivity__scale_free_at_gaussian 0.5": 1.5}, "J is small because the code is"),
-        ({"reconstruction__r2_at_training rows": 0.95}, "Overfitting: reconstruction is much better on training rows"),
-        ({"codes__dead": 0.5}, "50.0\xa0% of the units hardly vary"),
-        ({"directions__rank_correlation": 0.1}, "Contraction does not follow the data"),
-        ({"tangent_agreement__share": 0.001}, "no more of the step to a neighbour than random directions"),
-        ({"robustness__no_gradient_at_L2": 0.2}, "no gradient on 20.0\xa0% of the rows"),
-        ({"rows": 32}, "Only 32 rows were measured"),
+        ({"sensitivity/scale_free_sensitivity:gaussian 0.5": 1.5}, 1000, "J is small because the code is"),
+        (
+            {"reconstruction/r2:training rows": 0.95},
+            1000,
+            "Overfitting: reconstruction is much better on training rows",
+        ),
+        ({"codes/dead": 0.5}, 1000, "50.0\xa0% of the units hardly vary"),
+        ({"directions/rank_correlation": 0.1}, 1000, "Contraction does not follow the data"),
+        ({"tangent agreement/share": 0.001}, 1000, "no more of the step to a neighbour than random directions"),
+        ({"robustness/no_gradient:L2": 0.2}, 1000, "no gradient on 20.0\xa0% of the rows"),
+        ({}, 32, "Only 32 rows were measured"),
     ],
     ids=["underfitting", "only small", "overfitting", "dead", "unguided", "tangents", "masked", "few"],
 )
-def test_each_caveat_is_said_alone(measured, changes, words):
-    text = caveats(measured, **changes)
+def test_each_caveat_is_given_alone(measured, numbers, rows, words):
+    text = caveats(measured, numbers, rows)
     assert words in text
     assert text.count(". ") == 0
     assert "No warning sign" not in text
 
 
-def test_a_collapse_is_said_and_praises_nothing(measured):
-    found = document(measured)
-    found["warnings"] = ["Collapsed: the code does not vary."]
-    assert said(found)["Caveats"] == "Collapsed: the code does not vary. Do not read any number here as contraction."
+def test_the_gravest_caveat_comes_first(measured):
+    text = caveats(measured, {"directions/rank_correlation": 0.1, "reconstruction/r2:test rows": 0.2})
+    assert text.index("underfitting") < text.index("does not follow the data")
+
+
+def test_a_collapse_is_reported_and_nothing_is_praised(measured):
+    found = replace(measured, warnings=("Collapsed: the code does not vary.",))
+    assert (
+        said(found, {})["Caveats"] == "Collapsed: the code does not vary. Do not read any number here as contraction."
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
-        (None, "none", "–"),
-        (1.0, "share", "100\xa0%"),
-        (0.9996, "share", "100.0\xa0%"),
-        (0.0, "share", "0\xa0%"),
-        (-0.0451, "share", "−4.5\xa0%"),
+        (None, "", "–"),
+        (float("nan"), "", "–"),
+        (1.0, "%", "100\xa0%"),
+        (0.9996, "%", "100.0\xa0%"),
+        (0.0, "%", "0\xa0%"),
+        (-0.0451, "%", "−4.5\xa0%"),
         (1234.0, "rows", "1,234"),
-        (-0.1234, "none", "−0.123"),
-        (1.234e-7, "none", "1.23·10⁻⁷"),
+        (-0.1234, "", "−0.123"),
+        (1.234e-7, "", "1.23·10⁻⁷"),
     ],
 )
 def test_numbers_are_written_as_by_hand(value, unit, text):
-    from contractive.report._analysis_figures import shown
-
     assert shown(value, unit) == text
 
 
 def test_a_code_outside_the_unit_range_has_no_bits():
     found = analyze(torch_linear(), rows(), SMALL, only=["codes"])
-    assert "saturation" not in figures("codes", found.results["codes"])
-    assert "leaves [0, 1]" in dict(analysis_sentences(document(found)))["Code"]
+    assert "saturation" not in found.sections["codes"].metrics
+    assert "leaves [0, 1]" in dict(analysis_sentences(found))["Code"]
 
 
 def torch_linear():

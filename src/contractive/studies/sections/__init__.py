@@ -1,43 +1,76 @@
-"""Everything that is measured of a trained model, section by section, for one model or several side by side."""
+"""Everything that is measured of a trained model, section by section, for one model or several side by side.
 
-from contractive.studies.sections._analyze import Analysis, AnalysisSettings, analyze
-from contractive.studies.sections._applies import RULES, Facts, left_out
-from contractive.studies.sections._document import document
-from contractive.studies.sections._figures import FIGURES, Figure, figures
-from contractive.studies.sections._pack import PackError, pack, unpack
-from contractive.studies.sections._read import read_rows, rows_of_split
-from contractive.studies.sections._results import Examples, FeatureSensitivity, Map, Reconstructions, RobustCode
-from contractive.studies.sections._rows import Rows
-from contractive.studies.sections._store import StoredAnalysis, read_analysis, write_analysis_files
+A section is one class, in a file of its own: it measures, names its numbers, draws them and says what they mean.
+"""
+
+from contractive.studies.sections._analysis import (
+    Analysis,
+    AnalysisSettings,
+    DataSummary,
+    Facts,
+    MetricValue,
+    RowSet,
+    RunSummary,
+    SectionResult,
+)
+from contractive.studies.sections._examples import ExampleRows
+from contractive.studies.sections._features import FeatureSensitivity
+from contractive.studies.sections._map import CodeMap, umap_map
+from contractive.studies.sections._read import LEAST_ROWS, read_rows, rows_of_split, summary_of
+from contractive.studies.sections._reconstruction import Reconstructions
+from contractive.studies.sections._robustness import RobustCode, fit_probe
+from contractive.studies.sections._rows import Rows, class_numbers
+from contractive.studies.sections._section import Caveat, Context, Group, Section, Subject
+from contractive.studies.sections._sections import (
+    SECTIONS,
+    analysis_sentences,
+    analysis_tiles,
+    analyze,
+    caveats,
+    left_out,
+    read_analysis,
+    section_pictures,
+)
 
 __all__ = [
     "analyze",
-    "Analysis",
+    "read_analysis",
     "AnalysisSettings",
-    "document",
+    # what it found
+    "Analysis",
+    "SectionResult",
+    "MetricValue",
+    "DataSummary",
+    "RowSet",
+    "RunSummary",
+    "Facts",
+    # in words and pictures
+    "analysis_sentences",
+    "analysis_tiles",
+    "caveats",
+    "section_pictures",
+    "Context",
     # rows to measure on
     "Rows",
     "read_rows",
     "rows_of_split",
-    # which sections apply
+    "class_numbers",
+    "summary_of",
+    "LEAST_ROWS",
+    # sections, and one of your own
+    "SECTIONS",
     "left_out",
-    "Facts",
-    "RULES",
-    # the numbers of a section
-    "figures",
-    "Figure",
-    "FIGURES",
+    "Section",
+    "Subject",
+    "Group",
+    "Caveat",
     # results that are not of `contractive.analysis`
     "Reconstructions",
-    "Examples",
+    "ExampleRows",
     "FeatureSensitivity",
-    "Map",
+    "CodeMap",
     "RobustCode",
-    # as files
-    "pack",
-    "unpack",
-    "PackError",
-    "write_analysis_files",
-    "read_analysis",
-    "StoredAnalysis",
+    # measurements that need other libraries
+    "umap_map",
+    "fit_probe",
 ]

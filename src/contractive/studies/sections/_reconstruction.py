@@ -1,0 +1,177 @@
+"""Sections: how well rows are reconstructed, and what the reconstruction r = g∘f does to its input."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from contractive import analysis, plots
+from contractive.objectives import Gaussian
+from contractive.studies.metrics import METRICS, Metric
+from contractive.studies.pages import Picture, Tile, percent, shown
+from contractive.studies.sections._analysis import Analysis, Facts
+from contractive.studies.sections._section import RECONSTRUCTION, Caveat, Context, Section, Subject, norm_quantiles
+from contractive.training import collapse
+
+_PICTURED = 10
+_LITTLE = 0.3  # of the variance reconstructed
+_GAP = 0.1  # of the variance, training against measured rows
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """Errors, and a few rows with their reconstructions.
+
+    Attributes:
+        errors: By rows, for instance `test rows` and `training rows`.
+        inputs: A few measured rows, (examples, features).
+        outputs: Their reconstructions.
+        noisy: The rows with Gaussian noise of level 1.
+        noisy_outputs: Reconstructions of these.
+        collapsed: Sentences if the autoencoder learned nothing.
+    """
+
+    errors: Mapping[str, analysis.Reconstruction]
+    inputs: Tensor
+    outputs: Tensor
+    noisy: Tensor
+    noisy_outputs: Tensor
+    collapsed: tuple[str, ...] = ()
+
+
+class Reconstruction(Section[Reconstructions]):
+    """Reconstruction errors, and pictures of a few rows."""
+
+    name = "reconstruction"
+    title = "Reconstruction"
+    group = RECONSTRUCTION
+    topic = "Reconstruction"
+    metrics = (METRICS["reconstruction_error"], METRICS["r2"])
+
+    def measure(self, subject: Subject) -> Reconstructions:
+        rows, model = subject.rows, subject.autoencoder
+        splits = {rows.data.measured.name: rows.measured, rows.data.reference.name: rows.reference}
+        errors = {name: analysis.reconstruction(model, x) for name, x in splits.items()}
+        inputs, _ = rows.examples(_PICTURED)
+        noisy = Gaussian(rows.data.noise_unit)(inputs, subject.generator())
+        with torch.no_grad():
+            outputs, noisy_outputs = model(inputs).flatten(1), model(noisy).flatten(1)
+            collapsed = tuple(collapse(model, analysis.spread_rows(rows.measured, 2000)))
+        return Reconstructions(errors, inputs, outputs, noisy, noisy_outputs, collapsed)
+
+    def values(self, result: Reconstructions) -> Mapping[str, float]:
+        found = {f"reconstruction_error:{rows}": errors.mean for rows, errors in result.errors.items()}
+        return found | {f"r2:{rows}": errors.r2 for rows, errors in result.errors.items()}
+
+    def warnings(self, result: Reconstructions) -> Sequence[str]:
+        return result.collapsed
+
+    def pictures(self, results: Mapping[str, Reconstructions], context: Context) -> Iterable[Picture]:
+        first = next(iter(results.values()))
+        clean = {"input": first.inputs} | {name: found.outputs for name, found in results.items()}
+        noisy = {"input": first.noisy} | {name: found.noisy_outputs for name, found in results.items()}
+        drawn = [{name: context.one_channel(x).numpy() for name, x in rows.items()} for rows in (clean, noisy)]
+        caption = (
+            "Inputs and their reconstructions, of clean and of noisy inputs. The noise has level 1: it is as large as a"
+            " typical feature's standard deviation. From noisy inputs a contractive autoencoder should reconstruct"
+            " something close to the clean row."
+        )
+        figure = plots.reconstructions(drawn[0], drawn[1], context.image)
+        alt = "Inputs and below them their reconstructions, without and with noise."
+        yield Picture("reconstructions", "A few rows and their reconstructions", caption, figure, alt)
+        errors = {name: found.errors[context.rows].errors.numpy() for name, found in results.items()}
+        caption = (
+            f"‖r(x) − x‖² of {len(next(iter(errors.values()))):,} {context.rows}, summed over features. The code cannot"
+            " represent rows in a long right tail: they are of a rare kind, or do not belong to the data."
+        )
+        figure, alt = plots.reconstruction_error(errors), "Histogram of the error, with a box of its quartiles."
+        yield Picture("errors", "Distribution of the reconstruction error", caption, figure, alt)
+
+    def sentences(self, document: Analysis) -> str:
+        rows = dict.fromkeys((document.rows, document.data.reference.name))
+        mine, *known = (f"{shown(max(document.value(self.name, f'r2:{name}'), 0.0), '%')}" for name in rows)
+        compared = f" ({document.data.reference.name}: {known[0]})" if known else ""
+        found = f"{mine} of the variance of the {document.rows} is reconstructed{compared}."
+        run = document.run
+        if run.error_increase is None or not run.squared_norm or not run.squared_norm_without:
+            return found
+        change = f"{percent(abs(run.error_increase), '.0f')} {'higher' if run.error_increase >= 0 else 'lower'}"
+        return (
+            f"{found} Compared with the same training without the penalty, the validation error is {change} and ‖J‖² is"
+            f" {run.squared_norm_without / run.squared_norm:.1f} times smaller ({shown(run.squared_norm)} instead of"
+            f" {shown(run.squared_norm_without)})."
+        )
+
+    def caveats(self, document: Analysis) -> Iterable[Caveat]:
+        known = document.data.reference.name
+        mine, other = (document.value(self.name, f"r2:{rows}") for rows in (document.rows, known))
+        if mine < _LITTLE:
+            text = f"{shown(max(mine, 0.0), '%')} of the variance is reconstructed"
+            yield Caveat(1, f"Low sensitivity may only reflect underfitting: {text}.")
+        if other - mine > _GAP:
+            yield Caveat(3, f"Overfitting: reconstruction is much better on {known} than on others.")
+
+    def tile(self, document: Analysis) -> Tile | None:
+        key = f"r2:{document.rows}"
+        number = shown(document.value(self.name, key), "%")
+        return Tile(number, "of the variance reconstructed", f"R², {document.rows}", f"reconstruction/{key}")
+
+
+class ReconstructionNorms(Section[analysis.Norms]):
+    """Norms of the Jacobian of the reconstruction."""
+
+    name = "reconstruction norms"
+    title = "The Jacobian of the reconstruction"
+    group = RECONSTRUCTION
+    metrics = (
+        Metric("frobenius", "‖Jᵣ‖, mean", help="Jacobian of the reconstruction r = g∘f (Alain and Bengio 2014)."),
+        Metric("operator_norm", "σ max of Jᵣ, mean", help="Below 1 the reconstruction draws rows together."),
+        Metric("contractive_share", "rows with σ max of Jᵣ ≤ 1", "%", help="At up to 200 rows."),
+    )
+
+    def measure(self, subject: Subject) -> analysis.Norms:
+        model = subject.autoencoder
+        return analysis.reconstruction_norms(model.encoder, model.decoder, subject.rows.measured, num_points=200)
+
+    def values(self, result: analysis.Norms) -> Mapping[str, float]:
+        means = {"frobenius": float(result.frobenius.mean()), "operator_norm": float(result.operator.mean())}
+        return means | {"contractive_share": result.contractive_share}
+
+    def arrays(self, result: analysis.Norms) -> Mapping[str, Tensor]:
+        return norm_quantiles(result)
+
+    def pictures(self, results: Mapping[str, analysis.Norms], context: Context) -> Iterable[Picture]:
+        caption = (
+            "The largest singular value of the Jacobian of the reconstruction r = g∘f (Alain and Bengio 2014). Below 1"
+            " the reconstruction draws nearby points together in every direction. Along the data its singular values"
+            " should be near 1, and across the data near 0."
+        )
+        figure = plots.operator_norm({name: norms.operator.numpy() for name, norms in results.items()})
+        alt = "Histogram of the largest singular value of Jᵣ, with a box of its quartiles."
+        yield Picture("reconstruction-norms", "How the reconstruction stretches", caption, figure, alt)
+
+
+class VectorField(Section[analysis.VectorField]):
+    """The steps r(x) - x on a grid, where rows lie in a plane."""
+
+    name = "vector field"
+    title = "Vector field"
+    group = RECONSTRUCTION
+
+    def reason_left_out(self, facts: Facts) -> str:
+        return "" if facts.features == 2 else f"it needs rows of two numbers, and these have {facts.features}"
+
+    def measure(self, subject: Subject) -> analysis.VectorField:
+        rows = subject.rows.measured
+        low, high = rows.amin(0).tolist(), rows.amax(0).tolist()
+        points = analysis.grid((low[0], low[1]), (high[0], high[1])).to(rows.dtype)
+        return analysis.vector_field(subject.autoencoder, points)
+
+    def pictures(self, results: Mapping[str, analysis.VectorField], context: Context) -> Iterable[Picture]:
+        caption = (
+            "The arrows r(x) − x show where the reconstruction moves points. They estimate the score, the gradient of"
+            " the logarithm of the density of the data (Alain and Bengio 2014)."
+        )
+        figure = plots.vector_fields(results)
+        yield Picture("field", "Where the reconstruction moves points", caption, figure, "Arrows in the plane.")

@@ -1,0 +1,206 @@
+"""All sections of the analysis in the order of the page, and the analysis of a model by them."""
+
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from contractive import analysis
+from contractive.core.artifacts import Artifact
+from contractive.core.errors import check_choice
+from contractive.models import Autoencoder
+from contractive.studies.pages import Picture, Tile, shown
+from contractive.studies.sections._analysis import KIND, Analysis, AnalysisSettings, Facts, RunSummary, SectionResult
+from contractive.studies.sections._codes import Codes, Similarity
+from contractive.studies.sections._contraction_curve import ContractionByDepth, ContractionCurve
+from contractive.studies.sections._directions import Directions, DirectionsByClass, Spectra
+from contractive.studies.sections._examples import Examples, TangentAgreement
+from contractive.studies.sections._features import Features, Filters
+from contractive.studies.sections._map import Map
+from contractive.studies.sections._norms import Norms, OnAndOffTheData
+from contractive.studies.sections._reconstruction import Reconstruction, ReconstructionNorms, VectorField
+from contractive.studies.sections._robustness import Robustness
+from contractive.studies.sections._rows import Rows
+from contractive.studies.sections._section import Context, Section, Subject
+from contractive.studies.sections._sensitivity import Sensitivity
+
+SECTIONS: dict[str, Section[Any]] = {
+    section.name: section
+    for section in (
+        Norms(),
+        OnAndOffTheData(),
+        ContractionCurve(),
+        ContractionByDepth(),
+        Sensitivity(),
+        Spectra(),
+        Directions(),
+        DirectionsByClass(),
+        Features(),
+        Examples(),
+        TangentAgreement(),
+        Reconstruction(),
+        ReconstructionNorms(),
+        VectorField(),
+        Codes(),
+        Map(),
+        Similarity(),
+        Filters(),
+        Robustness(),
+    )
+}
+_PACKAGES = ("contractive", "torch", "numpy", "scikit-learn", "plotly", "umap-learn")
+_FEW_ROWS = 100
+_NO_CAVEAT = "No warning sign was found. One run does not show how much the numbers depend on the seed."
+ProgressCallback = Callable[[str, int, int], None]
+
+
+def analyze(
+    autoencoder: Autoencoder,
+    rows: Rows,
+    settings: AnalysisSettings = AnalysisSettings(),  # noqa: B008
+    *,
+    name: str = "contractive",
+    only: Iterable[str] | None = None,
+    run: RunSummary = RunSummary(),  # noqa: B008
+    command: str = "",
+    on_progress: ProgressCallback = lambda section, done, total: None,
+) -> Analysis:
+    """Measure every section that applies, or of those the ones named in `only`.
+
+    Args:
+        autoencoder: Put into evaluation mode.
+        rows: Prepared rows, from `read_rows` or `rows_of_split`.
+        settings: How much is measured.
+        name: Name of the model in pictures.
+        only: Names from `SECTIONS`.
+        run: The run of the model, from `summary_of`.
+        command: Command that repeats the analysis.
+        on_progress: Called before each section with its name, the number of sections done and of all; and at the end.
+
+    Raises:
+        ValueError: An unknown section, or rows that a section refuses.
+    """
+    for section in () if only is None else (only := tuple(only)):
+        check_choice("only", section, SECTIONS)
+    facts = facts_of(autoencoder.eval(), rows)
+    reasons = left_out(facts)
+    chosen = [section for section in (SECTIONS if only is None else only) if section not in reasons]
+    subject, found, began = Subject(autoencoder, rows, settings), {}, time.perf_counter()
+    for done, section in enumerate(chosen):
+        on_progress(section, done, len(chosen))
+        started = time.perf_counter()
+        result = (measured := SECTIONS[section]).measure(subject)
+        seconds = round(time.perf_counter() - started, 3)
+        found[section] = SectionResult(measured.described(result), measured.listed(result), seconds, result)
+    on_progress("", len(chosen), len(chosen))
+    return Analysis(
+        name=name,
+        data=rows.data,
+        facts=facts,
+        settings=settings,
+        sections=found,
+        left_out=reasons,
+        warnings=tuple(text for section in found for text in SECTIONS[section].warnings(found[section].result)),
+        seconds=time.perf_counter() - began,
+        versions=_versions(),
+        run=run,
+        command=command,
+    )
+
+
+def read_analysis(folder: str | Path) -> Analysis:
+    """Read what `Analysis.write` wrote.
+
+    Raises:
+        ArtifactError: A missing or broken file, or one of another version.
+    """
+    stored = Artifact.read(folder, KIND, KIND).to(Analysis, folder)
+    sections = {
+        name: replace(section, result=SECTIONS[name].restored(section.result))
+        for name, section in stored.sections.items()
+        if name in SECTIONS
+    }
+    return replace(stored, sections=sections)
+
+
+def facts_of(autoencoder: Autoencoder, rows: Rows) -> Facts:
+    """Look at model and data for what decides which sections apply."""
+    code = analysis.apply(autoencoder.encoder, analysis.spread_rows(rows.measured, 2000))
+    encoder, convolution = autoencoder.encoder, nn.modules.conv._ConvNd
+    layers = [module for module in encoder.modules() if isinstance(module, nn.Linear | convolution)]
+    return Facts(
+        features=rows.data.features,
+        code=code.shape[1],
+        no_classes=rows.no_classes if rows.labels is None else "",
+        smallest_class=int(torch.bincount(rows.labels).min()) if rows.labels is not None else 0,
+        in_unit_range=bool(((code >= 0) & (code <= 1)).all()),
+        varies=bool(code.std(0, correction=0).max() > 0),
+        layers=len(layers) if isinstance(encoder, nn.Sequential) else 0,
+        convolutional=any(isinstance(layer, convolution) for layer in layers),
+    )
+
+
+def left_out(facts: Facts) -> dict[str, str]:
+    """Return why a section is left out, by section; those that apply are not among them."""
+    reasons = {name: section.reason_left_out(facts) for name, section in SECTIONS.items()}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def section_pictures(results: Mapping[str, Mapping[str, Any]], context: Context) -> dict[str, list[Picture]]:
+    """Draw the pictures of every section.
+
+    Args:
+        results: By section, then by model; a model may lack a section.
+        context: What to know besides the results.
+
+    Returns:
+        Pictures by section, in the order of `SECTIONS`.
+    """
+    return {
+        name: [replace(made, caption=made.caption + context.note) for made in section.pictures(results[name], context)]
+        for name, section in SECTIONS.items()
+        if results.get(name)
+    }
+
+
+def analysis_sentences(document: Analysis) -> list[tuple[str, str]]:
+    """Return (topic, text) of what an analysis found: a paragraph per topic, the last with its caveats."""
+    found: dict[str, list[str]] = {}
+    for name, section in SECTIONS.items():
+        if name in document.sections and (text := section.sentences(document)):
+            found.setdefault(section.topic or section.title, []).append(text)
+    found["Caveats"] = caveats(document)
+    return [(topic, " ".join(texts)) for topic, texts in found.items()]
+
+
+def analysis_tiles(document: Analysis) -> list[Tile]:
+    """Return the few numbers at the top of the page, those of sections that were measured."""
+    made = [SECTIONS[name].tile(document) for name in SECTIONS if name in document.sections]
+    return [tile for tile in made if tile and tile.number != shown(None)]
+
+
+def caveats(document: Analysis) -> list[str]:
+    """Return sentences on why the numbers must not be taken at face value; one that reassures if there are none."""
+    if document.warnings:
+        return [*document.warnings, "Do not read any number here as contraction."]
+    found = [caveat for name in document.sections if name in SECTIONS for caveat in SECTIONS[name].caveats(document)]
+    texts, rows = [caveat.text for caveat in sorted(found)], document.data.measured.rows
+    if rows < _FEW_ROWS:
+        texts.append(f"Only {rows} rows were measured: all numbers are rough.")
+    return texts or [_NO_CAVEAT]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
