@@ -60,7 +60,7 @@ def test_train_writes_everything_that_is_promised(run):
     assert {"model.safetensors", "config.json", "history.csv", "metrics.json", "split.npz"} <= names
     assert "checkpoints/last.ckpt" in names
     assert any(name.startswith("logs/events.out.tfevents") for name in names)
-    config = json.loads((folder / "config.json").read_text())["extra"]["run"]
+    config = json.loads((folder / "config.json").read_text())["content"]["extra"]["run"]
     assert config["settings"]["training"]["seed"] == 0
     assert len(config["data"]["checksum"]) == 64
     assert config["versions"]["torch"]

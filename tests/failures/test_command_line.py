@@ -353,18 +353,18 @@ CASES = {
     "encode on an absent device": (nothing, "encode rows rows.npy --device mps -o z.csv", "--device must be"),
     # damaged runs
     "config gone": (lambda: Path("run/config.json").unlink(), "info run", "RUN must be a folder that"),
-    "config cut": (cut("run/config.json", 99), "info run", "must hold a readable config.json"),
-    "config nested": (nested, "info run", "must hold a readable config.json"),
-    "config of the future": (config("format", 99), "info run", "format of run must be 1, got 99. Use the version"),
-    "run of another task": (config("extra", "run", "task", "dreamer"), "info run", "unknown task 'dreamer'. Use the version that wrote it"),
-    "config without a run": (config("extra", None), "info run", "a model saved without data"),
-    "unknown settings": (config("extra", "run", "settings", "network", "turbo", 1), "info run", "config.json does not hold the settings of a run as this version writes them"),
-    "code in words": (config("extra", "run", "settings", "network", "code", "two"), "info run", "config.json does not describe a run: .*network.code"),
-    "NaN weight": (config("extra", "run", "settings", "objective", "weight", {"number": "nan"}), "info run", "config.json does not describe a run: .*weight must be at least 0, got nan"),
-    "huge width": (config("arguments", "hidden", [2**31, 2**31]), "encode run table.csv -o z.csv", "must describe the weights it holds"),
-    "negative width": (config("arguments", "code", -1), "encode run table.csv -o z.csv", "must describe the weights it holds"),
-    "unknown builder": (config("builder", "os.system"), "encode run table.csv -o z.csv", "builder must be one of"),
-    "scaling by 0": (config("extra", "run", "preparation", "scale", [0] * 5), "encode run table.csv -o z.csv", "preparation of the data must be as it was saved, got: scale must be positive"),
+    "config cut": (cut("run/config.json", 99), "info run", "config.json cannot be read"),
+    "config nested": (nested, "info run", "config.json cannot be read"),
+    "config of the future": (config("version", 99), "info run", "run/config.json has version 99, and 2 is read. Use the version that wrote it"),
+    "run of another task": (config("content", "extra", "run", "task", "dreamer"), "info run", "unknown task 'dreamer'. Use the version that wrote it"),
+    "config without a run": (config("content", "extra", None), "info run", "a model saved without data"),
+    "unknown settings": (config("content", "extra", "run", "settings", "network", "turbo", 1), "info run", "config.json does not hold the settings of a run as this version writes them"),
+    "code in words": (config("content", "extra", "run", "settings", "network", "code", "two"), "info run", "config.json does not describe a run: .*network.code"),
+    "NaN weight": (config("content", "extra", "run", "settings", "objective", "weight", {"number": "nan"}), "info run", "config.json does not describe a run: .*weight must be at least 0, got nan"),
+    "huge width": (config("content", "recipe", "arguments", "hidden", [2**31, 2**31]), "encode run table.csv -o z.csv", "must describe the weights it holds"),
+    "negative width": (config("content", "recipe", "arguments", "code", -1), "encode run table.csv -o z.csv", "must describe the weights it holds"),
+    "unknown builder": (config("content", "recipe", "builder", "os.system"), "encode run table.csv -o z.csv", "builder must be one of"),
+    "scaling by 0": (config("content", "extra", "run", "preparation", "scale", [0] * 5), "encode run table.csv -o z.csv", "preparation of the data must be as it was saved, got: scale must be positive"),
     "weights gone": (lambda: Path("rows/model.safetensors").unlink(), "encode rows rows.npy -o z.csv", "before it had a model"),
     "weights cut": (cut("run/model.safetensors", 200), "encode run table.csv -o z.csv", "readable config.json and model.safetensors"),
     "weights' header cut": (cut("run/model.safetensors", 12), "encode run table.csv -o z.csv", "model.safetensors"),
@@ -584,7 +584,7 @@ def test_files_of_a_run_that_lead_elsewhere_are_read_but_never_written_through(n
 def test_names_in_a_run_lead_nowhere(here):
     """Paths in config.json are data: no file beside those of the run is read or written for them."""
     for key, value in (("name", "../../escaped"), ("notes", ["../../escaped"]), ("checksum", "../../escaped")):
-        config("extra", "run", "data", key, value)()
+        config("content", "extra", "run", "data", key, value)()
     before = hashes(here.parent)
     assert contractive("info run").exit_code == 0
     assert hashes(here.parent) == before

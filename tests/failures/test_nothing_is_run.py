@@ -92,14 +92,14 @@ FILES = {
     "split with objects": objects_npz("run/split.npz", "parts"),
     "data with objects": objects("rows.npy"),
     "arrays of a comparison with objects": objects_npz("compared/results.npz", "examples/inputs"),
-    "config naming os.system": config("os.system", "builder"),
-    "config naming an import": config(CODE, "builder"),
-    "config with a function as argument": config(CODE, "arguments", "activation"),
-    "config with dunders as arguments": config({"__class__": CODE, "__reduce__": CODE}, "arguments"),
-    "settings with an import": config(CODE, "extra", "run", "settings", "objective", "objective"),
-    "settings with a strategy": config(CODE, "extra", "run", "settings", "training", "strategy"),
-    "preparation with an import": config(CODE, "extra", "run", "preparation", "scaler"),
-    "data options with a path of code": config(CODE, "extra", "run", "data", "source"),
+    "config naming os.system": config("os.system", "content", "recipe", "builder"),
+    "config naming an import": config(CODE, "content", "recipe", "builder"),
+    "config with a function as argument": config(CODE, "content", "recipe", "arguments", "activation"),
+    "dunders as arguments": config({"__class__": CODE, "__reduce__": CODE}, "content", "recipe", "arguments"),
+    "settings with an import": config(CODE, "content", "extra", "run", "settings", "objective", "objective"),
+    "settings with a strategy": config(CODE, "content", "extra", "run", "settings", "training", "strategy"),
+    "preparation with an import": config(CODE, "content", "extra", "run", "preparation", "scaler"),
+    "data options with a path of code": config(CODE, "content", "extra", "run", "data", "source"),
     "modules beside it": lambda: [
         Path(name).write_text("import os; os.mkdir('evil')\n")
         for name in ("run/config.py", "run/model.py", "sitecustomize.py", "torch.py", "run/__init__.py")

@@ -37,7 +37,7 @@ def test_what_comes_back_is_what_was_saved(tmp_path, name):
     assert again.extra == {"scale": [1, 2]}
     assert not again.training
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["README.md", "config.json", "model.safetensors"]
-    assert json.loads((tmp_path / "model" / "config.json").read_text())["builder"] == name
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["content"]["recipe"]["builder"] == name
 
 
 def test_saved_again_it_replaces_the_weights(tmp_path):
@@ -120,7 +120,7 @@ def test_what_cannot_be_saved_or_read_is_refused(tmp_path):
         hub.HubAutoencoder.of(own).save_pretrained(tmp_path / "own")
     made().save_pretrained(tmp_path / "broken")
     (tmp_path / "broken" / "model.safetensors").write_bytes(b"pickle")
-    with pytest.raises(StorageError, match=r"must hold a readable config.json and model.safetensors"):
+    with pytest.raises(StorageError, match=r"model\.safetensors cannot be read"):
         hub.HubAutoencoder.from_pretrained(tmp_path / "broken")
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import contractive as ct
 from contractive.core.files import replace_file, write_text
-from contractive.models import StorageError, architecture, tensors_checksum
+from contractive.models import StorageError, architecture, read_config, tensors_checksum
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,24 @@ def test_a_saved_model_computes_the_same(autoencoder, tmp_path):
     x = torch.rand(4, 1, 6, 6) if autoencoder.recipe.builder == "conv" else torch.rand(4, 6)
     assert torch.equal(again(x), autoencoder(x))
     assert not again.training
-    assert json.loads((tmp_path / "model" / "config.json").read_text())["extra"] == {"note": "kept"}
+    assert json.loads((tmp_path / "model" / "config.json").read_text())["content"]["extra"] == {"note": "kept"}
+    assert read_config(tmp_path / "model").extra == {"note": "kept"}
+    assert read_config(tmp_path / "model").recipe == autoencoder.recipe
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["config.json", "model.safetensors"]
 
 
 def test_own_modules_are_not_saved_without_a_recipe(tmp_path):
     with pytest.raises(StorageError, match="autoencoder must come from a builder"):
         ct.save(ct.Autoencoder(nn.Linear(3, 2), nn.Linear(2, 3)), tmp_path)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_model_whose_modules_were_exchanged_is_not_saved_as_another(part, tmp_path):
+    autoencoder = ct.mlp(6, code=3)
+    getattr(autoencoder, part)[1] = nn.Tanh()
+    with pytest.raises(StorageError, match=f"The {part} has other modules than mlp made, and they would be lost"):
+        ct.save(autoencoder, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 def break_weights(folder):
@@ -43,7 +54,9 @@ def cut_weights(folder):
 def other_config(**changes):
     def change(folder):
         config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps(config | changes))
+        place = config if "version" in changes else config["content"]["recipe"]
+        place.update(changes)
+        (folder / "config.json").write_text(json.dumps(config))
 
     return change
 
@@ -51,12 +64,14 @@ def other_config(**changes):
 @pytest.mark.parametrize(
     ("damage", "match"),
     [
-        (lambda folder: (folder / "config.json").unlink(), "must hold a readable config.json and model.safetensors"),
-        (lambda folder: (folder / "config.json").write_text("{"), "must hold a readable config.json"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "format of .* must be 1, got list"),
-        (break_weights, "must hold a readable config.json and model.safetensors"),
-        (cut_weights, "must hold a readable config.json and model.safetensors"),
-        (other_config(format=99), "format of .* must be 1, got 99"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "config.json was written before the first release"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors cannot be read"),
+        (break_weights, "model.safetensors cannot be read"),
+        (cut_weights, "model.safetensors cannot be read"),
+        (other_config(version=99), "config.json has version 99, and 2 is read"),
+        (other_config(builder=7), "config.json does not hold a model"),
         (other_config(builder="os.system"), "must describe the weights it holds, got: builder must be one of"),
         (other_config(arguments={"features": 7, "code": 3}), "must describe the weights it holds, got: Error"),
         (other_config(arguments={"width": 7}), "must describe the weights it holds, got: .*unexpected keyword"),

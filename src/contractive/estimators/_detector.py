@@ -118,7 +118,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             ("contamination", 0.5, "Try 0.1."),
             ("support_fraction", 1, "1 learns from all rows."),
         ):
-            share = getattr(self, name)
-            if not isinstance(share, Real) or isinstance(share, bool) or not 0 < share <= most:
+            share: Any = getattr(self, name)
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) <= most:
                 raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), advice)
         super()._check_parameters()

@@ -22,57 +22,29 @@ from contractive.models._stacked import OUTPUTS, Classifier, Output, encoder, st
 
 if TYPE_CHECKING:
     from contractive.models.storage import (
-        FORMAT,
+        ModelConfig,
         StorageError,
         architecture,
-        config_of,
         load,
         read_config,
         save,
         save_weights,
         tensors_checksum,
+        write_config,
     )
 
-__all__ = [
-    "Autoencoder",
-    "Recipe",
-    "mlp",
-    "tied",
-    "conv",
-    "TiedLinear",
-    "BUILDERS",
-    "ACTIVATIONS",
-    # layers one on the other
-    "stack",
-    "encoder",
-    "unroll",
-    "Classifier",
-    "Output",
-    "OUTPUTS",
-    # by names and numbers
-    "NetworkSettings",
-    "Model",
-    "Activation",
-    # on disk
-    "save",
-    "load",
-    "save_weights",
-    "config_of",
-    "read_config",
-    "FORMAT",
-    "StorageError",
-    "architecture",
-    "tensors_checksum",
-]
-
-_STORAGE = {
-    *("save", "load", "save_weights", "config_of", "read_config", "FORMAT"),
-    *("StorageError", "architecture", "tensors_checksum"),
-}
+__all__ = ["Autoencoder", "Recipe", "mlp", "tied", "conv", "TiedLinear", "BUILDERS", "ACTIVATIONS"]
+# layers one on the other
+__all__ += ["stack", "encoder", "unroll", "Classifier", "Output", "OUTPUTS"]
+# by names and numbers
+__all__ += ["NetworkSettings", "Model", "Activation"]
+# on disk
+__all__ += ["save", "load", "save_weights", "write_config", "read_config", "ModelConfig", "StorageError"]
+__all__ += ["architecture", "tensors_checksum"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _STORAGE:
+    if name not in __all__:  # all other names are defined above
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.storage"), name)
     globals()[name] = value

@@ -39,7 +39,7 @@ class Recipe:
     """
 
     builder: str
-    arguments: Mapping[str, str | int | float | bool | list[int] | None]
+    arguments: Mapping[str, str | int | float | bool | Sequence[int] | None]
 
     def build(self) -> "Autoencoder":
         """Build the same architecture with fresh weights.

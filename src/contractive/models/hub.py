@@ -72,7 +72,7 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
             names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
             known = {name: options[name] for name in names if name in options}
             folder = Path(snapshot_download(model_id, allow_patterns=[*FILES], **known))
-        return cls.of(load(folder), extra=read_config(folder).get("extra"))
+        return cls.of(load(folder), extra=read_config(folder).extra)
 
     def generate_model_card(
         self,
@@ -101,7 +101,7 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
             described=f"`{recipe.builder}` with " + ", ".join(f"{name} {value}" for name, value in given.items()),
             parameters=sum(parameter.numel() for parameter in self.parameters()),
             repository=repository,
-            features=" x ".join(map(str, shape)) if isinstance(shape, list) else shape,
+            features=" x ".join(map(str, shape)) if isinstance(shape, list | tuple) else shape,
             more=more,
         )
         tags = sorted({"contractive", "autoencoder", *tags})

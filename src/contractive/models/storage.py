@@ -1,9 +1,9 @@
 """Models as folders: weights in `model.safetensors`, architecture in `config.json`. Nothing is pickled."""
 
-import json
 import re
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,34 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
-from contractive.core.files import replace_file, write_text
+from contractive.core.artifacts import Artifact, ArtifactError
+from contractive.core.errors import ContractiveError
+from contractive.core.files import replace_file
 from contractive.models._autoencoder import Autoencoder, Recipe
 
-FORMAT = 1
-_LARGEST_CONFIG = 2**26
+_KIND, _NAME = "model", "config"
 
 
-class StorageError(ValueError):
+class StorageError(ContractiveError):
     """A model folder that cannot be written or read, and what to do about it."""
 
 
-def save(autoencoder: Autoencoder, folder: str | Path, *, extra: dict[str, Any] | None = None) -> None:
+@dataclass(frozen=True)
+class ModelConfig:
+    """The content of `config.json`.
+
+    Attributes:
+        recipe: How the model is built.
+        torch: Version that wrote it.
+        extra: JSON-able facts beside the architecture.
+    """
+
+    recipe: Recipe
+    torch: str
+    extra: Any = None
+
+
+def save(autoencoder: Autoencoder, folder: str | Path, *, extra: Any = None) -> None:
     """Save an autoencoder made by a builder (`mlp`, `tied`, `conv`) into a folder, made if missing.
 
     Args:
@@ -33,18 +49,26 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, extra: dict[str, Any] 
         extra: JSON-able facts to keep beside the architecture.
 
     Raises:
-        StorageError: The autoencoder was not made by a builder.
+        StorageError: The autoencoder was not made by a builder, or has other modules than it made.
     """
     recipe = autoencoder.recipe
     if recipe is None:
         raise StorageError(
-            "autoencoder must come from a builder (mlp, tied, conv) to be saved, got one of own modules."
+            "autoencoder must come from a builder (mlp, tied, conv) to be saved, got one of your own modules."
             " Save its state_dict() with safetensors instead."
         )
+    with torch.device("meta"):
+        built = recipe.build()
+    for part in ("encoder", "decoder"):
+        if architecture(getattr(autoencoder, part)) != architecture(getattr(built, part)):
+            raise StorageError(
+                f"The {part} has other modules than {recipe.builder} made, and they would be lost. Build it with the"
+                " arguments you want, or save its state_dict() with safetensors."
+            )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(autoencoder, folder / "model.safetensors")
-    write_text(folder / "config.json", json.dumps(config_of(recipe, extra), indent=2) + "\n")
+    write_config(folder, recipe, extra)
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
@@ -54,35 +78,37 @@ def save_weights(model: nn.Module, path: Path) -> None:
     replace_file(path, lambda temporary: Path(temporary).write_bytes(content))
 
 
-def config_of(recipe: Recipe, extra: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What `config.json` says of a model, and further facts under `extra`."""
-    return {
-        "format": FORMAT,
-        "builder": recipe.builder,
-        "arguments": recipe.arguments,
-        "torch": torch.__version__,
-        **({"extra": extra} if extra else {}),
-    }
+def write_config(folder: Path, recipe: Recipe, extra: Any = None) -> None:
+    """Write `config.json`, whole or not at all; arguments as in `ModelConfig`."""
+    Artifact.of(_KIND, ModelConfig(recipe, torch.__version__, extra)).write(folder, _NAME)
+
+
+def read_config(folder: str | Path) -> ModelConfig:
+    """Read `config.json` of a folder.
+
+    Raises:
+        StorageError: A missing or broken file, or one of another format.
+    """
+    try:
+        return Artifact.read(folder, _NAME, _KIND).to(ModelConfig, Path(folder) / f"{_NAME}.json")
+    except ArtifactError as error:
+        raise StorageError(str(error)) from error
 
 
 def load(folder: str | Path) -> Autoencoder:
     """Load an autoencoder saved by `save`, in evaluation mode.
 
     Raises:
-        StorageError: A missing or broken file, a newer format, weights that do not fit the architecture.
+        StorageError: A missing or broken file, another format, weights that do not fit the architecture.
     """
-    folder = Path(folder)
-    config = read_config(folder)
+    config, path = read_config(folder), Path(folder) / "model.safetensors"
     try:
-        weights = load_file(folder / "model.safetensors")
+        weights = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise StorageError(
-            f"{folder} must hold a readable config.json and model.safetensors, got: {_reason(error)}."
-            " Save the model again."
-        ) from error
+        raise StorageError(f"{path} cannot be read: {_reason(error)}. Save the model again.") from error
     try:
         with torch.device("meta"):  # shapes only: what a changed config asks for takes no memory before it is compared
-            autoencoder = Recipe(config["builder"], config["arguments"]).build()
+            autoencoder = config.recipe.build()
         if not weights:
             raise ValueError("no weights")
         autoencoder.load_state_dict(weights, assign=True)
@@ -93,30 +119,8 @@ def load(folder: str | Path) -> Autoencoder:
     return autoencoder.eval()
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The settings in `config.json` of a folder.
-
-    Raises:
-        StorageError: A missing or broken file, or one of another format.
-    """
-    try:
-        text = (folder / "config.json").read_bytes()
-        if len(text) > _LARGEST_CONFIG:
-            raise ValueError(f"{len(text)} bytes, more than any that is written")
-        config = json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        raise StorageError(
-            f"{folder} must hold a readable config.json and model.safetensors, got: {_reason(error)}."
-            " Save the model again."
-        ) from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        found = config.get("format") if isinstance(config, dict) else type(config).__name__
-        raise StorageError(f"format of {folder} must be {FORMAT}, got {found}. Use the version that wrote it.")
-    return config
-
-
 def _reason(error: Exception) -> str:
-    """What another library says, in one line."""
+    """Return the message of another library in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:300].rstrip(".?")
 
@@ -131,5 +135,5 @@ def tensors_checksum(tensors: Iterable[Tensor]) -> int:
 
 
 def architecture(module: nn.Module) -> str:
-    """What a module prints, without addresses in memory: weights alone do not tell a ReLU from a sigmoid."""
+    """Return what a module prints, without addresses in memory: weights alone do not tell a ReLU from a sigmoid."""
     return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(module))

@@ -83,7 +83,7 @@ def test_weights_of_another_network_are_refused(run, how):
     elif how == "name":
         weights["more"] = weights.pop("linear.bias")
     else:
-        change(run, "config.json", "extra", "run", "settings", "hidden", [2**40])
+        change(run, "config.json", "content", "extra", "run", "settings", "hidden", [2**40])
     save_file(weights, run / "model.safetensors")
     with pytest.raises(StorageError, match=r"does not hold the weights that config.json describes"):
         open_run(run, ClassifierRun).model()
@@ -91,14 +91,14 @@ def test_weights_of_another_network_are_refused(run, how):
 
 @pytest.mark.parametrize("classes", [None, [1], [1, 2.5], [True, False], "no"])
 def test_classes_must_be_listed(run, classes):
-    change(run, "config.json", "extra", "run", "settings", "classes", classes)
+    change(run, "config.json", "content", "extra", "run", "settings", "classes", classes)
     with pytest.raises(RunError, match=r"config.json does not (hold the settings of a run|describe a run: .*classes)"):
         open_run(run, ClassifierRun).names  # noqa: B018
 
 
 @pytest.mark.parametrize("name", ["hidden", "output", "decoder"])
 def test_layers_must_be_said(run, name):
-    change(run, "config.json", "extra", "run", "settings", name, None)
+    change(run, "config.json", "content", "extra", "run", "settings", name, None)
     with pytest.raises(RunError, match=r"config.json does not hold the settings of a run as this version writes them"):
         open_run(run, ClassifierRun).num_units  # noqa: B018
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from contractive import training
-from contractive.core.artifacts import Artifact, ArtifactError, write_arrays, write_json
+from contractive.core.artifacts import Artifact, ArtifactError, write_arrays
 from contractive.core.errors import InvalidType
 from contractive.data import Preparation, Split
 from contractive.models import Autoencoder, StorageError, storage
@@ -152,7 +152,7 @@ def _read_config(folder: Path, kind: type[Run[Any, Any]]) -> RunDocument:
         got = f"{folder} without {path.name}" if folder.is_dir() else str(folder)
         raise _wrong_run(kind, got, "Check the path.")
     try:
-        extra = storage.read_config(folder).get("extra")
+        extra = storage.read_config(folder).extra
         run = extra.get("run") if isinstance(extra, dict) else None
         if not isinstance(run, dict):
             got = f"{folder}, a model saved without data"
@@ -184,7 +184,7 @@ def _write_config(
     if split.parts is not None:
         write_arrays(files.split, {"parts": split.parts})
     extra = {"run": Artifact.of("run", document).document}
-    write_json(files.config, storage.config_of(task.recipe(settings, split), extra))
+    storage.write_config(files.folder, task.recipe(settings, split), extra)
 
 
 def _check_resumable(files: Files, task: Task[Any, Any, Any], settings: TaskSettings[Any, Any]) -> None:
