@@ -65,9 +65,10 @@ def begin_run(
         seed: Of their split.
         console: Where to print.
     """
+    from contractive.core.errors import check_at_least
     from contractive.data import load
     from contractive.studies.runs import Files, open_run
-    from contractive.training import check_seconds, is_first_process
+    from contractive.training import is_first_process
 
     given, data, out = context.params, context.params["data"], context.params["out"]
     if given["resume"]:
@@ -85,7 +86,7 @@ def begin_run(
             remedy = f"For instance: contractive {context.info_name} digits -o run"
             raise InvalidValue("data", "be given for a new run", "none", remedy)
         settings.check_machine()
-        check_seconds(given["checkpoint_seconds"])
+        check_at_least("checkpoint_seconds", given["checkpoint_seconds"], 0)
         if is_first_process():  # the others find what it wrote
             Files(out).check(force=given["force"])
         split = load(data, data_dir=given["data_dir"], seed=seed, options=about)

@@ -20,9 +20,8 @@ from contractive.training._settings import (
     TrainingOptions,
     TrainingSettings,
     check_device,
-    check_seconds,
+    check_machine,
     check_seed,
-    check_strategy,
     place_of,
 )
 
@@ -68,9 +67,8 @@ __all__ = [
     "collapse",
     # checks of arguments
     "check_device",
-    "check_seconds",
+    "check_machine",
     "check_seed",
-    "check_strategy",
     "place_of",
 ]
 

@@ -56,14 +56,7 @@ class Blocks:
     A block is what Lightning calls a batch: its bookkeeping, which costs more than a step of a small net, is done once
     per block.
 
-    Args:
-        x: (examples, *features), or rows read in slices.
-        batch_size: Rows per batch and process.
-        generator: Source of the order.
-        rank: Which of `world` equal shares of every batch this process takes.
-        world: Number of processes.
-        dtype: Of the batches.
-        weights: One factor per row of data in memory, or None.
+    Every process takes share number `rank` of `world` equal shares of each batch.
     """
 
     def __init__(

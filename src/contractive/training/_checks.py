@@ -92,14 +92,9 @@ def _check_fit(autoencoder: Autoencoder, x: Tensor | Rows, what: str) -> None:
 
 
 def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier, place: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the rows in the precision of the classifier and the labels as class numbers.
+    """Return the rows in the precision of the classifier, and the labels as class numbers, on that device.
 
-    Args:
-        x: Rows.
-        labels: Of each row.
-        what: "training" or "validation", for the errors.
-        classifier: That is trained with them.
-        place: Device where they are needed.
+    `what` is "training" or "validation", for the errors.
     """
     rows, classes = as_tensor(x), as_tensor(labels)
     classes = classes if classes.is_floating_point() else classes.long()  # torch compares no unsigned ones

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contractive.core.errors import InvalidValue, check_choice, check_positive
+from contractive.core.errors import InvalidValue, check_at_least, check_choice, check_positive
 from contractive.core.settings import check_settings, setting
 from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, architecture, tensors_checksum
@@ -24,7 +24,6 @@ from contractive.training._settings import (
     TrainingOptions,
     TrainingSettings,
     check_device,
-    check_seconds,
     place_of,
     settings_of,
 )
@@ -177,7 +176,7 @@ def fine_tune(
     for name in _FIXED:
         only = getattr(FINE_TUNING_DEFAULTS, name)
         check_choice(name, getattr(settings, name), [only], "Fine-tuning has no other.")
-    check_seconds(checkpoint_seconds)
+    check_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     if output_rate is not None:
         check_positive("output_rate", output_rate, "Try 0.1.")
     if not 0 < decay <= 1:

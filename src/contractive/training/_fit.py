@@ -14,37 +14,17 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import InvalidValue, check_at_least
 from contractive.jacobian import plan
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective
+from contractive.training import _checkpoints as checkpoints
+from contractive.training import _contexts as contexts
 from contractive.training._batches import Rows, as_tensor
-from contractive.training._checkpoints import (
-    CheckpointError,
-    does_not_belong,
-    in_words,
-    objective_in_words,
-    read_checkpoint,
-)
 from contractive.training._checks import check_trainable, training_rows
-from contractive.training._contexts import (
-    Interrupted,
-    flushed_denormals,
-    interruptible,
-    keep_freed_memory,
-    quiet,
-    rehearsing,
-)
 from contractive.training._history import CollapseWarning, History, collapse
 from contractive.training._module import Step
-from contractive.training._settings import (
-    TrainingOptions,
-    TrainingSettings,
-    check_count,
-    check_machine,
-    check_seconds,
-    settings_of,
-)
+from contractive.training._settings import TrainingOptions, TrainingSettings, check_count, check_machine, settings_of
 from contractive.training._trainer import BestWeights, ProgressBar, SaveRegularly, make_trainer
 
 FIT_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=128, learning_rate=1e-3, schedule="constant")
@@ -131,7 +111,7 @@ def fit(
     settings, schedule = settings_of(fit, options, FitOptions.__annotations__, FIT_DEFAULTS)
     norm_rows = check_count("norm_rows", options.get("norm_rows", 64))
     seconds = options.get("checkpoint_seconds", 10.0)
-    check_seconds(seconds)
+    check_at_least("checkpoint_seconds", seconds, 0)
     if settings.patience is not None and validation is None:
         raise InvalidValue("patience", "come with validation data", "none", "Pass validation=.")
     if resume and checkpoint is None:
@@ -143,14 +123,14 @@ def fit(
     settings = settings.completed(len(rows.train), math.prod(rows.train.shape[1:]))
     assert settings.batch_size is not None and settings.learning_rate is not None
     identity = {
-        **objective_in_words(objective),
-        **{name: in_words(getattr(settings, name)) for name in _DECISIVE},
-        "schedule": in_words(options.get("schedule") if callable(options.get("schedule")) else settings.schedule),
+        **checkpoints.objective_in_words(objective),
+        **{name: checkpoints.in_words(getattr(settings, name)) for name in _DECISIVE},
+        "schedule": checkpoints.in_words(schedule if callable(options.get("schedule")) else settings.schedule),
         "rows": str(len(rows.train)),
     }
     source = checkpoint if resume else None
     if source is not None:
-        read_checkpoint(source, identity)
+        checkpoints.read_checkpoint(source, identity)
     make = options.get("optimizer") or partial(torch.optim.Adam, lr=settings.learning_rate, fused=True)
     step = Step(autoencoder, rows, objective, settings, make, schedule, norm_rows, identity)
     bar = ProgressBar(objective.name) if options.get("progress", True) else None
@@ -158,21 +138,21 @@ def fit(
     saver = None if checkpoint is None else SaveRegularly(Path(checkpoint), seconds)
     step.on_progress += [report for report in (bar and bar.show, best and best.update) if report]
     hooks = [*(hook for hook in (bar, best, saver) if hook is not None), *callbacks]
-    keep_freed_memory()
+    contexts.keep_freed_memory()
     if not autoencoder.training:
         autoencoder.train()
     try:
         path = _penalty_path(autoencoder, objective, as_tensor(rows.train[: settings.batch_size]).to(like))
-        with quiet(), interruptible(), flushed_denormals(), torch.random.fork_rng():
+        with contexts.quiet(), contexts.interruptible(), contexts.flushed_denormals(), torch.random.fork_rng():
             trainer = make_trainer(settings, hooks, options.get("loggers", ()))
             torch.manual_seed(settings.seed + trainer.global_rank)
             trainer.fit(step, ckpt_path=source, weights_only=True)
-    except Interrupted:
+    except contexts.Interrupted:
         raise KeyboardInterrupt from None
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        if source is None or step.restored or isinstance(error, CheckpointError):
+        if source is None or step.restored or isinstance(error, checkpoints.CheckpointError):
             raise
-        raise does_not_belong(source, error) from error
+        raise checkpoints.does_not_belong(source, error) from error
     finally:
         if best is not None:
             best.restore(step)
@@ -198,6 +178,6 @@ def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> 
     for term in objective.active().terms:
         penalty = term.penalty
         if isinstance(penalty, JacobianNorm) and term.of == "encoder":
-            with rehearsing(autoencoder.encoder):
+            with contexts.rehearsing(autoencoder.encoder):
                 return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
     return ""

@@ -30,16 +30,8 @@ _RUNAWAY = 1e4  # no weight of a healthy net is this large; NaN is not smaller e
 class Step(LightningModule):
     """The step of training that all objectives share: evaluate, sum up the terms, check that they are finite.
 
-    Args:
-        autoencoder: What is trained, in place.
-        rows: Rows that it learns from and that validate it.
-        objective: What is minimised.
-        settings: Completed; `batch_size`, `gradient_clip` and `seed` are used: the order of the rows has the seed,
-            noise and probe vectors the next one.
-        optimizer: Makes the optimiser from the parameters.
-        schedule: Makes a learning-rate schedule, stepped once per epoch, from it and the number of epochs.
-        norm_rows: Validation rows on which exact Jacobian norms are computed.
-        identity: What distinguishes this run from others, for its checkpoints.
+    The settings are completed ones. `norm_rows` is the number of validation rows for exact Jacobian norms; `identity`
+    is what distinguishes this run from others, for its checkpoints.
     """
 
     def __init__(
@@ -66,6 +58,7 @@ class Step(LightningModule):
         self._make_schedule = schedule
         self._norm_rows = norm_rows
         self._identity = identity
+        # apart, so that a penalty that draws more probe vectors leaves the order of the rows as it is
         self._order = torch.Generator().manual_seed(settings.seed)
         self._noise = torch.Generator().manual_seed(settings.seed + 1)
         self._checkpoint: dict[str, Any] = {}

@@ -111,11 +111,8 @@ def settings_of(
 ) -> tuple[TrainingSettings, Schedule | None]:
     """Return the settings among the keyword arguments of a function, and the maker of the schedule.
 
-    Args:
-        function: Named in the error.
-        options: Its keyword arguments. A schedule may also be a function, or None for a constant rate.
-        names: Those that it takes beside its parameters.
-        defaults: Settings that are not given.
+    The function takes arguments of these names beside its parameters. A schedule may also be a function, or None for a
+    constant rate.
 
     Raises:
         TypeError: An argument that the function does not take; the message suggests the nearest name.
@@ -146,11 +143,6 @@ def check_count(name: str, value: int) -> int:
     return int(value)
 
 
-def check_seconds(checkpoint_seconds: float) -> None:
-    """Refuse a negative time between checkpoints."""
-    check_at_least("checkpoint_seconds", checkpoint_seconds, 0, "Leave it out for the default of 10.")
-
-
 def check_device(device: str) -> None:
     """Refuse a device that is unknown, or that this machine does not have."""
     check_choice("device", device, DEVICES)
@@ -164,17 +156,11 @@ def place_of(device: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def check_strategy(strategy: str) -> None:
-    """Refuse a strategy that Lightning does not have."""
+def check_machine(settings: TrainingSettings) -> None:
+    """Refuse a device, a Lightning strategy or a number of devices that this machine does not have."""
     from lightning.pytorch.strategies import StrategyRegistry
 
-    known = ("auto", *sorted(StrategyRegistry.available_strategies()))
-    check_choice("strategy", strategy, known, "Leave it out for auto.")
-
-
-def check_machine(settings: TrainingSettings) -> None:
-    """Refuse a device, a strategy or a number of devices that this machine does not have."""
     check_device(settings.device)
-    check_strategy(settings.strategy)
+    check_choice("strategy", settings.strategy, ("auto", *sorted(StrategyRegistry.available_strategies())))
     if settings.device == "cuda" and settings.devices > torch.cuda.device_count():
         raise InvalidValue("devices", f"be at most {torch.cuda.device_count()} here", settings.devices, "Take fewer.")

@@ -53,17 +53,10 @@ class SafeIO(TorchCheckpointIO):
 
 
 class SaveRegularly(Checkpoint):
-    """Write the state after an epoch, but not more often than every so many seconds, and after the last epoch.
-
-    Args:
-        path: Of the file.
-        seconds: Least time between two checkpoints.
-    """
+    """Write the state after an epoch, but not more often than every so many seconds, and after the last epoch."""
 
     def __init__(self, path: Path, seconds: float) -> None:
-        self._path = path
-        self._seconds = seconds
-        self._written = time.monotonic()
+        self._path, self._seconds, self._written = path, seconds, time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         last = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
@@ -103,11 +96,7 @@ class ProgressBar(Callback):
 
 
 class BestWeights(Callback):
-    """Keep the weights of the epoch with the lowest validation objective, and stop some epochs after it.
-
-    Args:
-        patience: Number of those epochs.
-    """
+    """Keep the weights of the epoch with the lowest validation objective, and stop `patience` epochs after it."""
 
     def __init__(self, patience: int) -> None:
         self._patience = patience

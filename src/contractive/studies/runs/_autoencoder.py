@@ -120,8 +120,7 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
 
     def check_machine(self) -> None:
         """Refuse a device or a strategy that this machine does not have."""
-        training.check_device(self.training.device)
-        training.check_strategy(self.training.strategy)
+        training.check_machine(self.training)
 
     def build(self, split: Split) -> Autoencoder:
         """Return the network of completed settings with fresh weights."""

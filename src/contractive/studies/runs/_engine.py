@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from contractive import training
 from contractive.core.artifacts import Artifact, ArtifactError, write_arrays
-from contractive.core.errors import InvalidType
+from contractive.core.errors import InvalidType, check_at_least
 from contractive.data import Preparation, Split
 from contractive.models import Autoencoder, StorageError, storage
 from contractive.studies.runs._autoencoder import AutoencoderTask
@@ -99,7 +99,7 @@ def train(
         raise InvalidType("settings", "be those of a task", type(settings).__name__, "Give AutoencoderSettings.")
     files, is_first = Files(out), training.is_first_process()
     settings.check_machine()
-    training.check_seconds(checkpoint_seconds)
+    check_at_least("checkpoint_seconds", checkpoint_seconds, 0)
     settings = settings.completed(split)
     if resume and is_first:
         _check_resumable(files, task, settings)
