@@ -13,27 +13,23 @@ from contractive.data._options import IMPUTATIONS, SCALES, Imputation, Options, 
 if TYPE_CHECKING:
     from contractive.data._arrays import ArrayReader, ArraySchema
     from contractive.data._columns import Column
-    from contractive.data._formats import FORMATS
-    from contractive.data._labels import label_texts
+    from contractive.data._formats import FORMATS, writer
     from contractive.data._load import Block, load, open_rows
     from contractive.data._memory import check_fits
     from contractive.data._named import DATA_VARIABLE, SETS, read_idx
     from contractive.data._npy import BROKEN_FILE_ERRORS
     from contractive.data._preparation import ArrayPreparation, ImagesPreparation, Preparation, TablePreparation
     from contractive.data._reader import Reader, Sink
-    from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Rows, Split, is_categorical
+    from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Rows, Split, is_categorical, label_texts
     from contractive.data._tables import TableReader
-    from contractive.data._writer import writer
 
 _HOME = {
     "_load": ("load", "open_rows", "Block"),
     "_named": ("SETS", "DATA_VARIABLE", "read_idx"),
-    "_split": ("Split", "DataSource", "Rows", "TRAIN", "VALIDATION", "TEST", "is_categorical"),
-    "_labels": ("label_texts",),
+    "_split": ("Split", "DataSource", "Rows", "TRAIN", "VALIDATION", "TEST", "is_categorical", "label_texts"),
     "_preparation": ("Preparation", "ArrayPreparation", "ImagesPreparation", "TablePreparation"),
     "_columns": ("Column",),
-    "_writer": ("writer",),
-    "_formats": ("FORMATS",),
+    "_formats": ("FORMATS", "writer"),
     "_reader": ("Reader", "Sink"),
     "_tables": ("TableReader",),
     "_arrays": ("ArrayReader", "ArraySchema"),

@@ -129,9 +129,7 @@ class TextTable(TableReader):
 def _detect(path: Path, options: Options, separator: str | None) -> Dialect:
     """Find out how a text table is written."""
     notes: list[str] = []
-    encoding = options.encoding or _encoding(path)
-    if failure := _decoding_error(path, encoding):
-        raise invalid("encoding", f"be that of {path}", f"{encoding}: {failure}", "Try utf-8 or cp1252.")
+    encoding = _encoding(path, options.encoding)
     if encoding not in ("utf-8", "utf-8-sig") and options.encoding is None:
         notes.append(f"{path.name} was read in the encoding {encoding} (option encoding).")
     with path.open(encoding=encoding, errors="ignore", newline=None) as file:
@@ -166,14 +164,18 @@ def _detect(path: Path, options: Options, separator: str | None) -> Dialect:
     return Dialect(encoding, separator, names, header, rows[0][0] - (not header), notes)
 
 
-def _encoding(path: Path) -> str:
+def _encoding(path: Path, given: str | None) -> str:
     """Return UTF-8 or UTF-16 by its mark, UTF-8 where that reads the whole file, else an encoding of Windows."""
     with path.open("rb") as file:
         start = file.read(4)
-    for mark, name in _BOMS:
-        if start.startswith(mark):
+    marked = [name for mark, name in _BOMS if start.startswith(mark)]
+    names = [given] if given is not None else marked or ["utf-8", "cp1252", "latin-1"]
+    failures = []
+    for name in names:
+        failures.append(_decoding_error(path, name))
+        if failures[-1] is None:
             return name
-    return next((name for name in ("utf-8", "cp1252") if _decoding_error(path, name) is None), "latin-1")
+    raise invalid("encoding", f"be that of {path}", f"{names[0]}: {failures[0]}", "Try utf-8 or cp1252.")
 
 
 def _decoding_error(path: Path, encoding: str) -> str | None:
@@ -194,14 +196,13 @@ def _decoding_error(path: Path, encoding: str) -> str | None:
 
 def _separator(lines: list[str]) -> str:
     """Return the separator that gives most rows the same number of fields, at least two."""
-    best, best_share = ",", 0.0
+    shares = {}
     for separator in _SEPARATORS:
         counts = [len(row) for _, row in _rows(lines[:200], separator, None)]
         width = _most_common(counts)
-        share = sum(count == width for count in counts) / max(1, len(counts)) if width > 1 else 0.0
-        if share > best_share:
-            best, best_share = separator, share
-    return best
+        shares[separator] = sum(count == width for count in counts) / len(counts) if width > 1 else 0.0
+    best = max(_SEPARATORS, key=lambda separator: shares[separator])
+    return best if shares[best] else ","
 
 
 def _rows(lines: list[str], separator: str, path: Path | None) -> list[tuple[int, list[str]]]:

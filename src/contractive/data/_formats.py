@@ -1,17 +1,23 @@
-"""The table of formats: who reads a file of each suffix. A new format is its own file, and its line here."""
+"""The table of formats: what reads and writes files of each suffix. A new format is its own file, and its line here."""
 
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from contractive.data._arrow import ArrowTable, ParquetTable
+from contractive.data._columns import check_unique
 from contractive.data._csv import TextTable
-from contractive.data._errors import DataError, invalid
+from contractive.data._errors import DataError, invalid, join_names
 from contractive.data._images import ImageFolder
 from contractive.data._named import SETS
 from contractive.data._npy import NpyArray, NpzArray
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import Preparation
-from contractive.data._reader import Reader
+from contractive.data._reader import Reader, Sink
 
 FOLDER = "/"
 
@@ -52,3 +58,90 @@ def open_reader(
                 formats = " or ".join(others)
                 raise invalid(option, f"be for {formats}", path.name, "Leave it out.")
     return reader(path, options, like)
+
+
+class writer:
+    """Write rows in blocks; the file appears under its name when all are there.
+
+    A context manager with `write(rows)`. The file is written beside its place under another name and renamed at the
+    end; after an error or an interruption no part of it remains.
+
+    Args:
+        path: Where; .npy (float32), .csv or .parquet.
+        names: Of the columns.
+        overwrite: Replace a file that is there.
+
+    Raises:
+        DataError: Another suffix, a file that is there, a folder that is not.
+    """
+
+    def __init__(self, path: str | Path, names: Sequence[str], *, overwrite: bool = False):
+        self._path, self._names = Path(path).expanduser(), tuple(names)
+        if self._path.suffix.lower() not in writable():
+            raise invalid("out", f"end in one of {' '.join(writable())}", self._path.name, "Rename it.")
+        if not self._names:
+            raise DataError("names must name at least one column, got none.")
+        check_unique(self._names)
+        self._overwrite = overwrite
+        self._check_absent()
+        if not self._path.parent.is_dir():
+            raise invalid("out", "be in a folder that exists", self._path, f"Make {self._path.parent} first.")
+
+    def __enter__(self) -> "writer":
+        try:
+            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
+        except OSError as error:
+            got = f"{self._path.parent}: {error.strerror}"
+            raise invalid("out", "be in a folder that can be written", got, "") from error
+        os.close(handle)
+        self._temporary = Path(name)
+        try:
+            self._sink: Sink = writable()[self._path.suffix.lower()](self._temporary, self._names)
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)
+            raise
+        return self
+
+    def write(self, rows: np.ndarray | Mapping[str, Any]) -> None:
+        """Append rows: an array (rows, names), or for each name its values.
+
+        Raises:
+            DataError: Other columns, or columns of different lengths.
+        """
+        if not isinstance(rows, Mapping):
+            rows = np.asarray(rows)
+            if rows.ndim != 2 or rows.shape[1] != len(self._names):
+                raise DataError(f"rows must be (rows, {len(self._names)}), got {rows.shape}. One column for each name.")
+            self._sink.write(rows)
+            return
+        if set(rows) != set(self._names):
+            raise DataError(f"rows must have the columns {join_names(self._names)}, got {join_names(rows)}.")
+        columns = {name: np.asarray(rows[name]) for name in self._names}
+        if any(values.ndim != 1 for values in columns.values()) or len({len(v) for v in columns.values()}) > 1:
+            raise DataError("columns must be of one length, got several.")
+        self._sink.write(columns)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self._sink.close()
+            if error is None:
+                self._check_absent()
+                self._temporary.chmod(0o644)
+                self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def _check_absent(self) -> None:
+        if self._path.is_dir():
+            raise invalid("out", "be a file", f"the folder {self._path}", "Name a file in it.")
+        if self._path.exists() and not self._overwrite:
+            raise invalid("out", "be a new file", self._path, "Choose another one, or replace it with `overwrite`.")
+
+
+def writable() -> dict[str, Any]:
+    """Return what writes files of each suffix; of several suffixes of a format the first."""
+    sinks: dict[Any, str] = {}
+    for suffix, reader in FORMATS.items():
+        if reader.sink is not None:
+            sinks.setdefault(reader.sink, suffix)
+    return {suffix: sink for sink, suffix in sinks.items()}

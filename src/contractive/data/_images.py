@@ -60,10 +60,8 @@ class ImageFolder(ArrayReader):
         return ["file"] if self.labels() is None else ["file", "label"]
 
     def column(self, name: str) -> np.ndarray:
-        labels = self.labels() if name == "label" else None
-        return (
-            np.asarray([path.relative_to(self.path).as_posix() for path in self._files]) if labels is None else labels
-        )
+        files = np.asarray([path.relative_to(self.path).as_posix() for path in self._files])
+        return files if (labels := self.labels()) is None or name == "file" else labels
 
     def checksum(self) -> str:
         return files_checksum(self.path, self._files)
@@ -181,8 +179,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         except DataError:
             raise
         except _HUGE as error:
-            raise DataError(
-                f"{path} must be an image of ordinary size, got too many pixels. Make it smaller."
-            ) from error
+            rule = "be an image of ordinary size"
+            raise DataError(f"{path} must {rule}, got too many pixels. Make it smaller.") from error
         except _BROKEN as error:
             raise DataError(f"{path} must be a whole image, got: {first_line(error)}. Correct or remove it.") from error

@@ -11,14 +11,22 @@ from contractive.data._arrow import ARROW_ERRORS
 from contractive.data._errors import DataError, invalid, join_names, reraise_as_data_error, suggest
 from contractive.data._fit import fit_preparation
 from contractive.data._formats import open_reader
-from contractive.data._labels import with_test_labels
 from contractive.data._memory import fits
 from contractive.data._named import SETS, NamedSet, load_named
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import BLOCK, Preparation
 from contractive.data._preparation import rows_at_once as most_rows
 from contractive.data._reader import OnDisk, RowsOnDisk, Source, TestRows
-from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Split, most_held_out, partition
+from contractive.data._split import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    DataSource,
+    Split,
+    most_held_out,
+    partition,
+    with_test_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -113,20 +121,15 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
     if isinstance(reader, OnDisk) and options.stream is None:
         on_disk = not fits(4 * math.prod(reader.size()))
     source = reader.source(on_disk)
-    features = source.draft.features
     if options.test is None:
         test = reader.test_rows()
     else:
         further = open_reader(options.test, replace(options, header=reader.header), source.draft, field="test")
         rows = (raw for raw, _ in further.batches_with(()))
         test = TestRows(str(further.path), rows, further.labels(), [f"Test file: {n}" for n in further.notes()])
-    parts, how = partition(
-        source.num_rows,
-        (options.validation_share, 0.0 if test else options.test_share),
-        seed=seed,
-        labels=None if on_disk else source.labels,
-        most=most_held_out(features) if on_disk else None,
-    )
+    shares = options.validation_share, 0.0 if test else options.test_share
+    by_label, most = (None, most_held_out(source.draft.features)) if on_disk else (source.labels, None)
+    parts, how = partition(source.num_rows, shares, seed=seed, labels=by_label, most=most)
     preparation, notes = fit_preparation(source, parts, options)
     arrays = _gather(source, preparation, parts)
     labels = None
@@ -143,20 +146,12 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
     if on_disk:
         notes.append("Training rows stay on disk (option stream).")
     shape = preparation.image_shape
+    train = RowsOnDisk(source, preparation, np.flatnonzero(parts)) if on_disk else arrays[TRAIN]
     return Split(
-        reader.path.stem,
-        RowsOnDisk(source, preparation, np.flatnonzero(parts)) if on_disk else arrays[TRAIN],
-        arrays[VALIDATION],
-        arrays[TEST],
-        labels,
-        shape[1:] if shape is not None and shape[0] == 1 else None,
-        shape,
-        preparation,
-        parts,
-        reader.checksum(),
-        preparation.feature_names,
-        (*source.notes, how, *notes),
-    )
+        reader.path.stem, train, arrays[VALIDATION], arrays[TEST], labels,
+        shape[1:] if shape is not None and shape[0] == 1 else None, shape,
+        preparation, parts, reader.checksum(), preparation.feature_names, (*source.notes, how, *notes),
+    )  # fmt: skip
 
 
 def _absolute(path: str | Path) -> Path:

@@ -15,10 +15,10 @@ import numpy as np
 
 from contractive.data._arrays import ArrayReader, ArraySchema
 from contractive.data._errors import DataError, invalid, reraise_as_data_error, suggest
-from contractive.data._labels import tidy
 from contractive.data._memory import check_fits
 from contractive.data._preparation import BLOCK, rows_at_once
 from contractive.data._reader import OnDisk, TestRows, slices
+from contractive.data._split import tidy
 
 BROKEN_FILE_ERRORS = (  # what NumPy raises over broken files
     ValueError, SyntaxError, TypeError, KeyError, EOFError, OverflowError, RecursionError, NotImplementedError, OSError,

@@ -9,9 +9,9 @@ import pyarrow.compute
 
 from contractive.data._columns import MOST_CATEGORIES, Column, check_unique, guess, kind_of_type, plain, texts
 from contractive.data._errors import DataError, invalid, join_for_option, join_names, suggest
-from contractive.data._labels import label_values
 from contractive.data._preparation import BLOCK, TablePreparation
 from contractive.data._reader import OnDisk, Reader, Source, slices
+from contractive.data._split import label_values
 
 pc: Any = pyarrow.compute  # its functions are made at run time, unknown to type checkers
 
