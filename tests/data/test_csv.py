@@ -183,7 +183,7 @@ def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):
         ("\n\n  \n", "must hold rows, got an empty file"),
         ("a,b\n", "data must have at least 10 rows, got 0"),
         ("a,b\n1,2\n", "data must have at least 10 rows, got 1"),
-        ("a,a,b\n" + "1,2,3\n" * 12, "columns must have names of their own, got a more than once"),
+        ("a,a,b\n" + "1,2,3\n" * 12, "columns must have unique names, got a more than once"),
         ("a,b\n1,2\n\n3,4,5\n" + "1,2\n" * 12, r"rows of .*t\.csv must have 2 fields, got 3 in line 4"),
         ("a,b\n" + "1,2\n" * 12 + "7\n", "must have 2 fields, got 1 in line 14"),
         ('a,b\n1,"2\n' + PAIRS * 2, "got text in b.* b has values over several lines: is a quote left open"),

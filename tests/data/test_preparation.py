@@ -214,7 +214,7 @@ def test_json_keeps_everything(tmp_path):
         (lambda d: {**d, "label": 7}, r"Expected `str \| null`, got `int` - at `\$.label`"),
         (lambda d: {**d, "columns": [7] * 5}, r"Expected `object`, got `int` - at `\$.columns\[0\]`"),
         (lambda d: column(d, name=None), r"Expected `str`, got `null` - at `\$.columns\[0\].name`"),
-        (lambda d: column(d, name="b"), "columns must have names of their own"),
+        (lambda d: column(d, name="b"), "columns must have unique names"),
         (lambda d: column(d, kind="code"), r"Invalid enum value 'code' - at `\$.columns\[0\].kind`"),
         (lambda d: column(d, days=1), r"Expected `bool`, got `int` - at `\$.columns\[0\].days`"),
         (lambda d: column(d, categories=["x"]), "categories must be those of a category, each once"),

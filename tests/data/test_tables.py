@@ -94,7 +94,7 @@ def test_columns_that_cannot_be_features_are_refused_by_name(extra, match, tmp_p
 
 def test_two_columns_of_one_name_are_refused(tmp_path):
     pq.write_table(pa.table([X[:, 0], X[:, 1]], names=["a", "a"]), tmp_path / "t.parquet")
-    refused(tmp_path / "t.parquet", "columns must have names of their own, got a more than once")
+    refused(tmp_path / "t.parquet", "columns must have unique names, got a more than once")
 
 
 def test_a_typed_table_means_its_types(tmp_path):

@@ -107,7 +107,7 @@ def test_a_file_that_appears_in_the_meantime_is_kept(tmp_path):
         ("gone/codes.npy", NAMES, "out must be in a folder that exists, got .*gone"),
         ("folder.npy", NAMES, "out must be a file, got the folder"),
         ("codes.npy", (), "names must name at least one column, got none"),
-        ("codes.npy", ("a", "a"), "columns must have names of their own, got a more than once"),
+        ("codes.npy", ("a", "a"), "columns must have unique names, got a more than once"),
     ],
 )
 def test_places_that_cannot_be_written_are_refused_before_the_work(name, names, match, tmp_path):

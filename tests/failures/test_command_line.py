@@ -203,7 +203,7 @@ CASES = {
         f"train x.csv {TRAIN}",
         "must vary among training rows, got one value in b. Use --drop b",
     ),
-    "columns of one name": (text("x.csv", TABLE.replace("c", "b", 1)), f"train x.csv {TRAIN}", "names of their own, got b"),
+    "columns of one name": (text("x.csv", TABLE.replace("c", "b", 1)), f"train x.csv {TRAIN}", "unique names, got b"),
     "ragged row": (text("x.csv", TABLE + "1,2\n"), f"train x.csv {TRAIN}", "must have 3 fields, got 2 in line 22"),
     "open quote": (text("x.csv", TABLE + '"1,2,3\n4,5,6\n'), f"train x.csv {TRAIN}", "x.csv"),
     "text in a number column": (

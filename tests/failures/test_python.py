@@ -89,7 +89,7 @@ CASES = {
     "a billion features": (lambda tmp: Preparation.from_dict(prepared(tmp).to_dict() | {"features": 10**9}), "must be as it was saved, got: Expected `int` <= 4194304 - at `..features`"),
     "blocks of no rows": (lambda tmp: list(data.open_rows(tmp / "x.npy", prepared(tmp), rows_at_once=0)), "rows_at_once must be at least 1, got 0"),
     "a writer of no columns": (lambda tmp: data.writer(tmp / "z.csv", []), "names must name at least one column"),
-    "a writer of one name twice": (lambda tmp: data.writer(tmp / "z.csv", ["a", "a"]), "names of their own, got a more than once"),
+    "a writer of one name twice": (lambda tmp: data.writer(tmp / "z.csv", ["a", "a"]), "unique names, got a more than once"),
     # builders
     "code 0": (lambda tmp: ct.mlp(4, code=0), "code must be a whole number above 0, got 0"),
     "features of a half": (lambda tmp: ct.mlp(4.5, code=2), "features must be a whole number above 0, got 4.5"),

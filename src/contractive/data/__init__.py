@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from contractive.data._named import DATA_VARIABLE, SETS, read_idx
     from contractive.data._npy import BROKEN_FILE_ERRORS
     from contractive.data._preparation import ArrayPreparation, ImagesPreparation, Preparation, TablePreparation
-    from contractive.data._reader import Reader, Sink
-    from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Rows, Split, is_categorical, label_texts
+    from contractive.data._reader import Reader, Rows, Sink
+    from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Split, is_categorical, label_texts
     from contractive.data._tables import TableReader
 
 _HOME = {
     "_load": ("load", "open_rows", "Block"),
     "_named": ("SETS", "DATA_VARIABLE", "read_idx"),
-    "_split": ("Split", "DataSource", "Rows", "TRAIN", "VALIDATION", "TEST", "is_categorical", "label_texts"),
+    "_split": ("Split", "DataSource", "TRAIN", "VALIDATION", "TEST", "is_categorical", "label_texts"),
     "_preparation": ("Preparation", "ArrayPreparation", "ImagesPreparation", "TablePreparation"),
     "_columns": ("Column",),
     "_formats": ("FORMATS", "writer"),
-    "_reader": ("Reader", "Sink"),
+    "_reader": ("Reader", "Rows", "Sink"),
     "_tables": ("TableReader",),
     "_arrays": ("ArrayReader", "ArraySchema"),
     "_memory": ("check_fits",),

@@ -1,4 +1,4 @@
-"""Typed tables through pyarrow: .parquet files, read in parts, and Arrow files (.arrow, .feather), read whole."""
+"""Typed tables through pyarrow: .parquet files, read in chunks, and Arrow files (.arrow, .feather), read whole."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from contractive.data._tables import TableReader
 ARROW_ERRORS = (pa.ArrowException, UnicodeDecodeError)  # the second where names or texts in a file are none
 _BUFFER = 2**15  # bytes of each column of a .parquet file that are read ahead
 _BYTES_IN_TRAINING = 24  # per number of a row group: its table, its rows, two groups before and after shuffling
-_WHOLE = "Save it as .parquet in row groups, which is read in parts."
+_WHOLE = "Save it as .parquet in row groups, which is read in chunks."
 
 
 class ArrowSink:

@@ -197,7 +197,7 @@ def check_unique(names: Sequence[str]) -> None:
     """Refuse names given to two columns."""
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise DataError(f"columns must have names of their own, got {join_names(twice)} more than once. Rename them.")
+        raise DataError(f"columns must have unique names, got {join_names(twice)} more than once. Rename them.")
 
 
 def _attempt(parse: Callable[[Any], Any], values: Any) -> Any:

@@ -44,7 +44,7 @@ class Dialect:
     encoding: str
     separator: str
     names: tuple[str, ...]
-    header: bool  # the names stand in the file
+    header: bool  # the names are in the file
     skip: int
     notes: list[str] = field(default_factory=list)
 
@@ -101,7 +101,7 @@ class TextTable(TableReader):
         return self.dialect.separator != ","
 
     def check_memory(self, num_columns: int, on_disk: bool) -> None:
-        remedy = "Save it as .parquet, which is read in parts."
+        remedy = "Save it as .parquet, which is read in chunks."
         check_fits(str(self.path), _COPIES * self.path.stat().st_size, remedy)
 
     def notes(self) -> list[str]:

@@ -16,7 +16,7 @@ from contractive.data._named import SETS, NamedSet, load_named
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import BLOCK, Preparation
 from contractive.data._preparation import rows_at_once as most_rows
-from contractive.data._reader import OnDisk, RowsOnDisk, Source, TestRows
+from contractive.data._reader import OnDisk, Rows, Source, TestRows
 from contractive.data._split import (
     TEST,
     TRAIN,
@@ -35,7 +35,7 @@ class Block:
 
     Attributes:
         x: Prepared, float32 (rows, features).
-        pass_through: Of each column asked for, its values as they stand in the source.
+        pass_through: Of each column asked for, its raw values.
         start: Row of the source that is the first here.
     """
 
@@ -51,7 +51,7 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
         data: One of `SETS`; or a table (.csv, .tsv, .parquet, .feather), an array (.npy, .npz) or a folder of images.
         data_dir: For a named set: folder with its IDX files (or with a folder of its name that holds them);
             $CONTRACTIVE_DATA if omitted, then a download into the user's cache.
-        seed: Of the split, where the source has none of its own.
+        seed: Of the split, where the source has no fixed split.
         options: How to read the source.
 
     Raises:
@@ -146,7 +146,7 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
     if on_disk:
         notes.append("Training rows stay on disk (option stream).")
     shape = preparation.image_shape
-    train = RowsOnDisk(source, preparation, np.flatnonzero(parts)) if on_disk else arrays[TRAIN]
+    train = Rows(source, preparation, np.flatnonzero(parts)) if on_disk else arrays[TRAIN]
     return Split(
         reader.path.stem, train, arrays[VALIDATION], arrays[TEST], labels,
         shape[1:] if shape is not None and shape[0] == 1 else None, shape,

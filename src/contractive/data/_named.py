@@ -48,7 +48,7 @@ _SOURCES = {
 
 
 def load_named(name: str, data_dir: str | Path | None, seed: int) -> Split:
-    """Return a named set. The digits are split by the seed and stratified; the others have a split of their own."""
+    """Return a named set. The digits are split by the seed and stratified; the others have a fixed split."""
     raw, y, num_train, checksum = _raw(name, data_dir)
     shape, high = raw.shape[1:], 16 if name == "digits" else 255
     preparation = ImagesPreparation(

@@ -207,7 +207,9 @@ class NpzArray(ArrayReader):
     def column(self, name: str) -> np.ndarray:
         with reraise_as_data_error(self.path, BROKEN_FILE_ERRORS), zipfile.ZipFile(self.path) as archive:
             entry = archive.getinfo(f"{name}.npy")
-            check_fits(f"array {name} of {self.path}", entry.file_size, f"Save {name} as .npy, which is read in parts.")
+            check_fits(
+                f"array {name} of {self.path}", entry.file_size, f"Save {name} as .npy, which is read in chunks."
+            )
             with archive.open(entry) as file, warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 return np.lib.format.read_array(file, allow_pickle=False)

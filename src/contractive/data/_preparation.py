@@ -298,7 +298,7 @@ class TablePreparation(Preparation):
         super().__post_init__()
         count, names = sum(group.num for group in self.groups), {column.name for column in self.columns}
         if count != self.features or len(names) != len(self.columns):
-            raise DataError(f"columns must have names of their own and {self.features} features, got {count}")
+            raise DataError(f"columns must have unique names and {self.features} features, got {count}")
 
     @property
     def given_names(self) -> tuple[str, ...]:
@@ -311,7 +311,7 @@ class TablePreparation(Preparation):
         return [Group(c.name, at, num, c.kind) for c, at, num in zip(self.columns, starts, sizes, strict=True)]
 
     def check_varies(self, seen: Survey) -> None:
-        # a category may be absent from the training rows; one that stands alone says nothing
+        # a category may be absent from the training rows; a single one carries no information
         alone = [g.num == 1 if g.kind == "category" else seen.constant[g.start] for g in self.groups]
         if any(alone):
             flat = [column.name for column, is_flat in zip(self.columns, alone, strict=True) if is_flat]

@@ -91,14 +91,14 @@ class Reader(ABC, Generic[Schema, Batch]):
 
     @abstractmethod
     def batches_with(self, names: Sequence[str], size: int = BLOCK) -> Iterator[tuple[Batch, dict[str, np.ndarray]]]:
-        """Go through rows for a preparation, each batch with the values of some columns as they stand."""
+        """Go through rows for a preparation, each batch with the raw values of some columns."""
 
     def check_memory(self, num_columns: int, on_disk: bool) -> None:
         """Refuse a file of which more would be in memory at once than fits there."""
 
     @property
     def header(self) -> bool | None:
-        """Names stand in the first row of a text table; None for other formats."""
+        """A text table has names in its first row; None for other formats."""
         return None
 
     def test_rows(self) -> TestRows | None:
@@ -130,13 +130,21 @@ class OnDisk(ABC):
         """Read some rows."""
 
 
-class RowsOnDisk:
-    """Training rows of a file, read and prepared when asked for: `Rows`. The sorted rows `held` out are left aside."""
+class Rows:
+    """Training rows that stay on disk: a slice is read and prepared when asked for.
+
+    Rows are counted and sliced among the training rows alone, in the order of the source; a slice has exactly the rows
+    of the same slice of an array. Reading is cheapest in whole blocks `rows[i * block : (i + 1) * block]`.
+
+    Attributes:
+        shape: (rows, features).
+        block: Rows that are natural to read at once.
+    """
 
     def __init__(self, source: Source, preparation: Preparation, held: np.ndarray):
         assert isinstance(source.reader, OnDisk)
         self._reader, self._columns = source.reader, source.columns
-        self._preparation, self._held = preparation, held
+        self._preparation, self._held = preparation, held  # rows held out for validation and testing, sorted
         self._before = held - np.arange(len(held))  # training rows before each row held out
         self.shape = (source.num_rows - len(held), preparation.features)
         self.block = source.reader.block()
@@ -166,7 +174,7 @@ def slices(rows: Any, size: int = BLOCK) -> Iterator[Any]:
 
 
 def file_checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, read in parts."""
+    """Return the SHA-256 of a file, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

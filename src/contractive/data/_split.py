@@ -1,7 +1,7 @@
 """Splits: which rows train, validate and test, and their labels as whole numbers, numbers or text."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,26 +20,6 @@ _MOST_CLASSES = 100
 Labels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-@runtime_checkable
-class Rows(Protocol):
-    """Training rows that stay on disk: a slice is read and prepared when asked for.
-
-    Rows are counted and sliced among the training rows alone, in the order of the source; a slice has exactly the rows
-    of the same slice of an array. Reading is cheapest in whole blocks `rows[i * block : (i + 1) * block]`.
-
-    Attributes:
-        shape: (rows, features).
-        block: Rows that are natural to read at once.
-    """
-
-    @property
-    def shape(self) -> tuple[int, int]: ...
-    @property
-    def block(self) -> int: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
-
-
 @dataclass(frozen=True)
 class DataSource:
     """What `load` was asked for; a run keeps it, to resume with and to recognise its own data by.
@@ -47,7 +27,7 @@ class DataSource:
     Attributes:
         data: A name or an absolute path.
         data_dir: The folder of a named set.
-        seed: Of the split, where the source has none of its own.
+        seed: Of the split, where the source has no fixed split.
         options: How the source was read; its `test` is an absolute path.
     """
 
@@ -71,7 +51,7 @@ class Split:
         image: (height, width) where a row is a grey image, else None.
         image_shape: (channels, height, width) where a row is an image, its channels one after another; else None.
         preparation: What turned the source into these numbers, and turns them back.
-        parts: Of each row of the source 0 (train), 1 (validation) or 2 (test); None for sets with a split of their own.
+        parts: Of each row of the source 0 (train), 1 (validation) or 2 (test); None for sets with a fixed split.
             Rows of a separate test file are not among them. In your own files the rows of a subset keep their order;
             those of `digits` are shuffled.
         checksum: SHA-256 of what was read, as hexadecimal digits.
@@ -208,7 +188,7 @@ def label_texts(values: np.ndarray, *, numbers: bool) -> tuple[np.ndarray, np.nd
     """Return where there is a label, and the labels as texts, read as in training.
 
     Args:
-        values: As they stand in a source.
+        values: Raw ones.
         numbers: Labels are numbers, so that 3.0 is 3.
     """
     column = pa.chunked_array([pa.array(values, from_pandas=True)])

@@ -1,4 +1,4 @@
-"""Tables of any format: which columns become features, what stands in the way, and values that are passed through."""
+"""Tables of any format: which columns become features, which cannot, and which are passed through."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
