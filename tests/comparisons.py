@@ -7,7 +7,7 @@ import numpy as np
 
 from contractive.models import NetworkSettings
 from contractive.report import compare_sentences
-from contractive.studies.compare import CompareSettings, ObjectiveResult, Results, SearchTrial, SeedResult
+from contractive.studies.compare import CompareSettings, Fit, ObjectiveResult, Results, SearchTrial
 from contractive.studies.documents import DataFacts
 from contractive.training import TrainingSettings
 
@@ -37,24 +37,21 @@ def objective(name: str, seeds: int = 3, **changes) -> ObjectiveResult:
     """The result of an objective whose seeds have the mean and spread asked for, with arrays of the right shapes."""
     metrics, generator = METRICS | changes, np.random.default_rng(0)
     row = {"train_reconstruction": 2.0, "val_reconstruction": 1.0, "val_squared_norm": 3.0}
-    shapes = {"sensitivity": 50, "operator_norm": 50, "filters": (8, 16)}
+    shapes = {"sensitivity": 50, "operator_norm": 50, "filters": (8, 16), "probe": len(LEVELS), "knn": len(LEVELS)}
     shapes |= {"reconstructions": (3, 16), "noisy_reconstructions": (3, 16)}
-    shapes |= {key: (seeds, len(LEVELS)) for key in ("probe", "knn")}
-    return ObjectiveResult(
-        name=name,
-        weight=None if name == "standard" else 0.01,
-        seeds=tuple(
-            SeedResult(
-                seed,
-                {key: mean + step * sd for key, (mean, sd) in metrics.items()},
-                tuple({"epoch": epoch, **row} for epoch in (1, 2, 3)),
-            )
-            for seed, step in enumerate(np.linspace(-1, 1, seeds) if seeds > 1 else [0.0])
-        ),
-        search=() if name == "standard" else SEARCH,
-        penalty_path="code probes" if name == "contractive" else "",
-        arrays={key: generator.random(shape) for key, shape in shapes.items()},
-    )
+    fits = [
+        Fit(
+            name,
+            0.0 if name == "standard" else 0.01,
+            seed,
+            metrics={key: mean + step * sd for key, (mean, sd) in metrics.items()},
+            history=tuple({"epoch": epoch, **row} for epoch in (1, 2, 3)),
+            penalty_path="code probes" if name == "contractive" else "",
+            arrays={key: generator.random(shape) for key, shape in shapes.items()},
+        )
+        for seed, step in enumerate(np.linspace(-1, 1, seeds) if seeds > 1 else [0.0])
+    ]
+    return ObjectiveResult(name, tuple(fits), () if name == "standard" else SEARCH)
 
 
 def results(*objectives: ObjectiveResult, labelled: bool = True, image: bool = True, name: str = "toy") -> Results:
@@ -79,18 +76,23 @@ def results(*objectives: ObjectiveResult, labelled: bool = True, image: bool = T
 
 
 def without_accuracies(entry: ObjectiveResult) -> ObjectiveResult:
-    seeds = (
-        replace(seed, metrics={key: value for key, value in seed.metrics.items() if "accuracy" not in key})
-        for seed in entry.seeds
+    fits = (
+        replace(
+            fit,
+            metrics={key: value for key, value in fit.metrics.items() if "accuracy" not in key},
+            arrays={key: array for key, array in fit.arrays.items() if key not in ("probe", "knn")},
+        )
+        for fit in entry.seeds
     )
-    arrays = {key: array for key, array in entry.arrays.items() if key not in ("probe", "knn")}
-    return replace(entry, seeds=tuple(seeds), arrays=arrays)
+    return replace(entry, seeds=tuple(fits))
 
 
-def changed(comparison: Results, name: str, **changes) -> Results:
-    """The comparison with another result of one objective."""
-    entries = (replace(each, **changes) if each.name == name else each for each in comparison.objectives)
-    return replace(comparison, objectives=tuple(entries))
+def changed(comparison: Results, name: str, search=None, **changes) -> Results:
+    """The comparison with other fits of one objective."""
+    entry = comparison[name]
+    seeds = tuple(replace(fit, **changes) for fit in entry.seeds)
+    entry = replace(entry, seeds=seeds, search=entry.search if search is None else search)
+    return replace(comparison, objectives=tuple(entry if o.name == name else o for o in comparison.objectives))
 
 
 def usual(**changes) -> Results:

@@ -15,34 +15,21 @@ from contractive.studies.compare import ObjectiveResult, Results
 from contractive.studies.metrics import METRICS, Metric
 from contractive.studies.pages import Picture
 
-
-@dataclass(frozen=True)
-class Search:
-    """The trials of a search as text: weight, increase of the error, whether it was chosen."""
-
-    name: str
-    weight_name: str
-    weight_help: str
-    trials: list[tuple[str, str, bool]]
+_TILES = (
+    "scale_free_sensitivity", "squared_norm", "reconstruction_error", "probe_accuracy", "probe_accuracy_noisy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ComparePage:
-    """What the page of a comparison shows, section by section."""
+    """What the page of a comparison shows, section by section, beside the results themselves."""
 
     results: Results
-    looks: list[tuple[str, str, str]]  # (name, colour, explanation) of each objective
-    network: str
-    warnings: list[tuple[str, str, tuple[str, ...]]]  # (name, colour, sentences)
     tiles: list[Tile]
     sentences: dict[str, str]
     table: MetricTable
     pictures: list[Picture]
-    sources: tuple[str, ...]
     settings: dict[str, str]
-    searches: list[Search]
-    versions: dict[str, str]
-    command: str
 
 
 def summarize(results: Results) -> ComparePage:
@@ -53,34 +40,8 @@ def summarize(results: Results) -> ComparePage:
     """
     if not results.objectives:
         raise ContractiveError("There is nothing to show: the results hold no objective. Run the comparison again.")
-    network = results.settings.network
-    widths = (results.data.features, *(network.hidden or ()), network.code)
-    names = [result.name for result in results.objectives]
-    helps = {name: OBJECTIVES[name].help for name in names if name in OBJECTIVES}
-    return ComparePage(
-        results=results,
-        looks=[(label(name), color(name), helps.get(name, "A user-supplied objective.")) for name in names],
-        network=" – ".join(map(str, widths)),
-        warnings=[(label(o.name), color(o.name), o.warnings) for o in results.objectives if o.warnings],
-        tiles=_tiles(results),
-        sentences=compare_sentences(results),
-        table=_table(results),
-        pictures=compare_pictures(results),
-        sources=SOURCES,
-        settings=_settings(results),
-        searches=[
-            Search(
-                label(result.name),
-                OBJECTIVES[result.name].weight_name,
-                OBJECTIVES[result.name].weight_help,
-                [(f"{t.weight:.4g}", _increase(t.error_increase), t.weight == result.weight) for t in result.search],
-            )
-            for result in results.objectives
-            if result.search
-        ],
-        versions=results.versions,
-        command=results.command,
-    )
+    sentences, pictures = compare_sentences(results), compare_pictures(results)
+    return ComparePage(results, _tiles(results), sentences, _table(results), pictures, _settings(results))
 
 
 def comparison_html(results: Results) -> str:
@@ -89,7 +50,10 @@ def comparison_html(results: Results) -> str:
     Raises:
         ContractiveError: Results without an objective.
     """
-    return render(vars(summarize(results)), "compare.html.jinja")
+    page = vars(summarize(results))
+    words = {"label": label, "color": color, "signed": signed, "records": OBJECTIVES, "sources": SOURCES}
+    versions = {"versions": results.versions, "command": results.command}
+    return render({**page, **words, **versions}, "compare.html.jinja")
 
 
 def write_comparison(results: Results, path: str | Path) -> Path:
@@ -110,16 +74,7 @@ def _tiles(results: Results) -> list[Tile]:
     found = roles(results)
     if found.focus is None or found.baseline is None or found.focus.warnings:
         return []
-    made = [
-        tile(METRICS[key], value(found.focus, key), value(found.baseline, key))
-        for key in (
-            "scale_free_sensitivity",
-            "squared_norm",
-            "reconstruction_error",
-            "probe_accuracy",
-            "probe_accuracy_noisy",
-        )
-    ]
+    made = [tile(METRICS[key], value(found.focus, key), value(found.baseline, key)) for key in _TILES]
     return [each for each in made if each]
 
 
@@ -133,17 +88,12 @@ def _table(results: Results) -> MetricTable:
         values = [value(result, metric.key) for result in objectives]
         names = [f"{result.name}/{metric.key}" for result in objectives]
         columns.append(cells(values, names, _best(objectives, values, metric.better)))
-    rows = [
-        Row(
-            label(result.name),
-            [column[at] for column in columns],
-            color(result.name),
-            "" if result.weight is None else f"{_record(result, 'weight_name')} {result.weight:.3g}",
-            _record(result, "weight_help"),
-            bool(result.warnings),
-        )
-        for at, result in enumerate(objectives)
-    ]
+    rows = []
+    for at, result in enumerate(objectives):
+        record = OBJECTIVES.get(result.name)
+        note = f"{record.weight_name} {result.weight:.3g}" if record and result.weight is not None else ""
+        found = [column[at] for column in columns]
+        rows.append(Row(label(result.name), found, color(result.name), note, warned=bool(result.warnings)))
     return MetricTable(groups, rows)
 
 
@@ -159,10 +109,6 @@ def _best(objectives: tuple[ObjectiveResult, ...], values: list[Value | None], b
     return first if all(clear(sound[first], number) for at, number in sound.items() if at != first) else None
 
 
-def _record(result: ObjectiveResult, field: str) -> str:
-    return getattr(OBJECTIVES[result.name], field) if result.name in OBJECTIVES else ""
-
-
 def _settings(results: Results) -> dict[str, str]:
     data, settings = results.data, results.settings
     shown = {
@@ -176,22 +122,16 @@ def _settings(results: Results) -> dict[str, str]:
         "parallel fits": str(settings.jobs),
         "time in all": _duration(results.seconds),
     }
-    paths = {
-        f"Jacobian norm in training, {label(o.name)}": o.penalty_path for o in results.objectives if o.penalty_path
-    }
-    return shown | paths
+    paths = {f"Jacobian norm in training, {label(o.name)}": o.first.penalty_path for o in results.objectives}
+    return shown | {words: path for words, path in paths.items() if path}
 
 
 def described(*settings: object) -> dict[str, str]:
     """Return the fields of settings as text, by their names in words; None and the machine are left out."""
     machine = {"device", "devices", "num_nodes", "strategy", "precision"}
     found = {name: value for each in settings for name, value in vars(each).items() if name not in machine}
-    return {
-        name.replace("_", " "): (", ".join(map(str, each)) if isinstance(each, tuple) else str(each)).replace("_", " ")
-        or "none"
-        for name, each in found.items()
-        if each is not None
-    }
+    texts = {n: ", ".join(map(str, v)) if isinstance(v, tuple) else str(v) for n, v in found.items() if v is not None}
+    return {name.replace("_", " "): text.replace("_", " ") or "none" for name, text in texts.items()}
 
 
 def _duration(seconds: float) -> str:
@@ -199,7 +139,3 @@ def _duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
     return " ".join(f"{amount} {unit}" for amount, unit in parts if amount) or "under a second"
-
-
-def _increase(share: float) -> str:
-    return "collapsed" if share == float("inf") else signed(100 * share, "%", 1)

@@ -36,7 +36,7 @@ def side_by_side(
 
 def compare_pictures(results: Results) -> list[Picture]:
     """Return every picture that the results allow: those of metrics, then those of sections."""
-    sections = {result.name: result.sections for result in results.objectives}
+    sections = {result.name: result.first.sections for result in results.objectives}
     classes = next((each.classes for each in sections.values() if each.classes), ())
     context = Context("test rows", results.data.image, 1, None, classes, _FIRST)
     return [
@@ -63,7 +63,13 @@ def _scores(results: Results) -> list[Picture]:
         )
         drawn = plots.trade_off(errors, sensitivities)
         made.append(Picture("trade-off", "Reconstruction error against sensitivity", caption, drawn))
-    curves = {"Linear probe": _arrays(results, "probe"), "Nearest neighbours": _arrays(results, "knn")}
+    classifiers = {"Linear probe": "probe", "Nearest neighbours": "knn"}
+    curves = {
+        title: {
+            o.name: np.stack([fit.arrays[key] for fit in o.seeds]) for o in results.objectives if key in o.first.arrays
+        }
+        for title, key in classifiers.items()
+    }
     if all(curves.values()):
         caption = (
             "Classifiers were fitted to codes of training inputs without noise, and tested on codes of test inputs with"
@@ -132,4 +138,4 @@ def _examples(results: Results) -> list[Picture]:
 
 def _arrays(results: Results, what: str) -> dict[str, np.ndarray]:
     """Return that array of every objective that has it."""
-    return {result.name: result.arrays[what] for result in results.objectives if what in result.arrays}
+    return {result.name: result.first.arrays[what] for result in results.objectives if what in result.first.arrays}

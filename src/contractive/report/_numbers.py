@@ -177,7 +177,6 @@ class Row:
     cells: Sequence[Cell]
     color: str = ""
     note: str = ""
-    note_title: str = ""
     warned: bool = False
     style: str = ""
 

@@ -1,4 +1,4 @@
-"""What all results on disk have in common: the facts of their data, the versions, and rows that make a table."""
+"""Results of studies: on disk as one artifact and its table, as a data frame, and in a notebook."""
 
 import csv
 import io
@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from html import escape
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from contractive.core.artifacts import ArtifactError
+from contractive.core.artifacts import Artifact, ArtifactError
+from contractive.core.files import write_text
 from contractive.data import Split
 from contractive.studies.metrics import noise_unit
 
@@ -57,19 +59,32 @@ def versions(*packages: str) -> dict[str, str]:
     return {name: version(name) for name in ("contractive", "torch", "numpy", *packages)}
 
 
-class Table(ABC):
-    """A result that is a table."""
+class StudyResult(ABC):
+    """A frozen dataclass that is stored and shown as a table."""
+
+    kind: ClassVar[str]
+    file: ClassVar[str]
 
     @abstractmethod
     def table(self) -> tuple[list[str], list[list[Cell]]]:
-        """Return its headings and its rows; None stands for a missing number."""
+        """Return the headings and the rows of the table; None stands for a missing number."""
 
-    def to_csv(self) -> str:
-        """Return the table as CSV text."""
+    def write(self, folder: str | Path) -> None:
+        """Write the artifact (`.json`, and `.npz` for arrays) and the table (`.csv`) into a folder."""
+        Artifact.of(self.kind, self).write(folder, self.file)
         text = io.StringIO()
         headings, rows = self.table()
         csv.writer(text, lineterminator="\n").writerows([headings, *rows])
-        return text.getvalue()
+        write_text(Path(folder) / f"{self.file}.csv", text.getvalue())
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            ArtifactError: A missing or broken file, or one of another version.
+        """
+        return Artifact.read(folder, cls.file, cls.kind).to(cls, Path(folder) / f"{cls.file}.json")
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return the table as a data frame of pandas."""
@@ -80,10 +95,9 @@ class Table(ABC):
 
     def _repr_html_(self) -> str:
         headings, rows = self.table()
-        head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
-        body = "".join(f"<tr>{''.join(f'<td>{_shown(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        lines = ["".join(f"<td>{escape(_shown(cell))}</td>" for cell in row) for row in [headings, *rows]]
+        return f"<table><tr>{'</tr><tr>'.join(lines)}</tr></table>"
 
 
 def _shown(cell: Cell) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else "" if cell is None else escape(str(cell))
+    return f"{cell:.4g}" if isinstance(cell, float) else "" if cell is None else str(cell)

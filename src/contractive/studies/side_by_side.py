@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from contractive import analysis
@@ -22,6 +21,7 @@ class ShownSections:
 
     Attributes:
         classes: Names of the classes by the numbers that `map` holds.
+        sampled_codes: Codes of up to 1000 rows, for their similarity to those of other models.
     """
 
     norms: analysis.Norms | None = None
@@ -32,35 +32,33 @@ class ShownSections:
     map: CodeMap | None = None
     robustness: RobustCode | None = None
     classes: tuple[str, ...] = ()
+    sampled_codes: Tensor | None = None
 
     @classmethod
     def of(
         cls, autoencoder: Autoencoder, split: Split, only: tuple[str, ...] = COMPARED, limit: int = 10_000
-    ) -> tuple["ShownSections", Tensor]:
-        """Measure the sections named in `only` on at most `limit` rows; none with fewer than 12 test rows.
-
-        Returns:
-            The sections, and codes of up to 1000 rows, for their similarity to those of other models.
-        """
+    ) -> "ShownSections":
+        """Measure the sections named in `only` on at most `limit` rows; none with fewer than 12 test rows."""
         if len(split.test) < LEAST_ROWS:
-            return cls(), torch.empty(0, 0)
+            return cls()
         rows = rows_of_split(split, limit)
         found = dict(analyze(autoencoder, rows, _SETTINGS, only=only).results)
         if "map" in found:
             found["map"] = replace(found["map"], inputs=rows.measured[:0])  # the same for all models
         codes = analysis.apply(autoencoder.encoder, analysis.spread_rows(rows.measured, 1000))
-        return cls(classes=rows.data.classes, **{name.replace(" ", "_"): part for name, part in found.items()}), codes
+        results = {name.replace(" ", "_"): result for name, result in found.items()}
+        return cls(classes=rows.data.classes, sampled_codes=codes, **results)
 
     def by_name(self) -> dict[str, object]:
         """Return the results that there are, by the name of the section."""
-        return {
-            name.replace("_", " "): part for name, part in vars(self).items() if name != "classes" and part is not None
-        }
+        found = {name.replace("_", " "): result for name, result in vars(self).items() if result is not None}
+        return {name: result for name, result in found.items() if name not in ("classes", "sampled codes")}
 
 
-def similarity_of(codes: Mapping[str, Tensor]) -> analysis.SimilarityTable | None:
+def similarity_of(models: Mapping[str, ShownSections]) -> analysis.SimilarityTable | None:
     """Return how alike the codes of several models are; None with fewer than two that vary."""
-    varying = {name: code for name, code in codes.items() if code.numel() and float(code.std(0).max()) > 0}
+    codes = {name: shown.sampled_codes for name, shown in models.items() if shown.sampled_codes is not None}
+    varying = {name: code for name, code in codes.items() if float(code.std(0).max()) > 0}
     if len(varying) < 2:
         return None
     neighbors = min(10, len(next(iter(varying.values()))) - 1)

@@ -22,24 +22,13 @@ import torch
 from filelock import FileLock
 
 from contractive.core.artifacts import Artifact
-from contractive.core.errors import ContractiveError
+from contractive.core.errors import InvalidValue
 
 R = TypeVar("R")
 T = TypeVar("T")
 _KIND = "list of trials"
 _BEAT = 5.0  # seconds between signs of life
 _DEAD = 180.0  # without one; a shared folder may show files a minute late
-
-
-class OtherTrials(ContractiveError):
-    """A ledger with trials of other settings: `name`, which was `before` and is `now`."""
-
-    def __init__(self, path: Path, name: str, before: object, now: object) -> None:
-        super().__init__(
-            f"{path} was made with other settings or versions: {name} was {before} and is now {now}."
-            " Choose another folder, or move it away."
-        )
-        self.name, self.before, self.now = name, before, now
 
 
 @dataclass(frozen=True)
@@ -60,9 +49,9 @@ class Trial(Generic[R]):
 
 
 @dataclass(frozen=True)
-class _Content:
+class _Content(Generic[R]):
     settings: Any
-    trials: tuple[Trial[Any], ...]
+    trials: tuple[Trial[R], ...]
 
 
 class Ledger(Generic[R]):
@@ -74,53 +63,53 @@ class Ledger(Generic[R]):
         result: Type of a result.
         force: Forget the trials that the file holds.
 
+    Attributes:
+        lock: While it is held (`with ledger.lock`), no other process changes the ledger.
+
     Raises:
-        OtherTrials: The file holds trials of other settings.
+        InvalidValue: The file holds trials of other settings.
         ArtifactError: The file cannot be read.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, object], result: type[R], *, force: bool = False) -> None:
-        self._path, self._result = Path(path), result
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._workers = self._path.parent / "workers"
-        self._lock = FileLock(self._path.with_suffix(".lock"))
+        self._folder, self._name, self._result = path.parent, path.stem, result
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._settings = json.loads(json.dumps(settings))
+        self.lock = FileLock(path.with_suffix(".lock"))
         self.worker = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        with self._lock:
-            if force:
-                self._path.unlink(missing_ok=True)
-            if not self._path.exists():
+        with self.lock:
+            if force or not path.exists():
                 self._write(())
             before = self._read().settings
-            for name in dict.fromkeys([*self._settings, *before]):
-                if before.get(name) != self._settings.get(name):
-                    raise OtherTrials(self._path, name, before.get(name), self._settings.get(name))
+        for name in dict.fromkeys([*self._settings, *before]):
+            old, new = before.get(name), self._settings.get(name)
+            if old != new:
+                raise InvalidValue(
+                    "out",
+                    "be a new folder or one of the same settings",
+                    f"{self._folder} with {name.replace('_', ' ')} {old} instead of {new}",
+                    "Choose another folder, or replace it with `force`.",
+                )
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Let no other process change the ledger meanwhile: for decisions that depend on its trials."""
-        with self._lock:
-            yield
-
+    @property
     def trials(self) -> tuple[Trial[R], ...]:
-        """Return all trials by number."""
+        """All trials by number, as the file holds them now."""
         return self._read().trials
 
     def once(self, key: str, compute: Callable[[], R]) -> R:
         """Return the result of the trial with that key, computed now unless it is finished."""
-        for trial in self.trials():
-            if trial.key == key and trial.state == "finished":
-                assert trial.result is not None
+        for trial in self.trials:
+            if trial.key == key and trial.result is not None:
                 return trial.result
+        number = self.begin(key)
         result = compute()
-        with self._lock:
-            self._write((*self.trials(), Trial(key, "finished", self.worker, result)))
+        self.finish(number, result)
         return result
 
     def begin(self, key: str) -> int:
         """Add a trial that this process runs, and return its number."""
-        with self._lock:
-            trials = self.trials()
+        with self.lock:
+            trials = self.trials
             self._write((*trials, Trial(key, "running", self.worker)))
         return len(trials)
 
@@ -132,19 +121,11 @@ class Ledger(Generic[R]):
         """Mark running trials as failed."""
         self._change(set(numbers), lambda trial: replace(trial, state="failed"))
 
-    def give_up_dead(self) -> list[int]:
-        """Mark the running trials of dead processes as failed, and return their numbers."""
-        with self._lock:
-            trials = enumerate(self.trials())
-            dead = [number for number, each in trials if each.state == "running" and self.is_dead(each.worker)]
-            self.give_up(dead)
-        return dead
-
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Show the others that this process is alive, by a file whose time is renewed."""
-        self._workers.mkdir(exist_ok=True)
-        sign, over = self._workers / self.worker, threading.Event()
+        sign, over = self._sign(self.worker), threading.Event()
+        sign.parent.mkdir(exist_ok=True)
         sign.touch()
 
         def beat() -> None:
@@ -162,34 +143,29 @@ class Ledger(Generic[R]):
 
     def is_dead(self, worker: str) -> bool:
         """Return whether a process has ended, or shown no sign of life for three minutes."""
-        sign = self._workers / worker
+        sign, mine = self._sign(worker), self._sign(self.worker)
         host, _, number = worker.rpartition("-")[0].rpartition("-")
         if worker == self.worker:
             return False
         if not sign.exists() or (host == _host() and not _is_running(int(number))):
             return True
-        mine = self._workers / self.worker
         mine.touch()  # both times are those of the file system: clocks of machines differ
         return mine.stat().st_mtime - sign.stat().st_mtime > _DEAD
 
-    def _read(self) -> _Content:
-        content = Artifact.read(self._path.parent, self._path.stem, _KIND).to(_Content, self._path)
-        trials = (
-            replace(trial, result=Artifact(_KIND, trial.result).to(self._result, self._path))
-            if trial.state == "finished"
-            else trial
-            for trial in content.trials
-        )
-        return _Content(content.settings, tuple(trials))
+    def _sign(self, worker: str) -> Path:
+        return self._folder / "workers" / worker
+
+    def _read(self) -> _Content[R]:
+        return Artifact.read(self._folder, self._name, _KIND).to(_Content[self._result], self._folder / self._name)
 
     def _write(self, trials: tuple[Trial[R], ...]) -> None:
-        Artifact.of(_KIND, _Content(self._settings, trials)).write(self._path.parent, self._path.stem)
+        Artifact.of(_KIND, _Content(self._settings, trials)).write(self._folder, self._name)
 
     def _change(self, numbers: set[int], change: Callable[[Trial[R]], Trial[R]]) -> None:
         """Change those of these trials that are running."""
-        with self._lock:
-            trials = enumerate(self.trials())
-            self._write(tuple(change(each) if n in numbers and each.state == "running" else each for n, each in trials))
+        with self.lock:
+            trials = enumerate(self.trials)
+            self._write(tuple(change(t) if n in numbers and t.state == "running" else t for n, t in trials))
 
 
 def _host() -> str:
@@ -224,16 +200,11 @@ def in_parallel(jobs: int) -> Iterator[Callable[[Callable[[T], R], Iterable[T]],
     import joblib  # comes with scikit-learn, which reading results does not need
 
     here = os.getpid()
-    with warnings.catch_warnings():
+    # arrays in the arguments are shared with the processes of this machine, and copied where one writes to them
+    options: Any = {"return_as": "generator_unordered", "batch_size": 1, "mmap_mode": "c"}
+    with warnings.catch_warnings(), joblib.Parallel(jobs, **options) as parallel:
         warnings.filterwarnings("ignore", ".*tasks which were still being processed")  # after an error or Ctrl-C
-        # arrays in the arguments are shared with the processes of this machine, and copied where one writes to them
-        options: Any = {"return_as": "generator_unordered", "batch_size": 1, "mmap_mode": "c"}
-        with joblib.Parallel(jobs, **options) as parallel:
-
-            def run(work: Callable[[T], R], arguments: Iterable[T]) -> Any:
-                return parallel(joblib.delayed(_task)(work, each, here) for each in arguments)
-
-            yield run
+        yield lambda work, arguments: parallel(joblib.delayed(_task)(work, each, here) for each in arguments)  # pyright: ignore[reportReturnType]
 
 
 def _task(work: Callable[[T], R], argument: T, parent: int) -> R:

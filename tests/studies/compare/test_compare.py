@@ -69,15 +69,15 @@ def test_test_data_decide_nothing(split, results):
     other = compare(changed, replace(SMALL, seeds=1, weights={"sparse": 0.01}))
     for ours, theirs in zip(results.objectives, other.objectives, strict=True):
         assert ours.weight == theirs.weight
-        assert set(ours.state) == set(theirs.state)
-        for name in ours.state:
-            np.testing.assert_array_equal(ours.state[name], theirs.state[name])
+        assert set(ours.first.state) == set(theirs.first.state)
+        for name in ours.first.state:
+            np.testing.assert_array_equal(ours.first.state[name], theirs.first.state[name])
 
 
 def test_metrics_are_those_of_the_trained_model(split, results):
     contractive = results["contractive"]
     autoencoder = ct.mlp(12, hidden=(8,), code=4)
-    autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in contractive.state.items()})
+    autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in contractive.first.state.items()})
     x = torch.from_numpy(split.test)
     metrics = contractive.seeds[0].metrics
     with torch.no_grad():
@@ -89,7 +89,7 @@ def test_metrics_are_those_of_the_trained_model(split, results):
     assert metrics["operator_norm"] == pytest.approx(float(operator.mean()), rel=1e-4)
     assert metrics["operator_norm_max"] == pytest.approx(float(operator.max()), rel=1e-4)
     assert metrics["contractive_share"] == pytest.approx(float((operator <= 1).double().mean()))
-    np.testing.assert_allclose(contractive.arrays["reconstructions"].shape, (3, 12))
+    np.testing.assert_allclose(contractive.first.arrays["reconstructions"].shape, (3, 12))
 
 
 def test_the_unit_of_noise_is_a_typical_standard_deviation():
@@ -99,7 +99,7 @@ def test_the_unit_of_noise_is_a_typical_standard_deviation():
 
 
 def test_accuracy_under_noise_has_a_value_per_level(results):
-    curve = results["standard"].arrays["probe"]
+    curve = np.stack([fit.arrays["probe"] for fit in results["standard"].seeds])
     assert curve.shape == (2, 1 + len(NOISE_LEVELS))
     assert results.noise_levels == (0.0, *NOISE_LEVELS)
     assert results["standard"].seeds[0].metrics["probe_accuracy"] == curve[0, 0]
@@ -156,11 +156,15 @@ def test_results_survive_files(results, tmp_path):
     assert (again.data, again.settings, again.versions) == (results.data, results.settings, results.versions)
     assert again.table() == results.table()
     for ours, theirs in zip(results.objectives, again.objectives, strict=True):
-        assert (ours.seeds, ours.search, ours.warnings) == (theirs.seeds, theirs.search, theirs.warnings)
-        for name, array in {**ours.arrays, **ours.state}.items():
-            np.testing.assert_array_equal(array, {**theirs.arrays, **theirs.state}[name])
-        assert list(ours.sections.by_name()) == list(theirs.sections.by_name())
-        torch.testing.assert_close(ours.sections.spectra.values, theirs.sections.spectra.values, rtol=0, atol=0)
+        assert (ours.search, ours.warnings) == (theirs.search, theirs.warnings)
+        for one, other in zip(ours.seeds, theirs.seeds, strict=True):
+            assert (one.seed, one.metrics, one.history) == (other.seed, other.metrics, other.history)
+            assert (set(one.arrays), set(one.state)) == (set(other.arrays), set(other.state))
+            for name, array in {**one.arrays, **one.state}.items():
+                np.testing.assert_array_equal(array, {**other.arrays, **other.state}[name])
+        mine, read = ours.first.sections, theirs.first.sections
+        assert list(mine.by_name()) == list(read.by_name())
+        torch.testing.assert_close(mine.spectra.values, read.spectra.values, rtol=0, atol=0)
     assert again.similarity.names == results.similarity.names
     rows = (tmp_path / "results.csv").read_text().splitlines()
     assert len(rows) == 1 + 4 * 2

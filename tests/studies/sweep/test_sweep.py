@@ -405,7 +405,8 @@ def test_a_baseline_without_a_slope_gives_no_guess():
 def test_another_sweep_is_refused_unless_forced(split, tmp_path):
     sweep(split, SweepSettings(FITS, (0.01,)), tmp_path)
     other = SweepSettings(FITS.changed(objective="sparse"), (0.01,))
-    with pytest.raises(ValueError, match=r"of the same sweep, got .* with objective contractive instead of sparse"):
+    words = r"one of the same settings, got .* with objective contractive instead of sparse"
+    with pytest.raises(ValueError, match=words):
         sweep(split, other, tmp_path)
     assert sweep(split, other, tmp_path, force=True).settings.objective == "sparse"
 
@@ -427,7 +428,7 @@ def test_folders_that_are_none(split, tmp_path):
     [
         ("missing", "cannot be read"),
         ("version", "was written before the first release"),
-        ("knee", "does not hold a sweep: its front is not of its trials"),
+        ("knee", "does not hold a sweep: The front and the knee"),
         ("nonsense", "cannot be read"),
         ("no arrays", "does not hold a sweep"),
         ("broken arrays", "cannot be read"),

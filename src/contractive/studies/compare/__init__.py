@@ -1,7 +1,8 @@
 """Several objectives trained with the same network and settings, and measured alike."""
 
 from contractive.studies.compare._compare import compare
-from contractive.studies.compare._results import ObjectiveResult, Results, SeedResult
+from contractive.studies.compare._fit import Fit
+from contractive.studies.compare._results import ObjectiveResult, Results
 from contractive.studies.compare._search import Search, SearchTrial
 from contractive.studies.compare._settings import CompareSettings
 
@@ -11,7 +12,7 @@ __all__ = [
     # what it found
     "Results",
     "ObjectiveResult",
-    "SeedResult",
+    "Fit",
     # the rule for weights
     "Search",
     "SearchTrial",

@@ -12,7 +12,7 @@ import torch
 from contractive.data import Split
 from contractive.objectives import LOSSES, OBJECTIVES, Reference
 from contractive.studies.compare._fit import Fit, examples, train
-from contractive.studies.compare._results import ObjectiveResult, Results, SeedResult
+from contractive.studies.compare._results import ObjectiveResult, Results
 from contractive.studies.compare._search import Search
 from contractive.studies.compare._settings import CompareSettings
 from contractive.studies.documents import DataFacts, versions
@@ -50,7 +50,7 @@ def compare(
         if labels.dtype.kind == "f" or rare:  # amounts or names: nothing can be classified by them
             split = replace(split, labels=None)
     settings = settings.completed(split)
-    fits = _Fits(split, settings)
+    schedule = _Schedule(split, settings)
     with in_parallel(settings.jobs) as run:
         waiting = [Fit("standard", 0.0, settings.training.seed)]
         while waiting:
@@ -59,23 +59,23 @@ def compare(
             room = -len(trials) % settings.jobs if trials else len(others)
             waiting = others[room:]
             for fit in run(partial(train, split=split, settings=settings), trials + others[:room]):
-                waiting += fits.next(fit)
-                on_progress(_describe(fit), fits.done, fits.expected())
-    first = {name: fits.found[name, settings.training.seed] for name in settings.trained}
+                waiting += schedule.next(fit)
+                on_progress(_describe(fit), schedule.done, schedule.expected())
+    objectives = tuple(schedule.result(name) for name in settings.trained)
     return Results(
         data=DataFacts.of(split),
         settings=settings,
-        objectives=tuple(fits.result(name) for name in settings.trained),
+        objectives=objectives,
         noise_levels=(0.0, *NOISE_LEVELS),
         versions=versions("lightning", "scikit-learn"),
         seconds=time.perf_counter() - began,
         command=command,
         examples=examples(split),
-        similarity=similarity_of({name: fit.codes for name, fit in first.items() if fit.codes is not None}),
+        similarity=similarity_of({each.name: each.first.sections for each in objectives}),
     )
 
 
-class _Fits:
+class _Schedule:
     """The fits done so far, and those that follow from one of them."""
 
     def __init__(self, split: Split, settings: CompareSettings) -> None:
@@ -85,12 +85,12 @@ class _Fits:
         self._floor = float(loss(x, x).mean())  # of a perfect reconstruction: 0, but for the cross-entropy
         self._searches: dict[str, Search] = {}
         self._trials: dict[tuple[str, float], Fit] = {}
-        self.found: dict[tuple[str, int], Fit] = {}
+        self._found: dict[tuple[str, int], Fit] = {}
         self.done = 0
 
     def next(self, fit: Fit) -> list[Fit]:
         """Record a fit and return those that waited for it."""
-        name, searched = fit.objective, fit.objective in self._searches
+        name, first = fit.objective, fit.seed == self._settings.training.seed
         if fit.trial:
             self.done += 1
             self._trials[name, fit.weight] = fit
@@ -98,14 +98,11 @@ class _Fits:
             error = math.inf if fit.warnings else fit.error - self._floor
             self._searches[name].add(fit.weight, error, diverged=not fit.history)
             return self._try(name)
-        self.found[name, fit.seed] = fit
-        if fit.seed != self._settings.training.seed:
-            self.done += 1
+        self._found[name, fit.seed] = fit
+        self.done += not (first and name in self._searches)  # measuring a trial is no further fit
+        if not first:
             return []
-        if searched:  # measuring a trial is no further fit
-            return self._other_seeds(name, fit.weight)
-        self.done += 1
-        following = self._other_seeds(name, fit.weight)
+        following = [Fit(name, fit.weight, fit.seed + more) for more in range(1, self._settings.seeds)]
         if name == "standard":
             reference = Reference(fit.error - self._floor, fit.history[-1]["val_squared_norm"], self._noise_unit)
             for other in self._settings.trained[1:]:
@@ -118,15 +115,12 @@ class _Fits:
         return following
 
     def _try(self, name: str) -> list[Fit]:
+        """The next trial of a search, or at its end the chosen one, to be measured."""
         search = self._searches[name]
         weight = search.next()
         if weight is None:
             return [replace(self._trials[name, search.chosen], trial=False)]
         return [Fit(name, weight, self._settings.training.seed, trial=True)]
-
-    def _other_seeds(self, name: str, weight: float) -> list[Fit]:
-        first = self._settings.training.seed
-        return [Fit(name, weight, first + more) for more in range(1, self._settings.seeds)]
 
     def expected(self) -> int:
         """Fits in all; a search that still runs is taken to need three trials, or one more than it had."""
@@ -139,22 +133,9 @@ class _Fits:
         return max(total, self.done)
 
     def result(self, name: str) -> ObjectiveResult:
-        """Gather the fits of one objective."""
-        fits = [fit for (owner, _), fit in sorted(self.found.items()) if owner == name]
-        search = self._searches.get(name)
-        first = fits[0]
-        curves = {key: np.stack([fit.arrays[key] for fit in fits]) for key in ("probe", "knn") if key in first.arrays}
-        return ObjectiveResult(
-            name=name,
-            weight=first.weight if OBJECTIVES[name].weight_name else None,
-            seeds=tuple(SeedResult(fit.seed, fit.metrics, fit.history) for fit in fits),
-            search=tuple(search.trials) if search else (),
-            penalty_path=first.penalty_path,
-            warnings=tuple(sorted({f"seed {fit.seed}: {text}" for fit in fits for text in fit.warnings})),
-            sections=first.sections,
-            arrays=first.arrays | curves,
-            state=first.state,
-        )
+        """Return all fits of one objective."""
+        fits = tuple(fit for (owner, _), fit in sorted(self._found.items()) if owner == name)
+        return ObjectiveResult(name, fits, tuple(self._searches[name].trials) if name in self._searches else ())
 
 
 def _describe(fit: Fit) -> str:

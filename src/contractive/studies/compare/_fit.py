@@ -1,4 +1,4 @@
-"""One fit of a comparison: a task that any process can do."""
+"""One fit of a comparison: a task that any process can do, and what comes of it."""
 
 import math
 import warnings
@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from contractive.data import Split
 from contractive.models import Autoencoder
@@ -22,35 +21,34 @@ _DISTRIBUTION_ROWS = 1000
 
 @dataclass(frozen=True)
 class Fit:
-    """One objective at one weight from one seed: before it is trained, afterwards, and measured.
+    """One objective at one weight from one seed; what is empty was not trained or not measured.
 
     Attributes:
-        objective: Its name.
-        weight: 0 without one.
+        objective: Name of the objective.
+        weight: Its weight; 0 without one.
         seed: Its seed.
         trial: Whether it is a trial of a search, which is not measured on test data.
-        state: Weights of the autoencoder; empty before training, and where training diverged.
-        history: Rows per epoch; empty likewise.
+        metrics: On test data, by key of `METRICS`.
+        history: Rows per epoch, as of `History`; empty where training diverged.
         warnings: In plain sentences.
         penalty_path: How the Jacobian norm was computed in training.
-        metrics: On test data; empty if not measured.
-        arrays: Numbers behind pictures; empty if not measured.
-        sections: Sections of an analysis, of the first seed.
-        codes: Codes of a few rows, of the first seed.
+        sections: Sections of an analysis of the first seed's model.
+        arrays: Accuracies by noise level, `probe` and `knn`; of the first seed's model also `sensitivity` and
+            `operator_norm` per test row, `reconstructions`, `noisy_reconstructions` and `filters`.
+        state: Weights of the first seed's network.
     """
 
     objective: str
     weight: float
     seed: int
     trial: bool = False
-    state: dict[str, np.ndarray] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     history: tuple[dict[str, float], ...] = ()
     warnings: tuple[str, ...] = ()
     penalty_path: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    sections: ShownSections = field(default_factory=ShownSections)
-    codes: Tensor | None = None
+    sections: ShownSections = field(default_factory=ShownSections, repr=False)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    state: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def error(self) -> float:
@@ -62,38 +60,37 @@ def train(task: Fit, split: Split, settings: CompareSettings) -> Fit:
     """Train on the training rows unless that is done, and measure on the test rows unless it is a trial."""
     torch.manual_seed(task.seed)
     autoencoder = settings.network.build(split.features, split.image_shape)
-    if not task.state:
-        objective = OBJECTIVES[task.objective].make(task.weight, loss=LOSSES[settings.loss])
-        options = replace(settings.training, seed=task.seed).options()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CollapseWarning)  # table and report have the sentence
-                history = fit(
-                    autoencoder, split.train, objective, validation=split.validation, progress=False, **options
-                )
-        except TrainingDiverged as error:
-            if not task.trial:
-                raise
-            return replace(task, warnings=(str(error),))
-        task = replace(
-            task,
-            state={name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()},
-            history=tuple(map(dict, history.rows)),
-            warnings=history.warnings,
-            penalty_path=history.penalty_path,
-        )
-    if task.trial:
-        return task
-    autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in task.state.items()})
-    return _measured(task, autoencoder.eval(), split, first=task.seed == settings.training.seed)
+    if task.state:
+        autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in task.state.items()})
+        return _measured(task, autoencoder.eval(), split, settings)
+    objective = OBJECTIVES[task.objective].make(task.weight, loss=LOSSES[settings.loss])
+    options = replace(settings.training, seed=task.seed).options()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CollapseWarning)  # table and report have the sentence
+            history = fit(autoencoder, split.train, objective, validation=split.validation, progress=False, **options)
+    except TrainingDiverged as error:
+        if not task.trial:
+            raise
+        return replace(task, warnings=(str(error),))
+    task = replace(
+        task,
+        state={name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()},
+        history=tuple(map(dict, history.rows)),
+        warnings=history.warnings,
+        penalty_path=history.penalty_path,
+    )
+    return task if task.trial else _measured(task, autoencoder, split, settings)
 
 
-def _measured(task: Fit, autoencoder: Autoencoder, split: Split, *, first: bool) -> Fit:
+def _measured(task: Fit, autoencoder: Autoencoder, split: Split, settings: CompareSettings) -> Fit:
     labelled = (split.train, split.labels[0], split.labels[2]) if split.labels is not None else None
     generator = torch.Generator().manual_seed(task.seed)
     subject = Subject(autoencoder, torch.from_numpy(split.test), noise_unit(split), generator, labelled)
     metrics = measure(subject)
     metrics["seconds_per_epoch"] = float(np.median([row["seconds"] for row in task.history]))
+    if task.seed != settings.training.seed:
+        return replace(task, metrics=metrics, arrays=subject.accuracies, state={})
     clean, noisy = map(torch.from_numpy, examples(split).values())
     filters = next(parameter for parameter in autoencoder.encoder.parameters() if parameter.ndim == 2)
     with torch.no_grad():
@@ -104,11 +101,8 @@ def _measured(task: Fit, autoencoder: Autoencoder, split: Split, *, first: bool)
             "noisy_reconstructions": autoencoder(noisy).numpy(),
             "filters": filters[:_FILTERS].numpy().copy(),
         }
-    found = replace(task, metrics=metrics, arrays=arrays | subject.accuracies)
-    if not first:
-        return found
-    sections, codes = ShownSections.of(autoencoder, split)
-    return replace(found, sections=sections, codes=codes)
+    sections = ShownSections.of(autoencoder, split)
+    return replace(task, metrics=metrics, arrays=arrays | subject.accuracies, sections=sections)
 
 
 def examples(split: Split) -> dict[str, np.ndarray]:

@@ -1,36 +1,18 @@
-"""Results of a comparison: typed, on disk as one document with its arrays, and as a table."""
+"""Results of a comparison: typed, on disk, and as a table."""
 
 from dataclasses import dataclass, field
 from math import nan
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from contractive.analysis import SimilarityTable
-from contractive.core.artifacts import Artifact
-from contractive.core.files import write_text
+from contractive.objectives import OBJECTIVES
+from contractive.studies.compare._fit import Fit
 from contractive.studies.compare._search import SearchTrial
 from contractive.studies.compare._settings import CompareSettings
-from contractive.studies.documents import Cell, DataFacts, Table
+from contractive.studies.documents import Cell, DataFacts, StudyResult
 from contractive.studies.metrics import METRICS
-from contractive.studies.side_by_side import ShownSections
-
-_KIND, _NAME = "comparison", "results"
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """One fit.
-
-    Attributes:
-        seed: Its seed.
-        metrics: On test data, by key of `METRICS`.
-        history: One row per epoch, as of `History`.
-    """
-
-    seed: int
-    metrics: dict[str, float]
-    history: tuple[dict[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -38,41 +20,43 @@ class ObjectiveResult:
     """All fits of one objective.
 
     Attributes:
-        name: Of the objective.
-        weight: Its weight; None without one.
+        name: Name of the objective.
         seeds: One fit per seed.
         search: Fits that searched the weight; empty where it was fixed.
-        penalty_path: How the Jacobian norm was computed in training; empty without one.
-        warnings: In plain sentences.
-        sections: Sections of an analysis of the first seed's model.
-        arrays: Of the first seed's model, `sensitivity` and `operator_norm` per test row, `reconstructions`,
-            `noisy_reconstructions` and `filters`; of all seeds `probe` and `knn`, accuracies by (seed, noise level).
-        state: Weights of the first seed's network.
     """
 
     name: str
-    weight: float | None
-    seeds: tuple[SeedResult, ...]
+    seeds: tuple[Fit, ...]
     search: tuple[SearchTrial, ...] = ()
-    penalty_path: str = ""
-    warnings: tuple[str, ...] = ()
-    sections: ShownSections = field(default_factory=ShownSections, repr=False)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-    state: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def first(self) -> Fit:
+        """The fit of the first seed, which pictures are made of."""
+        return self.seeds[0]
+
+    @property
+    def weight(self) -> float | None:
+        """Its weight; None without one."""
+        return None if self.name in OBJECTIVES and not OBJECTIVES[self.name].weight_name else self.first.weight
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings about any of the fits, each with its seed."""
+        return tuple(sorted({f"seed {fit.seed}: {text}" for fit in self.seeds for text in fit.warnings}))
 
     def mean(self, key: str) -> float:
         """Return the mean of a metric over the seeds; NaN where it is missing."""
-        return float(np.mean([seed.metrics.get(key, nan) for seed in self.seeds]))
+        return float(np.mean([fit.metrics.get(key, nan) for fit in self.seeds]))
 
     def sd(self, key: str) -> float | None:
         """Return its standard deviation over the seeds; None with one seed."""
-        values = [seed.metrics.get(key, nan) for seed in self.seeds]
         with np.errstate(invalid="ignore"):  # infinite, of a code that does not vary
+            values = [fit.metrics.get(key, nan) for fit in self.seeds]
             return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 @dataclass(frozen=True, repr=False)
-class Results(Table):
+class Results(StudyResult):
     """A finished comparison.
 
     Attributes:
@@ -80,12 +64,15 @@ class Results(Table):
         settings: Completed.
         objectives: In the order asked for, the standard one first.
         noise_levels: Levels at which accuracy was measured, from 0.
-        versions: Of the packages that the numbers depend on.
+        versions: Versions of the packages that the numbers depend on.
         seconds: Wall-clock time of all.
         command: The command that repeats it; empty in Python.
         examples: A few test rows, `inputs`, and the same with noise, `noisy_inputs`.
         similarity: How alike the codes of the first seed's models are.
     """
+
+    kind: ClassVar[str] = "comparison"
+    file: ClassVar[str] = "results"
 
     data: DataFacts
     settings: CompareSettings
@@ -104,30 +91,17 @@ class Results(Table):
     @property
     def keys(self) -> list[str]:
         """The metrics that were measured of any fit, in the order of `METRICS`."""
-        return [key for key in METRICS if any(key in s.metrics for o in self.objectives for s in o.seeds)]
+        found = {key for result in self.objectives for fit in result.seeds for key in fit.metrics}
+        return [key for key in METRICS if key in found]
 
     def table(self) -> tuple[list[str], list[list[Cell]]]:
         """Return one row per objective and seed."""
         rows: list[list[Cell]] = [
-            [result.name, result.weight, seed.seed, *(seed.metrics.get(key) for key in self.keys)]
+            [result.name, result.weight, fit.seed, *(fit.metrics.get(key) for key in self.keys)]
             for result in self.objectives
-            for seed in result.seeds
+            for fit in result.seeds
         ]
         return ["objective", "weight", "seed", *self.keys], rows
-
-    def write(self, folder: str | Path) -> None:
-        """Write `results.json`, `results.npz` and `results.csv` (a row per objective and seed)."""
-        Artifact.of(_KIND, self).write(folder, _NAME)
-        write_text(Path(folder) / f"{_NAME}.csv", self.to_csv())
-
-    @classmethod
-    def read(cls, folder: str | Path) -> "Results":
-        """Read what `write` wrote.
-
-        Raises:
-            ArtifactError: A missing or broken file, or one of another version.
-        """
-        return Artifact.read(folder, _NAME, _KIND).to(cls, Path(folder) / f"{_NAME}.json")
 
     def __repr__(self) -> str:
         errors = ", ".join(f"{o.name} {o.mean('reconstruction_error'):.3g}" for o in self.objectives)

@@ -2,7 +2,6 @@
 
 from contractive.studies.sweep._results import Sweep, SweepTrial
 from contractive.studies.sweep._settings import SweepSettings
-from contractive.studies.sweep._store import SweepError
 from contractive.studies.sweep._sweep import sweep
 
-__all__ = ["sweep", "SweepSettings", "Sweep", "SweepTrial", "SweepError"]
+__all__ = ["sweep", "SweepSettings", "Sweep", "SweepTrial"]

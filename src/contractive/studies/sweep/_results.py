@@ -2,22 +2,20 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from contractive.analysis import SimilarityTable
-from contractive.core.artifacts import Artifact, ArtifactError
-from contractive.core.files import write_text
+from contractive.core.errors import ContractiveError
 from contractive.objectives import OBJECTIVES, Reference
-from contractive.studies.documents import Cell, DataFacts, Table
+from contractive.studies.documents import Cell, DataFacts, StudyResult
 from contractive.studies.metrics import METRICS
 from contractive.studies.side_by_side import ShownSections
 from contractive.studies.sweep._settings import SweepSettings
 
-TRIALS, BEST, NAME = "trials", "best", "sweep"
+TRIALS, BEST = "trials", "best"
 _MOST_SHOWN = 5
-_KIND = "sweep"
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class SweepTrial:
 
 
 @dataclass(frozen=True, repr=False)
-class Sweep(Table):
+class Sweep(StudyResult):
     """A finished sweep.
 
     Attributes:
@@ -70,6 +68,9 @@ class Sweep(Table):
         similarity: How alike the codes of these models are.
     """
 
+    kind: ClassVar[str] = "sweep"
+    file: ClassVar[str] = "sweep"
+
     data: DataFacts
     settings: SweepSettings
     trials: tuple[SweepTrial, ...]
@@ -79,6 +80,11 @@ class Sweep(Table):
     command: str = ""
     sections: dict[str, ShownSections] = field(default_factory=dict, compare=False)
     similarity: SimilarityTable | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        complete = {trial.number: trial.weight for trial in self.trials if not trial.reason}
+        if not {self.knee, *self.front} <= complete.keys() or 0 not in complete.values():
+            raise ContractiveError("The front and the knee of a sweep are not of its trials. Run the sweep again.")
 
     def trial(self, number: int) -> SweepTrial:
         """Return the trial with that number."""
@@ -146,26 +152,6 @@ class Sweep(Table):
             rows.append([trial.number, trial.weight, *numbers, trial.seconds, *place, trial.reason])
         others = [*(f"{key}_sd" for key in base.spread), *(f"test_{key}" for key in base.test)]
         return ["trial", "weight", *self.keys, *others, "seconds", "front", "knee", "pruned"], rows
-
-    def write(self, folder: str | Path) -> None:
-        """Write `sweep.json`, `sweep.npz` and `sweep.csv` (a row per trial)."""
-        Artifact.of(_KIND, self).write(folder, NAME)
-        write_text(Path(folder) / f"{NAME}.csv", self.to_csv())
-
-    @classmethod
-    def read(cls, folder: str | Path) -> "Sweep":
-        """Read what `write` wrote.
-
-        Raises:
-            ArtifactError: A missing or broken file, or one of another version.
-        """
-        path = Path(folder) / f"{NAME}.json"
-        found = Artifact.read(folder, NAME, _KIND).to(cls, path)
-        if not {found.knee, *found.front} <= {t.number for t in found.complete} or 0 not in [
-            t.weight for t in found.complete
-        ]:
-            raise ArtifactError(f"{path} does not hold a sweep: its front is not of its trials. Make it again.")
-        return found
 
     def __repr__(self) -> str:
         return (

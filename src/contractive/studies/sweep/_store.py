@@ -3,20 +3,16 @@
 import shutil
 from pathlib import Path
 
-from contractive.core.errors import ContractiveError
+from contractive.core.errors import InvalidValue
 from contractive.core.files import is_temporary
 from contractive.data import Split
 from contractive.studies.metrics import METRICS
-from contractive.studies.sweep._results import BEST, NAME, TRIALS, SweepTrial
+from contractive.studies.sweep._results import BEST, TRIALS, Sweep, SweepTrial
 from contractive.studies.sweep._settings import SweepSettings
 from contractive.studies.sweep._trial import Task
-from contractive.studies.trials import Ledger, OtherTrials, Trial
+from contractive.studies.trials import Ledger, Trial
 
 _LEDGER = "trials"
-
-
-class SweepError(ContractiveError):
-    """A folder that cannot be used for this sweep, and what to do about it."""
 
 
 class TrialStore:
@@ -29,40 +25,30 @@ class TrialStore:
         force: Replace another sweep in the folder.
 
     Raises:
-        SweepError: A folder with other files, or with another sweep.
+        InvalidValue: A folder with other files, or with another sweep.
     """
 
     def __init__(self, folder: Path, settings: SweepSettings, split: Split, *, force: bool = False) -> None:
         if folder.exists() and not folder.is_dir():
-            got = f"the file {folder}"
-            raise SweepError(field="out", rule="be a folder", got=got, remedy="Choose another name.")
+            raise InvalidValue("out", "be a folder", f"the file {folder}", "Choose another name.")
         own = {f"{_LEDGER}.lock", TRIALS}  # a process that has just begun has made these
         if folder.is_dir() and not (folder / f"{_LEDGER}.json").exists():
             if any(path.name not in own and not is_temporary(path) for path in folder.iterdir()):
-                got = f"{folder} with other files"
-                raise SweepError(field="out", rule="be a new or empty folder", got=got, remedy="Choose another.")
+                raise InvalidValue("out", "be a new or empty folder", f"{folder} with other files", "Choose another.")
         (folder / TRIALS).mkdir(parents=True, exist_ok=True)
         self._folder, self._settings = folder, settings
         self._mine: set[int] = set()
-        try:
-            self.ledger = Ledger(folder / f"{_LEDGER}.json", settings.identity(split), SweepTrial, force=force)
-        except OtherTrials as error:
-            raise SweepError(
-                field="out",
-                rule="be a new folder or that of the same sweep",
-                got=f"{folder} with {error.name.replace('_', ' ')} {error.before} instead of {error.now}",
-                remedy="Choose another folder, or replace it with `force`.",
-            ) from error
+        self.ledger = Ledger(folder / f"{_LEDGER}.json", settings.identity(split), SweepTrial, force=force)
         if force:
             for name in (TRIALS, BEST):
                 shutil.rmtree(folder / name, ignore_errors=True)
-            for name in (f"{NAME}.json", f"{NAME}.csv", f"{NAME}.npz", "report.html"):
+            for name in (*(f"{Sweep.file}.{end}" for end in ("json", "csv", "npz")), "report.html"):
                 (folder / name).unlink(missing_ok=True)
             (folder / TRIALS).mkdir()
 
     def claim(self) -> Task | None:
         """Begin the next trial; None if there is none at present."""
-        with self.ledger.locked():
+        with self.ledger.lock:
             alive = self._alive()
             if len(alive) >= self._settings.total:
                 return None
@@ -87,25 +73,28 @@ class TrialStore:
 
     def abandon(self) -> None:
         """Give up the trials that this process has begun and not finished; others replace them."""
-        with self.ledger.locked():
-            running = {n for n, trial in enumerate(self.ledger.trials()) if trial.state == "running"}
-            self._remove(self._mine & running)
-            self.ledger.give_up(self._mine)
+        with self.ledger.lock:
+            running = {n for n, trial in enumerate(self.ledger.trials) if trial.state == "running"}
+            self._give_up(self._mine & running)
 
     def is_finished(self) -> bool:
         """Return whether all trials have come to their end."""
-        with self.ledger.locked():
+        with self.ledger.lock:
             return len(self.trials()) >= self._settings.total and all(t.state == "finished" for t in self._alive())
 
     def trials(self) -> tuple[SweepTrial, ...]:
         """Return those that have come to their end, whoever ran them."""
-        return tuple(trial.result for trial in self.ledger.trials() if trial.result is not None)
+        return tuple(trial.result for trial in self.ledger.trials if trial.result is not None)
 
     def _alive(self) -> list[Trial[SweepTrial]]:
-        self._remove(self.ledger.give_up_dead())
-        return [trial for trial in self.ledger.trials() if trial.state != "failed"]
+        """The trials that count, after giving up those of dead processes."""
+        running = [(n, trial) for n, trial in enumerate(self.ledger.trials) if trial.state == "running"]
+        self._give_up({number for number, trial in running if self.ledger.is_dead(trial.worker)})
+        return [trial for trial in self.ledger.trials if trial.state != "failed"]
 
-    def _remove(self, numbers: list[int] | set[int]) -> None:
+    def _give_up(self, numbers: set[int]) -> None:
+        if numbers:
+            self.ledger.give_up(numbers)
         for number in numbers:
             shutil.rmtree(self._folder / TRIALS / f"{number:04d}", ignore_errors=True)
 
@@ -113,7 +102,7 @@ class TrialStore:
         """The next weight of a search: one that was given up, one of the starts, or what Optuna proposes."""
         assert baseline.reference is not None
         low, high = self._settings.bounds(baseline.reference)
-        failed = [float(trial.key) for trial in self.ledger.trials() if trial.state == "failed"]
+        failed = [float(trial.key) for trial in self.ledger.trials if trial.state == "failed"]
         planned = [*(weight for weight in failed if weight), *self._settings.starts(low, high)]
         return next((weight for weight in planned if weight not in taken), None) or self._proposed(low, high)
 
@@ -125,7 +114,7 @@ class TrialStore:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # it reports every study
         judged = self._settings.judged
         # made anew for every trial: a proposal depends on the trials before, not on when the process began
-        seed = self._settings.run.training.seed * 10_007 + len(self.ledger.trials())
+        seed = self._settings.run.training.seed * 10_007 + len(self.ledger.trials)
         study = optuna.create_study(
             directions=["maximize" if METRICS[key].better == "higher" else "minimize" for key in judged],
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=4),

@@ -20,7 +20,7 @@ from contractive.studies.sweep._pareto import knee, pareto_front
 from contractive.studies.sweep._results import BEST, Sweep, SweepTrial
 from contractive.studies.sweep._settings import SweepSettings
 from contractive.studies.sweep._store import TrialStore
-from contractive.studies.sweep._trial import Study, run_trial
+from contractive.studies.sweep._trial import Task, run_trial
 from contractive.studies.trials import in_parallel
 
 ProgressCallback = Callable[[str, int, int], None]
@@ -55,8 +55,7 @@ def sweep(
 
     Raises:
         ModuleNotFoundError: Optuna, which proposes weights, is not installed.
-        SweepError: A folder that cannot be used for it.
-        InvalidValue: Settings that do not fit the data.
+        InvalidValue: Settings that do not fit the data, or a folder that cannot be used for it.
         TrainingDiverged: The unpenalised model itself diverged.
     """
     out = Path(out)
@@ -71,7 +70,8 @@ def sweep(
     store = TrialStore(out, settings, split, force=force)
     with store.ledger.at_work():
         try:
-            _work(store, Study(split, settings, out, command), on_progress)
+            work = partial(run_trial, split=split, settings=settings, folder=out, command=command)
+            _run(store, settings, work, on_progress)
         except BaseException:
             store.abandon()
             raise
@@ -83,18 +83,16 @@ def sweep(
     on_progress("the models side by side", len(trials), len(trials))
     models = {name: open_run(out / trial.folder, AutoencoderRun).model() for name, trial in found.shown.items()}
     sections = {name: ShownSections.of(model, split, SWEPT, _SHOWN_ROWS) for name, model in models.items()}
-    found = replace(
-        found,
-        sections={name: part for name, (part, _) in sections.items() if part.by_name()},
-        similarity=similarity_of({name: codes for name, (_, codes) in sections.items()}),
-    )
+    sections = {name: shown for name, shown in sections.items() if shown.by_name()}
+    found = replace(found, sections=sections, similarity=similarity_of(sections))
     found.write(out)
     return found
 
 
-def _work(store: TrialStore, study: Study, on_progress: ProgressCallback) -> None:
+def _run(
+    store: TrialStore, settings: SweepSettings, work: Callable[[Task], SweepTrial], on_progress: ProgressCallback
+) -> None:
     """Claim and run trials until there are enough, waiting for those of other processes."""
-    settings = study.settings
     weight_name = OBJECTIVES[settings.objective].weight_name
     on_progress("the model without a penalty first", len(store.trials()), settings.total)
     with in_parallel(settings.jobs) as run:
@@ -107,7 +105,7 @@ def _work(store: TrialStore, study: Study, on_progress: ProgressCallback) -> Non
                     return
                 on_progress("waiting for trials of another process", len(store.trials()), settings.total)
                 time.sleep(_LOOK_AGAIN)
-            for trial in run(partial(run_trial, study=study), tasks):
+            for trial in run(work, tasks):
                 store.finish(trial)
                 shown = (f"{METRICS[key].label} {trial.metrics[key]:.4g}" for key in settings.judged if trial.metrics)
                 what = f"{weight_name} {trial.weight:.3g}: {'pruned' if trial.reason else ', '.join(shown)}"

@@ -15,11 +15,10 @@ from contractive.models import Autoencoder
 from contractive.objectives import LOSSES, Reference
 from contractive.studies.metrics import METRICS, probe_accuracies
 from contractive.studies.runs import AutoencoderMetrics, AutoencoderSettings, Trained, train
-from contractive.studies.sweep._results import TRIALS, SweepTrial
+from contractive.studies.sweep._results import SweepTrial
 from contractive.studies.sweep._settings import SweepSettings
 from contractive.training import TrainingDiverged
 
-_PARTS = ("validation", "test")
 _FINITE = ("reconstruction_error", "scale_free_sensitivity", "squared_norm", "r2")
 
 
@@ -30,16 +29,6 @@ class Task:
     number: int
     weight: float
     may_prune: bool
-
-
-@dataclass(frozen=True)
-class Study:
-    """What all trials of a sweep need."""
-
-    split: Split
-    settings: SweepSettings
-    folder: Path
-    command: str = ""
 
 
 class Pruned(Exception):
@@ -68,61 +57,32 @@ class PruneEarly(Callback):
                 )
 
 
-@dataclass(frozen=True)
-class _Seed:
-    """What one seed gave."""
-
-    metrics: dict[str, dict[str, float]]
-    seconds: float
-    warnings: tuple[str, ...]
-    learned_early: bool
-    reference: Reference
-
-
-def run_trial(task: Task, study: Study) -> SweepTrial:
+def run_trial(task: Task, split: Split, settings: SweepSettings, folder: Path, command: str) -> SweepTrial:
     """Train every seed: the first into the trial's folder, of the others only the metrics are kept."""
-    settings, found = study.settings, list[_Seed]()
+    found: list[SweepTrial] = []
     for at in range(settings.seeds):
         objective = settings.objective if task.weight else "standard"
         run = settings.run.changed(objective=objective, weight=task.weight, seed=settings.run.training.seed + at)
+        limit = error_of_the_mean(split, run.objective.loss)
+        callbacks = [PruneEarly(quarter(run), limit)] if task.may_prune else []
+        trial = SweepTrial(task.number, task.weight)
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                place = Path(scratch) / "run" if at else study.folder / TRIALS / f"{task.number:04d}"
-                seed = _measured(_trained(study, run, place, task), study, run)
-        except (Pruned, TrainingDiverged) as error:
-            reason = str(error) if isinstance(error, Pruned) else f"diverged: {error}"
-        else:
-            reason = _reason(seed)
-            found.append(seed)
-        if not task.weight and reason.startswith("diverged"):
-            raise TrainingDiverged(f"The model without a penalty {reason.rstrip('.')}. Give a smaller `learning_rate`.")
-        if task.weight and reason:
+                place = Path(scratch) / "run" if at else folder / trial.folder
+                trained = train(split, run, place, command=command, force=True, progress=False, callbacks=callbacks)
+            trial = _measured(trial, trained, split, run, limit, accuracy=settings.accuracy)
+        except Pruned as error:
+            trial = replace(trial, reason=str(error))
+        except TrainingDiverged as error:
+            trial = replace(trial, reason=f"diverged: {error}")
+        if not task.weight and trial.reason.startswith("diverged"):
+            reason = trial.reason.rstrip(".")
+            raise TrainingDiverged(f"The model without a penalty {reason}. Give a smaller `learning_rate`.")
+        if task.weight and trial.reason:
             of_seed = "" if settings.seeds == 1 else f"seed {run.training.seed} "
-            return SweepTrial(task.number, task.weight, of_seed + reason)
-    values = {
-        part: {key: [seed.metrics[part][key] for seed in found] for key in keys}
-        for part, keys in found[0].metrics.items()
-    }
-    means = {part: {key: float(np.mean(each)) for key, each in columns.items()} for part, columns in values.items()}
-    first, metrics = found[0], means["validation"]
-    return SweepTrial(
-        task.number,
-        task.weight,
-        metrics=metrics,
-        spread={key: float(np.std(each, ddof=1)) for key, each in values["validation"].items() if len(found) > 1},
-        test=means.get("test", {}),
-        seconds=sum(seed.seconds for seed in found),
-        warnings=tuple(sorted({text for seed in found for text in seed.warnings})),
-        learned_early=all(seed.learned_early for seed in found),
-        reference=replace(first.reference, squared_norm=metrics["squared_norm"]),
-    )
-
-
-def _trained(
-    study: Study, run: AutoencoderSettings, folder: Path, task: Task
-) -> Trained[Autoencoder, AutoencoderMetrics]:
-    callbacks = [PruneEarly(quarter(run), error_of_the_mean(study.split, run.objective.loss))] if task.may_prune else []
-    return train(study.split, run, folder, command=study.command, force=True, progress=False, callbacks=callbacks)
+            return SweepTrial(task.number, task.weight, of_seed + trial.reason)
+        found.append(trial)
+    return _together(found)
 
 
 def quarter(run: AutoencoderSettings) -> int:
@@ -137,29 +97,56 @@ def error_of_the_mean(split: Split, loss: str) -> float:
     return float(LOSSES[loss](x.mean(0, keepdim=True).expand_as(x), x).mean())
 
 
-def _measured(trained: Trained[Autoencoder, AutoencoderMetrics], study: Study, run: AutoencoderSettings) -> _Seed:
-    found, split = trained.metrics, study.split
-    metrics = {part: dict(values) for part in _PARTS if (values := getattr(found, part)) is not None}
-    if study.settings.accuracy:
-        for part, accuracy in zip(metrics, probe_accuracies(trained.model, split), strict=False):
-            metrics[part]["probe_accuracy"] = accuracy
-    x, rows = torch.from_numpy(split.validation), trained.history.rows
+def _measured(
+    trial: SweepTrial,
+    trained: Trained[Autoencoder, AutoencoderMetrics],
+    split: Split,
+    run: AutoencoderSettings,
+    limit: float,
+    *,
+    accuracy: bool,
+) -> SweepTrial:
+    """The trial with the metrics of one seed, and the reason why it is pruned at its end, if it is."""
+    found, rows = trained.metrics, trained.history.rows
+    assert found.validation is not None
+    metrics, test = dict(found.validation), dict(found.test or {})
+    if accuracy:
+        for values, value in zip((metrics, test), probe_accuracies(trained.model, split), strict=True):
+            if values:
+                values["probe_accuracy"] = value
+    infinite = [key for key in _FINITE if not math.isfinite(metrics[key])]
+    warning = found.warnings[0] if found.warnings else ""
+    reason = warning[:1].lower() + warning[1:]
+    if infinite:
+        reason = f"diverged: its {METRICS[infinite[0]].label} is {metrics[infinite[0]]}"
+    x = torch.from_numpy(split.validation)
     least = float(LOSSES[run.objective.loss](x, x).mean())  # of a perfect reconstruction: 0, but for the cross-entropy
-    early = rows[min(quarter(run), len(rows)) - 1]["val_reconstruction"]
-    return _Seed(
-        metrics,
-        found.seconds,
-        found.warnings,
-        early < error_of_the_mean(split, run.objective.loss),
-        Reference(rows[-1]["val_reconstruction"] - least, metrics["validation"]["squared_norm"], found.noise_unit),
+    return replace(
+        trial,
+        reason=reason,
+        metrics=metrics,
+        test=test,
+        seconds=found.seconds,
+        warnings=found.warnings,
+        learned_early=rows[min(quarter(run), len(rows)) - 1]["val_reconstruction"] < limit,
+        reference=Reference(rows[-1]["val_reconstruction"] - least, metrics["squared_norm"], found.noise_unit),
     )
 
 
-def _reason(seed: _Seed) -> str:
-    """Why a fit is pruned at its end; empty where it is not."""
-    for key in _FINITE:
-        value = seed.metrics["validation"][key]
-        if not math.isfinite(value):
-            return f"diverged: its {METRICS[key].label} is {value}"
-    text = seed.warnings[0] if seed.warnings else ""
-    return text[:1].lower() + text[1:]
+def _together(seeds: list[SweepTrial]) -> SweepTrial:
+    """One trial with the means over its seeds and their spread."""
+    first = seeds[0]
+    values = {key: [seed.metrics[key] for seed in seeds] for key in first.metrics}
+    metrics = {key: float(np.mean(each)) for key, each in values.items()}
+    assert first.reference is not None
+    return replace(
+        first,
+        reason="",
+        metrics=metrics,
+        spread={key: float(np.std(each, ddof=1)) for key, each in values.items()} if len(seeds) > 1 else {},
+        test={key: float(np.mean([seed.test[key] for seed in seeds])) for key in first.test},
+        seconds=sum(seed.seconds for seed in seeds),
+        warnings=tuple(sorted({text for seed in seeds for text in seed.warnings})),
+        learned_early=all(seed.learned_early for seed in seeds),
+        reference=replace(first.reference, squared_norm=metrics["squared_norm"]),
+    )
