@@ -127,6 +127,15 @@ def test_every_objective_trains(split, name):
     assert compare(split, settings).objectives[-1].name == name
 
 
+def test_convolutional_networks_are_compared_without_pictures_of_filters(split):
+    images = replace(split, image_shape=(1, 3, 4))
+    network = NetworkSettings("conv", hidden=(2,), code=4)
+    settings = replace(SMALL, network=network, objectives=("standard",), seeds=1)
+    found = compare(images, replace(settings, training=replace(TRAINING, max_epochs=2)))
+    assert "filters" not in found["standard"].first.arrays
+    assert found["standard"].first.arrays["reconstructions"].shape == (3, 12)
+
+
 def test_progress_counts_up_to_the_number_expected(split):
     seen = []
     settings = replace(SMALL, objectives=("contractive",), seeds=2)

@@ -92,15 +92,16 @@ def _measured(task: Fit, autoencoder: Autoencoder, split: Split, settings: Compa
     if task.seed != settings.training.seed:
         return replace(task, metrics=metrics, arrays=subject.accuracies, state={})
     clean, noisy = map(torch.from_numpy, examples(split).values())
-    filters = next(parameter for parameter in autoencoder.encoder.parameters() if parameter.ndim == 2)
+    first = next(autoencoder.encoder.parameters()).detach()
     with torch.no_grad():
         arrays = {
             "sensitivity": subject.sensitivity.ratios[:_DISTRIBUTION_ROWS].numpy(),
             "operator_norm": subject.norms.operator.numpy(),
             "reconstructions": autoencoder(clean).numpy(),
             "noisy_reconstructions": autoencoder(noisy).numpy(),
-            "filters": filters[:_FILTERS].numpy().copy(),
         }
+    if first.ndim == 2:  # not of a convolution, whose filters are no pictures of rows
+        arrays["filters"] = first[:_FILTERS].numpy().copy()
     sections = ShownSections.of(autoencoder, split)
     return replace(task, metrics=metrics, arrays=arrays | subject.accuracies, sections=sections)
 
