@@ -5,7 +5,7 @@ Type, default, help and choices of an option are those of the field; tuples are 
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import reduce, wraps
 from operator import or_
 from types import NoneType
@@ -72,34 +72,33 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
     for each, type_ in _chosen(settings, group):
         panel = group.panels.get(each.name, group.panel)
         if isinstance(type_, type) and is_dataclass(type_):
-            yield from _options(type_, Group(panel, group.panels, group.without, group.only, group.defaults))
+            yield from _options(type_, replace(group, panel=panel))
             continue
-        default = group.defaults.get(each.name, each.default)
-        parts = [part for part in get_args(type_) if part is not NoneType] if NoneType in get_args(type_) else []
-        bare = reduce(or_, parts) if parts else type_
+        default, words = group.defaults.get(each.name, each.default), each.metadata.get("default")
+        optional, metavar, parser = NoneType in get_args(type_), *_as_text(each.name, type_)
+        bare = reduce(or_, [part for part in get_args(type_) if part is not NoneType]) if optional else type_
         option = f"--{each.name.replace('_', '-')}"
-        if bare is bool and (parts or default):
+        if bare is bool and (optional or default):
             option += f"/--no-{option[2:]}"
-        words = each.metadata.get("default")
-        shown = typer.Option(
+        info = typer.Option(
             option,
-            metavar=_FORMS.get(each.name) or _FORMS.get(bare),
+            metavar=metavar,
             help=_help(each.metadata, bare),
             show_default=words if words and default is each.default else default not in (None, ()),
             rich_help_panel=panel,
         )
-        plain = bare if bare in (bool, int, float) and each.name not in _PARSERS else str
         if isinstance(default, tuple):
             default = ",".join(map(str, default)) or None
-        annotation = Annotated[plain if default is not None else plain | None, shown]
+        plain = bare if bare in (bool, int, float) and parser is None else str
+        annotation = Annotated[plain if default is not None else plain | None, info]
         yield inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
 def _help(metadata: Mapping[str, Any], type_: Any) -> str:
     choices = list(metadata.get("choices") or (get_args(type_) if get_origin(type_) is Literal else ()))
-    named = all(choice in metadata["help"] for choice in choices)
-    several = "Any" if get_origin(type_) is tuple else "One"
-    return metadata["help"] + ("" if named else f" {several} of {', '.join(choices)}.")
+    if all(choice in metadata["help"] for choice in choices):
+        return metadata["help"]
+    return f"{metadata['help']} {'Any' if get_origin(type_) is tuple else 'One'} of {', '.join(choices)}."
 
 
 def _make(settings: type, group: Group, given: Mapping[str, Any]) -> Any:
@@ -108,22 +107,15 @@ def _make(settings: type, group: Group, given: Mapping[str, Any]) -> Any:
     for each, type_ in _chosen(settings, group):
         if isinstance(type_, type) and is_dataclass(type_):
             values[each.name] = _make(type_, group, given)
-            continue
-        value = given[each.name]
-        if isinstance(value, str):
-            parse = _PARSERS.get(each.name) or next(
-                (_PARSERS[part] for part in _forms(type_) if part in _PARSERS), None
-            )
-            value = parse(each.name, value) if parse else value
-        if value is not None or each.default is MISSING:
-            values[each.name] = value
+        elif (value := given[each.name]) is not None:
+            _, parser = _as_text(each.name, type_)
+            values[each.name] = parser(each.name, value) if parser else value
     return settings(**values)
 
 
-def _forms(type_: Any) -> Iterator[Any]:
-    """Yield the type, and the types that it is a union of."""
-    yield type_
-    yield from get_args(type_)
+def _as_text(name: str, type_: Any) -> tuple[str | None, Parser | None]:
+    """Return (form, parser) of a field that is typed as a text."""
+    return next((_TEXTS[key] for key in (name, type_, *get_args(type_)) if key in _TEXTS), (None, None))
 
 
 def split_words(text: str | None) -> tuple[str, ...]:
@@ -155,20 +147,11 @@ def _number_or_auto(name: str, text: str) -> float | None:
         raise InvalidValue(name, "be a number or auto", repr(text), "For instance 0.1.") from None
 
 
-_PARSERS: dict[Any, Parser] = {  # by the name or the type of a field
-    "weight": _number_or_auto,
-    "separator": lambda name, text: text.replace("\\t", "\t"),
-    "one_hot": lambda name, text: True if text == "all" else split_words(text),
-    tuple[int, ...]: lambda name, text: parse_numbers(name, text, int),
-    tuple[float, ...]: parse_numbers,
-    tuple[str, ...]: lambda name, text: split_words(text),
-    tuple[int, int]: _height_and_width,
-}
-_FORMS: dict[Any, str] = {
-    "weight": "NUMBER or auto",
-    "one_hot": "A,B,... or all",
-    tuple[int, ...]: "N,N,...",
-    tuple[float, ...]: "X,X,...",
-    tuple[str, ...]: "A,B,...",
-    tuple[int, int]: "HEIGHTxWIDTH",
+_TEXTS: dict[Any, tuple[str | None, Parser]] = {  # by the name or the type of a field
+    "weight": ("NUMBER or auto", _number_or_auto),
+    "separator": (None, lambda name, text: text.replace("\\t", "\t")),
+    "one_hot": ("A,B,... or all", lambda name, text: True if text == "all" else split_words(text)),
+    tuple[int, ...]: ("N,N,...", lambda name, text: parse_numbers(name, text, int)),
+    tuple[str, ...]: ("A,B,...", lambda name, text: split_words(text)),
+    tuple[int, int]: ("HEIGHTxWIDTH", _height_and_width),
 }
