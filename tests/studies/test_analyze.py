@@ -286,7 +286,7 @@ def test_results_are_not_overwritten_without_force(analyses, home):
     before = (out / "analysis.json").read_bytes()
     result = run("analyze", folder, data, "--out", out)
     assert result.exit_code == 2
-    assert "--out must be a folder without an analysis" in result.stderr
+    assert "--out must be a folder without results" in result.stderr
     assert (out / "analysis.json").read_bytes() == before
     into_the_run = run("analyze", folder, data, "--out", folder, "--force")
     assert into_the_run.exit_code == 2

@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import check_writable, command_line
+from contractive.cli._begin import check_results, command_line
 from contractive.cli._console import Console, bold
 from contractive.core.errors import InvalidValue
 
@@ -26,7 +26,7 @@ def analyze(
     data_dir: options.DataDir = None,
     reading: options.LabelledOptions,
     force: options.Force = False,
-    json: Annotated[bool, typer.Option("--json", help="Print analysis.json and nothing else.")] = False,
+    json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Where it contracts and where not, which directions it keeps, what its units do, how stable a classifier on it is.
@@ -42,11 +42,9 @@ def analyze(
 
     opened = open_run(run, AutoencoderRun)
     autoencoder = opened.model()
-    if (out / "analysis.json").exists() and not force:
-        raise InvalidValue("out", "be a folder without an analysis", out, "Choose another or give `force`.")
     if (out / "config.json").exists() or (out / "results.json").exists():
         raise InvalidValue("out", "hold nothing else", f"{out} with a run or a comparison", "Choose another folder.")
-    check_writable(out)
+    check_results(out, "analysis.json", force=force)
     console = Console(quiet=quiet or json)
     with console.progress("Measuring") as progress:
         progress("reading data", 0, None)

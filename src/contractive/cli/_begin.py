@@ -29,8 +29,12 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_writable(out: Path) -> None:
-    """Make the folder of the results, and refuse one that cannot be written before the work and not after it."""
+def check_results(out: Path, name: str = "", *, force: bool = True) -> None:
+    """Make the folder of the results; refuse, before the work, one that has them or that cannot be written."""
+    if not force and (out / name).exists():
+        raise InvalidValue(
+            "out", "be a folder without results", f"{out} with {name}", "Choose another or give `force`."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         trial = out / ".writable"

@@ -9,7 +9,7 @@ from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import begin_run, command_line, resume_command
 from contractive.cli._console import Console, bold
-from contractive.cli._metrics import classifier_tables
+from contractive.cli._info import classifier_tables
 from contractive.cli._settings import Group
 from contractive.studies.runs import ClassifierRun, ClassifierSettings, open_run
 

@@ -21,8 +21,8 @@ COMMANDS = {  # module, and the line of the help
     "illustrate": ("_illustrate", "Show one phenomenon of contraction on a small problem."),
     "report": ("_report", "Write report.html again from the results in a folder."),
     "export": ("_export", "Write the model for use without this library, scaling included."),
-    "projector": ("_projector", "Write codes for the projector of TensorBoard."),
-    "version": ("_version", "Print the version."),
+    "projector": ("_export", "Write codes for the projector of TensorBoard."),
+    "version": ("_info", "Print the version."),
 }
 
 

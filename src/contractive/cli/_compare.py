@@ -1,7 +1,6 @@
 """The command `compare`."""
 
-from dataclasses import asdict, replace
-from math import isfinite
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +8,9 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import check_writable, command_line, processors
+from contractive.cli._begin import check_results, command_line, processors
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import Group
-from contractive.core.errors import InvalidValue
 from contractive.studies.compare import CompareSettings, Results
 
 
@@ -32,11 +30,7 @@ def compare(
     ],
     weight: Annotated[
         float | None,
-        typer.Option(
-            help="Weight of the contractive penalty.",
-            show_default="found by the allowed increase of the error",
-            rich_help_panel="Comparison",
-        ),
+        typer.Option(help="Weight of the contractive penalty, instead of a search.", rich_help_panel="Comparison"),
     ] = None,
     data_dir: options.DataDir = None,
     reading: options.DataOptions,
@@ -54,9 +48,7 @@ def compare(
     from contractive.report import compare_sentences, write_comparison
     from contractive.studies.compare import compare as work
 
-    if (out / "results.json").exists() and not force:
-        raise InvalidValue("out", "be a folder without results", out, "Choose another one or give `force`.")
-    check_writable(out)
+    check_results(out, "results.json", force=force)
     console = Console(quiet=quiet or json)
     fixed = {} if weight is None else {"contractive": weight}
     settings = replace(settings, weights=fixed, jobs=processors() if jobs is None else jobs)
@@ -106,20 +98,14 @@ def _caption(results: Results) -> str:
 
 
 def _brief(results: Results) -> dict[str, object]:
-    """The results without the epochs and the arrays."""
+    """Return the results without the epochs and the arrays."""
     objectives = [
         {
-            "name": each.name,
-            "weight": each.weight,
-            "search": [
-                {**asdict(trial), "error_increase": trial.error_increase if isfinite(trial.error_increase) else None}
-                for trial in each.search
-            ],
-            "warnings": each.warnings,
+            **{name: getattr(each, name) for name in ("name", "weight", "search", "warnings")},
             "metrics": {key: {"mean": each.mean(key), "sd": each.sd(key)} for key in results.keys},
             "seeds": [{"seed": seed.seed, "metrics": seed.metrics} for seed in each.seeds],
         }
         for each in results.objectives
     ]
-    facts = {name: getattr(results, name) for name in ("versions", "seconds", "command", "noise_levels")}
-    return {"data": asdict(results.data), "settings": asdict(results.settings), "objectives": objectives, **facts}
+    facts = ("data", "settings", "versions", "seconds", "command", "noise_levels")
+    return {**{name: getattr(results, name) for name in facts}, "objectives": objectives}

@@ -91,8 +91,10 @@ class Console:
         self._results.print(table)
 
     def document(self, document: Any) -> None:
-        """Print JSON, whatever else is kept quiet."""
-        print(json.dumps(document, indent=1))
+        """Print plain values and dataclasses as JSON, in the form of the files, whatever else is kept quiet."""
+        from contractive.core.artifacts import Artifact
+
+        print(json.dumps(Artifact.of("document", document).document, indent=1))
 
     @contextmanager
     def progress(self, title: str = "") -> Iterator[Callable[[str, int, int | None], None]]:

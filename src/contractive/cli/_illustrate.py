@@ -9,7 +9,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import check_writable
+from contractive.cli._begin import check_results
 from contractive.cli._console import Console, bold
 from contractive.core.errors import ContractiveError, check_choice
 
@@ -38,7 +38,7 @@ def illustrate(
         console.table([*rows, every], ("NAME", "shows that"), title="contractive illustrate NAME", left=(0, 1))
         return
     check_choice("name", name, [*TOPICS, _ALL], "Leave it out for a list.")
-    check_writable(out)
+    check_results(out)
     for topic in TOPICS.values() if name == _ALL else (TOPICS[name],):
         started = time.perf_counter()
         try:

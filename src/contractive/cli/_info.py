@@ -1,4 +1,4 @@
-"""The command `info`."""
+"""The commands `info` and `version`, and the tables of metrics that training prints, too."""
 
 from typing import TYPE_CHECKING
 
@@ -6,12 +6,12 @@ from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import resume_command
 from contractive.cli._console import Console, bold
-from contractive.cli._metrics import classifier_tables, metrics_table
 
 if TYPE_CHECKING:
     from contractive.data import Preparation
-    from contractive.studies.runs import AutoencoderRun, ClassifierRun
+    from contractive.studies.runs import AutoencoderMetrics, AutoencoderRun, ClassifierMetrics, ClassifierRun
 
+_PARTS = ("validation", "test")
 _MOST_NAMES = 12
 _ORDER = (
     *("task", "objective", "classes", "network", "data", "preparation"),
@@ -20,19 +20,14 @@ _ORDER = (
 
 
 @command("info run")
-def info(
-    run: options.AnyRunFolder,
-    json: options.Json = False,
-) -> None:
+def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
     """A run that was interrupted says how it is resumed."""
-    from contractive.core.artifacts import Artifact
     from contractive.studies.runs import AutoencoderRun, ClassifierRun, open_run
 
     console, opened = Console(), open_run(run)
     metrics, data = opened.metrics(), opened.document.data
     if json:
-        facts = {"finished": opened.finished, **vars(opened.document), "metrics": metrics}
-        console.document(Artifact.of("run", facts).document)
+        console.document({"finished": opened.finished, **vars(opened.document), "metrics": metrics})
         return
     written = [] if metrics else opened.history()
     is_classifier = isinstance(opened, ClassifierRun)
@@ -99,3 +94,56 @@ def _prepared(preparation: "Preparation") -> str:
     if preparation.fill is not None:
         words.append("missing values filled")
     return ", ".join(words)
+
+
+@command()
+def version() -> None:
+    """It is that of the installed package."""
+    from contractive import __version__
+
+    print(__version__)
+
+
+def metrics_table(console: Console, metrics: "AutoencoderMetrics") -> None:
+    """Print the metrics of an autoencoder on validation and test rows."""
+    from contractive.studies.metrics import METRICS
+
+    parts = {name: found for name in _PARTS if (found := getattr(metrics, name)) is not None}
+    rows = [
+        (metric.heading, *(metric.text(found.get(key)) for found in parts.values()))
+        for key, metric in METRICS.items()
+        if any(key in found for found in parts.values())
+    ]
+    best = f", best {metrics.best_epoch}" if metrics.stopped_early else ""
+    console.table(rows, ("", *parts), title=f"{_epochs(metrics.epochs)}{best}, {metrics.seconds:.1f} s of training")
+
+
+def classifier_tables(console: Console, metrics: "ClassifierMetrics") -> None:
+    """Print the errors of a classifier on validation and test rows, and the metrics of its pretrained layers."""
+    parts = (metrics.validation, metrics.test)
+    rows = [
+        ("error ↓", *(f"{part.error:.2%}" for part in parts)),
+        ("95 % interval", *(f"{part.interval[0]:.2%} to {part.interval[1]:.2%}" for part in parts)),
+        ("wrong rows ↓", *(f"{part.wrong} of {part.rows:,}" for part in parts)),
+        ("negative log-likelihood, nats ↓", *(f"{part.loss:.4g}" for part in parts)),
+    ]
+    title = f"{_epochs(metrics.epochs)} of fine-tuning, best {metrics.best_epoch}; {metrics.seconds:.1f} s of training"
+    console.table(rows, ("", *_PARTS), title=title)
+    if metrics.pretraining:
+        layers = [
+            (
+                layer.layer,
+                layer.encoder.units,
+                f"{layer.r2:.4g}",
+                f"{layer.encoder.squared_norm:.4g}",
+                "" if layer.encoder.saturation is None else f"{layer.encoder.saturation:.1%}",
+                f"{layer.encoder.dead:.1%}",
+            )
+            for layer in metrics.pretraining
+        ]
+        headings = ("layer", "units", "R² ↑", "‖J‖² ↓", "saturated", "dead ↓")
+        console.table(layers, headings, title="Layers after pretraining, validation rows", left=())
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch{'' if number == 1 else 's'}"

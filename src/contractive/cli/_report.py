@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from contractive.cli._app import command
-from contractive.cli._console import Console
-from contractive.core.errors import ContractiveError
+from contractive.cli._console import Console, bold
+from contractive.core.errors import InvalidValue
 
 
 @command("report demo")
@@ -21,78 +21,39 @@ def report(
     ],
 ) -> None:
     """The results are those of a comparison, an analysis, a sweep or a classifier."""
-    pages = {name: page for name, page in _PAGES.items() if (folder / name).is_file()}
-    if "metrics.json" in pages and not _holds_classifier(folder):
-        del pages["metrics.json"]
+    pages = [write for name, write in _writers().items() if (folder / name).is_file()]
     if not pages:
-        raise ContractiveError(**_nothing(folder))
-    for name, (made_by, write) in pages.items():
-        try:
-            page = write(folder)
-        except (AttributeError, LookupError, TypeError) as error:
-            got = f"a {name} that was changed ({type(error).__name__}: {str(error)[:80]})"
-            again = f"Run contractive {made_by} again."
-            raise ContractiveError(
-                field=str(folder), rule="hold results as they were written", got=got, remedy=again
-            ) from error
-        Console().line("Report: ", page)
+        got, remedy = _nothing(folder)
+        raise InvalidValue("folder", "be a folder that `contractive compare`, `analyze` or `sweep` wrote", got, remedy)
+    for write in pages:
+        Console().line("Report: ", bold(write(folder, folder / "report.html")))
 
 
-def _comparison(folder: Path) -> Path:
-    from contractive.report import write_comparison
+def _writers() -> dict[str, Callable[[Path, Path], Path]]:
+    """Return who writes the page of each kind of result, by the file that only results of this kind have."""
+    from contractive import report
     from contractive.studies.compare import Results
-
-    return write_comparison(Results.read(folder), folder / "report.html")
-
-
-def _analysis(folder: Path) -> Path:
-    from contractive.report import write_analysis
+    from contractive.studies.runs import ClassifierRun, open_run
     from contractive.studies.sections import read_analysis
-
-    return write_analysis(read_analysis(folder), folder / "report.html")
-
-
-def _sweep(folder: Path) -> Path:
-    from contractive.report import write_sweep
     from contractive.studies.sweep import Sweep
 
-    return write_sweep(Sweep.read(folder), folder / "report.html")
+    return {
+        "results.json": lambda folder, page: report.write_comparison(Results.read(folder), page),
+        "analysis.json": lambda folder, page: report.write_analysis(read_analysis(folder), page),
+        "sweep.json": lambda folder, page: report.write_sweep(Sweep.read(folder), page),
+        "mistakes.npz": lambda folder, page: report.write_classifier(open_run(folder, ClassifierRun), page),
+    }
 
 
-def _classifier(folder: Path) -> Path:
-    from contractive.report import write_classifier
-    from contractive.studies.runs import ClassifierRun, open_run
-
-    return write_classifier(open_run(folder, ClassifierRun), folder / "report.html")
-
-
-_PAGES: dict[str, tuple[str, Callable[[Path], Path]]] = {
-    "results.json": ("compare", _comparison),
-    "analysis.json": ("analyze", _analysis),
-    "sweep.json": ("sweep", _sweep),
-    "metrics.json": ("classify", _classifier),
-}
-
-
-def _holds_classifier(folder: Path) -> bool:
-    from contractive.studies.runs import ClassifierRun, RunError, open_run
-
-    try:
-        return isinstance(open_run(folder), ClassifierRun)
-    except RunError:
-        return False
-
-
-def _nothing(folder: Path) -> Any:
-    """Say why there is nothing to make a page of, and what helps."""
+def _nothing(folder: Path) -> tuple[str, str]:
+    """Return why there is nothing to make a page of, and what helps."""
     from contractive.studies.illustrations import TOPICS
 
-    error = {"field": "folder", "rule": "be a folder that `contractive compare`, `analyze` or `sweep` wrote"}
     illustrations = [name for name in TOPICS if (folder / f"{name}.html").is_file()]
     if (folder / "config.json").is_file():
         remedy = f"`contractive analyze {folder} DATA -o DIR` measures it and makes its page."
-        return {**error, "got": f"{folder} with a model", "remedy": remedy}
+        return f"{folder} with a model", remedy
     if illustrations:
         remedy = f"`contractive illustrate {illustrations[0]} -o {folder}` makes one again."
-        return {**error, "got": f"{folder} with illustrations, whose pages hold all there is", "remedy": remedy}
-    return {**error, "got": f"{folder} without their results", "remedy": "Give the folder they wrote to."}
+        return f"{folder} with illustrations, whose pages hold all there is", remedy
+    return f"{folder} without their results", "Give the folder they wrote to."

@@ -91,16 +91,15 @@ def _print_table(console: Console, found: Sweep) -> None:
     judged = [METRICS[key] for key in found.settings.judged]
     shown = [*judged, METRICS["squared_norm"]]
     tested = [metric for metric in judged if metric.key in base.test]
-    rows = []
-    for trial in found.complete:
-        rows.append(
-            (
-                f"{trial.weight:.3g}" if trial.weight else "none",
-                *(metric.text(trial.metrics[metric.key], trial.spread.get(metric.key)) for metric in shown),
-                *(metric.text(trial.test[metric.key]) for metric in tested),
-                "● knee" if trial.number == found.knee else "●" if trial.number in found.front else "",
-            )
+    rows = [
+        (
+            f"{trial.weight:.3g}" if trial.weight else "none",
+            *(metric.text(trial.metrics[metric.key], trial.spread.get(metric.key)) for metric in shown),
+            *(metric.text(trial.test[metric.key]) for metric in tested),
+            "● knee" if trial.number == found.knee else "●" if trial.number in found.front else "",
         )
+        for trial in found.complete
+    ]
     console.table(
         rows,
         ("weight", *(metric.heading for metric in shown), *(f"test: {metric.heading}" for metric in tested), ""),

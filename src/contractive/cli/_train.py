@@ -10,7 +10,7 @@ from contractive.cli import _options as options
 from contractive.cli._app import command
 from contractive.cli._begin import begin_run, command_line, resume_command
 from contractive.cli._console import Console, bold
-from contractive.cli._metrics import metrics_table
+from contractive.cli._info import metrics_table
 from contractive.cli._settings import Group
 from contractive.studies.runs import AutoencoderRun, AutoencoderSettings, open_run
 
