@@ -9,7 +9,7 @@ from torch import nn
 import contractive as ct
 from contractive import jacobian
 from contractive.jacobian import leading, linearise
-from contractive.jacobian._krylov import room
+from contractive.jacobian._leading import room
 from problems import brute_force
 
 

@@ -33,6 +33,10 @@ class Activation:
     bend: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
 
 
+def _normal_density(a: Tensor) -> Tensor:
+    return torch.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
+
+
 _SIGMOID = Activation(
     torch.sigmoid,
     slope=lambda a, h: torch.addcmul(h, h, h, value=-1),
@@ -48,91 +52,64 @@ _TANH = Activation(
     bend=lambda y, a, h, s: (y * h).mul_(-2),
 )
 _RELU = Activation(torch.relu, lambda a, h: (h > 0).to(h.dtype), None, keeps_input=False)
+_SILU = Activation(
+    F.silu,
+    slope=lambda a, h: (p := torch.sigmoid(a)) * (1 + a * (1 - p)),
+    curvature=lambda a, h, s: (p := torch.sigmoid(a)) * (1 - p) * (2 + a * (1 - 2 * p)),
+    keeps_input=True,
+)
+_GELU = Activation(
+    F.gelu,
+    slope=lambda a, h: torch.special.ndtr(a) + a * _normal_density(a),
+    curvature=lambda a, h, s: _normal_density(a) * (2 - a * a),
+    keeps_input=True,
+)
 
 
-def _leaky_relu(module: nn.LeakyReLU) -> Activation:
-    low = module.negative_slope
+def _leaky_relu(low: float) -> Activation:
+    return Activation(
+        lambda a: F.leaky_relu(a, low),
+        slope=lambda a, h: torch.where(a > 0, 1.0, torch.full_like(a, low)),
+        curvature=None,
+        keeps_input=True,
+    )
 
-    def slope(a: Tensor, h: Tensor) -> Tensor:
-        return torch.where(a > 0, 1.0, torch.full_like(a, low))
 
-    return Activation(lambda a: F.leaky_relu(a, low), slope, None, keeps_input=True)
-
-
-def _elu(module: nn.ELU) -> Activation:
-    alpha = module.alpha
-
-    def slope(a: Tensor, h: Tensor) -> Tensor:
+def _elu(alpha: float) -> Activation:
+    return Activation(
+        lambda a: F.elu(a, alpha),
         # not h + alpha, which has no digits left where h is near -alpha
-        return torch.where(a > 0, 1.0, alpha * torch.exp(a.clamp(max=0)))
-
-    def curvature(a: Tensor, h: Tensor, s: Tensor) -> Tensor:
-        return torch.where(a > 0, 0.0, s)
-
-    def bend(y: Tensor, a: Tensor, h: Tensor, s: Tensor) -> Tensor:
-        return torch.where(a > 0, 0.0, y)
-
-    return Activation(lambda a: F.elu(a, alpha), slope, curvature, keeps_input=True, bend=bend)
+        slope=lambda a, h: torch.where(a > 0, 1.0, alpha * torch.exp(a.clamp(max=0))),
+        curvature=lambda a, h, s: torch.where(a > 0, 0.0, s),
+        keeps_input=True,
+        bend=lambda y, a, h, s: torch.where(a > 0, 0.0, y),
+    )
 
 
-def _softplus(module: nn.Softplus) -> Activation:
-    beta, threshold = module.beta, module.threshold
-
-    def slope(a: Tensor, h: Tensor) -> Tensor:
+def _softplus(beta: float, threshold: float) -> Activation:
+    return Activation(
+        lambda a: F.softplus(a, beta, threshold),
         # torch's own softplus is the identity beyond the threshold; so must be its derivative
-        return torch.where(a * beta > threshold, 1.0, torch.sigmoid(a * beta))
-
-    def curvature(a: Tensor, h: Tensor, s: Tensor) -> Tensor:
-        return beta * s * (1 - s)
-
-    def bend(y: Tensor, a: Tensor, h: Tensor, s: Tensor) -> Tensor:
-        return y * (1 - s).mul_(beta)
-
-    return Activation(lambda a: F.softplus(a, beta, threshold), slope, curvature, keeps_input=True, bend=bend)
-
-
-def _silu(_: nn.Module) -> Activation:
-    def slope(a: Tensor, h: Tensor) -> Tensor:
-        p = torch.sigmoid(a)
-        return p * (1 + a * (1 - p))
-
-    def curvature(a: Tensor, h: Tensor, s: Tensor) -> Tensor:
-        p = torch.sigmoid(a)
-        return p * (1 - p) * (2 + a * (1 - 2 * p))
-
-    return Activation(F.silu, slope, curvature, keeps_input=True)
-
-
-def _normal_density(a: Tensor) -> Tensor:
-    return torch.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
-
-
-def _gelu(module: nn.GELU) -> Activation | None:
-    if module.approximate != "none":
-        return None  # the tanh approximation goes through autograd
-
-    def slope(a: Tensor, h: Tensor) -> Tensor:
-        return torch.special.ndtr(a) + a * _normal_density(a)
-
-    def curvature(a: Tensor, h: Tensor, s: Tensor) -> Tensor:
-        return _normal_density(a) * (2 - a * a)
-
-    return Activation(F.gelu, slope, curvature, keeps_input=True)
+        slope=lambda a, h: torch.where(a * beta > threshold, 1.0, torch.sigmoid(a * beta)),
+        curvature=lambda a, h, s: beta * s * (1 - s),
+        keeps_input=True,
+        bend=lambda y, a, h, s: y * (1 - s).mul_(beta),
+    )
 
 
 _KNOWN: dict[type[nn.Module], Callable[..., Activation | None]] = {
     nn.Sigmoid: lambda _: _SIGMOID,
     nn.Tanh: lambda _: _TANH,
     nn.ReLU: lambda _: _RELU,
-    nn.LeakyReLU: _leaky_relu,
-    nn.ELU: _elu,
-    nn.Softplus: _softplus,
-    nn.SiLU: _silu,
-    nn.GELU: _gelu,
+    nn.LeakyReLU: lambda module: _leaky_relu(module.negative_slope),
+    nn.ELU: lambda module: _elu(module.alpha),
+    nn.Softplus: lambda module: _softplus(module.beta, module.threshold),
+    nn.SiLU: lambda _: _SILU,
+    nn.GELU: lambda module: _GELU if module.approximate == "none" else None,  # the tanh form goes through autograd
 }
 
 
 def activation_of(module: nn.Module) -> Activation | None:
-    """The derivatives of an activation module, or None where it is not one of the known ones (subclasses are not)."""
+    """Return the derivatives of an activation module, or None where it is not known (subclasses are not)."""
     build = _KNOWN.get(type(module))
     return build(module) if build else None

@@ -10,9 +10,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.jacobian._chain import eager
+from contractive.jacobian._code_probes import code_probes, input_probes
 from contractive.jacobian._operations import Operations
 from contractive.jacobian._plan import Plan, Request
-from contractive.jacobian._probe import code_probes, input_probes
 
 Map = Callable[[Tensor], Tensor]
 

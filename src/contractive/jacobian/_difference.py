@@ -8,9 +8,9 @@ from torch import Tensor
 from contractive.core.randomness import draw
 from contractive.jacobian._autograd import Linearised
 from contractive.jacobian._chain import Chain
+from contractive.jacobian._code_probes import code_probes
 from contractive.jacobian._operations import Repeatable
 from contractive.jacobian._plan import GROUP, Request
-from contractive.jacobian._probe import code_probes
 
 Map = Callable[[Tensor], Tensor]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from contractive.jacobian._chain import Chain, Tape, record, weights_of
 from contractive.jacobian._plan import Request, propagation_of
-from contractive.jacobian._propagation import Gradients, shaped
+from contractive.jacobian._propagation import Gradients, reshaped
 
 
 def _in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,7 +99,7 @@ def _backpropagate(
     """Backpropagate through the chain, the norm's gradients joining at each layer. Returns those of x, W_1, b_1, ..."""
     layers = ctx.chain.layers
     result: list[Tensor | None] = [None] * (1 + len(parameters))
-    gradient = None if grad_code is None else shaped(grad_code, tape.outputs[-1].shape)
+    gradient = None if grad_code is None else reshaped(grad_code, tape.outputs[-1].shape)
     for i in range(len(layers) - 1, -1, -1):
         weight = parameters[2 * i]
         delta = _through_activation(layers[i].activation, tape, i, gradient, extra)
@@ -117,7 +117,7 @@ def _backpropagate(
             result[2 + 2 * i] = delta.sum((0, *range(2, delta.ndim)))
         if any(needed[: 1 + 2 * i]):
             gradient = layers[i].affine.pull(delta, weight, tape.inputs[i].shape[1:])
-            gradient = shaped(gradient, tape.outputs[i - 1].shape if i else ctx.shape)
+            gradient = reshaped(gradient, tape.outputs[i - 1].shape if i else ctx.shape)
         else:
             break
     else:
@@ -133,7 +133,7 @@ def _through_activation(
     delta = gradient if gradient is None or slope is None else gradient * slope
     if in_slope is None:
         return delta
-    in_slope = shaped(in_slope, h.shape)
+    in_slope = reshaped(in_slope, h.shape)
     if activation.bend is not None:
         curved = activation.bend(in_slope, a, h, slope)
     else:

@@ -10,12 +10,10 @@ from contractive.jacobian._propagation import (
     Gradients,
     State,
     Weights,
-    cross,
-    facing,
-    present,
     scaled,
     spread,
     squared_sum,
+    through_slope,
     weighted,
 )
 
@@ -47,7 +45,7 @@ class InputSide:
         for start in range(0, tape.batch, self.chunk):
             stop = start + self.chunk
             tangents = self._ascend(chain, weights, tape.rows(start, stop), first, start)
-            norm[start:stop] = squared_sum(present(tangents[-1]))
+            norm[start:stop] = squared_sum(tangents[-1])
             state += tangents if self.keep else []
         return norm.mul_(self.scale), state
 
@@ -62,12 +60,12 @@ class InputSide:
                 tangents = state[i : i + size]
             else:
                 tangents = self._ascend(chain, weights, part, first, start)
-            pulled = weighted(present(tangents[-1]), None if g is None else g[start : start + self.chunk])
+            pulled = weighted(tangents[-1], None if g is None else g[start : start + self.chunk])
             self._descend(chain, weights, part, tangents, pulled, start, gradients)
         return gradients
 
     def _first(self, chain: Chain, weights: Weights) -> Tensor:
-        """W_1 u, (groups, columns, *features)."""
+        """Return W_1 u, (groups, columns, *features)."""
         pushed = chain.layers[0].affine.push(self.probes.flatten(0, 1), weights[0])
         return pushed.unflatten(0, self.probes.shape[:2])
 
@@ -75,18 +73,18 @@ class InputSide:
         return torch.arange(start, start + count, device=self.probes.device) // self.group
 
     def _ascend(self, chain: Chain, weights: Weights, tape: Tape, first: Tensor, start: int) -> State:
-        """Z_1 .. Z_L where needed and T_1 .. T_L."""
-        depth, shared = len(weights), len(first) == 1
-        z: State = [None] * depth
-        t: State = [None] * depth
+        """Return what gives the gradient in each slope (see `through_slope`), and then T_1 .. T_L."""
+        for_slope, t, shared = [], [], len(first) == 1
         rows = first.expand(tape.batch, *first.shape[1:]) if shared else first[self._groups(start, tape.batch)]
-        for i in range(depth):
+        for i in range(len(weights)):
             if i > 0:
                 tangents = rows.reshape(-1, *tape.inputs[i].shape[1:])
                 rows = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, rows.shape[:2])
-            rows, z[i] = cross(chain.layers[i], rows, spread(tape.slopes[i]), fresh=not (shared and i == 0))
-            t[i] = rows
-        return [*z, *t]
+            fresh = i > 0 or not shared
+            rows, before = through_slope(chain.layers[i], rows, spread(tape.slopes[i]), fresh=fresh)
+            for_slope.append(before)
+            t.append(rows)
+        return [*for_slope, *t]
 
     def _descend(
         self,
@@ -100,13 +98,13 @@ class InputSide:
     ) -> None:
         """From the gradient in T_L down to the probes, leaving gradients in every slope and weight on the way."""
         depth = len(weights)
-        z, t = tangents[:depth], tangents[depth:]
+        for_slope, t = tangents[:depth], tangents[depth:]
         for i in range(depth - 1, -1, -1):
             if chain.layers[i].is_curved:
-                gradients.add_slope(i, (pulled * facing(t[i], z[i])).sum(1))
+                gradients.add_slope(i, (pulled * for_slope[i]).sum(1))
             below = scaled(pulled, spread(tape.slopes[i]))
             if i > 0:
-                under = present(t[i - 1]).reshape(*below.shape[:2], *tape.inputs[i].shape[1:])
+                under = t[i - 1].reshape(*below.shape[:2], *tape.inputs[i].shape[1:])
                 gradients.add_weight(i, below.flatten(0, 1), under.flatten(0, 1), weights[i])
                 rows = chain.layers[i].affine.pull(below.flatten(0, 1), weights[i], tape.inputs[i].shape[1:])
                 pulled = rows.reshape(*below.shape[:2], *tape.outputs[i - 1].shape[1:])

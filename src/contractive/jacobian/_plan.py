@@ -11,12 +11,10 @@ from torch import Tensor
 
 from contractive.jacobian._affine import Dense
 from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._code_probes import CodeProbes
-from contractive.jacobian._exact_rows import ExactRows
+from contractive.jacobian._code_probes import CodeProbes, code_probes, input_probes
+from contractive.jacobian._exact import ExactRows, OneLayer
 from contractive.jacobian._input_side import InputSide
-from contractive.jacobian._one_layer import OneLayer
-from contractive.jacobian._probe import code_probes, input_probes
-from contractive.jacobian._propagation import Propagation, shaped
+from contractive.jacobian._propagation import Propagation, reshaped
 
 Method = Literal["auto", "exact", "probes", "forward_probes"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -154,7 +152,7 @@ def propagation_of(
     count = request.num_probes
     if plan.path == "code probes":
         v = code_probes(tape.batch, count, shape.sizes[-1], like=code, generator=request.generator)
-        return CodeProbes(shaped(v, (tape.batch * count, *code.shape[1:])), count, plan.gram)
+        return CodeProbes(reshaped(v, (tape.batch * count, *code.shape[1:])), count, plan.gram)
     groups = -(-batch // GROUP)
     u = input_probes(groups, count, shape.sizes[0], like=x, generator=request.generator)
     return InputSide(u.reshape(groups, count, *x.shape[1:]), GROUP, 1 / count, batch, keep=True)

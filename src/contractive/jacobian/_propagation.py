@@ -4,8 +4,9 @@ A propagation computes the squared norm from a `Tape` and, given the gradient of
 gradients in the slopes act'(a_l) and in the weights W_l in closed form: no double backward anywhere. `_function.py`
 joins them with ordinary backpropagation. Derivations are in docs/mathematics.md.
 
-Notation in all of them: rows have the shape (batch, rows per example, *features). U_l is a cotangent at the
-preactivation of layer l and P_l at its output; Z_l and T_l are tangents at the same two places.
+Notation in all of them: rows have the shape (batch, rows per example, *features). U_l = P_l * act'(a_l) is a cotangent
+at the preactivation of layer l and P_l at its output; T_l = Z_l * act'(a_l) are tangents at the same two, in the other
+order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from torch import Tensor
 from contractive.jacobian._chain import Chain, Layer, Tape
 
 Weights = Sequence[Tensor]
-State = list[Tensor | None]
+State = list[Tensor]
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Gradients:
         self.slopes[layer].append(gradient)
 
     def slope(self, layer: int) -> Tensor | None:
-        """The whole gradient in the slopes of one layer."""
+        """Return the whole gradient in the slopes of one layer."""
         parts = self.slopes[layer]
         return None if not parts else parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -67,46 +68,37 @@ class Propagation(Protocol):
 
 
 def scaled(rows: Tensor, factor: Tensor | None) -> Tensor:
-    """Rows times a factor, if there is one."""
+    """Return rows times a factor, if there is one."""
     return rows if factor is None else rows * factor
 
 
-def cross(layer: Layer, rows: Tensor, factor: Tensor | None, *, fresh: bool) -> tuple[Tensor, Tensor | None]:
-    """(U, P): cotangent rows behind the slope, and before it where the way back needs them.
+def through_slope(layer: Layer, rows: Tensor, slope: Tensor | None, *, fresh: bool) -> tuple[Tensor, Tensor]:
+    """Return the rows times the slope, and what gives the gradient in that slope (see `Gradients.slopes`).
 
-    `factor` is the slope in a shape that multiplies the rows. Overwrites rows that are `fresh`: nobody else's.
+    `slope` has a shape that multiplies the rows. Rows that are `fresh`, nobody else's, are overwritten.
     """
-    if factor is None:
-        return rows, None
-    # The gradient in the slope is <below, P>. Where act''/act' is finite (`bend`), U = P * act' serves instead, and P
-    # need not be kept.
+    if slope is None:
+        return rows, rows
+    # With V the gradient in U = P * act', the gradient in the slope is <V, P>. Where act''/act' is finite (`bend`),
+    # <V, U> serves instead, and P need not be kept.
     if layer.needs_both_sides:
-        return rows * factor, rows
-    return (rows.mul_(factor) if fresh else rows * factor), None
+        return rows * slope, rows
+    scaled = rows.mul_(slope) if fresh else rows * slope
+    return scaled, scaled
 
 
 def spread(slope: Tensor | None) -> Tensor | None:
-    """A slope (batch, *features) in a shape that multiplies rows (batch, rows, *features)."""
+    """Give a slope (batch, *features) the shape that multiplies rows (batch, rows, *features)."""
     return None if slope is None else slope.unsqueeze(1)
 
 
-def facing(u: Tensor | None, p: Tensor | None) -> Tensor:
-    """What the gradient behind the slope is multiplied with for the one in the slope (see `Gradients.slopes`)."""
-    return present(u if p is None else p)
-
-
 def weighted(rows: Tensor, g: Tensor | None) -> Tensor:
-    """Each example's rows times its g."""
-    return rows if g is None else rows * per_example(g, rows)
-
-
-def per_example(values: Tensor, like: Tensor) -> Tensor:
-    """Values (batch,) in a shape that multiplies `like` (batch, ...)."""
-    return values.reshape(-1, *(1,) * (like.ndim - 1))
+    """Return each example's rows times its g, of shape (batch,)."""
+    return rows if g is None else rows * g.reshape(-1, *(1,) * (rows.ndim - 1))
 
 
 def squared_sum(rows: Tensor) -> Tensor:
-    """Sum of the squares of the rows of each example."""
+    """Return the sum of squares of the rows of each example."""
     return torch.linalg.vector_norm(rows.flatten(1), dim=1).square_()
 
 
@@ -133,26 +125,13 @@ def _blocks(total: Tensor) -> Iterator[tuple[int, int]]:
     return ((start, min(start + step, size)) for start in range(0, size, step))
 
 
-def gram(weight: Tensor) -> Tensor:
-    """W W^T."""
-    total = weight.new_zeros(len(weight), len(weight))
-    add_symmetric(total, weight, weight)
+def symmetric_product(a: Tensor, b: Tensor) -> Tensor:
+    """Return a b^T, known to be symmetric."""
+    total = a.new_zeros(len(a), len(a))
+    add_symmetric(total, a, b)
     return mirror(total)
 
 
-def moment(a: Tensor, b: Tensor) -> Tensor:
-    """a^T b, known to be symmetric."""
-    total = a.new_zeros(a.shape[1], a.shape[1])
-    add_symmetric(total, a.T, b.T)
-    return mirror(total)
-
-
-def shaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
-    """`tensor.reshape(shape)`, only where it changes something: a call costs much beside a small net's products."""
+def reshaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Reshape only where it changes something: a call costs much beside a small net's products."""
     return tensor if tensor.shape == shape else tensor.reshape(shape)
-
-
-def present(tensor: Tensor | None) -> Tensor:
-    """The tensor, which this propagation has set."""
-    assert tensor is not None
-    return tensor

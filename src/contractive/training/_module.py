@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
-from contractive.core.randomness import share
+from contractive.core.randomness import rank_context
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective, Values
@@ -112,7 +112,7 @@ class Step(LightningModule):
         objective = self.objective.active()
         for x, weights in block:
             self._steps += 1
-            with share(self.trainer.global_rank, self.trainer.world_size):
+            with rank_context(self.trainer.global_rank, self.trainer.world_size):
                 values = objective(self.autoencoder, x, generator=self._noise, sample_weight=weights)
             if not torch.isfinite(values.total):
                 raise TrainingDiverged(self._diagnosis(values))

@@ -1,4 +1,4 @@
-"""The exact norm from the code side: every row of the Jacobian, none of them as wide as the input."""
+"""The exact norm from the code side: in closed form for one layer, else by all rows, none as wide as the input."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,53 @@ from contractive.jacobian._propagation import (
     State,
     Weights,
     add_symmetric,
-    cross,
-    facing,
-    gram,
     mirror,
-    present,
     spread,
     squared_sum,
+    symmetric_product,
+    through_slope,
     weighted,
 )
+
+
+@dataclass(frozen=True)
+class OneLayer:
+    """||J||_F^2 = sum_j act'(a_j)^2 ||W_j||^2 (Rifai et al. 2011, section 3, there for the sigmoid).
+
+    Linear in the size of W. For a convolution, ||W_j||^2 belongs to one output position: the squared kernel without
+    what lies in the padding.
+    """
+
+    def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
+        affine, weight, slope = chain.layers[0].affine, weights[0], tape.slopes[0]
+        if isinstance(affine, Dense):
+            norms = torch.linalg.vector_norm(weight, dim=1).square_()
+        else:
+            norms = affine.push(torch.ones_like(tape.inputs[0][:1]), weight.square())[0]  # (*code)
+        if slope is None:
+            return norms.sum().repeat(tape.batch), [norms]
+        squares = slope.square()
+        return squares.flatten(1) @ norms.flatten(), [norms, squares]
+
+    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
+        (norms, *squares), layer, weight = state, chain.layers[0], weights[0]
+        gradients = Gradients(chain, [None], scale=2.0)
+        if squares:
+            flat = squares[0].flatten(1)
+            in_norms = (flat.sum(0) if g is None else g @ flat).reshape(norms.shape)
+        else:
+            in_norms = (tape.batch if g is None else g.sum()) * torch.ones_like(norms)
+        if squares and layer.is_curved:
+            along = tape.slopes[0] if layer.needs_both_sides else squares[0]
+            gradients.add_slope(0, weighted(along * norms, g))
+        # half the gradient of sum_j g_j ||W_j||^2 in W
+        if isinstance(layer.affine, Dense):
+            gradients.weights[0] = weight * in_norms.unsqueeze(1)
+        else:
+            ones = torch.ones_like(tape.inputs[0][:1])
+            kernel = layer.affine.weight_gradient(in_norms.unsqueeze(0).contiguous(), ones, weight, None)
+            gradients.weights[0] = kernel * weight
+        return gradients
 
 
 @dataclass(frozen=True)
@@ -47,7 +85,8 @@ class ExactRows:
             return self._walk(chain, weights, tape, None, None), []
         gradients = Gradients(chain, [None] * len(weights))
         norm = self._walk(chain, weights, tape, gradients, None)
-        return norm, [*gradients.weights, *(gradients.slope(i) for i in range(len(weights)))]
+        found = [*gradients.weights, *map(gradients.slope, range(len(weights)))]
+        return norm, [gradient for gradient in found if gradient is not None]
 
     def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
         depth = len(weights)
@@ -55,25 +94,24 @@ class ExactRows:
         if g is not None or not state:
             self._walk(chain, weights, tape, gradients, g)
             return gradients
-        gradients.weights = [present(weight).clone() for weight in state[:depth]]  # others are added to them in place
-        for i, slope in enumerate(state[depth:]):
-            if slope is not None:
-                gradients.add_slope(i, slope)
+        gradients.weights = [weight.clone() for weight in state[:depth]]  # others are added to them in place
+        curved = [i for i, layer in enumerate(chain.layers) if layer.is_curved]
+        for i, slope in zip(curved, state[depth:], strict=True):
+            gradients.add_slope(i, slope)
         return gradients
 
     def _walk(
         self, chain: Chain, weights: Weights, tape: Tape, gradients: Gradients | None, g: Tensor | None
     ) -> Tensor:
-        """The norms; adds the gradients of sum(g * norm) / 2 where they are wanted."""
+        """Return the norms; add the gradients of sum(g * norm) / 2 where they are wanted."""
         # sum over rows of ||A W_1||^2 = sum((A G) * A): with G = W_1 W_1^T no row is as wide as the input
         size = len(weights[0])
-        full = gram(weights[0]) if self.gram else None
+        full = symmetric_product(weights[0], weights[0]) if self.gram else None
         total = weights[0].new_zeros(size, size) if self.gram and gradients else None
         norm, scratch = tape.outputs[0].new_empty(tape.batch), Scratch(tape.outputs[0])
         for start in range(0, tape.batch, self.chunk):
             here = slice(start, start + self.chunk)
             part = Part(chain, weights, tape.rows(start, start + self.chunk), scratch)
-            part.descend()
             norm[here] = part.close(full)
             if gradients is not None:
                 part.open(gradients, total, None if g is None else g[here])
@@ -91,7 +129,7 @@ class Scratch:
         self._held = [like.new_empty(0), like.new_empty(0)]
 
     def product(self, rows: Tensor, factor: Tensor | None, place: int = 0) -> Tensor:
-        """Rows * factor, valid until the next product in this place."""
+        """Return rows * factor, valid until the next product in this place."""
         if factor is None:
             return rows
         return torch.mul(rows, factor, out=self._held[place].resize_(rows.shape))
@@ -101,42 +139,44 @@ class Part:
     """The rows of one chunk of examples: from the code down to the first layer, then their gradient up again.
 
     Attributes:
-        u, p: Rows (batch, code, *features) at each layer behind and before the slope; p only where needed.
+        u: Rows (batch, code, *features) at the preactivation of each layer, by its number, which the last may lack.
+        for_slope: What gives the gradient in the slope of each of these (see `through_slope`).
         below: The gradient in U of the layer at hand.
+        overlap: In Gram form, what both the norm and the gradient in the first slope are made of.
     """
+
+    below: Tensor
+    overlap: Tensor
 
     def __init__(self, chain: Chain, weights: Weights, tape: Tape, scratch: Scratch) -> None:
         self.chain, self.weights, self.tape, self.scratch = chain, weights, tape, scratch
-        self.u: State = [None] * len(weights)
-        self.p: State = [None] * len(weights)
-        self.below: Tensor | None = None
-        self.overlap: Tensor | None = None
-
-    def descend(self) -> None:
-        """Fill u and p from the code to the first layer."""
-        chain, weights, tape = self.chain, self.weights, self.tape
+        self.u: dict[int, Tensor] = {}
+        self.for_slope: dict[int, Tensor] = {}
         top, rows, fresh = self._start()
         for i in range(top, -1, -1):
-            rows, self.p[i] = cross(chain.layers[i], rows, spread(tape.slopes[i]), fresh=fresh)
+            rows, self.for_slope[i] = through_slope(chain.layers[i], rows, spread(tape.slopes[i]), fresh=fresh)
             self.u[i], fresh = rows, True
             if i > 0:
                 pulled = chain.layers[i].affine.pull(rows.flatten(0, 1), weights[i], tape.inputs[i].shape[1:])
                 rows = pulled.reshape(*rows.shape[:2], *tape.outputs[i - 1].shape[1:])
 
     def _start(self) -> tuple[int, Tensor, bool]:
-        """The layer at whose output the rows begin, those rows, and whether they may be overwritten."""
+        """Return the layer at whose output the rows begin, those rows, and whether they may be overwritten."""
         tape, last, slope = self.tape, self.weights[-1], self.tape.slopes[-1]
         depth = len(self.weights)
         if not isinstance(self.chain.layers[-1].affine, Dense) or depth == 1:
-            return depth - 1, _basis(tape.outputs[-1]), False
+            code = tape.outputs[-1]
+            size = code.shape[1:].numel()
+            eye = torch.eye(size, dtype=code.dtype, device=code.device).reshape(size, *code.shape[1:])
+            return depth - 1, eye.expand(len(code), *eye.shape), False
         # D_L W_L is a row scaling: no product with the identity
         rows = last if slope is None else slope.unsqueeze(2) * last
         rows = rows.expand(tape.batch, *last.shape).unflatten(2, tape.outputs[-2].shape[1:])
         return depth - 2, rows, slope is not None
 
     def close(self, full: Tensor | None) -> Tensor:
-        """The squared norm of each example; full is G, or None to end with the rows of the Jacobian."""
-        first, layer, slope = present(self.u[0]), self.chain.layers[0], self.tape.slopes[0]
+        """Return the squared norm of each example; full is G, or None to end with the rows of the Jacobian."""
+        first, layer, slope = self.u[0], self.chain.layers[0], self.tape.slopes[0]
         flat = first.flatten(0, 1)
         if full is None:
             pulled = layer.affine.pull(flat, self.weights[0], self.tape.inputs[0].shape[1:])
@@ -148,40 +188,38 @@ class Part:
 
     def open(self, gradients: Gradients, total: Tensor | None, g: Tensor | None) -> None:
         """Turn round: the gradient in W_1 goes to `gradients`, or the A^T A of it to `total`."""
-        first, layer, below = present(self.u[0]), self.chain.layers[0], present(self.below)
+        first, layer = self.u[0], self.chain.layers[0]
         # A G (Gram form) or A W_1: half the gradient of the norm in A, respectively in the rows of the Jacobian
-        below = self.below = weighted(below, g)
+        below = self.below = weighted(self.below, g)
         if total is not None:
             add_symmetric(total, weighted(first, g).flatten(0, 1).T, first.flatten(0, 1).T)
         else:
             gradients.add_weight(0, first.flatten(0, 1), below.flatten(0, 1), self.weights[0])
             self.below = layer.affine.push(below.flatten(0, 1), self.weights[0]).unflatten(0, first.shape[:2])
         if layer.is_curved:
-            gradients.add_slope(0, self._overlap(0) if total is None else weighted(present(self.overlap), g))
+            gradients.add_slope(0, self._overlap(0) if total is None else weighted(self.overlap, g))
 
     def ascend(self, gradients: Gradients) -> None:
         """From the gradient in U_1 up to the code, leaving gradients in every slope and weight on the way."""
         chain, weights, tape = self.chain, self.weights, self.tape
         for i in range(1, len(weights)):
-            below = present(self.below)
-            tangents = self.scratch.product(below, spread(tape.slopes[i - 1]))
-            here = self.u[i]
-            if here is None:
+            tangents = self.scratch.product(self.below, spread(tape.slopes[i - 1]))
+            if i not in self.u:
                 self._end_at_row_scaling(tangents.flatten(2), gradients)
                 return
             tangents = tangents.reshape(-1, *tape.inputs[i].shape[1:])
-            gradients.add_weight(i, here.flatten(0, 1), tangents, weights[i])
+            gradients.add_weight(i, self.u[i].flatten(0, 1), tangents, weights[i])
             # the gradient in U_i is that in U_(i-1), times the slope between them, pushed forward through W_i
-            self.below = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, below.shape[:2])
+            self.below = chain.layers[i].affine.push(tangents, weights[i]).unflatten(0, self.below.shape[:2])
             if chain.layers[i].is_curved:
                 gradients.add_slope(i, self._overlap(i))
 
     def _overlap(self, layer: int) -> Tensor:
-        """Gradient in the slopes of a layer (see `Gradients.slopes`)."""
-        return self.scratch.product(present(self.below), facing(self.u[layer], self.p[layer])).sum(1)
+        """Return the gradient in the slopes of a layer (see `Gradients.slopes`)."""
+        return self.scratch.product(self.below, self.for_slope[layer]).sum(1)
 
     def _end_at_row_scaling(self, tangents: Tensor, gradients: Gradients) -> None:
-        """The step P = D_L W_L, `tangents` (batch, code, features) being the gradient in P."""
+        """Add the gradients of P = D_L W_L, `tangents` (batch, code, features) being the gradient in P."""
         weight, slope, last = self.weights[-1], self.tape.slopes[-1], len(self.weights) - 1
         if slope is not None and (layer := self.chain.layers[last]).is_curved:
             in_slope = self.scratch.product(tangents, weight, place=1).sum(2)
@@ -189,10 +227,3 @@ class Part:
         gradient = self.scratch.product(tangents, None if slope is None else slope.unsqueeze(2), place=1).sum(0)
         previous = gradients.weights[last]
         gradients.weights[last] = gradient if previous is None else previous.add_(gradient)
-
-
-def _basis(code: Tensor) -> Tensor:
-    """The identity on the code, (batch, code, *code)."""
-    size = code.shape[1:].numel()
-    eye = torch.eye(size, dtype=code.dtype, device=code.device).reshape(size, *code.shape[1:])
-    return eye.expand(len(code), *eye.shape)
