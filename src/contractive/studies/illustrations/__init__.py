@@ -1,13 +1,5 @@
 """Phenomena of contraction shown on small problems: numbers, a finding made from them, and pictures."""
 
-from contractive.studies.illustrations import (
-    _denoising_link,
-    _manifold,
-    _on_digits,
-    _one_dimensional,
-    _overcomplete,
-    _principal_directions,
-)
 from contractive.studies.illustrations._denoising_link import DenoisingLink, denoising_link
 from contractive.studies.illustrations._manifold import Manifold, manifold
 from contractive.studies.illustrations._on_digits import (
@@ -21,7 +13,7 @@ from contractive.studies.illustrations._on_digits import (
 from contractive.studies.illustrations._one_dimensional import OneDimensional, one_dimensional
 from contractive.studies.illustrations._overcomplete import Overcomplete, overcomplete
 from contractive.studies.illustrations._principal_directions import PrincipalDirections, principal_directions
-from contractive.studies.illustrations._topic import Illustration, Table, Tile, Topic
+from contractive.studies.illustrations._topic import Illustration, Table, Tile, Topic, topics
 
 __all__ = [
     # what contraction does
@@ -51,14 +43,13 @@ __all__ = [
     "Tile",
 ]
 
-_IN_ORDER = (
-    _one_dimensional.TOPIC,
-    _principal_directions.TOPIC,
-    _overcomplete.TOPIC,
-    _manifold.TOPIC,
-    _denoising_link.TOPIC,
-    _on_digits.SPARSE_LINK,
-    _on_digits.SATURATION,
-    _on_digits.WEIGHT_TRADEOFF,
+TOPICS: dict[str, Topic] = topics(  # in the order of a talk
+    one_dimensional=one_dimensional,
+    principal_directions=principal_directions,
+    overcomplete=overcomplete,
+    manifold=manifold,
+    denoising_link=denoising_link,
+    sparse_link=sparse_link,
+    saturation=saturation,
+    weight_tradeoff=weight_tradeoff,
 )
-TOPICS: dict[str, Topic] = {topic.name: topic for topic in _IN_ORDER}  # in the order of a talk

@@ -1,7 +1,9 @@
 """Denoising with small noise penalises the Jacobian of the whole reconstruction, plus a second term."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 from torch.func import grad, vjp, vmap
@@ -14,8 +16,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import REGULARISED, Illustration, Table, Tile, Topic
-from contractive.studies.pages import Picture
+from contractive.studies.illustrations._topic import Illustration, Table, Tile
 
 _COLORS = {
     "measured": plots.color("denoising"),
@@ -94,6 +95,7 @@ class DenoisingLink(Illustration):
         stages: In the order of training.
     """
 
+    topic: ClassVar[str] = "denoising-link"
     settings: Settings
     stages: tuple[Stage, ...]
 
@@ -131,8 +133,8 @@ class DenoisingLink(Illustration):
         measured = (f"measured, σ {sigma:g}" for sigma in self.settings.sigmas)
         return Table(("epochs", "error", "‖J_r‖²", "(r−x)·Δr", "sum", *measured, "‖J_f‖²"), tuple(rows))
 
-    def pictures(self) -> tuple[Picture, ...]:
-        return (_limits(self),)
+    def figures(self) -> dict[str, go.Figure]:
+        return {"limits": _limits(self)}
 
 
 def denoising_link(*, quick: bool = False, seed: int = 0) -> DenoisingLink:
@@ -206,7 +208,7 @@ def effect_of_noise(r: Autoencoder, x: Tensor, sigma: float, rotations: int, gen
     return total / (rotations * sigma**2)
 
 
-def _limits(result: DenoisingLink) -> Picture:
+def _limits(result: DenoisingLink) -> go.Figure:
     sigmas = result.settings.sigmas
     when = ["before training" if not stage.epochs else f"after {stage.epochs} epochs" for stage in result.stages]
     titles = [f"{text}, error {stage.error:.2g}" for text, stage in zip(when, result.stages, strict=True)]
@@ -225,34 +227,8 @@ def _limits(result: DenoisingLink) -> Picture:
         ticks = {"tickvals": list(sigmas), "ticktext": [f"{sigma:g}" for sigma in sigmas]}
         across = {"title": {"text": "sigma of the noise"}, "type": "log", **ticks}
         draw.set_axes(figure, number, across, {"rangemode": "tozero"})
-    caption = (
-        "Squares: what noise adds to the error, divided by sigma². To the left, as sigma falls, they meet the formula"
-        " with both terms. Before training ‖J_r‖² alone misses it, because r(x) is far from x; later the two lines"
-        " are one. ‖J_f‖² of the encoder, the penalty of a contractive autoencoder, is another quantity."
-    )
-    return Picture("limits", "Noise of shrinking size", caption, figure)
+    return figure
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g}\N{NO-BREAK SPACE}%"
-
-
-TOPIC = Topic(
-    name="denoising-link",
-    title="What small noise penalises",
-    line="denoising with small noise penalises J of reconstruction plus a curvature term, not the encoder's J",
-    why=(
-        "Put noise e of variance σ² on the input and ask for the clean x. To second order in e the expected error is"
-        " ‖r(x) − x‖² + σ² (‖J_r(x)‖² + (r(x) − x)·Δr(x)), where r = g∘f and Δ is the Laplacian of each output. The"
-        " Jacobian is that of the whole reconstruction, not of the encoder; the second term is the cost of curvature"
-        " and vanishes only where reconstruction is good.",
-        "Here each quantity is measured on test digits in float64, the Laplacian exactly. The noise is drawn along"
-        " random orthogonal axes in both directions, which is unbiased and has no sampling error in the leading term.",
-    ),
-    sources=(
-        "Bishop (1995): Training with noise is equivalent to Tikhonov regularization. Neural Computation 7.",
-        REGULARISED,
-        "Genz, Monahan (1998): Stochastic integration rules for infinite regions. SIAM J. Sci. Comput. 19.",
-    ),
-    run=denoising_link,
-)

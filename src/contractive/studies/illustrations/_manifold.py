@@ -2,8 +2,10 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
@@ -13,8 +15,8 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import REGULARISED, Illustration, Table, Tile, Topic
-from contractive.studies.pages import Picture, percent
+from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.pages import percent
 
 _SCALE = 4.0  # the roll is about 26 wide; this brings it to where tanh units work
 _COLORS = {"standard": plots.color("standard"), "contractive": plots.color("contractive"), "encoder": "#a39b2c"}
@@ -56,6 +58,7 @@ class Manifold(Illustration):
         singular_values: By map: mean over points, largest first.
     """
 
+    topic: ClassVar[str] = "manifold"
     settings: Settings
     points: np.ndarray
     true_normals: np.ndarray
@@ -110,8 +113,8 @@ class Manifold(Illustration):
         )
         return Table(("tangents from", "median angle", "mean angle", "within 10°", "mean singular values"), rows)
 
-    def pictures(self) -> tuple[Picture, ...]:
-        return (_sheet(self), _angles(self))
+    def figures(self) -> dict[str, go.Figure]:
+        return {"sheet": _sheet(self), "angles": _angles(self)}
 
 
 def manifold(*, quick: bool = False, seed: int = 0) -> Manifold:
@@ -167,7 +170,7 @@ def _spectrum(f: torch.nn.Module, points: Tensor) -> tuple[np.ndarray, np.ndarra
     return values.numpy(), vectors.numpy()
 
 
-def _sheet(result: Manifold) -> Picture:
+def _sheet(result: Manifold) -> go.Figure:
     shown = ("standard", "contractive")
     figure = draw.panels([draw.heading(name, _COLORS[name]) for name in shown], draw.Room(430, 300, axis=False))
     for number, name in enumerate(shown, 1):
@@ -177,11 +180,7 @@ def _sheet(result: Manifold) -> Picture:
         figure.add_trace(draw.line(number, x, y, name, _COLORS[name], width=2.5, hover="").update(hoverinfo="skip"))
         draw.square(figure, number, 4.3, 4.0)
     figure.update_layout(showlegend=False)
-    caption = (
-        "The roll seen along its axis. Each stroke lies where the plane of the two leading right singular vectors of"
-        " J_r cuts the page. With the penalty the strokes run along the sheet; without it many do not."
-    )
-    return Picture("sheet", "Tangents from the Jacobian", caption, figure)
+    return figure
 
 
 def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.55) -> tuple[list, list]:
@@ -195,7 +194,7 @@ def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.55) -> 
     return lists[0], lists[1]
 
 
-def _angles(result: Manifold) -> Picture:
+def _angles(result: Manifold) -> go.Figure:
     names = {"contractive": "J_r, contractive", "standard": "J_r, standard", "random": "planes at random"}
     figure = draw.panels(["Share of the points within an angle"], draw.Room(290, 250, names.values()))
     colors = _COLORS | {"random": draw.NEUTRAL}
@@ -207,28 +206,4 @@ def _angles(result: Manifold) -> Picture:
         figure.add_trace(draw.line(1, ordered, share, text, colors[name], dash=dash, hover=hover))
     across = {"title": {"text": "angle to the true tangent plane"}, "ticksuffix": "°", "range": [0, 90]}
     draw.set_axes(figure, 1, across, {"ticksuffix": " %", "range": [0, 102]})
-    caption = (
-        "Further to the upper left is better. Points on the sheet that training has not seen; true tangents from its"
-        " formula."
-    )
-    return Picture("angles", "How good the tangents are", caption, figure)
-
-
-TOPIC = Topic(
-    name="manifold",
-    title="Tangents of a manifold",
-    line="the leading right singular vectors of J_r are the tangents of a swiss roll",
-    why=(
-        "Points lie on a rolled-up sheet in three dimensions, with a little noise. The code has 64 units, so it could"
-        " carry all three directions. The penalty asks r = g∘f to ignore as many directions as it can; reconstruction"
-        " needs the two that lead along the sheet. What survives in the Jacobian are these: its two large singular"
-        " values belong to tangents, and the third, across the sheet, is near zero.",
-        "The Jacobian here is that of reconstruction, J_r = J_g J_f. The encoder may respond to a step across the"
-        " sheet as long as the decoder ignores the response, and with an untied decoder it does.",
-    ),
-    sources=(
-        "Rifai, Dauphin, Vincent, Bengio, Muller (2011): The manifold tangent classifier. NIPS 24.",
-        REGULARISED,
-    ),
-    run=manifold,
-)
+    return figure

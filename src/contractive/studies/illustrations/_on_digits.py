@@ -20,8 +20,8 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Gaussian, Objective, contractive, sparse
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import CAE, Illustration, Table, Tile, Topic
-from contractive.studies.pages import Picture, percent
+from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.pages import percent
 
 _NOISE = 0.1  # standard deviation, pixels lie in [0, 1]
 _NORM_ROWS = 200
@@ -184,6 +184,7 @@ class OnDigits(Illustration):
 class Saturation(OnDigits):
     """Activations and rounded codes for growing weights of the contractive penalty."""
 
+    topic: ClassVar[str] = "saturation"
     columns: ClassVar[dict[str, str]] = {
         "saturation": "saturated", "distinct": "rounded codes per digit", "entropy": "bits per unit", "error": "error",
         "r2": "R²", "squared_norm": "‖J‖²", "scale_free": "scale-free",
@@ -220,10 +221,10 @@ class Saturation(OnDigits):
             Tile(f"{bits[-1]:.2f} bits", f"per unit at weight {weights[-1]:g}", f"{bits[0]:.2f} without a penalty"),
         )
 
-    def pictures(self) -> tuple[Picture, ...]:
-        return (self._histograms(), self._shares())
+    def figures(self) -> dict[str, go.Figure]:
+        return {"histograms": self._histograms(), "shares": self._shares()}
 
-    def _histograms(self) -> Picture:
+    def _histograms(self) -> go.Figure:
         weights = self.settings.weights
         figure = draw.panels([f"weight {weight:g}" for weight in weights], draw.Room(140, 130))
         for number, (weight, shares) in enumerate(zip(weights, self.study.histograms, strict=True), 1):
@@ -233,12 +234,9 @@ class Saturation(OnDigits):
             figure.add_trace(bars.update(showlegend=False, name="activations"))
             draw.set_axes(figure, number, {"range": [0, 1], "title": {"text": "activation"}}, {"ticksuffix": " %"})
         figure.update_layout(bargap=0.08)
-        caption = (
-            "Activations of all units for all test digits, in twenty bins, first seed. The penalty empties the middle."
-        )
-        return Picture("histograms", "Activations move to the ends", caption, figure)
+        return figure
 
-    def _shares(self) -> Picture:
+    def _shares(self) -> go.Figure:
         lines = {
             "saturation": ("saturated activations", "contractive", "diamond"),
             "distinct": ("different rounded codes per digit", "denoising", "square"),
@@ -256,18 +254,14 @@ class Saturation(OnDigits):
         ticks = {"tickvals": positions.tolist(), "ticktext": [f"{weight:g}" for weight in self.settings.weights]}
         percents = {"ticksuffix": " %", "range": [-3, 104]}
         draw.set_axes(figure, 1, {"title": {"text": "weight"}, **ticks}, percents)
-        caption = (
-            "Thick lines are means, thin ones single seeds. Bits are per cent of one bit, which a unit carries that is"
-            " on for half of the digits. Binary and well spread are two things: the second ends long before the first"
-            " is complete."
-        )
-        return Picture("shares", "Binary, but not always different", caption, figure)
+        return figure
 
 
 @dataclass(frozen=True)
 class SparseLink(OnDigits):
     """Sparsity and contraction for growing weights of a sparsity penalty."""
 
+    topic: ClassVar[str] = "sparse-link"
     columns: ClassVar[dict[str, str]] = {
         "activation": "mean activation", "error": "error", "squared_norm": "‖J‖²", "slope": "squared slope",
         "weight_norms": "‖W_j‖²", "sensitivity": "sensitivity, raw", "scale_free": "scale-free",
@@ -301,7 +295,7 @@ class SparseLink(OnDigits):
             Tile(f"{free[-1] / free[0]:.2f}×", "scale-free sensitivity", f"{free[0]:.2f} to {free[-1]:.2f}"),
         )
 
-    def pictures(self) -> tuple[Picture, ...]:
+    def figures(self) -> dict[str, go.Figure]:
         panels = {"squared_norm": ("‖J‖², raw", "middle right"), "scale_free": ("Sensitivity, scale-free", "top left")}
         figure = draw.panels([title for title, _ in panels.values()], draw.Room(320, 270))
         for number, (metric, (_, side)) in enumerate(panels.items(), 1):
@@ -310,18 +304,14 @@ class SparseLink(OnDigits):
             across = {"title": {"text": "mean activation (sparser to the right)"}, "range": [0.56, 0]}
             draw.set_axes(figure, number, across, {"rangemode": "tozero"})
         figure.update_layout(showlegend=False)
-        caption = (
-            "Along the line the weight of the sparsity penalty grows, as written beside the marks; small points are"
-            " single seeds. No Jacobian is in the objective, and yet ‖J‖² falls steadily. Divided by the spread of the"
-            " code, which shrinks too, little of the fall is left."
-        )
-        return (Picture("activation", "Sparser codes, smaller Jacobians", caption, figure),)
+        return {"activation": figure}
 
 
 @dataclass(frozen=True)
 class WeightTradeoff(OnDigits):
     """Reconstruction and sensitivity for growing weights of the contractive penalty."""
 
+    topic: ClassVar[str] = "weight-tradeoff"
     columns: ClassVar[dict[str, str]] = {
         "error": "error", "r2": "R²", "squared_norm": "‖J‖²", "sensitivity": "sensitivity, raw",
         "scale_free": "sensitivity, scale-free",
@@ -356,7 +346,7 @@ class WeightTradeoff(OnDigits):
             Tile(f"{error[-1] / error[0]:.1f}×", "reconstruction error", f"{last}: {error[0]:.2f} to {error[-1]:.2f}"),
         )
 
-    def pictures(self) -> tuple[Picture, ...]:
+    def figures(self) -> dict[str, go.Figure]:
         panels = {"scale_free": "Sensitivity, scale-free", "squared_norm": "‖J‖², raw, logarithmic"}
         figure = draw.panels(list(panels.values()), draw.Room(330, 280))
         for number, metric in enumerate(panels, 1):
@@ -365,12 +355,7 @@ class WeightTradeoff(OnDigits):
             upwards = {"type": "log", "dtick": 1} if metric == "squared_norm" else {"rangemode": "tozero"}
             draw.set_axes(figure, number, {"title": {"text": "reconstruction error per digit"}}, upwards)
         figure.update_layout(showlegend=False)
-        caption = (
-            "Along the line the weight grows, as written beside the marks; small blue points are single seeds. Lower"
-            " is less sensitive, further left more exact. The raw norm keeps falling where the scale-free sensitivity"
-            " hardly does: part of the fall is a code that merely became smaller."
-        )
-        return (Picture("plane", "Error against sensitivity", caption, figure),)
+        return {"plane": figure}
 
 
 def saturation(*, quick: bool = False, seed: int = 0) -> Saturation:
@@ -403,48 +388,3 @@ def weight_tradeoff(*, quick: bool = False, seed: int = 0) -> WeightTradeoff:
         return mlp(64, hidden=settings.hidden, code=settings.code)
 
     return WeightTradeoff(settings, study(build, contractive, settings, seed))
-
-
-SPARSE_LINK = Topic(
-    name="sparse-link",
-    title="Do sparse codes contract?",
-    line="a sparsity penalty makes ‖J‖ small, though hardly so when the code's spread is taken into account",
-    why=(
-        "Row j of a sigmoid layer's Jacobian is h_j (1 − h_j) W_j. A unit that is mostly near 0 has a small slope"
-        " there, so sparse codes are contractive codes even without a contractive penalty, as Rifai et al. noted.",
-        "Two things work against this rule. The units that are on must carry all information, which they do with"
-        " larger weights; and a sparse code also varies less. Whether noise changes it less relative to that variation"
-        " is another question, which only a scale-free metric answers.",
-    ),
-    sources=(f"{CAE}.", "Ng (2011): Sparse autoencoder. CS294A lecture notes, Stanford."),
-    run=sparse_link,
-)
-SATURATION = Topic(
-    name="saturation",
-    title="Do codes become binary?",
-    line="sigmoid codes move to the corners of the hypercube as the weight grows, and in the end to the same few",
-    why=(
-        "A sigmoid unit has its smallest slope where it is saturated, so the penalty pushes activations to 0 and 1. To"
-        " reconstruct, different digits still need different codes, so codes are said to spread over the"
-        " corners of the hypercube.",
-        "Both effects are here, but not at the same weight. As long as reconstruction is good, nearly every digit has"
-        " its own corner while the middle empties. At larger weights it is cheaper to leave a unit where it is for all"
-        " digits, and the corners in use become few.",
-    ),
-    sources=(f"{CAE}, footnote 6.",),
-    run=saturation,
-)
-WEIGHT_TRADEOFF = Topic(
-    name="weight-tradeoff",
-    title="The trade-off over the weight",
-    line="error against sensitivity for weights from 0.001 to 1, raw and scale-free",
-    why=(
-        "One network (64-64-32, sigmoid encoder, untied decoder), one budget and the same seeds for every weight of"
-        " ‖J_f‖², for a reconstruction error summed over the 64 pixels. Small weights cost almost nothing: they remove"
-        " sensitivity that reconstruction did not need. Large ones must give up what distinguishes digits.",
-        "The scale-free sensitivity divides the change of the code by its spread, and the noise by the spread of the"
-        " data; 1 means that noise changes the code as much as it changes the data.",
-    ),
-    sources=(f"{CAE}.",),
-    run=weight_tradeoff,
-)

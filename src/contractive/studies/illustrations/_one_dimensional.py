@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
@@ -13,8 +15,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, denoising, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import REGULARISED, Illustration, Table, Tile, Topic
-from contractive.studies.pages import Picture
+from contractive.studies.illustrations._topic import Illustration, Table, Tile
 
 CENTRES = (-2.0, -0.6, 0.7, 2.2)
 _REACH = 3.0
@@ -83,6 +84,7 @@ class OneDimensional(Illustration):
         denoising_optimum: E[x | x + e] on the grid, which the best possible denoiser computes.
     """
 
+    topic: ClassVar[str] = "one-dimensional"
     settings: Settings
     data: np.ndarray
     grid: np.ndarray
@@ -148,8 +150,8 @@ class OneDimensional(Illustration):
         headings = ("map", "fixed point x", "slope there", "which", "distance to nearest cluster")
         return Table(headings, tuple(rows), f"Clusters are centred at {', '.join(map(str, CENTRES))}.")
 
-    def pictures(self) -> tuple[Picture, ...]:
-        return (_curves(self), _moves(self))
+    def figures(self) -> dict[str, go.Figure]:
+        return {"curves": _curves(self), "moves": _moves(self)}
 
 
 def one_dimensional(*, quick: bool = False, seed: int = 0) -> OneDimensional:
@@ -205,7 +207,7 @@ def _curve(r: Autoencoder, grid: Tensor) -> Curve:
     return Curve(*(tensor.double().numpy() for tensor in numbers))
 
 
-def _curves(result: OneDimensional) -> Picture:
+def _curves(result: OneDimensional) -> go.Figure:
     titles = [draw.heading(kind, _COLORS[kind]) for kind in ("standard", "contractive")]
     figure = draw.panels(titles, draw.Room(330, 290))
     for number, kind in enumerate(("standard", "contractive"), 1):
@@ -213,13 +215,7 @@ def _curves(result: OneDimensional) -> Picture:
         whole = {"range": [-_REACH, _REACH]}
         draw.set_axes(figure, number, {"title": {"text": "x"}, **whole}, {"title": {"text": "r(x)"}, **whole})
     figure.update_layout(showlegend=False)
-    caption = (
-        "Bold: the reconstruction r(x) of every x. Dotted: r(x) = x. Ticks below: the data. Filled circles are fixed"
-        " points that attract (slope below 1 in size), open ones repel. The contractive map is a staircase whose"
-        " treads lie on the clusters; the standard one follows the diagonal, since a code of 48 units has room for"
-        " the identity."
-    )
-    return Picture("curves", "A staircase with its treads on the data", caption, figure)
+    return figure
 
 
 def _panel(result: OneDimensional, kind: str, number: int) -> list:
@@ -235,7 +231,7 @@ def _panel(result: OneDimensional, kind: str, number: int) -> list:
     return drawn
 
 
-def _moves(result: OneDimensional) -> Picture:
+def _moves(result: OneDimensional) -> go.Figure:
     names = ["standard", "contractive", "denoising", "best possible denoising"]
     figure = draw.panels(["How far r moves a point: r(x) − x"], draw.Room(300, 260, names))
     for kind, curve in result.curves.items():
@@ -246,27 +242,4 @@ def _moves(result: OneDimensional) -> Picture:
     figure.add_trace(draw.line(1, ends, [0, 0], "fixed", draw.NEUTRAL, dash="dot", width=1.5, legend=False))
     x = {"title": {"text": "x"}, "range": [-_REACH, _REACH]}
     draw.set_axes(figure, 1, x, {"title": {"text": "r(x) − x"}})
-    caption = (
-        "Zero is a fixed point; a curve that falls through zero attracts, one that rises repels. Denoising with small"
-        " Gaussian noise draws the same picture as the penalty, and the best possible denoiser is known in closed"
-        " form: the mean of x given x + e."
-    )
-    return Picture("moves", "The field that pulls points to the data", caption, figure)
-
-
-TOPIC = Topic(
-    name="one-dimensional",
-    title="A staircase on a line",
-    line="on a line, reconstruction is flat at the data and steep between them",
-    why=(
-        "Four clusters of points on a line are reconstructed by a network with 48 code units, so that nothing forces"
-        " it to compress. Reconstruction alone is best served by the identity, and that is about what is learned."
-        " With a penalty on the squared slope of r, or with small noise on its input, r should be flat; but it must"
-        " still pass through the data. Both are possible at once only where data are: around each cluster r is nearly"
-        " constant, and what it did not climb there it climbs in between.",
-        "So contraction is local. Repeated reconstruction leads to the clusters, and r(x) − x points to where data are"
-        " denser (Alain and Bengio 2014). Within a cluster of variance s² the best slope is s² / (s² + weight).",
-    ),
-    sources=(REGULARISED,),
-    run=one_dimensional,
-)
+    return figure

@@ -1,8 +1,10 @@
 """A code wider than the data: the identity without a penalty, and what keeps it away."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
@@ -12,8 +14,7 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Objective, contractive, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import CAE, REGULARISED, Illustration, Table, Tile, Topic
-from contractive.studies.pages import Picture
+from contractive.studies.illustrations._topic import Illustration, Table, Tile
 
 _RADIUS = 1.5
 _REACH = 2.5
@@ -85,6 +86,7 @@ class Overcomplete(Illustration):
         measured: By the names of `kinds`.
     """
 
+    topic: ClassVar[str] = "overcomplete"
     settings: Settings
     noise: np.ndarray
     ring: np.ndarray
@@ -128,8 +130,8 @@ class Overcomplete(Illustration):
             headings, tuple(rows), "0 is the identity, 1 a constant, 1/2 a projection onto the tangent of the ring."
         )
 
-    def pictures(self) -> tuple[Picture, ...]:
-        return (_clouds(self),)
+    def figures(self) -> dict[str, go.Figure]:
+        return {"clouds": _clouds(self)}
 
 
 def overcomplete(*, quick: bool = False, seed: int = 0) -> Overcomplete:
@@ -189,7 +191,7 @@ def _from_identity(r: Autoencoder, x: Tensor) -> float:
     return float((jacobian(r, x) - torch.eye(2)).square().sum((1, 2)).mean() / 2)
 
 
-def _clouds(result: Overcomplete) -> Picture:
+def _clouds(result: Overcomplete) -> go.Figure:
     kinds = _kinds(result.settings.weight)
     shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
     titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
@@ -201,30 +203,4 @@ def _clouds(result: Overcomplete) -> Picture:
             figure.add_trace(draw.points(number, rows[:, 0], rows[:, 1], what, color, size=3.5))
         draw.square(figure, number, _REACH * 1.05)
     figure.update_layout(showlegend=False)
-    caption = (
-        "Grey: uniform noise in a square. Coloured: its reconstruction by the network, trained on a ring of radius 1.5."
-        " Where colour lies on grey the identity was learned. A penalty on J_f stops only what the decoder cannot"
-        " undo: with tied weights noise from outside is brought in; the penalty on J_r moves noise to the ring from"
-        " both sides."
-    )
-    return Picture("clouds", "Reconstruction of noise", caption, figure)
-
-
-TOPIC = Topic(
-    name="overcomplete",
-    title="A code wider than the data",
-    line="a wide code learns the identity, unless a penalty stops it that the decoder cannot undo",
-    why=(
-        "With 64 code units for points in the plane nothing keeps an autoencoder from copying its input. It"
-        " reconstructs the data well, and anything else as well: it has learned nothing about the data.",
-        "A contractive penalty is meant to stop that, and it does where it cannot be evaded: on the encoder with tied"
-        " weights, or on the whole reconstruction r = g∘f. With an untied decoder the encoder can divide its code by"
-        " a large number and the decoder multiply it again; ‖J_f‖² is then tiny and means nothing (footnote 2 of the"
-        " paper). That is why scale-free metrics belong beside raw ones.",
-    ),
-    sources=(
-        f"{CAE}, footnote 2.",
-        REGULARISED,
-    ),
-    run=overcomplete,
-)
+    return figure

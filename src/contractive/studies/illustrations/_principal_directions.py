@@ -1,8 +1,10 @@
 """The directions that the penalty gives up first: those in which the data vary little."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
@@ -12,8 +14,7 @@ from contractive.models import tied
 from contractive.objectives import contractive
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import CAE, Illustration, Table, Tile, Topic
-from contractive.studies.pages import Picture
+from contractive.studies.illustrations._topic import Illustration, Table, Tile
 
 _COLORS = {"u1": plots.color("contractive"), "u2": plots.color("denoising")}
 _WORDS = {"u1": "‖J u₁‖, much variance", "u2": "‖J u₂‖, little"}
@@ -53,6 +54,7 @@ class PrincipalDirections(Illustration):
         errors: By activation: reconstruction error per example, (weights,).
     """
 
+    topic: ClassVar[str] = "principal-directions"
     settings: Settings
     norms: dict[str, np.ndarray]
     theory: np.ndarray
@@ -102,8 +104,8 @@ class PrincipalDirections(Illustration):
         note = "Error: squared, per example. A ratio of the two norms does not change with the code's scale."
         return Table(("weight", *norms, "error, linear", "error, tanh"), rows, note)
 
-    def pictures(self) -> tuple[Picture, ...]:
-        return (_norms(self),)
+    def figures(self) -> dict[str, go.Figure]:
+        return {"norms": _norms(self)}
 
 
 def principal_directions(*, quick: bool = False, seed: int = 0) -> PrincipalDirections:
@@ -151,7 +153,7 @@ def _measured(
     return norms.numpy(), float(error)
 
 
-def _norms(result: PrincipalDirections) -> Picture:
+def _norms(result: PrincipalDirections) -> go.Figure:
     weights = result.settings.weights[1:]  # the axis is logarithmic
     names = [*_WORDS.values(), "theory"]
     figure = draw.panels(["Linear encoder, tied", "tanh encoder, tied"], draw.Room(320, 270, names))
@@ -169,25 +171,4 @@ def _norms(result: PrincipalDirections) -> Picture:
         across = {"title": {"text": "weight of the penalty"}, "type": "log", "dtick": 1}
         upwards = {"range": [-0.03, 1.08], "title": {"text": "‖J u‖" if number == 1 else ""}}
         draw.set_axes(figure, number, across, upwards)
-    caption = (
-        "Sensitivity of the code to a step along each axis of the cloud. Between weights of 0.08 and 2 it ignores u₂"
-        " and still responds to u₁: in this window contraction removes noise and keeps what varies."
-    )
-    return Picture("norms", "Little variance goes first", caption, figure)
-
-
-TOPIC = Topic(
-    name="principal-directions",
-    title="What contraction gives up first",
-    line="directions of little variance are given up first, at a weight of twice their variance",
-    why=(
-        "A cloud of points is long along u₁ (standard deviation 1) and thin along u₂ (0.2). The penalty costs the"
-        " same for every direction, while reconstruction gains from a direction only as much as the data vary along"
-        " it. So a growing weight removes directions in the order of their variance.",
-        "For a linear encoder with tied weights this is exact: along a direction of variance v, v (1 − a²)² + weight"
-        " · a² is least at a² = 1 − weight / (2v). With an untied decoder the same penalty has no effect: the"
-        " code shrinks, the decoder grows.",
-    ),
-    sources=(f"{CAE}, footnote 2.",),
-    run=principal_directions,
-)
+    return figure

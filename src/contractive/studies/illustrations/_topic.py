@@ -1,19 +1,18 @@
 """The common scheme of the illustrations: a finding, a few large numbers, a table and pictures."""
 
+import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
+
+import plotly.graph_objects as go
 
 from contractive.studies.pages import Picture
 
-CAE = (
-    "Rifai, Vincent, Muller, Glorot, Bengio (2011): Contractive auto-encoders: explicit invariance during feature"
-    " extraction. ICML"
-)
-REGULARISED = (
-    "Alain, Bengio (2014): What regularized auto-encoders learn from the data-generating distribution. JMLR 15."
-)
+# titles, explanations, references and captions by topic
+_WORDS = tomllib.loads(Path(__file__).with_name("topics.toml").read_text("utf-8"))
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,11 @@ class Illustration(ABC):
 
     Attributes:
         settings: A frozen dataclass: how it was made.
+        topic: Name of its topic.
     """
 
     settings: Any
+    topic: ClassVar[str]
 
     @property
     @abstractmethod
@@ -66,8 +67,13 @@ class Illustration(ABC):
         """All numbers."""
 
     @abstractmethod
+    def figures(self) -> dict[str, go.Figure]:
+        """Draw the figures from the numbers, each with its name."""
+
     def pictures(self) -> tuple[Picture, ...]:
-        """Draw the figures from the numbers."""
+        """Return the figures with their titles and captions."""
+        words = _WORDS[self.topic]["pictures"]
+        return tuple(Picture(name, figure=figure, **words[name]) for name, figure in self.figures().items())
 
 
 @dataclass(frozen=True)
@@ -89,3 +95,14 @@ class Topic:
     why: tuple[str, ...]
     sources: tuple[str, ...]
     run: Callable[..., Illustration]
+
+
+def topics(**runs: Callable[..., Illustration]) -> dict[str, Topic]:
+    """Return the topics by name, with their words, in the order of `runs`: their functions, by the same names."""
+    found = {}
+    for function, run in runs.items():
+        name = function.replace("_", "-")
+        words = _WORDS[name]
+        why, sources = tuple(words["why"]), tuple(words["sources"])
+        found[name] = Topic(name, words["title"], words["line"], why, sources, run)
+    return found
