@@ -1,6 +1,6 @@
 """Any differentiable encoder: rows and columns of its Jacobian through torch.autograd, in chunks, one forward pass."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
@@ -9,13 +9,10 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contractive.core.errors import InvalidType, InvalidValue
-from contractive.jacobian._chain import eager
+from contractive.jacobian._chain import Map, eager
 from contractive.jacobian._code_probes import code_probes, input_probes
 from contractive.jacobian._operations import Operations
 from contractive.jacobian._plan import Plan, Request
-
-Map = Callable[[Tensor], Tensor]
-
 
 _SINGLE = 4  # bytes
 

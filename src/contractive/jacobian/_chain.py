@@ -5,7 +5,7 @@ module type: anything with hooks, an overridden `forward`, batch statistics or a
 and is left to autograd, which gives the same answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 
 from contractive.jacobian._activations import Activation, activation_of
 from contractive.jacobian._affine import Affine, Dense, affine_of
+
+Map = Callable[[Tensor], Tensor]
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _NORM_OF = {

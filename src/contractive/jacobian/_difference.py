@@ -1,24 +1,20 @@
 """||J(x) - J(x')||_F^2 between an input and noisy copies of it: the penalty of the higher-order autoencoder."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from contractive.core.randomness import draw
 from contractive.jacobian._autograd import Linearised
-from contractive.jacobian._chain import Chain
+from contractive.jacobian._chain import Chain, Map
 from contractive.jacobian._code_probes import code_probes
 from contractive.jacobian._operations import Repeatable
 from contractive.jacobian._plan import GROUP, Request
-
-Map = Callable[[Tensor], Tensor]
 
 
 def one_layer(
     chain: Chain, x: Tensor, sigma: float, copies: int, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(code, ||J(x)||^2, mean over copies of ||J(x) - J(x + e)||^2) of act(W x + b), exact given the noise.
+    """Return (code, ||J(x)||^2, mean over copies of ||J(x) - J(x + e)||^2) of act(W x + b), exact given the noise.
 
     J(x) - J(x') = (D - D') W, so both norms are weighted sums of the ||W_j||^2. With W (x + e) = W x + W e the encoder
     runs once, and W e is computed for one e in a group of eight examples: each example's noise is N(0, sigma^2 I).
@@ -40,15 +36,18 @@ def one_layer(
     return h, slope.square() @ norms, difference.square().mean(0) @ norms
 
 
-def is_one_layer(chain: Chain | None) -> bool:
-    """Whether `one_layer` fits."""
-    if chain is None or len(chain.layers) != 1 or not chain.is_dense:
-        return False
-    return not chain.reshapes and not chain.layers[0].reshapes
+def norm_and_difference(
+    f: Map, chain: Chain | None, x: Tensor, sigma: float, copies: int, request: Request
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return code, norm and difference, in closed form for one dense layer."""
+    if chain is not None and len(chain.layers) == 1 and chain.is_dense:
+        if not chain.reshapes and not chain.layers[0].reshapes:
+            return one_layer(chain, x, sigma, copies, request.generator)
+    return through_autograd(f, x, sigma, copies, request)
 
 
 def through_autograd(f: Map, x: Tensor, sigma: float, copies: int, request: Request) -> tuple[Tensor, Tensor, Tensor]:
-    """The same for any encoder by probes v: E ||v^T (J(x) - J(x'))||^2; one pass over x and its copies together."""
+    """Return the same for any encoder by probe vectors v: E ||v^T (J(x) - J(x'))||^2, one pass for x and its copies."""
     generator = request.generator
     noise = draw(torch.randn, (copies, *x.shape), like=x, generator=generator, axis=1).mul_(sigma)
     stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)

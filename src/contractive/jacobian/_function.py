@@ -1,7 +1,6 @@
 """One autograd node for a whole chain: the code and ||J||_F^2 together, both gradients in one backward pass."""
 
-from collections.abc import Callable
-from functools import wraps
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,20 +9,6 @@ from torch import Tensor
 from contractive.jacobian._chain import Chain, Tape, record, weights_of
 from contractive.jacobian._plan import Request, propagation_of
 from contractive.jacobian._propagation import Gradients, reshaped
-
-
-def _in_full_precision(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Autocast may be on when the backward pass runs; the forward pass was computed without it."""
-
-    @wraps(backward)
-    def run(ctx: Any, *gradients: Tensor | None) -> Any:
-        device = next((gradient.device.type for gradient in gradients if gradient is not None), None)
-        if device is None or not torch.is_autocast_enabled(device):
-            return backward(ctx, *gradients)
-        with torch.autocast(device, enabled=False):
-            return backward(ctx, *gradients)
-
-    return run
 
 
 class ChainNorm(torch.autograd.Function):
@@ -38,13 +23,16 @@ class ChainNorm(torch.autograd.Function):
         way = propagation_of(chain, weights, tape, request, differentiable=any(ctx.needs_input_grad))
         norm, state = way.value(chain, weights, tape)
         ctx.chain, ctx.propagation, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
+        ctx.device = x.device.type
         ctx.set_materialize_grads(False)
-        outputs = [*tape.outputs[:-1], _kept(chain, tape)]
+        last = tape.outputs[-1]
+        if chain.layers[-1].activation is None:  # only its shape is needed, and what comes next may overwrite the code
+            last = last.new_empty(()).expand(last.shape)
+        outputs = [*tape.outputs[:-1], last]
         ctx.save_for_backward(*parameters, *tape.inputs, *tape.preactivations, *outputs, *tape.slopes, *state)
         return code, norm
 
     @staticmethod
-    @_in_full_precision
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grad_outputs: Tensor | None
     ) -> tuple[Tensor | None, ...]:
@@ -53,32 +41,29 @@ class ChainNorm(torch.autograd.Function):
                 "code and norm of a chain must be differentiated once, got create_graph=True."
                 " Pass `lambda x: encoder(x)` for the encoder: it then goes through autograd, which can go on."
             )
-        grad_code, grad_norm = grad_outputs
-        saved, depth = ctx.saved_tensors, ctx.depth
-        parameters = saved[: 2 * depth]
-        fields = [list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6)]
-        tape, state = Tape(*fields), list(saved[6 * depth :])  # pyright: ignore[reportArgumentType]
-        weights = weights_of(parameters)
-        if grad_norm is None:
-            gradients = Gradients(ctx.chain, [None] * depth)
-        else:
-            common = _common(grad_norm)
-            gradients = ctx.propagation.pull_back(
-                ctx.chain, weights, tape, state, grad_norm if common is None else None
-            )
-            gradients.scale *= 1.0 if common is None else common
-        needed = ctx.needs_input_grad[2:]
-        return None, None, *_backpropagate(ctx, tape, parameters, grad_code, gradients, needed)
+        # autocast may be on when the backward pass runs; the forward pass was computed without it
+        with torch.autocast(ctx.device, enabled=False) if torch.is_autocast_enabled(ctx.device) else nullcontext():
+            return _gradients(ctx, *grad_outputs)
 
 
-def _kept(chain: Chain, tape: Tape) -> Tensor:
-    """The last output; only its shape where that is linear, so that what comes next may overwrite the code."""
-    last = tape.outputs[-1]
-    return last if chain.layers[-1].activation else last.new_empty(()).expand(last.shape)
+def _gradients(ctx: Any, grad_code: Tensor | None, grad_norm: Tensor | None) -> tuple[Tensor | None, ...]:
+    saved, depth = ctx.saved_tensors, ctx.depth
+    parameters = saved[: 2 * depth]
+    fields = [list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6)]
+    tape, state = Tape(*fields), list(saved[6 * depth :])  # pyright: ignore[reportArgumentType]
+    weights = weights_of(parameters)
+    if grad_norm is None:
+        gradients = Gradients(ctx.chain, [None] * depth)
+    else:
+        common = _common(grad_norm)
+        gradients = ctx.propagation.pull_back(ctx.chain, weights, tape, state, grad_norm if common is None else None)
+        gradients.scale *= 1.0 if common is None else common
+    needed = ctx.needs_input_grad[2:]
+    return None, None, *_backpropagate(ctx, tape, parameters, grad_code, gradients, needed)
 
 
 def _common(values: Tensor) -> float | None:
-    """The value that all of these have, as under a mean: a factor for the end instead of one for every row.
+    """Return the value that all of these have, as under a mean: a factor for the end instead of one for every row.
 
     Not asked on an accelerator, which would have to wait for the answer.
     """
@@ -128,7 +113,7 @@ def _backpropagate(
 def _through_activation(
     activation: Any, tape: Tape, i: int, gradient: Tensor | None, extra: Gradients
 ) -> Tensor | None:
-    """Gradient in the preactivation: act'(a) times that in the output, plus act''(a) times that in the slope."""
+    """Return that in the preactivation: act'(a) times that in the output, plus act''(a) times that in the slope."""
     a, h, slope, in_slope = tape.preactivations[i], tape.outputs[i], tape.slopes[i], extra.slope(i)
     delta = gradient if gradient is None or slope is None else gradient * slope
     if in_slope is None:

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidValue
-from contractive.jacobian import _dense
-from contractive.jacobian._chain import recognise
-from contractive.jacobian._linearise import Linearisation, Map, linearise
-from contractive.jacobian._norms import jacobian
+from contractive.jacobian._chain import Map, recognise
+from contractive.jacobian._linearise import Linearisation, linearise
+from contractive.jacobian._norms import dense_factors, dense_numbers, jacobian
 from contractive.jacobian._plan import MEMORY_BUDGET
 
 WAYS = ("auto", "exact", "iterate")
@@ -77,7 +76,7 @@ def leading(
     if iterates:
         numbers = 2 * room(num, features) * (units + features)
     else:
-        numbers = max(4 * units * features, _dense.numbers(recognise(f)))
+        numbers = max(4 * units * features, dense_numbers(recognise(f)))
     seed = 0 if generator is None else int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     found = [
         _iterate(linearise(f, part), part, num, tolerance, max_iterations, seed) if iterates else _exact(f, part, num)
@@ -90,7 +89,7 @@ def leading(
 def _exact(f: Map, x: Tensor, num: int) -> tuple[Tensor, Tensor]:
     chain = recognise(f)
     if chain is not None and chain.fits(x) and chain.is_dense:
-        rows, weight = _dense.factors(chain, x)
+        rows, weight = dense_factors(chain, x)
         if len(weight) >= num:  # a narrower first layer leaves too few directions
             q, r = torch.linalg.qr(weight.T)
             _, values, right = torch.linalg.svd(rows @ r.T, full_matrices=False)

@@ -1,6 +1,5 @@
 """Products with the Jacobian, J u and J^T v, for many vectors per example from one forward pass."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,10 +8,8 @@ from torch import Tensor
 
 from contractive.core.errors import InvalidValue
 from contractive.jacobian._autograd import Linearised
-from contractive.jacobian._chain import Chain, Tape, recognise, record, weights_of
+from contractive.jacobian._chain import Chain, Map, Tape, recognise, record, weights_of
 from contractive.jacobian._propagation import scaled, spread
-
-Map = Callable[[Tensor], Tensor]
 
 
 class Linearisation(Protocol):

@@ -1,18 +1,15 @@
 """The public functions: they check their arguments, take the chain formulas where they fit, and autograd elsewhere."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidType, InvalidValue, check_choice
-from contractive.jacobian import _autograd, _dense, _difference
-from contractive.jacobian._chain import Chain, recognise, record, weights_of
+from contractive.jacobian import _autograd, _difference
+from contractive.jacobian._chain import Chain, Map, recognise, record, weights_of
 from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
-
-Map = Callable[[Tensor], Tensor]
 
 
 def value_and_squared_norm(
@@ -71,7 +68,7 @@ def value_and_squared_norm(
 
 
 def _through(chain: Chain, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
-    """The chain's node in the graph; under torch.no_grad without the work for gradients."""
+    """Make the chain's node in the graph; under torch.no_grad without the work for gradients."""
     parameters = chain.parameters()
     if not torch.is_grad_enabled():
         x, parameters = x.detach(), [None if tensor is None else tensor.detach() for tensor in parameters]
@@ -140,16 +137,8 @@ def value_norm_and_difference(
     if chain is not None and torch.is_autocast_enabled(x.device.type):
         weight = next(chain.layers[0].module.parameters(), x)
         with torch.autocast(x.device.type, enabled=False):  # the difference of two slopes has few digits in half
-            return _norm_and_difference(f, chain, x.to(weight.dtype), sigma, copies, request)
-    return _norm_and_difference(f, chain, x, sigma, copies, request)
-
-
-def _norm_and_difference(
-    f: Map, chain: Chain | None, x: Tensor, sigma: float, copies: int, request: Request
-) -> tuple[Tensor, Tensor, Tensor]:
-    if chain is not None and _difference.is_one_layer(chain):
-        return _difference.one_layer(chain, x, sigma, copies, request.generator)
-    return _difference.through_autograd(f, x, sigma, copies, request)
+            return _difference.norm_and_difference(f, chain, x.to(weight.dtype), sigma, copies, request)
+    return _difference.norm_and_difference(f, chain, x, sigma, copies, request)
 
 
 def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
@@ -164,8 +153,8 @@ def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor
     _check_input(x)
     chain = _chain(f, x)
     if chain is not None and chain.is_dense:
-        rows = max(1, memory_budget // (_dense.numbers(chain) * x.element_size()))
-        return torch.cat([_dense.jacobian(chain, part) for part in x.split(rows)])
+        rows = max(1, memory_budget // (dense_numbers(chain) * x.element_size()))
+        return torch.cat([torch.matmul(*dense_factors(chain, part)) for part in x.split(rows)])
     return _autograd.jacobian(f, x, memory_budget)
 
 
@@ -192,12 +181,16 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     chain = _chain(f, x)
 
     def matrices(part: Tensor) -> Tensor:
-        if chain is not None and chain.is_dense:
-            return _dense.reduced_jacobian(chain, part)
-        return jacobian(f, part, memory_budget=memory_budget)
+        if chain is None or not chain.is_dense:
+            return jacobian(f, part, memory_budget=memory_budget)
+        rows, first = dense_factors(chain, part)
+        units, features = first.shape
+        if features <= units or units < rows.shape[1]:
+            return rows @ first
+        return rows @ torch.linalg.qr(first.T).R.T  # the same singular values, with fewer columns
 
     with torch.no_grad():
-        numbers = max(3 * matrices(x[:1]).numel(), _dense.numbers(chain), 1)
+        numbers = max(3 * matrices(x[:1]).numel(), dense_numbers(chain), 1)
     parts = x.split(max(1, memory_budget // (numbers * x.element_size())))
     return torch.cat([torch.linalg.svdvals(matrices(part))[:, :k] for part in parts])
 
@@ -251,3 +244,26 @@ def _check_input(x: Tensor) -> None:
 def _chain(f: Map, x: Tensor) -> Chain | None:
     chain = recognise(f)
     return chain if chain is not None and chain.fits(x) else None
+
+
+def dense_numbers(chain: Chain | None) -> int:
+    """Return how many numbers one example needs while J is multiplied out; 0 where it is no dense chain."""
+    if chain is None or not chain.is_dense:
+        return 0
+    weights = weights_of(chain.parameters())
+    widest = max((weight.shape[1] for weight in weights[1:]), default=len(weights[0]))
+    return len(weights[-1]) * (2 * widest + weights[0].shape[1])
+
+
+def dense_factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (A, W_1) with J = A W_1, A of shape (batch, code, units of the first layer)."""
+    parameters = chain.parameters()
+    _, tape = record(chain, x, parameters)
+    weights = weights_of(parameters)
+    slopes = [None if slope is None else slope.flatten(1) for slope in tape.slopes]
+    eye = torch.eye(len(weights[-1]), dtype=x.dtype, device=x.device)
+    rows = eye.expand(len(x), *eye.shape) if slopes[-1] is None else torch.diag_embed(slopes[-1])
+    for weight, slope in zip(weights[:0:-1], slopes[-2::-1], strict=True):
+        rows = rows @ weight
+        rows = rows if slope is None else rows * slope.unsqueeze(1)
+    return rows, weights[0]
