@@ -29,23 +29,14 @@ _DIRECTIONS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of this illustration.
+    """Settings of this illustration."""
 
-    Attributes:
-        epochs: After which the network is looked at; 0 is before training.
-        test_rows: Test digits it is looked at with.
-        sigmas: Standard deviations of the noise, pixels lie in [0, 1].
-        rotations: Random sets of orthogonal directions per digit.
-        code: Code units, as many hidden ones.
-        budget: Batch size and rate of each stretch of training.
-    """
-
-    epochs: tuple[int, ...] = (0, 3, 20, 100)
-    test_rows: int = 100
-    sigmas: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01)
-    rotations: int = 4
-    code: int = 64
-    budget: Budget = field(default=Budget(0, 32, 3e-3))
+    epochs: tuple[int, ...] = (0, 3, 20, 100)  # after which the network is looked at; 0 is before training
+    test_rows: int = 100  # test digits it is looked at with
+    sigmas: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01)  # standard deviations of the noise, pixels lie in [0, 1]
+    rotations: int = 4  # random sets of orthogonal directions per digit
+    code: int = 64  # code units, as many hidden ones
+    budget: Budget = field(default=Budget(0, 32, 3e-3))  # batch size and rate of each stretch of training
 
 
 QUICK = Settings(epochs=(0, 3, 15), test_rows=25, sigmas=(0.1, 0.01), rotations=1)
@@ -53,23 +44,14 @@ QUICK = Settings(epochs=(0, 3, 15), test_rows=25, sigmas=(0.1, 0.01), rotations=
 
 @dataclass(frozen=True)
 class Stage:
-    """Means over the test digits after some training, in float64.
+    """Means over the test digits after some training, in float64."""
 
-    Attributes:
-        epochs: Passes over the data so far.
-        error: ||r(x) - x||^2.
-        squared_norm: ||J_r||^2.
-        second: (r(x) - x) . Laplacian r(x).
-        encoder: ||J_f||^2, of the encoder alone.
-        measured: (E||r(x+e) - x||^2 - ||r(x) - x||^2) / sigma^2, one per sigma.
-    """
-
-    epochs: int
-    error: float
-    squared_norm: float
-    second: float
-    encoder: float
-    measured: tuple[float, ...]
+    epochs: int  # passes over the data so far
+    error: float  # ||r(x) - x||^2
+    squared_norm: float  # ||J_r||^2
+    second: float  # (r(x) - x) . Laplacian r(x)
+    encoder: float  # ||J_f||^2, of the encoder alone
+    measured: tuple[float, ...]  # (E||r(x+e) - x||^2 - ||r(x) - x||^2) / sigma^2, one per sigma
 
     @property
     def formula(self) -> float:
@@ -213,7 +195,7 @@ def _limits(result: DenoisingLink) -> go.Figure:
     when = ["before training" if not stage.epochs else f"after {stage.epochs} epochs" for stage in result.stages]
     titles = [f"{text}, error {stage.error:.2g}" for text, stage in zip(when, result.stages, strict=True)]
     names = {"measured": "measured", "formula": "formula", "reconstruction": "‖J_r‖² alone", "encoder": "‖J_f‖²"}
-    figure = draw.panels(titles, draw.Room(250, 230, names.values()))
+    figure = draw.panels(titles, 250, 230, names.values())
     for number, stage in enumerate(result.stages, 1):
         levels = {"encoder": stage.encoder, "reconstruction": stage.squared_norm, "formula": stage.formula}
         for what, value in levels.items():

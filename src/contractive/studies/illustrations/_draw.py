@@ -1,20 +1,29 @@
 """Lines, points and planes in the common style."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots import NEUTRAL, Room, axes, panels, set_axes
+from contractive import plots
+from contractive.plots import NEUTRAL, Room, axes, set_axes
 
-__all__ = ["NEUTRAL", "Room", "axes", "heading", "line", "panels", "points", "set_axes", "square"]
+__all__ = ["NEUTRAL", "axes", "heading", "line", "panels", "points", "set_axes", "square"]
 
 Numbers = Sequence[float] | np.ndarray
 
 
 def _scatter(number: int, x: Numbers, y: Numbers, name: str, legend: bool, **style: Any) -> go.Scatter:
     return go.Scatter(x=list(x), y=list(y), name=name, legendgroup=name, showlegend=legend, **style, **axes(number))
+
+
+def panels(
+    titles: Sequence[str], height: int, narrow: int, legend: Iterable[str] = (), *, axis: bool = True
+) -> go.Figure:
+    """Return `plots.panels` with room of these heights, with a legend only where its entries are given."""
+    names = tuple(legend)
+    return plots.panels(titles, Room(height, narrow, names, axis)).update_layout(showlegend=None if names else False)
 
 
 def line(

@@ -24,23 +24,14 @@ _COLORS = {"standard": plots.color("standard"), "contractive": plots.color("cont
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of this illustration.
+    """Settings of this illustration."""
 
-    Attributes:
-        rows: Training points.
-        noise: Standard deviation of their noise, where the roll is about 26 wide.
-        test_rows: Points on the sheet itself, where the tangents are known.
-        code: Code units; the encoder has as many hidden ones.
-        weight: Of ||J_r||^2.
-        budget: Of both fits.
-    """
-
-    rows: int = 3000
-    noise: float = 0.2
-    test_rows: int = 500
-    code: int = 64
-    weight: float = 0.1
-    budget: Budget = field(default=Budget(100, 128, 5e-3))
+    rows: int = 3000  # training points
+    noise: float = 0.2  # standard deviation of their noise, where the roll is about 26 wide
+    test_rows: int = 500  # points on the sheet itself, where the tangents are known
+    code: int = 64  # code units; the encoder has as many hidden ones
+    weight: float = 0.1  # of ||J_r||^2
+    budget: Budget = field(default=Budget(100, 128, 5e-3))  # of both fits
 
 
 QUICK = Settings(rows=1500, test_rows=200, budget=Budget(30, 64, 1e-2))
@@ -172,14 +163,13 @@ def _spectrum(f: torch.nn.Module, points: Tensor) -> tuple[np.ndarray, np.ndarra
 
 def _sheet(result: Manifold) -> go.Figure:
     shown = ("standard", "contractive")
-    figure = draw.panels([draw.heading(name, _COLORS[name]) for name in shown], draw.Room(430, 300, axis=False))
+    figure = draw.panels([draw.heading(name, _COLORS[name]) for name in shown], 430, 300, axis=False)
     for number, name in enumerate(shown, 1):
         grey = "rgba(139, 135, 148, 0.5)"
         figure.add_trace(draw.points(number, result.points[:, 0], result.points[:, 2], "points", grey))
         x, y = _segments(result.points, result.normals[name])
         figure.add_trace(draw.line(number, x, y, name, _COLORS[name], width=2.5, hover="").update(hoverinfo="skip"))
         draw.square(figure, number, 4.3, 4.0)
-    figure.update_layout(showlegend=False)
     return figure
 
 
@@ -196,7 +186,7 @@ def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.55) -> 
 
 def _angles(result: Manifold) -> go.Figure:
     names = {"contractive": "J_r, contractive", "standard": "J_r, standard", "random": "planes at random"}
-    figure = draw.panels(["Share of the points within an angle"], draw.Room(290, 250, names.values()))
+    figure = draw.panels(["Share of the points within an angle"], 290, 250, names.values())
     colors = _COLORS | {"random": draw.NEUTRAL}
     for name, text in names.items():
         ordered = np.sort(result.angles[name])

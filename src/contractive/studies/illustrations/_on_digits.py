@@ -5,6 +5,7 @@ The three topics share the fits and the metrics (`Study`); each has its own find
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,57 +31,34 @@ _NEARLY = 1.5  # the fall of ||J||^2 over that of the scale-free sensitivity
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of one of the three illustrations.
+    """Settings of one of the three illustrations."""
 
-    Attributes:
-        weights: Of the penalty; 0 is the standard autoencoder.
-        code: Code units.
-        hidden: Widths between the 64 pixels and the code.
-        seeds: Fits per weight.
-        budget: Of every fit.
-        target: Mean activation that a sparsity penalty asks for.
-    """
-
-    weights: tuple[float, ...]
-    code: int = 64
-    hidden: tuple[int, ...] = ()
-    seeds: int = 3
-    budget: Budget = field(default=Budget(30, 32, 3e-3))
-    target: float | None = None
+    weights: tuple[float, ...]  # of the penalty; 0 is the standard autoencoder
+    code: int = 64  # code units
+    hidden: tuple[int, ...] = ()  # widths between the 64 pixels and the code
+    seeds: int = 3  # fits per weight
+    budget: Budget = field(default=Budget(30, 32, 3e-3))  # of every fit
+    target: float | None = None  # mean activation that a sparsity penalty asks for
 
 
 @dataclass(frozen=True)
 class Study:
-    """Metrics on test digits, each of shape (weights, seeds).
+    """Metrics on test digits, each of shape (weights, seeds)."""
 
-    Attributes:
-        error: Squared reconstruction error per example, summed over pixels.
-        r2: Share of the test data's variance reconstructed.
-        squared_norm: Mean of ||J_f||^2, exact.
-        sensitivity: Mean of ||f(x+e) - f(x)|| / ||e||, e ~ N(0, 0.1^2): falls when the code is rescaled.
-        scale_free: The same against the spread of the code and of the data: does not.
-        activation: Mean activation of the code.
-        saturation: Share of activations below 0.05 or above 0.95.
-        distinct: Distinct codes after rounding to 0 or 1, as a share of the test digits.
-        entropy: Mean over units of the entropy of their rounded activation, bits: 1 where it is 1 half of the time, 0
-            where it never changes.
-        slope: Mean squared slope h(1 - h) of the last layer's sigmoid units.
-        weight_norms: Mean squared length of the last encoder layer's weight vectors.
-        histograms: Shares of activations in twenty bins between 0 and 1, first seed, (weights, 20).
-    """
-
-    error: np.ndarray
-    r2: np.ndarray
-    squared_norm: np.ndarray
-    sensitivity: np.ndarray
-    scale_free: np.ndarray
-    activation: np.ndarray
-    saturation: np.ndarray
-    distinct: np.ndarray
+    error: np.ndarray  # squared reconstruction error per example, summed over pixels
+    r2: np.ndarray  # share of the test data's variance reconstructed
+    squared_norm: np.ndarray  # mean of ||J_f||^2, exact
+    sensitivity: np.ndarray  # mean of ||f(x+e) - f(x)|| / ||e||, e ~ N(0, 0.1^2): falls when the code is rescaled
+    scale_free: np.ndarray  # the same against the spread of the code and of the data: does not
+    activation: np.ndarray  # mean activation of the code
+    saturation: np.ndarray  # share of activations below 0.05 or above 0.95
+    distinct: np.ndarray  # distinct codes after rounding to 0 or 1, as a share of the test digits
+    # mean over units of the entropy of their rounded activation, bits: 1 where it is 1 half of the time, 0 where it
+    # never changes
     entropy: np.ndarray
-    slope: np.ndarray
-    weight_norms: np.ndarray
-    histograms: np.ndarray
+    slope: np.ndarray  # mean squared slope h(1 - h) of the last layer's sigmoid units
+    weight_norms: np.ndarray  # mean squared length of the last encoder layer's weight vectors
+    histograms: np.ndarray  # shares of activations in twenty bins between 0 and 1, first seed, (weights, 20)
 
     def mean(self, *metrics: str) -> Any:
         """Mean over seeds, one per weight; of several metrics one after another."""
@@ -226,12 +204,12 @@ class Saturation(OnDigits):
 
     def _histograms(self) -> go.Figure:
         weights = self.settings.weights
-        figure = draw.panels([f"weight {weight:g}" for weight in weights], draw.Room(140, 130))
+        figure = draw.panels([f"weight {weight:g}" for weight in weights], 140, 130)
         for number, (weight, shares) in enumerate(zip(weights, self.study.histograms, strict=True), 1):
             marker = {"color": plots.color("contractive" if weight else "standard")}
             middles = (np.arange(len(shares)) + 0.5) / len(shares)
             bars = go.Bar(x=middles, y=100 * shares, marker=marker, hovertemplate="%{y:.1f} %", **draw.axes(number))
-            figure.add_trace(bars.update(showlegend=False, name="activations"))
+            figure.add_trace(bars.update(name="activations"))
             draw.set_axes(figure, number, {"range": [0, 1], "title": {"text": "activation"}}, {"ticksuffix": " %"})
         figure.update_layout(bargap=0.08)
         return figure
@@ -242,7 +220,7 @@ class Saturation(OnDigits):
             "distinct": ("different rounded codes per digit", "denoising", "square"),
             "entropy": ("bits per unit", "sparse", "triangle-up"),
         }
-        figure = draw.panels([""], draw.Room(300, 260, [words for words, _, _ in lines.values()]))
+        figure = draw.panels([""], 300, 260, [words for words, _, _ in lines.values()])
         positions = np.arange(len(self.settings.weights))
         for metric, (words, objective, symbol) in lines.items():
             values, color = 100 * getattr(self.study, metric), plots.color(objective)
@@ -297,13 +275,12 @@ class SparseLink(OnDigits):
 
     def figures(self) -> dict[str, go.Figure]:
         panels = {"squared_norm": ("‖J‖², raw", "middle right"), "scale_free": ("Sensitivity, scale-free", "top left")}
-        figure = draw.panels([title for title, _ in panels.values()], draw.Room(320, 270))
+        figure = draw.panels([title for title, _ in panels.values()], 320, 270)
         for number, (metric, (_, side)) in enumerate(panels.items(), 1):
             style = (plots.color("sparse"), draw.NEUTRAL, "triangle-up", side)
             figure.add_traces(self.weight_path(number, self.study.activation, metric, *style))
             across = {"title": {"text": "mean activation (sparser to the right)"}, "range": [0.56, 0]}
             draw.set_axes(figure, number, across, {"rangemode": "tozero"})
-        figure.update_layout(showlegend=False)
         return {"activation": figure}
 
 
@@ -348,13 +325,12 @@ class WeightTradeoff(OnDigits):
 
     def figures(self) -> dict[str, go.Figure]:
         panels = {"scale_free": "Sensitivity, scale-free", "squared_norm": "‖J‖², raw, logarithmic"}
-        figure = draw.panels(list(panels.values()), draw.Room(330, 280))
+        figure = draw.panels(list(panels.values()), 330, 280)
         for number, metric in enumerate(panels, 1):
             style = (plots.color("contractive"), plots.color("denoising"), "diamond", "middle right")
             figure.add_traces(self.weight_path(number, self.study.error, metric, *style))
             upwards = {"type": "log", "dtick": 1} if metric == "squared_norm" else {"rangemode": "tozero"}
             draw.set_axes(figure, number, {"title": {"text": "reconstruction error per digit"}}, upwards)
-        figure.update_layout(showlegend=False)
         return {"plane": figure}
 
 
@@ -371,10 +347,7 @@ def sparse_link(*, quick: bool = False, seed: int = 0) -> SparseLink:
     settings = Settings((0.0, 0.01, 0.03, 0.1, 0.3, 1.0), target=0.05)
     if quick:
         settings = Settings((0.0, 0.1, 1.0), seeds=1, budget=Budget(12, 32, 6e-3), target=0.05)
-
-    def objective(weight: float) -> Objective:
-        return sparse(weight, target=settings.target or 0.05)
-
+    objective = partial(sparse, target=0.05)
     return SparseLink(settings, study(lambda: tied(64, settings.code), objective, settings, seed))
 
 
@@ -383,8 +356,5 @@ def weight_tradeoff(*, quick: bool = False, seed: int = 0) -> WeightTradeoff:
     settings = Settings((0.0, 0.001, 0.01, 0.1, 1.0), code=32, hidden=(64,))
     if quick:
         settings = Settings((0.0, 0.01, 1.0), code=32, hidden=(64,), seeds=1, budget=Budget(12, 32, 6e-3))
-
-    def build() -> Autoencoder:
-        return mlp(64, hidden=settings.hidden, code=settings.code)
-
-    return WeightTradeoff(settings, study(build, contractive, settings, seed))
+    net = partial(mlp, 64, hidden=settings.hidden, code=settings.code)
+    return WeightTradeoff(settings, study(net, contractive, settings, seed))

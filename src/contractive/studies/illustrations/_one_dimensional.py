@@ -24,23 +24,14 @@ _COLORS = {kind: plots.color(kind) for kind in ("standard", "contractive", "deno
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of this illustration.
+    """Settings of this illustration."""
 
-    Attributes:
-        rows: Points on the line, a quarter of them in each cluster.
-        spread: Standard deviation within a cluster.
-        code: Code units, far more than the one input.
-        weight: Of the squared slope of r.
-        sigma: Of the noise for the denoising one.
-        budget: Passes over sixteen copies of the points.
-    """
-
-    rows: int = 256
-    spread: float = 0.05
-    code: int = 48
-    weight: float = 0.03
-    sigma: float = 0.3
-    budget: Budget = field(default=Budget(60, 64, 1e-2))
+    rows: int = 256  # points on the line, a quarter of them in each cluster
+    spread: float = 0.05  # standard deviation within a cluster
+    code: int = 48  # code units, far more than the one input
+    weight: float = 0.03  # of the squared slope of r
+    sigma: float = 0.3  # of the noise for the denoising one
+    budget: Budget = field(default=Budget(60, 64, 1e-2))  # passes over sixteen copies of the points
 
 
 QUICK = Settings(budget=Budget(10, 64, 1e-2))
@@ -48,19 +39,12 @@ QUICK = Settings(budget=Budget(10, 64, 1e-2))
 
 @dataclass(frozen=True)
 class Curve:
-    """A reconstruction function on the line.
+    """A reconstruction function on the line."""
 
-    Attributes:
-        values: r on the grid.
-        fixed_points: Where r(x) = x, by sign changes of r(x) - x on the grid, between its ends.
-        slopes: r' at the fixed points; those below 1 in size attract.
-        centre_slopes: r' at the clusters' centres.
-    """
-
-    values: np.ndarray
-    fixed_points: np.ndarray
-    slopes: np.ndarray
-    centre_slopes: np.ndarray
+    values: np.ndarray  # r on the grid
+    fixed_points: np.ndarray  # where r(x) = x, by sign changes of r(x) - x on the grid, between its ends
+    slopes: np.ndarray  # r' at the fixed points; those below 1 in size attract
+    centre_slopes: np.ndarray  # r' at the clusters' centres
 
     @property
     def attracting(self) -> np.ndarray:
@@ -209,12 +193,11 @@ def _curve(r: Autoencoder, grid: Tensor) -> Curve:
 
 def _curves(result: OneDimensional) -> go.Figure:
     titles = [draw.heading(kind, _COLORS[kind]) for kind in ("standard", "contractive")]
-    figure = draw.panels(titles, draw.Room(330, 290))
+    figure = draw.panels(titles, 330, 290)
     for number, kind in enumerate(("standard", "contractive"), 1):
         figure.add_traces(_panel(result, kind, number))
         whole = {"range": [-_REACH, _REACH]}
         draw.set_axes(figure, number, {"title": {"text": "x"}, **whole}, {"title": {"text": "r(x)"}, **whole})
-    figure.update_layout(showlegend=False)
     return figure
 
 
@@ -233,7 +216,7 @@ def _panel(result: OneDimensional, kind: str, number: int) -> list:
 
 def _moves(result: OneDimensional) -> go.Figure:
     names = ["standard", "contractive", "denoising", "best possible denoising"]
-    figure = draw.panels(["How far r moves a point: r(x) − x"], draw.Room(300, 260, names))
+    figure = draw.panels(["How far r moves a point: r(x) − x"], 300, 260, names)
     for kind, curve in result.curves.items():
         figure.add_trace(draw.line(1, result.grid, curve.values - result.grid, kind, _COLORS[kind]))
     best = result.denoising_optimum - result.grid

@@ -22,23 +22,14 @@ _REACH = 2.5
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of this illustration.
+    """Settings of this illustration."""
 
-    Attributes:
-        rows: Points on the ring.
-        noise: Standard deviation of their noise in the plane.
-        test_rows: Fresh points of the ring, and as many of uniform noise.
-        code: Code units, for two inputs.
-        weight: Of each penalty.
-        budget: Of every fit.
-    """
-
-    rows: int = 1024
-    noise: float = 0.05
-    test_rows: int = 1000
-    code: int = 64
-    weight: float = 0.1
-    budget: Budget = field(default=Budget(100, 64, 1e-2))
+    rows: int = 1024  # points on the ring
+    noise: float = 0.05  # standard deviation of their noise in the plane
+    test_rows: int = 1000  # fresh points of the ring, and as many of uniform noise
+    code: int = 64  # code units, for two inputs
+    weight: float = 0.1  # of each penalty
+    budget: Budget = field(default=Budget(100, 64, 1e-2))  # of every fit
 
 
 QUICK = Settings(rows=512, test_rows=400, budget=Budget(40, 64, 2e-2))
@@ -56,24 +47,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one network does on the ring and away from it.
+    """Errors and distances of one network, on the ring and away from it."""
 
-    Attributes:
-        data_error: Mean squared reconstruction error of fresh points of the ring.
-        noise_error: The same of uniform noise in the square around it.
-        data_distance: Mean of ||J_r - I||_F^2 / 2 on the ring: 0 for the identity, 1 for a constant, 1/2 for the
-            projection onto the tangent.
-        noise_distance: The same at the noise.
-        squared_norm: Mean of ||J_f||^2 on the ring.
-        output: What becomes of the noise, (rows, 2).
-    """
-
-    data_error: float
-    noise_error: float
+    data_error: float  # mean squared reconstruction error of fresh points of the ring
+    noise_error: float  # the same of uniform noise in the square around it
+    # mean of ||J_r - I||_F^2 / 2 on the ring: 0 for the identity, 1 for a constant, 1/2 for the projection onto the
+    # tangent
     data_distance: float
-    noise_distance: float
-    squared_norm: float
-    output: np.ndarray
+    noise_distance: float  # the same at the noise
+    squared_norm: float  # mean of ||J_f||^2 on the ring
+    output: np.ndarray  # what becomes of the noise, (rows, 2)
 
 
 @dataclass(frozen=True)
@@ -195,12 +178,11 @@ def _clouds(result: Overcomplete) -> go.Figure:
     kinds = _kinds(result.settings.weight)
     shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
     titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
-    figure = draw.panels(titles, draw.Room(330, 300, axis=False))
+    figure = draw.panels(titles, 330, 300, axis=False)
     for number, name in enumerate(shown, 1):
         clouds = {"noise": (result.noise, "rgba(139, 135, 148, 0.35)")}
         clouds["output"] = (result.measured[name].output, kinds[name].color)
         for what, (rows, color) in clouds.items():
             figure.add_trace(draw.points(number, rows[:, 0], rows[:, 1], what, color, size=3.5))
         draw.square(figure, number, _REACH * 1.05)
-    figure.update_layout(showlegend=False)
     return figure

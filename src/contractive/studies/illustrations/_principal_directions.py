@@ -22,23 +22,14 @@ _WORDS = {"u1": "‖J u₁‖, much variance", "u2": "‖J u₂‖, little"}
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of this illustration.
+    """Settings of this illustration."""
 
-    Attributes:
-        rows: Points in the plane.
-        spreads: Standard deviations along u1 and u2.
-        turn: Angle of u1 to the first axis, degrees: neither direction is a feature.
-        code: Code units, more than the two inputs.
-        weights: Of ||J_f||^2.
-        budget: Of every fit.
-    """
-
-    rows: int = 2048
-    spreads: tuple[float, float] = (1.0, 0.2)
-    turn: float = 30.0
-    code: int = 8
-    weights: tuple[float, ...] = (0.0, 0.003, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 3.0)
-    budget: Budget = field(default=Budget(20, 64, 2e-2))
+    rows: int = 2048  # points in the plane
+    spreads: tuple[float, float] = (1.0, 0.2)  # standard deviations along u1 and u2
+    turn: float = 30.0  # angle of u1 to the first axis, degrees: neither direction is a feature
+    code: int = 8  # code units, more than the two inputs
+    weights: tuple[float, ...] = (0.0, 0.003, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 3.0)  # of ||J_f||^2
+    budget: Budget = field(default=Budget(20, 64, 2e-2))  # of every fit
 
 
 QUICK = Settings(rows=1024, weights=(0.0, 0.01, 0.05, 0.3), budget=Budget(16, 64, 2e-2))
@@ -156,7 +147,7 @@ def _measured(
 def _norms(result: PrincipalDirections) -> go.Figure:
     weights = result.settings.weights[1:]  # the axis is logarithmic
     names = [*_WORDS.values(), "theory"]
-    figure = draw.panels(["Linear encoder, tied", "tanh encoder, tied"], draw.Room(320, 270, names))
+    figure = draw.panels(["Linear encoder, tied", "tanh encoder, tied"], 320, 270, names)
     dense = np.geomspace(weights[0], weights[-1], 400)
     limits = theory(tuple(dense), result.settings.spreads)
     for number, kind in enumerate(("linear", "tanh"), 1):
