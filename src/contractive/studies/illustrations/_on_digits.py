@@ -26,6 +26,7 @@ from contractive.studies.pages import percent
 
 _NOISE = 0.1  # standard deviation, pixels lie in [0, 1]
 _NORM_ROWS = 200
+_TARGET = 0.05  # mean activation that the sparsity penalty asks for
 _NEARLY = 1.5  # the fall of ||J||^2 over that of the scale-free sensitivity
 
 
@@ -344,10 +345,10 @@ def saturation(*, quick: bool = False, seed: int = 0) -> Saturation:
 
 def sparse_link(*, quick: bool = False, seed: int = 0) -> SparseLink:
     """Train tied sigmoid autoencoders of digits with growing sparsity weights; measure their Jacobians."""
-    settings = Settings((0.0, 0.01, 0.03, 0.1, 0.3, 1.0), target=0.05)
+    settings = Settings((0.0, 0.01, 0.03, 0.1, 0.3, 1.0), target=_TARGET)
     if quick:
-        settings = Settings((0.0, 0.1, 1.0), seeds=1, budget=Budget(12, 32, 6e-3), target=0.05)
-    objective = partial(sparse, target=0.05)
+        settings = Settings((0.0, 0.1, 1.0), seeds=1, budget=Budget(12, 32, 6e-3), target=_TARGET)
+    objective = partial(sparse, target=_TARGET)
     return SparseLink(settings, study(lambda: tied(64, settings.code), objective, settings, seed))
 
 
