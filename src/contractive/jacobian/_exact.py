@@ -41,15 +41,15 @@ class OneLayer:
         return squares.flatten(1) @ norms.flatten(), [norms, squares]
 
     def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
-        (norms, *squares), layer, weight = state, chain.layers[0], weights[0]
+        (norms, *squares), layer, weight, slope = state, chain.layers[0], weights[0], tape.slopes[0]
         gradients = Gradients(chain, [None], scale=2.0)
         if squares:
             flat = squares[0].flatten(1)
             in_norms = (flat.sum(0) if g is None else g @ flat).reshape(norms.shape)
         else:
             in_norms = (tape.batch if g is None else g.sum()) * torch.ones_like(norms)
-        if squares and layer.is_curved:
-            along = tape.slopes[0] if layer.needs_both_sides else squares[0]
+        if slope is not None and layer.is_curved:
+            along = slope if layer.needs_both_sides else squares[0]
             gradients.add_slope(0, weighted(along * norms, g))
         # half the gradient of sum_j g_j ||W_j||^2 in W
         if isinstance(layer.affine, Dense):
