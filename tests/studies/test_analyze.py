@@ -224,7 +224,7 @@ def test_a_split_that_is_not_the_one_of_the_run_is_told(analyses, home):
     assert "it is not known which: split.npz of" in found["notes"][-1]
     (changed / "split.npz").write_bytes(b"no archive")
     assert run("analyze", changed, data, "--out", home / "changed", "--no-umap", "--force").exit_code == 0
-    assert "must hold the parts of the data" in document(home / "changed")["data"]["notes"][-1]
+    assert "split.npz cannot be read" in document(home / "changed")["data"]["notes"][-1]
 
 
 def wrong_columns(home):
@@ -296,7 +296,7 @@ def test_results_are_not_overwritten_without_force(analyses, home):
 def test_a_folder_that_is_no_run_is_refused(home):
     result = run("analyze", home, "digits", "--out", home / "none")
     assert result.exit_code == 2
-    assert "RUN must be a folder that `contractive train` wrote" in result.stderr
+    assert "RUN must be a folder that contractive train wrote" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["digits", "table"])

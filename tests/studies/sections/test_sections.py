@@ -254,7 +254,7 @@ def test_sentences_follow_the_numbers(measured):
     assert "It is at most 1 at 75.0" in text["Contraction"]
     assert "the encoder expands" in said(measured, {"norms/operator_norm": 1.5})["Contraction"]
     expanding = said(measured, {"on and off the data/operator_norm:box": 2.5})["Reach"]
-    assert "expands, with a mean σ max above 1: at random within the range of every feature (2.5)." in expanding
+    assert "expands, with a mean σ max above 1: at random points within the range of every feature (2.5)." in expanding
     assert "nearly binary" in said(measured, {"codes/saturation": 0.9})["Code"]
     assert "far from binary" in said(measured, {"codes/saturation": 0.1})["Code"]
     little = said(measured, {"directions/rank_correlation": -0.4})["Directions"]

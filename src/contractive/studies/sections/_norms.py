@@ -22,9 +22,9 @@ from contractive.studies.sections._section import (
 _AWAY = {
     "midpoints": "half-way between two rows",
     "between": "on the lines between two rows",
-    "same distance": "in random directions at the distances of the data",
-    "box": "at random within the range of every feature",
-    "scaled out": "three times as far out as the data",
+    "same distance": "in random directions, as far from the mean as the data",
+    "box": "at random points within the range of every feature",
+    "scaled out": "three times as far from the mean as the data",
 }
 
 
@@ -123,7 +123,7 @@ class OnAndOffTheData(Section[analysis.EvaluationPoints]):
             " feature. “Scaled out” is three times as far from the mean as a row. Boxes are quartiles, whiskers reach"
             " from 5 to 95 %. By distance: every point against the distance to its nearest known row."
         )
-        alt = "Box plots of the largest singular value of J by kind of point, and the same values against distance."
+        alt = "Boxes of both norms and bars of the contracting share by kind of point; σ max against distance."
         yield Picture("evaluation-points", self.title, caption, plots.evaluation_points(results), alt)
 
     def sentences(self, document: Analysis) -> str:

@@ -47,7 +47,7 @@ class Sensitivity(Section[analysis.SensitivityProfile]):
             " than it changes the data. Levels of Gaussian noise are in units of a typical feature's standard"
             " deviation. Those of masking and salt-and-pepper noise are the probability that a value is changed."
         )
-        alt = "Lines of raw and of scale-free sensitivity against the noise level, for each kind of noise."
+        alt = "Box plots of raw and lines of scale-free sensitivity by noise level, for each kind of noise."
         yield Picture("profile", "How far noise changes the code", caption, plots.sensitivity_profiles(results), alt)
 
     def sentences(self, document: Analysis) -> str:
