@@ -31,7 +31,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         decoder_activation: Activation of the decoder's inner layers; with `tied` that of the encoder.
         tied: True if the decoder uses the encoder's weights transposed.
         noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for that of
-            the objective: 0.3 with `denoising` and `contractive_denoising`, none with any other.
+            the objective: 0.3 with `denoising`, 0.1 with `contractive_denoising`, none with any other.
         loss: `squared_error`, `cross_entropy` (features in [0, 1]), or `auto`: cross-entropy with `minmax`.
         solver: `adam`, or `sgd` with momentum 0.9.
         learning_rate: Schedule of the learning rate: `cosine`, `exponential`, `constant`.

@@ -44,7 +44,8 @@ class ContractiveEstimator(Parameters):
     def n_components_(self) -> int:
         """Numbers per code."""
         check_is_fitted(self, "autoencoder_")
-        return self._n_features_out
+        recipe: Any = self.autoencoder_.recipe  # made by a builder
+        return recipe.arguments["code"]
 
     @property
     def history_(self) -> "DataFrame":
@@ -135,10 +136,7 @@ class ContractiveEstimator(Parameters):
 
     @property
     def _n_features_out(self) -> int:
-        recipe = self.autoencoder_.recipe
-        assert recipe is not None  # made by a builder
-        code: Any = recipe.arguments["code"]
-        return code
+        return self.n_components_
 
     def _train(
         self, X: Any, sample_weight: Any, *, keep: bool, epochs: int | None = None

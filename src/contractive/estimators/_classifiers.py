@@ -225,15 +225,8 @@ class ManifoldTangentClassifier(LayeredClassifier):
         tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew. Models
             that are fitted at the same time to the same path take turns in writing.
         output: `sigmoid`, which the authors prefer, or `softmax`.
-        parameters: All other parameters of `StackedContractiveClassifier` but `jacobian_weight`, by their names there.
-
-    Attributes:
-        network_: The trained `models.Classifier`; it takes scaled rows.
-        pretraining_: A `History` per layer.
-        history_: `FineTuning`.
-        classes_: Class labels.
-        n_iter_: Epochs of fine-tuning.
-        n_features_in_: Features seen in `fit`.
+        parameters: All other parameters of `StackedContractiveClassifier` but `jacobian_weight`, by their names there;
+            its attributes are the same, too.
     """
 
     ratio: float = 1.0

@@ -98,9 +98,9 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
 
     def _first(self, x: np.ndarray, weights: np.ndarray | None) -> Self:
         """Return a detector like this one, trained on all rows for a third of the time."""
-        parameters: dict[str, Any] = self.get_params(deep=False)
+        parameters: Any = self.get_params(deep=False)
         epochs = self._training(len(x)).max_epochs or 1
-        changed: dict[str, Any] = {"support_fraction": 1.0, "max_epochs": -(-epochs // 3), "early_stopping": False}
+        changed: Any = {"support_fraction": 1.0, "max_epochs": -(-epochs // 3), "early_stopping": False}
         if self._has_auto_weight:
             changed["weight"] = _FIRST_WEIGHT
         first = type(self)(**{**parameters, **changed})

@@ -92,7 +92,7 @@ class Parameters(BaseEstimator):
             _SKLEARN_ACTIVATIONS.get(name, name) if isinstance(name, str) else name
             for name in (self.activation, self.decoder_activation)
         )
-        given: dict[str, Any] = {
+        given: Any = {
             "model": "tied" if self.tied else "mlp",
             "hidden": widths_of(self.hidden_layer_sizes),
             "code": self.n_components,
@@ -105,7 +105,7 @@ class Parameters(BaseEstimator):
 
     def _training(self, rows: int, epochs: int | None = None) -> TrainingSettings:
         """Settings for so many rows; with a number of epochs these, at a constant rate."""
-        given: dict[str, Any] = {
+        given: Any = {
             "batch_size": None if self.batch_size == "auto" else self.batch_size,
             "max_epochs": epochs or (None if self.max_epochs == "auto" else self.max_epochs),
             "learning_rate": self.learning_rate_init,

@@ -75,7 +75,7 @@ class NetworkSettings:
         """
         if self.hidden is None or self.code is None or self.output is None:
             raise InvalidValue("settings", "be completed before a network is built", self, "Call completed() first.")
-        shared: dict[str, Any] = {"code": self.code, "activation": self.activation, "output": self.output}
+        shared: Any = {"code": self.code, "activation": self.activation, "output": self.output}
         if self.model == "tied":
             return tied(features, hidden=self.hidden, **shared)
         shared["decoder_activation"] = self.decoder_activation
