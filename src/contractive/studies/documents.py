@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from contractive.core.artifacts import Artifact, ArtifactError
+from contractive.core.artifacts import Artifact
 from contractive.core.files import write_text
 from contractive.data import Split
 from contractive.studies.metrics import noise_unit
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Cell = str | int | float | None
-
-
-class ResultsError(ArtifactError):
-    """A results folder that cannot be read, and what to do about it."""
 
 
 @dataclass(frozen=True)

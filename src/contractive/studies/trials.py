@@ -102,7 +102,11 @@ class Ledger(Generic[R]):
             if trial.key == key and trial.result is not None:
                 return trial.result
         number = self.begin(key)
-        result = compute()
+        try:
+            result = compute()
+        except BaseException:
+            self.give_up([number])
+            raise
         self.finish(number, result)
         return result
 

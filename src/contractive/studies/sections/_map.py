@@ -69,7 +69,8 @@ class Map(Section[CodeMap]):
         first = next(iter(results.values()))
         labels = None if first.labels is None else [context.classes[int(label)] for label in first.labels]
         hover = None
-        if context.image and context.channels == 1 and len(results) == 1 and len(first.inputs) <= _MOST_HOVERS:
+        few = 0 < len(first.inputs) <= _MOST_HOVERS  # a comparison keeps no rows
+        if context.image and context.channels == 1 and len(results) == 1 and few:
             hover = plots.thumbnails(first.inputs.numpy(), context.image)
         umaps = {name: found.umap.numpy() for name, found in results.items() if found.umap is not None}
         maps = {name: found.components.coordinates.numpy() for name, found in results.items()}

@@ -1,0 +1,62 @@
+"""Trials are computed once, written whole, refused under other settings, and spread over processes."""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from contractive.core.artifacts import ArtifactError
+from contractive.studies.trials import Ledger, in_parallel
+
+
+@dataclass(frozen=True)
+class Found:
+    value: float
+    more: dict[str, float]
+
+
+def ledger(folder, **settings):
+    return Ledger(folder / "trials.json", {"seeds": (1, 2), **settings}, Found)
+
+
+def test_a_trial_is_computed_once(tmp_path):
+    found = Found(1.5, {"loss": float("inf")})
+    assert ledger(tmp_path).once("a", lambda: found) == found
+    assert ledger(tmp_path).once("a", lambda: pytest.fail("computed twice")) == found
+    assert [trial.key for trial in ledger(tmp_path).trials] == ["a"]
+
+
+def test_a_trial_that_failed_is_computed_again(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        ledger(tmp_path).once("a", lambda: 1 / 0)
+    assert ledger(tmp_path).once("a", lambda: Found(2.0, {})).value == 2.0
+    assert [trial.state for trial in ledger(tmp_path).trials] == ["failed", "finished"]
+
+
+def test_other_settings_are_refused_by_name_unless_forced(tmp_path):
+    ledger(tmp_path, learning_rate=0.1).once("a", lambda: Found(1.0, {}))
+    with pytest.raises(ValueError, match=r"one of the same settings, got .* with learning rate 0.1 instead of 0.2"):
+        ledger(tmp_path, learning_rate=0.2)
+    assert Ledger(tmp_path / "trials.json", {"seeds": 3}, Found, force=True).trials == ()
+
+
+@pytest.mark.parametrize("text", ["{", '{"settings": {}, "runs": {}}'], ids=["cut", "of an earlier layout"])
+def test_a_file_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "trials.json").write_text(text)
+    with pytest.raises(ArtifactError, match="Make it again"):
+        ledger(tmp_path)
+
+
+def squared(rows, number):
+    return number**2, float(torch.from_numpy(rows).sum()), os.getpid()
+
+
+def test_tasks_of_several_rounds_are_computed_here_with_one_job():
+    rows = np.ones((600, 1000), np.float32)
+    with in_parallel(1) as run:
+        found = [sorted(run(partial(squared, rows), range(3))) for _ in range(2)]
+    assert [[value[:2] for value in each] for each in found] == [[(0, 6e5), (1, 6e5), (4, 6e5)]] * 2
+    assert {value[2] for value in found[0]} == {os.getpid()}
