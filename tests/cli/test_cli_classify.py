@@ -60,7 +60,7 @@ def test_classify_says_what_came_out_and_where_it_is(made):
 
 def test_the_help_tells_the_defaults():
     said = contractive("classify", "--help").output
-    for words in ("256,256, or 500,500 from 256", "enough for 2500 steps", "softmax, sigmoid with --tangents", "0.03;"):
+    for words in ("256,256, or 500,500 from 256", "enough for 2500 steps", "softmax; sigmoid with tangents", "0.03;"):
         assert words in " ".join(said.replace("│", " ").split()), words
 
 
@@ -187,7 +187,7 @@ def test_ctrl_c_says_how_to_go_on_and_the_end_is_the_same(stage, made, tmp_path,
         ("reconstruct {run} {data} -o {new}.csv", "with the classifier of contractive classify"),
         ("export {run} -o {new}.pt2 --part decoder", "--part must be one of encoder, classifier, got 'decoder'"),
         ("predict {new} {data} -o {new}.csv", "RUN must be a folder that contractive classify wrote, got"),
-        ("predict {run} {data} -o {new}.txt", "-o must end in one of .npy .csv .parquet, got"),
+        ("predict {run} {data} -o {new}.txt", "--out must end in one of .npy .csv .parquet, got"),
         ("predict {run} {data} -o {data}", "--out must be another file than the data, got"),
         ("predict {run} digits -o {new}.csv", "data must be a table with the columns of training, got"),
         ("predict {run} {data} -o {new}.npy", ".npy must hold numbers, got"),

@@ -125,6 +125,7 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
         test = reader.test_rows()
     else:
         further = open_reader(options.test, replace(options, header=reader.header), source.draft, field="test")
+        further.check_memory(source.draft.features, on_disk=False)
         rows = (raw for raw, _ in further.batches_with(()))
         test = TestRows(str(further.path), rows, further.labels(), [f"Test file: {n}" for n in further.notes()])
     shares = options.validation_share, 0.0 if test else options.test_share
