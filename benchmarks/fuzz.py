@@ -162,7 +162,7 @@ def read_rows(path: Path) -> None:
     from contractive.data import Options, Preparation, load, open_rows
 
     table = path.suffix in (".csv", ".tsv", ".parquet", ".feather")
-    split = load(path, options=Options(one_hot=table, impute="mean"))
+    split = load(path, options=Options(one_hot=table or (), impute="mean"))
     Preparation.from_dict(json.loads(json.dumps(split.preparation.to_dict())))
     assert np.isfinite(split.train[:]).all()
     for block in open_rows(path, split.preparation):
