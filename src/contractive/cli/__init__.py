@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; exit code 2 for anything the user can mend, with one line that says how."""
+    """Run the command line; exit code 2 for anything the user can fix, with one line that says how."""
     try:
         from contractive.cli._commands import app
     except ModuleNotFoundError as error:

@@ -58,8 +58,18 @@ def compare(
         results = work(split, settings, command=command_line(), on_progress=progress)
     results.write(out)
     page = write_comparison(results, out / "report.html")
-    if json:
-        console.document({"report": str(page), **_brief(results)})
+    if json:  # without the epochs and the arrays
+        objectives = [
+            {
+                **{name: getattr(each, name) for name in ("name", "weight", "search", "warnings")},
+                "metrics": {key: {"mean": each.mean(key), "sd": each.sd(key)} for key in results.keys},
+                "seeds": [{"seed": seed.seed, "metrics": seed.metrics} for seed in each.seeds],
+            }
+            for each in results.objectives
+        ]
+        facts = ("data", "settings", "versions", "seconds", "command", "noise_levels")
+        shown = {name: getattr(results, name) for name in facts}
+        console.document({"report": str(page), **shown, "objectives": objectives})
         return
     _print_table(console, results)
     for each in results.objectives:
@@ -78,34 +88,16 @@ def _print_table(console: Console, results: Results) -> None:
     seeds = results.settings.seeds
     over = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
     headings = ("", *(each.name for each in results.objectives))
-    console.table(rows, headings, title=f"{results.data.name}: test data, {over}", caption=_caption(results))
-
-
-def _caption(results: Results) -> str:
     weights = [
         f"{each.name} {each.weight:.3g} ({'searched' if each.search else 'fixed'})"
         for each in results.objectives
         if each.weight is not None
     ]
-    noise = "Noise level 1 is a feature's typical standard deviation."
-    if not weights:
-        return noise
-    return (
-        f"Weights: {', '.join(weights)}. Searched on validation data: the largest that raises the reconstruction error"
-        f" by at most {results.settings.max_error_increase:.0%} over the standard model's (if none does, the one that"
-        f" raises it least). {noise}"
-    )
-
-
-def _brief(results: Results) -> dict[str, object]:
-    """Return the results without the epochs and the arrays."""
-    objectives = [
-        {
-            **{name: getattr(each, name) for name in ("name", "weight", "search", "warnings")},
-            "metrics": {key: {"mean": each.mean(key), "sd": each.sd(key)} for key in results.keys},
-            "seeds": [{"seed": seed.seed, "metrics": seed.metrics} for seed in each.seeds],
-        }
-        for each in results.objectives
-    ]
-    facts = ("data", "settings", "versions", "seconds", "command", "noise_levels")
-    return {**{name: getattr(results, name) for name in facts}, "objectives": objectives}
+    caption = "Noise level 1 is a feature's typical standard deviation."
+    if weights:
+        caption = (
+            f"Weights: {', '.join(weights)}. Searched on validation data: the largest that raises the reconstruction"
+            f" error by at most {results.settings.max_error_increase:.0%} over the standard model's (if none does, the"
+            f" one that raises it least). {caption}"
+        )
+    console.table(rows, headings, title=f"{results.data.name}: test data, {over}", caption=caption)

@@ -52,9 +52,14 @@ def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
 
 def _facts(run: "AutoencoderRun") -> dict[str, str]:
     network, objective, training = run.settings.network, run.settings.objective, run.settings.training
+    allowed, metrics = run.settings.max_error_increase, run.metrics()
+    weight = f"weight {objective.weight or 0:.4g}"
+    if allowed is not None:
+        found = f": {metrics.weight or 0:.4g}, actual increase {metrics.error_increase or 0:.1%}" if metrics else ""
+        weight = f"weight found for an error increase of {allowed:.0%}{found}"
     widths = "-".join(map(str, (run.preparation.features, *(network.hidden or ()), network.code)))
     return {
-        "objective": f"{objective.objective}, {_weight(run)}",
+        "objective": f"{objective.objective}, {weight}",
         "network": f"{network.model} {widths}, {network.activation}, output {network.output}",
         "training": f"{objective.loss.replace('_', ' ')}, batch {training.batch_size}, rate {training.learning_rate},"
         f" {training.schedule}, seed {training.seed}",
@@ -75,14 +80,6 @@ def _facts_of_classifier(run: "ClassifierRun") -> dict[str, str]:
         "training": f"{settings.labels_used or 'all'} labels, batch {settings.batch_size}, rate"
         f" {settings.learning_rate:.4g}, decay {settings.decay:.4g}, seed {settings.seed}{extra}",
     }
-
-
-def _weight(run: "AutoencoderRun") -> str:
-    allowed, metrics = run.settings.max_error_increase, run.metrics()
-    if allowed is None:
-        return f"weight {run.settings.objective.weight or 0:.4g}"
-    found = f": {metrics.weight or 0:.4g}, actual increase {metrics.error_increase or 0:.1%}" if metrics else ""
-    return f"weight found for an error increase of {allowed:.0%}{found}"
 
 
 def _prepared(preparation: "Preparation") -> str:

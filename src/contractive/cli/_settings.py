@@ -80,10 +80,14 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
         option = f"--{each.name.replace('_', '-')}"
         if bare is bool and (optional or default):
             option += f"/--no-{option[2:]}"
+        text, choices = each.metadata["help"], each.metadata.get("choices")
+        choices = list(choices or (get_args(bare) if get_origin(bare) is Literal else ()))
+        if not all(choice in text for choice in choices):
+            text += f" {'Any' if get_origin(bare) is tuple else 'One'} of {', '.join(choices)}."
         info = typer.Option(
             option,
             metavar=metavar,
-            help=_help(each.metadata, bare),
+            help=text,
             show_default=words if words and default is each.default else default not in (None, ()),
             rich_help_panel=panel,
         )
@@ -92,13 +96,6 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
         plain = bare if bare in (bool, int, float) and parser is None else str
         annotation = Annotated[plain if default is not None else plain | None, info]
         yield inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-
-
-def _help(metadata: Mapping[str, Any], type_: Any) -> str:
-    choices = list(metadata.get("choices") or (get_args(type_) if get_origin(type_) is Literal else ()))
-    if all(choice in metadata["help"] for choice in choices):
-        return metadata["help"]
-    return f"{metadata['help']} {'Any' if get_origin(type_) is tuple else 'One'} of {', '.join(choices)}."
 
 
 def _make(settings: type, group: Group, given: Mapping[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from contractive.cli._begin import command_line, is_given, processors
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import Group, parse_numbers
 from contractive.core.errors import InvalidValue
-from contractive.studies.sweep import Sweep, SweepSettings
+from contractive.studies.sweep import SweepSettings
 
 
 @command("sweep digits --weights 0.001,0.01,0.1,1.0 -o sweep")
@@ -57,6 +57,7 @@ def sweep(
     """
     from contractive.data import load
     from contractive.report import sweep_sentences, write_sweep
+    from contractive.studies.metrics import METRICS
     from contractive.studies.sweep import sweep as work
 
     if weights is not None and is_given(context, "trials"):
@@ -75,18 +76,6 @@ def sweep(
         console.note("Stopped. What is finished is kept: run the same command again to resume.")
         raise typer.Exit(130) from None
     page = write_sweep(found, out / "report.html")
-    _print_table(console, found)
-    console.warnings(found.baseline.warnings, of="without penalty")
-    for trial in found.pruned:
-        console.line(f"Pruned: weight {trial.weight:.3g}, {trial.reason}", style="dim")
-    console.line("Report: ", bold(page))
-    console.line("Best run: ", bold(out / "best"), f" (contractive info {out / 'best'})")
-    console.line(bold(sweep_sentences(found)[0]))
-
-
-def _print_table(console: Console, found: Sweep) -> None:
-    from contractive.studies.metrics import METRICS
-
     seeds, base = found.settings.seeds, found.baseline
     judged = [METRICS[key] for key in found.settings.judged]
     shown = [*judged, METRICS["squared_norm"]]
@@ -108,3 +97,9 @@ def _print_table(console: Console, found: Sweep) -> None:
         left=(len(rows[0]) - 1,),
         bold_row=[trial.number for trial in found.complete].index(found.knee),
     )
+    console.warnings(found.baseline.warnings, of="without penalty")
+    for trial in found.pruned:
+        console.line(f"Pruned: weight {trial.weight:.3g}, {trial.reason}", style="dim")
+    console.line("Report: ", bold(page))
+    console.line("Best run: ", bold(out / "best"), f" (contractive info {out / 'best'})")
+    console.line(bold(sweep_sentences(found)[0]))

@@ -73,6 +73,6 @@ def train(
         console.line(
             "Weight found: ",
             bold(f"{metrics.weight:.4g}"),
-            f". It raises the reconstruction error by {increase:.1%}, at most {allowed:.0%} was allowed; ‖J‖² fell from"
-            f" {before:.4g} to {after:.4g}.",
+            f". It changes the reconstruction error by {increase:+.1%}, at most {allowed:.0%} was allowed; ‖J‖² fell"
+            f" from {before:.4g} to {after:.4g}.",
         )
