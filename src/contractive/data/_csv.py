@@ -21,7 +21,6 @@ from contractive.data._arrow import ArrowSink
 from contractive.data._columns import check_unique, parse_decimal_commas, plain
 from contractive.data._errors import DataError, first_line, invalid
 from contractive.data._memory import check_fits
-from contractive.data._options import Options
 from contractive.data._preparation import BLOCK
 from contractive.data._reader import slices
 from contractive.data._tables import TableReader
@@ -59,9 +58,44 @@ class TextTable(TableReader):
 
     @cached_property
     def dialect(self) -> Dialect:
-        """How the table is written."""
-        tab = self.path.suffix.lower() == ".tsv"
-        return _detect(self.path, self.options, separator=self.options.separator or ("\t" if tab else None))
+        """How the table is written, as the options say or as it seems."""
+        path, options, separator = self.path, self.options, self.options.separator
+        if path.suffix.lower() == ".tsv" and separator is None:
+            separator = "\t"
+        notes: list[str] = []
+        encoding = _encoding(path, options.encoding)
+        if encoding not in ("utf-8", "utf-8-sig") and options.encoding is None:
+            notes.append(f"{path.name} was read in the encoding {encoding} (option encoding).")
+        with path.open(encoding=encoding, errors="ignore", newline=None) as file:
+            sample = file.read(_SAMPLE)
+            if file.read(1) and "\n" in sample:  # the last line may be cut
+                sample = sample[: sample.rindex("\n")]
+        if not sample.strip():
+            raise DataError(f"{path} must hold rows, got an empty file. Give a table with at least 10 rows.")
+        lines = sample.split("\n")
+        comments = next((i for i, s in enumerate(lines) if s.strip() and not s.lstrip().startswith(("#", "|", "%"))), 0)
+        if separator is None:
+            separator = _separator(lines[comments:] or lines)
+            notes += [f"The separator is a {_NAMES[separator]} (option separator)."] if separator != "," else []
+        rows = _rows(lines, separator, path)
+        # lines at the top are comments where they begin like one and have another number of fields than most rows
+        width = _most_common([len(row) for _, row in rows[comments:]])
+        skipped = sum(1 for line, row in rows if line <= comments and len(row) != width)
+        if skipped:
+            notes.append(f"Skipped comment lines at the top: {skipped}, starting with {lines[0].strip()[:40]!r}.")
+        rows = rows[skipped:]
+        cells = [[cell.strip() for cell in row] for _, row in rows]
+        header = _has_header(cells) if options.header is None else options.header
+        names = tuple(cell or f"c{i}" for i, cell in enumerate(cells[0] if header else [""] * width))
+        unnamed = [f"c{i}" for i, cell in enumerate(cells[0]) if header and not cell]
+        if unnamed:
+            notes.append(
+                f"Columns without a name: {', '.join(unnamed)}. Leave out those that only count rows (option drop)."
+            )
+        elif not header and options.header is None:
+            notes.append(f"The first row looks like values: columns are named c0 to c{width - 1} (option header).")
+        check_unique(names)
+        return Dialect(encoding, separator, names, header, rows[0][0] - (not header), notes)
 
     @property
     def header(self) -> bool:
@@ -124,44 +158,6 @@ class TextTable(TableReader):
                         f" {reader.line_num}. Correct the line, or give `separator`."
                     )
         return DataError(f"rows of {self.path} must have {len(dialect.names)} fields, got others. Correct them.")
-
-
-def _detect(path: Path, options: Options, separator: str | None) -> Dialect:
-    """Find out how a text table is written."""
-    notes: list[str] = []
-    encoding = _encoding(path, options.encoding)
-    if encoding not in ("utf-8", "utf-8-sig") and options.encoding is None:
-        notes.append(f"{path.name} was read in the encoding {encoding} (option encoding).")
-    with path.open(encoding=encoding, errors="ignore", newline=None) as file:
-        sample = file.read(_SAMPLE)
-        if file.read(1) and "\n" in sample:  # the last line may be cut
-            sample = sample[: sample.rindex("\n")]
-    if not sample.strip():
-        raise DataError(f"{path} must hold rows, got an empty file. Give a table with at least 10 rows.")
-    lines = sample.split("\n")
-    comments = next((i for i, s in enumerate(lines) if s.strip() and not s.lstrip().startswith(("#", "|", "%"))), 0)
-    if separator is None:
-        separator = _separator(lines[comments:] or lines)
-        notes += [f"The separator is a {_NAMES[separator]} (option separator)."] if separator != "," else []
-    rows = _rows(lines, separator, path)
-    # lines at the top are comments where they begin like one and have another number of fields than most rows
-    width = _most_common([len(row) for _, row in rows[comments:]])
-    skipped = sum(1 for line, row in rows if line <= comments and len(row) != width)
-    if skipped:
-        notes.append(f"Skipped comment lines at the top: {skipped}, starting with {lines[0].strip()[:40]!r}.")
-    rows = rows[skipped:]
-    cells = [[cell.strip() for cell in row] for _, row in rows]
-    header = _has_header(cells) if options.header is None else options.header
-    names = tuple(cell or f"c{i}" for i, cell in enumerate(cells[0] if header else [""] * width))
-    unnamed = [f"c{i}" for i, cell in enumerate(cells[0]) if header and not cell]
-    if unnamed:
-        notes.append(
-            f"Columns without a name: {', '.join(unnamed)}. Leave out those that only count rows (option drop)."
-        )
-    elif not header and options.header is None:
-        notes.append(f"The first row looks like values: columns are named c0 to c{width - 1} (option header).")
-    check_unique(names)
-    return Dialect(encoding, separator, names, header, rows[0][0] - (not header), notes)
 
 
 def _encoding(path: Path, given: str | None) -> str:
