@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 from comparisons import Page
 from contractive import plots
 from contractive.cli._commands import app
+from contractive.objectives import ObjectiveSettings
 from contractive.report import sweep_html, sweep_sentences, write_sweep
 from contractive.studies.documents import DataFacts
-from contractive.studies.runs import Settings
+from contractive.studies.runs import AutoencoderSettings
 from contractive.studies.sweep import Sweep, SweepSettings
 from sweeps import trial
 
@@ -20,7 +21,9 @@ ROWS = {"train": 70, "validation": 15, "test": 15}
 
 
 def found(*trials, front, knee, objective="contractive", **settings):
-    chosen = SweepSettings(Settings(objective=objective), trials=max(2, len(trials)), **settings)
+    chosen = SweepSettings(
+        AutoencoderSettings(objective=ObjectiveSettings(objective)), trials=max(2, len(trials)), **settings
+    )
     data = DataFacts("toy", 6, ROWS, 0.5)
     return Sweep(data, chosen, trials, front, knee, {"contractive": "0"}, "contractive sweep toy")
 

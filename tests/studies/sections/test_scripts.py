@@ -110,13 +110,20 @@ def test_prices_are_measured_written_and_gone_on_with(tmp_path, monkeypatch):
     page, out = script("error_increase"), tmp_path / "out" / "error_increase.json"
     sets = {"digits": page.SETS["digits"]}
     monkeypatch.setattr(page, "SETS", sets)
-    real, calls = page.Settings, []
-    monkeypatch.setattr(page, "Settings", lambda **given: calls.append(given) or real(**given, epochs=3))
+    real, calls = page.AutoencoderSettings, []
+
+    class Short:
+        @staticmethod
+        def of(**given):
+            calls.append(given)
+            return real.of(**given, max_epochs=3)
+
+    monkeypatch.setattr(page, "AutoencoderSettings", Short)
     page.run(tmp_path, ["digits"], 1, out)
     (row,) = json.loads(out.read_text())["results"]
     assert row["weight"] > 0
     assert row["squared_norm_ratio"] < 1
-    assert [given.get("kind") for given in calls] == [None, "standard"]
+    assert [given.get("objective") for given in calls] == [None, "standard"]
     page.run(tmp_path, ["digits"], 1, out)
     assert len(calls) == 2  # nothing left to do
     other = {
