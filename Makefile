@@ -17,6 +17,8 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python  # not whatever python comes first on the PATH
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/structure.py
+	$(BIN)/python scripts/words.py
 
 docs: .venv/all
 	$(PIP) -e ".[docs]"

@@ -3,8 +3,8 @@
     python scripts/structure.py [-v]
 
 Fails on an import of another package's private module, on an import cycle (imports inside functions included) and on a
-command-line option in a string outside `cli` (docstrings apart). Prints sizes and shares beside the limits that the
-project has set itself, and fails where one is exceeded.
+command-line option in a string outside `cli` (docstrings apart). Prints sizes and shares beside the aims that the
+project has set itself.
 """
 
 import ast
@@ -16,10 +16,12 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 PACKAGE = "contractive"
-LIMITS = {
+AIMS = {
     "lines": 24_000,
     "mappings without a type": 40,
     "private functions used once, per cent": 55,
+}
+LIMITS = {
     "functions with more than 12 parameters": 0,
     "imports of another package's private module": 0,
     "import cycles": 0,
@@ -118,7 +120,7 @@ def cycles(edges: dict[str, set[str]]) -> list[str]:
 
 
 def main() -> int:
-    """Print the counts; return 1 if a limit is exceeded."""
+    """Print the counts; return 1 if a limit (not an aim) is exceeded."""
     root = Path(__file__).parents[1] / "src" / PACKAGE
     modules = [Module(path, root) for path in sorted(root.rglob("*.py"))]
     names = {module.name for module in modules}
@@ -144,12 +146,14 @@ def main() -> int:
         "import cycles": len(loops),
         "command-line options outside cli": len(options),
     }
-    for what, count in counts.items():
-        print(f"{what}: {count} (at most {LIMITS[what]}){'' if count <= LIMITS[what] else '  <-- too many'}")
+    for what, aim in AIMS.items():
+        print(f"{what}: {counts[what]} (aim: at most {aim})")
+    for what, limit in LIMITS.items():
+        print(f"{what}: {counts[what]} (at most {limit}){'' if counts[what] <= limit else '  <-- too many'}")
     print(f"files: {len(modules)}, packages: {len({module.package for module in modules})}")
     if "-v" in sys.argv:
         print(*wide, *sorted(private_imports), *loops, *options, sep="\n")
-    return int(any(count > LIMITS[what] for what, count in counts.items()))
+    return int(any(counts[what] > limit for what, limit in LIMITS.items()))
 
 
 if __name__ == "__main__":

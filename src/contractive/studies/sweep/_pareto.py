@@ -1,4 +1,4 @@
-"""What no other trial beats in everything, and the best bargain among it."""
+"""Trade-offs: trials that no other beats in every objective, and the one with the best compromise."""
 
 import numpy as np
 
