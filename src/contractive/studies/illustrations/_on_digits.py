@@ -228,8 +228,8 @@ class Saturation(OnDigits):
             for seed in values.T if values.shape[1] > 1 else ():
                 thin = draw.line(1, positions, seed, words, color, width=0.8, legend=False)
                 figure.add_trace(thin.update(hoverinfo="skip"))
-            style = {"mode": "lines+markers", "symbol": symbol, "hover": "%{y:.0f} %"}
-            figure.add_trace(draw.line(1, positions, values.mean(1), words, color, **style))
+            mean = draw.line(1, positions, values.mean(1), words, color, mode="lines+markers", hover="%{y:.0f} %")
+            figure.add_trace(mean.update(marker={"symbol": symbol}))
         ticks = {"tickvals": positions.tolist(), "ticktext": [f"{weight:g}" for weight in self.settings.weights]}
         percents = {"ticksuffix": " %", "range": [-3, 104]}
         draw.set_axes(figure, 1, {"title": {"text": "weight"}, **ticks}, percents)
