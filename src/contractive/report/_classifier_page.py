@@ -50,7 +50,7 @@ def classifier_html(run: ClassifierRun) -> str:
         "classes": _classes(run, metrics),
         "layers": _layers(metrics),
         "settings": [(words, _text(getattr(run.settings, name))) for name, words in _SHOWN.items()],
-        "notes": data.notes,
+        "notes": run.document.notes,
         "versions": run.document.versions,
         "command": run.document.command,
     }

@@ -5,12 +5,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.files import replace_file
+from contractive.data import Preparation
 from contractive.studies.runs import Run
 
 ENDINGS = (".onnx", ".pt2")
@@ -20,30 +20,20 @@ class Exported(nn.Module):
     """A part of a model between raw numbers: (x - offset) / scale before what takes rows, back after what gives rows.
 
     Args:
-        module: The part, trained, on scaled numbers.
-        offset: Of each feature, or one number.
-        scale: Likewise.
-        takes_rows: True where its inputs are rows.
-        gives_rows: True where its outputs are rows.
+        module: The part, trained, on prepared numbers.
+        preparation: Of the data, with offset and scale.
+        part: Its name, as in `export`.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        offset: np.ndarray,
-        scale: np.ndarray,
-        *,
-        takes_rows: bool = True,
-        gives_rows: bool = False,
-    ) -> None:
+    def __init__(self, module: nn.Module, preparation: Preparation, part: str) -> None:
         super().__init__()
         self.module = module
-        self.takes_rows, self.gives_rows = takes_rows, gives_rows
+        self.takes_rows, self.gives_rows = part != "decoder", part in ("decoder", "autoencoder")
         dtype = next(module.parameters()).dtype
         self.offset: Tensor
         self.scale: Tensor
-        self.register_buffer("offset", torch.as_tensor(offset).to(dtype))
-        self.register_buffer("scale", torch.as_tensor(scale).to(dtype))
+        self.register_buffer("offset", torch.as_tensor(preparation.offset).to(dtype))
+        self.register_buffer("scale", torch.as_tensor(preparation.scale).to(dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to rows or codes (batch, numbers)."""
@@ -89,12 +79,9 @@ def module_of(run: Run[Any, Any], part: str) -> nn.Module:
     Raises:
         InvalidValue: A part that the model does not have.
     """
-    parts, preparation = run.parts(), run.preparation
+    parts = run.parts()
     check_choice("part", part, parts)
-    takes_rows, gives_rows = part != "decoder", part in ("decoder", "autoencoder")
-    return Exported(
-        parts[part], preparation.offset, preparation.scale, takes_rows=takes_rows, gives_rows=gives_rows
-    ).eval()
+    return Exported(parts[part], run.preparation, part).eval()
 
 
 def _onnx(module: nn.Module, example: Tensor, path: str) -> None:

@@ -151,7 +151,7 @@ def test_broken_mistakes_are_refused(run):
         with pytest.raises(RunError, match=r"mistakes.npz does not hold rows of the data"):
             opened.mistakes()
     np.savez(run / "mistakes.npz", rows=whole["rows"])
-    with pytest.raises(RunError, match=r"mistakes.npz does not hold rows, number, true, given, probability"):
+    with pytest.raises(RunError, match=r"mistakes.npz does not hold what training writes there"):
         opened.mistakes()
 
 

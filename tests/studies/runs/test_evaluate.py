@@ -7,7 +7,7 @@ from torch import nn
 
 from contractive.models import Classifier
 from contractive.studies.runs import evaluate
-from contractive.studies.runs._evaluate import interval, mistakes
+from contractive.studies.runs._classes import interval, mistakes
 
 
 def fixed():

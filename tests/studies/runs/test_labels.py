@@ -7,7 +7,7 @@ import pytest
 
 from contractive.data import DataError, load
 from contractive.studies.runs import class_labels
-from contractive.studies.runs._labels import balanced
+from contractive.studies.runs._classes import balanced
 
 DIGITS = load("digits")
 

@@ -11,28 +11,20 @@ import torch
 
 from contractive import training
 from contractive.data import Block, DataError, Options, label_texts, open_rows, writer
+from contractive.studies.runs._classes import interval
 from contractive.studies.runs._classifier import PREDICTED, ClassifierRun
-from contractive.studies.runs._evaluate import interval
 from contractive.studies.runs._folder import RunError
 from contractive.studies.runs._task import Run
 
 
 class RowOptions(TypedDict, total=False):
-    """Keyword arguments of `encode`, `reconstruct` and `predict`.
+    """Keyword arguments of `encode`, `reconstruct` and `predict`."""
 
-    Attributes:
-        pass_through: Columns of the data that are copied before the others, an identifier for instance.
-        options: How to read the data.
-        device: Where to compute; the CPU by default.
-        overwrite: Replace an existing file.
-        on_progress: Called with the number of rows done.
-    """
-
-    pass_through: Sequence[str]
-    options: Options
-    device: str
-    overwrite: bool
-    on_progress: Callable[[int], None]
+    pass_through: Sequence[str]  # columns of the data that are copied before the others, an identifier for instance
+    options: Options  # how to read the data
+    device: str  # where to compute; the CPU by default
+    overwrite: bool  # replace an existing file
+    on_progress: Callable[[int], None]  # called with the number of rows done
 
 
 def encode(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> int:
@@ -57,17 +49,11 @@ def reconstruct(run: Run[Any, Any], data: str | Path, out: str | Path, **options
 
 @dataclass(frozen=True)
 class Predicted:
-    """How many rows were predicted, and how well where the data have labels.
+    """How many rows were predicted, and how well where the data have labels."""
 
-    Attributes:
-        rows: That were written.
-        labelled: Rows with a label.
-        right: Rows whose label is the predicted class.
-    """
-
-    rows: int
-    labelled: int
-    right: int
+    rows: int  # that were written
+    labelled: int  # rows with a label
+    right: int  # rows whose label is the predicted class
 
     @property
     def accuracy(self) -> float:
@@ -91,7 +77,7 @@ def predict(run: ClassifierRun, data: str | Path, out: str | Path, **options: Un
         DataError: Data that do not fit the run, or a file that cannot be written.
     """
     asked = options.get("options", Options()).label
-    source = run.document.data.source
+    source = run.document.source
     trained = source.options.label if source else None
     label = str(asked or run.preparation.label or trained or "label")  # as named sets and folders call it
     texts = np.asarray(run.classes).dtype.kind == "U"
@@ -128,7 +114,7 @@ def _write_rows(
 ) -> int:
     """Write what a row function of the run makes of the data; `optional` columns are only handed to `on_block`."""
     training.check_device(device)
-    functions = run.row_functions()
+    functions = run.row_functions(run.parts())
     if name not in functions:
         got = f"{run.folder} with the {run.task.name} of {run.task.command}"
         remedy = f"Its commands are {run.task.uses}."

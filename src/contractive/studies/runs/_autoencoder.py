@@ -16,10 +16,11 @@ from contractive.models import Autoencoder, NetworkSettings, Recipe, storage
 from contractive.objectives import ObjectiveSettings
 from contractive.studies.metrics import Subject, measure, noise_unit
 from contractive.studies.runs._folder import HistoryTable, RunError
-from contractive.studies.runs._task import Fitted, Job, RowFunction, Run, Task, TaskSettings
+from contractive.studies.runs._task import Job, RowFunction, Run, Task, TaskSettings, Trained
 from contractive.training import CollapseWarning, TrainingSettings
 
 DEFAULT_MAX_ERROR_INCREASE = 0.1
+_PARTS: Any = {"network": NetworkSettings, "objective": ObjectiveSettings, "training": TrainingSettings}
 _COPIES = 4  # of the weights in training: themselves, their gradient, and two of Adam
 
 
@@ -27,16 +28,13 @@ _COPIES = 4  # of the weights in training: themselves, their gradient, and two o
 class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
     """Network, objective and training of one run; None is for a default that depends on the data (`completed`).
 
-    Attributes:
-        network: The network.
-        objective: What is minimised; a weight of None is found in training.
-        training: How it is trained.
-        max_error_increase: Allowed relative increase of the reconstruction error over an unpenalised run, where the
-            weight is found in training.
+    An objective whose weight is None gets the largest weight that `max_error_increase` allows, found in training.
 
     Raises:
         InvalidValue: A `max_error_increase` together with a weight, or with an objective that has none to be found.
     """
+
+    by_data = ("hidden", "code", "output", "max_epochs", "batch_size", "learning_rate")
 
     network: NetworkSettings = field(default_factory=NetworkSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -66,13 +64,10 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
             >>> AutoencoderSettings.of(code=3, weight=0.1, max_epochs=20).network.code
             3
         """
-        parts = {}
-        for name, kind in (
-            ("network", NetworkSettings),
-            ("objective", ObjectiveSettings),
-            ("training", TrainingSettings),
-        ):
-            parts[name] = kind(**{f.name: values.pop(f.name) for f in fields(kind) if f.name in values})
+        parts = {
+            name: kind(**{f.name: values.pop(f.name) for f in fields(kind) if f.name in values})
+            for name, kind in _PARTS.items()
+        }
         if values:
             raise TypeError(f"AutoencoderSettings has no field {next(iter(values))!r}. Check the spelling.")
         return cls(**parts, max_error_increase=max_error_increase)
@@ -109,14 +104,14 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
                 self.training.patience,
                 "Or give `weight`, for instance 0.1.",
             )
-        made._check_size(split)
+        remedy = "Give a smaller `code` or `hidden`."
+        try:
+            with torch.device("meta"):  # the network is refused before it takes memory
+                weights = sum(parameter.numel() for parameter in made.build(split).parameters())
+        except RuntimeError as error:
+            raise DataError(f"The network must fit into memory, got one beyond any. {remedy}") from error
+        check_fits("the network", _COPIES * 4 * weights, remedy)
         return made
-
-    @property
-    def is_completed(self) -> bool:
-        """True where no default is missing."""
-        needed = (self.network.hidden, self.network.code, self.network.output, self.training.max_epochs)
-        return None not in needed and not (self.objective.searches and self.max_error_increase is None)
 
     def check_machine(self) -> None:
         """Refuse a device or a strategy that this machine does not have."""
@@ -126,50 +121,24 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
         """Return the network of completed settings with fresh weights."""
         return self.network.build(split.features, split.image_shape)
 
-    def _check_size(self, split: Split) -> None:
-        """Refuse a network that does not fit into memory, before it is made."""
-        remedy = "Give a smaller `code` or `hidden`."
-        try:
-            with torch.device("meta"):
-                weights = sum(parameter.numel() for parameter in self.build(split).parameters())
-        except RuntimeError as error:
-            raise DataError(f"The network must fit into memory, got one beyond any. {remedy}") from error
-        check_fits("the network", _COPIES * 4 * weights, remedy)
-
 
 @dataclass(frozen=True)
 class AutoencoderMetrics:
-    """Metrics of a finished run, and what happened in training.
+    """Metrics of a finished run, and what happened in training."""
 
-    Attributes:
-        epochs: That were trained.
-        best_epoch: Whose weights the model has.
-        stopped_early: True where patience ended the training.
-        seconds: Of all epochs.
-        warnings: Sentences on what collapsed.
-        penalty_path: How the Jacobian norm was computed in training.
-        noise_unit: What noise of level 1 is.
-        validation: Metrics on validation rows, by key.
-        test: Metrics on test rows, by key.
-        weight: That was found in training.
-        max_error_increase: That was allowed for it.
-        error_increase: Of the validation error over the unpenalised run.
-        reference: Last row of the history of the unpenalised run.
-    """
-
-    epochs: int
-    best_epoch: int
-    stopped_early: bool
-    seconds: float
-    warnings: tuple[str, ...] = ()
-    penalty_path: str = ""
-    noise_unit: float = 1.0
-    validation: dict[str, float] | None = None
-    test: dict[str, float] | None = None
-    weight: float | None = None
-    max_error_increase: float | None = None
-    error_increase: float | None = None
-    reference: dict[str, float] | None = None
+    epochs: int  # that were trained
+    best_epoch: int  # whose weights the model has
+    stopped_early: bool  # true where patience ended the training
+    seconds: float  # of all epochs
+    warnings: tuple[str, ...] = ()  # sentences on what collapsed
+    penalty_path: str = ""  # how the Jacobian norm was computed in training
+    noise_unit: float = 1.0  # what noise of level 1 is
+    validation: dict[str, float] | None = None  # metrics on validation rows, by key
+    test: dict[str, float] | None = None  # metrics on test rows, by key
+    weight: float | None = None  # that was found in training
+    max_error_increase: float | None = None  # that was allowed for it
+    error_increase: float | None = None  # of the validation error over the unpenalised run
+    reference: dict[str, float] | None = None  # last row of the history of the unpenalised run
 
 
 @dataclass(frozen=True)
@@ -210,10 +179,10 @@ class AutoencoderRun(Run[Autoencoder, AutoencoderMetrics]):
         autoencoder = self.model()
         return {"encoder": autoencoder.encoder, "decoder": autoencoder.decoder, "autoencoder": autoencoder}
 
-    def row_functions(self) -> dict[str, RowFunction]:
+    def row_functions(self, parts: dict[str, nn.Module]) -> dict[str, RowFunction]:
         """Return `encode`, and `reconstruct` in the user's units."""
-        names = self.preparation.column_names()
-        return super().row_functions() | {"reconstruct": RowFunction(self.model(), names, self.preparation.inverse)}
+        names, inverse = self.preparation.column_names(), self.preparation.inverse
+        return super().row_functions(parts) | {"reconstruct": RowFunction(parts["autoencoder"], names, inverse)}
 
 
 class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]):
@@ -231,7 +200,7 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
         assert recipe is not None
         return recipe
 
-    def fit(self, job: Job[AutoencoderSettings]) -> Fitted[Autoencoder]:
+    def fit(self, job: Job[AutoencoderSettings]) -> Trained[Autoencoder, AutoencoderMetrics]:
         """Train the network; Ctrl-C leaves the model so far in the folder."""
         from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -262,17 +231,19 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
             if training.is_first_process() and checkpoint.exists():
                 storage.save_weights(autoencoder, job.files.model)
             raise
-        return Fitted(autoencoder, history)
+        return Trained(job.files.folder, autoencoder, history)
 
-    def measure(self, job: Job[AutoencoderSettings], fitted: Fitted[Autoencoder]) -> AutoencoderMetrics:
+    def measure(
+        self, job: Job[AutoencoderSettings], trained: Trained[Autoencoder, AutoencoderMetrics]
+    ) -> AutoencoderMetrics:
         """Return the metrics on validation and test rows."""
-        autoencoder, history = fitted.model, fitted.history
+        history = trained.history
         split, unit = job.split, noise_unit(job.split)
         found: dict[str, Any] = {}
         for part, rows in (("validation", split.validation), ("test", split.test)):
             if len(rows) > 1:
                 generator = torch.Generator().manual_seed(job.settings.training.seed)
-                found[part] = measure(Subject(autoencoder, torch.from_numpy(rows), unit, generator))
+                found[part] = measure(Subject(trained.model, torch.from_numpy(rows), unit, generator))
         if history.reference:
             last = history.rows[-1]
             found |= {
@@ -301,16 +272,10 @@ def value_range(split: Split) -> tuple[float, float]:
 
 
 def check_loss(loss: str, output: str | None, low: float, high: float) -> None:
-    """Refuse data that the cross-entropy is not defined for.
-
-    Args:
-        loss: Of the reconstruction.
-        output: Activation of the last decoder layer.
-        low: The smallest number of the data.
-        high: The largest one.
+    """Refuse the cross-entropy for data beyond [0, 1], from `low` to `high`, or another output than a sigmoid.
 
     Raises:
-        DataError: Data beyond [0, 1], or another output than a sigmoid.
+        DataError: The loss is the cross-entropy, and these are.
     """
     if loss == "cross_entropy" and (low < 0 or high > 1 or output != "sigmoid"):
         raise DataError(

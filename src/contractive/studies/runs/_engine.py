@@ -2,22 +2,21 @@
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from contractive import training
-from contractive.core.artifacts import Artifact, ArtifactError, write_arrays
+from contractive.core.artifacts import Artifact, write_arrays
 from contractive.core.errors import InvalidType, check_at_least
 from contractive.data import Preparation, Split
-from contractive.models import Autoencoder, StorageError, storage
+from contractive.models import storage
+from contractive.studies.documents import DataFacts, versions
 from contractive.studies.runs._autoencoder import AutoencoderTask
 from contractive.studies.runs._classifier import ClassifierTask
-from contractive.studies.runs._folder import Files, HistoryTable, RunError
+from contractive.studies.runs._folder import Files, HistoryTable, RunError, as_run_errors
 from contractive.studies.runs._task import (
     METRICS,
-    DataRecord,
     Job,
     M,
     N,
@@ -26,8 +25,8 @@ from contractive.studies.runs._task import (
     RunDocument,
     Task,
     TaskSettings,
+    Trained,
 )
-from contractive.training import History
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -35,28 +34,6 @@ if TYPE_CHECKING:
 TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (AutoencoderTask(), ClassifierTask())}
 R = TypeVar("R", bound=Run[Any, Any])
 _MACHINE = ("device", "precision", "devices", "num_nodes", "strategy")  # a run may be resumed on another one
-_PACKAGES = ("contractive", "torch", "lightning", "numpy", "safetensors")
-
-
-@dataclass(frozen=True)
-class Trained(Generic[N, M]):
-    """A finished run.
-
-    Attributes:
-        folder: Where its files lie.
-        model: In evaluation mode.
-        history: Epoch by epoch.
-        metrics: On validation and test rows.
-        layers: The pretrained layers of a classifier.
-        pretraining: The history of each of them; none without pretraining.
-    """
-
-    folder: Path
-    model: N
-    history: History
-    metrics: M
-    layers: tuple[Autoencoder, ...] = ()
-    pretraining: tuple[History, ...] = ()
 
 
 def train(
@@ -108,15 +85,15 @@ def train(
         files.prepare([name for each in TASKS.values() for name in each.own_files], force=force)
         _write_config(files, task, split, settings, command)
     job = Job(split, settings, files, resume, progress, checkpoint_seconds, on_progress, callbacks)
-    fitted = task.fit(job)
-    metrics = task.measure(job, fitted)
+    trained = task.fit(job)
+    trained = replace(trained, metrics=task.measure(job, trained))
     if is_first:
-        storage.save_weights(fitted.model, files.model)
-        HistoryTable(files.history).write(fitted.history.rows)
-        Artifact.of(METRICS, metrics).write(files.folder, files.metrics.stem)
+        storage.save_weights(trained.model, files.model)
+        HistoryTable(files.history).write(trained.history.rows)
+        Artifact.of(METRICS, trained.metrics).write(files.folder, files.metrics.stem)  # last: the run is finished then
         if not task.keeps_checkpoints:
             files.remove_checkpoints()
-    return Trained(files.folder, fitted.model, fitted.history, metrics, fitted.layers, fitted.pretraining)
+    return trained
 
 
 def open_run(folder: str | Path, kind: type[R] = Run) -> R:
@@ -141,7 +118,9 @@ def open_run(folder: str | Path, kind: type[R] = Run) -> R:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise RunError(f"{path} does not describe a run: {reason}. It was changed.") from error
-    if Artifact.of("settings", settings).document != document.settings or not settings.is_completed:
+    values = settings.values()
+    incomplete = any(values[name] is None for name in settings.by_data)
+    if Artifact.of("settings", settings).document != document.settings or incomplete:
         raise RunError(f"{path} does not hold the settings of a run as this version writes them. It was changed.")
     return task.run(folder, task, document, settings, preparation)
 
@@ -151,15 +130,13 @@ def _read_config(folder: Path, kind: type[Run[Any, Any]]) -> RunDocument:
     if not path.exists():
         got = f"{folder} without {path.name}" if folder.is_dir() else str(folder)
         raise _wrong_run(kind, got, "Check the path.")
-    try:
+    with as_run_errors(path):
         extra = storage.read_config(folder).extra
         run = extra.get("run") if isinstance(extra, dict) else None
         if not isinstance(run, dict):
             got = f"{folder}, a model saved without data"
             raise _wrong_run(kind, got, "Load it with contractive.load in Python.")
         document = Artifact("run", run).to(RunDocument, path)
-    except (StorageError, ArtifactError) as error:
-        raise RunError(str(error)) from error
     if document.task not in TASKS:
         raise RunError(f"{path} holds a run of the unknown task {document.task!r:.80}. Use the version that wrote it.")
     return document
@@ -175,16 +152,20 @@ def _write_config(
 ) -> None:
     """Write `config.json` and `split.npz`: all that is needed to rebuild the run."""
     assert split.preparation is not None
-    parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    rows = {name: len(part) for name, part in parts.items()}
-    data = DataRecord(split.name, split.checksum, rows, split.notes, split.source)
-    versions = {"python": platform.python_version(), "machine": platform.machine()}
-    versions |= {package: version(package) for package in _PACKAGES}
-    document = RunDocument(task.name, command, settings, data, split.preparation.to_dict(), versions)
+    machine = {"python": platform.python_version(), "machine": platform.machine()}
+    document = RunDocument(
+        task.name,
+        command,
+        settings,
+        DataFacts.of(split),
+        split.preparation.to_dict(),
+        {**machine, **versions("lightning", "safetensors")},
+        tuple(split.notes),
+        split.source,
+    )
     if split.parts is not None:
         write_arrays(files.split, {"parts": split.parts})
-    extra = {"run": Artifact.of("run", document).document}
-    storage.write_config(files.folder, task.recipe(settings, split), extra)
+    storage.write_config(files.folder, task.recipe(settings, split), {"run": document})
 
 
 def _check_resumable(files: Files, task: Task[Any, Any, Any], settings: TaskSettings[Any, Any]) -> None:

@@ -3,18 +3,15 @@
 import csv
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
-
-from contractive.core.artifacts import Artifact, ArtifactError, read_arrays
+from contractive.core.artifacts import ArtifactError
 from contractive.core.errors import ContractiveError
 from contractive.core.files import is_temporary, remove_temporary_files, write_text
+from contractive.models import StorageError
 from contractive.training import History
-
-T = TypeVar("T")
 
 
 class RunError(ContractiveError):
@@ -138,28 +135,12 @@ class HistoryTable:
             self._written = time.monotonic()
 
 
-def read_document(path: Path, kind: str, type_: type[T]) -> T:
-    """Read a document of a run.
-
-    Raises:
-        RunError: It is missing, broken, of another version or changed.
-    """
+@contextmanager
+def as_run_errors(path: Path) -> Iterator[None]:
+    """Raise a RunError where a file of a run is missing, broken, changed or of another version."""
     try:
-        return Artifact.read(path.parent, path.stem, kind).to(type_, path)
-    except ArtifactError as error:
+        yield
+    except (ArtifactError, StorageError) as error:
         raise RunError(str(error)) from error
-
-
-def read_run_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
-    """Read arrays of a run by their names.
-
-    Raises:
-        RunError: The file is missing or broken, or has other arrays.
-    """
-    try:
-        arrays = read_arrays(path)
-    except ArtifactError as error:
-        raise RunError(str(error)) from error
-    if arrays.keys() != {*names}:
-        raise RunError(f"{path} does not hold {', '.join(names)}. It was changed; train again.")
-    return arrays
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{path} does not hold what training writes there. It was changed; train again.") from error

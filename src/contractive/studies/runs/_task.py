@@ -6,16 +6,19 @@ A new task is a file with its settings, metrics, run and task, and a line in `TA
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
 from torch import nn
 
+from contractive import training
+from contractive.core.artifacts import Artifact, read_arrays
 from contractive.data import SETS, DataSource, Preparation, Split, load
 from contractive.models import Autoencoder, Recipe
-from contractive.studies.runs._folder import Files, HistoryTable, RunError, read_document, read_run_arrays
+from contractive.studies.documents import DataFacts
+from contractive.studies.runs._folder import Files, HistoryTable, RunError, as_run_errors
 from contractive.training import History
 
 if TYPE_CHECKING:
@@ -29,24 +32,25 @@ ProgressCallback = Callable[[str, int, int], None]
 
 
 class TaskSettings(ABC, Generic[N, M]):
-    """Settings of a run whose model is an N and whose metrics are an M: a frozen dataclass."""
+    """Settings of a run whose model is an N and whose metrics are an M: a frozen dataclass.
+
+    Attributes:
+        by_data: Names of fields that are never None in completed settings.
+    """
+
+    by_data: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def completed(self, split: Split) -> Self:
         """Return the settings with the defaults that depend on the data, checked against the data."""
 
-    @property
-    @abstractmethod
-    def is_completed(self) -> bool:
-        """True where no default is missing."""
-
-    @abstractmethod
-    def check_machine(self) -> None:
-        """Refuse a device or a strategy that this machine does not have."""
-
     def values(self) -> dict[str, Any]:
         """Return the values of all fields by their names, those of settings inside included."""
         return dict(_leaves(self))
+
+    def check_machine(self) -> None:
+        """Refuse what this machine does not have, for instance a device."""
+        training.check_device(self.values()["device"])
 
 
 def _leaves(settings: Any) -> Iterator[tuple[str, Any]]:
@@ -56,77 +60,37 @@ def _leaves(settings: Any) -> Iterator[tuple[str, Any]]:
 
 
 @dataclass(frozen=True)
-class DataRecord:
-    """The data of a run: which they are, and where they come from.
-
-    Attributes:
-        name: Of the data set.
-        checksum: SHA-256 of what was read.
-        rows: By part: "train", "validation", "test".
-        notes: Sentences on what was detected or decided.
-        source: What `data.load` was asked for; None for a split made by hand.
-    """
-
-    name: str
-    checksum: str
-    rows: dict[str, int]
-    notes: tuple[str, ...] = ()
-    source: DataSource | None = None
-
-
-@dataclass(frozen=True)
 class RunDocument:
-    """What `config.json` holds beside the architecture of the model.
+    """What `config.json` holds beside the architecture of the model."""
 
-    Attributes:
-        task: A name of `TASKS`.
-        command: That repeats the run.
-        settings: Of the task's type; as plain values after reading.
-        data: That it was trained on.
-        preparation: As `Preparation.to_dict` returns it.
-        versions: Of what the metrics depend on.
-    """
-
-    task: str
-    command: str
-    settings: Any
-    data: DataRecord
-    preparation: Any
-    versions: dict[str, str]
+    task: str  # a name of `TASKS`
+    command: str  # repeats the run
+    settings: Any  # of the type of the task; plain values after reading
+    data: DataFacts
+    preparation: Any  # as `Preparation.to_dict` returns it
+    versions: dict[str, str]  # of the packages that the metrics depend on
+    notes: tuple[str, ...] = ()  # sentences on what was detected or decided about the data
+    source: DataSource | None = None  # what `data.load` was asked for; None for a split made by hand
 
 
 @dataclass(frozen=True)
 class RowFunction:
-    """What a model makes of rows.
+    """What a model makes of rows."""
 
-    Attributes:
-        module: From prepared rows (batch, features) to numbers.
-        columns: Names of the results.
-        finish: From the numbers to values by name, or an array (rows, columns).
-    """
-
-    module: nn.Module
-    columns: tuple[str, ...]
-    finish: Callable[[np.ndarray], Any] = lambda y: y
+    module: nn.Module  # from prepared rows (batch, features) to numbers
+    columns: tuple[str, ...]  # names of the results
+    finish: Callable[[np.ndarray], Any] = lambda y: y  # from the numbers to values by name, or an array (rows, columns)
 
 
 @dataclass(frozen=True)
 class Run(ABC, Generic[N, M]):
-    """A run on disk.
-
-    Attributes:
-        folder: Its folder.
-        task: What it was trained for.
-        document: What `config.json` says of it.
-        settings: Completed.
-        preparation: From raw rows to the network's numbers and back.
-    """
+    """A run on disk."""
 
     folder: Path
-    task: "Task[Any, N, M]"
-    document: RunDocument
-    settings: Any
-    preparation: Preparation
+    task: "Task[Any, N, M]"  # what it was trained for
+    document: RunDocument  # the content of its `config.json`
+    settings: Any  # completed
+    preparation: Preparation  # from raw rows to the network's numbers and back
 
     @property
     @abstractmethod
@@ -146,10 +110,9 @@ class Run(ABC, Generic[N, M]):
     def parts(self) -> dict[str, nn.Module]:
         """Return what can be used separately, by name; `encoder` turns prepared rows into codes."""
 
-    def row_functions(self) -> dict[str, RowFunction]:
-        """Return what can be applied to rows, by the name of the command."""
-        columns = tuple(f"code_{unit}" for unit in range(self.num_units))
-        return {"encode": RowFunction(self.parts()["encoder"], columns)}
+    def row_functions(self, parts: dict[str, nn.Module]) -> dict[str, RowFunction]:
+        """Return what the parts can do with rows, by the name of the command."""
+        return {"encode": RowFunction(parts["encoder"], tuple(f"code_{unit}" for unit in range(self.num_units)))}
 
     @property
     def files(self) -> Files:
@@ -167,7 +130,11 @@ class Run(ABC, Generic[N, M]):
         Raises:
             RunError: A broken file.
         """
-        return read_document(self.files.metrics, METRICS, self.task.metrics) if self.finished else None
+        if not self.finished:
+            return None
+        path = self.files.metrics
+        with as_run_errors(path):
+            return Artifact.read(self.folder, path.stem, METRICS).to(self.task.metrics, path)
 
     def history(self) -> list[dict[str, float]]:
         """Return a row of numbers for every epoch."""
@@ -192,7 +159,7 @@ class Run(ABC, Generic[N, M]):
             RunError: It is not known where they came from, or they have changed.
             DataError: They cannot be read.
         """
-        source, before = self.document.data.source, self.document.data.checksum
+        source, before = self.document.source, self.document.data.checksum
         if source is None:
             raise RunError(f"{self.files.config} does not say where the data came from. Train again.")
         place, folder = data or source.data, data_dir or source.data_dir
@@ -208,7 +175,7 @@ class Run(ABC, Generic[N, M]):
 
     def is_training_data(self, data: str | Path) -> bool:
         """Return True where the run was trained on these data: the same name, or a file of the same content."""
-        source, path = self.document.data.source, Path(data).expanduser()
+        source, path = self.document.source, Path(data).expanduser()
         name = str(data) if str(data) in SETS else str(path.resolve())
         if source is not None and source.data == name:
             return True
@@ -223,23 +190,15 @@ class Run(ABC, Generic[N, M]):
         Raises:
             RunError: A broken file.
         """
-        return read_run_arrays(self.files.split, "parts")["parts"] if self.files.split.exists() else None
+        if not self.files.split.exists():
+            return None
+        with as_run_errors(self.files.split):
+            return read_arrays(self.files.split)["parts"]
 
 
 @dataclass(frozen=True)
 class Job(Generic[S]):
-    """A run that is being trained.
-
-    Attributes:
-        split: The data.
-        settings: Completed.
-        files: Of the run.
-        resume: Continue from the checkpoints that are there.
-        progress: Show a progress bar where there is one.
-        checkpoint_seconds: Least time between checkpoints.
-        on_progress: Called with the name of a stage, how much of it is done, and how much there is.
-        extra_callbacks: Lightning callbacks of the caller.
-    """
+    """A run that is being trained, by the arguments of `train`; its settings are completed."""
 
     split: Split
     settings: S
@@ -266,46 +225,38 @@ class Job(Generic[S]):
         return [own, *self.extra_callbacks]
 
 
-class Fitted(NamedTuple, Generic[N]):
-    """A trained model, what happened, and the layers that it was pretrained from with a history for each."""
+@dataclass(frozen=True)
+class Trained(Generic[N, M]):
+    """A finished run."""
 
-    model: N
-    history: History
-    layers: tuple[Autoencoder, ...] = ()
-    pretraining: tuple[History, ...] = ()
+    folder: Path  # where its files lie
+    model: N  # in evaluation mode
+    history: History  # epoch by epoch
+    layers: tuple[Autoencoder, ...] = ()  # the pretrained layers of a classifier
+    pretraining: tuple[History, ...] = ()  # the history of each of them; none without pretraining
+    metrics: M = field(default=cast(Any, None))  # on validation and test rows
 
 
 class Task(ABC, Generic[S, N, M]):
-    """One kind of run: what is trained and what is measured. What is applied to rows is in its `run`.
+    """One kind of run: what is trained and what is measured. What is applied to rows is in its `run`."""
 
-    Attributes:
-        name: In words.
-        command: That trains it.
-        uses: The commands that take a run of it.
-        settings: Type of its settings.
-        metrics: Type of its metrics.
-        run: Type of its runs.
-        own_files: Names of files that it writes beside those of every run.
-        keeps_checkpoints: True where a finished run keeps the state of training.
-    """
-
-    name: ClassVar[str]
-    command: ClassVar[str]
-    uses: ClassVar[str]
+    name: ClassVar[str]  # what the model is, in words
+    command: ClassVar[str]  # trains it
+    uses: ClassVar[str]  # the commands that take a run of it
     settings: ClassVar[type[TaskSettings[Any, Any]]]
     metrics: ClassVar[type]
     run: ClassVar[type[Run[Any, Any]]]
-    own_files: ClassVar[tuple[str, ...]] = ()
-    keeps_checkpoints: ClassVar[bool] = False
+    own_files: ClassVar[tuple[str, ...]] = ()  # that it writes beside the files of every run
+    keeps_checkpoints: ClassVar[bool] = False  # after the run is finished
 
     @abstractmethod
     def recipe(self, settings: S, split: Split) -> Recipe:
         """Return the architecture of the model."""
 
     @abstractmethod
-    def fit(self, job: Job[S]) -> Fitted[N]:
-        """Train the model, from the checkpoints of the job where it resumes."""
+    def fit(self, job: Job[S]) -> Trained[N, M]:
+        """Train the model, from the checkpoints of the job where it resumes; metrics are left out."""
 
     @abstractmethod
-    def measure(self, job: Job[S], fitted: Fitted[N]) -> M:
+    def measure(self, job: Job[S], trained: Trained[N, M]) -> M:
         """Return the metrics of the trained model; the test rows are measured here and nowhere else."""

@@ -43,7 +43,7 @@ def read_rows(
     check_at_least("rows", rows, LEAST_ROWS, "10000 is usual.")
     if not run.is_training_data(data):
         return _new_rows(run, data, rows, data_dir, options)
-    source = run.document.data.source
+    source = run.document.source
     for name in ("label", "key", "separator", "encoding", "header"):  # read as in training: others would be ignored
         value, trained = getattr(options, name), getattr(source.options, name) if source else None
         if value is not None and value != trained:
@@ -110,7 +110,7 @@ def summary_of(run: AutoencoderRun) -> RunSummary:
 
 
 def _new_rows(run: AutoencoderRun, data: str | Path, rows: int, data_dir: str | Path | None, options: Options) -> Rows:
-    named, preparation, source = str(data) in SETS, run.preparation, run.document.data.source
+    named, preparation, source = str(data) in SETS, run.preparation, run.document.source
     usual = "label" if named or Path(data).is_dir() else None
     asked = (preparation.label, source.options.label if source else None, usual)
     label = options.label
