@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from contractive.core.artifacts import Artifact, ArtifactError, read_arrays, read_json, write_json
+from contractive.core.artifacts import Artifact, ArtifactError, read_arrays, read_json
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,9 @@ def test_a_fifo_or_a_huge_file_is_refused_before_it_is_read(tmp_path):
     os.mkfifo(tmp_path / "fifo.json")
     with pytest.raises(ArtifactError, match="not a regular file"):
         read_json(tmp_path / "fifo.json")
-    write_json(tmp_path / "large.json", {"a": "x" * 100})
+    (tmp_path / "large.json").write_text(json.dumps({"a": "x" * 100}))
     with pytest.raises(ArtifactError, match="more than the 50 that are read"):
         read_json(tmp_path / "large.json", largest=50)
     np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(10**6))
     with pytest.raises(ArtifactError, match="when unpacked, more than the 100000"):
         read_arrays(tmp_path / "bomb.npz", largest=100_000)
-
-
-def test_numbers_that_json_has_not_become_null(tmp_path):
-    write_json(tmp_path / "a.json", {"a": [float("nan"), np.float32(2.0)], "b": np.int64(3)})
-    assert read_json(tmp_path / "a.json") == {"a": [None, 2.0], "b": 3}

@@ -3,6 +3,7 @@ import csv
 import numpy as np
 import pytest
 
+from contractive.core.errors import ContractiveError
 from contractive.data import DataError, Options, load, open_rows
 
 RANDOM = np.random.default_rng(0)
@@ -231,7 +232,7 @@ def test_what_cannot_be_used_is_refused(text, match, tmp_path):
         ({"encoding": "base64"}, "encoding must be one that Python knows, got 'base64'"),
         ({"separator": ",,"}, "separator must be one character, got ',,'"),
         ({"scale": "max"}, "scale must be one of auto, none, minmax, standard, robust, got 'max'"),
-        ({"impute": "mode"}, "impute must be mean or median, got 'mode'"),
+        ({"impute": "mode"}, "impute must be one of mean, median, got 'mode'"),
         ({"size": (0, 3)}, r"size must be HEIGHTxWIDTH in pixels, got \(0, 3\)"),
         ({"test_share": 0}, "test_share must lie between 0 and 1, got 0"),
         ({"validation_share": 1.5}, "validation_share must lie between 0 and 1, got 1.5"),
@@ -241,7 +242,7 @@ def test_what_cannot_be_used_is_refused(text, match, tmp_path):
 )
 def test_options_that_fit_no_column_are_refused(options, match, tmp_path):
     path = write(tmp_path / "t.csv", [[*row[:2], "ä"] for row in X], ("a", "b", "class"))
-    with pytest.raises(DataError, match=match):
+    with pytest.raises(ContractiveError, match=match):
         load(path, options=Options(**options))
 
 

@@ -256,7 +256,7 @@ CASES = {
     "label is all": (text("x.csv", "a\n" + "".join(f"{i}\n" for i in range(20))), f"train x.csv --label a {TRAIN}", "must have a column beside label"),
     "everything dropped": (text("x.csv", TABLE), f"train x.csv --drop a,b,c {TRAIN}", "must have a column beside label and dropped"),
     "no such dropped": (text("x.csv", TABLE), f"train x.csv --drop z {TRAIN}", "--drop must name a column, got 'z'"),
-    "impute by magic": (text("x.csv", TABLE), f"train x.csv --impute magic {TRAIN}", "--impute must be mean or median, got 'magic'"),
+    "impute by magic": (text("x.csv", TABLE), f"train x.csv --impute magic {TRAIN}", "--impute must be one of mean, median, got 'magic'"),
     "scale by magic": (text("x.csv", TABLE), f"train x.csv --scale magic {TRAIN}", "--scale must be one of"),
     "other test columns": (text("t.csv", "a,b\n1,2\n"), f"train x.csv --test t.csv {TRAIN}", "DATA must be one of"),
     "test file with a column less": (

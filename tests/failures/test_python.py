@@ -68,7 +68,7 @@ CASES = {
     "options on digits": (lambda tmp: data.load("digits", options=Options(drop=("x",))), "options on data must be for your own"),
     "an empty file": (lambda tmp: data.load(saved(tmp, "x.csv", b"")), "must hold rows, got an empty file"),
     "a share of 2": (lambda tmp: Options(test_share=2), "test_share must lie between 0 and 1, got 2"),
-    "a share of NaN": (lambda tmp: Options(test_share=float("nan")), "test_share must lie between 0 and 1, got nan"),
+    "a share of NaN": (lambda tmp: Options(test_share=float("nan")), "test_share must be a finite number, got nan"),
     "shares without a rest": (lambda tmp: Options(test_share=0.5, validation_share=0.5), "must leave a tenth to train on"),
     "an unknown scale": (lambda tmp: Options(scale="log"), "scale must be one of auto"),
     "a size of one": (lambda tmp: Options(size=(3,)), "size must be HEIGHTxWIDTH"),

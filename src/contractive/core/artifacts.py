@@ -5,11 +5,7 @@ by another version is refused here and nowhere else.
 """
 
 import json
-import os
-import stat
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from math import isfinite
@@ -21,16 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contractive.core.errors import ContractiveError
-from contractive.core.files import replace_file, write_text
+from contractive.core.errors import ContractiveError, first_line
+from contractive.core.files import BROKEN_FILE_ERRORS, check_regular, new_file, write_text
 
 VERSION = 2  # files without one were written before the first release
 LARGEST_DOCUMENT = 2**26  # bytes
 T = TypeVar("T")
-_BROKEN = (  # what json, numpy and zipfile raise over broken files
-    OSError, ValueError, SyntaxError, TypeError, KeyError, EOFError, OverflowError, RuntimeError, MemoryError,
-    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 class ArtifactError(ContractiveError):
@@ -58,20 +50,15 @@ class Artifact:
         return cls(kind, _packed(value, "", arrays), arrays)
 
     def to(self, type_: type[T], source: object = "the file") -> T:
-        """Return the content as a value of that type; floating-point tensors come back as they were stored.
+        """Return the content as a value of a dataclass or another type that msgspec can check.
 
-        Args:
-            type_: A dataclass, or any other type that msgspec can check.
-            source: What the errors name.
-
-        Raises:
-            ArtifactError: The content is not of that type.
+        Floating-point tensors come back as they were stored. The `ArtifactError` of other content names `source`.
         """
         try:
             return msgspec.convert(_unpacked(self.document, self.arrays), type_, dec_hook=_as_array)
         except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
             raise ArtifactError(
-                f"{source} does not hold a {self.kind}: {_first_line(error)}. It was changed; make it again."
+                f"{source} does not hold a {self.kind}: {first_line(error)}. It was changed; make it again."
             ) from error
 
     def write(self, folder: str | Path, name: str) -> None:
@@ -80,15 +67,13 @@ class Artifact:
         folder.mkdir(parents=True, exist_ok=True)
         if self.arrays:
             write_arrays(folder / f"{name}.npz", self.arrays)
-        write_json(folder / f"{name}.json", {"kind": self.kind, "version": VERSION, "content": self.document})
+        document = {"kind": self.kind, "version": VERSION, "content": self.document}
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+        write_text(folder / f"{name}.json", text + "\n")
 
     @classmethod
     def read(cls, folder: str | Path, name: str, kind: str) -> "Artifact":
-        """Read what `write` wrote.
-
-        Raises:
-            ArtifactError: A missing or broken file, another kind of result, or another version.
-        """
+        """Read what `write` wrote; `ArtifactError` for a missing or broken file, another kind or another version."""
         path, arrays = Path(folder) / f"{name}.json", Path(folder) / f"{name}.npz"
         document = read_json(path)
         if not isinstance(document, dict) or "version" not in document:
@@ -102,41 +87,23 @@ class Artifact:
         return cls(kind, document["content"], read_arrays(arrays) if arrays.exists() else {})
 
 
-def write_json(path: Path, document: Any) -> None:
-    """Write a JSON document, whole or not at all; NaN and infinity become null."""
-    text = json.dumps(_finite(document), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")
-
-
 def read_json(path: Path, largest: int = LARGEST_DOCUMENT) -> Any:
-    """Read a JSON document.
-
-    Raises:
-        ArtifactError: It is missing, not a regular file, larger than `largest` bytes, or not JSON.
-    """
+    """Read a JSON document; `ArtifactError` if it is missing, no regular file, of more bytes, or broken."""
     try:
         check_regular(path, largest)
         return json.loads(path.read_bytes())
-    except _BROKEN as error:
-        raise ArtifactError(f"{path} cannot be read: {_first_line(error)}. Make it again.") from error
+    except BROKEN_FILE_ERRORS as error:
+        raise ArtifactError(f"{path} cannot be read: {first_line(error)}. Make it again.") from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an .npz file, whole or not at all."""
-
-    def write(temporary: str) -> None:
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
-
-    replace_file(path, write)
+    with new_file(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def read_arrays(path: Path, largest: int = 2**32) -> dict[str, np.ndarray]:
-    """Read an .npz file of at most `largest` unpacked bytes.
-
-    Raises:
-        ArtifactError: It is missing, not a regular file, too large, or broken.
-    """
+    """Read an .npz file; `ArtifactError` if it is missing, no regular file, of more unpacked bytes, or broken."""
     try:
         check_regular(path, largest)
         with zipfile.ZipFile(path) as packed:
@@ -145,22 +112,8 @@ def read_arrays(path: Path, largest: int = 2**32) -> dict[str, np.ndarray]:
             raise ValueError(f"{size} bytes when unpacked, more than the {largest} that are read")
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except _BROKEN as error:
-        raise ArtifactError(f"{path} cannot be read: {_first_line(error)}. Make it again.") from error
-
-
-def check_regular(path: Path, largest: int) -> None:
-    """Refuse what would block or fill the memory when read.
-
-    Raises:
-        OSError: It is missing.
-        ValueError: It is not a regular file, or larger than `largest` bytes.
-    """
-    found = os.stat(path)
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("not a regular file")
-    if found.st_size > largest:
-        raise ValueError(f"{found.st_size} bytes, more than the {largest} that are read")
+    except BROKEN_FILE_ERRORS as error:
+        raise ArtifactError(f"{path} cannot be read: {first_line(error)}. Make it again.") from error
 
 
 def _packed(value: Any, at: str, arrays: dict[str, np.ndarray]) -> Any:
@@ -203,18 +156,3 @@ def _as_array(kind: type, value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return torch.from_numpy(np.ascontiguousarray(value)) if kind is Tensor else value
     raise TypeError(f"an array is missing where {kind.__name__} is expected")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300].rstrip(".")

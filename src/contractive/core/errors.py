@@ -14,14 +14,8 @@ _FIELD = re.compile(r"`([a-z_]+)`")
 class ContractiveError(ValueError):
     """A mistake in what the caller gave, as one line that says what helps.
 
-    Either a plain sentence, or the parts of `<field> must <rule>, got <got>. <remedy>`.
-
-    Args:
-        message: A plain sentence. Other fields may be named in it in backquotes.
-        field: The argument that is wrong.
-        rule: What it must be, after "must".
-        got: The value, as text.
-        remedy: A sentence that says what to do.
+    Either a plain sentence, in which fields stand in backquotes, or the parts of a rule that was broken:
+    `<field> must <rule>, got <got>. <remedy>`.
     """
 
     def __init__(
@@ -36,12 +30,7 @@ class ContractiveError(ValueError):
         return _rebuilt, (type(self), str(self), self.__dict__)
 
     def worded(self, subject: Callable[[str], str], mention: Callable[[str], str]) -> str:
-        """Return the message with other names for its fields, in one line.
-
-        Args:
-            subject: The name of the field at the beginning.
-            mention: The name of a field that is mentioned in backquotes.
-        """
+        """Return the message in one line, its field named by `subject` and those in backquotes by `mention`."""
         text = self._message
         if self.field:
             text = f"{subject(self.field)} must {self.rule}, got {self.got}. {self.remedy}".rstrip()
@@ -66,40 +55,30 @@ class InvalidType(InvalidValue, TypeError):
 
 
 def check_choice(field: str, got: Any, allowed: Collection[object], remedy: str = "Check the spelling.") -> None:
-    """Raise unless the value is among those allowed.
-
-    Raises:
-        InvalidValue: It is not.
-    """
+    """Raise `InvalidValue` unless the value is among those allowed."""
     if got not in allowed:
         raise InvalidValue(field, f"be one of {', '.join(map(str, allowed))}", repr(got), remedy)
 
 
 def check_at_least(field: str, got: float, least: float, remedy: str = "Leave it out for the default.") -> None:
-    """Raise unless the number is at least `least`.
-
-    Raises:
-        InvalidValue: It is smaller or NaN.
-    """
+    """Raise `InvalidValue` unless the number is at least `least`; NaN is not."""
     if not got >= least:
         raise InvalidValue(field, f"be at least {least}", got, remedy)
 
 
 def check_positive(field: str, got: float, remedy: str = "Leave it out for the default.") -> None:
-    """Raise unless the number is above 0 and finite.
-
-    Raises:
-        InvalidValue: It is not.
-    """
+    """Raise `InvalidValue` unless the number is above 0 and finite."""
     if not 0 < got < float("inf"):
         raise InvalidValue(field, "be above 0 and finite", got, remedy)
 
 
 def check_not_negative(field: str, got: float, remedy: str = "0 turns it off.") -> None:
-    """Raise unless the number is at least 0 and finite.
-
-    Raises:
-        InvalidValue: It is not.
-    """
+    """Raise `InvalidValue` unless the number is at least 0 and finite."""
     if not 0 <= got < float("inf"):
         raise InvalidValue(field, "be a finite number of at least 0", got, remedy)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the message of another library's error, in one line of bounded length."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(".")

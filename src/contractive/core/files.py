@@ -1,42 +1,75 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read with bounds."""
 
 import os
+import stat
 import tempfile
-from collections.abc import Callable
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+BROKEN_FILE_ERRORS = (  # what json, NumPy and zipfile raise over broken files
+    ValueError, SyntaxError, TypeError, KeyError, EOFError, OverflowError, RecursionError, NotImplementedError, OSError,
+    RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _TEMPORARY = ".writing-"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    replace_file(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+def check_regular(path: Path, largest: int) -> None:
+    """Raise OSError or ValueError for what would block or fill the memory when read: no regular file, or a large one.
+
+    Args:
+        path: Of the file.
+        largest: Its bytes at most.
+    """
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("not a regular file")
+    if found.st_size > largest:
+        raise ValueError(f"{found.st_size} bytes, more than the {largest} that are read")
 
 
 def is_temporary(path: Path) -> bool:
-    """Return True for a temporary file of `replace_file`, which only a process that was killed leaves behind."""
+    """Return True for a temporary file of `new_file`, which only a process that was killed leaves behind."""
     return path.name.startswith(_TEMPORARY)
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove the temporary files of `replace_file` in a folder, if there is one."""
+    """Remove the temporary files of `new_file` in a folder, if there is one."""
     for path in folder.glob(f"{_TEMPORARY}*"):
         path.unlink(missing_ok=True)
 
 
-def replace_file(path: Path, write: Callable[[str], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: a reader never sees half a file.
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Hand out a temporary file beside `path` to fill, then rename it: a reader never sees half a file.
 
-    The data are on the disk before the name is, so that this also holds after a power cut.
+    The data are on the disk before the name is, so that this also holds after a power cut. After an error nothing is
+    left.
     """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_TEMPORARY}{path.name}.")
     os.close(handle)
+    temporary = Path(name)
     try:
-        write(temporary)
-        os.chmod(temporary, 0o644)
-        with open(temporary, "rb") as written:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def replace_file(path: Path, write: Callable[[str], Any]) -> None:
+    """Let `write` fill a file by its path, whole or not at all."""
+    with new_file(path) as temporary:
+        write(str(temporary))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with new_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

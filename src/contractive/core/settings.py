@@ -25,8 +25,8 @@ _KINDS: dict[Any, tuple[type, str]] = {
 def setting(
     default: Any,
     help: str,
-    *,
     by_data: str = "",
+    *,
     choices: Collection[str] = (),
     least: float | None = None,
     positive: bool = False,
@@ -37,21 +37,16 @@ def setting(
         default: Its default; None usually stands for one that depends on the data.
         help: One sentence for the command line and the docs.
         by_data: The default in words where it is None, the `default` of the metadata.
-        choices: Names that are allowed, looked up at every check; those of a `Literal` type need not be given.
+        choices: Names that are allowed, where the type is no `Literal`.
         least: The smallest number allowed.
-        positive: Whether the number must be above 0 and finite.
+        positive: The number must be above 0 and finite.
     """
     rules = {"help": help, "default": by_data, "choices": choices, "least": least, "positive": positive}
     return field(default=default, metadata=rules)
 
 
 def check_settings(settings: Any) -> None:
-    """Check every field of a settings dataclass by its type and rules; numbers of numpy become Python's.
-
-    Raises:
-        InvalidType: A value of another type, as a changed file may have it.
-        InvalidValue: A value that breaks a rule of its field.
-    """
+    """Check every field of a settings dataclass as `checked` does; numbers of numpy become Python's."""
     for each in fields(settings):
         type_, optional = _type_of(type(settings), each.name)
         value = getattr(settings, each.name)
@@ -71,9 +66,7 @@ def checked(
 ) -> Any:
     """Return the value of a field as its type, a number as Python's; rules as in `setting`.
 
-    Raises:
-        InvalidType: A value of another type.
-        InvalidValue: A value that breaks a rule, or a number that is not finite.
+    Another type raises `InvalidType`, a broken rule or a number that is not finite `InvalidValue`.
     """
     value = _converted(name, value, type_)
     choices = choices or (get_args(type_) if get_origin(type_) is Literal else ())

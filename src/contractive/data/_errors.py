@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from contractive.core.errors import ContractiveError
+from contractive.core.errors import ContractiveError, first_line
 
 
 class DataError(ContractiveError):
@@ -37,12 +37,6 @@ def suggest(name: str, names: Sequence[str]) -> str:
     if name.lower() in lowered and lowered[name.lower()] not in close:
         close = [lowered[name.lower()], *close]
     return f"Did you mean {' or '.join(close)}?" if close else f"There are {join_names(names)}."
-
-
-def first_line(error: BaseException) -> str:
-    """Return the message of another library's error, in one line of bounded length."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(".")
 
 
 @contextmanager

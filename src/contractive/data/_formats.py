@@ -1,13 +1,13 @@
 """The table of formats: what reads and writes files of each suffix. A new format is its own file, and its line here."""
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from contractive.core.files import new_file
 from contractive.data._arrow import ArrowTable, ParquetTable
 from contractive.data._columns import check_unique
 from contractive.data._csv import TextTable
@@ -61,10 +61,7 @@ def open_reader(
 
 
 class writer:
-    """Write rows in blocks; the file appears under its name when all are there.
-
-    A context manager with `write(rows)`. The file is written beside its place under another name and renamed at the
-    end; after an error or an interruption no part of it remains.
+    """A context manager that writes rows in blocks; the file is there under its name when all are, else not at all.
 
     Args:
         path: Where; .npy (float32), .csv or .parquet.
@@ -88,26 +85,20 @@ class writer:
             raise invalid("out", "be in a folder that exists", self._path, f"Make {self._path.parent} first.")
 
     def __enter__(self) -> "writer":
-        try:
-            handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.", suffix=".part")
-        except OSError as error:
-            got = f"{self._path.parent}: {error.strerror}"
-            raise invalid("out", "be in a folder that can be written", got, "") from error
-        os.close(handle)
-        self._temporary = Path(name)
-        try:
-            self._sink: Sink = writable()[self._path.suffix.lower()](self._temporary, self._names)
-        except BaseException:
-            self._temporary.unlink(missing_ok=True)
-            raise
+        with ExitStack() as stack:
+            try:
+                temporary = stack.enter_context(new_file(self._path))
+            except OSError as error:
+                got = f"{self._path.parent}: {error.strerror}"
+                raise invalid("out", "be in a folder that can be written", got, "") from error
+            self._sink: Sink = writable()[self._path.suffix.lower()](temporary, self._names)
+            stack.push(lambda kind, *_: self._check_absent() if kind is None else None)
+            stack.callback(self._sink.close)
+            self._end = stack.pop_all()
         return self
 
     def write(self, rows: np.ndarray | Mapping[str, Any]) -> None:
-        """Append rows: an array (rows, names), or for each name its values.
-
-        Raises:
-            DataError: Other columns, or columns of different lengths.
-        """
+        """Append rows: an array (rows, names), or for each name its values; `DataError` for other columns."""
         if not isinstance(rows, Mapping):
             rows = np.asarray(rows)
             if rows.ndim != 2 or rows.shape[1] != len(self._names):
@@ -121,15 +112,8 @@ class writer:
             raise DataError("columns must be of one length, got several.")
         self._sink.write(columns)
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            self._sink.close()
-            if error is None:
-                self._check_absent()
-                self._temporary.chmod(0o644)
-                self._temporary.replace(self._path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+    def __exit__(self, *error: Any) -> None:
+        self._end.__exit__(*error)
 
     def _check_absent(self) -> None:
         if self._path.is_dir():

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from contractive.core.files import BROKEN_FILE_ERRORS
 from contractive.data._arrays import ArrayReader, ArraySchema
 from contractive.data._errors import DataError, first_line, join_names
 from contractive.data._memory import check_fits
@@ -22,9 +23,6 @@ _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _SUBSETS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _ORIENTATION = 0x0112  # EXIF
 _HUGE = (Image.DecompressionBombWarning, Image.DecompressionBombError)
-_BROKEN = (  # what Pillow raises over broken files; MemoryError where a piece of one claims to be huge
-    OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError, MemoryError,
-)  # fmt: skip
 
 
 class ImageFolder(ArrayReader):
@@ -181,5 +179,5 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         except _HUGE as error:
             rule = "be an image of ordinary size"
             raise DataError(f"{path} must {rule}, got too many pixels. Make it smaller.") from error
-        except _BROKEN as error:
+        except (*BROKEN_FILE_ERRORS, IndexError) as error:
             raise DataError(f"{path} must be a whole image, got: {first_line(error)}. Correct or remove it.") from error

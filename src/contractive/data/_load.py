@@ -47,15 +47,14 @@ class Block:
 def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0, options: Options = DEFAULT) -> Split:
     """Load a data set, split and scaled; scaling and imputation are fitted on the training rows.
 
+    Data that cannot be used as they are raise a `DataError` that names the option that helps.
+
     Args:
         data: One of `SETS`; or a table (.csv, .tsv, .parquet, .feather), an array (.npy, .npz) or a folder of images.
         data_dir: For a named set: folder with its IDX files (or with a folder of its name that holds them);
             $CONTRACTIVE_DATA if omitted, then a download into the user's cache.
         seed: Of the split, where the source has no fixed split.
         options: How to read the source.
-
-    Raises:
-        DataError: Data that cannot be used as it is, with the option that helps.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise invalid("seed", f"be a whole number from 0 to {2**32 - 1}", repr(seed), "For instance 0.")
@@ -83,7 +82,8 @@ def open_rows(
 ) -> Iterator[Block]:
     """Go through a source for a model, all rows in their order, prepared as in training.
 
-    Text tables, .parquet, .npy and folders of images are read in blocks, in constant memory; others whole.
+    Text tables, .parquet, .npy and folders of images are read in blocks, in constant memory; others whole. Rows that
+    do not fit the preparation raise a `DataError`.
 
     Args:
         path: As for `load`; its columns may be in any order, label and dropped columns may be absent.
@@ -94,9 +94,6 @@ def open_rows(
         options: How to read a text table or which array of an .npz to take.
         rows_at_once: Rows of a block at most.
         data_dir: For a named set, as for `load`.
-
-    Raises:
-        DataError: Rows that do not fit the preparation, with the reason.
     """
     if rows_at_once < 1:
         raise invalid("rows_at_once", "be at least 1", rows_at_once, f"For instance {BLOCK}.")

@@ -27,11 +27,7 @@ def fits(num_bytes: int) -> bool:
 
 
 def check_fits(what: str, num_bytes: int, remedy: str) -> None:
-    """Refuse what would not fit, before it is read.
-
-    Raises:
-        DataError: It is larger than the memory left.
-    """
+    """Raise `DataError` for what is larger than the memory left, before it is read."""
     left = available_memory()
     if num_bytes > left:
         raise DataError(f"{what} must fit into memory ({size(left)} left), got {size(num_bytes)}. {remedy}")

@@ -25,25 +25,18 @@ from contractive.data._split import TEST, VALIDATION, Split
 SETS = ("digits", "mnist", "fashion-mnist")
 DATA_VARIABLE = "CONTRACTIVE_DATA"
 
-_IDX_FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-)
-_SOURCES = {
-    "mnist": ("https://ossci-datasets.s3.amazonaws.com/mnist/", {
-        "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
-        "train-labels-idx1-ubyte.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
-        "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
-        "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
-    }),
-    "fashion-mnist": ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", {
-        "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
-        "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
-        "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
-    }),
+_IDX_FILES = tuple(f"{part}.gz" for part in (
+    "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
+))  # fmt: skip
+_SOURCES = {  # address, and MD5 of each file
+    "mnist": ("https://ossci-datasets.s3.amazonaws.com/mnist/", (
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873", "d53e105ee54ea40749a09fcbcd1e9432",
+        "9fb629c4189551a2d022fa330f9573f3", "ec29112dd5afa0611ce80d1b7f02629c",
+    )),
+    "fashion-mnist": ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", (
+        "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "25c81989df183df01b3e8a0aad5dffbe",
+        "bef4ecab320f06d8554ea6380940ec79", "bb300cfdad3c16e7a12a480ee83cd310",
+    )),
 }  # fmt: skip
 
 
@@ -125,11 +118,7 @@ def _mismatched(files: list[Path], what: str) -> DataError:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the array of an IDX .gz file of unsigned bytes.
-
-    Raises:
-        DataError: Missing, truncated or not such a file.
-    """
+    """Return the array of an IDX .gz file of unsigned bytes; `DataError` if it is missing, truncated or another."""
     try:
         with gzip.open(path) as file:
             start = file.read(4)
@@ -169,10 +158,11 @@ def _downloaded(name: str, file: str) -> Path:
     import pooch
     from requests.exceptions import RequestException
 
-    base, hashes = _SOURCES[name]
+    address, hashes = _SOURCES[name]
     try:
         cache = Path(platformdirs.user_cache_dir("contractive")) / name
-        return Path(pooch.retrieve(base + file, hashes[file], fname=file, path=cache, progressbar=False))
+        known = f"md5:{hashes[_IDX_FILES.index(file)]}"
+        return Path(pooch.retrieve(address + file, known, fname=file, path=cache, progressbar=False))
     except (RequestException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(

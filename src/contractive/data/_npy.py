@@ -1,10 +1,8 @@
 """NumPy files without unpickling: headers are checked against the bytes that follow before anything is allocated."""
 
 import math
-import tokenize
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from contractive.core.files import BROKEN_FILE_ERRORS
 from contractive.data._arrays import ArrayReader, ArraySchema
 from contractive.data._errors import DataError, invalid, reraise_as_data_error, suggest
 from contractive.data._memory import check_fits
@@ -20,17 +19,13 @@ from contractive.data._preparation import BLOCK, rows_at_once
 from contractive.data._reader import OnDisk, TestRows, slices
 from contractive.data._split import tidy
 
-BROKEN_FILE_ERRORS = (  # what NumPy raises over broken files
-    ValueError, SyntaxError, TypeError, KeyError, EOFError, OverflowError, RecursionError, NotImplementedError, OSError,
-    RuntimeError, MemoryError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_TRAIN_KEYS = ("x_train", "train_x", "train_images", "x", "data", "images", "features")
-_LABEL_KEYS = {
-    "x_train": ("y_train",), "train_x": ("train_y",), "train_images": ("train_labels",),
-    **dict.fromkeys(("x", "data", "images", "features"), ("y", "label", "labels", "target", "targets")),
-}  # fmt: skip
-_TEST_KEYS = {"x_train": "x_test", "train_x": "test_x", "train_images": "test_images"}
+_KEYS = {  # usual keys of the rows, with those of their labels and of rows to test on
+    "x_train": (("y_train",), "x_test"),
+    "train_x": (("train_y",), "test_x"),
+    "train_images": (("train_labels",), "test_images"),
+    **dict.fromkeys(("x", "data", "images", "features"), (("y", "label", "labels", "target", "targets"), "")),
+}
 
 
 @dataclass(frozen=True)
@@ -172,7 +167,7 @@ class NpzArray(ArrayReader):
             if options.key not in headers:
                 raise invalid("key", f"be in {self.path}", repr(options.key), suggest(options.key, list(headers)))
             return options.key
-        usual = [key for key in self._find(*_TRAIN_KEYS) if len(headers[key].shape) >= 2]
+        usual = [key for key in self._find(*_KEYS) if len(headers[key].shape) >= 2]
         others = [k for k, h in headers.items() if h.dtype.kind != "U" and k != options.label and len(h.shape) >= 2]
         if not usual and len(others) != 1:
             there = ", ".join(f"{key} {header.shape}" for key, header in list(headers.items())[:20]) or "no array"
@@ -222,7 +217,7 @@ class NpzArray(ArrayReader):
         return None if self.label is None else self._labels(self.label, self._headers[self.key].shape[0])
 
     def test_rows(self) -> TestRows | None:
-        keys = self._find(_TEST_KEYS.get(self.key.lower(), ""))
+        keys = self._find(self._usual[1])
         if not keys:
             return None
         rows = self.column(keys[0])
@@ -242,8 +237,13 @@ class NpzArray(ArrayReader):
         keys = {key.lower(): key for key in reversed(self._headers)}
         return [keys[name] for name in names if name in keys]
 
+    @property
+    def _usual(self) -> tuple[tuple[str, ...], str]:
+        """The usual keys of labels, and of rows to test on, beside the key of the rows."""
+        return _KEYS.get(self.key.lower(), ((), ""))
+
     def _usual_labels(self) -> list[str]:
-        return self._find(*_LABEL_KEYS.get(self.key.lower(), ()))
+        return self._find(*self._usual[0])
 
     def _labels(self, key: str, num_rows: int) -> np.ndarray:
         shape = self._headers[key].shape

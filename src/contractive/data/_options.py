@@ -1,55 +1,46 @@
 """How data are read, prepared and split: one set of settings for Python and the command line."""
 
 import os
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
+from contractive.core.settings import check_settings, setting
 from contractive.data._errors import DataError, invalid
 
 Scale = Literal["auto", "none", "minmax", "standard", "robust"]
 Imputation = Literal["mean", "median"]
-
-SCALES: tuple[Scale, ...] = get_args(Scale)
-IMPUTATIONS: tuple[Imputation, ...] = get_args(Imputation)
-
-
-def _option(default: Any, text: str, words: str = "") -> Any:
-    return field(default=default, metadata={"help": text, **({"default": words} if words else {})})
 
 
 @dataclass(frozen=True)
 class Options:
     """How to read, prepare and split data. What is None is detected or decided; `Split.notes` report it.
 
-    The `metadata` of each field hold its `help`, and its default in words where it is None.
-
-    Raises:
-        DataError: A value that no source could honour.
+    A value that no source could honour is refused.
     """
 
-    key: str | None = _option(None, "Name of the array in an .npz file.", "detected")
-    label: str | None = _option(None, "Column of a table, or key in an .npz file, with the labels; never a feature.")
-    drop: tuple[str, ...] = _option((), "Columns to leave out.")
-    one_hot: tuple[str, ...] | bool = _option((), "Columns to turn into 0/1 columns, one per category; or all texts.")
-    impute: Imputation | None = _option(  # noqa: RUF009
+    key: str | None = setting(None, "Name of the array in an .npz file.", "detected")
+    label: str | None = setting(None, "Column of a table, or key in an .npz file, with the labels; never a feature.")
+    drop: tuple[str, ...] = setting((), "Columns to leave out.")
+    one_hot: tuple[str, ...] | bool = setting((), "Columns to turn into 0/1 columns, one per category; or all texts.")
+    impute: Imputation | None = setting(
         None,
         "Fill missing numbers with the mean or median of the training rows, missing categories with the most frequent.",
         "missing values are refused",
     )
-    scale: Scale = _option(  # noqa: RUF009
+    scale: Scale = setting(
         "auto",
         "Scaling, fitted on the training rows: auto, none, minmax, standard or robust. auto scales pixels by their"
         " range and other columns as standard does.",
     )
-    size: tuple[int, int] | None = _option(None, "Height and width of images: resized to, or of flat rows.")
-    gray: bool = _option(False, "Read images in grey.")
-    separator: str | None = _option(None, "Separator between the fields of a text table.", "detected")
-    encoding: str | None = _option(None, "Character encoding of a text table.", "detected")
-    header: bool | None = _option(None, "A text table has names in its first row.", "detected")
-    test: str | None = _option(None, "File or folder with the test rows.", "a part of the data")
-    validation_share: float = _option(0.15, "Fraction of the rows for validation.")
-    test_share: float = _option(0.15, "Fraction of the rows for testing, without a test file.")
-    stream: bool | None = _option(
+    size: tuple[int, int] | None = setting(None, "Height and width of images: resized to, or of flat rows.")
+    gray: bool = setting(False, "Read images in grey.")
+    separator: str | None = setting(None, "Separator between the fields of a text table.", "detected")
+    encoding: str | None = setting(None, "Character encoding of a text table.", "detected")
+    header: bool | None = setting(None, "A text table has names in its first row.", "detected")
+    test: str | None = setting(None, "File or folder with the test rows.", "a part of the data")
+    validation_share: float = setting(0.15, "Fraction of the rows for validation.")
+    test_share: float = setting(0.15, "Fraction of the rows for testing, without a test file.")
+    stream: bool | None = setting(
         None,
         "Leave the training rows of a .npy or .parquet file on disk.",
         "if they need more than 40 % of the free memory",
@@ -57,10 +48,7 @@ class Options:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "test", None if self.test is None else os.fspath(self.test))  # it may be a Path
-        if self.scale not in SCALES:
-            raise invalid("scale", f"be one of {', '.join(SCALES)}", repr(self.scale), "Check the spelling.")
-        if self.impute is not None and self.impute not in IMPUTATIONS:
-            raise invalid("impute", "be mean or median", repr(self.impute), "Check the spelling.")
+        check_settings(self)
         if self.size is not None and (len(self.size) != 2 or not all(1 <= side <= 65_535 for side in self.size)):
             raise invalid("size", "be HEIGHTxWIDTH in pixels", self.size, "For instance 28x28.")
         if self.separator is not None and len(self.separator) != 1:

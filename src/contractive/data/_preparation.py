@@ -32,9 +32,7 @@ def rows_at_once(width: int) -> int:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Preparation(ABC):
-    """Everything between a raw source and the network: of an array, of images or of a table.
-
-    A feature is `(raw - offset) / scale`.
+    """Everything between a raw source and the network; a feature is `(raw - offset) / scale`.
 
     Attributes:
         kind: "array", "images" or "table".
@@ -98,16 +96,12 @@ class Preparation(ABC):
         return hash((self.kind, self.features, self.scaler, self.given_names))
 
     def transform(self, raw: Any) -> np.ndarray:
-        """Prepare raw rows, float32 (rows, features).
+        """Prepare raw rows, float32 (rows, features); `DataError` where they do not fit those of training.
 
         Args:
             raw: For a table: an Arrow table, a data frame of pandas or polars, or a mapping of names to values, its
                 columns in any order. For arrays and images: an array whose rows are the examples; images may keep
                 their height, width and channels (first or last).
-
-        Raises:
-            DataError: Columns, widths or kinds other than in training, missing values without an imputation, categories
-                never met, values that are not finite.
         """
         rows = self._rows(raw)
         out = np.empty((len(rows), self.features), np.float32)
@@ -132,14 +126,10 @@ class Preparation(ABC):
         return out
 
     def inverse(self, x: np.ndarray) -> Any:
-        """Turn prepared rows, as a decoder gives them, back into the user's units.
+        """Turn prepared rows (rows, features), as a decoder gives them, back into the user's units.
 
-        Returns:
-            For a table a dict from column name to values (numbers, booleans, dates, the likeliest category); for an
-            array float64 (rows, features); for images of bytes uint8 (rows, features), rounded and clipped.
-
-        Raises:
-            DataError: Rows of another width.
+        A table becomes a dict from column name to values (numbers, booleans, dates, the likeliest category), an array
+        float64 (rows, features), images of bytes uint8 (rows, features), rounded and clipped.
         """
         x = np.asarray(x)
         if x.ndim != 2 or x.shape[1] != self.features:
@@ -177,11 +167,7 @@ class Preparation(ABC):
 
     @staticmethod
     def from_dict(document: Any) -> "Preparation":
-        """Read what `to_dict` wrote, checking everything.
-
-        Raises:
-            DataError: A form that `to_dict` never writes.
-        """
+        """Read what `to_dict` wrote; `DataError` for a form that it never writes."""
         try:
             return msgspec.convert(document, _TYPES[msgspec.convert(document, _Head).kind], dec_hook=_as_array)
         except msgspec.ValidationError as error:
@@ -196,8 +182,7 @@ class Preparation(ABC):
     def _encoded(self, rows: Any) -> np.ndarray: ...
 
     @abstractmethod
-    def _decoded(self, raw: np.ndarray) -> Any:
-        """Return unscaled features in the user's units."""
+    def _decoded(self, raw: np.ndarray) -> Any: ...
 
 
 class _MatrixPreparation(Preparation):

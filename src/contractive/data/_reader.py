@@ -54,10 +54,7 @@ class Source:
 class Reader(ABC, Generic[Schema, Batch]):
     """Raw rows of a file or folder in one format. Derive a new one from `TableReader` or `ArrayReader`.
 
-    Args:
-        path: Of the file or folder.
-        options: How to read it.
-        like: The preparation of a model for which these are further rows; None for rows to train on.
+    `like` is the preparation of a model for which these are further rows; None for rows to train on.
     """
 
     name: ClassVar[str]  # what messages call files of the format

@@ -85,11 +85,7 @@ class Split:
         return not isinstance(self.train, np.ndarray)
 
     def in_memory(self) -> "Split":
-        """Return itself where all subsets are arrays.
-
-        Raises:
-            DataError: The training rows stay on disk.
-        """
+        """Return itself where all subsets are arrays; `DataError` where the training rows stay on disk."""
         if self.streamed:
             rows, features = self.train.shape
             raise DataError(
@@ -112,10 +108,10 @@ def partition(
     labels: np.ndarray | None = None,
     most: int | None = None,
 ) -> tuple[np.ndarray, str]:
-    """Split rows at random, stratified by a categorical label where every subset gets some of every class.
+    """Return 0, 1 or 2 for each row (uint8), drawn at random, and a sentence on how.
 
     The shares are those for validation and for testing, 0 where there are test rows already; each gets at most `most`
-    rows. Returned are 0, 1 or 2 for each row (uint8), and a sentence on how they were drawn.
+    rows. A categorical label stratifies where every subset gets some of every class.
     """
     if num_rows < LEAST_ROWS:
         raise DataError(f"data must have at least {LEAST_ROWS} rows, got {num_rows}. Give more of them.")
@@ -167,7 +163,7 @@ def label_values(name: str, values: pa.ChunkedArray) -> np.ndarray:
     if kind == "text":
         missing, found = values.null_count, np.asarray(values.to_pylist(), dtype=np.str_)
     else:
-        found = _column(kind).numbers(values)
+        found = Column("label", kind).numbers(values)
         missing = int(np.isnan(found).sum())
     if missing:
         raise DataError(f"labels must not be missing, got {missing} missing in {name}. Take another `label`.")
@@ -185,18 +181,13 @@ def tidy(labels: np.ndarray) -> np.ndarray:
 
 
 def label_texts(values: np.ndarray, *, numbers: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return where there is a label, and the labels as texts, read as in training.
-
-    Args:
-        values: Raw ones.
-        numbers: Labels are numbers, so that 3.0 is 3.
-    """
+    """Return where raw values have a label, and the labels as texts, read as in training; of `numbers`, 3.0 is 3."""
     column = pa.chunked_array([pa.array(values, from_pandas=True)])
     kind, found = guess(column) if numbers else ("text", column)
     if kind == "text":
         there = found.is_valid().to_numpy()
         return there, np.array([str(value) for value in found.to_pylist()], np.str_)
-    given = _column(kind).numbers(found)
+    given = Column("label", kind).numbers(found)
     there = np.isfinite(given)
     return there, tidy(np.where(there, given, 0)).astype(np.str_)
 
@@ -216,10 +207,6 @@ def with_test_labels(labels: Labels, test: np.ndarray | None) -> tuple[Labels | 
         )
     notes = [f"The test file has labels that training has not: {_quoted(new)}."] if len(new) else []
     return (train, validation, test), notes
-
-
-def _column(kind: Any) -> Column:
-    return Column("label", kind)
 
 
 def _quoted(labels: np.ndarray) -> str:

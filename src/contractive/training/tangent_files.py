@@ -13,8 +13,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from contractive.core.errors import InvalidValue, check_choice
-from contractive.core.files import write_text
-from contractive.data import BROKEN_FILE_ERRORS
+from contractive.core.files import BROKEN_FILE_ERRORS, write_text
 from contractive.jacobian import leading
 from contractive.models import StorageError, architecture, tensors_checksum
 from contractive.training._batches import as_tensor
