@@ -164,7 +164,7 @@ class SimilarityTable(TableResult):
     neighbors: Tensor
     neighbors_chance: float
 
-    def _columns(self) -> dict[str, list]:
+    def columns(self) -> dict[str, list]:
         pairs = [(at, before) for at in range(len(self.names)) for before in range(at)]
         matrices = {"cka": self.cka, "procrustes": self.procrustes, "neighbors": self.neighbors}
         ends = {"one": [self.names[before] for _, before in pairs], "other": [self.names[at] for at, _ in pairs]}

@@ -148,7 +148,7 @@ class EvaluationPoints(TableResult):
     norms: Mapping[str, Norms]
     distances: Mapping[str, Tensor]
 
-    def _columns(self) -> dict[str, list]:
+    def columns(self) -> dict[str, list]:
         found = self.norms.values()
         return {
             "points": list(self.norms),

@@ -51,7 +51,7 @@ class SensitivityProfile(TableResult):
     sensitivities: Mapping[str, tuple[Sensitivity, ...]]
     unit: float
 
-    def _columns(self) -> dict[str, list]:
+    def columns(self) -> dict[str, list]:
         found = [entry for kind in self.levels for entry in self.sensitivities[kind]]
         return {
             "noise": [kind for kind, levels in self.levels.items() for _ in levels],

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from contractive.analysis._rows import Map, check_rows, spread_rows
 from contractive.core.errors import InvalidValue
-from contractive.core.results import Result, TableResult
+from contractive.core.results import TableResult
 from contractive.jacobian import singular_values
 
 _NO_GAP = log(2)
 
 
 @dataclass(frozen=True, repr=False)
-class Norms(Result):
+class Norms(TableResult):
     """Jacobian norms at each point, both of them: neither bounds the other tightly.
 
     Attributes:
@@ -28,6 +28,7 @@ class Norms(Result):
 
     squared_frobenius: Tensor
     operator: Tensor
+    _table = ("squared_frobenius", "operator")
 
     @property
     def frobenius(self) -> Tensor:
@@ -114,7 +115,7 @@ class Spectra(TableResult):
         """(s / s_1)^2, NaN where J = 0: squares of tiny values would vanish, of huge ones overflow."""
         return (self.values / self.values[:, :1]).square()
 
-    def _columns(self) -> dict[str, Tensor]:
+    def columns(self) -> dict[str, Tensor]:
         index = torch.arange(1, self.values.shape[1] + 1)
         low, high = self.quantile(0.05), self.quantile(0.95)
         return {"index": index, "mean": self.mean, "quantile_5": low, "quantile_95": high}

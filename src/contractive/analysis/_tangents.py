@@ -197,7 +197,7 @@ class TangentAgreement(TableResult):
         """Mean of `shares` without the copies."""
         return float(self.shares.nanmean())
 
-    def _columns(self) -> dict[str, Tensor]:
+    def columns(self) -> dict[str, Tensor]:
         points, neighbors = self.shares.shape
         shares = {"share": self.shares, "principal_share": self.principal_shares, "random_share": self.random_shares}
         return {

@@ -26,12 +26,12 @@ class Result:
 class TableResult(Result):
     """Base of results that are a table, which notebooks show.
 
-    A subclass names its columns in `_table`, which are fields of equal length, or makes them in `_columns`.
+    A subclass names its columns in `_table`, which are fields of equal length, or makes them in `columns`.
     """
 
     _table: ClassVar[tuple[str, ...]]
 
-    def _columns(self) -> Mapping[str, Any]:
+    def columns(self) -> Mapping[str, Any]:
         """Return the columns by name."""
         return {name: getattr(self, name) for name in self._table}
 
@@ -39,7 +39,7 @@ class TableResult(Result):
         """Return the table as a data frame, which needs pandas."""
         import pandas
 
-        columns = self._columns().items()
+        columns = self.columns().items()
         return pandas.DataFrame(
             {name: rows.detach().cpu().numpy() if isinstance(rows, torch.Tensor) else rows for name, rows in columns}
         )

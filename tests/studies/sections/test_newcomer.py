@@ -34,13 +34,9 @@ class Means:
     by_row: Tensor
 
 
-class Brightness(Section[Means]):
+class Brightness(Section[Means], name=NAME, title="Brightness of rows", group=GROUP, topic="Brightness"):
     """A dummy: the mean of every row."""
 
-    name = NAME
-    title = "Brightness of rows"
-    group = GROUP
-    topic = "Brightness"
     metrics = (Metric("mean", "mean brightness", "input", help="Mean over rows and features."),)
 
     def measure(self, subject) -> Means:

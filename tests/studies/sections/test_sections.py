@@ -30,9 +30,9 @@ from contractive.studies.sections import (
     read_analysis,
     rows_of_split,
 )
-from contractive.studies.sections._read import thinned
+from contractive.studies.sections._rows import thinned
 
-FACTS = Facts(20, 5, "", 20, True, True, 2, False)
+FACTS = Facts(20, 5, "", 20, True, 2)
 SMALL = AnalysisSettings(num_points=20, map_points=30, attack_points=20, umap=False)
 
 
@@ -86,7 +86,7 @@ def test_a_plane_has_a_vector_field():
 
 
 @pytest.mark.parametrize(
-    "facts", [FACTS, Facts(30_000, 1, "the data have no labels", 0, False, False, 0, True)], ids=["usual", "none apply"]
+    "facts", [FACTS, Facts(30_000, 1, "the data have no labels", 0, False, 0)], ids=["usual", "none apply"]
 )
 def test_only_sections_that_exist_are_reported_as_left_out(facts):
     assert set(left_out(facts)) <= set(SECTIONS)

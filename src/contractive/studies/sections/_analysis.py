@@ -39,20 +39,16 @@ class Facts:
         code: Numbers per code.
         no_classes: Why there are no classes, as words that end a sentence; empty if there are.
         smallest_class: Measured rows of the smallest class.
-        in_unit_range: Whether all code numbers lie in [0, 1].
         varies: Whether the code varies at all.
         layers: Layers of the encoder; 0 if it is no `nn.Sequential`.
-        convolutional: Whether it has convolutions.
     """
 
     features: int
     code: int
     no_classes: str
     smallest_class: int
-    in_unit_range: bool
     varies: bool
     layers: int
-    convolutional: bool
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ class SectionResult:
 
     Attributes:
         metrics: By key, or `key:group` where a metric is measured several times.
-        arrays: Small arrays whole, long ones as quantiles; rounded to five digits.
+        arrays: Columns of the result's table, rounded to five digits; none of more than 1024 numbers.
         seconds: Time it took.
         result: What the section's `measure` returned.
     """

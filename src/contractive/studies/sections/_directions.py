@@ -1,9 +1,8 @@
-"""Sections: how many and which directions the code responds to."""
+"""Sections on directions: how many and which ones the code responds to, and whether they follow the data."""
 
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor
 
 from contractive import analysis, plots
 from contractive.studies.metrics import Metric
@@ -16,15 +15,12 @@ _MUCH = 2  # times what a random direction has
 _FOLLOWED = 0.2  # rank correlation below which sensitivity does not follow variance
 _LEAST_IN_CLASS = 10
 _MOST_FEATURES = 20_000
+_MOST_TANGENTS = 8
 
 
-class Spectra(Section[analysis.Spectra]):
+class Spectra(Section[analysis.Spectra], name="spectra", title="Singular values", group=DIRECTIONS, topic="Directions"):
     """Singular values of J, and how many of them matter."""
 
-    name = "spectra"
-    title = "Singular values"
-    group = DIRECTIONS
-    topic = "Directions"
     metrics = (
         Metric("code", "singular values", "directions", help="The smaller of the numbers of units and features."),
         Metric("largest", "first singular value, mean", CODE, help="As in Rifai et al. 2011, figure 2."),
@@ -49,9 +45,6 @@ class Spectra(Section[analysis.Spectra]):
             "dimension_by_share": float(result.dimension_by_share().double().mean()),
             "dimension_by_gap": float(result.dimension_by_gap.double().median()),
         }
-
-    def arrays(self, result: analysis.Spectra) -> Mapping[str, Tensor]:
-        return {"mean": result.mean} | {f"quantile {q:g}": result.quantile(q) for q in (0.05, 0.95)}
 
     def pictures(self, results: Mapping[str, analysis.Spectra], context: Context) -> Iterable[Picture]:
         caption = (
@@ -78,13 +71,11 @@ class Spectra(Section[analysis.Spectra]):
         return Tile(held, "directions hold 95 % of ‖J‖²", detail, "spectra/dimension_by_share")
 
 
-class Directions(Section[analysis.Directions]):
+class Directions(
+    Section[analysis.Directions], name="directions", title="Principal directions", group=DIRECTIONS, topic="Directions"
+):
     """Sensitivity along the principal directions of the data."""
 
-    name = "directions"
-    title = "Principal directions"
-    group = DIRECTIONS
-    topic = "Directions"
     metrics = (
         Metric("rank_correlation", "Spearman's ρ", help="Of the variance along principal directions u and E‖J u‖²."),
         Metric("first_ten", "E‖J u‖², first ten directions", help="Relative to a random direction."),
@@ -103,9 +94,6 @@ class Directions(Section[analysis.Directions]):
         relative = result.squared_sensitivities / (result.isotropic or torch.nan)
         ends = {"first_ten": float(relative[:_FIRST].mean()), "last": float(relative[-1])}
         return {"rank_correlation": result.rank_correlation} | ends
-
-    def arrays(self, result: analysis.Directions) -> Mapping[str, Tensor]:
-        return {name: getattr(result, name) for name in ("index", "variances", "squared_sensitivities")}
 
     def pictures(self, results: Mapping[str, analysis.Directions], context: Context) -> Iterable[Picture]:
         caption = (
@@ -138,12 +126,14 @@ class Directions(Section[analysis.Directions]):
             yield Caveat(5, f"Contraction does not follow the data: {text}.")
 
 
-class DirectionsByClass(Section[Mapping[str, analysis.Directions]]):
+class DirectionsByClass(
+    Section[Mapping[str, analysis.Directions]],
+    name="directions by class",
+    title="Principal directions by class",
+    group=DIRECTIONS,
+):
     """The same with the principal directions of each class."""
 
-    name = "directions by class"
-    title = "Principal directions by class"
-    group = DIRECTIONS
     metrics = (Metric("rank_correlation", "Spearman's ρ", help="With the principal directions of the class's rows."),)
 
     def reason_left_out(self, facts: Facts) -> str:
@@ -168,3 +158,46 @@ class DirectionsByClass(Section[Mapping[str, analysis.Directions]]):
         title = "Does the code respond to what varies within a class?"
         alt = "A mark per class at its rank correlation, between −1 and 1."
         yield Picture("class-directions", title, caption, plots.class_directions(results), alt)
+
+
+class TangentAgreement(
+    Section[analysis.TangentAgreement], name="tangent agreement", title="Tangents and neighbours", group=DIRECTIONS
+):
+    """Tangent spaces against steps to neighbours and against the neighbours' tangent spaces."""
+
+    metrics = (
+        Metric("share", "step in the tangents, mean", "%", help="Of the squared step to the five nearest rows."),
+        Metric("principal_share", "step in the principal directions", "%", help="As many, the same for all rows."),
+        Metric("random_share", "step in a random subspace", "%", help="Of the same dimension: the chance level."),
+        Metric("angle", "principal angle, median", "degrees", help="Between tangents of neighbours; Björck, Golub."),
+        Metric("random_angle", "principal angle of random subspaces", "degrees", help="Of the same dimension."),
+    )
+
+    def measure(self, subject: Subject) -> analysis.TangentAgreement:
+        encode, x, generator = subject.encode, subject.rows.measured, subject.generator()
+        count = min(_MOST_TANGENTS, analysis.apply(encode, x[:1]).shape[1], max(1, x.shape[1] // 2))
+        return analysis.tangent_agreement(encode, x, count, num_neighbors=5, generator=generator)
+
+    def values(self, result: analysis.TangentAgreement) -> Mapping[str, float]:
+        return {
+            "share": result.mean_share,
+            "principal_share": float(result.principal_shares.nanmean()),
+            "random_share": result.expected_random,
+            "angle": float(torch.rad2deg(result.angles.median())),
+            "random_angle": float(torch.rad2deg(result.random_angles.median())),
+        }
+
+    def pictures(self, results: Mapping[str, analysis.TangentAgreement], context: Context) -> Iterable[Picture]:
+        caption = (
+            "Share of the step: how much of the step to a near row lies in the tangent space, which the directions that"
+            " move the code most span. Beside it stand the leading principal directions of all data, and random"
+            " subspaces of the same dimension. Angle: how far the tangent space turns from a row to its neighbours"
+            " (Björck and Golub 1973; dotted: random subspaces). On a smooth manifold the angles are small."
+        )
+        title = "Do the tangents follow the data?"
+        alt = "Box plots of the share of the step in three kinds of subspace, and lines of the principal angles."
+        yield Picture("agreement", title, caption, plots.tangent_agreement(results), alt)
+
+    def caveats(self, document: Analysis) -> Iterable[Caveat]:
+        if document.value(self.name, "share") <= document.value(self.name, "random_share"):
+            yield Caveat(6, "The tangents contain no more of the step to a neighbour than random directions do.")

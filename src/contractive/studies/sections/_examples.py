@@ -1,17 +1,105 @@
-"""Sections: tangents of the model at a few rows, and whether they follow the data."""
+"""Sections on single rows and features: Jacobians, tangents and walks, and which features move the code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import plotly.graph_objects as go
 import torch
 from torch import Tensor
 
 from contractive import analysis, plots
+from contractive.core.results import TableResult
+from contractive.jacobian import MEMORY_BUDGET, jacobian
 from contractive.studies.metrics import Metric
 from contractive.studies.pages import Picture
-from contractive.studies.sections._analysis import Analysis
-from contractive.studies.sections._features import by_feature
-from contractive.studies.sections._section import CODE, DIRECTIONS, Caveat, Context, Section, Subject
+from contractive.studies.sections._section import CODE, DIRECTIONS, Context, Section, Subject
+
+_POINTS_PER_CLASS = 60
+_MOST_CLASSES = 15
+_MOST_BARS = 20
+
+
+@dataclass(frozen=True, repr=False)
+class FeatureSensitivity(TableResult):
+    """How much each input feature moves the code, over many rows.
+
+    Attributes:
+        groups: `all rows`, then the classes where there are any.
+        feature_norms: sqrt(E||dz/dx_j||^2) over the rows of the group, (groups, features).
+        num_points: Rows of the first group.
+    """
+
+    groups: tuple[str, ...]
+    feature_norms: Tensor
+    num_points: int
+
+    def columns(self) -> dict[str, Tensor]:
+        return dict(zip(self.groups, self.feature_norms, strict=True))
+
+
+class Features(Section[FeatureSensitivity], name="features", title="Features", group=DIRECTIONS):
+    """Root mean squares of the columns of J, over all rows, and by class where rows are images."""
+
+    metrics = (
+        Metric("largest", "largest ‖∂z/∂x‖", CODE, help="Root mean square over rows, of the strongest feature."),
+        Metric("median", "median ‖∂z/∂x‖", CODE, help="The same of a typical feature."),
+        Metric("num_points", "rows", "rows", help="Rows at which the whole Jacobian was computed."),
+    )
+
+    def measure(self, subject: Subject) -> FeatureSensitivity:
+        rows, classes = subject.rows, subject.rows.data.classes[:_MOST_CLASSES]
+        groups = {"all rows": analysis.spread_rows(rows.measured, subject.settings.num_points // 2)}
+        if rows.labels is not None and rows.data.image_shape is not None:
+            members = {name: rows.measured[rows.labels == number] for number, name in enumerate(classes)}
+            groups |= {name: analysis.spread_rows(x, _POINTS_PER_CLASS) for name, x in members.items() if len(x)}
+        norms = torch.stack([_column_norms(subject.encode, x) for x in groups.values()])
+        return FeatureSensitivity(tuple(groups), norms, len(groups["all rows"]))
+
+    def values(self, result: FeatureSensitivity) -> Mapping[str, float]:
+        norms = result.feature_norms[0]
+        return {"largest": float(norms.max()), "median": float(norms.median()), "num_points": result.num_points}
+
+    def pictures(self, results: Mapping[str, FeatureSensitivity], context: Context) -> Iterable[Picture]:
+        first = next(iter(results.values()))
+        if context.image:
+            tiles = {name: context.one_channel(found.feature_norms).numpy() for name, found in results.items()}
+            classes = f" The classes follow: {', '.join(first.groups[1:])}." if len(first.groups) > 1 else ""
+            caption = (
+                f"‖∂z/∂x‖ of every pixel, root mean square over all rows.{classes} Orange pixels move the code. It"
+                " hardly responds to the others."
+            )
+            title, figure = "Which pixels move the code", plots.filters(tiles, context.image)
+        else:
+            whole = {name: replace(found, feature_norms=found.feature_norms[:1]) for name, found in results.items()}
+            figure, which = by_feature(whole, [f"all {context.rows}"], context)
+            title = "Which features move the code"
+            caption = (
+                f"‖∂z/∂x‖ of every feature, root mean square over {first.num_points:,} {context.rows}, in units of the"
+                f" code per unit of the scaled feature{which}. The code ignores a feature with a short bar or low line."
+            )
+        yield Picture("features", title, caption, figure, "The effect of each feature on the code.")
+
+
+def by_feature(
+    results: Mapping[str, FeatureSensitivity] | Mapping[str, analysis.ExampleJacobians],
+    headings: Sequence[str],
+    context: Context,
+) -> tuple[go.Figure, str]:
+    """Draw bars with names, or a line over many features without names; also return what to add to the caption."""
+    count = next(iter(results.values())).feature_norms.shape[1]
+    if context.names or count <= _MOST_BARS:
+        figure = plots.jacobian_features(results, headings, context.names)
+        return figure, "; the twenty largest" if count > _MOST_BARS else ""
+    return plots.feature_lines(results, headings), ""
+
+
+@torch.no_grad()
+def _column_norms(encode: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    code = analysis.apply(encode, x[:1]).shape[1]
+    size = max(1, MEMORY_BUDGET // (3 * code * x.shape[1] * x.element_size()))
+    total = torch.stack([jacobian(encode, chunk).square().sum((0, 1)) for chunk in x.split(size)]).sum(0)
+    return (total / len(x)).sqrt()
+
 
 _MOST_EXAMPLES = 8
 _MOST_TANGENTS = 8
@@ -39,12 +127,9 @@ class ExampleRows:
     walks: analysis.Walks
 
 
-class Examples(Section[ExampleRows]):
+class Examples(Section[ExampleRows], name="examples", title="Single rows", group=DIRECTIONS):
     """Jacobians, tangents and walks at single rows."""
 
-    name = "examples"
-    title = "Single rows"
-    group = DIRECTIONS
     metrics = (Metric("largest", "σ max", CODE, help="Largest singular value of J at this example."),)
 
     def measure(self, subject: Subject) -> ExampleRows:
@@ -118,47 +203,3 @@ class Examples(Section[ExampleRows]):
         )
         figure = plots.walks(walks, found.headings[:_SHOWN], context.image, context.names)
         return Picture("walks", "Walks along the first tangent", caption, figure, "A line per row, a column per step.")
-
-
-class TangentAgreement(Section[analysis.TangentAgreement]):
-    """Tangent spaces against steps to neighbours and against the neighbours' tangent spaces."""
-
-    name = "tangent agreement"
-    title = "Tangents and neighbours"
-    group = DIRECTIONS
-    metrics = (
-        Metric("share", "step in the tangents, mean", "%", help="Of the squared step to the five nearest rows."),
-        Metric("principal_share", "step in the principal directions", "%", help="As many, the same for all rows."),
-        Metric("random_share", "step in a random subspace", "%", help="Of the same dimension: the chance level."),
-        Metric("angle", "principal angle, median", "degrees", help="Between tangents of neighbours; Björck, Golub."),
-        Metric("random_angle", "principal angle of random subspaces", "degrees", help="Of the same dimension."),
-    )
-
-    def measure(self, subject: Subject) -> analysis.TangentAgreement:
-        encode, x, generator = subject.encode, subject.rows.measured, subject.generator()
-        count = min(_MOST_TANGENTS, analysis.apply(encode, x[:1]).shape[1], max(1, x.shape[1] // 2))
-        return analysis.tangent_agreement(encode, x, count, num_neighbors=5, generator=generator)
-
-    def values(self, result: analysis.TangentAgreement) -> Mapping[str, float]:
-        return {
-            "share": result.mean_share,
-            "principal_share": float(result.principal_shares.nanmean()),
-            "random_share": result.expected_random,
-            "angle": float(torch.rad2deg(result.angles.median())),
-            "random_angle": float(torch.rad2deg(result.random_angles.median())),
-        }
-
-    def pictures(self, results: Mapping[str, analysis.TangentAgreement], context: Context) -> Iterable[Picture]:
-        caption = (
-            "Share of the step: how much of the step to a near row lies in the tangent space, which the directions that"
-            " move the code most span. Beside it stand the leading principal directions of all data, and random"
-            " subspaces of the same dimension. Angle: how far the tangent space turns from a row to its neighbours"
-            " (Björck and Golub 1973; dotted: random subspaces). On a smooth manifold the angles are small."
-        )
-        title = "Do the tangents follow the data?"
-        alt = "Box plots of the share of the step in three kinds of subspace, and lines of the principal angles."
-        yield Picture("agreement", title, caption, plots.tangent_agreement(results), alt)
-
-    def caveats(self, document: Analysis) -> Iterable[Caveat]:
-        if document.value(self.name, "share") <= document.value(self.name, "random_share"):
-            yield Caveat(6, "The tangents contain no more of the step to a neighbour than random directions do.")

@@ -11,7 +11,7 @@ from contractive.objectives import Gaussian
 from contractive.studies.metrics import METRICS, Metric
 from contractive.studies.pages import Picture, Tile, percent, shown
 from contractive.studies.sections._analysis import Analysis, Facts
-from contractive.studies.sections._section import RECONSTRUCTION, Caveat, Context, Section, Subject, norm_quantiles
+from contractive.studies.sections._section import RECONSTRUCTION, Caveat, Context, Section, Subject
 from contractive.training import collapse
 
 _PICTURED = 10
@@ -40,13 +40,15 @@ class Reconstructions:
     collapsed: tuple[str, ...] = ()
 
 
-class Reconstruction(Section[Reconstructions]):
+class Reconstruction(
+    Section[Reconstructions],
+    name="reconstruction",
+    title="Reconstruction",
+    group=RECONSTRUCTION,
+    topic="Reconstruction",
+):
     """Reconstruction errors, and pictures of a few rows."""
 
-    name = "reconstruction"
-    title = "Reconstruction"
-    group = RECONSTRUCTION
-    topic = "Reconstruction"
     metrics = (METRICS["reconstruction_error"], METRICS["r2"])
 
     def measure(self, subject: Subject) -> Reconstructions:
@@ -118,12 +120,14 @@ class Reconstruction(Section[Reconstructions]):
         return Tile(number, "of the variance reconstructed", f"R², {document.rows}", f"reconstruction/{key}")
 
 
-class ReconstructionNorms(Section[analysis.Norms]):
+class ReconstructionNorms(
+    Section[analysis.Norms],
+    name="reconstruction norms",
+    title="The Jacobian of the reconstruction",
+    group=RECONSTRUCTION,
+):
     """Norms of the Jacobian of the reconstruction."""
 
-    name = "reconstruction norms"
-    title = "The Jacobian of the reconstruction"
-    group = RECONSTRUCTION
     metrics = (
         Metric("frobenius", "‖Jᵣ‖, mean", help="Jacobian of the reconstruction r = g∘f (Alain and Bengio 2014)."),
         Metric("operator_norm", "σ max of Jᵣ, mean", help="Below 1 the reconstruction draws rows together."),
@@ -138,9 +142,6 @@ class ReconstructionNorms(Section[analysis.Norms]):
         means = {"frobenius": float(result.frobenius.mean()), "operator_norm": float(result.operator.mean())}
         return means | {"contractive_share": result.contractive_share}
 
-    def arrays(self, result: analysis.Norms) -> Mapping[str, Tensor]:
-        return norm_quantiles(result)
-
     def pictures(self, results: Mapping[str, analysis.Norms], context: Context) -> Iterable[Picture]:
         caption = (
             "The largest singular value of the Jacobian of the reconstruction r = g∘f (Alain and Bengio 2014). Below 1"
@@ -152,12 +153,8 @@ class ReconstructionNorms(Section[analysis.Norms]):
         yield Picture("reconstruction-norms", "How the reconstruction stretches", caption, figure, alt)
 
 
-class VectorField(Section[analysis.VectorField]):
+class VectorField(Section[analysis.VectorField], name="vector field", title="Vector field", group=RECONSTRUCTION):
     """The steps r(x) - x on a grid, where rows lie in a plane."""
-
-    name = "vector field"
-    title = "Vector field"
-    group = RECONSTRUCTION
 
     def reason_left_out(self, facts: Facts) -> str:
         return "" if facts.features == 2 else f"it needs rows of two numbers, and these have {facts.features}"

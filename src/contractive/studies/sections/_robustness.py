@@ -47,13 +47,9 @@ class RobustCode:
     num_test: int
 
 
-class Robustness(Section[RobustCode]):
+class Robustness(Section[RobustCode], name="robustness", title="A linear probe", group=CLASSIFIER, topic="Robustness"):
     """Fit a probe to codes of reference rows (half of new rows) and disturb measured ones (the other half)."""
 
-    name = "robustness"
-    title = "A linear probe"
-    group = CLASSIFIER
-    topic = "Robustness"
     metrics = (
         Metric("probe_accuracy", "accuracy, clean", "%", help="Of a logistic regression on the code."),
         Metric("chance", "most frequent class", "%", help="Accuracy of always guessing it."),

@@ -1,13 +1,18 @@
-"""The rows that a model is measured on."""
+"""The rows that a model is measured on: the splits of its training data as they were, or new rows."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from contractive import analysis
-from contractive.studies.sections._analysis import DataSummary
+from contractive.core.errors import check_at_least
+from contractive.data import SETS, TEST, TRAIN, VALIDATION, Block, DataError, Options, Split, open_rows
+from contractive.studies.runs import AutoencoderRun, RunError
+from contractive.studies.sections._analysis import DataSummary, RowSet, RunSummary
 
 _MOST_CLASSES = 50
 _LEAST_PER_CLASS = 4
@@ -81,3 +86,167 @@ def class_numbers(*splits: np.ndarray) -> tuple[list[Tensor], tuple[str, ...], s
     numbered = np.split(numbers.reshape(-1).astype(np.int64), ends)
     names = tuple(f"{label:g}" if isinstance(label, float) else str(label) for label in known)
     return [torch.from_numpy(labels) for labels in numbered], names, ""
+
+
+LEAST_ROWS = 12
+_SLICES = 16  # of training rows on disk
+
+
+def read_rows(
+    run: AutoencoderRun,
+    data: str | Path,
+    *,
+    rows: int = 10_000,
+    data_dir: str | Path | None = None,
+    options: Options = Options(),  # noqa: B008
+) -> Rows:
+    """Read the rows to analyse a run on, prepared as in training.
+
+    If `data` are what the run was trained on (the same name, or a file of the same content), they are split as they
+    were; otherwise all rows are new ones.
+
+    Args:
+        run: A run.
+        data: As for `data.load`.
+        rows: Largest number of rows of each split; evenly spaced ones are taken.
+        data_dir: Folder of a named set; that of the run if omitted.
+        options: How to read new rows: `label`, `key`, and the dialect of a text table.
+
+    Raises:
+        DataError: Rows that do not fit the run, or fewer than 12.
+    """
+    check_at_least("rows", rows, LEAST_ROWS, "10000 is usual.")
+    if not run.is_training_data(data):
+        return _new_rows(run, data, rows, data_dir, options)
+    source = run.document.source
+    for name in ("label", "key", "separator", "encoding", "header"):  # read as in training: others would be ignored
+        value, trained = getattr(options, name), getattr(source.options, name) if source else None
+        if value is not None and value != trained:
+            rule = f"be as in training for the data the run was trained on ({trained!r})"
+            raise DataError(field=name, rule=rule, got=repr(value), remedy="Leave it out.")
+    try:
+        split, stored = run.load_data(data, data_dir=data_dir), run.split_parts()
+        if stored is not None and (split.parts is None or not np.array_equal(stored, split.parts)):
+            raise RunError(f"split.npz of {run.folder} is not the split of these data. Train again.")
+        return rows_of_split(split, rows)
+    except RunError as error:
+        found = _new_rows(run, data, rows, data_dir, options)
+        note = f"The rows include training rows, but it is not known which: {error}"
+        return replace(found, data=replace(found.data, notes=(note,)))
+
+
+def rows_of_split(split: Split, rows: int) -> Rows:
+    """Return the test rows of a split, or the validation rows if there are none, with training rows as reference.
+
+    Raises:
+        DataError: Fewer than 12 rows to measure.
+    """
+    part, name = (TEST, "test rows") if len(split.test) else (VALIDATION, "validation rows")
+    every = split.test if part == TEST else split.validation
+    _check_count(len(every), name)
+    picked, chosen = _evenly_spaced(len(every), rows), _evenly_spaced(len(split.train), rows)
+    if split.streamed:  # training rows on disk: a few slices are read faster than single rows
+        length = max(1, min(rows, len(split.train)) // _SLICES)
+        starts = np.linspace(0, len(split.train) - length, _SLICES).astype(int)
+        reference = np.concatenate([split.train[slice(int(start), int(start) + length)] for start in starts])
+        chosen = np.concatenate([np.arange(start, start + length) for start in starts])
+    else:
+        reference = np.ascontiguousarray(split.train[chosen])
+    numbers, classes, why = [], (), NO_LABELS
+    if split.labels is not None:
+        numbers, classes, why = class_numbers(split.labels[part][picked], split.labels[TRAIN][chosen])
+    own, known = numbers or (None, None)
+    counts = {"training rows": split.train, "validation rows": split.validation, "test rows": split.test}
+    data = DataSummary(
+        split.name, every.shape[1], RowSet(name, len(picked)), RowSet("training rows", len(reference)),
+        typical_deviation(torch.from_numpy(reference)), split.image_shape, _names(split.columns), classes,
+        tuple(RowSet(words, len(x)) for words, x in counts.items()), tuple(split.notes),
+    )  # fmt: skip
+    measured = torch.from_numpy(np.ascontiguousarray(every[picked]))
+    return Rows(data, measured, torch.from_numpy(reference), own, known, why)
+
+
+def summary_of(run: AutoencoderRun) -> RunSummary:
+    """Return what an analysis keeps of its run."""
+    network, objective, metrics = run.settings.network, run.settings.objective, run.metrics()
+    widths = "–".join(map(str, (run.preparation.features, *(network.hidden or ()), network.code)))
+    found = metrics.weight if metrics else None
+    return RunSummary(
+        folder=str(run.folder),
+        objective=objective.objective,
+        network=f"{network.model} {widths}, {network.activation}, output {network.output}",
+        weight=objective.weight if found is None else found,
+        error_increase=metrics.error_increase if metrics else None,
+        squared_norm=(metrics.validation or {}).get("squared_norm") if metrics else None,
+        squared_norm_without=(metrics.reference or {}).get("val_squared_norm") if metrics else None,
+        command=run.document.command,
+        checksum=run.document.data.checksum,
+    )
+
+
+def _new_rows(run: AutoencoderRun, data: str | Path, rows: int, data_dir: str | Path | None, options: Options) -> Rows:
+    named, preparation, source = str(data) in SETS, run.preparation, run.document.source
+    usual = "label" if named or Path(data).is_dir() else None
+    asked = (preparation.label, source.options.label if source else None, usual)
+    label = options.label
+    blocks = open_rows(
+        data,
+        preparation,
+        pass_through=() if label is None else (label,),
+        optional=() if label is not None else tuple(name for name in dict.fromkeys(asked) if name),
+        options=replace(options, label=None),
+        data_dir=data_dir or (source.data_dir if named and source else None),
+    )
+    x, labels, count = thinned(blocks, rows)
+    numbers, classes, why = class_numbers(labels) if labels is not None else ([], (), NO_LABELS)
+    measured, number = torch.from_numpy(x), numbers[0] if numbers else None
+    unit = typical_deviation(measured)
+    if not unit > 0:
+        raise DataError(field="data", rule="vary", got=f"{count} equal rows", remedy="Pass rows that differ.")
+    name, new = str(data) if named else Path(data).stem, RowSet("new rows", len(x))
+    found = DataSummary(
+        name,
+        x.shape[1],
+        new,
+        new,
+        unit,
+        preparation.image_shape,
+        _names(preparation.given_names),
+        classes,
+        (replace(new, rows=count),),
+    )
+    return Rows(found, measured, measured, number, number, why)
+
+
+def thinned(blocks: Iterable[Block], rows: int) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Return (evenly spaced rows, their labels, how many rows there are), holding at most about twice `rows`.
+
+    Labels are the first of the columns that the blocks pass through.
+    """
+    chunks: list[tuple[np.ndarray, ...]] = []
+    stride, held, count = 1, 0, 0
+    for block in blocks:
+        picked = slice(-block.start % stride, None, stride)
+        chunks.append((block.x[picked], *(column[picked] for column in [*block.pass_through.values()][:1])))
+        held, count = held + len(chunks[-1][0]), block.start + len(block.x)
+        while held > 2 * rows:  # every other row of those held, and half as many from now on
+            chunks, stride = [tuple(np.concatenate(column)[::2] for column in zip(*chunks, strict=True))], 2 * stride
+            held = len(chunks[0][0])
+    _check_count(count, "rows")
+    x, *labels = (np.concatenate(column) for column in zip(*chunks, strict=True))
+    chosen = _evenly_spaced(len(x), rows)
+    return x[chosen], labels[0][chosen] if labels else None, count
+
+
+def _evenly_spaced(count: int, most: int) -> np.ndarray:
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(int)
+
+
+def _check_count(count: int, what: str) -> None:
+    if count < LEAST_ROWS:
+        raise DataError(field="data", rule=f"have at least {LEAST_ROWS} {what}", got=count, remedy="Pass more data.")
+
+
+def _names(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return names that mean something: not x0, x1, ..."""
+    return () if all(name == f"x{at}" for at, name in enumerate(columns)) else tuple(columns)

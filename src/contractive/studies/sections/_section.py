@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contractive import analysis
 from contractive.core.artifacts import Artifact
+from contractive.core.results import TableResult
 from contractive.models import Autoencoder
 from contractive.studies.metrics import Metric
 from contractive.studies.pages import Picture, Tile
@@ -109,6 +109,7 @@ class Section(ABC, Generic[R]):
     """One section of the analysis: everything that is known about it.
 
     `R` is what it measures: a dataclass, tensor, tuple or mapping of such. It is stored by the annotation of `measure`.
+    Name, title, group and topic are given as keywords of the class.
 
     Attributes:
         name: Its key in Python and in files, and its name in messages.
@@ -124,6 +125,10 @@ class Section(ABC, Generic[R]):
     metrics: ClassVar[tuple[Metric, ...]] = ()
     topic: ClassVar[str] = ""
 
+    def __init_subclass__(cls, **words: str | Group) -> None:
+        for name, value in words.items():
+            setattr(cls, name, value)
+
     @abstractmethod
     def measure(self, subject: Subject) -> R:
         """Measure the model."""
@@ -134,10 +139,6 @@ class Section(ABC, Generic[R]):
 
     def values(self, result: R) -> Mapping[str, float]:
         """Return the numbers of a result by key, or `key:group`; NaN for one that does not exist for this model."""
-        return {}
-
-    def arrays(self, result: R) -> Mapping[str, Tensor]:
-        """Return the arrays that the document lists, unless they are very long."""
         return {}
 
     def warnings(self, result: R) -> Sequence[str]:
@@ -172,11 +173,13 @@ class Section(ABC, Generic[R]):
         return made
 
     def listed(self, result: R) -> dict[str, tuple[float | None, ...]]:
-        """Return the arrays that are not too long, rounded to five digits."""
+        """Return the columns of the result, if it is a table, that are numbers and not too long; five digits."""
+        table = result.columns() if isinstance(result, TableResult) else {}
+        columns = {name: np.asarray(column) for name, column in table.items() if len(column) <= _MOST_LISTED}
         return {
-            name: tuple(_finite(float(f"{value:.5g}")) for value in values.flatten().tolist())
-            for name, values in self.arrays(result).items()
-            if values.numel() <= _MOST_LISTED
+            name: tuple(_finite(float(f"{value:.5g}")) for value in column.tolist())
+            for name, column in columns.items()
+            if column.dtype.kind in "fiu"
         }
 
     def restored(self, packed: Any, arrays: Mapping[str, np.ndarray] | None = None) -> R:
@@ -186,17 +189,6 @@ class Section(ABC, Generic[R]):
             ArtifactError: It is something else.
         """
         return Artifact(self.name, packed, arrays or {}).to(get_type_hints(type(self).measure)["return"])
-
-
-def quantiles(values: Tensor) -> Tensor:
-    """Return the 5, 25, 50, 75 and 95 % quantiles."""
-    return torch.quantile(values.double(), torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95], dtype=torch.float64))
-
-
-def norm_quantiles(norms: analysis.Norms) -> dict[str, Tensor]:
-    """Return the quantiles of both norms."""
-    found = {"squared_frobenius": norms.squared_frobenius, "operator": norms.operator}
-    return {f"{name} quantiles": quantiles(values) for name, values in found.items()}
 
 
 def _finite(value: float) -> float | None:

@@ -16,42 +16,33 @@ from contractive.core.artifacts import Artifact
 from contractive.core.errors import check_choice
 from contractive.models import Autoencoder
 from contractive.studies.pages import Picture, Tile, shown
+from contractive.studies.sections import _contraction, _directions, _examples, _reconstruction, _robustness, _units
 from contractive.studies.sections._analysis import KIND, Analysis, AnalysisSettings, Facts, RunSummary, SectionResult
-from contractive.studies.sections._codes import Codes, Similarity
-from contractive.studies.sections._contraction_curve import ContractionByDepth, ContractionCurve
-from contractive.studies.sections._directions import Directions, DirectionsByClass, Spectra
-from contractive.studies.sections._examples import Examples, TangentAgreement
-from contractive.studies.sections._features import Features, Filters
-from contractive.studies.sections._map import Map
-from contractive.studies.sections._norms import Norms, OnAndOffTheData
-from contractive.studies.sections._reconstruction import Reconstruction, ReconstructionNorms, VectorField
-from contractive.studies.sections._robustness import Robustness
 from contractive.studies.sections._rows import Rows
 from contractive.studies.sections._section import Context, Section, Subject
-from contractive.studies.sections._sensitivity import Sensitivity
 
 SECTIONS: dict[str, Section[Any]] = {
     section.name: section
     for section in (
-        Norms(),
-        OnAndOffTheData(),
-        ContractionCurve(),
-        ContractionByDepth(),
-        Sensitivity(),
-        Spectra(),
-        Directions(),
-        DirectionsByClass(),
-        Features(),
-        Examples(),
-        TangentAgreement(),
-        Reconstruction(),
-        ReconstructionNorms(),
-        VectorField(),
-        Codes(),
-        Map(),
-        Similarity(),
-        Filters(),
-        Robustness(),
+        _contraction.Norms(),
+        _contraction.OnAndOffTheData(),
+        _contraction.ContractionCurve(),
+        _contraction.ContractionByDepth(),
+        _contraction.Sensitivity(),
+        _directions.Spectra(),
+        _directions.Directions(),
+        _directions.DirectionsByClass(),
+        _examples.Features(),
+        _examples.Examples(),
+        _directions.TangentAgreement(),
+        _reconstruction.Reconstruction(),
+        _reconstruction.ReconstructionNorms(),
+        _reconstruction.VectorField(),
+        _units.Codes(),
+        _units.Map(),
+        _units.Similarity(),
+        _units.Filters(),
+        _robustness.Robustness(),
     )
 }
 _PACKAGES = ("contractive", "torch", "numpy", "scikit-learn", "plotly", "umap-learn")
@@ -132,17 +123,15 @@ def read_analysis(folder: str | Path) -> Analysis:
 def facts_of(autoencoder: Autoencoder, rows: Rows) -> Facts:
     """Look at model and data for what decides which sections apply."""
     code = analysis.apply(autoencoder.encoder, analysis.spread_rows(rows.measured, 2000))
-    encoder, convolution = autoencoder.encoder, nn.modules.conv._ConvNd
-    layers = [module for module in encoder.modules() if isinstance(module, nn.Linear | convolution)]
+    encoder = autoencoder.encoder
+    layers = [module for module in encoder.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
     return Facts(
         features=rows.data.features,
         code=code.shape[1],
         no_classes=rows.no_classes if rows.labels is None else "",
         smallest_class=int(torch.bincount(rows.labels).min()) if rows.labels is not None else 0,
-        in_unit_range=bool(((code >= 0) & (code <= 1)).all()),
         varies=bool(code.std(0, correction=0).max() > 0),
         layers=len(layers) if isinstance(encoder, nn.Sequential) else 0,
-        convolutional=any(isinstance(layer, convolution) for layer in layers),
     )
 
 
