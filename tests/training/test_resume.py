@@ -251,7 +251,7 @@ def test_a_foreign_checkpoint_is_refused(tmp_path):
 
 
 def test_streamed_rows_are_each_seen_once_and_shuffled():
-    from contractive.training._batches import Blocks
+    from contractive.training._rows import Blocks
 
     x = torch.arange(1000.0)[:, None].repeat(1, 2)
     blocks = Blocks(Slices(x, 64), 32, torch.Generator().manual_seed(0))
@@ -265,11 +265,11 @@ def test_streamed_rows_are_each_seen_once_and_shuffled():
 
 @pytest.mark.parametrize(("count", "sizes"), [(60, [60]), (200, [128, 72])], ids=["one small batch", "small lots"])
 def test_streamed_lots_smaller_than_a_batch_make_no_empty_batch(monkeypatch, count, sizes):
-    from contractive.training import _batches
+    from contractive.training import _rows
 
-    monkeypatch.setattr(_batches, "_BUFFER", 1)  # two slices to a lot
+    monkeypatch.setattr(_rows, "_BUFFER", 1)  # two slices to a lot
     x = torch.arange(float(count))[:, None].repeat(1, 2)
-    blocks = _batches.Blocks(Slices(x, 7), 128, torch.Generator().manual_seed(0))
+    blocks = _rows.Blocks(Slices(x, 7), 128, torch.Generator().manual_seed(0))
     batches = [batch for block in blocks for batch, _ in block]
     assert [len(batch) for batch in batches] == sizes
     assert torch.equal(torch.cat(batches)[:, 0].sort().values, x[:, 0])

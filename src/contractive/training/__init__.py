@@ -6,9 +6,10 @@ What needs Lightning is loaded when first used: it takes seconds, and a run is o
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from contractive.training._batches import Rows
 from contractive.training._checkpoints import CheckpointError, read_checkpoint
+from contractive.training._fine_tuning import FineTuning, Regularisation, fine_tune
 from contractive.training._history import CollapseWarning, Epochs, History, TrainingDiverged, collapse
+from contractive.training._rows import Rows
 from contractive.training._settings import (
     DEVICES,
     PRECISIONS,
@@ -22,16 +23,15 @@ from contractive.training._settings import (
     check_device,
     check_machine,
     check_seed,
+    is_first_process,
     place_of,
 )
 
 if TYPE_CHECKING:
     from contractive.training._error_increase import fit_with_max_error_increase
-    from contractive.training._fine_tuning import FineTuning, Regularisation, fine_tune
     from contractive.training._fit import FitOptions, fit
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
-    from contractive.training._trainer import is_first_process
 
 __all__ = [
     "fit",
@@ -73,16 +73,12 @@ __all__ = [
 ]
 
 _LATER = {
-    "FineTuning": "_fine_tuning",
-    "fine_tune": "_fine_tuning",
-    "Regularisation": "_fine_tuning",
-    "FitOptions": "_fit",
     "fit": "_fit",
+    "FitOptions": "_fit",
     "fit_with_max_error_increase": "_error_increase",
     "JacobianPenalty": "_penalty",
     "pretrain": "_pretraining",
     "start_at_mean": "_pretraining",
-    "is_first_process": "_trainer",
 }
 
 

@@ -20,20 +20,20 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from contractive.analysis import spread_rows
 from contractive.core.errors import InvalidValue, check_positive
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._batches import Rows, as_tensor
 from contractive.training._checkpoints import begin_anew, in_words
 from contractive.training._contexts import evaluating
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
 from contractive.training._module import Step
+from contractive.training._rows import Rows, as_tensor
 from contractive.training._settings import settings_of
+from contractive.training._trainer import SaveRegularly
 
 NUM_CHECKS = 100
 _SHARED = 0.5  # share of training before the penalty sets in
@@ -46,11 +46,31 @@ _FEWEST_EPOCHS = 2  # one is shared, one has the penalty
 
 
 class Checks(Callback):
-    """Note the validation error at about a hundred points of training, and in which epoch each of them is."""
+    """Note the validation error at about a hundred points of training, and in which epoch each of them is.
 
-    def __init__(self) -> None:
-        self.errors: list[float] = []
-        self.epochs: list[int] = []
+    With a reference the weights of all penalties are moved at each of them, together, so that the error increase comes
+    to the allowed one.
+
+    Args:
+        reference: Validation errors of the unpenalised run at the same points.
+        max_error_increase: Allowed, for instance 0.1.
+        shared: Number of points before the penalty set in.
+        floor: Error of a perfect reconstruction: 0, but for the cross-entropy.
+    """
+
+    def __init__(
+        self, reference: Sequence[float] = (), max_error_increase: float = 0.0, shared: int = 0, floor: float = 0.0
+    ) -> None:
+        self.errors, self.epochs, self.factor = list(reference[:shared]), list[int](), 1.0
+        self._reference, self._allowed, self._shared, self._floor = reference, max_error_increase, shared, floor
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the weights the objective has as the first guess."""
+        assert isinstance(pl_module, Step)
+        self._base = pl_module.objective
+        if self._reference:
+            pl_module.objective = scaled(self._base, self.factor)
+            pl_module.on_progress.insert(0, self._add_columns)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -66,92 +86,40 @@ class Checks(Callback):
             self.checked(pl_module)
 
     def checked(self, step: Step) -> None:
-        """React to the last error; nothing here."""
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"errors": self.errors, "epochs": self.epochs}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.errors, self.epochs = list(state_dict["errors"]), list(state_dict["epochs"])
-
-
-class Multiplier(Checks):
-    """Move the weights of all penalties together so that the error increase comes to the allowed one.
-
-    Args:
-        max_error_increase: Allowed, for instance 0.1.
-        reference: Validation errors of the unpenalised run at the same points.
-        shared: Number of them before the penalty set in.
-        floor: Error of a perfect reconstruction: 0, but for the cross-entropy.
-    """
-
-    def __init__(self, max_error_increase: float, reference: list[float], shared: int, floor: float) -> None:
-        super().__init__()
-        self.errors = reference[:shared]
-        self._allowed = max_error_increase
-        self._shared = shared
-        self._reference = reference
-        self._floor = floor
-        self.factor = 1.0
-        self._base: Objective | None = None
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the weights the objective has as the first guess."""
-        assert isinstance(pl_module, Step)
-        self._base = pl_module.objective
-        pl_module.objective = scaled(self._base, self.factor)
-        pl_module.on_progress.insert(0, self.add_columns)
-
-    def checked(self, step: Step) -> None:
         """Raise or lower the weights: one step of the multiplier.
 
         With a = allowed and d = expected increase, log(weight) += gain * log(a / d). In logarithms, since neither the
         weight nor its effect has a known scale.
         """
-        assert self._base is not None
+        if not self._reference:
+            return
         own = len(self._reference) - self._shared
         done = (len(self.errors) - self._shared) / own
         # allowing all of it at once would drive the weight up as long as the network has not yet reacted to it
         allowed = self._allowed * min(1.0, done / _RAMP)
         # the network reacts with a delay: without extrapolation the increase swings about the allowed one
-        expected = self._increase(0) + _LOOK_AHEAD * (1 - done) * self._slope(own)
+        back = min(max(1, own // 10), len(self.errors) - self._shared)
+        slope = (self._increase() - self._increase(back)) * own / back  # per length of the penalised half
+        expected = self._increase() + _LOOK_AHEAD * (1 - done) * slope
         nearest = min(max(expected, allowed / _FURTHEST), allowed * _FURTHEST)  # it may be negative, or huge
         # shorter runs have fewer checks, and take larger steps
         self.factor *= (allowed / nearest) ** (_GAIN * NUM_CHECKS * (1 - _SHARED) / own)
         step.objective = scaled(self._base, self.factor)
 
-    def _slope(self, own: int) -> float:
-        """Growth of the error increase per length of the penalised half, over the last tenth of it."""
-        back = min(max(1, own // 10), len(self.errors) - self._shared)
-        return (self._increase(0) - self._increase(back)) * own / back
-
-    def _increase(self, back: int) -> float:
+    def _increase(self, back: int = 0) -> float:
         """Error increase that many checks ago, against the reference at the same step."""
         at = min(len(self.errors), len(self._reference)) - 1 - back
         error, reference = self.errors[at], self._reference[at]
         return (error - self._floor) / max(reference - self._floor, 1e-30) - 1
 
-    def add_columns(self, step: Step) -> None:
-        """Add weight and error increase to the epoch's row."""
-        step.rows[-1] |= {"weight": step.objective.terms[0].weight, "error_increase": self._increase(0)}
+    def _add_columns(self, step: Step) -> None:
+        step.rows[-1] |= {"weight": step.objective.terms[0].weight, "error_increase": self._increase()}
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"factor": self.factor}
+        return {"errors": self.errors, "epochs": self.epochs, "factor": self.factor}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict)
-        self.factor = state_dict["factor"]
-
-
-class SaveAtEpoch(Checkpoint):
-    """Write the state after so many epochs."""
-
-    def __init__(self, path: Path, epochs: int) -> None:
-        self._path, self._epochs = path, epochs
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch + 1 == self._epochs:
-            trainer.save_checkpoint(self._path)
+        self.errors, self.epochs, self.factor = (state_dict[name] for name in ("errors", "epochs", "factor"))
 
 
 def fit_with_max_error_increase(
@@ -230,7 +198,7 @@ def fit_with_max_error_increase(
             validation=validation,
             checkpoint=beside,
             resume=resume and beside.exists(),
-            callbacks=[checks, SaveAtEpoch(half, shared)],
+            callbacks=[checks, SaveRegularly(half, epoch=shared)],
             **alone,
         )
         x = as_tensor(validation).to(next(twin.parameters()))
@@ -238,10 +206,16 @@ def fit_with_max_error_increase(
         if not (resume and path.exists()):
             begin_anew(half, path, start)
         before = sum(epoch < shared for epoch in checks.epochs)
-        multiplier = Multiplier(float(max_error_increase), checks.errors, before, float(objective.loss(x, x).mean()))
-        hooks = [multiplier, *callbacks]
+        mover = Checks(checks.errors, float(max_error_increase), before, float(objective.loss(x, x).mean()))
         history = fit(
-            autoencoder, data, start, validation=validation, checkpoint=path, resume=True, callbacks=hooks, **options
+            autoencoder,
+            data,
+            start,
+            validation=validation,
+            checkpoint=path,
+            resume=True,
+            callbacks=[mover, *callbacks],
+            **options,
         )
     added = {"weight": 0.0, "error_increase": 0.0}
     rows = tuple({**row, **{name: row.get(name, none) for name, none in added.items()}} for row in history.rows)

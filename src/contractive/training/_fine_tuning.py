@@ -17,9 +17,9 @@ from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, architecture, tensors_checksum
 from contractive.objectives import tangent_propagation
 from contractive.training._checkpoints import does_not_belong, read_checkpoint, write_checkpoint
-from contractive.training._checks import labelled_rows
 from contractive.training._contexts import flushed_denormals, keep_freed_memory
 from contractive.training._history import Epochs, Row, TrainingDiverged
+from contractive.training._rows import labelled_rows
 from contractive.training._settings import (
     TrainingOptions,
     TrainingSettings,

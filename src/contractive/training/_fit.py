@@ -14,17 +14,17 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
-from contractive.core.errors import InvalidValue, check_at_least
+from contractive.core.errors import InvalidType, InvalidValue, check_at_least
+from contractive.core.settings import checked
 from contractive.jacobian import plan
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective
 from contractive.training import _checkpoints as checkpoints
 from contractive.training import _contexts as contexts
-from contractive.training._batches import Rows, as_tensor
-from contractive.training._checks import check_trainable, training_rows
 from contractive.training._history import CollapseWarning, History, collapse
 from contractive.training._module import Step
-from contractive.training._settings import TrainingOptions, TrainingSettings, check_count, check_machine, settings_of
+from contractive.training._rows import Rows, TrainingRows, as_tensor
+from contractive.training._settings import TrainingOptions, TrainingSettings, check_machine, settings_of
 from contractive.training._trainer import BestWeights, ProgressBar, SaveRegularly, make_trainer
 
 FIT_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=128, learning_rate=1e-3, schedule="constant")
@@ -109,7 +109,7 @@ def fit(
         True
     """
     settings, schedule = settings_of(fit, options, FitOptions.__annotations__, FIT_DEFAULTS)
-    norm_rows = check_count("norm_rows", options.get("norm_rows", 64))
+    norm_rows = checked("norm_rows", options.get("norm_rows", 64), int, least=1)
     seconds = options.get("checkpoint_seconds", 10.0)
     check_at_least("checkpoint_seconds", seconds, 0)
     if settings.patience is not None and validation is None:
@@ -117,9 +117,9 @@ def fit(
     if resume and checkpoint is None:
         raise InvalidValue("resume", "come with a checkpoint", "none", "Pass checkpoint=.")
     check_machine(settings)
-    like = check_trainable(autoencoder, objective)
+    like = _check_trainable(autoencoder, objective)
     home = like.device
-    rows = training_rows(autoencoder, like, data, validation, options.get("sample_weight"))
+    rows = TrainingRows.of(autoencoder, like, data, validation, options.get("sample_weight"))
     settings = settings.completed(len(rows.train), math.prod(rows.train.shape[1:]))
     assert settings.batch_size is not None and settings.learning_rate is not None
     identity = {
@@ -171,6 +171,21 @@ def fit(
         warnings=tuple(found),
         settings=identity,
     )
+
+
+def _check_trainable(autoencoder: Autoencoder, objective: Objective) -> nn.Parameter:
+    """Refuse what cannot be trained; return a parameter, whose precision and device the data take."""
+    if not isinstance(autoencoder, Autoencoder):
+        remedy = "Wrap it: Autoencoder(encoder, decoder)."
+        raise InvalidType("autoencoder", "be an Autoencoder", type(autoencoder).__name__, remedy)
+    if not isinstance(objective, Objective):
+        name = getattr(objective, "__name__", repr(objective))
+        raise InvalidType("objective", "be an Objective", name, "For instance objectives.contractive(0.1).")
+    trained = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
+    if not trained:
+        rule, got = "have parameters to train", "none that require a gradient"
+        raise InvalidValue("autoencoder", rule, got, "Unfreeze some.")
+    return trained[0]
 
 
 def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:

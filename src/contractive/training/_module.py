@@ -14,9 +14,9 @@ from contractive.core.randomness import rank_context
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective, Values
-from contractive.training._batches import Batch, Blocks, TrainingRows
 from contractive.training._contexts import evaluating
 from contractive.training._history import TrainingDiverged
+from contractive.training._rows import Batch, Blocks, TrainingRows
 from contractive.training._settings import Schedule, TrainingSettings
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from contractive.core.errors import InvalidValue, check_choice
+from contractive.core.errors import InvalidValue, check_choice, check_not_negative
 from contractive.jacobian import METHODS, Method, squared_norm
 
 
@@ -46,8 +46,7 @@ class JacobianPenalty(Callback):
         method: Method = "auto",
         seed: int = 0,
     ) -> None:
-        if not 0 <= weight < float("inf"):
-            raise InvalidValue("weight", "be a finite number of at least 0", weight, "0 turns it off.")
+        check_not_negative("weight", weight)
         check_choice("method", method, METHODS, "Leave it out for auto.")
         self._weight = weight
         self._encoder = encoder

@@ -13,9 +13,9 @@ from contractive.analysis import apply
 from contractive.core.errors import InvalidValue
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._batches import as_tensor
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
+from contractive.training._rows import as_tensor
 from contractive.training._settings import settings_of
 
 _RARE = 1e-3  # clamp means away from the ends, where the inverse of the activation is infinite

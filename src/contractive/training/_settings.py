@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 
 import torch
 
-from contractive.core.errors import InvalidType, InvalidValue, check_at_least, check_choice
+from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.settings import check_settings, setting
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -135,12 +135,11 @@ def check_seed(seed: int) -> None:
         raise InvalidValue("seed", f"be a whole number from 0 to {_NUM_SEEDS - 1}", repr(seed), "For instance 0.")
 
 
-def check_count(name: str, value: int) -> int:
-    """Return the value as a plain integer; refuse it if it is not a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InvalidType(name, "be a whole number", repr(value), "Leave it out for the default.")
-    check_at_least(name, value, 1)
-    return int(value)
+def is_first_process() -> bool:
+    """Return True in the one process, of those that train together, that writes files and prints."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    return getattr(rank_zero_only, "rank", None) in (None, 0)
 
 
 def check_device(device: str) -> None:

@@ -1,6 +1,7 @@
 """Lightning's trainer as `fit` uses it, and its callbacks: progress bar, best weights, checkpoints."""
 
 import copy
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +11,12 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from contractive.training._checkpoints import read_checkpoint, write_checkpoint
 from contractive.training._module import Step
 from contractive.training._settings import TrainingSettings
-
-
-def is_first_process() -> bool:
-    """Return True in the one process, of those that train together, that writes files and prints."""
-    return getattr(rank_zero_only, "rank", None) in (None, 0)
 
 
 def make_trainer(settings: TrainingSettings, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> Trainer:
@@ -53,14 +48,21 @@ class SafeIO(TorchCheckpointIO):
 
 
 class SaveRegularly(Checkpoint):
-    """Write the state after an epoch, but not more often than every so many seconds, and after the last epoch."""
+    """Write the state after an epoch, but not more often than every so many seconds, and after the last epoch.
 
-    def __init__(self, path: Path, seconds: float) -> None:
-        self._path, self._seconds, self._written = path, seconds, time.monotonic()
+    With `epoch` it is written once, after that one.
+    """
+
+    def __init__(self, path: Path, seconds: float = math.inf, epoch: int | None = None) -> None:
+        self._path, self._seconds, self._epoch, self._written = path, seconds, epoch, time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        last = trainer.should_stop or trainer.current_epoch + 1 >= (trainer.max_epochs or 0)
-        due = last or time.monotonic() - self._written >= self._seconds
+        done = trainer.current_epoch + 1
+        if self._epoch is None:
+            last = trainer.should_stop or done >= (trainer.max_epochs or 0)
+            due = last or time.monotonic() - self._written >= self._seconds
+        else:
+            due = done == self._epoch
         # all processes take part in saving, but their clocks differ: the first process decides
         if trainer.strategy.broadcast(due):
             trainer.save_checkpoint(self._path)

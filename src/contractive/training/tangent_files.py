@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.files import BROKEN_FILE_ERRORS, write_text
+from contractive.core.settings import checked
 from contractive.jacobian import leading
 from contractive.models import StorageError, architecture, tensors_checksum
-from contractive.training._batches import as_tensor
-from contractive.training._settings import check_count
+from contractive.training._rows import as_tensor
 
 DTYPES = ("float16", "float32")
 
@@ -68,11 +68,11 @@ def write(
         ValueError: Another dtype, no rows, fewer than one row at once, a number of directions that J does not have.
     """
     check_choice("dtype", dtype, DTYPES, "float16 halves the file.")
-    rows_at_once = check_count("rows_at_once", rows_at_once)
+    rows_at_once = checked("rows_at_once", rows_at_once, int, least=1)
     rows = as_tensor(x)
     if len(rows) == 0:
         raise InvalidValue("x", "have at least one row", "none", "Directions belong to rows.")
-    shape = [len(rows), check_count("num", num), rows[0].numel()]
+    shape = [len(rows), checked("num", num, int, least=1), rows[0].numel()]
     checksum = tensors_checksum((*encoder.state_dict().values(), rows))
     contents = _Contents(architecture(encoder), checksum, shape, dtype, tolerance)
     path = Path(path)
