@@ -65,7 +65,7 @@ class ContractiveEstimator(Parameters):
 
         -||r(z) - z||^2, summed over features, z the row scaled as in training: no feature dominates by its unit.
         """
-        return self._scores(self._scaled(X))
+        return self._scores(self._scaling.apply(self._new_rows(X)))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the share of the variance that is reconstructed: 1 is perfect, 0 no better than the training mean.
@@ -73,7 +73,7 @@ class ContractiveEstimator(Parameters):
         Both in the scaled units of training, so that every feature counts. Reconstruction alone: more codes and less
         penalty always look better; to choose the weight, score what the codes are for (see the guide).
         """
-        z = self._scaled(X)
+        z = self._scaling.apply(self._new_rows(X))
         error = -self._scores(z).sum()
         variance = np.square(z - self._mean).sum()
         return float(1 - error / variance) if variance > 0 else 0.0
@@ -88,20 +88,7 @@ class ContractiveEstimator(Parameters):
             StorageError: A parameter that JSON cannot hold: an objective, noise or random state that is an object.
         """
         check_is_fitted(self, "autoencoder_")
-        names = getattr(self, "feature_names_in_", None)
-        state = _saving.State(
-            n_features_in=self.n_features_in_,
-            feature_names_in=None if names is None else tuple(map(str, names)),
-            n_iter=self.n_iter_,
-            reconstruction_error=self.reconstruction_error_,
-            weight=self.weight_,
-            error_increase=self.error_increase_,
-            offset=getattr(self, "offset_", None),
-            history=self._history,
-            scaling=self._scaling,
-            mean=self._mean,
-        )
-        _saving.write(folder, self.autoencoder_, type(self).__name__, self.get_params(deep=False), state)
+        _saving.write(folder, self)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -110,29 +97,13 @@ class ContractiveEstimator(Parameters):
         Raises:
             StorageError: A missing, broken or changed file, another class, another version of the format.
         """
-        autoencoder, parameters, state = _saving.read(folder, cls.__name__)
-        known = set(cls().get_params(deep=False))
-        if set(parameters) != known:
-            raise StorageError(f"parameters in {folder} must be those of {cls.__name__}, got others. It was changed.")
-        sizes: Any = parameters["hidden_layer_sizes"]
-        found = cls(**{**parameters, "hidden_layer_sizes": tuple(sizes) if isinstance(sizes, list) else sizes})
+        found = _saving.read(folder, cls)
         try:
             check_random_state(found.random_state)
             found._check_parameters()
         except ValueError as error:
             raise StorageError(f"parameters in {folder} must be valid, got: {error}") from error
-        if state.feature_names_in is not None:
-            names: Any = np.array(state.feature_names_in, dtype=object)
-            found.feature_names_in_ = names  # pyright: ignore[reportAttributeAccessIssue]
-        found.autoencoder_ = autoencoder
-        found._restore(state)
         return found
-
-    def _restore(self, state: _saving.State) -> None:
-        self.n_features_in_, self.n_iter_ = state.n_features_in, state.n_iter
-        self.reconstruction_error_ = state.reconstruction_error
-        self.weight_, self.error_increase_ = state.weight, state.error_increase
-        self._scaling, self._mean, self._history = state.scaling, state.mean, state.history
 
     @property
     def _n_features_out(self) -> int:
@@ -209,23 +180,17 @@ class ContractiveEstimator(Parameters):
             if self._loss_name == "cross_entropy":
                 # a held-out row may lie beyond the range of the training rows, where the cross-entropy has no value
                 held_out = held_out.clip(0, 1)
-        if self._has_auto_weight and held_out is not None:
-            options["max_error_increase"] = self.max_error_increase
-            history = fit_with_max_error_increase(net, rows, objective, validation=held_out, **options)
-        else:
-            history = fit(net, rows, objective, validation=held_out, **options)
-        last = history.rows[-1]
-        self.weight_ = float(last["weight"] if self._has_auto_weight else self._given_weight())
-        self.error_increase_ = last.get("error_increase")
-        past = self.n_iter_
-        self._history += tuple({**row, "epoch": past + row["epoch"]} for row in history.rows)
-        self.n_iter_ = past + len(history.rows)
+        train: Any = fit
+        if self._has_auto_weight:
+            train, options["max_error_increase"] = fit_with_max_error_increase, self.max_error_increase
+        found = train(net, rows, objective, validation=held_out, **options).rows
+        self.weight_ = float(found[-1]["weight"] if self._has_auto_weight else self._given_weight())
+        self.error_increase_ = found[-1].get("error_increase")
+        self._history += tuple({**row, "epoch": self.n_iter_ + row["epoch"]} for row in found)
+        self.n_iter_ += len(found)
         errors = reconstruction(net, spread_rows(rows, _JUDGED_ROWS)).errors
-        if weights is None:
-            self.reconstruction_error_ = float(errors.mean())
-        else:
-            judged = spread_rows(torch.from_numpy(weights), _JUDGED_ROWS).numpy()
-            self.reconstruction_error_ = float(np.average(errors.numpy(), weights=judged))
+        judged = None if weights is None else spread_rows(torch.from_numpy(weights), _JUDGED_ROWS)
+        self.reconstruction_error_ = float(errors.mean() if judged is None else np.average(errors, weights=judged))
 
     def _scores(self, z: np.ndarray) -> np.ndarray:
         return -np.square(self._run("forward", z) - z).sum(1)
@@ -234,10 +199,6 @@ class ContractiveEstimator(Parameters):
         check_is_fitted(self, "autoencoder_")
         rows: Any = validate_data(self, X, dtype=FLOATS, reset=False)
         return rows
-
-    def _scaled(self, X: Any) -> np.ndarray:
-        rows = self._new_rows(X)
-        return self._scaling.apply(rows)
 
     def _run(self, method: str, rows: np.ndarray) -> np.ndarray:
         """Run one map in the precision of the rows: mixed precision would break ties between equal rows."""

@@ -9,9 +9,7 @@ from sklearn.base import OutlierMixin
 
 from contractive.core.errors import InvalidValue
 from contractive.estimators._base import ContractiveEstimator
-from contractive.estimators._saving import State
 from contractive.estimators._scaling import quantile
-from contractive.models import StorageError
 
 _FIRST_WEIGHT = 0.1  # of the first training, where the weight is to be found by its error increase in the second
 
@@ -106,12 +104,6 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         first = type(self)(**{**parameters, **changed})
         first._train(x, weights, keep=False)
         return first
-
-    def _restore(self, state: State) -> None:
-        super()._restore(state)
-        if state.offset is None:
-            raise StorageError("estimator.json must hold the threshold of a detector, got none. It was changed.")
-        self.offset_ = state.offset
 
     def _check_parameters(self) -> None:
         for name, most, advice in (

@@ -88,16 +88,13 @@ class Parameters(BaseEstimator):
         return {"minmax": "cross_entropy"}.get(str(self.scale), "squared_error") if self.loss == "auto" else self.loss
 
     def _network(self) -> NetworkSettings:
-        encoder, decoder = (
-            _SKLEARN_ACTIVATIONS.get(name, name) if isinstance(name, str) else name
-            for name in (self.activation, self.decoder_activation)
-        )
+        known = _SKLEARN_ACTIVATIONS
         given: Any = {
             "model": "tied" if self.tied else "mlp",
             "hidden": widths_of(self.hidden_layer_sizes),
             "code": self.n_components,
-            "activation": encoder,
-            "decoder_activation": decoder,
+            "activation": known.get(str(self.activation), self.activation),
+            "decoder_activation": known.get(str(self.decoder_activation), self.decoder_activation),
             "output": "sigmoid" if self._loss_name == "cross_entropy" else "linear",
         }
         with _own_names():
@@ -161,17 +158,12 @@ class Parameters(BaseEstimator):
             rule = "lie strictly between 0 and 1"
             raise InvalidValue("validation_fraction", rule, self.validation_fraction, "Try 0.1.")
         if self._loss_name == "cross_entropy" and self.scale not in ("minmax", "none", None):
-            rule, remedy = (
-                f"be squared_error with scale={self.scale!r}",
-                "Or take scale='minmax', for features in [0, 1].",
-            )
-            raise InvalidValue("loss", rule, "cross_entropy", remedy)
+            rule = f"be squared_error with scale={self.scale!r}"
+            raise InvalidValue("loss", rule, "cross_entropy", "Or take scale='minmax', for features in [0, 1].")
         self._network()
         self._training(1)
-        if self._has_auto_weight:
-            self._check_search()
-
-    def _check_search(self) -> None:
+        if not self._has_auto_weight:
+            return
         for name, reason in (
             ("early_stopping", "its totals under changing weights cannot be compared"),
             ("warm_start", "the search begins with a fresh network"),
@@ -179,9 +171,9 @@ class Parameters(BaseEstimator):
             if getattr(self, name):
                 raise InvalidValue(name, "be False with weight='auto'", f"True: {reason}", "Set a weight instead.")
         given: Any = self.objective
-        searched = given.terms if isinstance(given, Objective) else callable(given) or OBJECTIVES[given].searched
-        if not searched:
-            got = repr(given.name if isinstance(given, Objective) else given)
+        whole = isinstance(given, Objective)
+        if not (given.terms if whole else callable(given) or OBJECTIVES[given].searched):
+            got = repr(given.name if whole else given)
             raise InvalidValue("objective", "have a weight to find with weight='auto'", got, "Set weight=0.1.")
 
 

@@ -1,24 +1,26 @@
 """A fitted estimator as a folder: the autoencoder's two files, `estimator.json` and `estimator.npz`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import sklearn
 
 from contractive.core.artifacts import Artifact, ArtifactError
+from contractive.estimators._parameters import Parameters
 from contractive.estimators._scaling import Scaling
-from contractive.models import Autoencoder, StorageError, load, save
+from contractive.models import StorageError, load, save
 
 _KIND, _NAME = "fitted estimator", "estimator"
 Plain = None | bool | int | float | str | list[Any]
+E = TypeVar("E", bound=Parameters)
 
 
 @dataclass(frozen=True)
 class State:
-    """What an estimator has learned, beside its network; names as there, without the underscore."""
+    """What an estimator has learned, beside its network: its attributes, without the underscores."""
 
     n_features_in: int
     feature_names_in: tuple[str, ...] | None
@@ -32,6 +34,10 @@ class State:
     mean: np.ndarray
 
 
+_PRIVATE = ("history", "scaling", "mean")
+_ATTRIBUTES = {each.name: f"_{each.name}" if each.name in _PRIVATE else f"{each.name}_" for each in fields(State)}
+
+
 @dataclass(frozen=True)
 class Stored:
     """The content of the files: the class, its parameters, and its state."""
@@ -42,19 +48,23 @@ class Stored:
     state: State
 
 
-def write(folder: str | Path, autoencoder: Autoencoder, name: str, parameters: dict[str, Any], state: State) -> None:
-    """Write a fitted estimator of the class with this name into a folder, made if missing.
+def write(folder: str | Path, estimator: Any) -> None:
+    """Write a fitted estimator into a folder, made if missing.
 
     Raises:
         StorageError: A parameter that JSON cannot hold.
     """
-    plain = {key: _plain(key, value) for key, value in parameters.items()}
-    save(autoencoder, folder)
-    Artifact.of(_KIND, Stored(name, sklearn.__version__, plain, state)).write(folder, _NAME)
+    parameters = {key: _plain(key, value) for key, value in estimator.get_params(deep=False).items()}
+    learned: Any = {name: getattr(estimator, attribute, None) for name, attribute in _ATTRIBUTES.items()}
+    if learned["feature_names_in"] is not None:
+        learned["feature_names_in"] = tuple(map(str, learned["feature_names_in"]))
+    save(estimator.autoencoder_, folder)
+    stored = Stored(type(estimator).__name__, sklearn.__version__, parameters, State(**learned))
+    Artifact.of(_KIND, stored).write(folder, _NAME)
 
 
-def read(folder: str | Path, name: str) -> tuple[Autoencoder, dict[str, Plain], State]:
-    """Read what `write` wrote: the network, the parameters, which may be wrong, and the state, which fits the network.
+def read(folder: str | Path, kind: type[E]) -> E:
+    """Read what `write` wrote; the state fits the network, the parameters may be wrong.
 
     Raises:
         StorageError: A missing, broken or changed file, or another class.
@@ -63,14 +73,26 @@ def read(folder: str | Path, name: str) -> tuple[Autoencoder, dict[str, Plain], 
         stored = Artifact.read(folder, _NAME, _KIND).to(Stored, folder)
     except ArtifactError as error:
         raise StorageError(str(error)) from error
+    name, parameters, state = kind.__name__, stored.parameters, stored.state
     if stored.estimator != name:
         raise StorageError(f"{folder} holds a {stored.estimator!r}, not a {name}. Load it with that class.")
     autoencoder = load(folder)
     features = autoencoder.recipe.arguments.get("features") if autoencoder.recipe else None
-    wrong = _wrong_part(stored.state, features)
+    wrong = _wrong_part(state, features)
     if wrong:
         raise StorageError(f"{folder} does not describe the network it holds: {wrong} differs. A file was changed.")
-    return autoencoder, stored.parameters, stored.state
+    if set(parameters) != set(kind().get_params(deep=False)):
+        raise StorageError(f"parameters in {folder} must be those of {name}, got others. It was changed.")
+    if state.offset is None and "contamination" in parameters:
+        raise StorageError("estimator.json must hold the threshold of a detector, got none. It was changed.")
+    sizes: Any = parameters["hidden_layer_sizes"]
+    found: Any = kind(**{**parameters, "hidden_layer_sizes": tuple(sizes) if isinstance(sizes, list) else sizes})
+    found.autoencoder_ = autoencoder
+    for name, attribute in _ATTRIBUTES.items():
+        value = getattr(state, name)
+        if value is not None or name == "error_increase":
+            setattr(found, attribute, np.array(value, dtype=object) if name == "feature_names_in" else value)
+    return found
 
 
 def _wrong_part(state: State, features: Any) -> str:

@@ -72,11 +72,10 @@ def flushed_denormals() -> Iterator[None]:
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep freed blocks for the next step instead of giving them back to the kernel; True if it does.
+    """Let glibc keep freed blocks for the next step, up to 64 MB each, until the process ends; True if it does.
 
     By default each activation above 128 KB may be mapped, cleared and unmapped again in every step: on convolutional
-    nets that was up to a third of the time. The process then holds its peak memory until it ends, blocks above 64 MB
-    apart.
+    nets that was up to a third of the time.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -91,17 +90,18 @@ def keep_freed_memory() -> bool:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence what Lightning reports about things that are intended here."""
-    levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     with warnings.catch_warnings():
         for message, category in _QUIET:
             warnings.filterwarnings("ignore", message=message, category=category)
         try:
             yield
         finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 class Interrupted(BaseException):

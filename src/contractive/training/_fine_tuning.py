@@ -20,13 +20,7 @@ from contractive.training._checkpoints import does_not_belong, read_checkpoint, 
 from contractive.training._contexts import flushed_denormals, keep_freed_memory
 from contractive.training._history import Epochs, Row, TrainingDiverged
 from contractive.training._rows import labelled_rows
-from contractive.training._settings import (
-    TrainingOptions,
-    TrainingSettings,
-    check_device,
-    place_of,
-    settings_of,
-)
+from contractive.training._settings import TrainingOptions, TrainingSettings, check_device, place_of, settings_of
 
 FINE_TUNING_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=20, learning_rate=0.1, schedule="constant")
 _FIXED = ("schedule", "gradient_clip", "precision", "devices", "num_nodes", "strategy")  # settings without a choice
@@ -62,52 +56,40 @@ class Regularisation:
         if self.tangent_weight and self.tangents is None:
             raise InvalidValue("tangents", "come with a `tangent_weight`", "none", "See jacobian.leading.")
 
-    def in_words(self) -> str:
-        """Return the numbers among the fields as one text."""
-        return f"{self.jacobian_weight}, {self.tangent_weight}, {self.tangents_per_step}"
+    def identity(self) -> dict[str, str]:
+        """Numbers, and a checksum of the tangents that are used, at up to 256 spread examples of maybe gigabytes."""
+        checksum = 0
+        if self.tangents is not None and self.tangent_weight:
+            rows = torch.linspace(0, len(self.tangents) - 1, _CHECKED, dtype=torch.float64).long().unique()
+            checksum = tensors_checksum([self._rows(rows)])
+        numbers = f"{self.jacobian_weight}, {self.tangent_weight}, {self.tangents_per_step}"
+        return {"regularisation": numbers, "tangents": str(checksum)}
 
-    def checksum(self) -> int:
-        """Checksum of the tangents that are used, at up to 256 spread examples: all of them may be many gigabytes."""
-        if self.tangents is None or not self.tangent_weight:
-            return 0
-        rows = np.unique(np.linspace(0, len(self.tangents) - 1, _CHECKED).astype(int))
-        found = self.tangents[torch.from_numpy(rows)] if isinstance(self.tangents, Tensor) else self.tangents[rows]
-        return tensors_checksum([torch.as_tensor(np.array(found)) if isinstance(found, np.ndarray) else found])
+    def _rows(self, rows: Tensor, which: Any = slice(None)) -> Tensor:
+        """Tangents of these training rows; of an array only these rows are read from the disk."""
+        assert self.tangents is not None
+        if isinstance(self.tangents, Tensor):
+            return self.tangents[rows.to(self.tangents.device)][:, which]
+        return torch.from_numpy(np.array(self.tangents[rows.numpy()][:, which]))
 
     def __call__(
         self, classifier: Classifier, x: Tensor, rows: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the logits of the training rows `rows`, whose points are x, and what is added to each one's loss."""
-        extra = x.new_zeros(len(x))
-        if self.tangent_weight:
-            tangents, factor = self._tangents_of(rows, x, generator)
+        extra, logits = x.new_zeros(len(x)), None
+        if self.tangents is not None and self.tangent_weight:
+            num = self.tangents.shape[1]
+            count = min(self.tangents_per_step or num, num)
+            drawn = slice(None) if count == num else torch.randperm(num, generator=generator)[:count].numpy()
+            tangents = self._rows(rows, drawn).to(x)
             logits, omega = tangent_propagation(classifier.chain, x, tangents, output=classifier.output)
-            extra = self.tangent_weight * factor * omega
-            if self.jacobian_weight:
-                norm = value_and_squared_norm(classifier.encoder, x, generator=generator)[1]
-                extra = extra + self.jacobian_weight * norm
-        elif self.jacobian_weight:
+            # drawn without replacement, each with probability count / num: the factor keeps the expectation
+            extra = self.tangent_weight * (num / count) * omega
+        if self.jacobian_weight:
             code, norm = value_and_squared_norm(classifier.encoder, x, generator=generator)
-            logits, extra = classifier.linear(code), self.jacobian_weight * norm
-        else:
-            logits = classifier(x)
-        return logits, extra
-
-    def _tangents_of(self, rows: Tensor, like: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
-        """(tangents of these training rows, factor that makes up for those left out)."""
-        assert self.tangents is not None
-        num = self.tangents.shape[1]
-        taken: Any = slice(None)
-        count = num
-        if self.tangents_per_step is not None and self.tangents_per_step < num:
-            count = self.tangents_per_step
-            taken = torch.randperm(num, generator=generator)[:count].numpy()
-        if isinstance(self.tangents, Tensor):
-            chosen = self.tangents[rows.to(self.tangents.device)][:, taken]
-        else:  # only these rows are read from the disk
-            chosen = torch.from_numpy(np.asarray(self.tangents[rows.numpy()][:, taken]))
-        # drawn without replacement, each with probability count / num: the factor keeps the expectation
-        return chosen.to(like), num / count
+            logits = classifier.linear(code) if logits is None else logits
+            extra = extra + self.jacobian_weight * norm
+        return classifier(x) if logits is None else logits, extra
 
 
 @dataclass(frozen=True, repr=False)
@@ -190,9 +172,7 @@ def fine_tune(
     rule = regularisation or Regularisation()
     if rule.tangents is not None and len(rule.tangents) != len(train[0]):
         raise InvalidValue("tangents", f"be those of all {len(train[0])} rows", len(rule.tangents), "Match them.")
-    rate = settings.learning_rate
-    assert rate is not None
-    rates = (rate, float(rate if output_rate is None else output_rate))
+    rates = (settings.learning_rate or 0.0, float(output_rate or settings.learning_rate or 0.0))
     run = _Run(classifier.to(place), train, held_out, rule, settings, rates, float(decay))
     path = None if checkpoint is None else Path(checkpoint)
     identity = {} if path is None else run.identity()  # all data are read for it: once, not at every checkpoint
@@ -254,8 +234,7 @@ class _Run:
         with torch.random.fork_rng([place] if place.type == "cuda" else []):
             torch.manual_seed(generator.initial_seed() + _DROPOUT)
             loss, error = self._pass(generator)
-        finite = all(bool(part.isfinite().all()) for part in self.classifier.parameters())
-        if not (math.isfinite(loss) and finite):
+        if not (math.isfinite(loss) and all(bool(part.isfinite().all()) for part in self.classifier.parameters())):
             got = f"{loss} and infinite weights" if math.isfinite(loss) else loss
             raise TrainingDiverged(
                 f"loss must stay finite, got {got} in epoch {epoch + 1} of fine-tuning."
@@ -306,10 +285,9 @@ class _Run:
             "data": str(tensors_checksum(self.train)),
             "encoder": str(architecture(self.classifier.encoder)),
             "start": str(tensors_checksum(self.best.values())),
-            "regularisation": self.rule.in_words(),
             "output": self.classifier.output,
             "validation": str(tensors_checksum(self.validation or ())),
-            "tangents": str(self.rule.checksum()),
+            **self.rule.identity(),
         }
 
     def save(self, path: Path, identity: dict[str, str]) -> None:

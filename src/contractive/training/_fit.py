@@ -66,10 +66,9 @@ def fit(
 ) -> History:
     """Train an autoencoder in place and return what happened, epoch by epoch.
 
-    Denormal numbers are flushed to zero in the calling thread while it runs: a strongly contracted encoder produces
-    them, and they were seen to slow a step down twenty-fold. From the first call on, the process keeps freed memory for
-    the next step. An autoencoder in evaluation mode is put into training mode; in one that is in training mode, parts
-    in evaluation mode (a frozen batch norm) stay so. Afterwards it is in evaluation mode, on the device it came from.
+    Denormal numbers are flushed to zero in the calling thread while it runs, and the process keeps freed memory for the
+    next step. An autoencoder in evaluation mode is put into training mode; in one that is in training mode, parts in
+    evaluation mode (a frozen batch norm) stay so. Afterwards it is in evaluation mode, on the device it came from.
 
     Args:
         autoencoder: Encoder and decoder; keeps the weights of the best epoch with `patience`, else of the last.
@@ -137,7 +136,7 @@ def fit(
     best = None if settings.patience is None else BestWeights(settings.patience)
     saver = None if checkpoint is None else SaveRegularly(Path(checkpoint), seconds)
     step.on_progress += [report for report in (bar and bar.show, best and best.update) if report]
-    hooks = [*(hook for hook in (bar, best, saver) if hook is not None), *callbacks]
+    hooks = [*filter(None, (bar, best, saver)), *callbacks]
     contexts.keep_freed_memory()
     if not autoencoder.training:
         autoencoder.train()
@@ -181,11 +180,10 @@ def _check_trainable(autoencoder: Autoencoder, objective: Objective) -> nn.Param
     if not isinstance(objective, Objective):
         name = getattr(objective, "__name__", repr(objective))
         raise InvalidType("objective", "be an Objective", name, "For instance objectives.contractive(0.1).")
-    trained = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
-    if not trained:
-        rule, got = "have parameters to train", "none that require a gradient"
-        raise InvalidValue("autoencoder", rule, got, "Unfreeze some.")
-    return trained[0]
+    for parameter in autoencoder.parameters():
+        if parameter.requires_grad:
+            return parameter
+    raise InvalidValue("autoencoder", "have parameters to train", "none that require a gradient", "Unfreeze some.")
 
 
 def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:

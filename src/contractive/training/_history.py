@@ -50,11 +50,7 @@ class Epochs:
         return len(self.rows)
 
     def __getitem__(self, column: str) -> list[float]:
-        """One column over the epochs, for instance `history["val_reconstruction"]`.
-
-        Raises:
-            KeyError: No such column; the message lists them.
-        """
+        """One column over the epochs, such as `history["val_reconstruction"]`; of another name, a KeyError."""
         if column not in self.columns:
             raise KeyError(f"column must be one of {', '.join(self.columns)}, got {column!r}. Check the spelling.")
         return [row.get(column, math.nan) for row in self.rows]
@@ -89,9 +85,9 @@ class Epochs:
         return pandas.DataFrame(list(self.rows), columns=self.columns).set_index("epoch")
 
     def __repr__(self) -> str:
-        ends = ", stopped early" if self.stopped_early else ""
-        warned = f", {len(self.warnings)} warnings" if len(self.warnings) > 1 else ", 1 warning" * len(self.warnings)
-        return f"{type(self).__name__}({len(self)} epochs, best {self.best_epoch}{ends}{warned})"
+        ends, warned = ", stopped early" * self.stopped_early, len(self.warnings)
+        ends += f", {warned} warning{'s' * (warned > 1)}" * bool(warned)
+        return f"{type(self).__name__}({len(self)} epochs, best {self.best_epoch}{ends})"
 
     def _repr_html_(self) -> str:
         """A small table for notebooks: the last and the best epoch, and the warnings."""

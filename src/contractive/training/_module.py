@@ -1,5 +1,6 @@
 """One training step and one validation, as Lightning sees them."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -52,12 +53,8 @@ class Step(LightningModule):
         self.restored = False  # True once all of a checkpoint was restored
         self.on_progress: list[ProgressCallback] = []
         self.automatic_optimization = False  # one call of `training_step` takes the steps of a whole block
-        self._data = rows
-        self._settings = settings
-        self._make_optimizer = optimizer
-        self._make_schedule = schedule
-        self._norm_rows = norm_rows
-        self._identity = identity
+        self._data, self._settings, self._norm_rows, self._identity = rows, settings, norm_rows, identity
+        self._make_optimizer, self._make_schedule = optimizer, schedule
         # apart, so that a penalty that draws more probe vectors leaves the order of the rows as it is
         self._order = torch.Generator().manual_seed(settings.seed)
         self._noise = torch.Generator().manual_seed(settings.seed + 1)
@@ -134,19 +131,14 @@ class Step(LightningModule):
         """
         mean = partial(self.trainer.strategy.reduce, reduce_op="mean")  # the processes have equally many rows
         row = {f"train_{name}": float(mean(total / self._count)) for name, total in self._sums.items()}
-        off = [term.name for term in self.objective.terms if f"train_{term.name}" not in row]
-        row |= {f"train_{name}": float("nan") for name in off}
+        row = row | {f"train_{term.name}": math.nan for term in self.objective.terms} | row
         if self._data.validation is not None:
             row |= self._validate(self._data.validation.to(self.device))
-        optimizer = self.trainer.optimizers[0]
-        head = {
-            "epoch": self.current_epoch + 1,
-            "seconds": time.perf_counter() - self._began,
-            "learning_rate": optimizer.param_groups[0]["lr"],
-        }
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        seconds = time.perf_counter() - self._began
+        self.rows.append({"epoch": self.current_epoch + 1, "seconds": seconds, "learning_rate": rate} | row)
         if self._schedule is not None:
             self._schedule.step()
-        self.rows.append(head | row)
         self.log_dict(row)
         for report in self.on_progress:
             report(self)

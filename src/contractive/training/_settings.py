@@ -117,8 +117,8 @@ def settings_of(
     Raises:
         TypeError: An argument that the function does not take; the message suggests the nearest name.
     """
-    known = [*names, *list(inspect.signature(function).parameters)[:-1]]  # the last stands for the options
-    for unknown in [name for name in options if name not in names]:
+    for unknown in options.keys() - names:
+        known = [*names, *list(inspect.signature(function).parameters)[:-1]]  # the last stands for the options
         near = difflib.get_close_matches(unknown, known, 1, 0.0)[0]
         raise TypeError(f"{function.__name__} takes no argument {unknown!r}. Did you mean {near!r}?")
     given = {entry.name: options[entry.name] for entry in fields(defaults) if entry.name in options}

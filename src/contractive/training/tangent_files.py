@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +21,6 @@ from contractive.training._rows import as_tensor
 DTYPES = ("float16", "float32")
 
 
-@dataclass(frozen=True)
-class _Contents:
-    """What a file holds; an unfinished one is continued only with the same."""
-
-    encoder: object
-    checksum: int
-    shape: list[int]
-    dtype: str
-    tolerance: float
-
-
 def write(
     path: str | Path,
     encoder: nn.Module,
@@ -47,11 +35,10 @@ def write(
 ) -> np.ndarray:
     """Write the `num` leading right singular vectors of the encoder's Jacobian at every row of x; return them mapped.
 
-    The file is a plain .npy array (examples, num, features flattened), from which rows are read without loading the
-    rest. Until it is whole it is called `<path>.part`, beside `<path>.part.json` with its contents and the number of
-    rows done: a call with the same encoder, data and settings continues it, any other starts anew. A whole file is
-    computed again; use `read` where it is known to be right. Of two that write the same path, the second waits for the
-    first (`<path>.part.lock`) and writes it anew; what the first has mapped stays as it was.
+    The file is a plain .npy array (examples, num, features flattened). Until it is whole it is called `<path>.part`,
+    beside `<path>.part.json` with its contents and the number of rows done: a call with the same encoder, data and
+    settings continues it, any other starts anew. A whole file is computed again; `read` takes it as it is. Of two that
+    write the same path, the second waits for the first (`<path>.part.lock`) and writes it anew.
 
     Args:
         path: Of the .npy file.
@@ -74,7 +61,8 @@ def write(
         raise InvalidValue("x", "have at least one row", "none", "Directions belong to rows.")
     shape = [len(rows), checked("num", num, int, least=1), rows[0].numel()]
     checksum = tensors_checksum((*encoder.state_dict().values(), rows))
-    contents = _Contents(architecture(encoder), checksum, shape, dtype, tolerance)
+    # an unfinished file is continued only with the same
+    contents = dict(encoder=architecture(encoder), checksum=checksum, shape=shape, dtype=dtype, tolerance=tolerance)
     path = Path(path)
     part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
     like, mode = next(encoder.parameters()), encoder.training
@@ -89,7 +77,7 @@ def write(
                 found = leading(encoder, here, shape[1], tolerance=tolerance).vectors
                 target[start : start + len(here)] = found.cpu().numpy()
                 target.flush()  # before the note: it must never promise rows that are not on the disk
-                write_text(note, json.dumps({"rows": start + len(here), **asdict(contents)}))
+                write_text(note, json.dumps({"rows": start + len(here), **contents}))
                 if on_rows is not None:
                     on_rows(start + len(here))
         finally:
@@ -117,13 +105,13 @@ def read(path: str | Path) -> np.ndarray:
     return found
 
 
-def _rows_done(part: Path, note: Path, contents: _Contents) -> int:
+def _rows_done(part: Path, note: Path, contents: dict[str, str | float | list[int]]) -> int:
     """Number of rows of an unfinished file that are right; 0 where there is none or it is of something else."""
     try:
         found = json.loads(note.read_text())
         begun = np.load(part, mmap_mode="r", allow_pickle=False)
         rows = found.pop("rows")
-        same = found == asdict(contents) and [list(begun.shape), begun.dtype.name] == [contents.shape, contents.dtype]
+        same = found == contents == contents | {"shape": list(begun.shape), "dtype": begun.dtype.name}
     except (*BROKEN_FILE_ERRORS, AttributeError):  # JSON of another kind
         return 0
     return rows if same and isinstance(rows, int) and 0 <= rows <= len(begun) else 0
