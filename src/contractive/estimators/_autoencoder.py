@@ -25,26 +25,23 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             then decides alone.
         weight: Factor of the penalty, against a squared error summed over the scaled features; `auto` finds the largest
             whose error increase is allowed, at 1.7 times the cost (`contractive.fit_with_max_error_increase`).
-        max_error_increase: With `auto`, the reconstruction error allowed above that without penalty, measured on
-            held-out rows: 0.1 for 10 % more.
+        max_error_increase: With `auto`, the share of held-out reconstruction error allowed above that without penalty.
         activation: Activation of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's.
         decoder_activation: Activation of the decoder's inner layers; with `tied` that of the encoder.
         tied: True if the decoder uses the encoder's weights transposed.
-        noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for that of
-            the objective: 0.3 with `denoising`, 0.1 with `contractive_denoising`, none with any other.
+        noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for the objective's own.
         loss: `squared_error`, `cross_entropy` (features in [0, 1]), or `auto`: cross-entropy with `minmax`.
         solver: `adam`, or `sgd` with momentum 0.9.
         learning_rate: Schedule of the learning rate: `cosine`, `exponential`, `constant`.
         learning_rate_init: The learning rate at first.
         alpha: Factor of the sum of squared weights.
-        max_epochs: Passes over the rows, what scikit-learn's networks call `max_iter`; `auto` for about 600
-            steps, within 5 to 300 passes.
+        max_epochs: Passes over the rows; `auto` for about 600 steps, within 5 to 300 passes (`budget`).
         batch_size: Rows per step; `auto` for 128, from 25,600 rows on a 200th of them, at most 1024.
         early_stopping: Hold rows out, stop when they stop improving, and keep the best weights.
         validation_fraction: Share of the rows held out for that, and to judge the error increase with `auto`.
         n_iter_no_change: Epochs without improvement after which to stop.
-        scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit, such as pixels or
-            spectra), `robust` (median, quartiles), `minmax` ([0, 1]), `none`.
+        scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit), `robust` (median,
+            quartiles), `minmax` ([0, 1]), `none`.
         device: `cpu`, `cuda`, `mps` or `auto`; small networks are fastest on the CPU.
         random_state: Seed of weights, order, noise and probe vectors: the same seed gives the same weights on the CPU.
         verbose: Show a progress bar.
@@ -54,12 +51,10 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         autoencoder_: The trained `contractive.Autoencoder`; it takes scaled rows.
         history_: pandas frame, one row per epoch; with weight `auto` it has the columns `weight` and `error_increase`.
         weight_: Factor of the (first) penalty: the one found, or the one given; 0 without a penalty.
-        error_increase_: With weight `auto`: relative increase of the held-out reconstruction error that it costs; else
-            None.
+        error_increase_: With weight `auto`, the share of held-out reconstruction error that it costs; else None.
         n_iter_: Epochs trained.
         n_components_: Numbers per code.
-        reconstruction_error_: Mean squared error per training row (of at most 10,000, evenly spaced), summed over the
-            scaled features.
+        reconstruction_error_: Mean squared error per training row (of at most 10,000), summed over scaled features.
         n_features_in_: Features seen in `fit`.
         feature_names_in_: Their names, if all are strings.
 
@@ -76,11 +71,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn scaling and network from the rows of X (rows, features); y is ignored.
 
-        Args:
-            X: The table.
-            y: Ignored.
-            sample_weight: How much each row counts, in scaling and training; 0 leaves it out. Rows held out count
-                alike.
+        `sample_weight` says how much each row counts, in scaling and training; 0 leaves it out. Rows held out count
+        alike.
 
         Raises:
             ValueError: A parameter or weight out of range, or rows that are not finite numbers.

@@ -65,7 +65,7 @@ class ContractiveEstimator(Parameters):
 
         -||r(z) - z||^2, summed over features, z the row scaled as in training: no feature dominates by its unit.
         """
-        return self._scores(self._scaling.apply(self._new_rows(X)))
+        return self._scores(self._scaled(X))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the share of the variance that is reconstructed: 1 is perfect, 0 no better than the training mean.
@@ -73,7 +73,7 @@ class ContractiveEstimator(Parameters):
         Both in the scaled units of training, so that every feature counts. Reconstruction alone: more codes and less
         penalty always look better; to choose the weight, score what the codes are for (see the guide).
         """
-        z = self._scaling.apply(self._new_rows(X))
+        z = self._scaled(X)
         error = -self._scores(z).sum()
         variance = np.square(z - self._mean).sum()
         return float(1 - error / variance) if variance > 0 else 0.0
@@ -121,15 +121,44 @@ class ContractiveEstimator(Parameters):
         x: Any = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2, reset=not keep)
         x, weights = rows_that_count(x, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        trusted = self._trusted(x, weights, keep)
-        rows, held_out = x[trusted], None
-        row_weights = None if weights is None else weights[trusted]
+        chosen: Any = self._trusted(x, weights, keep)
+        held_out = None
         if epochs is None and (self.early_stopping or self._has_auto_weight):
-            train, held = train_test_split(np.arange(len(rows)), test_size=self.validation_fraction, random_state=seed)
-            held_out = rows[held]
-            rows, row_weights = rows[train], None if row_weights is None else row_weights[train]
+            every = np.arange(len(x))[chosen]
+            chosen, held = train_test_split(every, test_size=self.validation_fraction, random_state=seed)
+            held_out = x[held]
+        rows, row_weights = x[chosen], None if weights is None else weights[chosen]
         net = self.autoencoder_ if keep else self._begin(rows, row_weights, seed)
-        self._fit_network(net, rows, row_weights, held_out, seed, epochs)
+        z, objective = self._scaling.single(rows), self._made_objective()
+        if self.n_iter_ and objective.loss is cross_entropy and (z.min() < 0 or z.max() > 1):
+            rule = "lie within the range of the rows the scaling was learned from for the cross-entropy"
+            remedy = "Set loss='squared_error', or begin with rows that span it."
+            raise InvalidValue("X", rule, f"scaled numbers from {z.min():.3g} to {z.max():.3g}", remedy)
+        options: Any = {
+            **self._training(len(z), epochs).options(),
+            "seed": seed,
+            "sample_weight": row_weights,
+            "optimizer": lambda parameters: SOLVERS[self.solver](parameters, float(self.learning_rate_init)),
+            "progress": bool(self.verbose),
+        }
+        if held_out is None or self._has_auto_weight:
+            options["patience"] = None
+        if held_out is not None:
+            held_out = self._scaling.single(held_out)
+            # a held-out row may lie beyond the range of the training rows, where the cross-entropy has no value
+            options["validation"] = held_out.clip(0, 1) if self._loss_name == "cross_entropy" else held_out
+        train: Any = fit
+        if self._has_auto_weight:
+            train, options["max_error_increase"] = fit_with_max_error_increase, self.max_error_increase
+        rows = torch.from_numpy(z)
+        found = train(net, rows, objective, **options).rows
+        self.weight_ = float(found[-1]["weight"] if self._has_auto_weight else self._given_weight())
+        self.error_increase_ = found[-1].get("error_increase")
+        self._history += tuple({**row, "epoch": self.n_iter_ + row["epoch"]} for row in found)
+        self.n_iter_ += len(found)
+        errors = reconstruction(net, spread_rows(rows, _JUDGED_ROWS)).errors
+        judged = None if row_weights is None else spread_rows(torch.from_numpy(row_weights), _JUDGED_ROWS)
+        self.reconstruction_error_ = float(errors.mean() if judged is None else np.average(errors, weights=judged))
         self.autoencoder_ = net
         return x, weights
 
@@ -147,51 +176,6 @@ class ContractiveEstimator(Parameters):
             torch.manual_seed(seed)
             return self._network().build(x.shape[1])
 
-    def _fit_network(
-        self,
-        net: Autoencoder,
-        x: np.ndarray,
-        weights: np.ndarray | None,
-        held_out: np.ndarray | None,
-        seed: int,
-        epochs: int | None,
-    ) -> None:
-        z = self._scaling.single(x)
-        objective = self._made_objective()
-        if self.n_iter_ and objective.loss is cross_entropy and (z.min() < 0 or z.max() > 1):
-            raise InvalidValue(
-                "X",
-                "lie within the range of the rows the scaling was learned from for the cross-entropy",
-                f"scaled numbers from {z.min():.3g} to {z.max():.3g}",
-                "Set loss='squared_error', or begin with rows that span it.",
-            )
-        rows = torch.from_numpy(z)
-        options: Any = {
-            **self._training(len(z), epochs).options(),
-            "seed": seed,
-            "sample_weight": weights,
-            "optimizer": lambda parameters: SOLVERS[self.solver](parameters, float(self.learning_rate_init)),
-            "progress": bool(self.verbose),
-        }
-        if held_out is None or self._has_auto_weight:
-            options["patience"] = None
-        if held_out is not None:
-            held_out = self._scaling.single(held_out)
-            if self._loss_name == "cross_entropy":
-                # a held-out row may lie beyond the range of the training rows, where the cross-entropy has no value
-                held_out = held_out.clip(0, 1)
-        train: Any = fit
-        if self._has_auto_weight:
-            train, options["max_error_increase"] = fit_with_max_error_increase, self.max_error_increase
-        found = train(net, rows, objective, validation=held_out, **options).rows
-        self.weight_ = float(found[-1]["weight"] if self._has_auto_weight else self._given_weight())
-        self.error_increase_ = found[-1].get("error_increase")
-        self._history += tuple({**row, "epoch": self.n_iter_ + row["epoch"]} for row in found)
-        self.n_iter_ += len(found)
-        errors = reconstruction(net, spread_rows(rows, _JUDGED_ROWS)).errors
-        judged = None if weights is None else spread_rows(torch.from_numpy(weights), _JUDGED_ROWS)
-        self.reconstruction_error_ = float(errors.mean() if judged is None else np.average(errors, weights=judged))
-
     def _scores(self, z: np.ndarray) -> np.ndarray:
         return -np.square(self._run("forward", z) - z).sum(1)
 
@@ -199,6 +183,10 @@ class ContractiveEstimator(Parameters):
         check_is_fitted(self, "autoencoder_")
         rows: Any = validate_data(self, X, dtype=FLOATS, reset=False)
         return rows
+
+    def _scaled(self, X: Any) -> np.ndarray:
+        rows = self._new_rows(X)  # refuses before `fit`
+        return self._scaling.apply(rows)
 
     def _run(self, method: str, rows: np.ndarray) -> np.ndarray:
         """Run one map in the precision of the rows: mixed precision would break ties between equal rows."""

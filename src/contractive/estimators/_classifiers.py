@@ -58,16 +58,10 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
     random_state: Any = None
 
     def fit(self, X: Any, y: Any, unlabelled: Any = None) -> Self:
-        """Pretrain on the rows of X, fine-tune on their classes y.
-
-        Args:
-            X: (rows, features).
-            y: Class of each row.
-            unlabelled: More rows, of the same features, for the unsupervised stage.
+        """Pretrain on the rows of X (rows, features) and those `unlabelled`, fine-tune on the classes y of X.
 
         Raises:
-            InvalidValue: A parameter out of range, or fewer than two classes.
-            ValueError: Rows that are not finite numbers.
+            ValueError: A parameter out of range, fewer than two classes, rows that are not finite numbers.
             TrainingDiverged: The loss became NaN or infinite.
         """
         self.__dict__.pop("network_", None)  # should this fail, no older network answers with new classes
@@ -165,8 +159,8 @@ class StackedContractiveClassifier(LayeredClassifier):
     Args:
         jacobian_weight: Factor of ||J_f||_F^2 in fine-tuning.
         hidden_layer_sizes: Units of each layer.
-        weight: Factor of the penalty in pretraining, ||J_f||_F^2, against a reconstruction error summed over the scaled
-            features; one for all layers. An `Objective` in its place decides alone.
+        weight: Factor of the penalty in pretraining, against a reconstruction error summed over the scaled features;
+            one for all layers. An `Objective` in its place decides alone.
         loss: Reconstruction loss, `squared_error` or (features in [0, 1]) `cross_entropy`.
         scale: `minmax` ([0, 1], what is beyond in new rows is clipped), `standard` or `none`.
         pretraining_epochs: Passes of each layer; 0 for none.
@@ -222,11 +216,9 @@ class ManifoldTangentClassifier(LayeredClassifier):
         n_tangents: Directions per row; fewer where the Jacobian has fewer.
         tangent_weight: Factor of the tangent propagation term.
         tangents_per_step: Number of them drawn anew for every batch, which is cheaper and noisier; all if None.
-        tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew. Models
-            that are fitted at the same time to the same path take turns in writing.
+        tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew.
         output: `sigmoid`, which the authors prefer, or `softmax`.
-        parameters: All other parameters of `StackedContractiveClassifier` but `jacobian_weight`, by their names there;
-            its attributes are the same, too.
+        parameters: All others of `StackedContractiveClassifier` but `jacobian_weight`; so are its attributes.
     """
 
     ratio: float = 1.0

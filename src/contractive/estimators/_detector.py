@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import OutlierMixin
+from sklearn.base import OutlierMixin, clone
 
 from contractive.core.errors import InvalidValue
 from contractive.estimators._base import ContractiveEstimator
@@ -25,16 +25,14 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     A network learns the outliers among its rows too, and so does the scaling. Where the training rows hold many, give
     `support_fraction=0.7`: a first, short training finds the rows that fit worst, and scaling and network are learned
     from the others: a concentration step of robust statistics (Rousseeuw and Van Driessen, 1999), with the autoencoder
-    in the place of mean and covariance.
+    in the place of mean and covariance. Where most rows are normal it takes away rare kinds of normal.
 
     Args:
         contamination: Share of the training rows to call outliers, above 0 and at most 0.5. Where only normal rows
             are given: the share of false alarms you accept.
-        support_fraction: Share of the training rows to learn from, above 0 and at most 1, which means all rows. Below
-            1 it is those that a first training, a third as long, reconstructs best; with `warm_start` the present
-            network judges. Give 0.7 for rows that hold many outliers and nobody has sorted. Where most rows are
-            normal it does harm: it takes away rare kinds of normal. Name and meaning as in scikit-learn's
-            `EllipticEnvelope`.
+        support_fraction: Share of the training rows to learn from, above 0; 1 for all, below it those that a first
+            training, a third as long, reconstructs best (with `warm_start`, the present network). Name and meaning as
+            in scikit-learn's `EllipticEnvelope`.
         n_components: Numbers per code.
         parameters: All other parameters of `ContractiveAutoencoder`, by their names there.
 
@@ -57,17 +55,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     n_components: int = 128
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn scaling, network and `offset_` from the rows of X (rows, features); y is ignored.
-
-        Args:
-            X: The table.
-            y: Ignored.
-            sample_weight: How much each row counts, in scaling, training and `offset_`; 0 leaves it out.
-
-        Raises:
-            ValueError: A parameter or weight out of range, or rows that are not finite numbers.
-            TrainingDiverged: The loss became NaN or infinite.
-        """
+        """Learn scaling, network and `offset_`, in which `sample_weight` counts too; all else as the autoencoder's."""
         x, weights = self._train(X, sample_weight, keep=self.warm_start)
         self.offset_: float = quantile(self._scores(self._scaling.apply(x)), float(self.contamination), weights)
         counts = np.asarray(sample_weight if sample_weight is not None else 1) > 0
@@ -96,21 +84,16 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
 
     def _first(self, x: np.ndarray, weights: np.ndarray | None) -> Self:
         """Return a detector like this one, trained on all rows for a third of the time."""
-        parameters: Any = self.get_params(deep=False)
-        epochs = self._training(len(x)).max_epochs or 1
-        changed: Any = {"support_fraction": 1.0, "max_epochs": -(-epochs // 3), "early_stopping": False}
-        if self._has_auto_weight:
-            changed["weight"] = _FIRST_WEIGHT
-        first = type(self)(**{**parameters, **changed})
+        third = -(-(self._training(len(x)).max_epochs or 1) // 3)
+        weight = _FIRST_WEIGHT if self._has_auto_weight else self.weight
+        first: Any = clone(self)
+        first.set_params(support_fraction=1.0, max_epochs=third, early_stopping=False, weight=weight)
         first._train(x, weights, keep=False)
         return first
 
     def _check_parameters(self) -> None:
-        for name, most, advice in (
-            ("contamination", 0.5, "Try 0.1."),
-            ("support_fraction", 1, "1 learns from all rows."),
-        ):
+        for name, most, remedy in ("contamination", 0.5, "Try 0.1."), ("support_fraction", 1, "1 learns from all."):
             share: Any = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) <= most:
-                raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), advice)
+                raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), remedy)
         super()._check_parameters()

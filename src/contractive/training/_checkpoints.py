@@ -41,12 +41,7 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
 
 
 def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None, device: Any = "cpu") -> dict[str, Any]:
-    """Read a checkpoint as tensors and plain values; nothing that is stored in it is run.
-
-    Args:
-        path: Of the file.
-        settings: Those of the run that is to be resumed; any if None.
-        device: Of the tensors.
+    """Read a checkpoint, of a run with these settings, as tensors and plain values; nothing stored in it is run.
 
     Raises:
         CheckpointError: A missing or broken file, one that holds anything else, or other settings.

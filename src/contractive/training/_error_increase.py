@@ -146,8 +146,7 @@ def fit_with_max_error_increase(
         data: As in `fit`.
         objective: With at least one penalty; the ratio of the weights matters, not their size.
         validation: Rows on which the error increase is measured.
-        max_error_increase: Allowed relative increase of the reconstruction error: 0.1 for 10 % more error than without
-            penalty.
+        max_error_increase: Allowed relative increase of the reconstruction error: 0.1 for 10 % more.
         checkpoint: As in `fit`; two of the copy lie beside it, with `reference-` and `half-` before the name.
         resume: As in `fit`.
         callbacks: As in `fit`, for the second run.

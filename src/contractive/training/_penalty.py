@@ -19,8 +19,8 @@ def first(batch: Any) -> Tensor:
 class JacobianPenalty(Callback):
     """Adds weight * mean ||J_f(x)||_F^2 of an encoder to the loss of any LightningModule.
 
-    The gradient is added after the module's own backward pass, so nothing in the module changes. That is one more pass
-    through the encoder; in your own training step, `value_and_squared_norm` gives code and norm in one.
+    The gradient is added after the module's own backward pass: one more pass through the encoder. In your own training
+    step, `value_and_squared_norm` gives code and norm in one.
 
     Args:
         weight: For a loss that is a mean over examples of errors summed over features.

@@ -36,7 +36,7 @@ def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
 
     Args:
         autoencoder: Whose decoder ends with a layer that has a bias, and sigmoid, tanh or nothing.
-        x: (examples, *features), floating point; the decoder's outputs.
+        x: (examples, *features), floating point.
 
     Raises:
         ValueError: Another kind of decoder, rows that do not fit it, no rows, NaN or infinite entries.
@@ -76,11 +76,9 @@ def pretrain(
         x: (examples, *features), floating point, in memory.
         objective: One for all layers or one for each.
         validation: Rows on which every epoch is measured, encoded like the training rows.
-        checkpoints: Folder for the state of each layer's training; a call that finds them there resumes from them, to
-            the same weights.
+        checkpoints: Folder for the state of each layer's training; a call that finds them there resumes from them.
         on_layer: Called with the number of a layer, from 0, and its history when it is trained.
-        callbacks: As in `fit`.
-        options: As in `fit`; layer i, from 0, has the seed `seed` + i.
+        callbacks: As in `fit`; so are `options`, and layer i, from 0, has the seed `seed` + i.
 
     Raises:
         ValueError: As many objectives as layers are not given; and as `fit`.

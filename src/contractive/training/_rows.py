@@ -139,31 +139,24 @@ def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier, place:
     return rows.to(place), classes.to(place)
 
 
+@dataclass
 class Blocks:
     """Shuffled batches of rows, with their weights if they have any, sixteen to a block; the last may be smaller.
 
     A block is what Lightning calls a batch: its bookkeeping, which costs more than a step of a small net, is done once
-    per block.
-
-    Every process takes share number `rank` of `world` equal shares of each batch.
+    per block. Every process takes share number `rank` of `world` equal shares of each batch.
     """
 
-    def __init__(
-        self,
-        x: Tensor | Rows,
-        batch_size: int,
-        generator: torch.Generator,
-        rank: int = 0,
-        world: int = 1,
-        dtype: torch.dtype = torch.float32,
-        weights: Tensor | None = None,
-    ) -> None:
-        self.x = x
-        self.weights = weights
-        self.generator = generator
-        self.rank, self.world = rank, world
-        self.dtype = dtype
-        self.rows_per_step = batch_size * world
+    x: Tensor | Rows
+    batch_size: int
+    generator: torch.Generator
+    rank: int = 0
+    world: int = 1
+    dtype: torch.dtype = torch.float32
+    weights: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self.rows_per_step = self.batch_size * self.world
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.x), self.rows_per_step)
