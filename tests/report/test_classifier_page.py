@@ -10,7 +10,7 @@ import pytest
 from browser import faults, needs_browser
 from comparisons import Page
 from contractive.data import Options, load
-from contractive.report import classifier_html, classifier_sentences, write_classifier
+from contractive.report import classifier_html, classifier_sentences, write_page
 from contractive.studies.runs import (
     ClassifierMetrics,
     ClassifierRun,
@@ -104,7 +104,7 @@ def test_without_mistakes_no_class_is_hard():
 
 
 def test_the_page_holds_all_it_needs(images, tmp_path):
-    text = write_classifier(images, tmp_path / "report.html").read_text(encoding="utf-8")
+    text = write_page(classifier_html(images), tmp_path / "report.html").read_text(encoding="utf-8")
     assert text == classifier_html(images)
     assert all(load.startswith(("#", "data:")) for load in Page(text).loads)
     own = re.sub(r"<script>/\*\*\s*\* plotly\.js.*?</script>", "", text, flags=re.DOTALL)
@@ -127,7 +127,9 @@ def test_names_of_classes_are_no_markup(table):
 
 @needs_browser
 def test_the_pages_are_drawn_on_a_laptop_and_a_phone(images, table, tmp_path):
-    page = write_classifier(images, tmp_path / "images.html")
+    page = write_page(classifier_html(images), tmp_path / "images.html")
     drawn = ["confusion", "mistakes", "learning", "pretraining", "filters"]
     assert faults(page, tmp_path, drawn) == []
-    assert faults(write_classifier(table, tmp_path / "table.html"), tmp_path, ["confusion", "learning"]) == []
+    assert (
+        faults(write_page(classifier_html(table), tmp_path / "table.html"), tmp_path, ["confusion", "learning"]) == []
+    )

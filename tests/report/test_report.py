@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from comparisons import BETTER, Page, changed, objective, plain, results, said, usual
-from contractive.report import comparison_html, summarize, write_comparison
+from contractive.report import comparison_html, summarize, write_page
 from contractive.studies.compare import SearchTrial
 
 
@@ -168,7 +168,7 @@ def test_tiles_hold_the_headlines():
 
 
 def test_the_file_is_written_and_small(tmp_path):
-    path = write_comparison(usual(), tmp_path / "new" / "report.html")
+    path = write_page(comparison_html(usual()), tmp_path / "new" / "report.html")
     assert path == tmp_path / "new" / "report.html"
     assert path.stat().st_size < 8e6
     assert path.read_text(encoding="utf-8") == comparison_html(usual())
@@ -177,10 +177,10 @@ def test_the_file_is_written_and_small(tmp_path):
 def test_a_failure_leaves_the_old_file(tmp_path):
     (tmp_path / "report.html").write_text("old")
     with pytest.raises(ValueError, match=r"the results hold no objective\. Run"):
-        write_comparison(results(), tmp_path / "report.html")
+        write_page(comparison_html(results()), tmp_path / "report.html")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("report.html", "old")]
 
 
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"path must name a file, got the folder .*\. Try .*report\.html"):
-        write_comparison(usual(), tmp_path)
+        write_page(comparison_html(usual()), tmp_path)

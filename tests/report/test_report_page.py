@@ -10,7 +10,7 @@ import pytest
 from browser import faults, needs_browser
 from comparisons import BETTER, METRICS, Page, changed, objective, plain, results, usual
 from contractive.plots import color
-from contractive.report import comparison_html, summarize, write_comparison
+from contractive.report import comparison_html, summarize, write_page
 from contractive.studies import metrics
 
 
@@ -140,5 +140,5 @@ def test_time_is_readable(seconds, text):
 @needs_browser
 def test_a_browser_draws_every_plot_on_any_screen(tmp_path):
     comparison = results(objective("standard"), objective("contractive", **BETTER), image=True, labelled=True)
-    page = write_comparison(comparison, tmp_path / "report.html")
+    page = write_page(comparison_html(comparison), tmp_path / "report.html")
     assert faults(page, tmp_path, [picture.name for picture in summarize(comparison).pictures]) == []

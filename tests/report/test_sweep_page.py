@@ -11,7 +11,7 @@ from comparisons import Page
 from contractive import plots
 from contractive.cli._commands import app
 from contractive.objectives import ObjectiveSettings
-from contractive.report import sweep_html, sweep_sentences, write_sweep
+from contractive.report import sweep_html, sweep_sentences, write_page
 from contractive.studies.documents import DataFacts
 from contractive.studies.runs import AutoencoderSettings
 from contractive.studies.sweep import Sweep, SweepSettings
@@ -88,7 +88,7 @@ def test_pruned_trials_are_said(weights, said):
 
 
 def test_the_page_holds_all_it_needs_and_escapes(tmp_path):
-    text = write_sweep(USUAL, tmp_path / "report.html").read_text()
+    text = write_page(sweep_html(USUAL), tmp_path / "report.html").read_text()
     assert text == sweep_html(USUAL)
     assert all(load.startswith(("#", "data:")) for load in Page(text).loads)
     assert "default-src 'none'" in text
@@ -151,7 +151,7 @@ def test_curves_are_drawn_with_spread_and_baseline():
 
 def test_the_page_is_made_again_from_the_folder(tmp_path):
     USUAL.write(tmp_path)
-    page = write_sweep(USUAL, tmp_path / "report.html")
+    page = write_page(sweep_html(USUAL), tmp_path / "report.html")
     before = page.read_text()
     page.unlink()
     result = CliRunner().invoke(app, ["report", str(tmp_path)])

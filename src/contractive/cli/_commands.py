@@ -9,19 +9,19 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 COMMANDS = {  # module, and the line of the help
-    "compare": ("_compare", "Train several objectives alike and compare what each does to code and reconstruction."),
+    "compare": ("_studies", "Train several objectives alike and compare what each does to code and reconstruction."),
     "train": ("_train", "Train an autoencoder into a folder that can be resumed, used and analyzed."),
-    "classify": ("_classify", "Train a classifier: layers learn from all rows without labels, then from the labels."),
-    "predict": ("_apply", "Write class and probabilities of every row."),
-    "encode": ("_apply", "Write the code of every row."),
-    "reconstruct": ("_apply", "Write the reconstruction of every row, in the columns and units of the data."),
+    "classify": ("_train", "Train a classifier: layers learn from all rows without labels, then from the labels."),
+    "predict": ("_use", "Write class and probabilities of every row."),
+    "encode": ("_use", "Write the code of every row."),
+    "reconstruct": ("_use", "Write the reconstruction of every row, in the columns and units of the data."),
     "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
-    "analyze": ("_analyze", "Measure a trained autoencoder and write a page that shows it."),
-    "sweep": ("_sweep", "Sweep the penalty weight: reconstruction error against sensitivity, Pareto front and knee."),
-    "illustrate": ("_illustrate", "Show one phenomenon of contraction on a small problem."),
-    "report": ("_report", "Write report.html again from the results in a folder."),
-    "export": ("_export", "Write the model for use without this library, scaling included."),
-    "projector": ("_export", "Write codes for the projector of TensorBoard."),
+    "analyze": ("_pages", "Measure a trained autoencoder and write a page that shows it."),
+    "sweep": ("_studies", "Sweep the penalty weight: reconstruction error against sensitivity, Pareto front and knee."),
+    "illustrate": ("_pages", "Show one phenomenon of contraction on a small problem."),
+    "report": ("_pages", "Write report.html again from the results in a folder."),
+    "export": ("_use", "Write the model for use without this library, scaling included."),
+    "projector": ("_use", "Write codes for the projector of TensorBoard."),
     "version": ("_info", "Print the version."),
 }
 

@@ -1,12 +1,8 @@
 """An analysis as one HTML file: sentences, pictures, all numbers with units, settings."""
 
-from dataclasses import asdict
-from pathlib import Path
-
 from contractive.plots import color
-from contractive.report._html import render, write_page
-from contractive.report._words import ANALYSIS_SOURCES, ANALYSIS_WORDS
-from contractive.studies.pages import shown
+from contractive.report._html import render
+from contractive.studies.pages import described, shown
 from contractive.studies.sections import (
     SECTIONS,
     Analysis,
@@ -16,11 +12,6 @@ from contractive.studies.sections import (
     analysis_tiles,
     section_pictures,
 )
-
-
-def write_analysis(analysis: Analysis, path: str | Path) -> Path:
-    """Write the page to a file, whole or not at all, and return its path; folders are made if missing."""
-    return write_page(analysis_html(analysis), path)
 
 
 def analysis_html(analysis: Analysis) -> str:
@@ -45,8 +36,6 @@ def analysis_html(analysis: Analysis) -> str:
         "measured": [name for name, found in analysis.sections.items() if found.metrics],
         "drawn": pictures,
         "pictures": [picture for drawn in pictures.values() for picture in drawn],
-        "glossary": ANALYSIS_WORDS,
-        "sources": ANALYSIS_SOURCES,
         "settings": _settings(analysis),
         "versions": analysis.versions,
         "command": analysis.command,
@@ -66,7 +55,7 @@ def _settings(analysis: Analysis) -> dict[str, str]:
         "reference": f"{data.reference.rows:,} {data.reference.name}",
         "available": ", ".join(f"{split.rows:,} {split.name}" for split in data.available),
         "noise of level 1": f"{data.noise_unit:.4g}",
-        **{name.replace("_", " "): str(value) for name, value in asdict(analysis.settings).items()},
+        **described(analysis.settings),
         "time": f"{analysis.seconds:.0f} s",
     }
     return {words: text for words, text in rows.items() if text}

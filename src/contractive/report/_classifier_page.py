@@ -1,14 +1,12 @@
 """A classifier as one HTML file: sentences, pictures and tables made from the numbers of its run."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from contractive import plots
-from contractive.core.files import write_text
 from contractive.report._html import render
-from contractive.studies.pages import NBSP, Picture, percent
+from contractive.studies.pages import NBSP, Picture, Tile, as_text, percent
 from contractive.studies.runs import ClassifierMetrics, ClassifierRun, EncoderMetrics, RunError
 
 _FILTERS = 64
@@ -37,7 +35,7 @@ def classifier_html(run: ClassifierRun) -> str:
     summary = {
         "name": data.name,
         "objective": run.settings.objective,
-        "rows": data.rows,
+        "rows": {part: f"{count:,}" for part, count in data.rows.items()},
         "network": f"{widths}, {run.settings.activation}, {run.settings.output} output",
         "sentences": classifier_sentences(run),
         "tiles": _tiles(run, metrics),
@@ -49,19 +47,12 @@ def classifier_html(run: ClassifierRun) -> str:
         "mistakes": listed,
         "classes": _classes(run, metrics),
         "layers": _layers(metrics),
-        "settings": [(words, _text(getattr(run.settings, name))) for name, words in _SHOWN.items()],
+        "settings": {words: as_text(getattr(run.settings, name)) for name, words in _SHOWN.items()},
         "notes": run.document.notes,
         "versions": run.document.versions,
         "command": run.document.command,
     }
     return render(summary, "classifier.html.jinja")
-
-
-def write_classifier(run: ClassifierRun, path: str | Path) -> Path:
-    """Write the page to a file, whole or not at all, and return its path."""
-    path = Path(path)
-    write_text(path, classifier_html(run))
-    return path
 
 
 def classifier_sentences(run: ClassifierRun) -> list[str]:
@@ -124,16 +115,17 @@ def _few_labels(metrics: ClassifierMetrics) -> str:
     return f"{metrics.linear_labels:,} of the labels"
 
 
-def _tiles(run: ClassifierRun, metrics: ClassifierMetrics) -> list[dict[str, str]]:
+def _tiles(run: ClassifierRun, metrics: ClassifierMetrics) -> list[Tile]:
     low, high = metrics.test.interval
     same = "same labels" if metrics.linear_labels == metrics.labels_used else _few_labels(metrics)
-    tiles = (
-        (percent(metrics.test.error), "test error", f"95 % interval {100 * low:.1f} to {percent(high)}"),
-        (percent(metrics.linear_error), "test error of a linear classifier", f"{same}, same test rows"),
-        (percent(metrics.validation.error), "validation error", "the epoch was chosen by it: an optimistic estimate"),
-        (f"{metrics.labels_used:,}", "labels", f"of {run.document.data.rows['train']:,} training rows"),
-    )
-    return [dict(zip(("number", "label", "figures"), tile, strict=True)) for tile in tiles]
+    return [
+        Tile(percent(metrics.test.error), "test error", f"95 % interval {100 * low:.1f} to {percent(high)}"),
+        Tile(percent(metrics.linear_error), "test error of a linear classifier", f"{same}, same test rows"),
+        Tile(
+            percent(metrics.validation.error), "validation error", "the epoch was chosen by it: an optimistic estimate"
+        ),
+        Tile(f"{metrics.labels_used:,}", "labels", f"of {run.document.data.rows['train']:,} training rows"),
+    ]
 
 
 def _learning(run: ClassifierRun, metrics: ClassifierMetrics) -> list[Picture]:
@@ -230,11 +222,3 @@ def _layers(metrics: ClassifierMetrics) -> list[tuple[str, ...]]:
         ("all layers, before fine-tuning", "", *state(metrics.before)),
         ("all layers, after fine-tuning", "", *state(metrics.after)),
     ]
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

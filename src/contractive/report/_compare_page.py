@@ -1,19 +1,17 @@
 """A comparison as one HTML file: what the page says, apart from how it looks."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from contractive.core.errors import ContractiveError
 from contractive.objectives import OBJECTIVES
 from contractive.plots import color
 from contractive.report._compare_pictures import compare_pictures
 from contractive.report._compare_sentences import compare_sentences, label, roles, value
-from contractive.report._html import render, write_page
-from contractive.report._numbers import MetricTable, Row, Tile, Value, cells, clear, signed, tile
-from contractive.report._words import SOURCES
+from contractive.report._html import render
+from contractive.report._numbers import MetricTable, Row, Value, cells, clear, signed, tile
 from contractive.studies.compare import ObjectiveResult, Results
 from contractive.studies.metrics import METRICS, Metric
-from contractive.studies.pages import Picture
+from contractive.studies.pages import Picture, Tile, described
 
 _TILES = (
     "scale_free_sensitivity", "squared_norm", "reconstruction_error", "probe_accuracy", "probe_accuracy_noisy",
@@ -51,22 +49,9 @@ def comparison_html(results: Results) -> str:
         ContractiveError: Results without an objective.
     """
     page = vars(summarize(results))
-    words = {"label": label, "color": color, "signed": signed, "records": OBJECTIVES, "sources": SOURCES}
+    words = {"label": label, "color": color, "signed": signed, "records": OBJECTIVES}
     versions = {"versions": results.versions, "command": results.command}
     return render({**page, **words, **versions}, "compare.html.jinja")
-
-
-def write_comparison(results: Results, path: str | Path) -> Path:
-    """Write the page to a file, whole or not at all, and return its path.
-
-    Args:
-        results: From `studies.compare.compare`, or read by `Results.read`.
-        path: The HTML file; its folder is made if missing.
-
-    Raises:
-        ContractiveError: Results without an objective, or a path that is a folder.
-    """
-    return write_page(comparison_html(results), path)
 
 
 def _tiles(results: Results) -> list[Tile]:
@@ -124,14 +109,6 @@ def _settings(results: Results) -> dict[str, str]:
     }
     paths = {f"Jacobian norm in training, {label(o.name)}": o.first.penalty_path for o in results.objectives}
     return shown | {words: path for words, path in paths.items() if path}
-
-
-def described(*settings: object) -> dict[str, str]:
-    """Return the fields of settings as text, by their names in words; None and the machine are left out."""
-    machine = {"device", "devices", "num_nodes", "strategy", "precision"}
-    found = {name: value for each in settings for name, value in vars(each).items() if name not in machine}
-    texts = {n: ", ".join(map(str, v)) if isinstance(v, tuple) else str(v) for n, v in found.items() if v is not None}
-    return {name.replace("_", " "): text.replace("_", " ") or "none" for name, text in texts.items()}
 
 
 def _duration(seconds: float) -> str:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from contractive.objectives import OBJECTIVES
-from contractive.report._numbers import MINUS, NBSP, Value, capital, change, clear, listing, signed, times, verdict
+from contractive.report._numbers import Value, change, clear, listing, signed, times, verdict
 from contractive.studies.compare import ObjectiveResult, Results
 from contractive.studies.metrics import METRICS
+from contractive.studies.pages import MINUS, NBSP, capital
 
 _SENSITIVITY = {"scale_free_sensitivity": "scale-free sensitivity", "sensitivity": "raw sensitivity"}
 _RECONSTRUCTION = {"reconstruction_error": "squared reconstruction error on test data", "r2": "R²"}

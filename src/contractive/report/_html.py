@@ -38,8 +38,8 @@ def render(content: Mapping[str, Any], template: str) -> str:
     )
 
 
-def write_page(text: str, path: str | Path) -> Path:
-    """Write a page, whole or not at all, and return its path; its folder is made if missing.
+def write_page(html: str, path: str | Path) -> Path:
+    """Write a page to a file, whole or not at all, and return its path; its folder is made if missing.
 
     Raises:
         InvalidValue: The path is a folder.
@@ -48,5 +48,5 @@ def write_page(text: str, path: str | Path) -> Path:
     if path.is_dir():
         raise InvalidValue("path", "name a file", f"the folder {path}", f"Try {path / 'report.html'}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    write_text(path, html)
     return path

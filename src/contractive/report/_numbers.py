@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from contractive.studies.metrics import METRICS, Metric
-
-NBSP = "\N{NO-BREAK SPACE}"
-MINUS = "\N{MINUS SIGN}"
+from contractive.studies.pages import MINUS, NBSP, Tile
 
 Verdict = Literal["better", "even", "worse"]
 
@@ -116,22 +114,6 @@ def listing(names: Sequence[str], last: str = "and") -> str:
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def capital(text: str) -> str:
-    """Return the text with a capital first letter."""
-    return text[:1].upper() + text[1:]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One of the large numbers at the top of a page."""
-
-    number: str
-    label: str
-    values: str
-    verdict: Verdict | Literal[""] = ""
-    words: str = ""
-
-
 def tile(metric: Metric, mine: Value | None, other: Value | None, label: str = "") -> Tile | None:
     """Return the change of a metric from `other` to `mine`: in points of a share, in per cent of any other number."""
     if mine is None or other is None or not (metric.unit == "%" or change(mine, other)):
@@ -140,7 +122,7 @@ def tile(metric: Metric, mine: Value | None, other: Value | None, label: str = "
     number = signed(100 * (mine.mean - other.mean), "points", 1) if points else change(mine, other)
     standing: Verdict = verdict(mine, other, metric.better) if mine.sd is not None else "even"
     words = "one seed" if mine.sd is None else "no clear difference" if standing == "even" else standing
-    return Tile(number, label or metric.label, f"{mine} against {other}", standing, words)
+    return Tile(number, label or metric.label, f"{mine} against {other}", verdict=standing, words=words)
 
 
 @dataclass(frozen=True)

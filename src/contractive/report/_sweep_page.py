@@ -1,39 +1,18 @@
 """A sweep over the weight as one HTML file, and the sentences that its numbers make."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from contractive import plots
 from contractive.objectives import OBJECTIVES
-from contractive.report._compare_page import described
 from contractive.report._compare_pictures import side_by_side
-from contractive.report._html import render, write_page
-from contractive.report._numbers import NBSP, Cell, MetricTable, Row, Tile, Value, capital, cells, tile
+from contractive.report._html import render
+from contractive.report._numbers import Cell, MetricTable, Row, Value, cells, tile
 from contractive.studies.metrics import METRICS, Metric
-from contractive.studies.pages import Picture
+from contractive.studies.pages import NBSP, Picture, Tile, capital, described
 from contractive.studies.sections import Context
 from contractive.studies.sweep import Sweep, SweepTrial
 
 _ERROR, _SENSITIVITY, _ACCURACY = "reconstruction_error", "scale_free_sensitivity", "probe_accuracy"
 _EVEN = 0.005  # a change that rounds to 0 %
 _SECONDS = Metric("seconds", "training time", "s", group="Time", help="Of all seeds, while other fits ran beside it.")
-
-
-@dataclass(frozen=True)
-class SweepPage:
-    """What the page of a sweep shows, section by section."""
-
-    sweep: Sweep
-    label: str
-    weight_help: str
-    sentences: list[str]
-    tiles: list[Tile]
-    pictures: list[Picture]
-    num_trial_pictures: int
-    table: MetricTable
-    settings: dict[str, str]
-    versions: dict[str, str]
-    command: str
 
 
 def sweep_html(sweep: Sweep) -> str:
@@ -43,25 +22,20 @@ def sweep_html(sweep: Sweep) -> str:
     with plots.in_order(list(sweep.sections)):
         end = " First seed of each weight." if sweep.settings.seeds > 1 else ""
         models = side_by_side(sweep.sections, sweep.similarity, Context("test rows", note=end))
-    page = SweepPage(
-        sweep=sweep,
-        label=record.label,
-        weight_help=f"{capital(record.weight_help)}. {record.help}",
-        sentences=sweep_sentences(sweep),
-        tiles=_tiles(sweep),
-        pictures=trials + models,
-        num_trial_pictures=len(trials),
-        table=_table(sweep),
-        settings=_settings(sweep),
-        versions=sweep.versions,
-        command=sweep.command,
-    )
-    return render(vars(page), "sweep.html.jinja")
-
-
-def write_sweep(sweep: Sweep, path: str | Path) -> Path:
-    """Write the page to a file, whole or not at all, and return its path."""
-    return write_page(sweep_html(sweep), path)
+    page = {
+        "sweep": sweep,
+        "label": record.label,
+        "weight_help": f"{capital(record.weight_help)}. {record.help}",
+        "sentences": sweep_sentences(sweep),
+        "tiles": _tiles(sweep),
+        "pictures": trials + models,
+        "num_trial_pictures": len(trials),
+        "table": _table(sweep),
+        "settings": _settings(sweep),
+        "versions": sweep.versions,
+        "command": sweep.command,
+    }
+    return render(page, "sweep.html.jinja")
 
 
 def sweep_sentences(sweep: Sweep) -> list[str]:

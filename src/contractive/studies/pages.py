@@ -1,12 +1,13 @@
 """What pages are made of: pictures with their words, tiles, and numbers as text."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 
 NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+_MACHINE = {"device", "devices", "num nodes", "strategy", "precision"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -43,12 +44,42 @@ class Tile:
         label: What it is.
         detail: What it is to be compared with.
         metric: `section/key` of the number in the document, where it has one.
+        verdict: `better`, `even` or `worse` where two models are compared.
+        words: The verdict in words.
     """
 
     number: str
     label: str
     detail: str
     metric: str = ""
+    verdict: str = ""
+    words: str = ""
+
+
+def capital(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def described(*settings: Any) -> dict[str, str]:
+    """Return the fields of settings, and of settings in them, as text by their names in words; without None.
+
+    What only the machine decides is left out, too.
+    """
+    flat: dict[str, Any] = {}
+    for each in settings:
+        for name, value in vars(each).items():
+            flat |= described(value) if is_dataclass(value) else {name.replace("_", " "): value}
+    return {name: as_text(value) for name, value in flat.items() if value is not None and name not in _MACHINE}
+
+
+def as_text(value: Any) -> str:
+    """Return the value of a setting as text; a dash for None."""
+    if isinstance(value, tuple | list):
+        return ", ".join(map(as_text, value)) or "none"
+    if value is None or isinstance(value, float):
+        return "–" if value is None else f"{value:.6g}"
+    return str(value).replace("_", " ")
 
 
 def percent(share: float, digits: str = ".1f") -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -9,8 +10,9 @@ from typer.testing import CliRunner
 from browser import faults, needs_browser
 from comparisons import Page, plain
 from contractive.cli._commands import app
-from contractive.report import illustration_html, write_illustration
-from contractive.studies.illustrations import TOPICS, Tile
+from contractive.report import illustration_html, write_page
+from contractive.studies.illustrations import TOPICS
+from contractive.studies.pages import Tile
 
 NAMES = list(TOPICS)
 
@@ -65,7 +67,7 @@ def test_figures_are_there_and_fit_narrow_screens(quick, name):
 class Evil:
     """Numbers whose words are markup."""
 
-    settings = None
+    settings = SimpleNamespace()
 
     def __init__(self, result):
         self.finding = "<script>alert(1)</script> J_f"
@@ -84,16 +86,15 @@ def test_words_are_text_and_not_markup(quick):
 
 
 def test_a_page_is_written_with_its_folder(quick, tmp_path):
-    path = write_illustration(
-        TOPICS["manifold"], quick("manifold"), tmp_path / "new" / "page.html", command="contractive illustrate manifold"
-    )
+    html = illustration_html(TOPICS["manifold"], quick("manifold"), command="contractive illustrate manifold")
+    path = write_page(html, tmp_path / "new" / "page.html")
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize("name", ["manifold", "denoising-link"])
 @needs_browser
 def test_a_browser_draws_every_figure(quick, name, tmp_path):
-    page = write_illustration(TOPICS[name], quick(name), tmp_path / "page.html", command="")
+    page = write_page(illustration_html(TOPICS[name], quick(name), command=""), tmp_path / "page.html")
     assert faults(page, tmp_path, [picture.name for picture in quick(name).pictures()]) == []
 
 

@@ -13,7 +13,7 @@ from contractive.studies.illustrations._on_digits import (
 from contractive.studies.illustrations._one_dimensional import OneDimensional, one_dimensional
 from contractive.studies.illustrations._overcomplete import Overcomplete, overcomplete
 from contractive.studies.illustrations._principal_directions import PrincipalDirections, principal_directions
-from contractive.studies.illustrations._topic import Illustration, Table, Tile, Topic, topics
+from contractive.studies.illustrations._topic import Illustration, Table, Topic, topics
 
 __all__ = [
     # what contraction does
@@ -40,7 +40,6 @@ __all__ = [
     "Topic",
     "Illustration",
     "Table",
-    "Tile",
 ]
 
 TOPICS: dict[str, Topic] = topics(  # in the order of a talk

@@ -16,7 +16,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.illustrations._topic import Illustration, Table
 
 _COLORS = {
     "measured": plots.color("denoising"),
@@ -82,28 +82,14 @@ class DenoisingLink(Illustration):
     stages: tuple[Stage, ...]
 
     @property
-    def finding(self) -> str:
+    def numbers(self) -> dict[str, object]:
         first, last = self.stages[0], self.stages[-1]
-        worst = max(stage.disagreement for stage in self.stages)
-        return (
-            f"At sigma {self.settings.sigmas[-1]:g} the measured effect of noise agrees with ‖J_r‖² + (r(x) −"
-            f" x)·Δr(x) to {_percent(worst)} at every stage of training. The second term is {_percent(first.share)}"
-            f" of the first before training and {_percent(last.share)} after {last.epochs} epochs, when the error has"
-            f" come down from {first.error:.3g} to {last.error:.2g}; ‖J_f‖² of the encoder alone, as often written,"
-            f" would be {first.encoder / first.formula:.1f} and {last.encoder / last.formula:.1f} times the right"
-            f" value."
-        )
-
-    @property
-    def tiles(self) -> tuple[Tile, ...]:
-        first, last, least = self.stages[0], self.stages[-1], self.settings.sigmas[-1]
-        worst = max(stage.disagreement for stage in self.stages)
-        return (
-            Tile(_percent(worst), "largest disagreement", f"measured against formula, sigma {least:g}"),
-            Tile(_percent(first.share), "second term / first, before training", f"error {first.error:.3g} per digit"),
-            Tile(_percent(last.share), f"the same after {last.epochs} epochs", f"error {last.error:.2g} per digit"),
-            Tile(f"{last.encoder / last.formula:.1f}×", "‖J_f‖² in place of the formula", "wrong by this factor"),
-        )
+        return {
+            "sigma": self.settings.sigmas[-1],
+            "worst": 100 * max(stage.disagreement for stage in self.stages),
+            **{"first": first, "first_share": 100 * first.share, "first_factor": first.encoder / first.formula},
+            **{"last": last, "last_share": 100 * last.share, "last_factor": last.encoder / last.formula},
+        }
 
     @property
     def table(self) -> Table:
@@ -116,7 +102,25 @@ class DenoisingLink(Illustration):
         return Table(("epochs", "error", "‖J_r‖²", "(r−x)·Δr", "sum", *measured, "‖J_f‖²"), tuple(rows))
 
     def figures(self) -> dict[str, go.Figure]:
-        return {"limits": _limits(self)}
+        sigmas = self.settings.sigmas
+        when = ["before training" if not stage.epochs else f"after {stage.epochs} epochs" for stage in self.stages]
+        titles = [f"{text}, error {stage.error:.2g}" for text, stage in zip(when, self.stages, strict=True)]
+        names = {"measured": "measured", "formula": "formula", "reconstruction": "‖J_r‖² alone", "encoder": "‖J_f‖²"}
+        figure = draw.panels(titles, 250, 230, names.values())
+        for number, stage in enumerate(self.stages, 1):
+            levels = {"encoder": stage.encoder, "reconstruction": stage.squared_norm, "formula": stage.formula}
+            for what, value in levels.items():
+                width, dash = (6, "solid") if what == "formula" else (2, "dash")
+                ends = [sigmas[-1] / 1.4, sigmas[0] * 1.4]
+                style = {"width": width, "dash": dash, "legend": number == 1}
+                trace = draw.line(number, ends, [value, value], names[what], _COLORS[what], **style)
+                figure.add_trace(trace.update(opacity=0.45 if what == "formula" else 1))
+            style = {"mode": "lines+markers", "symbol": "square", "legend": number == 1}
+            figure.add_trace(draw.line(number, sigmas, stage.measured, "measured", _COLORS["measured"], **style))
+            ticks = {"tickvals": list(sigmas), "ticktext": [f"{sigma:g}" for sigma in sigmas]}
+            across = {"title": {"text": "sigma of the noise"}, "type": "log", **ticks}
+            draw.set_axes(figure, number, across, {"rangemode": "tozero"})
+        return {"limits": figure}
 
 
 def denoising_link(*, quick: bool = False, seed: int = 0) -> DenoisingLink:
@@ -188,29 +192,3 @@ def effect_of_noise(r: Autoencoder, x: Tensor, sigma: float, rotations: int, gen
             excess = (moved - x[:, None]).square().sum(2) - base[:, None]
             total += excess.sum(1) / (2 * squared)
     return total / (rotations * sigma**2)
-
-
-def _limits(result: DenoisingLink) -> go.Figure:
-    sigmas = result.settings.sigmas
-    when = ["before training" if not stage.epochs else f"after {stage.epochs} epochs" for stage in result.stages]
-    titles = [f"{text}, error {stage.error:.2g}" for text, stage in zip(when, result.stages, strict=True)]
-    names = {"measured": "measured", "formula": "formula", "reconstruction": "‖J_r‖² alone", "encoder": "‖J_f‖²"}
-    figure = draw.panels(titles, 250, 230, names.values())
-    for number, stage in enumerate(result.stages, 1):
-        levels = {"encoder": stage.encoder, "reconstruction": stage.squared_norm, "formula": stage.formula}
-        for what, value in levels.items():
-            width, dash = (6, "solid") if what == "formula" else (2, "dash")
-            ends = [sigmas[-1] / 1.4, sigmas[0] * 1.4]
-            style = {"width": width, "dash": dash, "legend": number == 1}
-            trace = draw.line(number, ends, [value, value], names[what], _COLORS[what], **style)
-            figure.add_trace(trace.update(opacity=0.45 if what == "formula" else 1))
-        style = {"mode": "lines+markers", "symbol": "square", "legend": number == 1}
-        figure.add_trace(draw.line(number, sigmas, stage.measured, "measured", _COLORS["measured"], **style))
-        ticks = {"tickvals": list(sigmas), "ticktext": [f"{sigma:g}" for sigma in sigmas]}
-        across = {"title": {"text": "sigma of the noise"}, "type": "log", **ticks}
-        draw.set_axes(figure, number, across, {"rangemode": "tozero"})
-    return figure
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g}\N{NO-BREAK SPACE}%"

@@ -15,7 +15,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.illustrations._topic import Illustration, Table
 from contractive.studies.pages import percent
 
 _SCALE = 4.0  # the roll is about 26 wide; this brings it to where tanh units work
@@ -58,31 +58,15 @@ class Manifold(Illustration):
     singular_values: dict[str, np.ndarray]
 
     @property
-    def finding(self) -> str:
-        median = {name: float(np.median(angles)) for name, angles in self.angles.items()}
-        return (
-            f"With the penalty, the two leading right singular vectors of J_r match the sheet's tangent plane to"
-            f" {median['contractive']:.1f}° (median over {len(self.points)} points; {percent(self.share, '.0f')} within"
-            f" 10°). Without it the angle is {median['standard']:.0f}°, and for random planes {median['random']:.0f}°."
-            f" The encoder alone is not enough ({median['encoder']:.0f}°): it still responds across the sheet, and the"
-            f" decoder discards that response."
-        )
-
-    @property
     def share(self) -> float:
         """Share of the points where the contractive map is within 10 degrees."""
         return float((self.angles["contractive"] < 10).mean())
 
     @property
-    def tiles(self) -> tuple[Tile, ...]:
-        medians = {name: f"{np.median(angles):.1f}°" for name, angles in self.angles.items()}
-        values = self.singular_values["contractive"]
-        return (
-            Tile(medians["contractive"], "from the true tangent plane", "contractive, median over points"),
-            Tile(medians["standard"], "without the penalty", "standard, median"),
-            Tile(medians["random"], "planes at random", "median 60° in theory"),
-            Tile(f"{values[2]:.2f}", "third singular value of J_r", f"the first two: {values[0]:.2f}, {values[1]:.2f}"),
-        )
+    def numbers(self) -> dict[str, object]:
+        medians = {name: float(np.median(angles)) for name, angles in self.angles.items()}
+        share, values = 100 * self.share, self.singular_values["contractive"]
+        return {"points": len(self.points), "share": share, "values": values, **medians}
 
     @property
     def table(self) -> Table:
@@ -105,7 +89,26 @@ class Manifold(Illustration):
         return Table(("tangents from", "median angle", "mean angle", "within 10°", "mean singular values"), rows)
 
     def figures(self) -> dict[str, go.Figure]:
-        return {"sheet": _sheet(self), "angles": _angles(self)}
+        shown = ("standard", "contractive")
+        sheet = draw.panels([draw.heading(name, _COLORS[name]) for name in shown], 430, 300, axis=False)
+        for number, name in enumerate(shown, 1):
+            grey = "rgba(139, 135, 148, 0.5)"
+            sheet.add_trace(draw.points(number, self.points[:, 0], self.points[:, 2], "points", grey))
+            x, y = _segments(self.points, self.normals[name])
+            sheet.add_trace(draw.line(number, x, y, name, _COLORS[name], width=2.5, hover="").update(hoverinfo="skip"))
+            draw.square(sheet, number, 4.3, 4.0)
+        names = {"contractive": "J_r, contractive", "standard": "J_r, standard", "random": "planes at random"}
+        angles = draw.panels(["Share of the points within an angle"], 290, 250, names.values())
+        colors = _COLORS | {"random": draw.NEUTRAL}
+        for name, text in names.items():
+            ordered = np.sort(self.angles[name])
+            share = 100 * np.arange(1, len(ordered) + 1) / len(ordered)
+            dash = "dot" if name == "random" else "solid"
+            hover = "%{y:.0f} % within %{x:.1f}°"
+            angles.add_trace(draw.line(1, ordered, share, text, colors[name], dash=dash, hover=hover))
+        across = {"title": {"text": "angle to the true tangent plane"}, "ticksuffix": "°", "range": [0, 90]}
+        draw.set_axes(angles, 1, across, {"ticksuffix": " %", "range": [0, 102]})
+        return {"sheet": sheet, "angles": angles}
 
 
 def manifold(*, quick: bool = False, seed: int = 0) -> Manifold:
@@ -161,18 +164,6 @@ def _spectrum(f: torch.nn.Module, points: Tensor) -> tuple[np.ndarray, np.ndarra
     return values.numpy(), vectors.numpy()
 
 
-def _sheet(result: Manifold) -> go.Figure:
-    shown = ("standard", "contractive")
-    figure = draw.panels([draw.heading(name, _COLORS[name]) for name in shown], 430, 300, axis=False)
-    for number, name in enumerate(shown, 1):
-        grey = "rgba(139, 135, 148, 0.5)"
-        figure.add_trace(draw.points(number, result.points[:, 0], result.points[:, 2], "points", grey))
-        x, y = _segments(result.points, result.normals[name])
-        figure.add_trace(draw.line(number, x, y, name, _COLORS[name], width=2.5, hover="").update(hoverinfo="skip"))
-        draw.square(figure, number, 4.3, 4.0)
-    return figure
-
-
 def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.55) -> tuple[list, list]:
     """Strokes along the cut of each plane with y = 0, at evenly spread points, as x and y with gaps."""
     chosen = np.argsort(np.hypot(points[:, 0], points[:, 2]))[:: max(1, len(points) // 100)]
@@ -182,18 +173,3 @@ def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.55) -> 
     ends = np.stack([middle - length / 2 * direction, middle + length / 2 * direction, np.full_like(middle, np.nan)], 1)
     lists = ends.reshape(-1, 2).T.tolist()
     return lists[0], lists[1]
-
-
-def _angles(result: Manifold) -> go.Figure:
-    names = {"contractive": "J_r, contractive", "standard": "J_r, standard", "random": "planes at random"}
-    figure = draw.panels(["Share of the points within an angle"], 290, 250, names.values())
-    colors = _COLORS | {"random": draw.NEUTRAL}
-    for name, text in names.items():
-        ordered = np.sort(result.angles[name])
-        share = 100 * np.arange(1, len(ordered) + 1) / len(ordered)
-        dash = "dot" if name == "random" else "solid"
-        hover = "%{y:.0f} % within %{x:.1f}°"
-        figure.add_trace(draw.line(1, ordered, share, text, colors[name], dash=dash, hover=hover))
-    across = {"title": {"text": "angle to the true tangent plane"}, "ticksuffix": "°", "range": [0, 90]}
-    draw.set_axes(figure, 1, across, {"ticksuffix": " %", "range": [0, 102]})
-    return figure

@@ -4,9 +4,9 @@ The three topics share the fits and the metrics (`Study`); each has its own find
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,7 +21,7 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Gaussian, Objective, contractive, sparse
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.illustrations._topic import Illustration, Table
 from contractive.studies.pages import percent
 
 _NOISE = 0.1  # standard deviation, pixels lie in [0, 1]
@@ -61,10 +61,9 @@ class Study:
     weight_norms: np.ndarray  # mean squared length of the last encoder layer's weight vectors
     histograms: np.ndarray  # shares of activations in twenty bins between 0 and 1, first seed, (weights, 20)
 
-    def mean(self, *metrics: str) -> Any:
-        """Mean over seeds, one per weight; of several metrics one after another."""
-        means = [getattr(self, metric).mean(1) for metric in metrics]
-        return means[0] if len(means) == 1 else means
+    def mean(self, metric: str) -> np.ndarray:
+        """Return the mean over seeds, one per weight."""
+        return getattr(self, metric).mean(1)
 
     def text(self, metric: str, at: int) -> str:
         """Mean and standard deviation over seeds at one weight."""
@@ -126,6 +125,30 @@ def histogram(net: Autoencoder, test: Tensor) -> np.ndarray:
     return counts / counts.sum()
 
 
+class Trend(NamedTuple):
+    """A metric over the weights, mean of the seeds."""
+
+    first: float  # without a penalty
+    last: float  # at the largest weight
+    least: float
+    chosen: float  # at the weight that the words single out
+
+    @property
+    def fall(self) -> float:
+        """How many times smaller it is at the largest weight."""
+        return self.first / self.last
+
+    @property
+    def growth(self) -> float:
+        """How many times larger it is there."""
+        return self.last / self.first
+
+    @property
+    def percent(self) -> "Trend":
+        """The same in per cent."""
+        return Trend(*(100 * value for value in self))
+
+
 @dataclass(frozen=True)
 class OnDigits(Illustration):
     """A study with its words.
@@ -138,6 +161,22 @@ class OnDigits(Illustration):
     study: Study
     columns: ClassVar[dict[str, str]]
     note: ClassVar[str] = ", test digits."
+
+    @property
+    def chosen(self) -> int:
+        """Position of the weight that the words single out."""
+        return -1
+
+    def trend(self, metric: str) -> Trend:
+        """Return how the mean over seeds of a metric changes with the weight."""
+        values = self.study.mean(metric)
+        return Trend(values[0], values[-1], values.min(), values[self.chosen])
+
+    @property
+    def numbers(self) -> dict[str, object]:
+        weights = self.settings.weights
+        trends = {each.name: self.trend(each.name) for each in fields(self.study) if each.name != "histograms"}
+        return {"last": weights[-1], "chosen": weights[self.chosen], "target": self.settings.target, **trends}
 
     @property
     def table(self) -> Table:
@@ -171,34 +210,9 @@ class Saturation(OnDigits):
     note: ClassVar[str] = ". Codes: how many differ, per test digit."
 
     @property
-    def kept(self) -> int:
+    def chosen(self) -> int:
         """Position of the largest weight with at least 90 different rounded codes for 100 test digits."""
         return int(np.flatnonzero(self.study.mean("distinct") >= 0.9)[-1])
-
-    @property
-    def finding(self) -> str:
-        saturated, distinct, bits = self.study.mean("saturation", "distinct", "entropy")
-        weights, at = self.settings.weights, self.kept
-        return (
-            f"The share of saturated activations grows from {percent(saturated[0], '.0f')} to"
-            f" {percent(saturated[-1], '.0f')} between weights 0 and {weights[-1]:g}: codes do become binary. They stay"
-            f" spread over the hypercube only up to weight {weights[at]:g}, where {percent(saturated[at], '.0f')} are"
-            f" saturated and 100 test digits still have {100 * distinct[at]:.0f} different rounded codes. At weight"
-            f" {weights[-1]:g} they have {100 * distinct[-1]:.2g}, and each unit carries {bits[-1]:.2f} bits instead of"
-            f" {bits[0]:.2f}: most units have become constant."
-        )
-
-    @property
-    def tiles(self) -> tuple[Tile, ...]:
-        saturated, distinct, bits = self.study.mean("saturation", "distinct", "entropy")
-        weights, at = self.settings.weights, self.kept
-        found = [percent(share, ".0f") for share in saturated]
-        return (
-            Tile(found[0], "saturated without a penalty", "below 0.05 or above 0.95"),
-            Tile(found[at], f"at weight {weights[at]:g}", f"{100 * distinct[at]:.0f} corners for 100 digits"),
-            Tile(found[-1], f"at weight {weights[-1]:g}", f"{100 * distinct[-1]:.2g} corners for 100 digits"),
-            Tile(f"{bits[-1]:.2f} bits", f"per unit at weight {weights[-1]:g}", f"{bits[0]:.2f} without a penalty"),
-        )
 
     def figures(self) -> dict[str, go.Figure]:
         return {"histograms": self._histograms(), "shares": self._shares()}
@@ -247,32 +261,13 @@ class SparseLink(OnDigits):
     }  # fmt: skip
 
     @property
-    def finding(self) -> str:
-        active, norm, free, slope, size = self.study.mean(
-            "activation", "squared_norm", "scale_free", "slope", "weight_norms"
-        )
-        follows = norm[0] / norm[-1] / (free[0] / free.min()) < _NEARLY
-        verdict = "But scale-free sensitivity does not follow"
-        reason = " Noise changes a sparse code less mainly because the code itself varies less."
-        if follows:
-            verdict, reason = "And scale-free sensitivity falls nearly as much", ""
-        return (
-            f"With nothing but a sparsity penalty, mean activation falls from {active[0]:.2f} to {active[-1]:.2f} and"
-            f" ‖J‖² {norm[0] / norm[-1]:.1f}-fold: units that are mostly off sit where the sigmoid is flat (squared"
-            f" slopes {slope[0] / slope[-1]:.0f} times smaller, against weights {size[-1] / size[0]:.1f} times"
-            f" larger). {verdict}: {free[0]:.2f} without, {free.min():.2f} at best,"
-            f" {free[-1]:.2f} with the largest weight.{reason}"
-        )
-
-    @property
-    def tiles(self) -> tuple[Tile, ...]:
-        active, norm, free, slope = self.study.mean("activation", "squared_norm", "scale_free", "slope")
-        return (
-            Tile(f"{active[-1]:.2f}", "mean activation", f"{active[0]:.2f} without, target {self.settings.target:g}"),
-            Tile(f"{norm[0] / norm[-1]:.1f}×", "smaller ‖J‖²", f"{norm[0]:.3g} to {norm[-1]:.3g}"),
-            Tile(f"{slope[0] / slope[-1]:.0f}×", "smaller squared slopes", f"{slope[0]:.2g} to {slope[-1]:.2g}"),
-            Tile(f"{free[-1] / free[0]:.2f}×", "scale-free sensitivity", f"{free[0]:.2f} to {free[-1]:.2f}"),
-        )
+    def numbers(self) -> dict[str, object]:
+        numbers, verdict, reason = super().numbers, "And scale-free sensitivity falls nearly as much", ""
+        free = self.trend("scale_free")
+        if self.trend("squared_norm").fall / (free.first / free.least) >= _NEARLY:
+            verdict = "But scale-free sensitivity does not follow"
+            reason = " Noise changes a sparse code less mainly because the code itself varies less."
+        return {**numbers, "verdict": verdict, "reason": reason}
 
     def figures(self) -> dict[str, go.Figure]:
         panels = {"squared_norm": ("‖J‖², raw", "middle right"), "scale_free": ("Sensitivity, scale-free", "top left")}
@@ -296,33 +291,21 @@ class WeightTradeoff(OnDigits):
     }  # fmt: skip
 
     @property
-    def finding(self) -> str:
-        error, norm, free = self.study.mean("error", "squared_norm", "scale_free")
-        weights = self.settings.weights
-        cheap = [at for at in range(1, len(error)) if error[at] <= 1.1 * error[0]]
-        choice = "No weight tried stays within ten per cent of the standard error."
-        if cheap:
-            at = cheap[-1]
-            choice = (
-                f"Weight {weights[at]:g} is a good trade-off: it removes {percent(1 - free[at] / free[0], '.0f')} of"
-                f" the scale-free sensitivity at {error[at] / error[0]:.2f} times the error."
-            )
-        return (
-            f"From weight 0 to {weights[-1]:g}, ‖J‖² falls {norm[0] / norm[-1]:.0f}-fold but scale-free sensitivity"
-            f" only {free[0] / free[-1]:.1f}-fold ({free[0]:.2f} to {free[-1]:.2f}), while the error grows"
-            f" {error[-1] / error[0]:.1f}-fold. {choice}"
-        )
+    def chosen(self) -> int:
+        """Position of the largest weight at which the error is within ten per cent of the standard one."""
+        return int(np.flatnonzero(self.study.mean("error") <= 1.1 * self.study.mean("error")[0])[-1])
 
     @property
-    def tiles(self) -> tuple[Tile, ...]:
-        error, norm, free = self.study.mean("error", "squared_norm", "scale_free")
-        last = f"weight 0 to {self.settings.weights[-1]:g}"
-        fall = f"{free[0] / free[-1]:.1f}×"
-        return (
-            Tile(f"{norm[0] / norm[-1]:.0f}×", "smaller ‖J‖²", f"{last}: {norm[0]:.3g} to {norm[-1]:.2g}"),
-            Tile(fall, "less sensitive, scale-free", f"{last}: {free[0]:.2f} to {free[-1]:.2f}"),
-            Tile(f"{error[-1] / error[0]:.1f}×", "reconstruction error", f"{last}: {error[0]:.2f} to {error[-1]:.2f}"),
-        )
+    def numbers(self) -> dict[str, object]:
+        free, error = self.trend("scale_free"), self.trend("error")
+        choice = "No weight tried stays within ten per cent of the standard error."
+        if self.chosen:
+            choice = (
+                f"Weight {self.settings.weights[self.chosen]:g} is a good trade-off: it removes"
+                f" {percent(1 - free.chosen / free.first, '.0f')} of the scale-free sensitivity at"
+                f" {error.chosen / error.first:.2f} times the error."
+            )
+        return {**super().numbers, "choice": choice}
 
     def figures(self) -> dict[str, go.Figure]:
         panels = {"scale_free": "Sensitivity, scale-free", "squared_norm": "‖J‖², raw, logarithmic"}

@@ -15,7 +15,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, denoising, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.illustrations._topic import Illustration, Table
 
 CENTRES = (-2.0, -0.6, 0.7, 2.2)
 _REACH = 3.0
@@ -100,28 +100,18 @@ class OneDimensional(Illustration):
         return float(np.abs(self.curves[kind].values - self.grid)[inside].max())
 
     @property
-    def finding(self) -> str:
-        plain, contractive = self.curves["standard"], self.curves["contractive"]
-        low, high = plain.centre_slopes.min(), plain.centre_slopes.max()
-        return (
-            f"With the penalty, {len(contractive.attracting)} fixed points attract, for {len(CENTRES)} clusters, and no"
-            f" cluster is farther than {self.distance:.2f} from one; there the slope is at most"
-            f" {np.abs(contractive.centre_slopes).max():.2f} (theory {self.expected_slope:.2f}), and in every gap"
-            f" between clusters it reaches {self.expansion:.1f} or more, so contraction at the data goes with"
-            f" expansion between them. Without it slopes at the clusters are {low:.2f} to {high:.2f}, and r leaves"
-            f" the identity by at most {self.detour('standard'):.2f}, with it by {self.detour('contractive'):.2f}."
-        )
-
-    @property
-    def tiles(self) -> tuple[Tile, ...]:
-        contractive, plain = self.curves["contractive"], self.curves["standard"]
-        slopes = float(np.abs(contractive.centre_slopes).max())
-        return (
-            Tile(str(len(contractive.attracting)), "attracting fixed points", f"{len(CENTRES)} clusters in the data"),
-            Tile(f"{slopes:.2f}", "largest slope at a cluster", f"theory {self.expected_slope:.2f}"),
-            Tile(f"{self.expansion:.1f}", "steepest slope in every gap, at least", "above 1 it expands"),
-            Tile(f"{plain.centre_slopes.mean():.2f}", "mean slope at a cluster, standard", "1 is the identity"),
-        )
+    def numbers(self) -> dict[str, object]:
+        contractive, plain = self.curves["contractive"], self.curves["standard"].centre_slopes
+        return {
+            "attracting": len(contractive.attracting),
+            "clusters": len(CENTRES),
+            "distance": self.distance,
+            "slope": np.abs(contractive.centre_slopes).max(),
+            "theory": self.expected_slope,
+            "expansion": self.expansion,
+            **{"low": plain.min(), "mean": plain.mean(), "high": plain.max()},
+            **{"detour": self.detour("contractive"), "detour_standard": self.detour("standard")},
+        }
 
     @property
     def table(self) -> Table:
@@ -135,7 +125,32 @@ class OneDimensional(Illustration):
         return Table(headings, tuple(rows), f"Clusters are centred at {', '.join(map(str, CENTRES))}.")
 
     def figures(self) -> dict[str, go.Figure]:
-        return {"curves": _curves(self), "moves": _moves(self)}
+        titles = [draw.heading(kind, _COLORS[kind]) for kind in ("standard", "contractive")]
+        curves = draw.panels(titles, 330, 290)
+        for number, kind in enumerate(("standard", "contractive"), 1):
+            curve, color = self.curves[kind], _COLORS[kind]
+            ends, at_the_bottom = [-_REACH, _REACH], [-0.97 * _REACH] * len(self.data)
+            drawn = [
+                draw.line(number, ends, ends, "identity", draw.NEUTRAL, dash="dot", width=1.5),
+                draw.line(number, self.grid, curve.values, kind, color, width=3),
+                draw.points(number, self.data, at_the_bottom, "data", draw.NEUTRAL, size=8, symbol="line-ns-open"),
+            ]
+            for found, marker in ((curve.attracting, "circle"), (curve.repelling, "circle-open")):
+                drawn.append(draw.points(number, found, found, kind, color, size=11, symbol=marker, line={"width": 2}))
+            curves.add_traces(drawn)
+            whole = {"range": [-_REACH, _REACH]}
+            draw.set_axes(curves, number, {"title": {"text": "x"}, **whole}, {"title": {"text": "r(x)"}, **whole})
+        names = ["standard", "contractive", "denoising", "best possible denoising"]
+        moves = draw.panels(["How far r moves a point: r(x) − x"], 300, 260, names)
+        for kind, curve in self.curves.items():
+            moves.add_trace(draw.line(1, self.grid, curve.values - self.grid, kind, _COLORS[kind]))
+        best = self.denoising_optimum - self.grid
+        moves.add_trace(draw.line(1, self.grid, best, names[-1], _COLORS["denoising"], dash="dot", width=1.8))
+        ends = [-_REACH, _REACH]
+        moves.add_trace(draw.line(1, ends, [0, 0], "fixed", draw.NEUTRAL, dash="dot", width=1.5, legend=False))
+        x = {"title": {"text": "x"}, "range": [-_REACH, _REACH]}
+        draw.set_axes(moves, 1, x, {"title": {"text": "r(x) − x"}})
+        return {"curves": curves, "moves": moves}
 
 
 def one_dimensional(*, quick: bool = False, seed: int = 0) -> OneDimensional:
@@ -189,40 +204,3 @@ def _curve(r: Autoencoder, grid: Tensor) -> Curve:
     at_centres = jacobian(r, torch.tensor(CENTRES)[:, None]).flatten()
     numbers = ((away + grid.flatten()), crossings.flatten(), slopes, at_centres)
     return Curve(*(tensor.double().numpy() for tensor in numbers))
-
-
-def _curves(result: OneDimensional) -> go.Figure:
-    titles = [draw.heading(kind, _COLORS[kind]) for kind in ("standard", "contractive")]
-    figure = draw.panels(titles, 330, 290)
-    for number, kind in enumerate(("standard", "contractive"), 1):
-        figure.add_traces(_panel(result, kind, number))
-        whole = {"range": [-_REACH, _REACH]}
-        draw.set_axes(figure, number, {"title": {"text": "x"}, **whole}, {"title": {"text": "r(x)"}, **whole})
-    return figure
-
-
-def _panel(result: OneDimensional, kind: str, number: int) -> list:
-    curve, color = result.curves[kind], _COLORS[kind]
-    ends, at_the_bottom = [-_REACH, _REACH], [-0.97 * _REACH] * len(result.data)
-    drawn = [
-        draw.line(number, ends, ends, "identity", draw.NEUTRAL, dash="dot", width=1.5),
-        draw.line(number, result.grid, curve.values, kind, color, width=3),
-        draw.points(number, result.data, at_the_bottom, "data", draw.NEUTRAL, size=8, symbol="line-ns-open"),
-    ]
-    for found, marker in ((curve.attracting, "circle"), (curve.repelling, "circle-open")):
-        drawn.append(draw.points(number, found, found, kind, color, size=11, symbol=marker, line={"width": 2}))
-    return drawn
-
-
-def _moves(result: OneDimensional) -> go.Figure:
-    names = ["standard", "contractive", "denoising", "best possible denoising"]
-    figure = draw.panels(["How far r moves a point: r(x) − x"], 300, 260, names)
-    for kind, curve in result.curves.items():
-        figure.add_trace(draw.line(1, result.grid, curve.values - result.grid, kind, _COLORS[kind]))
-    best = result.denoising_optimum - result.grid
-    figure.add_trace(draw.line(1, result.grid, best, names[-1], _COLORS["denoising"], dash="dot", width=1.8))
-    ends = [-_REACH, _REACH]
-    figure.add_trace(draw.line(1, ends, [0, 0], "fixed", draw.NEUTRAL, dash="dot", width=1.5, legend=False))
-    x = {"title": {"text": "x"}, "range": [-_REACH, _REACH]}
-    draw.set_axes(figure, 1, x, {"title": {"text": "r(x) − x"}})
-    return figure

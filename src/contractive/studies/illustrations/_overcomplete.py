@@ -14,7 +14,7 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Objective, contractive, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.illustrations._topic import Illustration, Table
 
 _RADIUS = 1.5
 _REACH = 2.5
@@ -76,29 +76,14 @@ class Overcomplete(Illustration):
     measured: dict[str, Measured]
 
     @property
-    def finding(self) -> str:
+    def numbers(self) -> dict[str, object]:
         found = self.measured
-
-        def ratio(kind: str, reference: str = "tied") -> float:
-            return found[kind].noise_error / found[reference].noise_error
-
-        return (
-            f"A standard network with {self.settings.code} code units for 2 inputs gives uniform noise back almost"
-            f" unchanged (error {found['tied'].noise_error:.2g}, ‖J_r − I‖²/2 = {found['tied'].noise_distance:.2g}):"
-            f" it has learned the identity. The encoder penalty with tied weights raises that error"
-            f" {ratio('tied-contractive'):.0f}-fold, the penalty on J_r"
-            f" {ratio('reconstruction', 'untied'):.0f}-fold. With an untied decoder the encoder penalty does"
-            f" not help (error {found['untied-contractive'].noise_error:.2g}): ‖J_f‖² is as small as"
-            f" {found['untied-contractive'].squared_norm:.2g}, and r is still the identity."
-        )
-
-    @property
-    def tiles(self) -> tuple[Tile, ...]:
-        found, kinds = self.measured, _kinds(self.settings.weight)
-        shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
-        return tuple(
-            Tile(f"{found[name].noise_error:.2g}", kinds[name].words, "error on uniform noise") for name in shown
-        )
+        tied, penalised, whole = (found[name] for name in ("tied", "tied-contractive", "reconstruction"))
+        return {
+            **{"code": self.settings.code, "untied": found["untied-contractive"]},
+            **{"tied": tied, "penalised": penalised, "tied_ratio": penalised.noise_error / tied.noise_error},
+            **{"whole": whole, "ratio": whole.noise_error / found["untied"].noise_error},
+        }
 
     @property
     def table(self) -> Table:
@@ -114,7 +99,17 @@ class Overcomplete(Illustration):
         )
 
     def figures(self) -> dict[str, go.Figure]:
-        return {"clouds": _clouds(self)}
+        kinds = _kinds(self.settings.weight)
+        shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
+        titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
+        figure = draw.panels(titles, 330, 300, axis=False)
+        for number, name in enumerate(shown, 1):
+            clouds = {"noise": (self.noise, "rgba(139, 135, 148, 0.35)")}
+            clouds["output"] = (self.measured[name].output, kinds[name].color)
+            for what, (rows, color) in clouds.items():
+                figure.add_trace(draw.points(number, rows[:, 0], rows[:, 1], what, color, size=3.5))
+            draw.square(figure, number, _REACH * 1.05)
+        return {"clouds": figure}
 
 
 def overcomplete(*, quick: bool = False, seed: int = 0) -> Overcomplete:
@@ -172,17 +167,3 @@ def _measured(r: Autoencoder, fresh: Tensor, noise: Tensor) -> Measured:
 
 def _from_identity(r: Autoencoder, x: Tensor) -> float:
     return float((jacobian(r, x) - torch.eye(2)).square().sum((1, 2)).mean() / 2)
-
-
-def _clouds(result: Overcomplete) -> go.Figure:
-    kinds = _kinds(result.settings.weight)
-    shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
-    titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
-    figure = draw.panels(titles, 330, 300, axis=False)
-    for number, name in enumerate(shown, 1):
-        clouds = {"noise": (result.noise, "rgba(139, 135, 148, 0.35)")}
-        clouds["output"] = (result.measured[name].output, kinds[name].color)
-        for what, (rows, color) in clouds.items():
-            figure.add_trace(draw.points(number, rows[:, 0], rows[:, 1], what, color, size=3.5))
-        draw.square(figure, number, _REACH * 1.05)
-    return figure

@@ -14,7 +14,7 @@ from contractive.models import tied
 from contractive.objectives import contractive
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table, Tile
+from contractive.studies.illustrations._topic import Illustration, Table
 
 _COLORS = {"u1": plots.color("contractive"), "u2": plots.color("denoising")}
 _WORDS = {"u1": "‖J u₁‖, much variance", "u2": "‖J u₂‖, little"}
@@ -57,28 +57,14 @@ class PrincipalDirections(Illustration):
         return self.settings.weights.index(0.05)
 
     @property
-    def finding(self) -> str:
+    def numbers(self) -> dict[str, object]:
         plain, penalised, curved = self.norms["linear"][0], self.norms["linear"][self.at], self.norms["tanh"][self.at]
         least, most = (2 * spread**2 for spread in sorted(self.settings.spreads))
-        gap = np.abs(self.norms["linear"] - self.theory).max()
-        return (
-            f"Without a penalty the encoder responds equally to both directions (‖Ju₁‖ = {plain[0]:.2f},"
-            f" ‖Ju₂‖ = {plain[1]:.2f}); at weight 0.05 the linear one keeps {penalised[0]:.2f} and"
-            f" {penalised[1]:.2f}, the tanh one {curved[0]:.2f} and {curved[1]:.2f}. A linear tied encoder drops a"
-            f" direction once the weight exceeds twice its variance, here {least:g} and {most:g}; trained values"
-            f" follow the formula to within {gap:.2f}."
-        )
-
-    @property
-    def tiles(self) -> tuple[Tile, ...]:
-        plain, penalised = self.norms["linear"][0], self.norms["linear"][self.at]
-        least, most = (2 * spread**2 for spread in sorted(self.settings.spreads))
-        return (
-            Tile(f"{plain[0] / plain[1]:.2f}", "‖Ju₁‖ / ‖Ju₂‖ without a penalty", "linear, tied"),
-            Tile(f"{penalised[0] / penalised[1]:.2f}", "the same at weight 0.05", "linear, tied"),
-            Tile(f"{least:g}", "weight at which u₂ is dropped", "theory: twice its variance"),
-            Tile(f"{most:g}", "weight at which u₁ is dropped", "beyond it the code is constant"),
-        )
+        return {
+            **{"plain": plain, "plain_ratio": plain[0] / plain[1], "curved": curved},
+            **{"penalised": penalised, "penalised_ratio": penalised[0] / penalised[1]},
+            **{"least": least, "most": most, "gap": np.abs(self.norms["linear"] - self.theory).max()},
+        }
 
     @property
     def table(self) -> Table:
@@ -96,7 +82,24 @@ class PrincipalDirections(Illustration):
         return Table(("weight", *norms, "error, linear", "error, tanh"), rows, note)
 
     def figures(self) -> dict[str, go.Figure]:
-        return {"norms": _norms(self)}
+        weights = self.settings.weights[1:]  # the axis is logarithmic
+        names = [*_WORDS.values(), "theory"]
+        figure = draw.panels(["Linear encoder, tied", "tanh encoder, tied"], 320, 270, names)
+        dense = np.geomspace(weights[0], weights[-1], 400)
+        limits = theory(tuple(dense), self.settings.spreads)
+        for number, kind in enumerate(("linear", "tanh"), 1):
+            for side, (direction, color) in enumerate(_COLORS.items()):
+                curve = self.norms[kind][:, side]
+                symbol = "diamond" if side == 0 else "square"
+                if kind == "linear":
+                    line = draw.line(1, dense, limits[:, side], "theory", color, width=7, legend=side == 0)
+                    figure.add_trace(line.update(opacity=0.28))
+                style = {"mode": "lines+markers", "symbol": symbol, "legend": number == 1}
+                figure.add_trace(draw.line(number, weights, curve[1:], _WORDS[direction], color, **style))
+            across = {"title": {"text": "weight of the penalty"}, "type": "log", "dtick": 1}
+            upwards = {"range": [-0.03, 1.08], "title": {"text": "‖J u‖" if number == 1 else ""}}
+            draw.set_axes(figure, number, across, upwards)
+        return {"norms": figure}
 
 
 def principal_directions(*, quick: bool = False, seed: int = 0) -> PrincipalDirections:
@@ -142,24 +145,3 @@ def _measured(
         norms = answers.square().sum(1).mean(0).sqrt()
         error = (autoencoder(x) - x).square().sum(1).mean()
     return norms.numpy(), float(error)
-
-
-def _norms(result: PrincipalDirections) -> go.Figure:
-    weights = result.settings.weights[1:]  # the axis is logarithmic
-    names = [*_WORDS.values(), "theory"]
-    figure = draw.panels(["Linear encoder, tied", "tanh encoder, tied"], 320, 270, names)
-    dense = np.geomspace(weights[0], weights[-1], 400)
-    limits = theory(tuple(dense), result.settings.spreads)
-    for number, kind in enumerate(("linear", "tanh"), 1):
-        for side, (direction, color) in enumerate(_COLORS.items()):
-            curve = result.norms[kind][:, side]
-            symbol = "diamond" if side == 0 else "square"
-            if kind == "linear":
-                line = draw.line(1, dense, limits[:, side], "theory", color, width=7, legend=side == 0)
-                figure.add_trace(line.update(opacity=0.28))
-            style = {"mode": "lines+markers", "symbol": symbol, "legend": number == 1}
-            figure.add_trace(draw.line(number, weights, curve[1:], _WORDS[direction], color, **style))
-        across = {"title": {"text": "weight of the penalty"}, "type": "log", "dtick": 1}
-        upwards = {"range": [-0.03, 1.08], "title": {"text": "‖J u‖" if number == 1 else ""}}
-        draw.set_axes(figure, number, across, upwards)
-    return figure

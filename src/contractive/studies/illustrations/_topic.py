@@ -9,25 +9,10 @@ from typing import Any, ClassVar
 
 import plotly.graph_objects as go
 
-from contractive.studies.pages import Picture
+from contractive.studies.pages import Picture, Tile
 
 # titles, explanations, references and captions by topic
 _WORDS = tomllib.loads(Path(__file__).with_name("topics.toml").read_text("utf-8"))
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One number in large type.
-
-    Attributes:
-        number: As text, with its unit.
-        label: Its name.
-        detail: The value to compare it with.
-    """
-
-    number: str
-    label: str
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -53,13 +38,18 @@ class Illustration(ABC):
 
     @property
     @abstractmethod
-    def finding(self) -> str:
-        """The result in a few sentences, made from the numbers."""
+    def numbers(self) -> dict[str, object]:
+        """The numbers that its words name."""
 
     @property
-    @abstractmethod
+    def finding(self) -> str:
+        """The result in a few sentences, made from the numbers."""
+        return _WORDS[self.topic]["finding"].format(**self.numbers)
+
+    @property
     def tiles(self) -> tuple[Tile, ...]:
         """The few numbers that matter most."""
+        return tuple(Tile(*(part.format(**self.numbers) for part in tile)) for tile in _WORDS[self.topic]["tiles"])
 
     @property
     @abstractmethod

@@ -1,14 +1,75 @@
-"""The commands that write a run for other programs: `export` and `projector`."""
+"""The commands that apply a run, `encode`, `reconstruct` and `predict`, or pass it on, `export` and `projector`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._console import Console
+from contractive.cli._console import Console, bold
 from contractive.cli._settings import split_words
+
+_CLASSIFIER = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive classify` wrote.")]
+
+
+def _applying(name: str, run_folder: Any, about: Any, example: str, text: str) -> Callable[..., None]:
+    """Make the command `name`, which calls the function of that name in `studies.runs`."""
+
+    def apply(
+        *,
+        run: run_folder,  # pyright: ignore[reportInvalidTypeForm]
+        data: options.Source,
+        out: options.OutFile,
+        pass_through: options.PassThrough = None,
+        reading: about,  # pyright: ignore[reportInvalidTypeForm]
+        device: options.Device = "cpu",
+        force: options.Force = False,
+        quiet: options.Quiet = False,
+    ) -> None:
+        from contractive.studies import runs
+
+        opened = runs.open_run(run, runs.ClassifierRun) if name == "predict" else runs.open_run(run)
+        console = Console(quiet=quiet)
+        with console.progress("Rows") as progress:
+            found = getattr(runs, name)(
+                opened,
+                data,
+                out,
+                pass_through=split_words(pass_through),
+                options=reading,
+                device="cpu" if device == "auto" else device,
+                overwrite=force,
+                on_progress=lambda rows: progress("", rows, None),
+            )
+        console.line(f"{getattr(found, 'rows', found):,} rows: ", bold(out))
+        if getattr(found, "labelled", 0):
+            low, high = found.interval
+            trained = ", those it was trained on among them" if opened.is_training_data(data) else ""
+            interval = f" (95 % interval {100 * low:.1f} to {high:.1%}) of {found.labelled:,} labelled rows{trained}."
+            console.line("Accuracy: ", bold(f"{found.accuracy:.1%}"), interval)
+
+    apply.__doc__ = f"{text}The data are prepared as in training; columns may come in another order, but not be others."
+    return command(f"{name} run table.csv {example}")(apply)
+
+
+encode = _applying(
+    "encode",
+    options.AnyRunFolder,
+    options.ReadingOptions,
+    "-o codes.csv --pass-through id",
+    "The code of a classifier is that of its fine-tuned layers.\n\n",
+)
+reconstruct = _applying("reconstruct", options.RunFolder, options.ReadingOptions, "-o cleaned.csv", "")
+predict = _applying(
+    "predict",
+    _CLASSIFIER,
+    options.LabelledOptions,
+    "-o predictions.csv --pass-through id",
+    "Where DATA have labels, the accuracy is printed. A .npy file holds no texts: classes that are texts need .csv or"
+    " .parquet.\n\n",
+)
 
 
 @command("export run -o encoder.onnx")
