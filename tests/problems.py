@@ -1,7 +1,7 @@
 """Encoders of every kind, and the truth about their Jacobians by brute force.
 
-Nothing here uses the library: `brute_force` differentiates one unit of the code of one example at a time, and
-`by_jacrev` asks torch.func.
+Nothing here uses the library, but for one layer of it among the encoders: `brute_force` differentiates one unit of the
+code of one example at a time, and `by_jacrev` asks torch.func.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.func import jacrev, vmap
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
+
+from contractive.jacobian import PartlyLinear
 
 Map = Callable[[Tensor], Tensor]
 Norm = Callable[[Map, Tensor], tuple[Tensor, Tensor]]
@@ -215,6 +217,7 @@ ENCODERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "activation first": (lambda: nn.Sequential(nn.Tanh(), nn.Linear(4, 3)), (5, 4)),
     "two activations": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Sigmoid()), (5, 4)),
     "nested": (lambda: nn.Sequential(nn.Sequential(nn.Linear(4, 5), nn.ELU()), nn.Sequential(nn.Linear(5, 3))), (5, 4)),
+    "partly linear": (lambda: nn.Sequential(nn.Linear(5, 6), PartlyLinear(2), nn.Linear(6, 4), nn.Tanh()), (6, 5)),
     "image": (lambda: nn.Sequential(nn.Flatten(), *stack((12, 5, 3), nn.SiLU)), (4, 3, 2, 2)),
     "unflattened": (lambda: nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3)), nn.Tanh()), (4, 4)),
     "to image": (lambda: nn.Sequential(nn.Linear(3, 8), nn.Unflatten(1, (2, 4)), nn.Conv1d(2, 2, 2), nn.ELU()), (4, 3)),

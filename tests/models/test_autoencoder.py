@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import contractive as ct
-from contractive.models import ACTIVATIONS, Recipe
+from contractive.models import ACTIVATIONS, Recipe, residual
 
 
 def test_the_network_of_the_papers_is_one_call():
@@ -56,13 +56,27 @@ def test_conv_gives_back_the_shape(shape):
     assert autoencoder(x).shape == x.shape
 
 
+def test_a_residual_autoencoder_is_a_linear_map_beside_a_hidden_layer():
+    net = residual(6, code=3, hidden=4, activation="tanh").double()
+    x = torch.rand(5, 6, dtype=torch.float64)
+    h = x
+    for half, last in ((net.encoder, torch.tanh), (net.decoder, lambda a: a)):
+        a = h @ half[0].weight.T + half[0].bias
+        a = torch.cat([a[:, :3], a[:, 3:] * torch.sigmoid(a[:, 3:])], 1)
+        h = last(a @ half[2].weight.T + half[2].bias)
+    torch.testing.assert_close(net(x), h)
+    assert "autograd" not in str(ct.plan(net.encoder, x))
+
+
 def test_encoders_of_the_builders_are_recognised_as_chains():
     assert "autograd" not in str(ct.plan(ct.mlp(8, code=3).encoder, torch.rand(4, 8)))
     assert "autograd" not in str(ct.plan(ct.conv((1, 8, 8), code=3).encoder, torch.rand(4, 1, 8, 8)))
 
 
 @pytest.mark.parametrize(
-    "autoencoder", [ct.mlp(6, code=3), ct.tied(6, 3), ct.conv((1, 6, 6), code=3)], ids=["mlp", "tied", "conv"]
+    "autoencoder",
+    [ct.mlp(6, code=3), ct.tied(6, 3), ct.conv((1, 6, 6), code=3), residual(6, code=3, hidden=5, activation="tanh")],
+    ids=["mlp", "tied", "conv", "residual"],
 )
 def test_a_recipe_builds_the_same_architecture(autoencoder):
     again = autoencoder.recipe.build()
@@ -85,7 +99,7 @@ def test_seed_fixes_the_weights():
         (lambda: ct.mlp(4, code=2, activation="sin"), "activation must be one of sigmoid, .* got 'sin'"),
         (lambda: ct.conv((28, 28), code=2), r"shape must be \(channels, height, width\), got \(28, 28\)"),
         (lambda: ct.conv((1, 8, 8), code=2, kernel=4), "kernel must be odd, got 4. Take 5."),
-        (lambda: Recipe("rnn", {}).build(), "builder must be one of mlp, tied, conv, got 'rnn'"),
+        (lambda: Recipe("rnn", {}).build(), "builder must be one of mlp, tied, conv, residual, got 'rnn'"),
     ],
 )
 def test_misuse_is_refused(build, match):

@@ -116,7 +116,7 @@ def test_from_the_hub_only_the_two_files_are_fetched(tmp_path, monkeypatch):
 
 def test_what_cannot_be_saved_or_read_is_refused(tmp_path):
     own = ct.Autoencoder(nn.Linear(3, 2), nn.Linear(2, 3))
-    with pytest.raises(StorageError, match=r"autoencoder must come from a builder \(mlp, tied, conv\)"):
+    with pytest.raises(StorageError, match=r"autoencoder must come from a builder \(mlp, tied, conv, residual\)"):
         hub.HubAutoencoder.of(own).save_pretrained(tmp_path / "own")
     made().save_pretrained(tmp_path / "broken")
     (tmp_path / "broken" / "model.safetensors").write_bytes(b"pickle")

@@ -7,6 +7,7 @@ from torch.func import functional_call, jacrev, vmap
 
 import contractive as ct
 from contractive import objectives
+from contractive.core.errors import ContractiveError
 from contractive.objectives import Gaussian, Masking, Objective, Term
 
 
@@ -71,6 +72,19 @@ def test_reconstruction_contractive_differentiates_the_whole_map(autoencoder, x)
         values.penalties["reconstruction_contractive"], brute_squared_norm(whole, x), rtol=1e-9, atol=0
     )
     torch.testing.assert_close(values.reconstruction, (autoencoder(x) - x).square().sum(1))
+
+
+def test_gain_weighted_weighs_each_unit_by_the_decoders_gain(autoencoder, x):
+    objective = objectives.gain_weighted(0.3, method="exact")
+    values = objective(autoencoder, x)
+    value, norm = ct.jacobian.value_and_gain_weighted_norm(autoencoder.encoder, autoencoder.decoder, x, method="exact")
+    torch.testing.assert_close(values.penalties["gain_weighted"], norm)
+    torch.testing.assert_close(values.total, ((value - x).square().sum(1) + 0.3 * norm).mean())
+    assert objectives.gain_weighted(0.3).exact() == objective
+    with pytest.raises(ContractiveError, match=r"must be given encoder and decoder, got another map\. Write"):
+        objectives.GainWeightedNorm()(autoencoder.encoder, x)
+    with pytest.raises(ContractiveError, match="method must be one of auto, exact, probes, got 'forward_probes'"):
+        objectives.GainWeightedNorm("forward_probes")
 
 
 def test_higher_order_adds_the_difference_of_jacobians(x):

@@ -5,7 +5,7 @@ import pytest
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.objectives import LOSSES, OBJECTIVES, ObjectiveSettings, Reference
 
-JACOBIAN = ("contractive", "higher_order", "reconstruction_contractive", "contractive_denoising")
+JACOBIAN = ("contractive", "higher_order", "reconstruction_contractive", "gain_weighted", "contractive_denoising")
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -6,7 +6,9 @@ Calling the module, `contractive.jacobian(f, x)`, is calling the function `jacob
 import sys
 from types import ModuleType
 
+from contractive.jacobian._activations import PartlyLinear
 from contractive.jacobian._chain import is_altered
+from contractive.jacobian._gains import value_and_gain_weighted_norm
 from contractive.jacobian._leading import Leading, leading
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import (
@@ -24,6 +26,7 @@ __all__ = [
     "value_and_squared_norm",
     "squared_norm",
     "value_norm_and_difference",
+    "value_and_gain_weighted_norm",
     # the matrix
     "jacobian",
     "singular_values",
@@ -39,6 +42,8 @@ __all__ = [
     "Method",
     "MEMORY_BUDGET",
     "is_altered",
+    # a layer whose structure the formulas read
+    "PartlyLinear",
 ]
 
 

@@ -37,6 +37,11 @@ def _normal_density(a: Tensor) -> Tensor:
     return torch.exp(-0.5 * a * a) / math.sqrt(2 * math.pi)
 
 
+def _silu_curvature(a: Tensor) -> Tensor:
+    p = torch.sigmoid(a)
+    return p * (1 - p) * (2 + a * (1 - 2 * p))
+
+
 _SIGMOID = Activation(
     torch.sigmoid,
     slope=lambda a, h: torch.addcmul(h, h, h, value=-1),
@@ -55,7 +60,7 @@ _RELU = Activation(torch.relu, lambda a, h: (h > 0).to(h.dtype), None, keeps_inp
 _SILU = Activation(
     F.silu,
     slope=lambda a, h: (p := torch.sigmoid(a)) * (1 + a * (1 - p)),
-    curvature=lambda a, h, s: (p := torch.sigmoid(a)) * (1 - p) * (2 + a * (1 - 2 * p)),
+    curvature=lambda a, h, s: _silu_curvature(a),
     keeps_input=True,
 )
 _GELU = Activation(
@@ -97,6 +102,39 @@ def _softplus(beta: float, threshold: float) -> Activation:
     )
 
 
+class PartlyLinear(nn.Module):
+    """The identity for the first units of a layer, the SiLU for the others: a linear and a hidden layer side by side.
+
+    Args:
+        num_linear: Number of units that are left as they are.
+    """
+
+    def __init__(self, num_linear: int) -> None:
+        super().__init__()
+        self.num_linear = num_linear
+
+    def forward(self, a: Tensor) -> Tensor:
+        """Apply it to rows (batch, units)."""
+        return torch.cat([a[:, : self.num_linear], F.silu(a[:, self.num_linear :])], 1)
+
+    def extra_repr(self) -> str:
+        return f"num_linear={self.num_linear}"
+
+
+def _partly_linear(module: PartlyLinear) -> Activation:
+    n = module.num_linear
+
+    def joined(linear: float, a: Tensor, rest: Tensor) -> Tensor:
+        return torch.cat([torch.full_like(a[:, :n], linear), rest], 1)
+
+    return Activation(
+        module.forward,
+        slope=lambda a, h: joined(1.0, a, _SILU.slope(a[:, n:], h[:, n:])),
+        curvature=lambda a, h, s: joined(0.0, a, _silu_curvature(a[:, n:])),
+        keeps_input=True,
+    )
+
+
 _KNOWN: dict[type[nn.Module], Callable[..., Activation | None]] = {
     nn.Sigmoid: lambda _: _SIGMOID,
     nn.Tanh: lambda _: _TANH,
@@ -105,6 +143,7 @@ _KNOWN: dict[type[nn.Module], Callable[..., Activation | None]] = {
     nn.ELU: lambda module: _elu(module.alpha),
     nn.Softplus: lambda module: _softplus(module.beta, module.threshold),
     nn.SiLU: lambda _: _SILU,
+    PartlyLinear: _partly_linear,
     nn.GELU: lambda module: _GELU if module.approximate == "none" else None,  # the tanh form goes through autograd
 }
 

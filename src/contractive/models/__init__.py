@@ -15,6 +15,7 @@ from contractive.models._autoencoder import (
     TiedLinear,
     conv,
     mlp,
+    residual,
     tied,
 )
 from contractive.models._settings import Model, NetworkSettings
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         write_config,
     )
 
-__all__ = ["Autoencoder", "Recipe", "mlp", "tied", "conv", "TiedLinear", "BUILDERS", "ACTIVATIONS"]
+__all__ = ["Autoencoder", "Recipe", "mlp", "tied", "conv", "residual", "TiedLinear", "BUILDERS", "ACTIVATIONS"]
 # layers one on the other
 __all__ += ["stack", "encoder", "unroll", "Classifier", "Output", "OUTPUTS"]
 # by names and numbers

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from contractive.core.errors import InvalidValue, check_choice
+from contractive.jacobian import PartlyLinear
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "linear"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -216,6 +217,33 @@ def conv(
         up = nn.ConvTranspose2d(planes[i], planes[i - 1], kernel, 2, kernel // 2, extra)
         decoder += _layer(up, decoder_activation if i > 1 else output)
     return Autoencoder(nn.Sequential(*encoder), nn.Sequential(*decoder, *([nn.Flatten()] if flat else [])))
+
+
+@_builder
+def residual(
+    features: int, *, code: int, hidden: int = 64, activation: str = "linear", output: str = "linear"
+) -> Autoencoder:
+    """Build an autoencoder that is linear but for one hidden layer beside the linear map, on either side of the code.
+
+    f(x) = act(W x + b + B psi(A x + a)), g likewise, psi the SiLU. Every linear autoencoder is among them, so that one
+    may begin as principal components (`training.start_at_principal_components`).
+
+    Args:
+        features: Numbers per example, d.
+        code: Numbers per code, k.
+        hidden: Units of each hidden layer.
+        activation: Activation of the code: `linear`, or a bounded one such as `tanh`.
+        output: Activation of the reconstruction: `sigmoid` for data in [0, 1], `linear` for any other.
+
+    Raises:
+        InvalidValue: A width below 1 or an unknown activation.
+    """
+
+    def half(inputs: int, outputs: int, last: str) -> nn.Sequential:
+        first = _layer(nn.Linear(inputs, code + hidden), "linear")[0]
+        return nn.Sequential(first, PartlyLinear(code), *_layer(nn.Linear(code + hidden, outputs), last))
+
+    return Autoencoder(half(features, code, activation), half(code, features, output))
 
 
 def _dense(widths: Sequence[int], activation: str, last: str) -> nn.Sequential:

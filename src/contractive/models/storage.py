@@ -54,7 +54,7 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, extra: Any = None) -> 
     recipe = autoencoder.recipe
     if recipe is None:
         raise StorageError(
-            "autoencoder must come from a builder (mlp, tied, conv) to be saved, got one of your own modules."
+            "autoencoder must come from a builder (mlp, tied, conv, residual) to be saved, got one of your own modules."
             " Save its state_dict() with safetensors instead."
         )
     with torch.device("meta"):

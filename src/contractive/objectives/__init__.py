@@ -14,6 +14,7 @@ from contractive.objectives._objective import (
 from contractive.objectives._penalties import (
     OUTPUTS,
     Encode,
+    GainWeightedNorm,
     HigherOrder,
     JacobianNorm,
     KLSparsity,
@@ -29,6 +30,7 @@ from contractive.objectives._registry import (
     contractive,
     contractive_denoising,
     denoising,
+    gain_weighted,
     higher_order,
     l1,
     reconstruction_contractive,
@@ -41,12 +43,12 @@ from contractive.objectives._settings import LossName, ObjectiveSettings
 __all__ = ["Objective", "Term", "Values", "compose"]
 # presets
 __all__ += ["standard", "weight_decay", "denoising", "sparse", "l1"]
-__all__ += ["contractive", "higher_order", "reconstruction_contractive", "contractive_denoising"]
+__all__ += ["contractive", "higher_order", "reconstruction_contractive", "gain_weighted", "contractive_denoising"]
 # losses
 __all__ += ["Loss", "LOSSES", "squared_error", "cross_entropy"]
 # penalties
-__all__ += ["Penalty", "Encode", "JacobianNorm", "HigherOrder", "KLSparsity", "code_l1", "squared_weights"]
-__all__ += ["tangent_propagation", "OUTPUTS"]
+__all__ += ["Penalty", "Encode", "JacobianNorm", "GainWeightedNorm", "HigherOrder", "KLSparsity", "code_l1"]
+__all__ += ["squared_weights", "tangent_propagation", "OUTPUTS"]
 # corruptions
 __all__ += ["Corruption", "Gaussian", "Masking", "SaltAndPepper"]
 # by name

@@ -13,7 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from contractive.core.errors import ContractiveError, InvalidValue, check_choice, check_not_negative
-from contractive.jacobian import METHODS, Method, linearise, value_and_squared_norm, value_norm_and_difference
+from contractive.jacobian import (
+    METHODS,
+    Method,
+    linearise,
+    value_and_gain_weighted_norm,
+    value_and_squared_norm,
+    value_norm_and_difference,
+)
 
 Map = Callable[[Tensor], Tensor]
 
@@ -112,6 +119,38 @@ class HigherOrder:
     def exact(self) -> "HigherOrder":
         """Return the same penalty with every row of the Jacobian, for validation."""
         return replace(self, method="exact")
+
+
+@dataclass(frozen=True)
+class GainWeightedNorm:
+    """sum_j gamma_j^2 ||grad f_j(x)||^2, gamma_j^2 the batch mean of ||dg/dh_j||^2, for `Term(of="reconstruction")`.
+
+    An encoder that shrinks its code beside a decoder that enlarges it again leaves it as it is; ||J_f||_F^2 falls.
+
+    Attributes:
+        method: As in `jacobian.value_and_gain_weighted_norm`.
+    """
+
+    method: Method = "auto"
+
+    def __post_init__(self) -> None:
+        check_choice("method", self.method, ("auto", "exact", "probes"), "Leave it out for auto.")
+
+    def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
+        """Return (reconstruction, penalty per example) of a map that is encoder, then decoder."""
+        shared = encode if isinstance(encode, Encode) else Encode(encode)
+        if not isinstance(shared.f, nn.Sequential) or len(shared.f) != 2:
+            raise ContractiveError(
+                "The gain-weighted norm must be given encoder and decoder, got another map. Write"
+                " Term(..., of='reconstruction'), or pass nn.Sequential(encoder, decoder)."
+            )
+        value, norm = value_and_gain_weighted_norm(*shared.f, x, method=self.method, generator=shared.generator)
+        shared.remember(x, value)
+        return value, norm
+
+    def exact(self) -> "GainWeightedNorm":
+        """Return the same penalty without the noise of an estimate, for validation."""
+        return GainWeightedNorm("exact")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 from contractive.jacobian import Method
 from contractive.objectives._corruption import Corruption, Gaussian
 from contractive.objectives._objective import Loss, Objective, Term, squared_error
-from contractive.objectives._penalties import HigherOrder, JacobianNorm, KLSparsity, code_l1
+from contractive.objectives._penalties import GainWeightedNorm, HigherOrder, JacobianNorm, KLSparsity, code_l1
 
 
 def standard(*, loss: Loss = squared_error) -> Objective:
@@ -77,6 +77,16 @@ def reconstruction_contractive(
     """Reconstruction error plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014)."""
     term = Term("reconstruction_contractive", weight, JacobianNorm(method, num_probes), of="reconstruction")
     return Objective("reconstruction_contractive", loss, terms=(term,))
+
+
+def gain_weighted(weight: float = 0.01, *, method: Method = "auto", loss: Loss = squared_error) -> Objective:
+    """Reconstruction error plus weight * sum_j gamma_j^2 ||grad f_j(x)||^2, gamma_j the decoder's gain of unit j.
+
+    The norm of the encoder's Jacobian as the decoder sees it: scaling the code does not change it. Arguments as in
+    `contractive`.
+    """
+    term = Term("gain_weighted", weight, GainWeightedNorm(method), of="reconstruction")
+    return Objective("gain_weighted", loss, terms=(term,))
 
 
 def contractive_denoising(
@@ -177,6 +187,12 @@ _RECORDS = (
         "reconstruction_contractive", reconstruction_contractive,
         "Penalises the Jacobian of encoder and decoder together (Alain and Bengio 2014).",
         color="#a39b2c", symbol="hexagon", weight_help="weight of the squared norm of the Jacobian of reconstruction",
+        guess=lambda share, scales: share * scales.error / 20, searched=True,
+    ),
+    NamedObjective(
+        "gain_weighted", gain_weighted,
+        "Penalises each unit's gradient times the decoder's gain of that unit: scaling the code does not evade it.",
+        color="#e0608a", symbol="pentagon-open", weight_help="weight of sum_j gain_j^2 ||grad f_j||^2",
         guess=lambda share, scales: share * scales.error / 20, searched=True,
     ),
     NamedObjective(
