@@ -49,11 +49,7 @@ class ContractiveEstimator(Parameters):
 
     @property
     def history_(self) -> "DataFrame":
-        """One row per epoch of training, as `contractive.History` has them.
-
-        Raises:
-            NotFittedError: Before `fit`.
-        """
+        """One row per epoch of training, as `contractive.History` has them."""
         if not hasattr(self, "_history"):
             raise NotFittedError(f"{type(self).__name__} must be fitted first, got no history. Call fit.")
         from pandas import DataFrame
@@ -79,12 +75,9 @@ class ContractiveEstimator(Parameters):
         return float(1 - error / variance) if variance > 0 else 0.0
 
     def save(self, folder: str | Path) -> None:
-        """Save the fitted estimator into a folder: safetensors, JSON and arrays, nothing pickled.
-
-        `contractive.load` reads the autoencoder alone from the same folder.
+        """Save the fitted estimator into a folder, from which `contractive.load` reads the autoencoder alone.
 
         Raises:
-            NotFittedError: Before `fit`.
             StorageError: A parameter that JSON cannot hold: an objective, noise or random state that is an object.
         """
         check_is_fitted(self, "autoencoder_")

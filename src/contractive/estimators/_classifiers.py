@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -23,14 +23,7 @@ from contractive.estimators._parameters import widths_of
 from contractive.jacobian import leading
 from contractive.models import Classifier, Output, encoder, stack
 from contractive.objectives import LOSSES, LossName, Objective
-from contractive.training import (
-    CollapseWarning,
-    Device,
-    Regularisation,
-    fine_tune,
-    pretrain,
-    tangent_files,
-)
+from contractive.training import CollapseWarning, Device, Regularisation, fine_tune, pretrain, tangent_files
 
 _OUTPUTS = {"minmax": "sigmoid", "standard": "linear", "none": "linear"}  # of the lowest decoder, by scale
 
@@ -75,9 +68,8 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         check_choice("loss", self.loss, LOSSES)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         everything = rows if unlabelled is None else np.concatenate([rows, self._checked(unlabelled)])
-        scalers = {"minmax": MinMaxScaler(clip=True), "standard": StandardScaler(), "none": None}
-        scaler = scalers[self.scale]
-        self._scaler = None if scaler is None else scaler.fit(everything)
+        scalers = {"minmax": MinMaxScaler(clip=True), "standard": StandardScaler(), "none": FunctionTransformer()}
+        self._scaler = scalers[self.scale].fit(everything)
         x = self._scaled(rows)
         train: Any = (x, numbers)
         held_out: Any = None
@@ -85,18 +77,15 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             even = numbers if np.bincount(numbers).min() > 1 else None
             split = train_test_split(x, numbers, test_size=self.validation_fraction, stratify=even, random_state=seed)
             train, held_out = (split[0], split[2]), (split[1], split[3])
-        return self._train(self._scaled(everything), train, held_out, seed)
-
-    def _train(self, everything: Tensor, train: Any, held_out: Any, seed: int) -> Self:
         widths = widths_of(self.hidden_layer_sizes)
-        layers = stack(everything.shape[1], widths, output=_OUTPUTS[self.scale], seed=seed)
+        layers = stack(x.shape[1], widths, output=_OUTPUTS[self.scale], seed=seed)
         self.pretraining_ = ()
         if self.pretraining_epochs:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", CollapseWarning)  # the labels may still teach it something
                 self.pretraining_ = pretrain(
                     layers,
-                    everything,
+                    self._scaled(everything),
                     self.weight if isinstance(self.weight, Objective) else self._objective(),
                     seed=seed,
                     max_epochs=self.pretraining_epochs,
@@ -135,8 +124,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         return rows
 
     def _scaled(self, rows: np.ndarray) -> Tensor:
-        scaled = rows if self._scaler is None else self._scaler.transform(rows)
-        return torch.as_tensor(np.ascontiguousarray(scaled, dtype=np.float32))
+        return torch.as_tensor(np.ascontiguousarray(self._scaler.transform(rows), dtype=np.float32))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of the classes, (rows, classes), in the order of `classes_`."""

@@ -1,10 +1,9 @@
 """The parameters of the estimators by scikit-learn's names, and the settings of network, objective and training."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from contractive.models import NetworkSettings
 from contractive.objectives import LOSSES, OBJECTIVES, Gaussian, Objective, ObjectiveSettings, Term
 from contractive.training import Device, ScheduleName, TrainingSettings
 
+S = TypeVar("S", NetworkSettings, TrainingSettings)
 SOLVERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]] = {
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate, fused=True),
     "sgd": lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9),
@@ -89,31 +89,29 @@ class Parameters(BaseEstimator):
 
     def _network(self) -> NetworkSettings:
         known = _SKLEARN_ACTIVATIONS
-        given: Any = {
-            "model": "tied" if self.tied else "mlp",
-            "hidden": widths_of(self.hidden_layer_sizes),
-            "code": self.n_components,
-            "activation": known.get(str(self.activation), self.activation),
-            "decoder_activation": known.get(str(self.decoder_activation), self.decoder_activation),
-            "output": "sigmoid" if self._loss_name == "cross_entropy" else "linear",
-        }
-        with _own_names():
-            return NetworkSettings(**given)
+        return _made(
+            NetworkSettings,
+            model="tied" if self.tied else "mlp",
+            hidden=widths_of(self.hidden_layer_sizes),
+            code=self.n_components,
+            activation=known.get(str(self.activation), self.activation),
+            decoder_activation=known.get(str(self.decoder_activation), self.decoder_activation),
+            output="sigmoid" if self._loss_name == "cross_entropy" else "linear",
+        )
 
     def _training(self, rows: int, epochs: int | None = None) -> TrainingSettings:
         """Settings for so many rows; with a number of epochs these, at a constant rate."""
-        given: Any = {
-            "batch_size": None if self.batch_size == "auto" else self.batch_size,
-            "max_epochs": epochs or (None if self.max_epochs == "auto" else self.max_epochs),
-            "learning_rate": self.learning_rate_init,
-            "schedule": "constant" if epochs else self.learning_rate,
-            "patience": self.n_iter_no_change,
-            "device": self.device,
-        }
-        with _own_names():
-            checked = TrainingSettings(**given)
-        done = budget(rows, checked.batch_size, checked.max_epochs)
-        return replace(checked, batch_size=done.batch_size, max_epochs=done.max_epochs)
+        given = _made(
+            TrainingSettings,
+            batch_size=None if self.batch_size == "auto" else self.batch_size,
+            max_epochs=epochs or (None if self.max_epochs == "auto" else self.max_epochs),
+            learning_rate=self.learning_rate_init,
+            schedule="constant" if epochs else self.learning_rate,
+            patience=self.n_iter_no_change,
+            device=self.device,
+        )
+        done = budget(rows, given.batch_size, given.max_epochs)
+        return replace(given, batch_size=done.batch_size, max_epochs=done.max_epochs)
 
     def _made_objective(self) -> Objective:
         """The objective; a weight that is to be found is 1."""
@@ -139,12 +137,7 @@ class Parameters(BaseEstimator):
         return float(self.weight) if callable(given) or OBJECTIVES[given].weight_name == "weight" else 0.0
 
     def _check_parameters(self) -> None:
-        """Refuse what cannot be trained with, before any work is done.
-
-        Raises:
-            InvalidValue: A value out of its range or not among the names known.
-            InvalidType: A value of another type.
-        """
+        """Refuse what cannot be trained with, before any work is done."""
         given: Any = self.objective
         if not callable(given) and given not in OBJECTIVES:
             rule = f"be one of {', '.join(OBJECTIVES)}, a penalty function or an Objective"
@@ -170,7 +163,6 @@ class Parameters(BaseEstimator):
         ):
             if getattr(self, name):
                 raise InvalidValue(name, "be False with weight='auto'", f"True: {reason}", "Set a weight instead.")
-        given: Any = self.objective
         whole = isinstance(given, Objective)
         if not (given.terms if whole else callable(given) or OBJECTIVES[given].searched):
             got = repr(given.name if whole else given)
@@ -178,21 +170,15 @@ class Parameters(BaseEstimator):
 
 
 def widths_of(sizes: Any) -> tuple[int, ...]:
-    """Return `hidden_layer_sizes`, which may also be one number, a list or an array, as a tuple.
-
-    Raises:
-        InvalidType: Other than whole numbers.
-        InvalidValue: A number below 1.
-    """
+    """Return `hidden_layer_sizes`, which may also be one number, a list or an array, as a tuple."""
     given = (sizes,) if isinstance(sizes, Integral) else tuple(sizes) if isinstance(sizes, np.ndarray) else sizes
     return checked("hidden_layer_sizes", given, tuple[int, ...], least=1)
 
 
-@contextmanager
-def _own_names() -> Iterator[None]:
-    """Within this context errors of settings name the parameters of the estimators."""
+def _made(kind: type[S], **given: Any) -> S:
+    """Make settings whose errors name the parameters of the estimators."""
     try:
-        yield
+        return kind(**given)
     except InvalidValue as error:
         name = _NAMES.get(error.field, error.field)
         raise type(error)(name, error.rule, error.got, error.remedy) from None

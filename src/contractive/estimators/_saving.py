@@ -49,11 +49,7 @@ class Stored:
 
 
 def write(folder: str | Path, estimator: Any) -> None:
-    """Write a fitted estimator into a folder, made if missing.
-
-    Raises:
-        StorageError: A parameter that JSON cannot hold.
-    """
+    """Write a fitted estimator into a folder, made if missing; refuse a parameter that JSON cannot hold."""
     parameters = {key: _plain(key, value) for key, value in estimator.get_params(deep=False).items()}
     learned: Any = {name: getattr(estimator, attribute, None) for name, attribute in _ATTRIBUTES.items()}
     if learned["feature_names_in"] is not None:
@@ -64,11 +60,7 @@ def write(folder: str | Path, estimator: Any) -> None:
 
 
 def read(folder: str | Path, kind: type[E]) -> E:
-    """Read what `write` wrote; the state fits the network, the parameters may be wrong.
-
-    Raises:
-        StorageError: A missing, broken or changed file, or another class.
-    """
+    """Read what `write` wrote; the state fits the network, the parameters may be wrong."""
     try:
         stored = Artifact.read(folder, _NAME, _KIND).to(Stored, folder)
     except ArtifactError as error:

@@ -93,12 +93,7 @@ def quantile(values: np.ndarray, q: float, weights: np.ndarray | None = None) ->
 
 
 def rows_that_count(x: np.ndarray, sample_weight: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the rows of x with a weight above 0, and their weights; None where all count alike.
-
-    Raises:
-        InvalidValue: Weights below 0, or above 0 for fewer than 2 rows.
-        ValueError: Weights of another shape or not finite.
-    """
+    """Return the rows of x with a weight above 0, and their weights; None where all count alike."""
     if sample_weight is None:
         return x, None
     weights: np.ndarray = _check_sample_weight(sample_weight, x, dtype=np.float64)

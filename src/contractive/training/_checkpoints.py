@@ -3,25 +3,20 @@
 import io
 import struct
 import warnings
-import zlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from contractive.core.errors import ContractiveError
-from contractive.core.files import replace_file
+from contractive.core.files import BROKEN_FILE_ERRORS, replace_file
 from contractive.objectives import Objective
 
-_BROKEN = (
-    OSError, RuntimeError, UnpicklingError, BadZipFile, EOFError, ValueError, LookupError, TypeError, AttributeError,
-    AssertionError, OverflowError, MemoryError, struct.error, zlib.error,
-)  # fmt: skip
+_BROKEN = (*BROKEN_FILE_ERRORS, UnpicklingError, LookupError, AttributeError, AssertionError, struct.error)
 
 
 class CheckpointError(ContractiveError):
@@ -29,12 +24,8 @@ class CheckpointError(ContractiveError):
 
 
 def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Write a checkpoint whole or not at all; the folder is made if missing.
-
-    Raises:
-        OSError: There is no room; torch itself would raise a RuntimeError about its internals.
-    """
-    content = io.BytesIO()
+    """Write a checkpoint whole or not at all; the folder is made if missing."""
+    content = io.BytesIO()  # where there is no room, torch itself would raise a RuntimeError about its internals
     torch.save(checkpoint, content)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, lambda temporary: Path(temporary).write_bytes(content.getbuffer()))
@@ -90,22 +81,19 @@ def begin_anew(source: Path, target: Path, objective: Objective) -> None:
 
 def objective_in_words(objective: Objective) -> dict[str, str]:
     """Return what a checkpoint holds of the objective, to distinguish runs."""
-    penalties = {term.name: f"{in_words(term.penalty)} of the {term.of}" for term in objective.terms}
-    return {
+    parts = {
         "objective": objective.name,
-        "weights": in_words({term.name: term.weight for term in objective.terms}),
-        "loss": in_words(objective.loss),
-        "corruption": in_words(objective.corruption),
-        "penalties": in_words(penalties),
-        "weight_decay": in_words(objective.weight_decay),
+        "weights": {term.name: term.weight for term in objective.terms},
+        "loss": objective.loss,
+        "corruption": objective.corruption,
+        "penalties": {term.name: f"{in_words(term.penalty)} of the {term.of}" for term in objective.terms},
+        "weight_decay": objective.weight_decay,
     }
+    return {name: in_words(part) for name, part in parts.items()}
 
 
 def in_words(value: Any) -> str:
-    """Return a setting in words that are the same in the next process: numbers and fields, else the name of its type.
-
-    The default text of an object has its address in memory, and so differs from process to process.
-    """
+    """Return a setting in words without addresses in memory: numbers and fields, else the name of its type."""
     if value is None or isinstance(value, str):
         return str(value)
     if isinstance(value, int | float | np.number):

@@ -13,6 +13,7 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Unpack
@@ -185,37 +186,22 @@ def fit_with_max_error_increase(
     if settings.patience is not None:
         remedy = "The objective changes during training."
         raise InvalidValue("patience", "be left out with `max_error_increase`", settings.patience, remedy)
-    alone: FitOptions = {**options, "loggers": ()}
+    train: Any = partial(fit, data=data, validation=validation, **options)
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "last.ckpt" if checkpoint is None else Path(checkpoint)
         beside, half = path.with_name(f"reference-{path.name}"), path.with_name(f"half-{path.name}")
         twin, checks, shared = copy.deepcopy(autoencoder), Checks(), round(_SHARED * max_epochs)
-        reference = fit(
-            twin,
-            data,
-            scaled(objective, 0.0),
-            validation=validation,
-            checkpoint=beside,
-            resume=resume and beside.exists(),
-            callbacks=[checks, SaveRegularly(half, epoch=shared)],
-            **alone,
-        )
+        hooks, goal = [checks, SaveRegularly(half, epoch=shared)], scaled(objective, 0.0)
+        goes_on = resume and beside.exists()
+        reference = train(twin, objective=goal, checkpoint=beside, resume=goes_on, callbacks=hooks, loggers=())
         x = as_tensor(validation).to(next(twin.parameters()))
         start = scaled(objective, _first_guess(twin, objective, x, float(max_error_increase)))
         if not (resume and path.exists()):
             begin_anew(half, path, start)
         before = sum(epoch < shared for epoch in checks.epochs)
         mover = Checks(checks.errors, float(max_error_increase), before, float(objective.loss(x, x).mean()))
-        history = fit(
-            autoencoder,
-            data,
-            start,
-            validation=validation,
-            checkpoint=path,
-            resume=True,
-            callbacks=[mover, *callbacks],
-            **options,
-        )
+        hooks = [mover, *callbacks]
+        history = train(autoencoder, objective=start, checkpoint=path, resume=True, callbacks=hooks)
     added = {"weight": 0.0, "error_increase": 0.0}
     rows = tuple({**row, **{name: row.get(name, none) for name, none in added.items()}} for row in history.rows)
     words = {**history.settings, "max_error_increase": in_words(max_error_increase)}

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from contractive.analysis import apply
 from contractive.core.errors import InvalidValue, check_at_least, check_choice, check_positive
 from contractive.core.settings import check_settings, setting
 from contractive.jacobian import value_and_squared_norm
@@ -24,7 +25,6 @@ from contractive.training._settings import TrainingOptions, TrainingSettings, ch
 
 FINE_TUNING_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=20, learning_rate=0.1, schedule="constant")
 _FIXED = ("schedule", "gradient_clip", "precision", "devices", "num_nodes", "strategy")  # settings without a choice
-_ROWS_AT_ONCE = 4096
 _CHECKED = 256  # examples whose tangents go into the checksum
 _DROPOUT = 2**31  # apart from the seed of the order: dropout draws from the global generator
 
@@ -34,9 +34,6 @@ class Regularisation:
     """Regularisers that are added to the loss of each example.
 
     `tangents_per_step` makes a step cheaper and noisier than in the paper (Rifai et al., NIPS 2011).
-
-    Raises:
-        InvalidValue: A weight below 0 or not finite, a weight of tangents without tangents.
     """
 
     jacobian_weight: float = setting(0.0, "Factor of the encoder's ||J(x)||_F^2.", least=0)
@@ -213,8 +210,7 @@ class _Run:
 
     @property
     def is_stale(self) -> bool:
-        patience = self.settings.patience
-        return patience is not None and len(self.rows) - self.best_epoch >= patience
+        return len(self.rows) - self.best_epoch >= (self.settings.patience or math.inf)
 
     @property
     def is_over(self) -> bool:
@@ -242,14 +238,12 @@ class _Run:
             )
         row = {"epoch": epoch + 1, "learning_rate": self.rates[0] * factor, "train_loss": loss, "train_error": error}
         self.classifier.eval()
-        best = True
         if self.validation is not None:
             row["val_loss"], row["val_error"] = self._judge(*self.validation)
-            before = self.rows[self.best_epoch - 1] if self.best_epoch else {"val_error": math.inf}
-            best = (row["val_error"], row["val_loss"]) < (before["val_error"], before.get("val_loss", math.inf))
         row["seconds"] = time.perf_counter() - began
         self.rows.append(row)
-        if best:
+        judged = [(each["val_error"], each["val_loss"]) for each in self.rows if self.validation is not None]
+        if not judged or judged[-1] < (judged[self.best_epoch - 1] if self.best_epoch else (math.inf, math.inf)):
             self.best_epoch, self.best = epoch + 1, self._weights()
         return row
 
@@ -272,7 +266,7 @@ class _Run:
     @torch.no_grad()
     def _judge(self, x: Tensor, labels: Tensor) -> tuple[float, float]:
         """(mean loss, share of errors)."""
-        logits = torch.cat([self.classifier(part) for part in x.split(_ROWS_AT_ONCE)])
+        logits = apply(self.classifier, x)
         wrong = logits.argmax(1) != labels
         return float(self.classifier.loss(logits, labels).mean()), float(wrong.double().mean())
 

@@ -80,23 +80,18 @@ def fit(
             the last time, and after the last one.
         resume: Go on from `checkpoint`: on a CPU to the same weights, bit for bit, as without the break.
         callbacks: Lightning callbacks.
-        options: The fields of `TrainingSettings` (`max_epochs`, `batch_size`, `learning_rate`, `schedule`, `patience`,
-            `gradient_clip`, `seed`, `device`, `precision`, `devices`, `num_nodes`, `strategy`) and what `FitOptions`
-            adds to them. Without them: 50 epochs of batches of 128 at a constant rate of 0.001, for any data; None is
-            for the default by the data.
+        options: The fields of `TrainingSettings` and what `FitOptions` adds to them. Without them: 50 epochs of batches
+            of 128 at a constant rate of 0.001, for any data; None is for the default by the data.
 
     Returns:
         The history; see `History`.
 
     Raises:
-        TypeError: Data that are not floating-point numbers; not an `Autoencoder` or not an `Objective`; an option
-            that does not exist.
-        ValueError: Empty or non-finite data, a size that does not fit the encoder.
-        InvalidValue: A setting out of range.
+        TypeError: Data that are not floating-point numbers, no `Autoencoder` or `Objective`, an unknown option.
+        ValueError: Empty or non-finite data, a size that does not fit the encoder, a setting out of range.
         CheckpointError: A checkpoint that is missing, broken or of another run.
         TrainingDiverged: The loss became NaN or infinite; the message names the place and the term.
-        KeyboardInterrupt: Ctrl-C; the autoencoder then has the weights of the best epoch so far with `patience`, else
-            the latest ones.
+        KeyboardInterrupt: Ctrl-C; the autoencoder then has the best weights with `patience`, else the latest ones.
 
     Example:
         >>> import contractive as ct

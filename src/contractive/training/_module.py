@@ -31,8 +31,7 @@ _RUNAWAY = 1e4  # no weight of a healthy net is this large; NaN is not smaller e
 class Step(LightningModule):
     """The step of training that all objectives share: evaluate, sum up the terms, check that they are finite.
 
-    The settings are completed ones. `norm_rows` is the number of validation rows for exact Jacobian norms; `identity`
-    is what distinguishes this run from others, for its checkpoints.
+    The settings are completed ones; `identity` is what distinguishes this run from others, for its checkpoints.
     """
 
     def __init__(

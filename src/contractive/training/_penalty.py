@@ -55,7 +55,7 @@ class JacobianPenalty(Callback):
         self._generator = torch.Generator().manual_seed(seed)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a module without such an encoder before any work."""
+        """Refuse a module without such an encoder."""
         if not callable(getattr(pl_module, self._encoder, None)):
             rule = f"name an attribute of {type(pl_module).__name__} that is the encoder"
             raise InvalidValue("encoder", rule, repr(self._encoder), "Pass encoder= with its name.")

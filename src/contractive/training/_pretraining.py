@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -93,19 +93,10 @@ def pretrain(
     histories = []
     for i, (layer, goal) in enumerate(zip(layers, objectives, strict=True)):
         path = None if checkpoints is None else Path(checkpoints) / f"layer-{i + 1}.ckpt"
-        of_layer: FitOptions = {**options, "seed": seed + i}
-        history = fit(
-            layer,
-            rows,
-            goal,
-            validation=held_out,
-            checkpoint=path,
-            resume=path is not None and path.exists(),
-            callbacks=callbacks,
-            **of_layer,
-        )
-        histories.append(history)
-        on_layer(i, history)
+        resume = path is not None and path.exists()
+        more: Any = {**options, "seed": seed + i, "callbacks": callbacks}
+        histories.append(fit(layer, rows, goal, validation=held_out, checkpoint=path, resume=resume, **more))
+        on_layer(i, histories[-1])
         if i + 1 < len(layers):
             like = next(layer.parameters())
             rows = apply(layer.encode, rows.to(like))

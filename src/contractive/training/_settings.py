@@ -88,11 +88,8 @@ class TrainingSettings:
         check_seed(self.seed)
 
     def completed(self, rows: int, features: int) -> "TrainingSettings":
-        """Return the settings with defaults in place of None, by the numbers of training rows and of features.
-
-        Many rows give many steps per epoch, each on more rows and with a smaller rate; where a step is also expensive,
-        fewer epochs have to do.
-        """
+        """Return the settings with defaults in place of None, by the numbers of training rows and of features."""
+        # many rows give many steps per epoch, with more rows and a smaller rate; expensive ones have to do with fewer
         many = rows > _MANY_ROWS
         defaults = {
             "max_epochs": 10 if many and features >= _MANY_FEATURES else 40,
@@ -109,10 +106,9 @@ class TrainingSettings:
 def settings_of(
     function: Callable[..., Any], options: Mapping[str, Any], names: Collection[str], defaults: TrainingSettings
 ) -> tuple[TrainingSettings, Schedule | None]:
-    """Return the settings among the keyword arguments of a function, and the maker of the schedule.
+    """Return the settings among the keyword arguments of a function, which takes these names, and the schedule's maker.
 
-    The function takes arguments of these names beside its parameters. A schedule may also be a function, or None for a
-    constant rate.
+    A schedule may also be a function, or None for a constant rate.
 
     Raises:
         TypeError: An argument that the function does not take; the message suggests the nearest name.

@@ -101,17 +101,12 @@ class BestWeights(Callback):
     """Keep the weights of the epoch with the lowest validation objective, and stop `patience` epochs after it."""
 
     def __init__(self, patience: int) -> None:
-        self._patience = patience
-        self._lowest = float("inf")
-        self._weights: dict[str, Tensor] = {}
-        self.epoch = 0
+        self._patience, self._weights, self.epoch = patience, dict[str, Tensor](), 0
 
     def update(self, step: Step) -> None:
         """Copy the weights if the last epoch is the best so far."""
-        row = step.rows[-1]
-        if row["val_total"] < self._lowest:
-            self._lowest, self.epoch = row["val_total"], int(row["epoch"])
-            self._weights = copy.deepcopy(step.autoencoder.state_dict())
+        if step.rows[-1]["val_total"] < (step.rows[self.epoch - 1]["val_total"] if self.epoch else math.inf):
+            self.epoch, self._weights = len(step.rows), copy.deepcopy(step.autoencoder.state_dict())
         self._stop(step)
 
     def has_stopped(self, step: Step) -> bool:
@@ -130,10 +125,10 @@ class BestWeights(Callback):
             self._stop(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"lowest": self._lowest, "epoch": self.epoch, "weights": self._weights}
+        return {"epoch": self.epoch, "weights": self._weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._lowest, self.epoch, self._weights = (state_dict[key] for key in ("lowest", "epoch", "weights"))
+        self.epoch, self._weights = state_dict["epoch"], state_dict["weights"]
 
     def restore(self, step: Step) -> None:
         """Put the best weights back, if an epoch was finished."""
