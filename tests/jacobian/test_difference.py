@@ -6,7 +6,7 @@ from torch import nn
 from torch.func import functional_call, jacrev, vmap
 
 from contractive.jacobian import value_norm_and_difference
-from contractive.jacobian._plan import GROUP
+from contractive.jacobian._propagation import GROUP
 
 
 def brute_jacobian(encoder, x):

@@ -6,9 +6,9 @@ Calling the module, `contractive.jacobian(f, x)`, is calling the function `jacob
 import sys
 from types import ModuleType
 
-from contractive.jacobian._activations import PartlyLinear
 from contractive.jacobian._chain import is_altered
 from contractive.jacobian._gains import value_and_gain_weighted_norm
+from contractive.jacobian._layers import PartlyLinear
 from contractive.jacobian._leading import Leading, leading
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import (
@@ -21,30 +21,15 @@ from contractive.jacobian._norms import (
 )
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan
 
-__all__ = [
-    # the norm, with the code or alone
-    "value_and_squared_norm",
-    "squared_norm",
-    "value_norm_and_difference",
-    "value_and_gain_weighted_norm",
-    # the matrix
-    "jacobian",
-    "singular_values",
-    # products with it, and its leading directions
-    "linearise",
-    "Linearisation",
-    "leading",
-    "Leading",
-    # how it is computed
-    "plan",
-    "Plan",
-    "METHODS",
-    "Method",
-    "MEMORY_BUDGET",
-    "is_altered",
-    # a layer whose structure the formulas read
-    "PartlyLinear",
-]
+__all__ = ["value_and_squared_norm", "squared_norm", "value_norm_and_difference", "value_and_gain_weighted_norm"]
+# the matrix
+__all__ += ["jacobian", "singular_values"]
+# products with the Jacobian, and its leading directions
+__all__ += ["linearise", "Linearisation", "leading", "Leading"]
+# a layer whose structure the formulas read
+__all__ += ["PartlyLinear"]
+# how the norm is computed
+__all__ += ["plan", "Plan", "METHODS", "Method", "MEMORY_BUDGET", "is_altered"]
 
 
 class _CallableModule(ModuleType):

@@ -9,12 +9,11 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contractive.core.errors import InvalidType, InvalidValue
+from contractive.core.randomness import draw
 from contractive.jacobian._chain import Map, eager
-from contractive.jacobian._code_probes import code_probes, input_probes
-from contractive.jacobian._operations import Operations
+from contractive.jacobian._operations import Operations, Repeatable
 from contractive.jacobian._plan import Plan, Request
-
-_SINGLE = 4  # bytes
+from contractive.jacobian._propagation import code_probes, input_probes
 
 
 def _detached() -> InvalidValue:
@@ -61,6 +60,14 @@ class Linearised:
             self._adjoint = adjoint
         return self._grad(self._adjoint, self._dummy, u)
 
+    def push(self, tangents: Tensor) -> Tensor:
+        """`columns` for tangents (batch, columns, *features), as in `Linearisation`."""
+        return self.columns(checked("tangents", tangents, self.x.shape).movedim(1, 0)).movedim(0, 1)
+
+    def pull(self, cotangents: Tensor) -> Tensor:
+        """`rows` for cotangents (batch, rows, *code), as in `Linearisation`."""
+        return self.rows(checked("cotangents", cotangents, self.y.shape).movedim(1, 0)).movedim(0, 1)
+
     def _grad(self, outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
         def product(vector: Tensor, batched: bool) -> Tensor:
             (gradient,) = torch.autograd.grad(
@@ -105,6 +112,30 @@ def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor,
     return at.value, norm
 
 
+def norm_and_difference(
+    f: Map, x: Tensor, sigma: float, copies: int, request: Request
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return code, norm and mean over copies x' of the difference, by probe vectors v: E ||v^T (J(x) - J(x'))||^2."""
+    noise = draw(torch.randn, (copies, *x.shape), like=x, generator=request.generator, axis=1).mul_(sigma)
+    stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)
+    with Repeatable():
+        at = Linearised(f, stacked)
+    code = at.value.unflatten(0, (1 + copies, len(x)))[0]
+    size = code.shape[1:].numel()
+    if request.method == "exact":
+        v = torch.eye(size, dtype=code.dtype, device=code.device).expand(len(x), size, size)
+    else:
+        v = code_probes(len(x), request.num_probes, size, like=code, generator=request.generator)
+    squares = []
+    for probe in v.unbind(1):
+        row = at.rows(probe.reshape(1, *code.shape).repeat(1, 1 + copies, *(1,) * (code.ndim - 1)))[0]
+        here, *there = row.unflatten(0, (1 + copies, len(x))).flatten(2)
+        squares.append(torch.stack([here.square().sum(1), (here - torch.stack(there)).square().sum(2).mean(0)]))
+    total = torch.stack(squares).sum(0)
+    norm, difference = total if request.method == "exact" else total / request.num_probes
+    return code, norm, difference
+
+
 def jacobian(f: Map, x: Tensor, memory_budget: int) -> Tensor:
     """The whole Jacobian, (batch, code, features)."""
     at = Linearised(f, x)
@@ -113,11 +144,6 @@ def jacobian(f: Map, x: Tensor, memory_budget: int) -> Tensor:
     size = (at.y if by_rows else x)[:1].numel()
     stacked = torch.cat(blocks) if blocks else x.new_zeros(size, len(x), 0)
     return stacked.movedim(0, 1 if by_rows else 2)
-
-
-def plan(f: Map, x: Tensor, request: Request) -> Plan:
-    """What `value_and_squared_norm` would do, found by one forward pass."""
-    return choose(Linearised(f, x).y, x, request)
 
 
 def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
@@ -150,7 +176,7 @@ def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tenso
 
 def _squares(products: Tensor) -> Tensor:
     """Sum of squares over everything but the batch, for products of shape (vectors, batch, ...)."""
-    full = products.float() if products.element_size() < _SINGLE else products  # half precision loses small squares
+    full = products.float() if products.element_size() < 4 else products  # half precision loses small squares
     return _flat(full).square().sum((0, 2))
 
 
@@ -174,3 +200,11 @@ def _check_code(y: Any, x: Tensor) -> None:
         raise InvalidType("f", "return floating-point numbers", y.dtype, "It has no derivative.")
     if not y.requires_grad:
         raise _detached()
+
+
+def checked(what: str, vectors: Tensor, shape: torch.Size) -> Tensor:
+    """Return the vectors if they are some for each row of x or of its codes, which have this shape."""
+    if vectors.ndim != len(shape) + 1 or vectors.shape[:1] + vectors.shape[2:] != shape or vectors.shape[1] < 1:
+        rule = f"have the shape ({shape[0]}, num, {', '.join(map(str, shape[1:]))})"
+        raise InvalidValue(what, rule, tuple(vectors.shape), "One vector per example: unsqueeze(1).")
+    return vectors

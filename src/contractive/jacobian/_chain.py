@@ -15,18 +15,14 @@ from torch.nn.modules import module as _global
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from contractive.jacobian._activations import Activation, activation_of
-from contractive.jacobian._affine import Affine, Dense, affine_of
+from contractive.jacobian._layers import Activation, Affine, Dense, activation_of, affine_of
 
 Map = Callable[[Tensor], Tensor]
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-_NORM_OF = {
-    nn.Linear: nn.BatchNorm1d,
-    nn.Conv1d: nn.BatchNorm1d,
-    nn.Conv2d: nn.BatchNorm2d,
-    nn.Conv3d: nn.BatchNorm3d,
-}
+_BN = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_NORM_OF = dict(zip((nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d), _BN, strict=True))
+_HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
 
 
 @dataclass(frozen=True)
@@ -67,15 +63,6 @@ class Chain:
         """(weight, bias) of each layer, flat."""
         return [tensor for layer in self.layers for tensor in layer.parameters()]
 
-    def fits(self, x: Tensor) -> bool:
-        """Return True if every layer sees rows of the rank that it treats as one example."""
-        rank = x.ndim
-        for layer in self.layers:
-            rank = _rank_after(layer.reshapes, rank)
-            if rank != layer.affine.rank:
-                return False
-        return True
-
     @property
     def is_dense(self) -> bool:
         return all(isinstance(layer.affine, Dense) for layer in self.layers)
@@ -85,6 +72,8 @@ class Chain:
 class Tape:
     """Intermediate results of one forward pass, per layer. Shapes are (batch, *features of that layer)."""
 
+    layers: tuple[Layer, ...]
+    weights: list[Tensor]
     inputs: list[Tensor]
     preactivations: list[Tensor | None]
     outputs: list[Tensor]
@@ -95,22 +84,56 @@ class Tape:
         if start == 0 and stop >= self.batch:
             return self
         fields = (self.inputs, self.preactivations, self.outputs, self.slopes)
-        return Tape(*([t if t is None else t[start:stop] for t in field] for field in fields))  # pyright: ignore
+        parts = ([t if t is None else t[start:stop] for t in field] for field in fields)
+        return Tape(self.layers, self.weights, *parts)  # pyright: ignore
 
     @property
     def batch(self) -> int:
         return len(self.inputs[0])
 
+    @property
+    def depth(self) -> int:
+        return len(self.layers)
 
-def recognise(f: object) -> Chain | None:
-    """The chain that `f` is, or None where it is not one."""
+    def flat(self, layer: int, rows: Tensor, *, inputs: bool = False) -> Tensor:
+        """Rows of any leading shape as a batch for one layer: at its preactivation, or among its inputs."""
+        return reshaped(rows, (-1, *(self.inputs if inputs else self.outputs)[layer].shape[1:]))
+
+    def pull(self, layer: int, rows: Tensor) -> Tensor:
+        """W^T u for rows (*leading, *features) at the preactivation of a layer; results are at the one below it."""
+        flat = self.flat(layer, rows)
+        pulled = self.layers[layer].affine.pull(flat, self.weights[layer], self.inputs[layer].shape[1:])
+        leading = rows.shape[: rows.ndim - flat.ndim + 1]
+        return reshaped(pulled, (*leading, *(self.outputs[layer - 1] if layer else self.inputs[0]).shape[1:]))
+
+    def push(self, layer: int, rows: Tensor) -> Tensor:
+        """W t for rows (*leading, *features) at the output of the layer below; results are at this preactivation."""
+        below = self.outputs[layer - 1] if layer else self.inputs[0]
+        pushed = self.layers[layer].affine.push(self.flat(layer, rows, inputs=True), self.weights[layer])
+        return reshaped(pushed, (*rows.shape[: rows.ndim - below.ndim + 1], *pushed.shape[1:]))
+
+
+def reshaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
+    """Reshape only where it changes something: a call costs much beside a small net's products."""
+    if tensor.ndim == len(shape) and tensor.shape[1:] == shape[1:]:
+        return tensor
+    return tensor.reshape(shape)
+
+
+def recognise(f: object, x: Tensor) -> Chain | None:
+    """The chain that `f` is for a batch of the rank of x, or None where it is not one."""
     f = eager(f)
-    if not isinstance(f, nn.Module) or _any_global_hook():
+    if not isinstance(f, nn.Module) or any(getattr(_global, f"_global_{name}") for name in _HOOKS):
         return None
     layers: list[Layer] = []
     reshapes: list[nn.Module] = []
     for module in _flat(f):
         if module is None or not _extend(layers, reshapes, module):
+            return None
+    rank = x.ndim
+    for layer in layers:  # each must see rows of the rank that it treats as one example
+        rank = _rank_after(layer.reshapes, rank)
+        if rank != layer.affine.rank:
             return None
     return Chain(tuple(layers), tuple(reshapes)) if layers else None
 
@@ -120,13 +143,13 @@ def eager(f: Any) -> Any:
     return getattr(f, "_orig_mod", f)
 
 
-def record(chain: Chain, x: Tensor, parameters: list[Tensor | None]) -> tuple[Tensor, Tape]:
+def record(chain: Chain, x: Tensor, parameters: Sequence[Tensor | None] | None = None) -> tuple[Tensor, Tape]:
     """Run the chain and keep what the Jacobian formulas need. Returns (code, tape)."""
-    tape = Tape([], [], [], [])
+    parameters = chain.parameters() if parameters is None else parameters
+    tape = Tape(chain.layers, [weight for weight in parameters[::2] if weight is not None], [], [], [], [])
     h = x
-    for layer, weight, bias in zip(chain.layers, parameters[::2], parameters[1::2], strict=True):
+    for layer, weight, bias in zip(chain.layers, tape.weights, parameters[1::2], strict=True):
         h = _reshape(layer.reshapes, h)
-        assert weight is not None
         a = layer.affine.apply(h, weight, bias)
         act = layer.activation
         tape.inputs.append(h)
@@ -135,11 +158,6 @@ def record(chain: Chain, x: Tensor, parameters: list[Tensor | None]) -> tuple[Te
         tape.slopes.append(act.slope(a, h) if act else None)
         tape.outputs.append(h)
     return _reshape(chain.reshapes, h), tape
-
-
-def weights_of(parameters: Sequence[Tensor | None]) -> list[Tensor]:
-    """Return the weights among (weight, bias) of each layer."""
-    return [weight for weight in parameters[::2] if weight is not None]
 
 
 def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
@@ -156,17 +174,7 @@ def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
 def is_altered(module: nn.Module) -> bool:
     """Return True if hooks or a replaced `forward` make a module more than its type says."""
     own = vars(module)
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return "forward" in own or any(own[name] for name in hooks)
-
-
-def _any_global_hook() -> bool:
-    return bool(
-        _global._global_forward_hooks
-        or _global._global_forward_pre_hooks
-        or _global._global_backward_hooks
-        or _global._global_backward_pre_hooks
-    )
+    return "forward" in own or any(own[f"_{name}"] for name in _HOOKS)
 
 
 def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:
@@ -179,9 +187,12 @@ def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -
         return True
     if parametrized:
         return False
-    if kind in (nn.Flatten, nn.Unflatten):
+    if isinstance(module, nn.Flatten) and kind is nn.Flatten:
         reshapes.append(module)
-        return _keeps_examples(module)
+        return module.start_dim >= 1
+    if isinstance(module, nn.Unflatten) and kind is nn.Unflatten:
+        reshapes.append(module)
+        return isinstance(module.dim, int) and module.dim >= 1
     if kind is nn.Identity or (kind in _DROPOUTS and not module.training):
         return True
     if not layers or layers[-1].activation is not None:
@@ -214,12 +225,6 @@ def _fold(weight: Tensor, bias: Tensor | None, norm: nn.Module) -> tuple[Tensor,
     shift = -norm.running_mean if bias is None else bias - norm.running_mean
     shift = shift * scale if norm.bias is None else shift * scale + norm.bias
     return weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)), shift
-
-
-def _keeps_examples(module: nn.Module) -> bool:
-    if isinstance(module, nn.Flatten):
-        return module.start_dim >= 1
-    return isinstance(module, nn.Unflatten) and isinstance(module.dim, int) and module.dim >= 1
 
 
 def _rank_after(reshapes: tuple[nn.Module, ...], rank: int) -> int:

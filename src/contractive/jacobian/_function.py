@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from contractive.jacobian._chain import Chain, Tape, record, weights_of
+from contractive.jacobian._chain import Chain, Tape, record, reshaped
 from contractive.jacobian._plan import Request, propagation_of
-from contractive.jacobian._propagation import Gradients, reshaped
+from contractive.jacobian._propagation import Gradients
 
 
 class ChainNorm(torch.autograd.Function):
@@ -18,12 +18,10 @@ class ChainNorm(torch.autograd.Function):
     def forward(
         ctx: Any, chain: Chain, request: Request, x: Tensor, *parameters: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        code, tape = record(chain, x, list(parameters))
-        weights = weights_of(parameters)
-        way = propagation_of(chain, weights, tape, request, differentiable=any(ctx.needs_input_grad))
-        norm, state = way.value(chain, weights, tape)
-        ctx.chain, ctx.propagation, ctx.shape, ctx.depth = chain, way, x.shape, len(weights)
-        ctx.device = x.device.type
+        code, tape = record(chain, x, parameters)
+        ctx.propagation = propagation_of(tape, request, differentiable=any(ctx.needs_input_grad))
+        norm, state = ctx.propagation.value(tape)
+        ctx.layers, ctx.shape, ctx.device = chain.layers, x.shape, x.device.type
         ctx.set_materialize_grads(False)
         last = tape.outputs[-1]
         if chain.layers[-1].activation is None:  # only its shape is needed, and what comes next may overwrite the code
@@ -34,64 +32,47 @@ class ChainNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *grad_outputs: Tensor | None
+        ctx: Any, grad_code: Tensor | None, grad_norm: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # only under create_graph=True
             raise RuntimeError(
                 "code and norm of a chain must be differentiated once, got create_graph=True."
                 " Pass `lambda x: encoder(x)` for the encoder: it then goes through autograd, which can go on."
             )
+        saved, depth = ctx.saved_tensors, len(ctx.layers)
+        fields = (list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6))
+        tape = Tape(ctx.layers, list(saved[: 2 * depth : 2]), *fields)
         # autocast may be on when the backward pass runs; the forward pass was computed without it
         with torch.autocast(ctx.device, enabled=False) if torch.is_autocast_enabled(ctx.device) else nullcontext():
-            return _gradients(ctx, *grad_outputs)
-
-
-def _gradients(ctx: Any, grad_code: Tensor | None, grad_norm: Tensor | None) -> tuple[Tensor | None, ...]:
-    saved, depth = ctx.saved_tensors, ctx.depth
-    parameters = saved[: 2 * depth]
-    fields = [list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6)]
-    tape, state = Tape(*fields), list(saved[6 * depth :])  # pyright: ignore[reportArgumentType]
-    weights = weights_of(parameters)
-    if grad_norm is None:
-        gradients = Gradients(ctx.chain, [None] * depth)
-    else:
-        common = _common(grad_norm)
-        gradients = ctx.propagation.pull_back(ctx.chain, weights, tape, state, grad_norm if common is None else None)
-        gradients.scale *= 1.0 if common is None else common
-    needed = ctx.needs_input_grad[2:]
-    return None, None, *_backpropagate(ctx, tape, parameters, grad_code, gradients, needed)
+            gradients = Gradients(tape)
+            if grad_norm is not None:
+                common = _common(grad_norm)
+                weights = grad_norm if common is None else None
+                gradients = ctx.propagation.pull_back(tape, list(saved[6 * depth :]), weights)
+                gradients.scale *= 1.0 if common is None else common
+            return None, None, *_backpropagate(ctx, gradients, grad_code)
 
 
 def _common(values: Tensor) -> float | None:
-    """Return the value that all of these have, as under a mean: a factor for the end instead of one for every row.
-
-    Not asked on an accelerator, which would have to wait for the answer.
-    """
+    """Return the value that all of these have, as under a mean: a factor for the end instead of one for every row."""
     if not values.is_cpu or not values.numel():
-        return None
+        return None  # an accelerator would have to wait for the answer
     first = values[0]
     return float(first) if bool((values == first).all()) else None
 
 
-def _backpropagate(
-    ctx: Any,
-    tape: Tape,
-    parameters: tuple[Tensor | None, ...],
-    grad_code: Tensor | None,
-    extra: Gradients,
-    needed: tuple[bool, ...],
-) -> list[Tensor | None]:
+def _backpropagate(ctx: Any, extra: Gradients, grad_code: Tensor | None) -> list[Tensor | None]:
     """Backpropagate through the chain, the norm's gradients joining at each layer. Returns those of x, W_1, b_1, ..."""
-    layers = ctx.chain.layers
-    result: list[Tensor | None] = [None] * (1 + len(parameters))
+    tape, needed = extra.tape, ctx.needs_input_grad[2:]
+    result: list[Tensor | None] = [None] * (1 + 2 * tape.depth)
     gradient = None if grad_code is None else reshaped(grad_code, tape.outputs[-1].shape)
-    for i in range(len(layers) - 1, -1, -1):
-        weight = parameters[2 * i]
-        delta = _through_activation(layers[i].activation, tape, i, gradient, extra)
+    for i in range(tape.depth - 1, -1, -1):
+        layer = tape.layers[i]
+        delta = _through_activation(layer.activation, tape, i, gradient, extra)
         if needed[1 + 2 * i]:
             total = extra.weights[i]
             if delta is not None:
-                total = layers[i].affine.weight_gradient(delta, tape.inputs[i], weight, total, beta=extra.scale)
+                total = layer.affine.weight_gradient(delta, tape.inputs[i], tape.weights[i], total, beta=extra.scale)
             elif total is not None:
                 total.mul_(extra.scale)
             result[1 + 2 * i] = total
@@ -100,13 +81,10 @@ def _backpropagate(
             continue
         if needed[2 + 2 * i]:
             result[2 + 2 * i] = delta.sum((0, *range(2, delta.ndim)))
-        if any(needed[: 1 + 2 * i]):
-            gradient = layers[i].affine.pull(delta, weight, tape.inputs[i].shape[1:])
-            gradient = reshaped(gradient, tape.outputs[i - 1].shape if i else ctx.shape)
-        else:
-            break
-    else:
-        result[0] = gradient if needed[0] else None
+        if not any(needed[: 1 + 2 * i]):
+            return result
+        gradient = tape.pull(i, delta)
+    result[0] = None if gradient is None else reshaped(gradient, ctx.shape)
     return result
 
 

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._chain import Map
-from contractive.jacobian._code_probes import input_probes
 from contractive.jacobian._linearise import Linearisation, linearise
+from contractive.jacobian._propagation import input_probes
 
 _METHODS = ("auto", "exact", "probes")
 _MEMORY_BUDGET = 2**26

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._chain import Map, recognise
 from contractive.jacobian._linearise import Linearisation, linearise
-from contractive.jacobian._norms import dense_factors, dense_numbers, jacobian
+from contractive.jacobian._norms import dense_numbers, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
 
 WAYS = ("auto", "exact", "iterate")
@@ -22,8 +22,7 @@ class Leading:
 
     Attributes:
         values: Singular values, descending, (batch, num).
-        vectors: Orthonormal right singular vectors, (batch, num, features flattened): directions of the input space
-            in which the code moves most.
+        vectors: Orthonormal right singular vectors, (batch, num, features flattened): input directions of most change.
     """
 
     values: Tensor
@@ -53,17 +52,15 @@ def leading(
         x: Points, (batch, *features).
         num: How many; at most the smaller of code and features.
         method: `auto` iterates where the smaller side of J is above 128 and above six times `num`.
-        tolerance: Iteration ends when no wanted squared singular value grew by more than this share in a step, which
-            adds a third of `num` directions.
-        max_iterations: And at the latest after so many steps.
-        generator: Source of the directions to start from; a fixed one if omitted, so that the result is repeatable.
+        tolerance: Largest share by which a wanted squared singular value grows in the last step, of num / 3 directions.
+        max_iterations: Steps at most.
+        generator: Source of the directions to start from; fixed ones if omitted, so that the result is repeatable.
         memory_budget: Bytes for the matrices handled at a time.
 
     Raises:
         ValueError: `num` below 1 or above what J has, an unknown method, a tolerance or a count that is not above 0.
     """
-    if method not in WAYS:
-        raise InvalidValue("method", f"be one of {', '.join(WAYS)}", repr(method), "Leave it out for auto.")
+    check_choice("method", method, WAYS, "Leave it out for auto.")
     if not tolerance > 0 or max_iterations < 1:
         got = f"{tolerance} and {max_iterations}"
         raise InvalidValue("tolerance and max_iterations", "be above 0", got, "Leave them out.")
@@ -76,7 +73,7 @@ def leading(
     if iterates:
         numbers = 2 * room(num, features) * (units + features)
     else:
-        numbers = max(4 * units * features, dense_numbers(recognise(f)))
+        numbers = max(4 * units * features, dense_numbers(recognise(f, x)))
     seed = 0 if generator is None else int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     found = [
         _iterate(linearise(f, part), part, num, tolerance, max_iterations, seed) if iterates else _exact(f, part, num)
@@ -87,15 +84,9 @@ def leading(
 
 
 def _exact(f: Map, x: Tensor, num: int) -> tuple[Tensor, Tensor]:
-    chain = recognise(f)
-    if chain is not None and chain.fits(x) and chain.is_dense:
-        rows, weight = dense_factors(chain, x)
-        if len(weight) >= num:  # a narrower first layer leaves too few directions
-            q, r = torch.linalg.qr(weight.T)
-            _, values, right = torch.linalg.svd(rows @ r.T, full_matrices=False)
-            return values[:, :num], right[:, :num] @ q.T
-    _, values, right = torch.linalg.svd(jacobian(f, x), full_matrices=False)
-    return values[:, :num], right[:, :num]
+    matrices, basis = reduced(f, x, num)
+    _, values, right = torch.linalg.svd(matrices, full_matrices=False)
+    return values[:, :num], right[:, :num] if basis is None else right[:, :num] @ basis.T
 
 
 def room(num: int, features: int) -> int:
@@ -104,34 +95,26 @@ def room(num: int, features: int) -> int:
 
 
 def _iterate(at: Linearisation, x: Tensor, num: int, tolerance: float, most: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Singular values (batch, num) and right singular vectors (batch, num, features flattened).
-
-    Musco and Musco (2015), algorithm 2, with a restart from the best directions (Stewart 2001) where the room ends.
-    """
-    space = _Space(at, x, num, seed)
+    """Musco and Musco (2015), algorithm 2, restarted from the best directions (Stewart 2001) where the room ends."""
+    space, features = _Space(at, x, num, seed), x.shape[1:].numel()
     before, noise = x.new_zeros(len(x), num), torch.finfo(x.dtype).eps
     drawn = False
-    while not space.full and (space.size < num or space.steps < most):
-        space.grow()
+    while space.size < features and (space.size < num or space.steps < most):
+        space.grow(random=False)
         if space.size < num:
             continue
         squares = space.squares()
         steady = bool((squares - before <= tolerance * squares + noise * squares[:, :1]).all())
-        if steady and (drawn or space.full):
+        if steady and (drawn or space.size == features):
             break
         if steady:  # of equal singular values a block finds as many as it has directions: look for more
-            space.draw()
+            space.grow(random=True)
         drawn, before = steady, squares
     return space.leading()
 
 
 class _Space:
-    """For every row an orthonormal basis of some input directions, and their images under J over the size of J.
-
-    Attributes:
-        size: Directions in the basis.
-        steps: Blocks that were added.
-    """
+    """For every row an orthonormal basis of some input directions, and their images under J over the size of J."""
 
     def __init__(self, at: Linearisation, x: Tensor, num: int, seed: int):
         self.at, self.num, self.x = at, num, x
@@ -141,27 +124,20 @@ class _Space:
         self.block, most = min(max(2, -(-num // 3)), features), room(num, features)
         self.basis, self.image = x.new_empty(len(x), most, features), x.new_empty(len(x), most, units)
         self.products = x.new_empty(len(x), most, most)  # of the images; the lower triangle
-        self.size = self.steps = 0
+        self.size = self.steps = 0  # directions in the basis, blocks that were added
         new = self._orthonormal(x.new_zeros(len(x), self.block, features))
         pushed = self._push(new)
         largest = pushed.abs().amax((1, 2), keepdim=True)
         self.scale = torch.where(largest > 0, largest, 1)  # squares might be beyond what numbers can hold
         self._add(new, pushed)
 
-    @property
-    def full(self) -> bool:
-        """Whether the basis spans the whole input space."""
-        return self.size == self.basis.shape[2]
-
-    def grow(self) -> None:
-        """Add what J^T J makes of the block that was added last."""
+    def grow(self, *, random: bool) -> None:
+        """Add what J^T J makes of the block that was added last, or directions drawn at random."""
+        if random:
+            return self._extend(self.x.new_zeros(len(self.x), self.block, self.basis.shape[2]))
         last = self.image[:, self.size - self.block : self.size]
         pulled = self.at.pull(last.reshape(*last.shape[:2], *self.at.value.shape[1:])).flatten(2)
         self._extend(pulled)
-
-    def draw(self) -> None:
-        """Add directions drawn at random."""
-        self._extend(self.x.new_zeros(len(self.x), self.block, self.basis.shape[2]))
 
     def squares(self) -> Tensor:
         """The largest squared singular values of J on the space, descending."""

@@ -6,9 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from contractive.core.errors import InvalidValue
-from contractive.jacobian._autograd import Linearised
-from contractive.jacobian._chain import Chain, Map, Tape, recognise, record, weights_of
+from contractive.jacobian._autograd import Linearised, checked
+from contractive.jacobian._chain import Map, Tape, recognise, record
 from contractive.jacobian._propagation import scaled, spread
 
 
@@ -16,9 +15,7 @@ class Linearisation(Protocol):
     """A map at the rows of some x: its value, and its derivative J as a linear map of each row."""
 
     @property
-    def value(self) -> Tensor:
-        """f(x), (batch, *code)."""
-        ...
+    def value(self) -> Tensor: ...  # f(x), (batch, *code)
 
     def push(self, tangents: Tensor) -> Tensor:
         """J u for tangents u of shape (batch, num, *features); the result is (batch, num, *code)."""
@@ -48,72 +45,29 @@ def linearise(f: Map, x: Tensor) -> Linearisation:
         >>> linearise(encoder, torch.rand(7, 5)).push(torch.rand(7, 2, 5)).shape
         torch.Size([7, 2, 3])
     """
-    chain = recognise(f)
-    if chain is None or not chain.fits(x):
-        return _OfAnyMap(Linearised(f, x))
-    parameters = chain.parameters()
-    value, tape = record(chain, x, parameters)
-    return _OfChain(chain, weights_of(parameters), tape, value, x.shape)
+    chain = recognise(f, x)
+    if chain is None:
+        return Linearised(f, x)
+    return _OfChain(*record(chain, x), x.shape)
 
 
 @dataclass(frozen=True)
 class _OfChain:
     """J = D_L W_L ... D_1 W_1, applied layer by layer."""
 
-    chain: Chain
-    weights: list[Tensor]
-    tape: Tape
     value: Tensor
+    tape: Tape
     shape: torch.Size
 
     def push(self, tangents: Tensor) -> Tensor:
-        _check("tangents", tangents, self.shape)
-        rows = tangents
-        for i, layer in enumerate(self.chain.layers):
-            pushed = layer.affine.push(self._flat(rows, self.tape.inputs[i]), self.weights[i])
-            rows = scaled(self._apart(pushed, tangents), spread(self.tape.slopes[i]))
+        rows = checked("tangents", tangents, self.shape).reshape(*tangents.shape[:2], *self.tape.inputs[0].shape[1:])
+        for i, slope in enumerate(self.tape.slopes):
+            rows = scaled(self.tape.push(i, rows), spread(slope))
         return rows.reshape(*tangents.shape[:2], *self.value.shape[1:])
 
     def pull(self, cotangents: Tensor) -> Tensor:
-        _check("cotangents", cotangents, self.value.shape)
-        rows = cotangents
-        for i in range(len(self.weights) - 1, -1, -1):
-            above = self._apart(self._flat(rows, self.tape.outputs[i]), cotangents)
-            below = self._flat(scaled(above, spread(self.tape.slopes[i])), self.tape.outputs[i])
-            rows = self.chain.layers[i].affine.pull(below, self.weights[i], self.tape.inputs[i].shape[1:])
+        rows = checked("cotangents", cotangents, self.value.shape)
+        rows = rows.reshape(*cotangents.shape[:2], *self.tape.outputs[-1].shape[1:])
+        for i, slope in reversed([*enumerate(self.tape.slopes)]):
+            rows = self.tape.pull(i, scaled(rows, spread(slope)))
         return rows.reshape(*cotangents.shape[:2], *self.shape[1:])
-
-    def _flat(self, rows: Tensor, like: Tensor) -> Tensor:
-        """(batch * num, *features of that layer)."""
-        return rows.reshape(-1, *like.shape[1:])
-
-    def _apart(self, rows: Tensor, like: Tensor) -> Tensor:
-        """(batch, num, *features)."""
-        return rows.reshape(*like.shape[:2], *rows.shape[1:])
-
-
-@dataclass(frozen=True)
-class _OfAnyMap:
-    """The same by autograd, forward products by the derivative of v^T J in v."""
-
-    at: Linearised
-
-    @property
-    def value(self) -> Tensor:
-        return self.at.value
-
-    def push(self, tangents: Tensor) -> Tensor:
-        _check("tangents", tangents, self.at.x.shape)
-        return self.at.columns(tangents.movedim(1, 0)).movedim(0, 1)
-
-    def pull(self, cotangents: Tensor) -> Tensor:
-        _check("cotangents", cotangents, self.at.y.shape)
-        return self.at.rows(cotangents.movedim(1, 0)).movedim(0, 1)
-
-
-def _check(what: str, vectors: Tensor, shape: torch.Size) -> None:
-    if vectors.ndim != len(shape) + 1 or vectors.shape[:1] + vectors.shape[2:] != shape or vectors.shape[1] < 1:
-        rule = f"({shape[0]}, num, {', '.join(map(str, shape[1:]))})"
-        raise InvalidValue(
-            what, f"have the shape {rule}", tuple(vectors.shape), "One vector per example: unsqueeze(1)."
-        )

@@ -1,13 +1,15 @@
 """The public functions: they check their arguments, take the chain formulas where they fit, and autograd elsewhere."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidType, InvalidValue, check_choice
-from contractive.jacobian import _autograd, _difference
-from contractive.jacobian._chain import Chain, Map, recognise, record, weights_of
+from contractive.jacobian import _autograd
+from contractive.jacobian._chain import Chain, Map, recognise, record
+from contractive.jacobian._exact import one_layer_and_difference
 from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
 
@@ -21,11 +23,10 @@ def value_and_squared_norm(
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
 ) -> tuple[Tensor, Tensor]:
-    """Compute f(x) and each example's squared Frobenius norm ||df/dx||_F^2 in one forward pass.
+    """Compute f(x) and each example's squared Frobenius norm ||df/dx||_F^2 (Rifai et al., ICML 2011) in one pass.
 
-    The penalty of a contractive autoencoder (Rifai et al., ICML 2011), before reduction and weight: no factor 1/2, no
-    mean over features. Differentiable once in the parameters of `f` and in `x`. A chain of affine maps and
-    elementwise activations (`nn.Sequential`) takes closed forms without double backward; anything else goes
+    No factor 1/2, no mean over features. Differentiable once in the parameters of `f` and in `x`. A chain of affine
+    maps and elementwise activations (`nn.Sequential`) takes closed forms without double backward; anything else goes
     through autograd. Derivations are in docs/mathematics.md.
 
     Args:
@@ -33,21 +34,20 @@ def value_and_squared_norm(
         x: Points at which to differentiate, (batch, *features), floating point.
         method: `exact`; `probes`, the unbiased estimate mean_v ||v^T J||^2 over random code-side probes
             (Hutchinson 1989; Hoffman et al. 2019); `forward_probes`, mean_u ||J u||^2 with probes u shared by eight
-            examples, cheaper and much noisier; `auto`, exact where the step costs about as much, else `probes`.
-            `plan` tells what `auto` takes.
+            examples, cheaper and much noisier; `auto`, exact where the step costs about as much, else `probes` (`plan`
+            tells).
         num_probes: Probes per example, 1 if omitted. Variance falls at least as 1 / num_probes.
         generator: Source of the probes; torch's global one if omitted.
         memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
 
     Returns:
-        The code f(x), and the norm of shape (batch,), one value per example. The values of one call share their
-        probes' signs: each is unbiased, they are not independent.
+        The code f(x), and the norm (batch,). Values of one call share their probes' signs: unbiased, not independent.
 
     Raises:
         TypeError: `x` or the code is not a floating-point tensor.
-        ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode, a code that is not one row
-            per example or does not depend on `x`.
-        RuntimeError: Inference mode, where derivatives would be silently zero.
+        ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode, a code without one row per
+            example or that does not depend on `x`.
+        RuntimeError: Inference mode, where derivatives are lost.
 
     Example:
         >>> encoder = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.Sigmoid())
@@ -56,23 +56,24 @@ def value_and_squared_norm(
         (torch.Size([128, 1000]), torch.Size([128]))
     """
     request = _request(x, method, num_probes, generator, memory_budget)
-    chain = _chain(f, x)
+    chain = recognise(f, x)
     if chain is None:
         return _autograd.value_and_squared_norm(f, x, request)
-    if torch.is_autocast_enabled(x.device.type):
-        with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
-            weight = chain.parameters()[0]
-            assert weight is not None
-            return _through(chain, x.to(weight.dtype), request)  # it may come from a layer in half precision
-    return _through(chain, x, request)
-
-
-def _through(chain: Chain, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
-    """Make the chain's node in the graph; under torch.no_grad without the work for gradients."""
     parameters = chain.parameters()
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled():  # without the work for gradients
         x, parameters = x.detach(), [None if tensor is None else tensor.detach() for tensor in parameters]
-    return ChainNorm.apply(chain, request, x, *parameters)  # pyright: ignore[reportReturnType]
+    x, full_precision = _full_precision(chain, x)
+    with full_precision:
+        return ChainNorm.apply(chain, request, x, *parameters)  # pyright: ignore[reportReturnType]
+
+
+def _full_precision(chain: Chain, x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:
+    """Leave autocast: squares of small slopes need the full range, and the difference of two has few digits in half."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return x, nullcontext()
+    weight = chain.parameters()[0]
+    assert weight is not None
+    return x.to(weight.dtype), torch.autocast(x.device.type, enabled=False)  # x may come from a layer in half precision
 
 
 def squared_norm(
@@ -84,10 +85,9 @@ def squared_norm(
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
 ) -> Tensor:
-    """Compute each example's squared Frobenius norm ||df/dx||_F^2, shape (batch,).
+    """Compute each example's squared Frobenius norm ||df/dx||_F^2, shape (batch,), exact unless told otherwise.
 
-    As `value_and_squared_norm` without the code, and exact unless told otherwise: this is the function for measuring.
-    In training take `value_and_squared_norm`, which saves the second encoder pass.
+    For measuring; in training `value_and_squared_norm` saves a second encoder pass. Arguments and errors are the same.
     """
     return value_and_squared_norm(
         f, x, method=method, num_probes=num_probes, generator=generator, memory_budget=memory_budget
@@ -120,7 +120,7 @@ def value_norm_and_difference(
         generator: Source of noise and probes.
 
     Returns:
-        Code, norm (batch,) and squared difference (batch,), the mean over copies.
+        Code, norm (batch,) and the mean over copies of the squared difference (batch,).
 
     Raises:
         ValueError: `sigma` not above 0 and finite, `copies` below 1, method `forward_probes`; and as
@@ -133,25 +133,23 @@ def value_norm_and_difference(
         raise InvalidValue("copies", "be at least 1", copies, "The paper's idea needs a noisy copy.")
     if method == "forward_probes":
         raise InvalidValue("method", "be auto, exact or probes here", "'forward_probes'", "Choose 'probes'.")
-    chain = _chain(f, x)
-    if chain is not None and torch.is_autocast_enabled(x.device.type):
-        weight = next(chain.layers[0].module.parameters(), x)
-        with torch.autocast(x.device.type, enabled=False):  # the difference of two slopes has few digits in half
-            return _difference.norm_and_difference(f, chain, x.to(weight.dtype), sigma, copies, request)
-    return _difference.norm_and_difference(f, chain, x, sigma, copies, request)
+    chain = recognise(f, x)
+    x, full_precision = (x, nullcontext()) if chain is None else _full_precision(chain, x)
+    with full_precision:
+        if chain is not None and len(chain.layers) == 1 and chain.is_dense:
+            if not chain.reshapes and not chain.layers[0].reshapes:
+                return one_layer_and_difference(chain, x, sigma, copies, generator)
+        return _autograd.norm_and_difference(f, x, sigma, copies, request)
 
 
 def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
     """Compute each example's Jacobian df/dx, shape (batch, code, features), both flattened.
 
-    Entry [b, i, j] is the derivative of unit i of the code of example b in feature j. Differentiable in the
-    parameters of `f`. The result is batch * code * features numbers; intermediate products keep to `memory_budget`.
-
-    Raises:
-        TypeError, ValueError, RuntimeError: As `value_and_squared_norm`.
+    Differentiable in the parameters of `f`. Intermediate products keep to `memory_budget` bytes. Errors are those of
+    `value_and_squared_norm`.
     """
     _check_input(x)
-    chain = _chain(f, x)
+    chain = recognise(f, x)
     if chain is not None and chain.is_dense:
         rows = max(1, memory_budget // (dense_numbers(chain) * x.element_size()))
         return torch.cat([torch.matmul(*dense_factors(chain, part)) for part in x.split(rows)])
@@ -161,38 +159,20 @@ def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor
 def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
     """Compute each example's largest singular values of df/dx, descending, shape (batch, min(k, code, features)).
 
-    The first is the operator norm: the encoder stretches no direction at x where it is at most 1. Their squares sum to
-    the squared Frobenius norm. Examples are done in chunks that keep to `memory_budget`. For a dense chain with a
-    wide input the Jacobian is never formed: with the QR factorisation W_1^T = Q R, J = A W_1 has the singular values
-    of A R^T.
-
-    Args:
-        f: As in `value_and_squared_norm`.
-        x: Points, (batch, *features).
-        k: How many; all if omitted.
-        memory_budget: Bytes for the matrices decomposed at a time.
+    The first is the operator norm; their squares sum to the squared Frobenius norm. Examples are done in chunks that
+    keep to `memory_budget` bytes. For a dense chain with a wide input the Jacobian is never formed: with the QR
+    factorisation W_1^T = Q R, J = A W_1 has the singular values of A R^T.
 
     Raises:
-        ValueError: `k` below 1, and as `value_and_squared_norm`.
+        ValueError: `k` below 1 (omitted: all), and as `value_and_squared_norm`.
     """
     _check_input(x)
     if k is not None and k < 1:
         raise InvalidValue("k", "be at least 1", k, "Leave it out for all singular values.")
-    chain = _chain(f, x)
-
-    def matrices(part: Tensor) -> Tensor:
-        if chain is None or not chain.is_dense:
-            return jacobian(f, part, memory_budget=memory_budget)
-        rows, first = dense_factors(chain, part)
-        units, features = first.shape
-        if features <= units or units < rows.shape[1]:
-            return rows @ first
-        return rows @ torch.linalg.qr(first.T).R.T  # the same singular values, with fewer columns
-
     with torch.no_grad():
-        numbers = max(3 * matrices(x[:1]).numel(), dense_numbers(chain), 1)
+        numbers = max(3 * reduced(f, x[:1], k, memory_budget)[0].numel(), dense_numbers(recognise(f, x)), 1)
     parts = x.split(max(1, memory_budget // (numbers * x.element_size())))
-    return torch.cat([torch.linalg.svdvals(matrices(part))[:, :k] for part in parts])
+    return torch.cat([torch.linalg.svdvals(reduced(f, part, k, memory_budget)[0])[:, :k] for part in parts])
 
 
 def plan(f: Map, x: Tensor, *, method: Method = "auto", num_probes: int | None = None) -> Plan:
@@ -204,13 +184,11 @@ def plan(f: Map, x: Tensor, *, method: Method = "auto", num_probes: int | None =
         closed form (exact)
     """
     request = _request(x, method, num_probes, None, MEMORY_BUDGET)
-    chain = _chain(f, x)
+    chain = recognise(f, x)
     if chain is None:
-        return _autograd.plan(f, x, request)
+        return _autograd.choose(_autograd.Linearised(f, x).y, x, request)
     with torch.no_grad():
-        parameters = chain.parameters()
-        _, tape = record(chain, x, parameters)
-        return choose(Shape.of(chain, weights_of(parameters), tape), request.method, request.num_probes)
+        return choose(Shape.of(record(chain, x)[1]), request.method, request.num_probes)
 
 
 def _request(
@@ -241,29 +219,35 @@ def _check_input(x: Tensor) -> None:
         )
 
 
-def _chain(f: Map, x: Tensor) -> Chain | None:
-    chain = recognise(f)
-    return chain if chain is not None and chain.fits(x) else None
-
-
 def dense_numbers(chain: Chain | None) -> int:
     """Return how many numbers one example needs while J is multiplied out; 0 where it is no dense chain."""
     if chain is None or not chain.is_dense:
         return 0
-    weights = weights_of(chain.parameters())
-    widest = max((weight.shape[1] for weight in weights[1:]), default=len(weights[0]))
-    return len(weights[-1]) * (2 * widest + weights[0].shape[1])
+    first, *others = (weight for weight in chain.parameters()[::2] if weight is not None)
+    widest = max((weight.shape[1] for weight in others), default=len(first))
+    return len([first, *others][-1]) * (2 * widest + first.shape[1])
 
 
 def dense_factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return (A, W_1) with J = A W_1, A of shape (batch, code, units of the first layer)."""
-    parameters = chain.parameters()
-    _, tape = record(chain, x, parameters)
-    weights = weights_of(parameters)
+    code, tape = record(chain, x)
     slopes = [None if slope is None else slope.flatten(1) for slope in tape.slopes]
-    eye = torch.eye(len(weights[-1]), dtype=x.dtype, device=x.device)
+    eye = torch.eye(code.shape[1:].numel(), dtype=x.dtype, device=x.device)
     rows = eye.expand(len(x), *eye.shape) if slopes[-1] is None else torch.diag_embed(slopes[-1])
-    for weight, slope in zip(weights[:0:-1], slopes[-2::-1], strict=True):
+    for weight, slope in zip(tape.weights[:0:-1], slopes[-2::-1], strict=True):
         rows = rows @ weight
         rows = rows if slope is None else rows * slope.unsqueeze(1)
-    return rows, weights[0]
+    return rows, tape.weights[0]
+
+
+def reduced(f: Map, x: Tensor, num: int | None, memory_budget: int = MEMORY_BUDGET) -> tuple[Tensor, Tensor | None]:
+    """Return M and Q with J = M Q^T for its `num` largest singular values; Q is None for the identity."""
+    chain = recognise(f, x)
+    if chain is None or not chain.is_dense:
+        return jacobian(f, x, memory_budget=memory_budget), None
+    rows, first = dense_factors(chain, x)
+    units, features = first.shape
+    if features <= units or units < (num or rows.shape[1]):
+        return rows @ first, None
+    basis, r = torch.linalg.qr(first.T)
+    return rows @ r.T, basis  # the same singular values, with fewer columns

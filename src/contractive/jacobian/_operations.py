@@ -31,9 +31,8 @@ class Repeatable(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in _DROPOUTS:
-            call = signature(func).bind(*args, **kwargs)
-            call.apply_defaults()
-            if call.arguments["training"] and call.arguments["p"] > 0:
+            call = _bound(func, args, kwargs)
+            if call["training"] and call["p"] > 0:
                 remedy = "Call .eval() on it, or leave it out of an encoder with a higher-order penalty."
                 rule = "be the same map for x and its noisy copies"
                 raise InvalidValue("f", rule, "dropout in training mode", remedy)
@@ -50,42 +49,33 @@ def _refusing(batch_norm: Callable[..., Tensor], names: Sequence[str]) -> Callab
     return fixed
 
 
-def _layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-    cudnn_enable: bool = True,
-) -> Tensor:
+def _layer_norm(*args: Any, **kwargs: Any) -> Tensor:
     """`F.layer_norm` as a group norm of one channel."""
-    shape = tuple(normalized_shape)
-    if shape != tuple(input.shape[input.ndim - len(shape) :]):
-        return F.layer_norm(input, shape, weight, bias, eps)  # which says what is wrong
+    kwargs.pop("cudnn_enable", None)  # of torch.layer_norm
+    x, shape, weight, bias, eps = _bound(F.layer_norm, args[:5], kwargs).values()
+    if tuple(shape) != tuple(x.shape[x.ndim - len(shape) :]):
+        return F.layer_norm(x, shape, weight, bias, eps)  # which says what is wrong
     size = math.prod(shape)
-    rows = input.reshape(input.numel() // max(size, 1), 1, size)
-    y = torch.group_norm(rows, 1, eps=eps).reshape(input.shape)
+    rows = x.reshape(x.numel() // max(size, 1), 1, size)
+    y = torch.group_norm(rows, 1, eps=eps).reshape(x.shape)
     z = y if weight is None else y * weight
     return (z if bias is None else z + bias).to(y.dtype)
 
 
-def _instance_norm(
-    input: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
+def _instance_norm(*args: Any, **kwargs: Any) -> Tensor:
     """`F.instance_norm` as a group norm of one channel per group."""
-    plain = (input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
-    if not use_input_stats:
-        return F.instance_norm(*plain)
+    call = _bound(F.instance_norm, args, kwargs)
+    if not call["use_input_stats"]:
+        return F.instance_norm(**call)
     with torch.no_grad():
-        F.instance_norm(*plain)  # for its checks, and to move the running statistics on
-    return torch.group_norm(input, input.shape[1], weight, bias, eps)
+        F.instance_norm(**call)  # for its checks, and to move the running statistics on
+    return torch.group_norm(call["input"], call["input"].shape[1], call["weight"], call["bias"], call["eps"])
+
+
+def _bound(func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    call = signature(func).bind(*args, **kwargs)
+    call.apply_defaults()
+    return call.arguments
 
 
 _INSTEAD: dict[Any, Callable[..., Tensor]] = {

@@ -1,6 +1,6 @@
 """Which way to the squared norm of a chain: chosen by counting multiplications, and told to the user."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -9,18 +9,15 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from contractive.jacobian._affine import Dense
-from contractive.jacobian._chain import Chain, Tape
-from contractive.jacobian._code_probes import CodeProbes, code_probes, input_probes
+from contractive.jacobian._chain import Tape, reshaped
 from contractive.jacobian._exact import ExactRows, OneLayer
-from contractive.jacobian._input_side import InputSide
-from contractive.jacobian._propagation import Propagation, reshaped
+from contractive.jacobian._layers import Dense
+from contractive.jacobian._propagation import GROUP, CodeProbes, InputSide, Propagation, code_probes, input_probes
 
 Method = Literal["auto", "exact", "probes", "forward_probes"]
 METHODS: tuple[Method, ...] = get_args(Method)
 MEMORY_BUDGET = 2**28
 _CACHED = 32  # examples whose rows a processor's cache holds: faster than the whole batch at once
-GROUP = 8  # examples that share a forward probe
 
 # A plain training step runs encoder and decoder forwards and backwards: about five encoder passes.
 _PLAIN_STEP = 5
@@ -31,18 +28,14 @@ _ABOUT_AS_MUCH = 1.1
 class Plan:
     """How the norm was, or would be, computed.
 
-    Attributes:
-        path: `closed form`, `exact rows`, `exact columns`, `code probes` or `forward probes`; on an encoder that is
-            not a chain the same with `autograd` in front.
-        exact: Whether the norm is exact rather than an unbiased estimate.
-        gram: Whether the widest product is replaced by the Gram matrix of the first weights.
-        multiplications: Multiplications of value and gradient for the batch, per path considered.
+    The path is `closed form`, `exact rows`, `exact columns`, `code probes` or `forward probes`; on an encoder that is
+    not a chain the same with `autograd` in front.
     """
 
     path: str
-    exact: bool
-    gram: bool
-    multiplications: Mapping[str, int]
+    exact: bool  # rather than an unbiased estimate
+    gram: bool  # the widest product is replaced by the Gram matrix of the first weights
+    multiplications: Mapping[str, int]  # of value and gradient for the batch, per path considered
 
     def __str__(self) -> str:
         kind = "exact" if self.exact else "unbiased estimate"
@@ -70,17 +63,12 @@ class Shape:
     dense_last: bool
 
     @staticmethod
-    def of(chain: Chain, weights: Sequence[Tensor], tape: Tape) -> "Shape":
+    def of(tape: Tape) -> "Shape":
         """Read the sizes off a forward pass."""
-        layers = list(zip(chain.layers, weights, tape.outputs, strict=True))
-        dense = [isinstance(chain.layers[i].affine, Dense) for i in (0, -1)]
-        return Shape(
-            batch=tape.batch,
-            sizes=(tape.inputs[0].shape[1:].numel(), *(output.shape[1:].numel() for output in tape.outputs)),
-            macs=tuple(layer.affine.multiplications(weight, output.shape[1:]) for layer, weight, output in layers),
-            dense_first=dense[0],
-            dense_last=dense[1],
-        )
+        sizes = (tape.inputs[0].shape[1:].numel(), *(output.shape[1:].numel() for output in tape.outputs))
+        layers = zip(tape.layers, tape.weights, tape.outputs, strict=True)
+        macs = tuple(layer.affine.multiplications(weight, output.shape[1:]) for layer, weight, output in layers)
+        return Shape(tape.batch, sizes, macs, *(isinstance(tape.layers[i].affine, Dense) for i in (0, -1)))
 
     def code_side(self, rows: int, exact: bool) -> tuple[int, bool]:
         """Multiplications from the code side, value and gradient, and True if the Gram form is the cheaper end."""
@@ -125,19 +113,9 @@ def choose(shape: Shape, method: Method, num_probes: int) -> Plan:
     return Plan(path, "probes" not in path, gram, MappingProxyType(costs))
 
 
-def propagation_of(
-    chain: Chain, weights: Sequence[Tensor], tape: Tape, request: Request, *, differentiable: bool = True
-) -> Propagation:
-    """Return the propagation of the chosen plan, with its probe vectors drawn.
-
-    Args:
-        chain: The encoder.
-        weights: Of its layers.
-        tape: Of the forward pass.
-        request: What the caller asked for.
-        differentiable: Whether the gradient will be asked for.
-    """
-    shape = Shape.of(chain, weights, tape)
+def propagation_of(tape: Tape, request: Request, *, differentiable: bool) -> Propagation:
+    """Return the propagation of the chosen plan, with its probe vectors drawn."""
+    shape = Shape.of(tape)
     plan = choose(shape, request.method, request.num_probes)
     x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)
     if plan.path == "closed form":

@@ -1,53 +1,45 @@
-"""The interface of all ways to ||J||_F^2 of a chain, and the steps that they share.
-
-A propagation computes the squared norm from a `Tape` and, given the gradient of a loss in that norm, returns the
-gradients in the slopes act'(a_l) and in the weights W_l in closed form: no double backward anywhere. `_function.py`
-joins them with ordinary backpropagation. Derivations are in docs/mathematics.md.
+"""The interface of all ways to ||J||_F^2 of a chain, their steps, and the ways by probe vectors and by columns.
 
 Notation in all of them: rows have the shape (batch, rows per example, *features). U_l = P_l * act'(a_l) is a cotangent
 at the preactivation of layer l and P_l at its output; T_l = Z_l * act'(a_l) are tangents at the same two, in the other
 order.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from contractive.jacobian._chain import Chain, Layer, Tape
+from contractive.core.randomness import this_rank_slice
+from contractive.jacobian._chain import Layer, Tape
 
-Weights = Sequence[Tensor]
+GROUP = 8  # examples that share a forward probe, or noise
+_LARGEST_HADAMARD = 2048  # 16 MB in float32; beyond it rows are drawn independently
 State = list[Tensor]
 
 
 @dataclass
 class Gradients:
-    """Gradients in the slopes and the weights of each layer, gathered over chunks of examples.
+    """Gradients in the weights and slopes of each layer, gathered over chunks of examples, all divided by `scale`.
 
-    Attributes:
-        weights: In the weights, divided by `scale`.
-        slopes: In the slopes, divided by `scale`, and times the slopes where the activation can `bend`.
-        scale: A factor of all of them, for who joins them with other gradients to apply in passing.
+    Those in slopes are given where the activation is curved, and times the slopes where it can `bend`.
     """
 
-    chain: Chain
-    weights: list[Tensor | None]
+    tape: Tape
     scale: float = 1.0
-    slopes: list[list[Tensor]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.slopes = [[] for _ in self.weights]
+        self.weights: list[Tensor | None] = [None] * self.tape.depth
+        self.slopes: list[list[Tensor]] = [[] for _ in self.weights]  # of one chunk of examples after the other
 
-    def add_weight(self, layer: int, cotangents: Tensor, tangents: Tensor, weight: Tensor) -> None:
-        """Add the gradient of sum <u, W t> over rows u and t."""
-        affine = self.chain.layers[layer].affine
-        self.weights[layer] = affine.weight_gradient(cotangents, tangents, weight, self.weights[layer])
-
-    def add_slope(self, layer: int, gradient: Tensor) -> None:
-        """Add that of the slopes of the next examples; needed only where the activation is curved."""
-        self.slopes[layer].append(gradient)
+    def add_weight(self, layer: int, cotangents: Tensor, tangents: Tensor) -> None:
+        """Add the gradient of sum <u, W t> over rows u and t, (*leading, *features)."""
+        u, t = self.tape.flat(layer, cotangents), self.tape.flat(layer, tangents, inputs=True)
+        affine = self.tape.layers[layer].affine
+        self.weights[layer] = affine.weight_gradient(u, t, self.tape.weights[layer], self.weights[layer])
 
     def slope(self, layer: int) -> Tensor | None:
         """Return the whole gradient in the slopes of one layer."""
@@ -56,15 +48,14 @@ class Gradients:
 
 
 class Propagation(Protocol):
-    """One way to the squared norm of a chain."""
+    """One way to the squared norm of a chain.
 
-    def value(self, chain: Chain, weights: Weights, tape: Tape) -> tuple[Tensor, State]:
-        """The norm per example, shape (batch,), and what `pull_back` needs."""
-        ...
+    `value` returns the norm per example and what `pull_back` needs for the gradients of sum(g * norm), or of sum(norm)
+    for g None.
+    """
 
-    def pull_back(self, chain: Chain, weights: Weights, tape: Tape, state: State, g: Tensor | None) -> Gradients:
-        """Gradients of sum(g * norm), g of shape (batch,), or of sum(norm) for None."""
-        ...
+    def value(self, tape: Tape) -> tuple[Tensor, State]: ...
+    def pull_back(self, tape: Tape, state: State, g: Tensor | None) -> Gradients: ...
 
 
 def scaled(rows: Tensor, factor: Tensor | None) -> Tensor:
@@ -73,10 +64,7 @@ def scaled(rows: Tensor, factor: Tensor | None) -> Tensor:
 
 
 def through_slope(layer: Layer, rows: Tensor, slope: Tensor | None, *, fresh: bool) -> tuple[Tensor, Tensor]:
-    """Return the rows times the slope, and what gives the gradient in that slope (see `Gradients.slopes`).
-
-    `slope` has a shape that multiplies the rows. Rows that are `fresh`, nobody else's, are overwritten.
-    """
+    """Return the rows times the slope, and what gives the gradient in that slope; `fresh` rows are overwritten."""
     if slope is None:
         return rows, rows
     # With V the gradient in U = P * act', the gradient in the slope is <V, P>. Where act''/act' is finite (`bend`),
@@ -103,10 +91,7 @@ def squared_sum(rows: Tensor) -> Tensor:
 
 
 def add_symmetric(total: Tensor, a: Tensor, b: Tensor) -> None:
-    """Add a b^T, known to be symmetric, to the upper blocks of `total`: five eighths of the multiplications.
-
-    `mirror` completes `total` when all is added. On an accelerator one large product is faster than four.
-    """
+    """Add a b^T, known to be symmetric, to the upper blocks of `total`; `mirror` completes it when all is added."""
     for start, stop in _blocks(total):
         total[start:stop, start:].addmm_(a[start:stop], b[start:].T)
 
@@ -120,7 +105,8 @@ def mirror(total: Tensor) -> Tensor:
 
 def _blocks(total: Tensor) -> Iterator[tuple[int, int]]:
     size = len(total)
-    # four strips, each from its diagonal block on: (4 + 3 + 2 + 1) / 16 of the square, five eighths
+    # four strips, each from its diagonal block on: (4 + 3 + 2 + 1) / 16 of the square, five eighths of the
+    # multiplications; on an accelerator one large product is faster
     step = -(-size // 4) if total.is_cpu else size
     return ((start, min(start + step, size)) for start in range(0, size, step))
 
@@ -132,6 +118,173 @@ def symmetric_product(a: Tensor, b: Tensor) -> Tensor:
     return mirror(total)
 
 
-def reshaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
-    """Reshape only where it changes something: a call costs much beside a small net's products."""
-    return tensor if tensor.shape == shape else tensor.reshape(shape)
+@dataclass(frozen=True)
+class CodeProbes:
+    """||J||_F^2 = E ||v^T J||^2 for E[v v^T] = I (Hutchinson 1989; Hoffman et al. 2019).
+
+    The last step ||u W_1||^2 = u G u^T may use the Gram matrix G = W_1 W_1^T, which pays for large batches.
+    """
+
+    probes: Tensor  # (batch * num_probes, *code); those of one example follow each other
+    num_probes: int
+    gram: bool  # close with G (first layer Dense only); else with u W_1
+
+    def value(self, tape: Tape) -> tuple[Tensor, State]:
+        u, for_slope = [], []  # from the last layer to the first
+        row, slopes = self.probes, self._for_each_probe(tape.slopes)
+        for i in range(tape.depth - 1, -1, -1):
+            row, before = through_slope(tape.layers[i], row, slopes[i], fresh=i < tape.depth - 1)
+            u.append(row)
+            for_slope.append(before)
+            if i > 0:
+                row = tape.pull(i, row)
+        if self.gram:
+            end = row @ symmetric_product(tape.weights[0], tape.weights[0])
+            norm = torch.linalg.vecdot(end, row)
+        else:
+            end = tape.pull(0, row)
+            norm = squared_sum(end)
+        return self._sum(norm) / self.num_probes, [*u[::-1], *for_slope[::-1], end]
+
+    def pull_back(self, tape: Tape, state: State, g: Tensor | None) -> Gradients:
+        u, for_slope, end = state[: tape.depth], state[tape.depth : -1], state[-1]
+        slopes = self._for_each_probe(tape.slopes)
+        g = g if g is None or self.num_probes == 1 else g.repeat_interleave(self.num_probes)
+        end = weighted(end, g)
+        gradients = Gradients(tape, 2 / self.num_probes)
+        if self.gram:
+            gradients.weights[0] = symmetric_product(weighted(u[0], g).T, u[0].T) @ tape.weights[0]
+            below = end
+        else:
+            gradients.add_weight(0, u[0], end)
+            below = tape.push(0, end)
+        for i, layer in enumerate(tape.layers):  # `below` is the gradient in U_i
+            if layer.is_curved:
+                gradients.slopes[i].append(self._sum(below * for_slope[i]))
+            if i + 1 < tape.depth:
+                tangents = scaled(below, slopes[i])
+                gradients.add_weight(i + 1, u[i + 1], tangents)
+                below = tape.push(i + 1, tangents)
+        return gradients
+
+    def _for_each_probe(self, slopes: list[Tensor | None]) -> list[Tensor | None]:
+        if self.num_probes == 1:
+            return slopes
+        return [None if slope is None else slope.repeat_interleave(self.num_probes, 0) for slope in slopes]
+
+    def _sum(self, rows: Tensor) -> Tensor:
+        """Sum over the probe vectors of each example."""
+        return rows if self.num_probes == 1 else rows.unflatten(0, (-1, self.num_probes)).sum(1)
+
+
+@dataclass(frozen=True)
+class InputSide:
+    """||J||_F^2 = E ||J u||^2 for E[u u^T] = I, or the sum over all columns.
+
+    W_1 u is the same for every example that shares u, so the widest product of the net is done once per group.
+    All columns are the one group whose probes are the identity.
+    """
+
+    probes: Tensor  # (groups, columns, *features)
+    group: int  # consecutive examples that share a row of `probes`
+    scale: float  # 1 / number of probes for an estimate, 1 for all columns
+    chunk: int  # examples at a time; a multiple of `group` or the whole batch
+    keep: bool  # whether `value` keeps its tangents for `pull_back`; if not, they are computed again
+
+    def value(self, tape: Tape) -> tuple[Tensor, State]:
+        first = tape.push(0, self.probes)  # W_1 u, (groups, columns, *features)
+        norm, state = tape.outputs[0].new_empty(tape.batch), []
+        for start in range(0, tape.batch, self.chunk):
+            stop = start + self.chunk
+            tangents = self._ascend(tape.rows(start, stop), first, start)
+            norm[start:stop] = squared_sum(tangents[-1])
+            state += tangents if self.keep else []
+        return norm.mul_(self.scale), state
+
+    def pull_back(self, tape: Tape, state: State, g: Tensor | None) -> Gradients:
+        gradients = Gradients(tape, 2 * self.scale)
+        first = None if self.keep else tape.push(0, self.probes)
+        size = 2 * tape.depth
+        for start in range(0, tape.batch, self.chunk):
+            part = tape.rows(start, start + self.chunk)
+            if first is None:
+                i = start // self.chunk * size
+                tangents = state[i : i + size]
+            else:
+                tangents = self._ascend(part, first, start)
+            pulled = weighted(tangents[-1], None if g is None else g[start : start + self.chunk])
+            self._descend(part, tangents, pulled, start, gradients)
+        return gradients
+
+    def _groups(self, start: int, count: int) -> Tensor:
+        return torch.arange(start, start + count, device=self.probes.device) // self.group
+
+    def _ascend(self, tape: Tape, first: Tensor, start: int) -> State:
+        """Return what gives the gradient in each slope (see `through_slope`), and then T_1 .. T_L."""
+        for_slope, t, shared = [], [], len(first) == 1
+        rows = first.expand(tape.batch, *first.shape[1:]) if shared else first[self._groups(start, tape.batch)]
+        for i, layer in enumerate(tape.layers):
+            rows = tape.push(i, rows) if i else rows
+            rows, before = through_slope(layer, rows, spread(tape.slopes[i]), fresh=i > 0 or not shared)
+            for_slope.append(before)
+            t.append(rows)
+        return [*for_slope, *t]
+
+    def _descend(self, tape: Tape, tangents: State, pulled: Tensor, start: int, gradients: Gradients) -> None:
+        """From the gradient in T_L down to the probes, leaving gradients in every slope and weight on the way."""
+        for_slope, t = tangents[: tape.depth], tangents[tape.depth :]
+        for i in range(tape.depth - 1, -1, -1):
+            if tape.layers[i].is_curved:
+                gradients.slopes[i].append((pulled * for_slope[i]).sum(1))
+            pulled = scaled(pulled, spread(tape.slopes[i]))
+            if i > 0:
+                gradients.add_weight(i, pulled, t[i - 1])
+                pulled = tape.pull(i, pulled)
+        shared = pulled.new_zeros(len(self.probes), *pulled.shape[1:])
+        shared.index_add_(0, self._groups(start, tape.batch), pulled)
+        gradients.add_weight(0, shared, self.probes)
+
+
+def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw Rademacher vectors of shape (batch, num_probes, size) in the dtype and on the device of `like`.
+
+    Each is a row of a Hadamard matrix with random signs on its columns: those of n neighbours satisfy sum v v^T = n I
+    exactly, so that over them the noise of similar Jacobians partly cancels (measured in docs/performance.md).
+    """
+    device = generator.device if generator is not None else like.device
+    order = 1 << max(size - 1, 0).bit_length()
+    count = batch * num_probes
+    if order > _LARGEST_HADAMARD:
+        probes = this_rank_slice(lambda shape: _signs(shape, like.dtype, device, generator), (count, size))
+    else:
+
+        def indices(shape: tuple[int, ...]) -> Tensor:  # they run through 0 .. order - 1 as often as needed
+            rows = torch.randperm(order, generator=generator, device=device)
+            return rows.repeat(-(-shape[0] // order))[: shape[0]]
+
+        rows = this_rank_slice(indices, (count,))
+        signs = _signs((size,), like.dtype, device, generator)
+        probes = hadamard(order, like.dtype, device).index_select(0, rows)[:, :size] * signs
+    return probes.reshape(batch, num_probes, size).to(like.device)
+
+
+def input_probes(count: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw independent Rademacher vectors of shape (count, num_probes, size)."""
+    device = generator.device if generator is not None else like.device
+    shape = (count, num_probes, size)
+    return this_rank_slice(lambda whole: _signs(whole, like.dtype, device, generator), shape).to(like.device)
+
+
+@lru_cache(maxsize=8)
+def hadamard(order: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return Sylvester's Hadamard matrix: entries +-1, orthogonal rows, `order` a power of two."""
+    matrix = torch.ones(1, 1, dtype=dtype, device=device)
+    while len(matrix) < order:
+        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    return matrix
+
+
+def _signs(
+    shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, generator: torch.Generator | None
+) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device=device).bernoulli_(generator=generator).mul_(2).sub_(1)

@@ -11,6 +11,8 @@ from contractive.models._autoencoder import (
     BUILDERS,
     Activation,
     Autoencoder,
+    Model,
+    NetworkSettings,
     Recipe,
     TiedLinear,
     conv,
@@ -18,7 +20,6 @@ from contractive.models._autoencoder import (
     residual,
     tied,
 )
-from contractive.models._settings import Model, NetworkSettings
 from contractive.models._stacked import OUTPUTS, Classifier, Output, encoder, stack, unroll
 
 if TYPE_CHECKING:

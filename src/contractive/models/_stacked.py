@@ -20,14 +20,9 @@ _RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that co
 def stack(
     features: int, widths: Sequence[int], *, activation: str = "sigmoid", output: str = "sigmoid", seed: int = 0
 ) -> tuple[Autoencoder, ...]:
-    """Build one tied autoencoder per layer, each to be trained on the codes of the one below.
+    """Build one tied autoencoder per width, from the data upwards, each to be trained on the codes of the one below.
 
-    Args:
-        features: Numbers per example.
-        widths: Units of each layer, from the data upwards.
-        activation: Activation of every layer.
-        output: Activation of the lowest decoder: `sigmoid` for data in [0, 1], `linear` for any other.
-        seed: Random seed of the initial weights.
+    `output` is the activation of the lowest decoder: `sigmoid` for data in [0, 1], `linear` for any other.
 
     Raises:
         InvalidValue: No layer, a width below 1, an unknown activation.
@@ -63,13 +58,9 @@ def _modules(module: nn.Module) -> list[nn.Module]:
 class Classifier(nn.Module):
     """Encoder, one linear layer, and softmax or one sigmoid per class; calling it gives the logits (batch, classes).
 
-    Args:
-        encoder: Map from (batch, *features) to (batch, units). It is copied: fine-tuning leaves the given one as it is.
-        num_units: Units of its code.
-        num_classes: Number of classes.
-        output: `softmax`, trained by cross-entropy, or `sigmoid`, by the sum of binary cross-entropies over the
-            classes, as in the manifold tangent classifier.
-        seed: Random seed of the initial weights of the linear layer.
+    The encoder, from (batch, *features) to (batch, num_units), is copied: fine-tuning leaves the given one as it is.
+    `output` is `softmax`, trained by cross-entropy, or `sigmoid`, by the sum of binary cross-entropies over the
+    classes, as in the manifold tangent classifier. `seed` gives the initial weights of the linear layer.
 
     Raises:
         InvalidValue: Fewer than two classes, or another output.

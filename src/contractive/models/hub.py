@@ -35,11 +35,7 @@ The files are safetensors and JSON; nothing in them is executed. `contractive.lo
 class HubAutoencoder(Autoencoder, ModelHubMixin):
     """An autoencoder with `save_pretrained`, `from_pretrained` and `push_to_hub`.
 
-    Args:
-        encoder: As in `Autoencoder`.
-        decoder: As in `Autoencoder`.
-        recipe: As in `Autoencoder`; without one it cannot be saved.
-        extra: JSON-able facts kept beside the model, for instance `run.preparation.to_dict()`.
+    Arguments as in `Autoencoder`, and `extra`: JSON-able facts kept beside the model, such as the preparation of a run.
 
     Example:
         >>> import contractive as ct, tempfile, torch
@@ -83,16 +79,7 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
         tags: Any = (),
         **kwargs: Any,
     ) -> ModelCard:
-        """Return the README: what the model is and how to use it.
-
-        Args:
-            args: Ignored; the mixin's signature.
-            title: Heading.
-            repository: Name on the hub.
-            more: Text at the end.
-            tags: Tags beside those of every model of this library.
-            kwargs: Other fields of the card's head, such as `license`.
-        """
+        """Return the README: heading, name on the hub, more text, tags, and fields of its head, such as `license`."""
         recipe = self.recipe or Recipe("your own modules", {})
         given = recipe.arguments
         shape = given.get("shape", given.get("features", "features"))
@@ -104,6 +91,5 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
             features=" x ".join(map(str, shape)) if isinstance(shape, list | tuple) else shape,
             more=more,
         )
-        tags = sorted({"contractive", "autoencoder", *tags})
-        head = ModelCardData(library_name="contractive", tags=tags, **kwargs)
+        head = ModelCardData(library_name="contractive", tags=sorted({"contractive", "autoencoder", *tags}), **kwargs)
         return ModelCard(f"---\n{head.to_yaml()}\n---\n{text}")

@@ -27,26 +27,15 @@ class StorageError(ContractiveError):
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The content of `config.json`.
-
-    Attributes:
-        recipe: How the model is built.
-        torch: Version that wrote it.
-        extra: JSON-able facts beside the architecture.
-    """
+    """The content of `config.json`."""
 
     recipe: Recipe
-    torch: str
-    extra: Any = None
+    torch: str  # version that wrote it
+    extra: Any = None  # JSON-able facts beside the architecture
 
 
 def save(autoencoder: Autoencoder, folder: str | Path, *, extra: Any = None) -> None:
-    """Save an autoencoder made by a builder (`mlp`, `tied`, `conv`) into a folder, made if missing.
-
-    Args:
-        autoencoder: What to save.
-        folder: Where; files of the same names are replaced.
-        extra: JSON-able facts to keep beside the architecture.
+    """Save an autoencoder made by a builder (`mlp`, `tied`, `conv`) into a folder, made if missing; files are replaced.
 
     Raises:
         StorageError: The autoencoder was not made by a builder, or has other modules than it made.

@@ -25,7 +25,9 @@ from contractive.objectives._penalties import (
 )
 from contractive.objectives._registry import (
     OBJECTIVES,
+    LossName,
     NamedObjective,
+    ObjectiveSettings,
     Reference,
     contractive,
     contractive_denoising,
@@ -38,7 +40,6 @@ from contractive.objectives._registry import (
     standard,
     weight_decay,
 )
-from contractive.objectives._settings import LossName, ObjectiveSettings
 
 __all__ = ["Objective", "Term", "Values", "compose"]
 # presets

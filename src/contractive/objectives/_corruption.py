@@ -1,6 +1,6 @@
 """Noise put on inputs: what denoising autoencoders remove and what sensitivity is measured under.
 
-A corruption is a callable (x, generator) -> corrupted x of the same shape. Each is drawn anew for every entry.
+A corruption is a callable (x, generator) -> corrupted x of the same shape, drawn anew for every entry.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,6 @@ class Gaussian:
             raise InvalidValue("sigma", "be at least 0", self.sigma, "It is a standard deviation.")
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return corrupted x (batch, *features)."""
         return x + self.sigma * draw(torch.randn, x.shape, like=x, generator=generator)
 
 
@@ -40,7 +39,6 @@ class Masking:
         _check_fraction(self.fraction)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return corrupted x (batch, *features)."""
         return x * (draw(torch.rand, x.shape, like=x, generator=generator) >= self.fraction)
 
 
@@ -56,7 +54,6 @@ class SaltAndPepper:
         _check_fraction(self.fraction)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return corrupted x (batch, *features)."""
         chance = draw(torch.rand, x.shape, like=x, generator=generator)
         x = torch.where(chance < self.fraction, self.high, x)  # a number takes the precision of x, a tensor keeps its
         return torch.where(chance < self.fraction / 2, self.low, x)

@@ -7,7 +7,7 @@ contractive autoencoders are presets of this one thing; `compose` joins them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,6 @@ def squared_error(reconstruction: Tensor, x: Tensor) -> Tensor:
 
 def cross_entropy(reconstruction: Tensor, x: Tensor) -> Tensor:
     """Binary cross-entropy per example in nats, summed over features, shape (batch,), as in Rifai et al. (2011).
-
-    Both arguments lie in [0, 1]: the decoder ends in a sigmoid, the data are scaled to that range.
 
     Raises:
         InvalidValue: Data or reconstructions outside [0, 1].
@@ -54,19 +52,12 @@ LOSSES: dict[str, Loss] = {"squared_error": squared_error, "cross_entropy": cros
 
 @dataclass(frozen=True)
 class Term:
-    """One weighted penalty.
+    """One weighted penalty."""
 
-    Attributes:
-        name: Under which the history reports it.
-        weight: Its factor in the objective, at least 0.
-        penalty: `(map, x) -> (value of the map, penalty per example)`.
-        of: The map it is given: `encoder`, or `reconstruction` for g(f(x)).
-    """
-
-    name: str
-    weight: float
-    penalty: Penalty
-    of: str = "encoder"
+    name: str  # under which the history reports it
+    weight: float  # its factor in the objective, at least 0
+    penalty: Penalty  # (map, x) -> (value of the map, penalty per example)
+    of: str = "encoder"  # the map it is given: `encoder`, or `reconstruction` for g(f(x))
 
     def __post_init__(self) -> None:
         check_not_negative("weight", self.weight)
@@ -76,38 +67,22 @@ class Term:
 
 @dataclass(frozen=True)
 class Values:
-    """An objective evaluated on a batch.
+    """An objective evaluated on a batch."""
 
-    Attributes:
-        reconstruction: Reconstruction error per example, (batch,).
-        penalties: Unweighted penalty per example by name, each (batch,).
-        total: Mean over the batch of everything, weighted: what is minimised.
-    """
-
-    reconstruction: Tensor
-    penalties: dict[str, Tensor]
-    total: Tensor
+    reconstruction: Tensor  # error per example, (batch,)
+    penalties: dict[str, Tensor]  # unweighted penalty per example by name, each (batch,)
+    total: Tensor  # mean over the batch of everything, weighted: what is minimised
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Reconstruction loss, corruption and penalties, to be minimised together.
-
-    Calling it with an autoencoder and a batch gives `Values`.
-
-    Attributes:
-        name: Shown in tables.
-        loss: `squared_error`, `cross_entropy`, or any callable (reconstruction, x) -> (batch,).
-        corruption: Applied to the encoder's input; the clean x is what is reconstructed.
-        terms: Weighted penalties, evaluated at the encoder's input.
-        weight_decay: Factor of the sum of squared weights of encoder and decoder.
-    """
+    """Reconstruction loss, corruption and penalties; calling it with an autoencoder and a batch gives `Values`."""
 
     name: str = "standard"
-    loss: Loss = squared_error
-    corruption: Corruption | None = None
-    terms: tuple[Term, ...] = field(default=())
-    weight_decay: float = 0.0
+    loss: Loss = squared_error  # or `cross_entropy`, or any callable (reconstruction, x) -> (batch,)
+    corruption: Corruption | None = None  # of the encoder's input; the clean x is what is reconstructed
+    terms: tuple[Term, ...] = ()  # evaluated at the encoder's input
+    weight_decay: float = 0.0  # factor of the sum of squared weights of encoder and decoder
 
     def __post_init__(self) -> None:
         names = [term.name for term in self.terms]
@@ -124,15 +99,10 @@ class Objective:
         generator: torch.Generator | None = None,
         sample_weight: Tensor | None = None,
     ) -> Values:
-        """Evaluate the objective on a batch.
+        """Evaluate the objective on a batch x (batch, *features), `sample_weight` (batch,) being factors in the total.
 
-        The encoder runs once, except with two Jacobian penalties, of which each makes its own pass.
-
-        Args:
-            autoencoder: Encoder and decoder.
-            x: The batch, (batch, *features).
-            generator: Source of noise and probe vectors; torch's global one if omitted.
-            sample_weight: Factors in the total, (batch,).
+        The encoder runs once, except with two Jacobian penalties, of which each makes its own pass. Noise and probe
+        vectors come from the generator, or torch's global one.
 
         Raises:
             ContractiveError: A penalty that does not return one value per example.

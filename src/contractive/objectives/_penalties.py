@@ -26,14 +26,10 @@ Map = Callable[[Tensor], Tensor]
 
 
 class Encode:
-    """A map during one training step: called twice with the same input, it runs once.
-
-    Penalties get one of these as `encode`; to them it is a function. It also carries the step's random generator.
-    """
+    """A map during one training step, with the step's generator: called twice with the same input, it runs once."""
 
     def __init__(self, f: Map, generator: torch.Generator | None = None) -> None:
-        self.f = f
-        self.generator = generator
+        self.f, self.generator = f, generator
         self._last: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -48,30 +44,22 @@ class Encode:
 
 
 class Penalty(Protocol):
-    """Any callable of this form; no base class."""
+    """Any callable that returns (code, values), the values (batch,) one per example of x (batch, *features)."""
 
-    def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """Return (code, values), the values (batch,) one per example of x (batch, *features)."""
-        ...
+    def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True)
 class JacobianNorm:
-    """||J(x)||_F^2 (Rifai et al., ICML 2011): no factor 1/2, summed over all entries.
+    """||J(x)||_F^2 (Rifai et al., ICML 2011): no factor 1/2, summed over all entries."""
 
-    Attributes:
-        method: As in `jacobian.value_and_squared_norm`.
-        num_probes: Probe vectors per example where an estimate is taken.
-    """
-
-    method: Method = "auto"
-    num_probes: int | None = None
+    method: Method = "auto"  # as in `jacobian.value_and_squared_norm`
+    num_probes: int | None = None  # per example where an estimate is taken
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS, "Leave it out for auto.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """Return (code, squared norm per example)."""
         shared = encode if isinstance(encode, Encode) else Encode(encode)
         code, norm = value_and_squared_norm(
             shared.f, x, method=self.method, num_probes=self.num_probes, generator=shared.generator
@@ -90,25 +78,18 @@ class HigherOrder:
 
     The paper's gamma is weight * ratio. Deviation: where the encoder is one dense layer, eight neighbouring examples
     of a batch share their noise, which leaves every example's expectation as it is and costs far less.
-
-    Attributes:
-        ratio: Weight of the second term in units of the first.
-        sigma: Standard deviation of the noise, in the units of x.
-        copies: Noisy copies per example.
-        method: `auto`, `exact` or `probes`.
     """
 
-    ratio: float = 1.0
-    sigma: float = 0.1
-    copies: int = 4
-    method: Method = "auto"
+    ratio: float = 1.0  # weight of the second term in units of the first
+    sigma: float = 0.1  # standard deviation of the noise, in the units of x
+    copies: int = 4  # noisy ones per example
+    method: Method = "auto"  # or `exact`, `probes`
 
     def __post_init__(self) -> None:
         check_not_negative("ratio", self.ratio, "0 leaves the norm alone.")
         check_choice("method", self.method, ("auto", "exact", "probes"), "Forward probes estimate the norm alone.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """Return (code, penalty per example)."""
         shared = encode if isinstance(encode, Encode) else Encode(encode)
         code, norm, difference = value_norm_and_difference(
             shared.f, x, sigma=self.sigma, copies=self.copies, method=self.method, generator=shared.generator
@@ -158,19 +139,15 @@ class KLSparsity:
     """sum_j KL(target || mean activation of unit j over the batch), the same value for every example of the batch.
 
     For codes between 0 and 1 (Ng, 2011, lecture notes; Lee et al. 2008).
-
-    Attributes:
-        target: Wanted mean activation.
     """
 
-    target: float = 0.05
+    target: float = 0.05  # wanted mean activation
 
     def __post_init__(self) -> None:
         if not 0 < self.target < 1:
             raise InvalidValue("target", "lie strictly between 0 and 1", self.target, "It is a mean activation.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        """Return (code, divergence per example)."""
         code = encode(x)
         mean = code.flatten(1).mean(0)
         low, high = (float(end) for end in mean.detach().aminmax())
@@ -223,8 +200,8 @@ def tangent_propagation(f: Map, x: Tensor, tangents: Tensor, *, output: str = "i
     is a chain of affine maps and elementwise activations.
 
     Args:
-        f: From x to (batch, classes), before the output function.
-        x: Points, (batch, *features).
+        f: From x (batch, *features) to (batch, classes), before the output function.
+        x: Points.
         tangents: Directions u, (batch, num, features flattened) or (batch, num, *features).
         output: `identity`, `sigmoid` or `softmax`.
 

@@ -1,12 +1,14 @@
-"""The presets, and the objectives by name: one record holds all that any part of the library knows about one."""
+"""The presets, the objectives by name (one record holds all that is known about one), and the objective of a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from contractive.core.errors import InvalidValue
+from contractive.core.settings import check_settings, setting
 from contractive.jacobian import Method
 from contractive.objectives._corruption import Corruption, Gaussian
-from contractive.objectives._objective import Loss, Objective, Term, squared_error
+from contractive.objectives._objective import LOSSES, Loss, Objective, Term, squared_error
 from contractive.objectives._penalties import GainWeightedNorm, HigherOrder, JacobianNorm, KLSparsity, code_l1
 
 
@@ -21,12 +23,7 @@ def weight_decay(weight: float = 1e-4, *, loss: Loss = squared_error) -> Objecti
 
 
 def denoising(corruption: Corruption | float = 0.3, *, loss: Loss = squared_error) -> Objective:
-    """Reconstruction error of the clean input from a corrupted one (Vincent et al. 2008).
-
-    Args:
-        corruption: A corruption, or the sigma of Gaussian noise.
-        loss: Reconstruction loss.
-    """
+    """Reconstruction error of the clean input from a corrupted one; a number is Gaussian (Vincent et al. 2008)."""
     return Objective("denoising", loss, corruption if callable(corruption) else Gaussian(float(corruption)))
 
 
@@ -63,10 +60,7 @@ def higher_order(
     method: Method = "auto",
     loss: Loss = squared_error,
 ) -> Objective:
-    """Reconstruction error plus weight * (||J(x)||^2 + ratio * E||J(x) - J(x + e)||^2): CAE+H.
-
-    Rifai et al., ECML 2011. Arguments as in `HigherOrder`.
-    """
+    """Reconstruction error plus weight * `HigherOrder`: CAE+H (Rifai et al., ECML 2011)."""
     penalty = HigherOrder(ratio, sigma, copies, method)
     return Objective("higher_order", loss, terms=(Term("higher_order", weight, penalty),))
 
@@ -99,51 +93,34 @@ def contractive_denoising(
 
 @dataclass(frozen=True)
 class Reference:
-    """Scales found by an unpenalised fit, from which the search for a weight starts.
+    """Scales found by an unpenalised fit, from which the search for a weight starts."""
 
-    Attributes:
-        error: Validation reconstruction error per example.
-        squared_norm: Validation mean of ||J||_F^2.
-        feature_sd: Root mean square over features of their standard deviation in the training data.
-    """
-
-    error: float
-    squared_norm: float
-    feature_sd: float
+    error: float  # validation reconstruction error per example
+    squared_norm: float  # validation mean of ||J||_F^2
+    feature_sd: float  # root mean square over features of their standard deviation in the training data
 
 
 @dataclass(frozen=True)
 class NamedObjective:
-    """An objective that Python, the command line, estimators, tables and pages know by name.
-
-    Attributes:
-        name: The name everywhere.
-        make: (weight, loss=loss) -> objective; the weight is ignored where there is none.
-        help: One sentence on what it does, with its source.
-        color: Its colour in every picture, `#rrggbb`.
-        symbol: Its marker, one of plotly's.
-        weight_name: Name of its one number: `weight`, `noise`, or empty without one.
-        weight_help: The number in words.
-        default: The number, where none is given and none is searched; None for one that is always searched.
-        guess: (share, scales) -> a weight that raises the reconstruction error by about this share, from which a search
-            starts; None without a number.
-        exponent: The increase grows like weight^exponent near there.
-        searched: True if `fit_with_max_error_increase` can find its weight, which all of its terms have then.
-        compared: True if it is in a comparison that names no objectives.
-    """
+    """An objective that Python, the command line, estimators, tables and pages know by name."""
 
     name: str
-    make: Callable[..., Objective]
-    help: str
-    color: str
-    symbol: str = "circle"
-    weight_name: Literal["weight", "noise", ""] = "weight"
-    weight_help: str = ""
+    make: Callable[..., Objective]  # (weight, loss=loss) -> objective; the weight is ignored where there is none
+    help: str  # one sentence on what it does, with its source
+    color: str  # in every picture, `#rrggbb`
+    symbol: str = "circle"  # its marker, one of plotly's
+    weight_name: Literal["weight", "noise", ""] = "weight"  # of its one number, empty without one
+    weight_help: str = ""  # the number in words
+    # the number, where none is given and none is searched; None for one that is always searched
     default: float | None = None
+    # (share, scales) -> a weight that raises the reconstruction error by about this share, from which a search starts;
+    # the increase grows like weight^exponent near there
     guess: Callable[[float, Reference], float] | None = None
     exponent: float = 1.0
-    searched: bool = False
-    compared: bool = False
+    searched: bool = (
+        False  # whether `fit_with_max_error_increase` can find its weight, which all of its terms have then
+    )
+    compared: bool = False  # whether it is in a comparison that names no objectives
 
     @property
     def label(self) -> str:
@@ -214,3 +191,65 @@ _RECORDS = (
 )
 # fmt: on
 OBJECTIVES: dict[str, NamedObjective] = {record.name: record for record in _RECORDS}
+
+LossName = Literal["squared_error", "cross_entropy"]
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is minimised, by names and numbers; the help of each field is in its metadata.
+
+    A weight of None stands for the default of the objective, which for most penalties is a weight found in training by
+    an allowed increase of the reconstruction error.
+
+    Raises:
+        InvalidValue: A name that is not known, a weight that is negative or not finite, or a method for an objective
+            without a Jacobian.
+        InvalidType: A value of another type.
+    """
+
+    objective: str = setting("contractive", "Objective that is minimised.", choices=OBJECTIVES)
+    weight: float | None = setting(
+        None,
+        "Weight of the penalty (denoising: sigma of the noise).",
+        by_data="found in training by the allowed error increase",
+        least=0,
+    )
+    loss: LossName = setting("squared_error", "Reconstruction loss, summed over features.")
+    method: Method = setting("auto", "How the squared norm of the Jacobian is computed in training.")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.method != "auto":
+            self.make()
+
+    @property
+    def record(self) -> NamedObjective:
+        """The record of the objective."""
+        return OBJECTIVES[self.objective]
+
+    @property
+    def searches(self) -> bool:
+        """True where the weight is to be found in training."""
+        return self.weight is None and self.record.default is None
+
+    def completed(self) -> "ObjectiveSettings":
+        """Return the settings with the default weight of the objective, still None where it is to be found."""
+        return replace(self, weight=self.record.default if self.weight is None else self.weight)
+
+    def make(self) -> Objective:
+        """Make the objective; a weight that is to be found is 1."""
+        weight = next((one for one in (self.weight, self.record.default) if one is not None), 1.0)
+        made = self.record.make(weight, loss=LOSSES[self.loss])
+        if self.method == "auto":
+            return made
+        terms = tuple(_with_method(term, self.method) for term in made.terms)
+        if terms == made.terms:
+            got = repr(self.method)
+            raise InvalidValue("method", f"be auto for the objective {self.objective}", got, "It has no Jacobian norm.")
+        return replace(made, terms=terms)
+
+
+def _with_method(term: Term, method: Method) -> Term:
+    penalty: Any = term.penalty
+    return replace(term, penalty=replace(penalty, method=method)) if hasattr(penalty, "method") else term

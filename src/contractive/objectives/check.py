@@ -1,4 +1,8 @@
-"""Compare a penalty with the Jacobian by its definition and, where it differs, with the known mistakes."""
+"""Check a user-supplied contractive penalty: value, gradient and reduction, and the known mistakes by name.
+
+Most public code computes something else than ||J||_F^2, and values at freshly drawn weights hide it. Here value and
+gradient are compared with the Jacobian by its definition, at weights of a trained net's size, before and after a move.
+"""
 
 import math
 from collections.abc import Callable
@@ -11,8 +15,9 @@ from torch import Tensor, nn
 
 from contractive.core.errors import InvalidType, InvalidValue, check_positive
 from contractive.jacobian import squared_norm
-from contractive.objectives.check._formulas import Formula, Map, by_definition, formulas
-from contractive.objectives.check._report import MISTAKES, EncoderCheck, PenaltyCheck
+from contractive.objectives._findings import MISTAKES, EncoderCheck, Formula, Map, PenaltyCheck, by_definition, formulas
+
+__all__ = ["check_penalty", "PenaltyCheck", "EncoderCheck", "MISTAKES"]
 
 Penalty = Callable[[Any, Tensor], Any]
 
@@ -57,8 +62,8 @@ def check_penalty(
     if not callable(penalty):
         raise InvalidType("penalty", "be a function of encoder and x", type(penalty).__name__, "Pass the function.")
     if (encoder is None) != (x is None):
-        given = "x" if encoder is None else "encoder"
-        raise InvalidValue("encoder and x", "be given together", f"{given} alone", "Add the other.")
+        given = "x alone" if encoder is None else "encoder alone"
+        raise InvalidValue("encoder and x", "be given together", given, "Add the other.")
     check_positive("tolerance", tolerance, "Leave it out for 1e-6.")
     devices = [x.device] if isinstance(x, Tensor) and x.is_cuda else []
     with torch.random.fork_rng(devices), torch.enable_grad():
@@ -68,20 +73,18 @@ def check_penalty(
 
 
 def _built_in() -> dict[str, tuple[Map, Tensor]]:
-    def net(*modules: nn.Module) -> tuple[Map, Tensor]:
-        encoder = nn.Sequential(*modules).double()
-        for parameter in encoder.parameters():
-            nn.init.normal_(parameter, std=0.6)
-        return encoder, x
-
     x = torch.randn(8, 13, dtype=torch.float64)
-    return {
-        "one sigmoid layer": net(nn.Linear(13, 7), nn.Sigmoid()),
-        "one ReLU layer": net(nn.Linear(13, 7), nn.ReLU()),
-        "one tanh layer": net(nn.Linear(13, 7), nn.Tanh()),
-        "two sigmoid layers": net(nn.Linear(13, 7), nn.Sigmoid(), nn.Linear(7, 5), nn.Sigmoid()),
-        "three mixed layers": net(nn.Linear(13, 7), nn.ELU(), nn.Linear(7, 5), nn.Softplus(), nn.Linear(5, 3)),
+    layers = {
+        "one sigmoid layer": (nn.Linear(13, 7), nn.Sigmoid()),
+        "one ReLU layer": (nn.Linear(13, 7), nn.ReLU()),
+        "one tanh layer": (nn.Linear(13, 7), nn.Tanh()),
+        "two sigmoid layers": (nn.Linear(13, 7), nn.Sigmoid(), nn.Linear(7, 5), nn.Sigmoid()),
+        "three mixed layers": (nn.Linear(13, 7), nn.ELU(), nn.Linear(7, 5), nn.Softplus(), nn.Linear(5, 3)),
     }
+    nets = {name: nn.Sequential(*modules).double() for name, modules in layers.items()}
+    for parameter in nn.ModuleList(nets.values()).parameters():
+        nn.init.normal_(parameter, std=0.6)
+    return {name: (net, x) for name, net in nets.items()}
 
 
 class _Incomparable(Exception):
@@ -124,21 +127,15 @@ class _Case:
     def __init__(self, name: str, encoder: Map, x: Tensor, tolerance: float) -> None:
         size = squared_norm(encoder, x).detach().sum()  # refuses an encoder for which no penalty can be right
         if not bool(size > 0):  # NaN is not
-            raise InvalidValue(
-                "the Jacobian of encoder",
-                "not be zero at all of x",
-                f"a sum of ||J||^2 of {float(size):g}",
-                "Right and wrong penalties would agree: choose other points or weights.",
-            )
+            got, remedy = f"a sum of ||J||^2 of {float(size):g}", "All penalties would agree: choose others."
+            raise InvalidValue("the Jacobian of encoder", "not be zero at all of x", got, remedy)
         self.name, self.encoder, self.x = name, encoder, x.detach()
         code = encoder(self.x)
         self.leaves = _leaves(code)
         if not self.leaves:
-            rule = "have parameters that require a gradient"
-            raise InvalidValue("encoder", rule, "none", "Nothing can be trained.")
+            raise InvalidValue("encoder", "have parameters that require a gradient", "none", "Nothing can be trained.")
         if not _same(code, encoder(self.x)):
-            rule = "give the same code twice"
-            raise InvalidValue("encoder", rule, "two that differ", "Call .eval() on it first.")
+            raise InvalidValue("encoder", "give the same code twice", "two that differ", "Call .eval() on it first.")
         self.tolerance = max(tolerance, 2000 * torch.finfo(x.dtype).eps)
         # uneven, so that the gradient of one example cannot stand in for that of another
         self.weights = torch.linspace(0.5, 1.5, len(x)).to(self.x)
