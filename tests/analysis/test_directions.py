@@ -7,7 +7,7 @@ from torch import nn
 
 from contractive import analysis
 from contractive.analysis import Directions
-from contractive.analysis._directions import _chosen, products, squared_products
+from contractive.analysis._spectra import _chosen, products, squared_products
 from measured import gaussian, layer, linear, rotation
 from problems import by_jacrev
 

@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from contractive import analysis
-from contractive.analysis._geometry import nearest, pairwise_distances
+from contractive.analysis._rows import nearest, pairwise_distances
 from measured import gaussian
 
 

@@ -17,13 +17,15 @@ from contractive.analysis._codes import Codes, Similarity, SimilarityTable, code
 from contractive.analysis._contraction import (
     ContractionCurve,
     EvaluationPoints,
+    Sensitivity,
+    SensitivityProfile,
     contraction_by_depth,
     contraction_curve,
     evaluation_points,
+    sensitivity,
+    sensitivity_profile,
 )
-from contractive.analysis._directions import Directions, directions, directions_by_class
 from contractive.analysis._distance import TangentNeighbors, orthonormal, squared_tangent_distances, tangent_neighbors
-from contractive.analysis._geometry import PrincipalComponents, principal_components
 from contractive.analysis._reconstruction import (
     GaussianMixture,
     Reconstruction,
@@ -36,9 +38,8 @@ from contractive.analysis._reconstruction import (
     vector_field,
 )
 from contractive.analysis._robustness import LinearProbe, Robustness, accuracy_under_attack, accuracy_under_noise
-from contractive.analysis._rows import apply, spread_rows
-from contractive.analysis._sensitivity import Sensitivity, SensitivityProfile, sensitivity, sensitivity_profile
-from contractive.analysis._spectra import Norms, Spectra, norms, spectra
+from contractive.analysis._rows import PrincipalComponents, apply, principal_components, spread_rows
+from contractive.analysis._spectra import Directions, Norms, Spectra, directions, directions_by_class, norms, spectra
 from contractive.analysis._tangents import (
     ExampleJacobians,
     TangentAgreement,

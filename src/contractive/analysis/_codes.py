@@ -7,8 +7,7 @@ from math import nan
 import torch
 from torch import Tensor
 
-from contractive.analysis._geometry import nearest
-from contractive.analysis._rows import Map, all_equal, apply, check_rows, parts, spread_rows
+from contractive.analysis._rows import Map, all_equal, apply, check_rows, nearest, parts, spread_rows
 from contractive.core.errors import InvalidValue, check_at_least
 from contractive.core.results import Result, TableResult
 
@@ -130,39 +129,26 @@ def _histograms(code: Tensor, edges: Tensor) -> Tensor:
 class Similarity(Result):
     """Three similarities of two codes of the same examples, each between 0 and 1.
 
-    They do not depend on the order, the signs and the common scale of the units.
-
-    Attributes:
-        cka: Linear centred kernel alignment (Kornblith et al., ICML 2019).
-        procrustes: Nuclear norm of X^T Y for centred codes of unit Frobenius norm: 1 where a rotation and a scale turn
-            one code into the other; 2 (1 - procrustes) is the least squared distance a rotation can reach.
-        neighbors: Mean share of the nearest neighbours that both codes have in common.
-        neighbors_chance: That share for unrelated codes, neighbours / (rows - 1).
+    They do not depend on order, signs and common scale of the units. Procrustes is the nuclear norm of X^T Y for
+    centred codes of unit Frobenius norm: 1 where a rotation and a scale turn one code into the other;
+    2 (1 - procrustes) is the least squared distance a rotation can reach.
     """
 
-    cka: float
+    cka: float  # linear centred kernel alignment (Kornblith et al., ICML 2019)
     procrustes: float
-    neighbors: float
-    neighbors_chance: float
+    neighbors: float  # mean share of the nearest neighbours that both codes have in common
+    neighbors_chance: float  # that share for unrelated codes, neighbours / (rows - 1)
 
 
 @dataclass(frozen=True, repr=False)
 class SimilarityTable(TableResult):
-    """The similarities of all pairs of models, each matrix (models, models) with ones on the diagonal.
+    """The similarities of all pairs of models, each matrix (models, models) with ones on the diagonal."""
 
-    Attributes:
-        names: The models, in the order of rows and columns.
-        cka: As in `Similarity`, like the others.
-        procrustes: Nuclear norm of X^T Y.
-        neighbors: Share of common neighbours.
-        neighbors_chance: That share for unrelated codes.
-    """
-
-    names: tuple[str, ...]
-    cka: Tensor
-    procrustes: Tensor
-    neighbors: Tensor
-    neighbors_chance: float
+    names: tuple[str, ...]  # the models, in the order of rows and columns
+    cka: Tensor  # as in `Similarity`, like the others
+    procrustes: Tensor  # nuclear norm of X^T Y
+    neighbors: Tensor  # share of common neighbours
+    neighbors_chance: float  # that share for unrelated codes
 
     def columns(self) -> dict[str, list]:
         pairs = [(at, before) for at in range(len(self.names)) for before in range(at)]

@@ -1,42 +1,135 @@
-"""Where the encoder contracts: at growing distances from the data, and at points on and off the data."""
+"""How far the code changes: under noise, for steps of growing length, and at points on and off the data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
-from contractive.analysis._geometry import nearest, pairwise_distances
-from contractive.analysis._rows import Generator, Map, apply, check_rows, equal_rows, spread_rows, unit_directions
+from contractive.analysis._rows import (
+    Generator,
+    Map,
+    apply,
+    check_mode,
+    check_rows,
+    equal_rows,
+    nearest,
+    pairwise_distances,
+    spread_rows,
+    unit_directions,
+    variance,
+)
 from contractive.analysis._spectra import Norms, norms
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import draw
-from contractive.core.results import TableResult
+from contractive.core.results import Result, TableResult
+from contractive.objectives import Corruption, Gaussian, Masking, SaltAndPepper
 
 _NUM_RADII = 30
 _MOST_PAIRED = 1000
 _MOST_NEIGHBOURS = 10_000
+NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {"gaussian": (0.1, 0.25, 0.5, 1.0), "masking": (0.1, 0.25, 0.5), "salt and pepper": (0.05, 0.1, 0.25)}
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Sensitivity(Result):
+    """Change of the code under noise: the raw ratios shrink when the code is merely rescaled, scale-free does not.
+
+    Scale-free 1 means that noise changes the code as much, relative to the code's spread, as it changes the data
+    relative to theirs; it is infinite when the code does not vary.
+    """
+
+    ratios: Tensor  # ||f(x+e) - f(x)|| / ||e|| per example, shape (rows,)
+    scale_free: float  # (E||f(x+e) - f(x)||^2 / E||f(x) - mean f||^2) / (E||e||^2 / E||x - mean x||^2)
+
+    @property
+    def mean(self) -> float:
+        """Mean of the raw ratios."""
+        return float(self.ratios.mean())
+
+
+@dataclass(frozen=True, repr=False)
+class SensitivityProfile(TableResult):
+    """Sensitivity to several kinds of noise, by kind, and levels."""
+
+    levels: Mapping[str, tuple[float, ...]]  # gaussian: in units of `unit`; others: probability per entry
+    sensitivities: Mapping[str, tuple[Sensitivity, ...]]  # at each level
+    unit: float  # what a Gaussian level of 1 is in the units of x
+
+    def columns(self) -> dict[str, list]:
+        found = [entry for kind in self.levels for entry in self.sensitivities[kind]]
+        return {
+            "noise": [kind for kind, levels in self.levels.items() for _ in levels],
+            "level": [level for levels in self.levels.values() for level in levels],
+            "sensitivity": [entry.mean for entry in found],
+            "scale_free_sensitivity": [entry.scale_free for entry in found],
+        }
+
+
+@torch.no_grad()
+def sensitivity(encode: Map, x: Tensor, corruption: Corruption, *, generator: Generator = None) -> Sensitivity:
+    """Measure how much the code changes when a corruption such as `objectives.Gaussian(0.1)` changes the input."""
+    check_rows(x, 2)
+    check_mode(encode)
+    noisy = corruption(x, generator)
+    code, noisy_code = apply(encode, x), apply(encode, noisy)
+    changes, noise = (noisy_code - code).square().sum(1), (noisy - x).flatten(1).square().sum(1)
+    if not bool(noise.sum() > 0):
+        raise InvalidValue("corruption", "change the data", f"{corruption} without effect", "Use a larger level.")
+    spread, code_spread = variance(x.flatten(1)), variance(code)
+    if not spread > 0:
+        raise equal_rows(x)
+    corrupted = noise > 0  # masking may leave a row as it is
+    relative = float(changes.mean()) / code_spread if code_spread > 0 else float("inf")
+    return Sensitivity((changes[corrupted] / noise[corrupted]).sqrt(), relative / (float(noise.mean()) / spread))
+
+
+@torch.no_grad()
+def sensitivity_profile(
+    encode: Map,
+    x: Tensor,
+    *,
+    levels: Mapping[str, Sequence[float]] = NOISES,
+    unit: float | None = None,
+    num_points: int = 2000,
+    generator: Generator = None,
+) -> SensitivityProfile:
+    """Measure `sensitivity` to `gaussian`, `masking` and `salt and pepper` noise of several levels.
+
+    `unit` is Gaussian noise of level 1 in the units of x; if omitted the standard deviation of a typical feature, the
+    root mean square over features.
+    """
+    check_rows(x, 2)
+    if unknown := set(levels) - set(NOISES):
+        raise InvalidValue("levels", f"be for {', '.join(NOISES)}", sorted(unknown), "Use these names.")
+    low, high = float(x.min()), float(x.max())
+    scale = unit if unit is not None else float(x.flatten(1).var(0, correction=0).mean().sqrt())
+    rows = spread_rows(x, num_points)
+    corruptions: dict[str, Callable[[float], Corruption]] = {
+        "gaussian": lambda level: Gaussian(level * scale),
+        "masking": Masking,
+        "salt and pepper": lambda level: SaltAndPepper(level, low, high),
+    }
+    found = {
+        kind: tuple(sensitivity(encode, rows, corruptions[kind](level), generator=generator) for level in levels[kind])
+        for kind in levels
+    }
+    return SensitivityProfile({kind: tuple(levels[kind]) for kind in levels}, found, scale)
 
 
 @dataclass(frozen=True, repr=False)
 class ContractionCurve(TableResult):
-    """||f(x + r u) - f(x)|| / r against r, over points x and isotropic unit directions u.
+    """||f(x + r u) - f(x)|| / r against r, over points x and isotropic unit directions u."""
 
-    Attributes:
-        radii: r in the units of x, (radii,).
-        mean: Mean ratio at each radius, (radii,).
-        root_mean_square: Root of the mean squared ratio; tends to sqrt(E||J||_F^2 / d) as r -> 0, (radii,).
-        low: 5 % quantile, (radii,).
-        high: 95 % quantile, (radii,).
-        distances: Smallest, median and largest distance between two data rows: what a radius compares with.
-    """
-
-    radii: Tensor
-    mean: Tensor
-    root_mean_square: Tensor
-    low: Tensor
-    high: Tensor
-    distances: tuple[float, float, float]
+    radii: Tensor  # r in the units of x, (radii,)
+    mean: Tensor  # mean ratio at each radius, (radii,)
+    root_mean_square: Tensor  # root of the mean squared ratio; tends to sqrt(E||J||_F^2 / d) as r -> 0, (radii,)
+    low: Tensor  # 5 % quantile, (radii,)
+    high: Tensor  # 95 % quantile, (radii,)
+    distances: tuple[float, float, float]  # smallest, median, largest distance of two rows, to compare with
     _table = ("radii", "mean", "root_mean_square", "low", "high")
 
 
@@ -51,16 +144,9 @@ def contraction_curve(
 ) -> ContractionCurve:
     """Measure the contraction ratio at growing radii (Rifai et al., ICML 2011, section 5.2 and figure 1).
 
-    Deviation: a point keeps its directions over all radii, so that curves are smooth; every radius on its own is as in
-    the paper.
-
-    Args:
-        encode: Encoder f.
-        x: Validation rows, at least two and not all equal.
-        radii: Radii above 0 in the units of x; 30 evenly spaced ones up to 1.5 times the largest distance if omitted.
-        num_points: Rows from which steps go; the distances are of at most 1000.
-        num_directions: Directions per point.
-        generator: Source of the directions.
+    Of at least two rows, not all equal, each with `num_directions` directions. If radii are omitted, they are 30 evenly
+    spaced ones up to 1.5 times the largest distance of (up to 1000) rows. Deviation: a point keeps its directions over
+    all radii, so that curves are smooth; every radius on its own is as in the paper.
     """
     return _curves([encode], x, radii, num_points, num_directions, generator)[0]
 
@@ -138,15 +224,10 @@ def _ratio(f: Map, x: Tensor, code: Tensor, step: Tensor) -> Tensor:
 
 @dataclass(frozen=True, repr=False)
 class EvaluationPoints(TableResult):
-    """Exact Jacobian norms at several kinds of points, on and off the data.
+    """Exact Jacobian norms at several kinds of points, on and off the data."""
 
-    Attributes:
-        norms: By kind: `training`, `test` (if given), `midpoints`, `between`, `same distance`, `box`, `scaled out`.
-        distances: Distance of each of these points to the nearest training row, by kind, each (points,).
-    """
-
-    norms: Mapping[str, Norms]
-    distances: Mapping[str, Tensor]
+    norms: Mapping[str, Norms]  # of `training`, `test`, `midpoints`, `between`, `same distance`, `box`, `scaled out`
+    distances: Mapping[str, Tensor]  # to the nearest training row, by kind, each (points,)
 
     def columns(self) -> dict[str, list]:
         found = self.norms.values()
@@ -171,18 +252,10 @@ def evaluation_points(
 ) -> EvaluationPoints:
     """Measure ||J||_F and sigma_max where the data are and where they are not: contraction is local.
 
-    `training` and `test` are rows of the data. `midpoints` lie half-way between two random training rows, `between`
-    at a uniformly random point of the line joining them. `same distance` has the distances of training rows to their
-    mean, in random directions; `box` is uniform between the smallest and largest value of every feature; `scaled out`
-    is `factor` times as far from the mean as training rows, in their direction.
-
-    Args:
-        encode: Encoder f.
-        training: At least two rows.
-        test: Rows that were not trained on.
-        num_points: Points of each kind.
-        factor: How far out `scaled out` is, above 1.
-        generator: Source of the points.
+    `training` (at least two) and `test` are rows of the data. `midpoints` lie half-way between two random training
+    rows, `between` at a uniformly random point of the line joining them. `same distance` has the distances of training
+    rows to their mean, in random directions; `box` is uniform between the smallest and largest value of every feature;
+    `scaled out` is `factor` times as far from the mean as training rows, in their direction: `num_points` of each.
     """
     check_rows(training, 2, "training", num_points=num_points)
     if not factor > 1:

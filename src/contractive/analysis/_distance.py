@@ -16,10 +16,9 @@ from contractive.jacobian import MEMORY_BUDGET
 
 @torch.no_grad()
 def orthonormal(tangents: Tensor) -> Tensor:
-    """Return an orthonormal basis of each example's tangents, same shape; rows that are not needed are zero.
+    """Return an orthonormal basis of each example's tangents (examples, num, features), same shape.
 
-    Args:
-        tangents: (examples, num, features), of any length, even linearly dependent.
+    They may have any length and depend on each other; rows that are not needed are zero.
     """
     num = max(1, tangents.shape[1])
     per_example = 3 * 8 * max(1, tangents.shape[1] * tangents.shape[2])
@@ -79,15 +78,10 @@ def squared_tangent_distances(
 
 @dataclass(frozen=True, repr=False)
 class TangentNeighbors(Result):
-    """The nearest points of each query, nearest first.
+    """The nearest points of each query, nearest first."""
 
-    Attributes:
-        squared_distances: (queries, k).
-        indices: Into the points, (queries, k).
-    """
-
-    squared_distances: Tensor
-    indices: Tensor
+    squared_distances: Tensor  # (queries, k)
+    indices: Tensor  # into the points, (queries, k)
 
 
 def tangent_neighbors(

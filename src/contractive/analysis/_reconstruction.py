@@ -19,16 +19,10 @@ from contractive.jacobian import jacobian
 
 @dataclass(frozen=True, repr=False)
 class Reconstruction(Result):
-    """Reconstruction error.
+    """Reconstruction error."""
 
-    Attributes:
-        errors: ||r(x) - x||^2 per example, summed over features, shape (rows,).
-        r2: 1 - mean error / variance of the rows: 1 is perfect, 0 no better than their mean; NaN where rows
-            do not vary.
-    """
-
-    errors: Tensor
-    r2: float
+    errors: Tensor  # ||r(x) - x||^2 per example, summed over features, shape (rows,)
+    r2: float  # 1 - mean error / variance of the rows: 1 is perfect, 0 as their mean; NaN for equal rows
 
     @property
     def mean(self) -> float:
@@ -69,15 +63,10 @@ def reconstruction_norms(encode: Map, decode: Map, x: Tensor, *, num_points: int
 
 @dataclass(frozen=True, repr=False)
 class VectorField(Result):
-    """r(x) - x at some points.
+    """r(x) - x at some points."""
 
-    Attributes:
-        points: x, (rows, *features).
-        steps: r(x) - x, flattened, (rows, features).
-    """
-
-    points: Tensor
-    steps: Tensor
+    points: Tensor  # x, (rows, *features)
+    steps: Tensor  # r(x) - x, flattened, (rows, features)
 
     def score(self, sigma: float) -> Tensor:
         """Return (r(x) - x) / sigma^2, (rows, features): the estimate of grad log p(x).
@@ -108,15 +97,10 @@ def grid(low: tuple[float, float], high: tuple[float, float], num: int = 25) -> 
 
 @dataclass(frozen=True, repr=False)
 class ScoreError(Result):
-    """An estimated score against the true one.
+    """An estimated score against the true one."""
 
-    Attributes:
-        cosines: Cosine of the two vectors at each point, (rows,): independent of sigma; NaN where one is zero.
-        relative: sqrt(sum ||estimate - truth||^2 / sum ||truth||^2) over all points: 0 is perfect, 1 as good as zero.
-    """
-
-    cosines: Tensor
-    relative: float
+    cosines: Tensor  # cosine of the two vectors at each point, (rows,): independent of sigma; NaN where one is zero
+    relative: float  # sqrt(sum ||estimate - truth||^2 / sum ||truth||^2): 0 is perfect, 1 as good as zero
 
     @property
     def mean_cosine(self) -> float:
@@ -139,17 +123,11 @@ def score_error(estimate: Tensor, truth: Tensor) -> ScoreError:
 
 @dataclass(frozen=True, repr=False)
 class GaussianMixture(Result):
-    """sum_m w_m N(mu_m, C_m), with density and score in closed form.
+    """sum_m w_m N(mu_m, C_m), with density and score in closed form."""
 
-    Attributes:
-        weights: w, positive, summing to 1, (components,).
-        means: mu, (components, features).
-        covariances: C, positive definite, (components, features, features).
-    """
-
-    weights: Tensor
-    means: Tensor
-    covariances: Tensor
+    weights: Tensor  # w, positive, summing to 1, (components,)
+    means: Tensor  # mu, (components, features)
+    covariances: Tensor  # C, positive definite, (components, features, features)
 
     def __post_init__(self) -> None:
         m, d = self.means.shape

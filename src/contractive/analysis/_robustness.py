@@ -20,15 +20,10 @@ _ROWS_AT_ONCE = 512
 
 @dataclass(frozen=True, repr=False)
 class LinearProbe(Result):
-    """Scores weight @ f(x) + bias, the largest of which is the predicted class.
+    """Scores weight @ f(x) + bias, the largest of which is the predicted class."""
 
-    Attributes:
-        weight: (classes, code); two classes have two rows.
-        bias: (classes,).
-    """
-
-    weight: Tensor
-    bias: Tensor
+    weight: Tensor  # (classes, code); two classes have two rows
+    bias: Tensor  # (classes,)
 
     def __post_init__(self) -> None:
         if self.weight.ndim != 2 or len(self.weight) < 2 or self.bias.shape != self.weight.shape[:1]:
@@ -43,18 +38,14 @@ class LinearProbe(Result):
 
 @dataclass(frozen=True, repr=False)
 class Robustness(TableResult):
-    """Accuracy against the size of a disturbance of the input.
+    """Accuracy against the size of a disturbance of the input, in the units of x.
 
-    Attributes:
-        sizes: Noise: standard deviation per entry. Attack: largest norm of the change. In the units of x, ascending.
-        accuracies: Share of the examples classified correctly at each size.
-        no_gradient: Attack only: share of the examples that stay right and whose gradient was exactly zero all the
-            way. A saturated code may hide the way from the attack, which is not robustness.
+    A saturated code without a gradient may hide the way from the attack, which is not robustness.
     """
 
-    sizes: tuple[float, ...]
-    accuracies: tuple[float, ...]
-    no_gradient: float = 0.0
+    sizes: tuple[float, ...]  # standard deviation per entry, or largest norm of the change by attack; ascending
+    accuracies: tuple[float, ...]  # share of the examples classified correctly at each size
+    no_gradient: float = 0.0  # attack only: share that stays right with an exactly zero gradient all the way
     _table = ("sizes", "accuracies")
 
 
@@ -107,21 +98,11 @@ def accuracy_under_attack(
     misclassified. What succeeds in a smaller ball counts in every larger one, so that accuracy never rises with
     epsilon. It is an upper bound: a stronger attack may find more.
 
-    Deviation: the margin in place of the cross-entropy, whose gradient vanishes where the probe is sure.
+    Labels are whole numbers from 0. The ball has radii `epsilons` in the units of x, of the length of the change (`l2`)
+    or of its largest entry (`linf`). From the example and `num_starts` - 1 random starts go `num_steps` steps of length
+    `step` * epsilon, by default 2.5 / num_steps as in the paper. `bounds` are the values an entry may take, as in x.
 
-    Args:
-        encode: Encoder f, differentiable.
-        probe: Classifier on the code.
-        x: Rows.
-        labels: True classes, (rows,), whole numbers from 0.
-        epsilons: Radii of the ball in the units of x, from 0.
-        norm: `l2` bounds the length of the change, `linf` every entry.
-        num_steps: Gradient steps from each start.
-        step: Length of a step in units of epsilon, above 0; 2.5 / num_steps if omitted, as Madry et al. have it.
-        num_starts: The example itself, and this many less one random starts.
-        bounds: Smallest and largest value an entry may take, for instance (0, 1), as those of x do; none if omitted.
-        num_points: Rows that are attacked.
-        generator: Source of the starts.
+    Deviation: the margin in place of the cross-entropy, whose gradient vanishes where the probe is sure.
     """
     _check_task(encode, probe, x, labels, "epsilons", epsilons)
     check_choice("norm", norm, ("l2", "linf"), "linf bounds every entry.")

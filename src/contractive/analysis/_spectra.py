@@ -1,6 +1,7 @@
-"""Singular values of the Jacobian J (k x d) at single points: its norms, and how many directions the code follows.
+"""Singular values of the Jacobian J (k x d): its norms, how many directions the code follows, and which of the data.
 
-Notation: s_1 >= s_2 >= ... are the singular values of J, so that ||J||_F^2 = sum s_i^2 and sigma_max = s_1.
+Notation: s_1 >= s_2 >= ... are the singular values of J, so that ||J||_F^2 = sum s_i^2 and sigma_max = s_1; u_1, u_2,
+... are the principal directions of the data, unit vectors descending by variance.
 """
 
 from dataclasses import dataclass
@@ -9,25 +10,31 @@ from math import log
 import torch
 from torch import Tensor
 
-from contractive.analysis._rows import Map, check_rows, spread_rows
+from contractive.analysis._rows import (
+    Map,
+    check_labels,
+    check_rows,
+    code_size,
+    equal_rows,
+    parts,
+    principal_axes,
+    spread_rows,
+)
 from contractive.core.errors import InvalidValue
 from contractive.core.results import TableResult
-from contractive.jacobian import singular_values
+from contractive.jacobian import jacobian, singular_values, squared_norm
 
 _NO_GAP = log(2)
+_LEADING = 0.5  # of the directions asked for: the first ones; the others lie evenly over the rest
+_VARIES = 1e-9  # of the largest variance
 
 
 @dataclass(frozen=True, repr=False)
 class Norms(TableResult):
-    """Jacobian norms at each point, both of them: neither bounds the other tightly.
+    """Jacobian norms at each point, both of them: neither bounds the other tightly."""
 
-    Attributes:
-        squared_frobenius: ||J||_F^2, shape (rows,).
-        operator: Largest singular value sigma_max of J, shape (rows,).
-    """
-
-    squared_frobenius: Tensor
-    operator: Tensor
+    squared_frobenius: Tensor  # ||J||_F^2, shape (rows,)
+    operator: Tensor  # largest singular value sigma_max of J, shape (rows,)
     _table = ("squared_frobenius", "operator")
 
     @property
@@ -50,15 +57,10 @@ def norms(encode: Map, x: Tensor) -> Norms:
 
 @dataclass(frozen=True, repr=False)
 class Spectra(TableResult):
-    """Singular values of J at each point, and how many of them matter.
+    """Singular values of J at each point, and how many of them matter."""
 
-    Attributes:
-        values: Descending, (rows, min(code, features)).
-        features: Numbers per example, d.
-    """
-
-    values: Tensor
-    features: int
+    values: Tensor  # descending, (rows, min(code, features))
+    features: int  # numbers per example, d
 
     @property
     def mean(self) -> Tensor:
@@ -131,3 +133,86 @@ def spectra(encode: Map, x: Tensor, *, num_points: int = 500) -> Spectra:
     check_rows(x, 1)
     rows = spread_rows(x, num_points)
     return Spectra(singular_values(encode, rows), rows[0].numel())
+
+
+@dataclass(frozen=True, repr=False)
+class Directions(TableResult):
+    """Sensitivity of the code along the principal directions of the data."""
+
+    index: Tensor  # which principal direction, from 0, descending by variance, (directions,)
+    variances: Tensor  # variance of the data along each, in squared units of x, (directions,)
+    squared_sensitivities: Tensor  # E||J u||^2 over points, (directions,)
+    axes: Tensor  # the unit directions u, (directions, features)
+    isotropic: float  # E||J||_F^2 / d, what a random direction has on average
+    _table = ("index", "variances", "squared_sensitivities")
+
+    @property
+    def rank_correlation(self) -> float:
+        """Spearman's correlation of variance and sensitivity: 1 where the code follows most what varies most."""
+        one, other = _ranks(self.variances), _ranks(self.squared_sensitivities)
+        one, other = one - one.mean(), other - other.mean()
+        size = one.norm() * other.norm()
+        return float((one * other).sum() / size) if size > 0 else float("nan")
+
+
+@torch.no_grad()
+def directions(encode: Map, x: Tensor, *, num_directions: int = 100, num_points: int = 500) -> Directions:
+    """Compare the variance of the data along their principal directions u with E||J u||^2 at `num_points` rows.
+
+    The directions are of all rows, which must not be equal: the leading half of `num_directions`, and as many evenly
+    spaced over the others. Only directions in which the data vary at all count.
+    """
+    check_rows(x, 2, num_directions=num_directions, num_points=num_points)
+    _, axes, variances, total = principal_axes(x.flatten(1))
+    if not total > 0:
+        raise equal_rows(x)
+    index = _chosen(int((variances > _VARIES * variances[0]).sum()), num_directions).to(x.device)
+    rows = spread_rows(x, num_points)
+    squares = squared_products(encode, rows, axes[index]).mean(0)
+    # E||J u||^2 over isotropic unit u is ||J||_F^2 / d, since E u u^T = I / d
+    isotropic = float(squared_norm(encode, rows).mean()) / x[0].numel()
+    return Directions(index, variances[index], squares, axes[index], isotropic)
+
+
+def directions_by_class(
+    encode: Map, x: Tensor, labels: Tensor, *, num_directions: int = 100, num_points: int = 500
+) -> dict[int, Directions]:
+    """Compute `directions` for the rows of each class, by label: principal directions, variances and points its own."""
+    check_labels(labels, x)
+    options = {"num_directions": num_directions, "num_points": num_points}
+    return {int(label): directions(encode, x[labels == label], **options) for label in labels.unique()}
+
+
+def squared_products(encode: Map, x: Tensor, axes: Tensor) -> Tensor:
+    """||J(x) u||^2 for every row of x and of `axes` (directions, features), shape (rows, directions)."""
+    per_row = 3 * (code_size(encode, x) + 1) * len(axes) + x[0].numel()
+    return torch.cat([products(encode, part, axes).square().sum(1) for part in parts(x, per_row)])
+
+
+def products(encode: Map, x: Tensor, axes: Tensor) -> Tensor:
+    """J(x) U^T for the rows u of `axes` (directions, features), shape (rows, code, directions).
+
+    They are the Jacobian of t -> f(x + t_1 u_1 + ... + t_m u_m) at t = 0: exact, and no Jacobian of all features is
+    formed.
+    """
+
+    def along(t: Tensor) -> Tensor:
+        return encode((x.flatten(1) + t @ axes).view_as(x))
+
+    return jacobian(along, x.new_zeros(len(x), len(axes)))
+
+
+def _chosen(available: int, count: int) -> Tensor:
+    """Return indices of directions: the leading ones, then evenly over the others."""
+    if available <= count:
+        return torch.arange(available)
+    leading = max(1, round(_LEADING * count))
+    rest = torch.linspace(leading, available - 1, count - leading) if count > leading else torch.zeros(0)
+    return torch.cat([torch.arange(leading), rest.round().long()])
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Return ranks from 0; equal values share the mean of theirs."""
+    _, inverse, counts = values.double().unique(return_inverse=True, return_counts=True)
+    last = counts.cumsum(0).double()
+    return (last - (counts + 1) / 2)[inverse]

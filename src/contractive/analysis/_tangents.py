@@ -10,8 +10,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contractive.analysis._geometry import nearest, positive, principal_axes
-from contractive.analysis._rows import Generator, Map, apply, check_labels, check_rows, code_size, parts, spread_rows
+from contractive.analysis._rows import (
+    Generator,
+    Map,
+    apply,
+    check_labels,
+    check_rows,
+    code_size,
+    nearest,
+    parts,
+    positive,
+    principal_axes,
+    spread_rows,
+)
 from contractive.core.errors import InvalidValue
 from contractive.core.randomness import draw
 from contractive.core.results import Result, TableResult
@@ -102,17 +113,11 @@ def decompose(matrices: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, repr=False)
 class Tangents(Result):
-    """Leading right singular vectors of J: the directions in which the code still changes.
+    """Leading right singular vectors of J: the directions in which the code still changes."""
 
-    Attributes:
-        basis: Orthonormal rows per point, the most sensitive first, (points, tangents, features).
-        values: All singular values, descending, (points, min(code, features)).
-        shape: The features' own shape.
-    """
-
-    basis: Tensor
-    values: Tensor
-    shape: tuple[int, ...]
+    basis: Tensor  # orthonormal rows per point, the most sensitive first, (points, tangents, features)
+    values: Tensor  # all singular values, descending, (points, min(code, features))
+    shape: tuple[int, ...]  # the features' own shape
 
 
 @torch.no_grad()
@@ -131,28 +136,18 @@ def tangents(encode: Map, x: Tensor, num_tangents: int = 8) -> Tangents:
 
 @dataclass(frozen=True, repr=False)
 class Walks(Result):
-    """Straight walks x + t v in the input, and what the autoencoder makes of them.
+    """Straight walks x + t v in the input, and what the autoencoder makes of them."""
 
-    Attributes:
-        steps: t, in the units of x, (steps,).
-        inputs: x + t v, (points, steps, *features).
-        reconstructions: g(f(x + t v)), likewise.
-    """
-
-    steps: Tensor
-    inputs: Tensor
-    reconstructions: Tensor
+    steps: Tensor  # t, in the units of x, (steps,)
+    inputs: Tensor  # x + t v, (points, steps, *features)
+    reconstructions: Tensor  # g(f(x + t v)), likewise
 
 
 @torch.no_grad()
 def walks(reconstruct: Map, x: Tensor, directions: Tensor, steps: Sequence[float]) -> Walks:
-    """Walk from every point x (points, *features) along its direction, and reconstruct.
+    """Walk from every point x (points, *features) along its direction, scaled to unit length, and reconstruct.
 
-    Args:
-        reconstruct: g(f(x)), for instance an `Autoencoder`.
-        x: Points.
-        directions: One per point, (points, features) or in the shape of x; scaled to unit length.
-        steps: Lengths t in the units of x, for instance from -2 to 2.
+    `reconstruct` is g(f(x)), for instance an `Autoencoder`. The steps t are in the units of x, for instance -2 to 2.
     """
     check_rows(x, 1)
     if directions.numel() != x.numel() or len(directions) != len(x):
@@ -218,16 +213,7 @@ def tangent_agreement(
     num_points: int = 100,
     generator: Generator = None,
 ) -> TangentAgreement:
-    """Compare learned tangent spaces with the displacements to nearest neighbours, and between neighbours.
-
-    Args:
-        encode: Encoder f.
-        x: Rows among which neighbours are sought.
-        num_tangents: Dimension of the tangent spaces.
-        num_neighbors: Nearest neighbours per point, Euclidean.
-        num_points: Rows whose tangent spaces are compared.
-        generator: Source of the random subspaces.
-    """
+    """Compare learned tangent spaces of `num_points` rows with the steps to their nearest rows, and with theirs."""
     check_rows(x, num_neighbors + 1, num_neighbors=num_neighbors, num_points=num_points)
     flat = x.flatten(1)
     chosen = spread_rows(torch.arange(len(x), device=x.device), num_points)

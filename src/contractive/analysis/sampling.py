@@ -118,15 +118,10 @@ def langevin(score: Map, start: Tensor, num_steps: int, *, step_size: float, gen
 
 @dataclass(frozen=True, repr=False)
 class Metropolis(Result):
-    """The end of a Metropolis-Hastings walk.
+    """The end of a Metropolis-Hastings walk."""
 
-    Attributes:
-        points: Where the walkers are, (walkers, *features).
-        acceptance: Share of the proposals that were accepted.
-    """
-
-    points: Tensor
-    acceptance: float
+    points: Tensor  # where the walkers are, (walkers, *features)
+    acceptance: float  # share of the proposals that were accepted
 
 
 @torch.no_grad()
@@ -152,19 +147,12 @@ def metropolis(
 
 @dataclass(frozen=True, repr=False)
 class Parzen(Result):
-    """A Parzen-window estimate in nats.
+    """A Parzen-window estimate in nats."""
 
-    Attributes:
-        mean: Mean log-density of the test points.
-        standard_error: Of that mean over the test points; it does not show the chance in the samples themselves.
-        bandwidth: Standard deviation of the kernel.
-        num_samples: Samples the window was put on.
-    """
-
-    mean: float
-    standard_error: float
-    bandwidth: float
-    num_samples: int
+    mean: float  # mean log-density of the test points
+    standard_error: float  # of that mean over the test points; it does not show the chance in the samples themselves
+    bandwidth: float  # standard deviation of the kernel
+    num_samples: int  # samples the window was put on
 
 
 @torch.no_grad()
@@ -215,14 +203,9 @@ def _log_densities(samples: Tensor, points: Tensor, bandwidths: Sequence[float])
 def sheet(
     rows: Tensor | np.ndarray, shape: Sequence[int], *, columns: int = 10, gap: int = 1, background: float = 1.0
 ) -> np.ndarray:
-    """Lay many small grey images out row by row, and return one array (height, width), values as they are.
+    """Lay many small grey images (images, features) out row by row, and return one array (height, width).
 
-    Args:
-        rows: (images, features) or any shape with height * width numbers per image.
-        shape: (height, width) of one image.
-        columns: Images side by side.
-        gap: Pixels between images.
-        background: Value between images and where the last row is not full.
+    `shape` is the (height, width) of an image, `gap` the pixels between two, `background` their value.
 
     Example:
         >>> sheet(torch.zeros(5, 6), (2, 3), columns=3).shape

@@ -1,26 +1,26 @@
 """Pictures: plain numbers or results of `contractive.analysis` in, a plotly figure out, without any computing.
 
-Every objective keeps its colour. Mappings are by model; `layout.meta` holds a layout for narrow screens.
+Every objective keeps its colour. Mappings are by model; `layout.meta` holds a layout for narrow screens. `headings` are
+those of the panels, one per example. `image` is the height and width where a row is an image, which is drawn as one.
+`names` are those of the features, by default their numbers from 1. Boxes are quartiles, whiskers reach from 5 to 95 %.
 """
 
-from contractive.plots._codes import code_histograms, confusion, similarity, unit_activity
 from contractive.plots._contraction import (
     class_directions,
     contraction_by_depth,
     contraction_curves,
     directions,
-    spectra,
-)
-from contractive.plots._curves import accuracy_under_noise, learning, robustness, training_curves, weight_curves
-from contractive.plots._distributions import (
     evaluation_points,
     operator_norm,
     reconstruction_error,
     sensitivity,
     sensitivity_at,
     sensitivity_profiles,
+    spectra,
     tangent_agreement,
 )
+from contractive.plots._curves import accuracy_under_noise, learning, robustness, training_curves, weight_curves
+from contractive.plots._panels import Room, axes, panels, set_axes
 from contractive.plots._pictures import (
     feature_lines,
     filters,
@@ -32,8 +32,18 @@ from contractive.plots._pictures import (
     tangents,
     walks,
 )
-from contractive.plots._planes import code_map, pareto, thumbnails, trade_off, vector_fields
-from contractive.plots._style import NEUTRAL, Room, axes, color, in_order, panels, set_axes
+from contractive.plots._planes import (
+    code_histograms,
+    code_map,
+    confusion,
+    pareto,
+    similarity,
+    thumbnails,
+    trade_off,
+    unit_activity,
+    vector_fields,
+)
+from contractive.plots._style import NEUTRAL, color, in_order
 
 # training, and models against each other
 __all__ = ["training_curves", "accuracy_under_noise", "trade_off"]

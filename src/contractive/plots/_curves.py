@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._marks import band, line, log_axis
-from contractive.plots._style import NEUTRAL, Room, color, horizontal, panels, set_axes, translucent, vertical
+from contractive.plots._panels import Room, log_axis, panels, set_axes
+from contractive.plots._style import NEUTRAL, color, translucent
 
 if TYPE_CHECKING:
     from contractive.analysis import Robustness
@@ -22,8 +22,7 @@ WITHOUT = "without penalty"
 def training_curves(histories: Histories) -> go.Figure:
     """Draw reconstruction error (train dotted, validation solid) and exact validation ||J||^2 by epoch.
 
-    Args:
-        histories: The rows of every seed by model, as `fit` gives them; means are thick, single seeds thin.
+    `histories` are the rows of every seed, as `fit` gives them; means are thick, single seeds thin.
     """
     result = panels(["Reconstruction error", "‖J‖² on validation data, exact"], Room(300, 260, histories))
     errors = []
@@ -39,23 +38,18 @@ def training_curves(histories: Histories) -> go.Figure:
             values = np.array([[rows[at].get(column) for at in chosen] for rows in seeds], dtype=np.float32)
             errors += [values] if number == 1 else []
             thin: dict[str, Any] = {"line": {"color": translucent(name, 0.35), "width": 1}, "hoverinfo": "skip"}
-            if len(values) > 1 and part == "validation":
-                result.add_traces([line(name, epochs, row, number, showlegend=False, **thin) for row in values])
+            for row in values if len(values) > 1 and part == "validation" else ():
+                result.line(name, epochs, row, number, showlegend=False, **thin)
             more = {"showlegend": column == "val_reconstruction", "line": {"color": color(name), **style}}
             hover = f"{part}: %{{y:.4g}} after %{{x}} epochs"
-            result.add_trace(line(name, epochs, values.mean(0), number, hovertemplate=hover, **more))
+            result.line(name, epochs, values.mean(0), number, hovertemplate=hover, **more)
     set_axes(result, 1, {"title": {"text": "epoch"}}, log_axis(*errors))
     set_axes(result, 2, {"title": {"text": "epoch"}}, {"rangemode": "tozero"})
     return result
 
 
 def learning(rows: Sequence[Mapping[str, float]], best_epoch: int) -> go.Figure:
-    """Draw errors (per cent) and losses (nats) of fine-tuning by epoch, training dotted, validation solid.
-
-    Args:
-        rows: As `fine_tune` gives them, with validation.
-        best_epoch: Marked.
-    """
+    """Draw errors (per cent) and losses (nats) by epoch, from the rows of `fine_tune`: training dotted."""
     parts = {
         "train": ("training", {"color": NEUTRAL, "dash": "dot", "width": 1.5}),
         "val": ("validation", {"color": color(_VALIDATION), "dash": "solid", "width": 2.5}),
@@ -69,9 +63,9 @@ def learning(rows: Sequence[Mapping[str, float]], best_epoch: int) -> go.Figure:
             more = {"line": style, "marker": {"color": style["color"]}, "hovertemplate": hover}
             values = [factor * row[f"{part}_{column}"] for row in rows]
             mode = "lines" if len(rows) > 1 else "markers"
-            result.add_trace(line(name, epochs, values, number, mode=mode, **more))
+            result.line(name, epochs, values, number, mode=mode, **more)
         side = "left" if best_epoch > len(rows) / 2 else "right"
-        vertical(result, number, best_epoch, f"epoch {best_epoch}" if number == 1 else "", side=side)
+        result.vertical(number, best_epoch, f"epoch {best_epoch}" if number == 1 else "", side=side)
         y = {"rangemode": "tozero"} | ({"ticksuffix": " %"} if number == 1 else {})
         set_axes(result, number, {"title": {"text": "epoch"}}, y)
     return result
@@ -80,19 +74,18 @@ def learning(rows: Sequence[Mapping[str, float]], best_epoch: int) -> go.Figure:
 def accuracy_under_noise(levels: Sequence[float], accuracies: Mapping[str, Mapping[str, np.ndarray]]) -> go.Figure:
     """Draw accuracy against noise, mean and standard deviation over seeds.
 
-    Args:
-        levels: Noise levels in units of a typical feature's standard deviation.
-        accuracies: By classifier (a panel each), then by model: (seeds, levels), between 0 and 1.
+    Levels are in units of a typical feature's standard deviation. `accuracies` are by classifier (a panel each), then
+    by model: (seeds, levels), between 0 and 1.
     """
     result = panels(list(accuracies), Room(300, 260, _models(accuracies)))
     for number, curves in enumerate(accuracies.values(), 1):
         means = {name: 100 * values.mean(0) for name, values in curves.items()}
         spreads = {name: 100 * values.std(0, ddof=min(1, len(values) - 1)) for name, values in curves.items()}
         for name, mean in means.items():
-            result.add_trace(band(name, levels, mean - spreads[name], mean + spreads[name], number))
+            result.band(name, levels, mean - spreads[name], mean + spreads[name], number)
         for name, mean in means.items():
             more = {"customdata": spreads[name], "hovertemplate": "%{y:.1f} ± %{customdata:.1f} % at level %{x}"}
-            result.add_trace(line(name, levels, mean, number, mode="lines+markers", **more))
+            result.line(name, levels, mean, number, mode="lines+markers", **more)
         set_axes(result, number, {"title": {"text": "noise level"}}, {"ticksuffix": " %"})
     return result
 
@@ -100,13 +93,7 @@ def accuracy_under_noise(levels: Sequence[float], accuracies: Mapping[str, Mappi
 def robustness(
     results: "Mapping[str, Mapping[str, Robustness]]", *, axis: str = "size, units of x", chance: float | None = None
 ) -> go.Figure:
-    """Draw accuracy against the size of each disturbance.
-
-    Args:
-        results: By disturbance (a panel each, for instance `Attack, L2`), then by model.
-        axis: Title of the horizontal axis.
-        chance: Accuracy of guessing, between 0 and 1.
-    """
+    """Draw accuracy against the size of each disturbance (a panel each), with the accuracy of guessing as a line."""
     result = panels(list(results), Room(300, 260, _models(results)))
     for number, curves in enumerate(results.values(), 1):
         for name, found in curves.items():
@@ -114,10 +101,10 @@ def robustness(
             if found.no_gradient:
                 hover += f"<br>{100 * found.no_gradient:.1f} % stay right without any gradient"
             accuracies = [100 * accuracy for accuracy in found.accuracies]
-            result.add_trace(line(name, found.sizes, accuracies, number, mode="lines+markers", hovertemplate=hover))
+            result.line(name, found.sizes, accuracies, number, mode="lines+markers", hovertemplate=hover)
         set_axes(result, number, {"title": {"text": axis}}, {"ticksuffix": " %", "range": [0, 103]})
         if chance is not None:
-            horizontal(result, number, 100 * chance, "chance")
+            result.horizontal(number, 100 * chance, "chance")
     return result
 
 
@@ -131,16 +118,9 @@ def weight_curves(
     objective: str = "contractive",
     axis: str = "weight",
 ) -> go.Figure:
-    """Draw every metric against the weight, a panel each, with the model without a penalty as a dashed line.
+    """Draw metrics (by title, one value per weight) against the weight, a panel each, a dashed line without a penalty.
 
-    Args:
-        weights: Above 0, ascending.
-        metrics: Values at each weight by the panel's title.
-        spreads: Their standard deviations over seeds.
-        without: Each metric without a penalty.
-        knee: Weight to mark.
-        objective: Whose colour the lines get.
-        axis: Title of the horizontal axes.
+    `spreads` are their standard deviations over seeds; the lines have the colour of `objective`, and `knee` is marked.
     """
     result = panels(list(metrics), Room(300, 240))
     for number, (title, values) in enumerate(metrics.items(), 1):
@@ -148,12 +128,12 @@ def weight_curves(
         more["hovertemplate"] = f"%{{y:.4g}} at {axis} %{{x:.3g}}<extra></extra>"
         if spread := (spreads or {}).get(title):
             more["error_y"] = {"array": list(spread), "color": translucent(objective, 0.6), "thickness": 1.5}
-        result.add_trace(line(objective, weights, values, number, **more))
+        result.line(objective, weights, values, number, **more)
         set_axes(result, number, {"title": {"text": axis}, **log_axis(weights)}, {})
         if without and title in without:
-            horizontal(result, number, without[title], WITHOUT)
+            result.horizontal(number, without[title], WITHOUT)
         if knee:
-            vertical(result, number, knee, "knee", side="left")
+            result.vertical(number, knee, "knee", side="left")
             # annotations are placed by the exponent on a logarithmic axis, shapes by the number
             result.layout.annotations[-1].update(x=float(np.log10(knee)))  # pyright: ignore[reportAttributeAccessIssue]
     return result

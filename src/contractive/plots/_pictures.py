@@ -9,44 +9,32 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contractive.analysis.sampling import sheet
-from contractive.plots._marks import (
-    Image,
-    bars,
-    diverging,
-    feature_axis,
-    feature_room,
-    grey,
-    heatmap,
-    line,
-    middles,
-    picture_axes,
-    picture_room,
-    short,
-    shrunk,
-    signed,
-    tiled,
-)
-from contractive.plots._style import NEUTRAL, Room, color, heading, numbers, panels, set_axes, wrapped, written
+from contractive.plots._panels import Room, diverging, panels, set_axes
+from contractive.plots._style import NEUTRAL, color, heading, numbers, wrapped, written
 
 if TYPE_CHECKING:
     from contractive.analysis import ExampleJacobians, Tangents, Walks
+
+
+Image = tuple[int, int] | None
 
 _MOST_FEATURES = 256  # columns of a heat map of weights
 _EXAMPLES = 2  # of reconstructions that are no images
 _NAMES = 90  # pixels of row headings
 _MOST_BARS = 20
 _SHOWN = 3  # directions of either end
-_ACROSS = 6  # mistakes in a row
+_MISTAKES = 6  # in a row
 _WORDS = 0.7  # room below a mistake, as a share of its height
+_ACROSS = 8  # tiles in a row
+_LARGEST_SIDE = 32  # pixels of a tile; larger images are averaged down
+_WIDE, _ALONE, _NARROW = 500, 760, 340  # pixels of a picture: beside another on a laptop, alone there, on a phone
+_MOST_NAMES = 30  # of features below a panel
+_LONGEST_NAME = 17  # characters
+_SLANTED = 38  # pixels of names below a heat map, beyond one line
 
 
 def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
-    """Draw the first layer's weights: a small picture per unit for images, else a heat map of units by features.
-
-    Args:
-        weights: (units, features) by model; all on one colour scale.
-        image: Height and width, where a row is an image.
-    """
+    """Draw the first layer's weights (units, features) on one scale: a picture per unit, or units by features."""
     step = max((ceil(array.shape[1] / _MOST_FEATURES) for array in weights.values()), default=1)
     return signed(list(weights.values()), [heading(name) for name in weights], image, None, "unit", step)
 
@@ -54,31 +42,21 @@ def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure
 def jacobian_rows(
     measured: "ExampleJacobians", headings: Sequence[str], image: Image = None, names: Sequence[str] | None = None
 ) -> go.Figure:
-    """Draw the Jacobian of each example, a panel each: a picture per code unit, or units by features.
-
-    Args:
-        measured: Jacobians of a few examples of one model.
-        headings: One per example.
-        image: Height and width, where a row is an image.
-        names: The features' names; their numbers from 1 if omitted.
-    """
+    """Draw the Jacobian of each example, a panel each: a picture per code unit, or units by features."""
     return signed(numbers(measured.matrices), headings, image, names, "unit")
 
 
 def tangents(
     measured: "Tangents", headings: Sequence[str], image: Image = None, names: Sequence[str] | None = None
 ) -> go.Figure:
-    """Draw the tangent vectors at each point, a panel each, the most sensitive first. Arguments as `jacobian_rows`."""
+    """Draw the tangent vectors at each point, a panel each, the most sensitive first."""
     return signed(numbers(measured.basis), headings, image, names, "tangent")
 
 
 def reconstructions(clean: Mapping[str, np.ndarray], noisy: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
-    """Draw examples and their reconstructions by each model, from clean and from noisy inputs.
+    """Draw clean and noisy inputs and their reconstructions: a column of pictures per example, or lines over features.
 
-    Args:
-        clean: (examples, features) by row heading, the inputs first.
-        noisy: The same for the noisy inputs.
-        image: Height and width, where a row is an image: a column of pictures per example; else lines over features.
+    Both are (examples, features) by row heading, the inputs first.
     """
     groups = {"Clean inputs": clean, "Noisy inputs": noisy}
     first = next(iter(clean.values()))
@@ -87,7 +65,7 @@ def reconstructions(clean: Mapping[str, np.ndarray], noisy: Mapping[str, np.ndar
     mosaics = [tiled(np.concatenate(list(rows.values())), image, len(first)) for rows in groups.values()]
     result = panels(list(groups), picture_room(mosaics[0], _NAMES))
     for number, (mosaic, names) in enumerate(zip(mosaics, groups.values(), strict=True), 1):
-        grey(result, mosaic, number, float(first.min()), float(first.max()))
+        result.grey(mosaic, number, float(first.min()), float(first.max()))
         _name_rows(result, number, mosaic, [wrapped(name) for name in names])
     meta = result["layout"]["meta"]
     for screen, shown in (("wide", False), ("narrow", True)):  # once where panels stand beside each other
@@ -105,7 +83,7 @@ def _reconstructed_lines(groups: Mapping[str, Mapping[str, np.ndarray]], count: 
             if order == 0:
                 more = {"name": "input", "line": {"color": NEUTRAL, "width": 5}, "opacity": 0.5}
             features = np.arange(1, rows.shape[1] + 1)
-            result.add_trace(line(name, features, rows[at], number, hovertemplate="%{y:.3g}", **more))
+            result.line(name, features, rows[at], number, hovertemplate="%{y:.3g}", **more)
         set_axes(result, number, {"title": {"text": "feature"}}, {})
     return result
 
@@ -121,13 +99,7 @@ def jacobian_pictures(
     """Draw for each example, a row each: input, how much each pixel changes the code, and the input directions.
 
     Directions are unit vectors, orange where they add and blue where they take away, each on its own scale: first the
-    three that change the code most, then the three of the smallest singular values.
-
-    Args:
-        inputs: The examples, (examples, height * width).
-        measured: Their Jacobians.
-        headings: One per example.
-        image: Height and width.
+    three that change the code most, then the three of the smallest singular values. `inputs` are (examples, pixels).
     """
     rows = np.stack([numbers(inputs), numbers(measured.feature_norms)], 1)  # (examples, pictures, features)
     low, high = rows.min(2, keepdims=True), rows.max(2, keepdims=True)
@@ -138,9 +110,9 @@ def jacobian_pictures(
     left, right = (tiled(part.reshape(-1, part.shape[2]), image, part.shape[1]) for part in (seen, directions))
     titles = ["Input, and where the code is sensitive", "Changes the code most (3), least (3)"]
     result = panels(titles, picture_room(right, 40))
-    grey(result, left, 1, 0, 1)
-    result.add_trace(heatmap(right, 2, hoverinfo="skip", **diverging(1)))
-    picture_axes(result, 2, True)
+    result.grey(left, 1, 0, 1)
+    result.heatmap(right, 2, hoverinfo="skip", **diverging(1))
+    result.picture_axes(2, True)
     for number, mosaic in enumerate((left, right), 1):
         _name_rows(result, number, mosaic, headings)
     return result
@@ -159,11 +131,6 @@ def jacobian_features(
     """Draw how much each input feature changes the code, ||dz/dx_j||, as bars: a panel per example, bars by model.
 
     At most twenty features are shown, those largest for any model in that example.
-
-    Args:
-        measured: By model, the same examples in the same order; or means over many rows.
-        headings: One per example.
-        names: The features' names; their numbers from 1 if omitted.
     """
     norms = {name: numbers(found.feature_norms) for name, found in measured.items()}
     features = next(iter(norms.values())).shape[1]
@@ -176,7 +143,7 @@ def jacobian_features(
         labels, positions = [known[at] for at in order], np.arange(len(order))
         for name, values in values_of.items():
             more = {"customdata": labels, "showlegend": number == 1, "hovertemplate": "%{customdata}: %{x:.3g}"}
-            result.add_trace(bars(name, values[order], positions, number, **more))
+            result.bars(name, values[order], positions, number, **more)
         ticks = {"tickvals": positions.tolist(), "ticktext": [short(text) for text in labels], "tickfont": {"size": 11}}
         set_axes(result, number, {"title": {"text": "‖∂z/∂x‖"}}, ticks | {"showgrid": False, "autorange": "reversed"})
     return result
@@ -185,15 +152,14 @@ def jacobian_features(
 def feature_lines(measured: Mapping[str, FeatureNorms], headings: Sequence[str]) -> go.Figure:
     """Draw how much each input feature changes the code over the features in their order, a panel per example.
 
-    For features without names whose order means something, such as the wavelengths of a spectrum. Arguments as
-    `jacobian_features`.
+    For features without names whose order means something, such as the wavelengths of a spectrum.
     """
     result = panels(list(headings), Room(240, 200, measured))
     for number in range(1, len(headings) + 1):
         for name, found in measured.items():
             values = numbers(found.feature_norms)[number - 1]
             hover = "feature %{x}: %{y:.3g}"
-            result.add_trace(line(name, np.arange(1, len(values) + 1), values, number, hovertemplate=hover))
+            result.line(name, np.arange(1, len(values) + 1), values, number, hovertemplate=hover)
         y = {"title": {"text": "‖∂z/∂x‖"}, "rangemode": "tozero"}
         set_axes(result, number, {"title": {"text": "feature"}}, y)
     return result
@@ -202,14 +168,9 @@ def feature_lines(measured: Mapping[str, FeatureNorms], headings: Sequence[str])
 def walks(
     measured: "Walks", headings: Sequence[str], image: Image = None, names: Sequence[str] | None = None
 ) -> go.Figure:
-    """Draw the inputs of walks and what is reconstructed along them, a panel per point.
+    """Draw walks, a panel per point: a row of inputs above a row of reconstructions.
 
-    Args:
-        measured: Walks of a few points of one model.
-        headings: One per point.
-        image: Height and width: a row of inputs above a row of reconstructions. Without it, a heat map of the change of
-            every feature of the reconstruction by step.
-        names: The features' names; their numbers from 1 if omitted.
+    Rows that are no images: a heat map of the change of every feature of the reconstruction by step.
     """
     inputs, outputs = (numbers(rows) for rows in (measured.inputs, measured.reconstructions))
     inputs, outputs = (rows.reshape(*rows.shape[:2], -1) for rows in (inputs, outputs))
@@ -221,13 +182,13 @@ def walks(
         x = feature_axis(names, changes.shape[2]) | {"showgrid": False}
         hover = "feature %{x}, t = %{y:g}: %{z:.3g}<extra></extra>"
         for number, rows in enumerate(changes, 1):
-            result.add_trace(heatmap(rows, number, x0=1, y=steps, hovertemplate=hover, **scale))
+            result.heatmap(rows, number, x0=1, y=steps, hovertemplate=hover, **scale)
             set_axes(result, number, x, {"title": {"text": "step t"}, "showgrid": False})
         return result
     mosaics = [tiled(np.concatenate(rows), image, len(steps)) for rows in zip(inputs, outputs, strict=True)]
     result = panels(list(headings), replace(picture_room(mosaics[0], 60), axis=True))
     for number, mosaic in enumerate(mosaics, 1):
-        grey(result, mosaic, number, float(outputs.min()), float(outputs.max()))
+        result.grey(mosaic, number, float(outputs.min()), float(outputs.max()))
         _name_rows(result, number, mosaic, ["input", "output"])
         x = {"tickvals": middles(mosaic.shape[1], len(steps)), "ticktext": [written(t) for t in steps]}
         set_axes(result, number, x | {"showticklabels": True}, {})
@@ -235,26 +196,96 @@ def walks(
 
 
 def mistakes(rows: np.ndarray, image: tuple[int, int], true: Sequence[str], given: Sequence[str]) -> go.Figure:
-    """Draw misclassified pictures with their class and the class given below each.
-
-    Args:
-        rows: (pictures, height * width).
-        image: Height and width.
-        true: Class of each.
-        given: Class that each was given.
-    """
+    """Draw misclassified pictures (pictures, pixels), below each its true class and the class it was given."""
     pictures = shrunk(rows, image)
     height, width = pictures.shape[1:]
     gap, below = max(1, width // 8), ceil(_WORDS * height)
     padded = np.pad(pictures, ((0, 0), (0, max(0, below - gap)), (0, 0)), constant_values=np.nan)
-    mosaic = sheet(padded, padded.shape[1:], columns=_ACROSS, gap=gap, background=np.nan)
+    mosaic = sheet(padded, padded.shape[1:], columns=_MISTAKES, gap=gap, background=np.nan)
     ratio = mosaic.shape[0] / mosaic.shape[1]
     result = panels([""], Room(round(620 * ratio), round(330 * ratio), axis=False))
-    grey(result, mosaic, 1, float(rows.min()), float(rows.max()))
+    result.grey(mosaic, 1, float(rows.min()), float(rows.max()))
     for at, words in enumerate(zip(true, given, strict=True)):
-        row, column = divmod(at, _ACROSS)
+        row, column = divmod(at, _MISTAKES)
         x, y = column * (width + gap) + (width - 1) / 2, row * (padded.shape[1] + gap) + height - 0.5
         was, taken = (word if len(word) <= 8 else f"{word[:7]}…" for word in words)
         text = f"<b>{was}</b><br>as {taken}"
         result.add_annotation(text=text, x=x, y=y, yanchor="top", font={"size": 11}, xref="x", yref="y")
     return result
+
+
+def signed(
+    groups: Sequence[np.ndarray] | np.ndarray,
+    headings: Sequence[str],
+    image: Image,
+    names: Sequence[str] | None,
+    row: str,
+    step: int = 1,
+) -> go.Figure:
+    """Draw a panel of signed vectors (rows, features) for each heading, as pictures or as a heat map, on one scale.
+
+    `image` is the height and width where a vector is an image. Else `names` are those of the features, of which every
+    `step`-th is shown, and `row` says what a vector is.
+    """
+    tiles = [tiled(rows, image, min(_ACROSS, len(rows))) if image else rows[:, ::step] for rows in groups]
+    # a few extreme values must not make all others pale
+    limit = max((float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles), default=0) or 1.0
+    alone = len(tiles) == 1
+    room = picture_room(tiles[0], 0, alone=alone) if image else feature_room(names, tiles[0].shape[1])
+    result = panels(list(headings), room)
+    hover = "%{z:.3g}<extra></extra>" if image else f"{row} %{{y}}, feature %{{x}}: %{{z:.3g}}<extra></extra>"
+    scale = {**diverging(limit), "x0": 1, "dx": 1 if image else step, "y0": 1, "hovertemplate": hover}
+    for number, tile in enumerate(tiles, 1):
+        result.heatmap(tile, number, **scale)
+        result.picture_axes(number, bool(image))
+        if not image:
+            set_axes(result, number, feature_axis(names, tile.shape[1]), {"title": {"text": row}})
+    return result
+
+
+def picture_room(mosaic: np.ndarray, taken: int, *, alone: bool = False) -> Room:
+    """Return the room for a picture across a panel, of whose width some is taken; a panel alone is wider."""
+    height, width = mosaic.shape
+    wide, narrow = (round((across - taken) * height / width) for across in (_ALONE if alone else _WIDE, _NARROW))
+    return Room(wide, narrow, axis=False)
+
+
+def tiled(rows: np.ndarray, image: tuple[int, int], across: int) -> np.ndarray:
+    """Return rows as pictures beside and below each other, one empty pixel between them."""
+    pictures = shrunk(rows, image)
+    return sheet(pictures, pictures.shape[1:], columns=across, background=np.nan)
+
+
+def shrunk(rows: np.ndarray, image: tuple[int, int]) -> np.ndarray:
+    """Return rows as pictures, averaged over blocks of pixels where they are larger than a tile need be."""
+    pictures = rows.reshape(len(rows), *image).astype(np.float32)
+    count, height, width = pictures.shape
+    block = ceil(max(height, width) / _LARGEST_SIDE)
+    tall, wide = min(block, height), min(block, width)
+    down, across = height // tall, width // wide
+    blocks = pictures[:, : down * tall, : across * wide].reshape(count, down, tall, across, wide)
+    return blocks.mean((2, 4))
+
+
+def middles(pixels: int, count: int) -> list[float]:
+    """Return the middle of each of `count` tiles along a side of a mosaic."""
+    return [(pixels + 1) / count * (at + 0.5) - 1 for at in range(count)]
+
+
+def feature_room(names: Sequence[str] | None, count: int) -> Room:
+    """Return the room for a heat map over features, whose names stand slanted below it."""
+    return Room(220, 180, ticks=_SLANTED if names is not None and count <= _MOST_NAMES else 0)
+
+
+def feature_axis(names: Sequence[str] | None, count: int) -> dict[str, Any]:
+    """Return features along the bottom, by name where there are names for a few."""
+    if names is None or count > _MOST_NAMES:
+        return {"title": {"text": "feature"}}
+    ticks = {"tickvals": list(range(1, count + 1)), "ticktext": [short(name) for name in names], "tickangle": -40}
+    return {"title": {"text": ""}, "tickfont": {"size": 10}, **ticks}
+
+
+def short(name: str) -> str:
+    """Return both ends of a long name, as categories differ at the end; the hover has all of it."""
+    head, tail = _LONGEST_NAME - 12, 11
+    return name if len(name) <= _LONGEST_NAME else f"{name[:head]}…{name[-tail:]}"

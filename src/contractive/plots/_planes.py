@@ -1,4 +1,4 @@
-"""Points in the plane: models by error and sensitivity, codes on a map, and arrows of a vector field."""
+"""Codes, classes and points in the plane: models by error and sensitivity, maps, units, similarity, vector fields."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,26 +8,22 @@ import plotly.graph_objects as go
 
 from contractive.core.errors import InvalidValue
 from contractive.plots._curves import WITHOUT
-from contractive.plots._marks import line, log_axis
-from contractive.plots._style import (
-    NEUTRAL,
-    Room,
-    axes,
-    color,
-    figure,
-    heading,
-    label,
-    legend_height,
-    look,
-    numbers,
-    panels,
-    set_axes,
-    translucent,
-)
+from contractive.plots._panels import Panels, Room, axes, diverging, log_axis, panels, set_axes
+from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, translucent
 
 if TYPE_CHECKING:
-    from contractive.analysis import VectorField
+    from contractive.analysis import Codes, SimilarityTable, VectorField
 
+_FADING = [  # most bins hold little: the scale is steep at first
+    [0.0, "rgba(139, 135, 148, 0.06)"],
+    [0.1, "rgba(43, 124, 240, 0.45)"],
+    [0.3, "rgba(43, 124, 240, 0.75)"],
+    [1.0, "rgba(20, 80, 190, 1)"],
+]
+_SOFT = [[0.0, "#f0f4fb"], [1.0, "#6aa5f5"]]  # dark text is read on all of it, on white pages and on black ones
+_WRITTEN = 16  # classes, up to which counts stand in the cells
+_MOST_NAMES = 40
+_LONGEST = 12  # characters of a class at an axis
 _MOST_LABELS = 4  # in the plane; more names go into a legend
 _SHORT = 6.0  # largest over smallest value of an axis that needs ticks in even steps
 _FRONT, _BEATEN = "on the front", "beaten by another"
@@ -39,31 +35,95 @@ _SHADES = ".:=*#@"  # plain characters: others take six bytes each in a page
 _ACROSS = 28  # characters of a thumbnail
 
 
-def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.ndarray]) -> go.Figure:
-    """Draw scale-free sensitivity against reconstruction error: a point per seed, joined to the mean.
+def code_histograms(codes: "Mapping[str, Codes]") -> go.Figure:
+    """Draw the histogram of every unit as a row of a heat map, a panel per model, units of highest variance first."""
+    result = panels([heading(name) for name in codes], Room(260, 240))
+    for number, found in enumerate(codes.values(), 1):
+        order = np.argsort(-numbers(found.deviation), kind="stable")
+        edges = numbers(found.edges)
+        hover = "unit %{customdata}: %{z:.1f} % about %{x:.2f}<extra></extra>"
+        units = np.repeat(order[:, None] + 1, len(edges) - 1, 1)
+        axis = {"x": (edges[:-1] + edges[1:]) / 2, "y": np.arange(1, len(order) + 1)}
+        scale = {"colorscale": _FADING, "zmin": 0, "zmax": 100, "customdata": units, "hovertemplate": hover}
+        result.heatmap(100 * numbers(found.histograms)[order], number, **axis, **scale)
+        y = {"title": {"text": "units by variance"}, "autorange": "reversed", "showgrid": False}
+        set_axes(result, number, {"title": {"text": "activation"}, "showgrid": False}, y)
+    return result
 
-    Args:
-        errors: Reconstruction error of every seed by model.
-        sensitivities: Scale-free sensitivity, likewise.
+
+def unit_activity(codes: "Mapping[str, Codes]") -> go.Figure:
+    """Draw standard deviation, saturation and bit entropy of the units, each sorted from the largest.
+
+    Codes outside [0, 1] have no saturation and no entropy, and no line there.
     """
+    titles = ["Standard deviation", "Saturated activations", "Entropy of the unit's bit"]
+    result = panels(titles, Room(240, 220, codes))
+    for name, found in codes.items():
+        for number, values in enumerate((found.deviation, 100 * found.unit_saturation, found.unit_entropy), 1):
+            ordered = -np.sort(-numbers(values))
+            share = 100 * (np.arange(len(ordered)) + 0.5) / len(ordered)
+            result.line(name, share, ordered, number, hovertemplate="%{y:.3g} at %{x:.0f} % of the units")
+    for number, suffix in ((1, ""), (2, " %"), (3, " bit")):
+        x = {"title": {"text": "units"}, "ticksuffix": " %", "range": [0, 100]}
+        set_axes(result, number, x, {"rangemode": "tozero", "ticksuffix": suffix})
+    return result
+
+
+def similarity(table: "SimilarityTable") -> go.Figure:
+    """Draw linear CKA, Procrustes similarity and shared neighbours of all pairs of models, with their values."""
+    titles = ["Linear CKA", "Procrustes", f"Neighbours (chance {100 * table.neighbors_chance:.1f} %)"]
+    names = list(table.names)
+    result = panels(titles, Room(max(200, 44 * len(names)), max(180, 36 * len(names))))
+    for number, values in enumerate(map(numbers, (table.cka, table.procrustes, table.neighbors)), 1):
+        text = {"text": [[f"{value:.2f}" for value in row] for row in values], "texttemplate": "%{text}"}
+        scale = {"zmin": 0, "zmax": 1, "colorscale": _SOFT, "textfont": {"color": "#15141a"}}
+        hover = "%{y} and %{x}: %{z:.3f}<extra></extra>"
+        result.heatmap(values, number, x=names, y=names, hovertemplate=hover, **text, **scale)
+        set_axes(result, number, {"showgrid": False}, {"autorange": "reversed", "showgrid": False})
+    return result
+
+
+def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
+    """Draw the confusion matrix of rows by true class (down) and given class (across); right blue, wrong orange."""
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    wrong = shares * (1 - np.eye(len(counts)))
+    # half of the colour scale: on its pale part the page's own ink can be read, light or dark
+    shown = 0.5 * wrong / max(float(wrong.max()), 1e-12) - 0.45 * np.diag(shares.diagonal())
+    wide, narrow = min(620, max(260, 44 * len(counts) + 40)), min(330, max(240, 30 * len(counts) + 40))
+    result = panels([""], Room(wide, narrow, ticks=24))
+    cells = np.empty((*counts.shape, 4), object)
+    cells[..., 0], cells[..., 1] = np.meshgrid(np.array(names, object), np.array(names, object), indexing="ij")
+    cells[..., 2], cells[..., 3] = counts, shares
+    hover = "true %{customdata[0]}, given %{customdata[1]}: %{customdata[2]} rows, %{customdata[3]:.1%}<extra></extra>"
+    more = {"customdata": cells.tolist(), "hovertemplate": hover, "xgap": 1, "ygap": 1}
+    result.heatmap(shown, 1, **diverging(1), **more)
+    for true, given in np.argwhere(counts > 0).tolist() if len(names) <= _WRITTEN else []:
+        result.add_annotation(text=f"{counts[true, given]}", x=given, y=true, xref="x", yref="y")
+    common: dict[str, Any] = {"showgrid": False, "constrain": "domain", "fixedrange": True}
+    if len(names) <= _MOST_NAMES:
+        short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+        common |= {"tickvals": list(range(len(names))), "ticktext": short}
+    x = common | {"title": {"text": "given"}, "constraintoward": "left"}
+    y = common | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"}
+    set_axes(result, 1, x, y)
+    return result
+
+
+def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.ndarray]) -> go.Figure:
+    """Draw scale-free sensitivity against reconstruction error: a point per seed, joined to the mean."""
     named = len(errors) <= _MOST_LABELS
-    result = figure(height=440)
+    result = panels([""], Room(370, 300, () if named else errors)).update_layout(showlegend=not named)
     means = {name: (float(errors[name].mean()), float(sensitivities[name].mean())) for name in errors}
     for name, error in errors.items():
-        result.add_traces(_star(name, error, sensitivities[name], _free_side(name, means) if named else ""))
+        _star(result, name, error, sensitivities[name], _free_side(name, means) if named else "")
     corner = {"x": 0.01, "y": 0.02, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
     result.add_annotation(text="↙ better", **corner)
     together = np.concatenate(list(sensitivities.values()))
     beyond = 0.08 * float(np.ptp(together))  # room for labels
     include = [float(together.min()) - beyond, float(together.max()) + beyond]
-    top = 12 if named else legend_height(errors, narrow=True) + 8
-    return result.update_layout(
-        xaxis={"title": {"text": _ERROR}},
-        yaxis={"title": {"text": _SENSITIVITY}, "autorangeoptions": {"include": include}},
-        margin={"t": 34 if named else legend_height(errors) + 8},
-        showlegend=not named,
-        meta={"wide": {}, "narrow": {"dragmode": False, "height": 340 + top, "margin": {"t": top}}},
-    )
+    y = {"title": {"text": _SENSITIVITY}, "autorangeoptions": {"include": include}}
+    set_axes(result, 1, {"title": {"text": _ERROR}}, y)
+    return result
 
 
 def _free_side(name: str, means: Mapping[str, tuple[float, float]]) -> str:
@@ -80,33 +140,20 @@ def _free_side(name: str, means: Mapping[str, tuple[float, float]]) -> str:
     return "middle right" if right > 0 else "middle left"
 
 
-def _star(name: str, x: np.ndarray, y: np.ndarray, side: str) -> list[go.Scatter]:
-    """Return the points of the seeds, each joined to their mean, and the mean with its name at that side."""
+def _star(result: Panels, name: str, x: np.ndarray, y: np.ndarray, side: str) -> None:
+    """Draw the points of the seeds, each joined to their mean, and the mean with its name at that side."""
     middle, own = (float(np.mean(x)), float(np.mean(y))), look(name)
-    common: dict[str, Any] = {"legendgroup": name, "name": label(name)}
-    rays = go.Scatter(
-        x=[at for value in x for at in (middle[0], float(value), None)],
-        y=[at for value in y for at in (middle[1], float(value), None)],
-        mode="lines+markers",
-        line={"color": translucent(name, 0.45), "width": 1},
-        marker={"symbol": own.symbol, "size": 6, "color": translucent(name, 0.6)},
-        showlegend=False,
-        hovertemplate="one seed: error %{x:.4g}, sensitivity %{y:.4g}",
-        **common,
-    )
-    mean = go.Scatter(
-        x=[middle[0]],
-        y=[middle[1]],
-        mode="markers+text" if side else "markers",
-        text=[label(name)],
-        textposition=side or None,
-        textfont={"size": 14},
-        marker={"symbol": own.symbol, "size": 16, "color": own.color},
-        cliponaxis=False,
-        hovertemplate="mean: error %{x:.4g}, sensitivity %{y:.4g}",
-        **common,
-    )
-    return [rays, mean] if len(x) > 1 else [mean]
+    if len(x) > 1:
+        ray: dict[str, Any] = {"mode": "lines+markers", "showlegend": False}
+        for axis, seeds, mean in zip("xy", (x, y), middle, strict=True):
+            ray[axis] = [at for value in seeds for at in (mean, float(value), None)]
+        ray["line"] = {"color": translucent(name, 0.45), "width": 1}
+        ray["marker"] = {"symbol": own.symbol, "size": 6, "color": translucent(name, 0.6)}
+        result.line(name, [], [], 1, hovertemplate="one seed: error %{x:.4g}, sensitivity %{y:.4g}", **ray)
+    text = {"text": [label(name)], "textposition": side, "textfont": {"size": 14}} if side else {}
+    more = {"mode": "markers+text" if side else "markers", "cliponaxis": False, **text}
+    more["marker"] = {"symbol": own.symbol, "size": 16, "color": own.color}
+    result.line(name, *([at] for at in middle), 1, hovertemplate="mean: error %{x:.4g}, sensitivity %{y:.4g}", **more)
 
 
 def pareto(
@@ -120,24 +167,18 @@ def pareto(
 ) -> go.Figure:
     """Draw scale-free sensitivity against reconstruction error, one point per weight, on logarithmic axes.
 
-    Args:
-        weights: Of each point; 0 is the model without a penalty.
-        errors: Reconstruction error, likewise.
-        sensitivities: Scale-free sensitivity, likewise.
-        front: Indices of the points that no other beats, by error.
-        knee: Index of the one that is marked.
-        objective: Whose colour they get.
+    Weight 0 is the model without a penalty. `front` are the indices of the points that no other beats, by error, and
+    `knee` that of the one that is marked. They have the colour of `objective`.
     """
     points = np.column_stack([weights, errors, sensitivities]).astype(float)
     words = [f"weight {weight:.3g}" if weight else WITHOUT for weight in points[:, 0]]
     penalised, on_front = points[:, 0] > 0, np.isin(np.arange(len(points)), list(front))
     groups = {_FRONT: on_front & penalised, _BEATEN: ~on_front & penalised, WITHOUT: ~penalised}
     groups = {name: chosen for name, chosen in groups.items() if chosen.any()}
-    top, narrow_top = legend_height(groups) + 8, legend_height(groups, narrow=True) + 8
-    result = figure(height=400 + top, margin={"t": top})
+    result = panels([""], Room(350, 290, groups))
 
     def add(model: str, chosen: Any, **more: Any) -> None:
-        result.add_trace(line(model, points[chosen, 1], points[chosen, 2], 1, **more))
+        result.line(model, points[chosen, 1], points[chosen, 2], 1, **more)
 
     quiet: dict[str, Any] = {"name": None, "hoverinfo": "skip", "showlegend": False}
     add(objective, list(front), line={"color": translucent(objective, 0.6), "width": 2}, **quiet)
@@ -154,11 +195,9 @@ def pareto(
     x, y = np.log10(points[knee, 1:])
     beside = {"xanchor": "left", "yanchor": "bottom", "xshift": 12, "yshift": 8}
     result.add_annotation(text=f"knee: {words[knee]}", x=x, y=y, font={"size": 14}, **beside)
-    return result.update_layout(
-        xaxis={"title": {"text": _ERROR}, **_fine_axis(errors)},
-        yaxis={"title": {"text": _SENSITIVITY}, **_fine_axis(sensitivities)},
-        meta={"wide": {}, "narrow": {"dragmode": False, "height": 340 + narrow_top, "margin": {"t": narrow_top}}},
-    )
+    x, y = _fine_axis(errors), _fine_axis(sensitivities)
+    set_axes(result, 1, {"title": {"text": _ERROR}, **x}, {"title": {"text": _SENSITIVITY}, **y})
+    return result
 
 
 def _fine_axis(values: Sequence[float]) -> dict[str, Any]:
@@ -183,13 +222,10 @@ def code_map(
     hover: Sequence[str] | None = None,
     axis_titles: tuple[str, str] = ("", ""),
 ) -> go.Figure:
-    """Draw codes in the plane, a panel per model, coloured by class.
+    """Draw codes (rows, 2) in the plane, a panel per model, coloured by class.
 
-    Args:
-        maps: (rows, 2) by model, for instance the coordinates of `analysis.principal_components`.
-        labels: One per row; the same for all models.
-        hover: A text per row, for instance its `thumbnails`.
-        axis_titles: Of both axes.
+    They are for instance coordinates of `analysis.principal_components`. `hover` has a text per row, for instance its
+    `thumbnails`. All models have the same labels.
     """
     known = None if labels is None else np.asarray(labels)
     classes = [] if known is None else sorted(set(known.tolist()))
@@ -248,11 +284,7 @@ def vector_fields(fields: "Mapping[str, VectorField]", data: np.ndarray | None =
     """Draw r(x) - x in the plane as arrows, a panel per model.
 
     Each panel's arrows share a factor that makes the longest as long as the points are apart: directions and relative
-    lengths show, absolute ones are in the hover.
-
-    Args:
-        fields: By model, points and steps of two numbers each, for instance at `analysis.grid`.
-        data: Rows (rows, 2) to draw below.
+    lengths show, absolute ones are in the hover. `data` are rows (rows, 2) to draw below.
     """
     result = panels([heading(name) for name in fields], Room(400, 330))
     for number, (name, field) in enumerate(fields.items(), 1):
@@ -264,7 +296,7 @@ def vector_fields(fields: "Mapping[str, VectorField]", data: np.ndarray | None =
         if data is not None:
             dots = {"marker": {"size": 3, "color": NEUTRAL, "opacity": 0.45}, "hoverinfo": "skip", "showlegend": False}
             x, y = numbers(data).T
-            result.add_trace(line("data", x, y, number, mode="markers", **dots))
+            result.line("data", x, y, number, mode="markers", **dots)
         apart = float(np.sqrt(np.ptp(points, axis=0).prod() / max(len(points) - 1, 1)))  # of an even grid
         longest = float(np.hypot(*steps.T).max())
         ends = points + steps * (apart / longest if longest > 0 else 1)
@@ -274,7 +306,7 @@ def vector_fields(fields: "Mapping[str, VectorField]", data: np.ndarray | None =
         head = {"symbol": "arrow", "angleref": "previous", "size": sizes, "color": color(name), "line": {"width": 0}}
         more = {"line": {"color": color(name), "width": 1.2}, "customdata": np.repeat(steps, 3, axis=0)}
         more |= {"hovertemplate": "(%{customdata[0]:.3g}, %{customdata[1]:.3g})<extra></extra>", "showlegend": False}
-        result.add_trace(line(name, x, y, number, mode="lines+markers", marker=head, **more))
+        result.line(name, x, y, number, mode="lines+markers", marker=head, **more)
         square = {"scaleanchor": axes(number)["xaxis"], "constrain": "domain"}
         set_axes(result, number, {"constrain": "domain"}, square)
     return result

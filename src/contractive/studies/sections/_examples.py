@@ -21,17 +21,11 @@ _MOST_BARS = 20
 
 @dataclass(frozen=True, repr=False)
 class FeatureSensitivity(TableResult):
-    """How much each input feature moves the code, over many rows.
+    """How much each input feature moves the code, over many rows."""
 
-    Attributes:
-        groups: `all rows`, then the classes where there are any.
-        feature_norms: sqrt(E||dz/dx_j||^2) over the rows of the group, (groups, features).
-        num_points: Rows of the first group.
-    """
-
-    groups: tuple[str, ...]
-    feature_norms: Tensor
-    num_points: int
+    groups: tuple[str, ...]  # `all rows`, then the classes where there are any
+    feature_norms: Tensor  # sqrt(E||dz/dx_j||^2) over the rows of the group, (groups, features)
+    num_points: int  # rows of the first group
 
     def columns(self) -> dict[str, Tensor]:
         return dict(zip(self.groups, self.feature_norms, strict=True))
@@ -110,21 +104,13 @@ _SHOWN = 4  # examples in pictures with much of each
 
 @dataclass(frozen=True)
 class ExampleRows:
-    """A few rows looked at one by one.
+    """A few rows looked at one by one."""
 
-    Attributes:
-        inputs: (examples, features).
-        headings: One per example.
-        jacobians: Jacobians of these rows.
-        tangents: Tangents at these rows.
-        walks: Walks from these rows along the first tangent.
-    """
-
-    inputs: Tensor
-    headings: tuple[str, ...]
-    jacobians: analysis.ExampleJacobians
-    tangents: analysis.Tangents
-    walks: analysis.Walks
+    inputs: Tensor  # (examples, features)
+    headings: tuple[str, ...]  # one per example
+    jacobians: analysis.ExampleJacobians  # jacobians of these rows
+    tangents: analysis.Tangents  # tangents at these rows
+    walks: analysis.Walks  # walks from these rows along the first tangent
 
 
 class Examples(Section[ExampleRows], name="examples", title="Single rows", group=DIRECTIONS):

@@ -21,23 +21,14 @@ _GAP = 0.1  # of the variance, training against measured rows
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """Errors, and a few rows with their reconstructions.
+    """Errors, and a few rows with their reconstructions."""
 
-    Attributes:
-        errors: By rows, for instance `test rows` and `training rows`.
-        inputs: A few measured rows, (examples, features).
-        outputs: Their reconstructions.
-        noisy: The rows with Gaussian noise of level 1.
-        noisy_outputs: Reconstructions of these.
-        collapsed: Sentences if the autoencoder learned nothing.
-    """
-
-    errors: Mapping[str, analysis.Reconstruction]
-    inputs: Tensor
-    outputs: Tensor
-    noisy: Tensor
-    noisy_outputs: Tensor
-    collapsed: tuple[str, ...] = ()
+    errors: Mapping[str, analysis.Reconstruction]  # by rows, for instance `test rows` and `training rows`
+    inputs: Tensor  # A few measured rows, (examples, features)
+    outputs: Tensor  # their reconstructions
+    noisy: Tensor  # the rows with Gaussian noise of level 1
+    noisy_outputs: Tensor  # reconstructions of these
+    collapsed: tuple[str, ...] = ()  # sentences if the autoencoder learned nothing
 
 
 class Reconstruction(

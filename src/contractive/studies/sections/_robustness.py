@@ -27,24 +27,14 @@ _MASKED = 0.05  # share of the attacked rows without a gradient above which the 
 
 @dataclass(frozen=True)
 class RobustCode:
-    """Accuracy of a linear probe on the code under noise and attack.
+    """Accuracy of a linear probe on the code under noise and attack."""
 
-    Attributes:
-        curves: By disturbance: `Gaussian noise`, `Attack, L2`, `Attack, L∞`.
-        levels: By disturbance, its sizes as levels: noise of the same length per row, or per entry for L∞, has that
-            level.
-        clean: Accuracy without any.
-        chance: Share of the most frequent class.
-        num_train: Rows the probe was fitted to.
-        num_test: Rows it was tested on.
-    """
-
-    curves: Mapping[str, analysis.Robustness]
-    levels: Mapping[str, tuple[float, ...]]
-    clean: float
-    chance: float
-    num_train: int
-    num_test: int
+    curves: Mapping[str, analysis.Robustness]  # by disturbance: `Gaussian noise`, `Attack, L2`, `Attack, L∞`
+    levels: Mapping[str, tuple[float, ...]]  # by disturbance, levels of noise as long per row or per entry
+    clean: float  # accuracy without any
+    chance: float  # share of the most frequent class
+    num_train: int  # rows the probe was fitted to
+    num_test: int  # rows it was tested on
 
 
 class Robustness(Section[RobustCode], name="robustness", title="A linear probe", group=CLASSIFIER, topic="Robustness"):

@@ -21,23 +21,14 @@ NO_LABELS = "the data have no labels"
 
 @dataclass(frozen=True)
 class Rows:
-    """Prepared rows, with what is known of them.
+    """Prepared rows, with what is known of them."""
 
-    Attributes:
-        data: What they are.
-        measured: Rows that are measured, (rows, features).
-        reference: Rows that the model was trained on; the measured rows themselves for new data.
-        labels: Class numbers of `measured` from 0, or None.
-        reference_labels: Class numbers of `reference`.
-        no_classes: Why there are no labels, as words that end a sentence; empty if there are.
-    """
-
-    data: DataSummary
-    measured: Tensor
-    reference: Tensor
-    labels: Tensor | None = None
-    reference_labels: Tensor | None = None
-    no_classes: str = NO_LABELS
+    data: DataSummary  # what they are
+    measured: Tensor  # rows that are measured, (rows, features)
+    reference: Tensor  # rows that the model was trained on; the measured rows themselves for new data
+    labels: Tensor | None = None  # class numbers of `measured` from 0, or None
+    reference_labels: Tensor | None = None  # class numbers of `reference`
+    no_classes: str = NO_LABELS  # why there are no labels, as words that end a sentence; empty if there are
 
     @property
     def new(self) -> bool:
@@ -65,12 +56,7 @@ def typical_deviation(rows: Tensor) -> float:
 
 
 def class_numbers(*splits: np.ndarray) -> tuple[list[Tensor], tuple[str, ...], str]:
-    """Number the labels of each split from 0.
-
-    Returns:
-        Class numbers of each split, names of the classes, and an empty text; for labels that are no classes nothing,
-        no names, and why.
-    """
+    """Number the labels of each split from 0, and return the names, too; if they are no classes none, and why."""
     together = np.concatenate(splits)
     if together.dtype.kind == "f" and not np.isfinite(together).all():
         return [], (), "some labels are missing or infinite"
@@ -102,15 +88,9 @@ def read_rows(
 ) -> Rows:
     """Read the rows to analyse a run on, prepared as in training.
 
-    If `data` are what the run was trained on (the same name, or a file of the same content), they are split as they
-    were; otherwise all rows are new ones.
-
-    Args:
-        run: A run.
-        data: As for `data.load`.
-        rows: Largest number of rows of each split; evenly spaced ones are taken.
-        data_dir: Folder of a named set; that of the run if omitted.
-        options: How to read new rows: `label`, `key`, and the dialect of a text table.
+    If `data` (as for `data.load`) are what the run was trained on (the same name, or a file of the same content), they
+    are split as they were; otherwise all rows are new ones, which `options` say how to read. At most `rows` evenly
+    spaced ones of each split are taken. The folder of a named set is that of the run if omitted.
 
     Raises:
         DataError: Rows that do not fit the run, or fewer than 12.

@@ -72,23 +72,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Context:
-    """What pictures have to know besides the results.
+    """What pictures have to know besides the results."""
 
-    Attributes:
-        rows: What was measured, for instance `test rows`.
-        image: Height and width where a row is an image.
-        channels: Channels of an image.
-        names: Names of the features, or None.
-        classes: Names of the classes.
-        note: Added to every caption, for instance ` Seed 0.`
-    """
-
-    rows: str
-    image: tuple[int, int] | None = None
-    channels: int = 1
-    names: tuple[str, ...] | None = None
-    classes: tuple[str, ...] = ()
-    note: str = ""
+    rows: str  # what was measured, for instance `test rows`
+    image: tuple[int, int] | None = None  # height and width where a row is an image
+    channels: int = 1  # channels of an image
+    names: tuple[str, ...] | None = None  # names of the features, or None
+    classes: tuple[str, ...] = ()  # names of the classes
+    note: str = ""  # added to every caption, for instance ` Seed 0.`
 
     def one_channel(self, rows: Tensor) -> Tensor:
         """Return features of images as one channel, the mean of all; others as they are."""
@@ -110,20 +101,13 @@ class Section(ABC, Generic[R]):
 
     `R` is what it measures: a dataclass, tensor, tuple or mapping of such. It is stored by the annotation of `measure`.
     Name, title, group and topic are given as keywords of the class.
-
-    Attributes:
-        name: Its key in Python and in files, and its name in messages.
-        title: Heading of its numbers on the page.
-        group: Where it stands on the page.
-        metrics: Words for the numbers that `values` returns.
-        topic: Heading of its sentences; sections of the same topic share a paragraph.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    group: ClassVar[Group]
-    metrics: ClassVar[tuple[Metric, ...]] = ()
-    topic: ClassVar[str] = ""
+    name: ClassVar[str]  # its key in Python and in files, and its name in messages
+    title: ClassVar[str]  # heading of its numbers on the page
+    group: ClassVar[Group]  # where it stands on the page
+    metrics: ClassVar[tuple[Metric, ...]] = ()  # words for the numbers that `values` returns
+    topic: ClassVar[str] = ""  # heading of its sentences; sections of the same topic share a paragraph
 
     def __init_subclass__(cls, **words: str | Group) -> None:
         for name, value in words.items():

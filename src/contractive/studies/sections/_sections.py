@@ -62,17 +62,11 @@ def analyze(
     command: str = "",
     on_progress: ProgressCallback = lambda section, done, total: None,
 ) -> Analysis:
-    """Measure every section that applies, or of those the ones named in `only`.
+    """Measure every section that applies, or of those the ones named in `only`; the model is put into evaluation mode.
 
-    Args:
-        autoencoder: Put into evaluation mode.
-        rows: Prepared rows, from `read_rows` or `rows_of_split`.
-        settings: How much is measured.
-        name: Name of the model in pictures.
-        only: Names from `SECTIONS`.
-        run: The run of the model, from `summary_of`.
-        command: Command that repeats the analysis.
-        on_progress: Called before each section with its name, the number of sections done and of all; and at the end.
+    The rows are from `read_rows` or `rows_of_split`, `run` from `summary_of`; `name` is that of the model in pictures,
+    and `command` repeats the analysis. Before each section, and at the end, `on_progress` is called with its name, the
+    number of sections done and of all.
 
     Raises:
         ValueError: An unknown section, or rows that a section refuses.
@@ -142,15 +136,7 @@ def left_out(facts: Facts) -> dict[str, str]:
 
 
 def section_pictures(results: Mapping[str, Mapping[str, Any]], context: Context) -> dict[str, list[Picture]]:
-    """Draw the pictures of every section.
-
-    Args:
-        results: By section, then by model; a model may lack a section.
-        context: What to know besides the results.
-
-    Returns:
-        Pictures by section, in the order of `SECTIONS`.
-    """
+    """Draw the results by section, then by model, which may lack a section: pictures by section."""
     return {
         name: [replace(made, caption=made.caption + context.note) for made in section.pictures(results[name], context)]
         for name, section in SECTIONS.items()

@@ -129,19 +129,12 @@ class Similarity(Section[analysis.SimilarityTable], name="similarity", title="Si
 
 @dataclass(frozen=True)
 class CodeMap:
-    """Codes in the plane.
+    """Codes in the plane."""
 
-    Attributes:
-        components: The first two principal components.
-        umap: Coordinates by UMAP, (rows, 2); None without the library.
-        inputs: The rows that are mapped.
-        labels: Class numbers of these rows, or None.
-    """
-
-    components: analysis.PrincipalComponents
-    umap: Tensor | None
-    inputs: Tensor
-    labels: Tensor | None
+    components: analysis.PrincipalComponents  # the first two principal components
+    umap: Tensor | None  # coordinates by UMAP, (rows, 2); None without the library
+    inputs: Tensor  # the rows that are mapped
+    labels: Tensor | None  # class numbers of these rows, or None
 
 
 class Map(Section[CodeMap], name="map", title="Principal components of the code", group=UNITS):
