@@ -125,7 +125,8 @@ class GainWeightedNorm:
                 "The gain-weighted norm must be given encoder and decoder, got another map. Write"
                 " Term(..., of='reconstruction'), or pass nn.Sequential(encoder, decoder)."
             )
-        value, norm = value_and_gain_weighted_norm(*shared.f, x, method=self.method, generator=shared.generator)
+        encoder, decoder = shared.f
+        value, norm = value_and_gain_weighted_norm(encoder, decoder, x, method=self.method, generator=shared.generator)
         shared.remember(x, value)
         return value, norm
 
