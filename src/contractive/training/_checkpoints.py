@@ -16,6 +16,7 @@ from contractive.core.errors import ContractiveError
 from contractive.core.files import BROKEN_FILE_ERRORS, replace_file
 from contractive.objectives import Objective
 
+State = dict[str, Any]  # what Lightning and torch keep of a run
 _BROKEN = (*BROKEN_FILE_ERRORS, UnpicklingError, LookupError, AttributeError, AssertionError, struct.error)
 
 
@@ -23,7 +24,7 @@ class CheckpointError(ContractiveError):
     """A checkpoint that cannot be read or does not belong to this run, and what to do about it."""
 
 
-def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+def write_checkpoint(checkpoint: State, path: Path) -> None:
     """Write a checkpoint whole or not at all; the folder is made if missing."""
     content = io.BytesIO()  # where there is no room, torch itself would raise a RuntimeError about its internals
     torch.save(checkpoint, content)
@@ -31,7 +32,7 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
     replace_file(path, lambda temporary: Path(temporary).write_bytes(content.getbuffer()))
 
 
-def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None, device: Any = "cpu") -> dict[str, Any]:
+def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None, device: Any = "cpu") -> State:
     """Read a checkpoint, of a run with these settings, as tensors and plain values; nothing stored in it is run.
 
     Raises:

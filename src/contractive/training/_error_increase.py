@@ -27,7 +27,7 @@ from contractive.analysis import spread_rows
 from contractive.core.errors import InvalidValue, check_positive
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._checkpoints import begin_anew, in_words
+from contractive.training._checkpoints import State, begin_anew, in_words
 from contractive.training._contexts import evaluating
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
@@ -116,10 +116,10 @@ class Checks(Callback):
     def _add_columns(self, step: Step) -> None:
         step.rows[-1] |= {"weight": step.objective.terms[0].weight, "error_increase": self._increase()}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"errors": self.errors, "epochs": self.epochs, "factor": self.factor}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         self.errors, self.epochs, self.factor = (state_dict[name] for name in ("errors", "epochs", "factor"))
 
 

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -15,6 +14,7 @@ from contractive.core.randomness import rank_context
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective, Values
+from contractive.training._checkpoints import State
 from contractive.training._contexts import evaluating
 from contractive.training._history import TrainingDiverged
 from contractive.training._rows import Batch, Blocks, TrainingRows
@@ -57,7 +57,7 @@ class Step(LightningModule):
         # apart, so that a penalty that draws more probe vectors leaves the order of the rows as it is
         self._order = torch.Generator().manual_seed(settings.seed)
         self._noise = torch.Generator().manual_seed(settings.seed + 1)
-        self._checkpoint: dict[str, Any] = {}
+        self._checkpoint: State = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = self._make_optimizer(self.autoencoder.parameters())
@@ -75,7 +75,7 @@ class Step(LightningModule):
             self._schedule.load_state_dict(self._checkpoint["schedule"])
         self.restored = True
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, checkpoint: State) -> None:
         """Add what the next epoch depends on beside weights and optimiser: the random generators, the schedule."""
         checkpoint["contractive"] = {
             "settings": dict(self._identity),
@@ -87,7 +87,7 @@ class Step(LightningModule):
             "schedule": self._schedule.state_dict() if self._schedule is not None else None,
         }
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, checkpoint: State) -> None:
         """Restore random generators and rows; the schedule is made later and restored when training starts."""
         self._checkpoint = ours = checkpoint["contractive"]
         self.rows = list(ours["rows"])

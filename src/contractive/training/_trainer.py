@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from contractive.training._checkpoints import read_checkpoint, write_checkpoint
+from contractive.training._checkpoints import State, read_checkpoint, write_checkpoint
 from contractive.training._module import Step
 from contractive.training._settings import TrainingSettings
 
@@ -40,10 +40,10 @@ def make_trainer(settings: TrainingSettings, callbacks: Sequence[Callback], logg
 class SafeIO(TorchCheckpointIO):
     """Lightning's reading and writing of checkpoints, made atomic and restricted to tensors and plain values."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: State, path: Any, storage_options: Any = None) -> None:
         write_checkpoint(checkpoint, Path(path))
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> State:
         return read_checkpoint(path, device=map_location)
 
 
@@ -124,10 +124,10 @@ class BestWeights(Callback):
         if pl_module.rows:
             self._stop(pl_module)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"epoch": self.epoch, "weights": self._weights}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: State) -> None:
         self.epoch, self._weights = state_dict["epoch"], state_dict["weights"]
 
     def restore(self, step: Step) -> None:
