@@ -70,15 +70,15 @@ def checked(
     """
     value = _converted(name, value, type_)
     choices = choices or (get_args(type_) if get_origin(type_) is Literal else ())
-    if choices:
-        check_choice(name, value, choices)
-    for number in value if isinstance(value, tuple) else (value,):
+    for one in value if isinstance(value, tuple) else (value,):
+        if choices:
+            check_choice(name, one, choices)
         if least is not None:
-            check_at_least(name, number, least)
+            check_at_least(name, one, least)
         if positive:
-            check_positive(name, number)
-        if isinstance(number, float) and not isfinite(number):
-            raise InvalidValue(name, "be a finite number", number, _DEFAULT)
+            check_positive(name, one)
+        if isinstance(one, float) and not isfinite(one):
+            raise InvalidValue(name, "be a finite number", one, _DEFAULT)
     return value
 
 

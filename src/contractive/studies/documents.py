@@ -4,43 +4,30 @@ import csv
 import io
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import ClassVar, Self
 
 from contractive.core.artifacts import Artifact
 from contractive.core.files import write_text
+from contractive.core.results import TableResult
 from contractive.data import Split
 from contractive.studies.metrics import noise_unit
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Cell = str | int | float | None
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The data of a study.
-
-    Attributes:
-        name: Name of the data set.
-        features: Numbers per row.
-        rows: Their number by `train`, `validation` and `test`.
-        noise_unit: Standard deviation of noise of level 1.
-        labelled: Whether rows have labels.
-        image: Height and width where a row is a grey image.
-        checksum: SHA-256 of what was read.
-    """
+    """The data of a study."""
 
     name: str
-    features: int
-    rows: dict[str, int]
-    noise_unit: float
-    labelled: bool = False
-    image: tuple[int, int] | None = None
-    checksum: str = ""
+    features: int  # numbers per row
+    rows: dict[str, int]  # their number by `train`, `validation` and `test`
+    noise_unit: float  # standard deviation of noise of level 1
+    labelled: bool = False  # whether rows have labels
+    image: tuple[int, int] | None = None  # height and width where a row is a grey image
+    checksum: str = ""  # SHA-256 of what was read
 
     @classmethod
     def of(cls, split: Split) -> "DataFacts":
@@ -55,7 +42,7 @@ def versions(*packages: str) -> dict[str, str]:
     return {name: version(name) for name in ("contractive", "torch", "numpy", *packages)}
 
 
-class StudyResult(ABC):
+class StudyResult(TableResult, ABC):
     """A frozen dataclass that is stored and shown as a table."""
 
     kind: ClassVar[str]
@@ -82,18 +69,6 @@ class StudyResult(ABC):
         """
         return Artifact.read(folder, cls.file, cls.kind).to(cls, Path(folder) / f"{cls.file}.json")
 
-    def to_pandas(self) -> "pd.DataFrame":
-        """Return the table as a data frame of pandas."""
-        import pandas as pd
-
+    def _columns(self) -> dict[str, tuple[Cell, ...]]:
         headings, rows = self.table()
-        return pd.DataFrame(rows, columns=headings)
-
-    def _repr_html_(self) -> str:
-        headings, rows = self.table()
-        lines = ["".join(f"<td>{escape(_shown(cell))}</td>" for cell in row) for row in [headings, *rows]]
-        return f"<table><tr>{'</tr><tr>'.join(lines)}</tr></table>"
-
-
-def _shown(cell: Cell) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else "" if cell is None else str(cell)
+        return dict(zip(headings, zip(*rows, strict=True), strict=True))

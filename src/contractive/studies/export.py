@@ -92,15 +92,14 @@ def _onnx(module: nn.Module, example: Tensor, path: str) -> None:
         raise ModuleNotFoundError(
             f"ONNX export needs {error.name}. Run: pip install 'contractive[export]'", name=error.name
         ) from error
-    options: dict[str, Any] = {"input_names": ["x"], "output_names": ["y"], "verbose": False}
-    options["dynamic_shapes"] = ({0: torch.export.Dim("batch")},)
+    options = {"input_names": ["x"], "output_names": ["y"], "dynamic_shapes": ({0: torch.export.Dim("batch")},)}
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)  # of packages that this model does not need
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            made: Any = torch.onnx.export(module, (example,), dynamo=True, **options)
+            made: Any = torch.onnx.export(module, (example,), dynamo=True, verbose=False, **options)
     finally:
         exporter.setLevel(level)
     onnx.save(made.model_proto, path)

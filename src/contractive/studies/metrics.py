@@ -26,21 +26,13 @@ _PROBE_ROWS = 10_000
 
 @dataclass
 class Subject:
-    """A trained autoencoder and rows to measure it on; what several metrics need is computed once, when first used.
+    """A trained autoencoder and rows to measure it on; what several metrics need is computed once, when first used."""
 
-    Attributes:
-        autoencoder: In evaluation mode.
-        x: Prepared rows, (rows, features).
-        noise_unit: Standard deviation of noise of level 1 (`noise_unit`).
-        generator: Source of the noise.
-        labelled: Training rows with their labels, and the labels of `x`; None without classes.
-    """
-
-    autoencoder: Autoencoder
-    x: Tensor
-    noise_unit: float
-    generator: torch.Generator
-    labelled: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    autoencoder: Autoencoder  # in evaluation mode
+    x: Tensor  # prepared rows, (rows, features)
+    noise_unit: float  # standard deviation of noise of level 1 (`noise_unit`)
+    generator: torch.Generator  # source of the noise
+    labelled: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # training rows, their labels, and those of `x`
 
     @cached_property
     def reconstruction(self) -> analysis.Reconstruction:
@@ -89,25 +81,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number of a trained autoencoder.
+    """One number of a trained autoencoder."""
 
-    Attributes:
-        key: Its name in Python and in files.
-        label: Its name in tables and on pages.
-        unit: `%` for a share, which is stored as a fraction; otherwise what it is counted in; empty for a pure number.
-        better: `lower`, `higher`, or empty where neither is.
-        group: Metrics of one group stand together in tables.
-        help: One or two sentences: definition and source.
-        function: Measures it, or returns None where it does not apply; None for what a study measures itself.
-    """
-
-    key: str
-    label: str
-    unit: str = ""
-    better: Literal["", "lower", "higher"] = ""
-    group: str = "Other"
-    help: str = ""
-    function: Callable[[Subject], float | None] | None = None
+    key: str  # its name in Python and in files
+    label: str  # its name in tables and on pages
+    unit: str = ""  # `%` for a share, stored as a fraction; otherwise what is counted; empty for a pure number
+    better: Literal["", "lower", "higher"] = ""  # `lower`, `higher`, or empty where neither is
+    group: str = "Other"  # metrics of one group stand together in tables
+    help: str = ""  # one or two sentences: definition and source
+    function: Callable[[Subject], float | None] | None = None  # None where a study measures it
 
     @property
     def heading(self) -> str:
@@ -236,13 +218,11 @@ def linear_probe(codes: np.ndarray, labels: np.ndarray) -> Any:
 def probe_accuracies(autoencoder: Autoencoder, split: Split) -> tuple[float, float]:
     """Return the accuracy of a linear probe, fitted to training codes, on validation and on test codes."""
     assert split.labels is not None
-    probe = linear_probe(_codes(autoencoder, split.train[:_PROBE_ROWS]), split.labels[0][:_PROBE_ROWS])
-    scores = (
-        float(probe.score(_codes(autoencoder, rows), labels))
-        for rows, labels in ((split.validation, split.labels[1]), (split.test, split.labels[2]))
+    train, validation, test = (
+        _codes(autoencoder, x) for x in (split.train[:_PROBE_ROWS], split.validation, split.test)
     )
-    validation, test = scores
-    return validation, test
+    probe = linear_probe(train, split.labels[0][:_PROBE_ROWS])
+    return float(probe.score(validation, split.labels[1])), float(probe.score(test, split.labels[2]))
 
 
 def _codes(autoencoder: Autoencoder, rows: np.ndarray) -> np.ndarray:

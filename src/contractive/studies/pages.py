@@ -13,21 +13,13 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of plotly with the words around it.
+    """A figure of plotly with the words around it."""
 
-    Attributes:
-        name: Unique on its page.
-        title: A few words above the figure.
-        caption: What is drawn and how to read it, in whole sentences below the figure.
-        figure: Of plotly.
-        alt: What the figure looks like, for readers who cannot see it; the title if empty.
-    """
-
-    name: str
-    title: str
-    caption: str
-    figure: go.Figure
-    alt: str = ""
+    name: str  # unique on its page
+    title: str  # a few words above the figure
+    caption: str  # what is drawn and how to read it, in whole sentences below the figure
+    figure: go.Figure  # of plotly
+    alt: str = ""  # what the figure looks like, for readers who cannot see it; the title if empty
 
     @property
     def content(self) -> Any:
@@ -37,23 +29,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Tile:
-    """One number in large type.
+    """One number in large type."""
 
-    Attributes:
-        number: As text, with its unit.
-        label: What it is.
-        detail: What it is to be compared with.
-        metric: `section/key` of the number in the document, where it has one.
-        verdict: `better`, `even` or `worse` where two models are compared.
-        words: The verdict in words.
-    """
-
-    number: str
-    label: str
-    detail: str
-    metric: str = ""
-    verdict: str = ""
-    words: str = ""
+    number: str  # as text, with its unit
+    label: str  # what it is
+    detail: str  # what it is to be compared with
+    metric: str = ""  # `section/key` of the number in the document, where it has one
+    verdict: str = ""  # `better`, `even` or `worse` where two models are compared
+    words: str = ""  # the verdict in words
 
 
 def capital(text: str) -> str:

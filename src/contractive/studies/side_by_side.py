@@ -17,12 +17,7 @@ _SETTINGS = AnalysisSettings(num_points=600, map_points=500, attack_points=200, 
 
 @dataclass(frozen=True)
 class ShownSections:
-    """Results of sections of one model; None where one does not apply.
-
-    Attributes:
-        classes: Names of the classes by the numbers that `map` holds.
-        sampled_codes: Codes of up to 1000 rows, for their similarity to those of other models.
-    """
+    """Results of sections of one model; None where one does not apply."""
 
     norms: analysis.Norms | None = None
     sensitivity: analysis.SensitivityProfile | None = None
@@ -31,8 +26,8 @@ class ShownSections:
     codes: analysis.Codes | None = None
     map: CodeMap | None = None
     robustness: RobustCode | None = None
-    classes: tuple[str, ...] = ()
-    sampled_codes: Tensor | None = None
+    classes: tuple[str, ...] = ()  # names of the classes by the numbers that `map` holds
+    sampled_codes: Tensor | None = None  # codes of up to 1000 rows, for their similarity to those of other models
 
     @classmethod
     def of(

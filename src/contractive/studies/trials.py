@@ -1,25 +1,24 @@
 """Resumable trials: each is computed once and kept, by one process or by several that share a folder.
 
-A ledger is one JSON document, read and replaced whole under a lock. A process that works on it shows by a file in
-`workers/` that it is alive; the trials of a dead one are given to others.
+A ledger is one JSON document, read and replaced whole under a lock. A process that works on it holds a lock on a file
+in `workers/`, which the system releases when the process ends, however it ends: its trials are then given to others.
 """
 
 import json
 import os
 import platform
 import signal
-import sys
 import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from contractive.core.artifacts import Artifact
 from contractive.core.errors import InvalidValue
@@ -27,25 +26,16 @@ from contractive.core.errors import InvalidValue
 R = TypeVar("R")
 T = TypeVar("T")
 _KIND = "list of trials"
-_BEAT = 5.0  # seconds between signs of life
-_DEAD = 180.0  # without one; a shared folder may show files a minute late
 
 
 @dataclass(frozen=True)
 class Trial(Generic[R]):
-    """One trial of a ledger.
+    """One trial of a ledger."""
 
-    Attributes:
-        key: What is tried.
-        state: `failed` was given up; another trial replaces it.
-        worker: The process that began it.
-        result: Of a finished trial.
-    """
-
-    key: str
-    state: Literal["running", "finished", "failed"]
-    worker: str = ""
-    result: R | None = None
+    key: str  # what is tried
+    state: Literal["running", "finished", "failed"]  # a failed one was given up; another trial replaces it
+    worker: str = ""  # the process that began it
+    result: R | None = None  # of a finished trial
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class Ledger(Generic[R]):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._settings = json.loads(json.dumps(settings))
         self.lock = FileLock(path.with_suffix(".lock"))
-        self.worker = f"{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.worker = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         with self.lock:
             if force or not path.exists():
                 self._write(())
@@ -105,7 +95,7 @@ class Ledger(Generic[R]):
         try:
             result = compute()
         except BaseException:
-            self.give_up([number])
+            self.give_up(number)
             raise
         self.finish(number, result)
         return result
@@ -119,45 +109,38 @@ class Ledger(Generic[R]):
 
     def finish(self, number: int, result: R) -> None:
         """Write down the result of a trial, unless the trial was given to another process."""
-        self._change({number}, lambda trial: replace(trial, state="finished", result=result))
+        self._change(number, state="finished", result=result)
 
-    def give_up(self, numbers: Iterable[int]) -> None:
-        """Mark running trials as failed."""
-        self._change(set(numbers), lambda trial: replace(trial, state="failed"))
+    def give_up(self, number: int) -> None:
+        """Mark a running trial as failed."""
+        self._change(number, state="failed")
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Show the others that this process is alive, by a file whose time is renewed."""
-        sign, over = self._sign(self.worker), threading.Event()
-        sign.parent.mkdir(exist_ok=True)
-        sign.touch()
-
-        def beat() -> None:
-            while not over.wait(_BEAT):
-                sign.touch()
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
+        """Show the others that this process is alive, by a lock that it holds; clear up after dead ones at the end."""
+        workers = self._folder / "workers"
+        with self.lock:
+            workers.mkdir(exist_ok=True)
+            sign = FileLock(workers / self.worker)
+            sign.acquire()
         try:
             yield
         finally:
-            over.set()
-            thread.join()
-            sign.unlink(missing_ok=True)
+            sign.release()
+            with self.lock, suppress(OSError):  # not empty: others are at work
+                for path in workers.iterdir():
+                    self.is_dead(path.name)
+                workers.rmdir()
 
     def is_dead(self, worker: str) -> bool:
-        """Return whether a process has ended, or shown no sign of life for three minutes."""
-        sign, mine = self._sign(worker), self._sign(self.worker)
-        host, _, number = worker.rpartition("-")[0].rpartition("-")
-        if worker == self.worker:
+        """Return whether a process is no longer at work; ask while you hold the lock of the ledger."""
+        path = self._folder / "workers" / worker
+        try:
+            with FileLock(path, blocking=False):
+                path.unlink(missing_ok=True)
+        except Timeout:
             return False
-        if not sign.exists() or (host == _host() and not _is_running(int(number))):
-            return True
-        mine.touch()  # both times are those of the file system: clocks of machines differ
-        return mine.stat().st_mtime - sign.stat().st_mtime > _DEAD
-
-    def _sign(self, worker: str) -> Path:
-        return self._folder / "workers" / worker
+        return True
 
     def _read(self) -> _Content[R]:
         return Artifact.read(self._folder, self._name, _KIND).to(_Content[self._result], self._folder / self._name)
@@ -165,33 +148,13 @@ class Ledger(Generic[R]):
     def _write(self, trials: tuple[Trial[R], ...]) -> None:
         Artifact.of(_KIND, _Content(self._settings, trials)).write(self._folder, self._name)
 
-    def _change(self, numbers: set[int], change: Callable[[Trial[R]], Trial[R]]) -> None:
-        """Change those of these trials that are running."""
+    def _change(self, number: int, **values: Any) -> None:
+        """Change a trial if it is running."""
         with self.lock:
-            trials = enumerate(self.trials)
-            self._write(tuple(change(t) if n in numbers and t.state == "running" else t for n, t in trials))
-
-
-def _host() -> str:
-    """This machine; a container that shares its name has other process numbers."""
-    try:
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        space = ""
-    return platform.node() + "".join(character for character in space if character.isdigit())
-
-
-def _is_running(number: int) -> bool:
-    """Whether this machine has such a process; on Windows always true, so that only the signs of life count."""
-    if sys.platform == "win32":
-        return True  # there os.kill does not ask: it ends the process
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            trials = list(self.trials)
+            if trials[number].state == "running":
+                trials[number] = replace(trials[number], **values)
+                self._write(tuple(trials))
 
 
 @contextmanager

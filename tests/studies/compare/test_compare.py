@@ -184,7 +184,7 @@ def test_results_are_a_table_in_a_notebook_and_a_data_frame(results):
     frame = results.to_pandas()
     assert list(frame.columns[:4]) == ["objective", "weight", "seed", "reconstruction_error"]
     assert frame["r2"][0] == results["standard"].seeds[0].metrics["r2"]
-    assert results._repr_html_().count("<tr>") == 9
+    assert results._repr_html_().count("<tr>") == 8
     assert len(repr(results)) < 200
 
 

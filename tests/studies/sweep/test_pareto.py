@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contractive.studies.sweep._pareto import knee, pareto_front
+from contractive.studies.sweep._results import knee, pareto_front
 
 COARSE = st.integers(1, 6).map(float)  # few values, so that ties are met
 

@@ -27,10 +27,9 @@ from contractive.jacobian import jacobian
 from contractive.objectives import Reference
 from contractive.studies import runs
 from contractive.studies.sweep import Sweep, SweepSettings, sweep
-from contractive.studies.sweep._store import TrialStore
-from contractive.studies.sweep._sweep import front_and_knee
+from contractive.studies.sweep._results import front_and_knee
+from contractive.studies.sweep._sweep import TrialStore
 from contractive.studies.sweep._trial import Pruned, PruneEarly, error_of_the_mean
-from contractive.studies.trials import _host, _is_running
 from contractive.training import TrainingDiverged
 from sweeps import FITS, trial
 
@@ -213,7 +212,7 @@ def test_what_a_killed_process_had_begun_is_done_again(source, split, tmp_path):
     assert len(found.trials) == 5
     assert len({trial.weight for trial in found.trials}) == 5
     assert finished <= {out / trial.folder for trial in found.trials} | {out / "trials" / "0002"}
-    assert not list((out / "workers").glob(f"*-{os.getpid()}-*"))
+    assert not (out / "workers").exists()
 
 
 def test_two_processes_share_a_folder(source, split, tmp_path):
@@ -237,61 +236,23 @@ def test_processes_of_its_own_do_the_same_trials(split, tmp_path, swept):
     assert {t.weight: t.metrics for t in found.trials} == {t.weight: t.metrics for t in swept[1].trials[:3]}
 
 
-def test_trials_of_a_silent_machine_are_taken_over_and_its_late_results_ignored(split, tmp_path):
+def test_trials_of_a_process_that_is_gone_are_taken_over_and_its_late_results_ignored(split, tmp_path):
     settings = SweepSettings(FITS, (0.01,)).completed(split)
     far, near = (TrialStore(tmp_path, settings, split) for _ in range(2))
-    far.ledger.worker = "elsewhere-1-abc"
-    with far.ledger.at_work(), near.ledger.at_work():
-        task = far.claim()
-        assert (task.number, task.weight) == (0, 0.0)
-        assert near.claim() is None
-        sign = tmp_path / "workers" / far.ledger.worker
-        os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 170))
-        assert near.claim() is None
-        os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 190))
+    with near.ledger.at_work():
+        with far.ledger.at_work():
+            task = far.claim()
+            assert (task.number, task.weight) == (0, 0.0)
+            assert near.claim() is None
+            assert sorted(path.name for path in (tmp_path / "workers").iterdir()) == sorted(
+                [far.ledger.worker, near.ledger.worker]
+            )
         again = near.claim()
         assert (again.number, again.weight) == (1, 0.0)
-        far.finish(trial(task.number, 0.0, 1.0, 1.0))
+        far.ledger.finish(task.number, trial(task.number, 0.0, 1.0, 1.0))
         assert near.trials() == ()
         assert not near.is_finished()
-
-
-def ended_number() -> int:
-    """The number of a process that is no more."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
-def test_a_process_of_this_machine_is_judged_by_its_number_and_left_alone():
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        assert _is_running(process.pid)
-        assert process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
-    assert not _is_running(process.pid)
-
-
-def test_on_windows_no_signal_is_sent_and_only_the_signs_of_life_count(split, tmp_path, monkeypatch):
-    def killing(number, kind):
-        raise AssertionError("on Windows os.kill ends the process")
-
-    monkeypatch.setattr(os, "kill", killing)
-    settings = SweepSettings(FITS, (0.01,)).completed(split)
-    far, near = (TrialStore(tmp_path, settings, split) for _ in range(2))
-    far.ledger.worker = f"{_host()}-{ended_number()}-abc"
-    with far.ledger.at_work(), near.ledger.at_work():
-        far.claim()
-        sign = tmp_path / "workers" / far.ledger.worker
-        with monkeypatch.context() as there:
-            there.setattr(sys, "platform", "win32")
-            assert near.claim() is None
-            os.utime(sign, (sign.stat().st_atime, sign.stat().st_mtime - 190))
-            assert near.claim().number == 1
-        with pytest.raises(AssertionError, match="ends the process"):
-            near.ledger.is_dead(far.ledger.worker)
+    assert not (tmp_path / "workers").exists()
 
 
 def test_a_half_written_file_of_a_killed_process_changes_nothing(split, tmp_path):
@@ -455,7 +416,7 @@ def test_a_sweep_is_a_table_in_a_notebook_and_a_data_frame(swept):
     frame = found.to_pandas()
     assert list(frame["weight"]) == [0.0, *GRID]
     assert frame["scale_free_sensitivity"][1] == found.trials[1].metrics["scale_free_sensitivity"]
-    assert found._repr_html_().count("<tr>") == 6
+    assert found._repr_html_().count("<tr>") == 5
     assert len(repr(found)) < 120
 
 

@@ -1,8 +1,7 @@
 """Several objectives trained with the same network and settings, and measured alike."""
 
 from contractive.studies.compare._compare import compare
-from contractive.studies.compare._fit import Fit
-from contractive.studies.compare._results import ObjectiveResult, Results
+from contractive.studies.compare._results import Fit, ObjectiveResult, Results
 from contractive.studies.compare._search import Search, SearchTrial
 from contractive.studies.compare._settings import CompareSettings
 

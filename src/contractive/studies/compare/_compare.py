@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,18 +11,21 @@ import numpy as np
 import torch
 
 from contractive.data import Split
+from contractive.models import Autoencoder
 from contractive.objectives import LOSSES, OBJECTIVES, Reference
-from contractive.studies.compare._fit import Fit, examples, train
-from contractive.studies.compare._results import ObjectiveResult, Results
+from contractive.studies.compare._results import Fit, ObjectiveResult, Results
 from contractive.studies.compare._search import Search
 from contractive.studies.compare._settings import CompareSettings
 from contractive.studies.documents import DataFacts, versions
-from contractive.studies.metrics import NOISE_LEVELS, noise_unit
-from contractive.studies.side_by_side import similarity_of
+from contractive.studies.metrics import NOISE_LEVELS, Subject, measure, noise_unit
+from contractive.studies.side_by_side import ShownSections, similarity_of
 from contractive.studies.trials import in_parallel
+from contractive.training import CollapseWarning, TrainingDiverged, fit
 
 ProgressCallback = Callable[[str, int, int], None]
 _FEWEST_PER_CLASS = 5
+_FILTERS = 32
+_DISTRIBUTION_ROWS = 1000
 
 
 def compare(
@@ -142,3 +146,63 @@ def _describe(fit: Fit) -> str:
     record = OBJECTIVES[fit.objective]
     weight = f", {record.weight_name} {fit.weight:.3g}" if record.weight_name else ""
     return f"{record.label}{weight}, seed {fit.seed}: validation error {fit.error:.4g}"
+
+
+def train(task: Fit, split: Split, settings: CompareSettings) -> Fit:
+    """Train on the training rows unless that is done, and measure on the test rows unless it is a trial."""
+    torch.manual_seed(task.seed)
+    autoencoder = settings.network.build(split.features, split.image_shape)
+    if task.state:
+        autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in task.state.items()})
+        return _measured(task, autoencoder.eval(), split, settings)
+    objective = OBJECTIVES[task.objective].make(task.weight, loss=LOSSES[settings.loss])
+    options = replace(settings.training, seed=task.seed).options()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CollapseWarning)  # table and report have the sentence
+            history = fit(autoencoder, split.train, objective, validation=split.validation, progress=False, **options)
+    except TrainingDiverged as error:
+        if not task.trial:
+            raise
+        return replace(task, warnings=(str(error),))
+    task = replace(
+        task,
+        state={name: tensor.numpy().copy() for name, tensor in autoencoder.state_dict().items()},
+        history=tuple(map(dict, history.rows)),
+        warnings=history.warnings,
+        penalty_path=history.penalty_path,
+    )
+    return task if task.trial else _measured(task, autoencoder, split, settings)
+
+
+def _measured(task: Fit, autoencoder: Autoencoder, split: Split, settings: CompareSettings) -> Fit:
+    labelled = (split.train, split.labels[0], split.labels[2]) if split.labels is not None else None
+    generator = torch.Generator().manual_seed(task.seed)
+    subject = Subject(autoencoder, torch.from_numpy(split.test), noise_unit(split), generator, labelled)
+    metrics = measure(subject)
+    metrics["seconds_per_epoch"] = float(np.median([row["seconds"] for row in task.history]))
+    if task.seed != settings.training.seed:
+        return replace(task, metrics=metrics, arrays=subject.accuracies, state={})
+    clean, noisy = map(torch.from_numpy, examples(split).values())
+    first = next(autoencoder.encoder.parameters()).detach()
+    with torch.no_grad():
+        arrays = {
+            "sensitivity": subject.sensitivity.ratios[:_DISTRIBUTION_ROWS].numpy(),
+            "operator_norm": subject.norms.operator.numpy(),
+            "reconstructions": autoencoder(clean).numpy(),
+            "noisy_reconstructions": autoencoder(noisy).numpy(),
+        }
+    if first.ndim == 2:  # not of a convolution, whose filters are no pictures of rows
+        arrays["filters"] = first[:_FILTERS].numpy().copy()
+    sections = ShownSections.of(autoencoder, split)
+    return replace(task, metrics=metrics, arrays=arrays | subject.accuracies, sections=sections)
+
+
+def examples(split: Split) -> dict[str, np.ndarray]:
+    """Return up to ten test rows, one of each label where there are labels, and the same with noise of level 1."""
+    rows = split.test[:10]
+    if split.labels is not None:
+        _, first = np.unique(split.labels[2], return_index=True)
+        rows = split.test[first[:10]]
+    noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
+    return {"inputs": rows, "noisy_inputs": (torch.from_numpy(rows) + noise_unit(split) * noise).numpy()}

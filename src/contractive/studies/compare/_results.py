@@ -1,33 +1,53 @@
 """Results of a comparison: typed, on disk, and as a table."""
 
 from dataclasses import dataclass, field
-from math import nan
+from math import inf, nan
 from typing import ClassVar
 
 import numpy as np
 
 from contractive.analysis import SimilarityTable
 from contractive.objectives import OBJECTIVES
-from contractive.studies.compare._fit import Fit
 from contractive.studies.compare._search import SearchTrial
 from contractive.studies.compare._settings import CompareSettings
 from contractive.studies.documents import Cell, DataFacts, StudyResult
 from contractive.studies.metrics import METRICS
+from contractive.studies.side_by_side import ShownSections
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One objective at one weight from one seed; what is empty was not trained or not measured.
+
+    `arrays` are the accuracies by noise level, `probe` and `knn`. The fit of the first seed also has `sections`, and
+    the arrays `sensitivity` and `operator_norm` per test row, `reconstructions`, `noisy_reconstructions` and `filters`.
+    """
+
+    objective: str
+    weight: float  # its weight; 0 without one
+    seed: int
+    trial: bool = False  # whether it is a trial of a search, which is not measured on test data
+    metrics: dict[str, float] = field(default_factory=dict)  # on test data, by key of `METRICS`
+    history: tuple[dict[str, float], ...] = ()  # rows per epoch, as of `History`; empty where training diverged
+    warnings: tuple[str, ...] = ()
+    penalty_path: str = ""  # how the Jacobian norm was computed in training
+    sections: ShownSections = field(default_factory=ShownSections, repr=False)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    state: dict[str, np.ndarray] = field(default_factory=dict, repr=False)  # weights of the first seed's network
+
+    @property
+    def error(self) -> float:
+        """Validation reconstruction error at the end; infinite where training diverged."""
+        return self.history[-1]["val_reconstruction"] if self.history else inf
 
 
 @dataclass(frozen=True)
 class ObjectiveResult:
-    """All fits of one objective.
-
-    Attributes:
-        name: Name of the objective.
-        seeds: One fit per seed.
-        search: Fits that searched the weight; empty where it was fixed.
-    """
+    """All fits of one objective."""
 
     name: str
-    seeds: tuple[Fit, ...]
-    search: tuple[SearchTrial, ...] = ()
+    seeds: tuple[Fit, ...]  # one fit per seed
+    search: tuple[SearchTrial, ...] = ()  # fits that searched the weight; empty where it was fixed
 
     @property
     def first(self) -> Fit:
@@ -57,32 +77,20 @@ class ObjectiveResult:
 
 @dataclass(frozen=True, repr=False)
 class Results(StudyResult):
-    """A finished comparison.
-
-    Attributes:
-        data: Facts of the data.
-        settings: Completed.
-        objectives: In the order asked for, the standard one first.
-        noise_levels: Levels at which accuracy was measured, from 0.
-        versions: Versions of the packages that the numbers depend on.
-        seconds: Wall-clock time of all.
-        command: The command that repeats it; empty in Python.
-        examples: A few test rows, `inputs`, and the same with noise, `noisy_inputs`.
-        similarity: How alike the codes of the first seed's models are.
-    """
+    """A finished comparison."""
 
     kind: ClassVar[str] = "comparison"
     file: ClassVar[str] = "results"
 
     data: DataFacts
-    settings: CompareSettings
-    objectives: tuple[ObjectiveResult, ...]
-    noise_levels: tuple[float, ...]
-    versions: dict[str, str]
-    seconds: float
-    command: str = ""
-    examples: dict[str, np.ndarray] = field(default_factory=dict)
-    similarity: SimilarityTable | None = None
+    settings: CompareSettings  # completed
+    objectives: tuple[ObjectiveResult, ...]  # in the order asked for, the standard one first
+    noise_levels: tuple[float, ...]  # levels at which accuracy was measured, from 0
+    versions: dict[str, str]  # of the packages that the numbers depend on
+    seconds: float  # wall-clock time of all
+    command: str = ""  # the command that repeats it; empty in Python
+    examples: dict[str, np.ndarray] = field(default_factory=dict)  # test rows: `inputs`, `noisy_inputs`
+    similarity: SimilarityTable | None = None  # how alike the codes of the first seed's models are
 
     def __getitem__(self, name: str) -> ObjectiveResult:
         """Return the result of an objective by its name."""

@@ -17,17 +17,11 @@ _FLATTEST, _STEEPEST = 0.25, 4.0
 
 @dataclass(frozen=True)
 class SearchTrial:
-    """One fit of a search.
-
-    Attributes:
-        weight: The weight.
-        error_increase: Relative increase of the validation error over the standard model's; infinite after a collapse.
-        diverged: Whether there is no model.
-    """
+    """One fit of a search."""
 
     weight: float
-    error_increase: float
-    diverged: bool = False
+    error_increase: float  # relative, of validation error over the standard model's; infinite after a collapse
+    diverged: bool = False  # whether there is no model
 
 
 @dataclass
@@ -38,20 +32,14 @@ class Search:
     trial follows increase ~ weight^exponent from the last ones, between the weights known to be too small and too
     large.
 
-    Attributes:
-        objective: The objective whose weight is sought.
-        max_error_increase: Allowed relative increase of the validation reconstruction error, for instance 0.1.
-        reference: The unpenalised fit of the same seed, network and training.
-        trials: The fits so far.
-
     Raises:
         ContractiveError: A reference without error or without ||J||^2, which gives no first guess.
     """
 
-    objective: NamedObjective
-    max_error_increase: float
-    reference: Reference
-    trials: list[SearchTrial] = field(default_factory=list)
+    objective: NamedObjective  # the objective whose weight is sought
+    max_error_increase: float  # allowed relative increase of the validation reconstruction error, for instance 0.1
+    reference: Reference  # the unpenalised fit of the same seed, network and training
+    trials: list[SearchTrial] = field(default_factory=list)  # the fits so far
 
     def __post_init__(self) -> None:
         error, squared_norm = self.reference.error, self.reference.squared_norm

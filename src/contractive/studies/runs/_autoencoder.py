@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -98,12 +99,8 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
         )
         check_loss(made.objective.loss, made.network.output, low, high)
         if increase is not None and self.training.patience is not None:
-            raise InvalidValue(
-                "patience",
-                "be left out where the weight is found in training",
-                self.training.patience,
-                "Or give `weight`, for instance 0.1.",
-            )
+            rule, remedy = "be left out where the weight is found in training", "Or give `weight`, for instance 0.1."
+            raise InvalidValue("patience", rule, self.training.patience, remedy)
         remedy = "Give a smaller `code` or `hidden`."
         try:
             with torch.device("meta"):  # the network is refused before it takes memory
@@ -207,26 +204,25 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
         settings, split, checkpoint = job.settings, job.split, job.files.checkpoint
         torch.manual_seed(settings.training.seed)
         autoencoder = settings.build(split)
-        options: dict[str, Any] = {
-            **settings.training.options(),
-            "validation": split.validation,
-            "progress": job.progress,
-            "checkpoint": checkpoint,
-            "checkpoint_seconds": job.checkpoint_seconds,
-            "callbacks": job.callbacks(lambda: "training", HistoryTable(job.files.history, job.checkpoint_seconds)),
-            "loggers": [TensorBoardLogger(job.files.folder, name="logs", version="")],
-        }
-        what = (autoencoder, split.train, settings.objective.make())
+        table = HistoryTable(job.files.history, job.checkpoint_seconds)
+        fit: Any = partial(training.fit, resume=job.resume and checkpoint.exists())
+        if (allowed := settings.max_error_increase) is not None:
+            fit = partial(training.fit_with_max_error_increase, max_error_increase=allowed, resume=job.resume)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", CollapseWarning)  # the metrics carry the sentence
-                if settings.max_error_increase is None:
-                    history = training.fit(*what, resume=job.resume and checkpoint.exists(), **options)
-                else:
-                    allowed = settings.max_error_increase
-                    history = training.fit_with_max_error_increase(
-                        *what, max_error_increase=allowed, resume=job.resume, **options
-                    )
+                history = fit(
+                    autoencoder,
+                    split.train,
+                    settings.objective.make(),
+                    validation=split.validation,
+                    progress=job.progress,
+                    checkpoint=checkpoint,
+                    checkpoint_seconds=job.checkpoint_seconds,
+                    callbacks=job.callbacks(lambda: "training", table),
+                    loggers=[TensorBoardLogger(job.files.folder, name="logs", version="")],
+                    **settings.training.options(),
+                )
         except KeyboardInterrupt:
             if training.is_first_process() and checkpoint.exists():
                 storage.save_weights(autoencoder, job.files.model)
@@ -237,21 +233,14 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
         self, job: Job[AutoencoderSettings], trained: Trained[Autoencoder, AutoencoderMetrics]
     ) -> AutoencoderMetrics:
         """Return the metrics on validation and test rows."""
-        history = trained.history
-        split, unit = job.split, noise_unit(job.split)
-        found: dict[str, Any] = {}
-        for part, rows in (("validation", split.validation), ("test", split.test)):
-            if len(rows) > 1:
-                generator = torch.Generator().manual_seed(job.settings.training.seed)
-                found[part] = measure(Subject(trained.model, torch.from_numpy(rows), unit, generator))
-        if history.reference:
-            last = history.rows[-1]
-            found |= {
-                "weight": last["weight"],
-                "max_error_increase": job.settings.max_error_increase,
-                "error_increase": last["error_increase"],
-                "reference": dict(history.reference[-1]),
-            }
+        history, unit = trained.history, noise_unit(job.split)
+        last = history.rows[-1]
+
+        def measured(rows: np.ndarray) -> dict[str, float] | None:
+            generator = torch.Generator().manual_seed(job.settings.training.seed)
+            subject = Subject(trained.model, torch.from_numpy(rows), unit, generator)
+            return measure(subject) if len(rows) > 1 else None
+
         return AutoencoderMetrics(
             epochs=len(history),
             best_epoch=history.best_epoch,
@@ -260,7 +249,12 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
             warnings=history.warnings,
             penalty_path=history.penalty_path,
             noise_unit=unit,
-            **found,
+            validation=measured(job.split.validation),
+            test=measured(job.split.test),
+            weight=last["weight"] if history.reference else None,
+            max_error_increase=job.settings.max_error_increase,
+            error_increase=last["error_increase"] if history.reference else None,
+            reference=dict(history.reference[-1]) if history.reference else None,
         )
 
 

@@ -24,7 +24,7 @@ from contractive.studies.runs._classes import (
     layer_metrics,
     linear_baseline,
     mistakes,
-)  # fmt: skip
+)
 from contractive.studies.runs._classifier_settings import ClassifierSettings
 from contractive.studies.runs._folder import HistoryTable, RunError, as_run_errors
 from contractive.studies.runs._task import Job, RowFunction, Run, Task, Trained

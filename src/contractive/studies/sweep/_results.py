@@ -16,35 +16,24 @@ from contractive.studies.sweep._settings import SweepSettings
 
 TRIALS, BEST = "trials", "best"
 _MOST_SHOWN = 5
+_TINY = 1e-300
+_EVEN = 1e-9
 
 
 @dataclass(frozen=True)
 class SweepTrial:
-    """One weight.
+    """One weight."""
 
-    Attributes:
-        number: Its run is in `trials/NNNN`.
-        weight: 0 is the unpenalised baseline.
-        reason: Why it was pruned; empty where it is complete.
-        metrics: Means over seeds on validation rows, by key of `METRICS`. Empty where pruned.
-        spread: Their standard deviations over seeds; empty with one seed.
-        test: The same means on test rows; nothing is chosen by them.
-        seconds: Training time of all seeds.
-        warnings: In plain sentences.
-        learned_early: Whether a quarter of the epochs was enough to be better than the mean.
-        reference: Scales of the first seed, from which a range of weights is guessed.
-    """
-
-    number: int
-    weight: float
-    reason: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    spread: dict[str, float] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    number: int  # its run is in `trials/NNNN`
+    weight: float  # 0 is the unpenalised baseline
+    reason: str = ""  # why it was pruned; empty where it is complete
+    metrics: dict[str, float] = field(default_factory=dict)  # means over seeds on validation rows; empty where pruned
+    spread: dict[str, float] = field(default_factory=dict)  # their standard deviations over seeds; empty with one seed
+    test: dict[str, float] = field(default_factory=dict)  # the same means on test rows; nothing is chosen by them
+    seconds: float = 0.0  # training time of all seeds
     warnings: tuple[str, ...] = ()
-    learned_early: bool = True
-    reference: Reference | None = None
+    learned_early: bool = True  # whether a quarter of the epochs was enough to be better than the mean
+    reference: Reference | None = None  # scales of the first seed, from which a range of weights is guessed
 
     @property
     def folder(self) -> str:
@@ -54,32 +43,20 @@ class SweepTrial:
 
 @dataclass(frozen=True, repr=False)
 class Sweep(StudyResult):
-    """A finished sweep.
-
-    Attributes:
-        data: Facts of the data.
-        settings: Completed, with the number of trials that were made.
-        trials: Complete and pruned ones by number; the first is the unpenalised baseline.
-        front: Numbers of the trials that no other beats in every objective, by error.
-        knee: Number of the best trade-off among them.
-        versions: Of the packages that the numbers depend on.
-        command: The command that repeats it; empty in Python.
-        sections: Of up to five models by name, sections of an analysis.
-        similarity: How alike the codes of these models are.
-    """
+    """A finished sweep."""
 
     kind: ClassVar[str] = "sweep"
     file: ClassVar[str] = "sweep"
 
-    data: DataFacts
-    settings: SweepSettings
-    trials: tuple[SweepTrial, ...]
-    front: tuple[int, ...]
-    knee: int
-    versions: dict[str, str]
-    command: str = ""
-    sections: dict[str, ShownSections] = field(default_factory=dict, compare=False)
-    similarity: SimilarityTable | None = field(default=None, compare=False)
+    data: DataFacts  # facts of the data
+    settings: SweepSettings  # completed, with the number of trials that were made
+    trials: tuple[SweepTrial, ...]  # complete and pruned ones by number; the first is the unpenalised baseline
+    front: tuple[int, ...]  # numbers of the trials that no other beats in every objective, by error
+    knee: int  # number of the best trade-off among them
+    versions: dict[str, str]  # of the packages that the numbers depend on
+    command: str = ""  # the command that repeats it; empty in Python
+    sections: dict[str, ShownSections] = field(default_factory=dict, compare=False)  # of `shown`, by its names
+    similarity: SimilarityTable | None = field(default=None, compare=False)  # how alike the codes of these models are
 
     def __post_init__(self) -> None:
         complete = {trial.number: trial.weight for trial in self.trials if not trial.reason}
@@ -113,10 +90,7 @@ class Sweep(StudyResult):
     @property
     def keys(self) -> list[str]:
         """The metrics that were measured, those that are judged first."""
-        return [
-            *self.settings.judged,
-            *(key for key in METRICS if key in self.baseline.metrics and key not in self.settings.judged),
-        ]
+        return list(dict.fromkeys([*self.settings.judged, *(key for key in METRICS if key in self.baseline.metrics)]))
 
     @property
     def shown(self) -> dict[str, SweepTrial]:
@@ -158,3 +132,57 @@ class Sweep(StudyResult):
             f"<Sweep of {self.settings.objective} on {self.data.name}: {len(self.trials)} trials, knee at weight"
             f" {self.best.weight:.3g}>"
         )
+
+
+def front_and_knee(trials: tuple[SweepTrial, ...], judged: tuple[str, ...]) -> tuple[tuple[int, ...], int]:
+    """Return the complete trials that no other beats in every metric, by error, and their knee, all by number."""
+    complete = [trial for trial in trials if not trial.reason]
+    # all are to be small: of an accuracy, the share of mistakes
+    values = np.array(
+        [
+            [1 - trial.metrics[key] if METRICS[key].better == "higher" else trial.metrics[key] for key in judged]
+            for trial in complete
+        ]
+    )
+    chosen = np.flatnonzero(pareto_front(values))
+    chosen = chosen[np.argsort(values[chosen, 0], kind="stable")]
+    return tuple(complete[at].number for at in chosen), complete[chosen[knee(values[chosen])]].number
+
+
+def pareto_front(values: np.ndarray) -> np.ndarray:
+    """Which rows no other row dominates, as booleans: none is at least as small in all columns and smaller in one.
+
+    Args:
+        values: (points, objectives), all to be minimised, finite. Equal points stand or fall together.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    no_larger = (values[:, None] <= values[None]).all(2)  # (points, points): row against column
+    smaller = (values[:, None] < values[None]).any(2)
+    return np.logical_not(np.any(no_larger & smaller, axis=0))
+
+
+def knee(values: np.ndarray) -> int:
+    """The knee of a front: the row farthest below the chord between the extremes, on logarithmic scales.
+
+    Logarithms of every column are scaled to run from 0 to 1 over the front. With two objectives the chord joins (0, 1)
+    and (1, 0), and a point lies (1 - z_1 - z_2) / sqrt(2) below it: the knee has the smallest sum of all z. Where
+    several are even, as the ends of a front of two points always are, the smallest product of the objectives decides:
+    50 % less of the one is worth 20 % more of the other. After that, the first column and then the order do.
+
+    Source: Das (1999), On characterizing the "knee" of the Pareto curve, for the distance to the chord.
+
+    Args:
+        values: (points, objectives) of a front, all to be minimised, at least 0.
+
+    Raises:
+        ValueError: No point.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        raise ValueError("front must have at least one point, got none. Was every trial pruned?")
+    logs = np.log(np.maximum(values, _TINY))
+    extent = np.ptp(logs, axis=0)
+    scaled = (logs - logs.min(0)) / np.where(extent > 0, extent, 1)
+    sums, products = scaled.sum(1), logs.sum(1)
+    even = np.flatnonzero(sums <= sums.min() + _EVEN)
+    return int(min(even, key=lambda at: (round(float(products[at]), 9), logs[at, 0], at)))

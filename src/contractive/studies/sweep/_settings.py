@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from contractive.core.errors import InvalidValue, check_at_least
-from contractive.core.settings import setting
+from contractive.core.settings import check_settings, setting
 from contractive.data import Split
 from contractive.objectives import OBJECTIVES, Reference
 from contractive.studies.runs import AutoencoderSettings
@@ -21,24 +21,16 @@ _FREE = {"weight", "max_error_increase", "device", "devices", "num_nodes", "stra
 class SweepSettings:
     """What to vary and how.
 
-    Attributes:
-        run: Objective, network and training of every fit; its weight is left out.
-        weights: A grid; None searches a logarithmic range around the guess that `compare` starts from.
-        trials: Number of trials of the search, the unpenalised baseline and pruned ones included.
-        seeds: Fits per trial; their means are judged.
-        accuracy: Whether a linear probe's validation accuracy is a third objective.
-        jobs: Trials at a time. Above 1 the caller must be importable (`if __name__ == "__main__"`).
-
     Raises:
         InvalidValue: A setting out of range.
     """
 
-    run: AutoencoderSettings = field(default_factory=AutoencoderSettings)
-    weights: tuple[float, ...] | None = None
+    run: AutoencoderSettings = field(default_factory=AutoencoderSettings)  # of every fit, without a weight
+    weights: tuple[float, ...] | None = None  # a grid; None searches around the first guess of `compare`
     trials: int = setting(16, "Number of trials of the search; a larger number continues a finished one.", least=2)
     seeds: int = setting(1, "Models trained per trial; their means are judged, their spread is shown.", least=1)
     accuracy: bool = setting(False, "Judge by the accuracy of a linear probe on the codes, too.")
-    jobs: int = 1
+    jobs: int = 1  # trials at a time. Above 1 the caller must be importable (`if __name__ == "__main__"`).
 
     def __post_init__(self) -> None:
         names = [name for name, record in OBJECTIVES.items() if record.guess is not None]
@@ -46,8 +38,8 @@ class SweepSettings:
             raise InvalidValue("objective", f"be one of {', '.join(names)}", repr(self.objective), "It needs a weight.")
         if self.run.objective.weight is not None or self.run.max_error_increase is not None:
             raise InvalidValue("weight", "be left to the sweep", "one for all runs", "Give `weights` for a grid.")
-        for name, least in (("trials", 2), ("seeds", 1), ("jobs", 1)):
-            check_at_least(name, getattr(self, name), least)
+        check_settings(self)
+        check_at_least("jobs", self.jobs, 1)
         for weight in self.weights or ():
             if not 0 < weight < math.inf:
                 remedy = "0 is always trained, as trial 0."
@@ -100,12 +92,9 @@ class SweepSettings:
         assert record.guess is not None
         guess = record.guess(_INCREASE, reference) if reference.squared_norm > 0 else 0.0
         if not 0 < guess < math.inf:
-            raise InvalidValue(
-                "max_epochs",
-                "be enough for the unpenalised model to learn something",
-                f"an error of {reference.error:.4g} and ‖J‖² of {reference.squared_norm:.4g}",
-                "Train longer, or give the `weights`.",
-            )
+            got = f"an error of {reference.error:.4g} and ‖J‖² of {reference.squared_norm:.4g}"
+            rule, remedy = "be enough for the unpenalised model to learn something", "Or give the `weights`."
+            raise InvalidValue("max_epochs", rule, got, remedy)
         factor = _SPAN ** (1 / record.exponent)
         return guess / factor, guess * factor
 
