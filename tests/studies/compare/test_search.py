@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from contractive.objectives import OBJECTIVES, Reference
-from contractive.studies.compare import Search, _compare, _fit
+from contractive.studies.compare import Search, _compare
 from contractive.training import TrainingDiverged
 
 
@@ -34,10 +34,12 @@ def test_the_command_says_it_in_one_line(tmp_path, monkeypatch):
 
     from contractive.cli._commands import app
 
+    original = _compare.train
+
     def train(task, split, settings):
         if task.trial:
             return replace(task, warnings=("loss must stay finite",))
-        return _fit.train(task, split, settings)
+        return original(task, split, settings)
 
     monkeypatch.setattr(_compare, "train", train)
     command = "compare digits --max-epochs 1 --seeds 1 --objectives contractive --jobs 1 --hidden 8 --code 4 --quiet"

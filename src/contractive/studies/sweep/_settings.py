@@ -38,12 +38,12 @@ class SweepSettings:
             raise InvalidValue("objective", f"be one of {', '.join(names)}", repr(self.objective), "It needs a weight.")
         if self.run.objective.weight is not None or self.run.max_error_increase is not None:
             raise InvalidValue("weight", "be left to the sweep", "one for all runs", "Give `weights` for a grid.")
-        check_settings(self)
-        check_at_least("jobs", self.jobs, 1)
         for weight in self.weights or ():
             if not 0 < weight < math.inf:
                 remedy = "0 is always trained, as trial 0."
                 raise InvalidValue("weights", "be finite and above 0", weight, remedy)
+        check_settings(self)
+        check_at_least("jobs", self.jobs, 1)
         if self.weights is not None and len(set(self.weights)) != max(len(self.weights), 1):
             raise InvalidValue("weights", "be different numbers", self.weights, "For instance 0.01,0.1,1.")
 
