@@ -10,7 +10,7 @@ from torch import nn
 
 import contractive as ct
 from contractive import analysis
-from contractive.analysis import GaussianMixture
+from contractive.analysis import GaussianMixture, sampling
 from measured import gaussian, linear, seeded
 from problems import by_jacrev
 
@@ -51,7 +51,7 @@ def test_the_field_is_the_step_of_the_reconstruction():
     x = gaussian(5, 2, 2)
     found = analysis.vector_field(lambda rows: 3 * rows + 1, x)
     torch.testing.assert_close(found.steps, (2 * x + 1).flatten(1))
-    torch.testing.assert_close(found.score(0.5), 4 * (2 * x + 1).flatten(1))
+    torch.testing.assert_close(sampling.score(lambda rows: 3 * rows + 1, 0.5)(x), 4 * (2 * x + 1))
     assert found.points is x
 
 
@@ -60,8 +60,8 @@ def test_the_best_denoiser_has_the_true_score():
     mixture = GaussianMixture.isotropic(gaussian(3, 2), 0.3)
     smoothed, sigma = mixture.smoothed(0.4), 0.4
     x = smoothed.sample(200, generator=seeded())
-    field = analysis.vector_field(lambda rows: rows + sigma**2 * smoothed.score(rows), x)
-    error = analysis.score_error(field.score(sigma), smoothed.score(x))
+    best = sampling.score(lambda rows: rows + sigma**2 * smoothed.score(rows), sigma)
+    error = analysis.score_error(best(x), smoothed.score(x))
     assert error.relative < 1e-12
     assert error.mean_cosine == pytest.approx(1)
 
@@ -92,7 +92,7 @@ def test_the_grid_has_its_corners():
             "reconstruct must give the features back, got 1",
         ),
         (
-            lambda: analysis.vector_field(nn.Identity(), torch.rand(2, 3)).score(0),
+            lambda: sampling.score(nn.Identity(), 0),
             "sigma must be above 0 and finite, got 0",
         ),
         (lambda: analysis.score_error(torch.rand(2, 3), torch.rand(3, 2)), "estimate must have the shape of truth"),

@@ -23,39 +23,22 @@ class Codes(TableResult):
 
     The numbers marked [0, 1] are for codes between 0 and 1, such as a sigmoid's; they are NaN for any other code, and
     so are the binary ones, for which a unit is on above 1/2.
-
-    Attributes:
-        saturation: [0, 1] Share of activations below 0.05 or above 0.95 (Rifai et al. 2011, footnote 6).
-        dead: Share of units whose standard deviation is below 1 % of the largest unit's.
-        duplicates: Share of units that repeat an earlier one: correlation above 0.99 in size, dead units left out.
-        mean: Mean of each unit, (code,).
-        deviation: Standard deviation of each unit, (code,).
-        histograms: Share of the examples in each bin for each unit, (code, bins).
-        edges: Edges of the bins, (bins + 1,): from 0 to 1, or from the smallest to the largest activation.
-        unit_saturation: [0, 1] `saturation` of each unit, (code,).
-        unit_entropy: [0, 1] Entropy of each unit's bit in bits, between 0 and 1, (code,).
-        code_entropy: [0, 1] Entropy in bits of the whole binary codes as counted; at most log2(examples), and too
-            small where that is near.
-        distinct: [0, 1] Number of distinct binary codes.
-        hamming: [0, 1] Mean Hamming distance of two examples' binary codes as a share of the units; 1/2 for fair coins.
-        spread: [0, 1] Mean over units of variance / (1/4), its largest value: 1 where units are 0 and 1 half the time.
-        num_examples: Examples measured.
     """
 
-    saturation: float
-    dead: float
-    duplicates: float
-    mean: Tensor
-    deviation: Tensor
-    histograms: Tensor
-    edges: Tensor
-    unit_saturation: Tensor
-    unit_entropy: Tensor
-    code_entropy: float
-    distinct: float
-    hamming: float
-    spread: float
-    num_examples: int
+    saturation: float  # [0, 1] Share of activations below 0.05 or above 0.95 (Rifai et al. 2011, footnote 6)
+    dead: float  # share of units whose standard deviation is below 1 % of the largest unit's
+    duplicates: float  # share of units that repeat an earlier one: correlation above 0.99 in size, dead units left out
+    mean: Tensor  # mean of each unit, (code,)
+    deviation: Tensor  # standard deviation of each unit, (code,)
+    histograms: Tensor  # share of the examples in each bin for each unit, (code, bins)
+    edges: Tensor  # edges of the bins, (bins + 1,): from 0 to 1, or from the smallest to the largest activation
+    unit_saturation: Tensor  # [0, 1] `saturation` of each unit, (code,)
+    unit_entropy: Tensor  # [0, 1] Entropy of each unit's bit in bits, between 0 and 1, (code,)
+    code_entropy: float  # [0, 1] Bits of the whole binary codes as counted; too small near log2(examples)
+    distinct: float  # [0, 1] Number of distinct binary codes
+    hamming: float  # [0, 1] Mean Hamming distance of two binary codes, a share of the units; 1/2 for fair coins
+    spread: float  # [0, 1] Mean over units of variance / (1/4), its largest: 1 where units are 0 and 1 half the time
+    num_examples: int  # examples measured
     _table = ("mean", "deviation", "unit_saturation", "unit_entropy")
 
     @property

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from contractive.analysis._rows import Map, apply, check_rows, code_size, parts, spread_rows, variance
 from contractive.analysis._spectra import Norms
-from contractive.core.errors import InvalidValue, check_positive
+from contractive.core.errors import InvalidValue
 from contractive.core.randomness import draw
 from contractive.core.results import Result
 from contractive.jacobian import jacobian
@@ -67,15 +67,6 @@ class VectorField(Result):
 
     points: Tensor  # x, (rows, *features)
     steps: Tensor  # r(x) - x, flattened, (rows, features)
-
-    def score(self, sigma: float) -> Tensor:
-        """Return (r(x) - x) / sigma^2, (rows, features): the estimate of grad log p(x).
-
-        `sigma` is the denoising autoencoder's noise, in the units of x. For squared error with the penalty
-        weight * ||J_r||^2 it is sqrt(weight).
-        """
-        check_positive("sigma", sigma, "It is the noise the autoencoder was trained with.")
-        return self.steps / sigma**2
 
 
 @torch.no_grad()

@@ -31,21 +31,15 @@ from contractive.jacobian import MEMORY_BUDGET, jacobian
 
 @dataclass(frozen=True, repr=False)
 class ExampleJacobians(Result):
-    """Jacobians of a few examples, and their singular vectors.
+    """Jacobians of a few examples, and their singular vectors: the first direction changes the code most.
 
-    Attributes:
-        matrices: J, one row per code unit, (examples, code, features).
-        values: Singular values, descending, (examples, min(code, features)).
-        directions: The input directions that belong to them, unit length, (examples, min(code, features), features):
-            the first changes the code most, the last least of those. Where the code is smaller than the input, all
-            directions orthogonal to these do not change it at all (to first order).
-        shape: The features' own shape, for instance (28, 28).
+    Where the code is smaller than the input, all directions orthogonal to these do not change it (to first order).
     """
 
-    matrices: Tensor
-    values: Tensor
-    directions: Tensor
-    shape: tuple[int, ...]
+    matrices: Tensor  # J, one row per code unit, (examples, code, features)
+    values: Tensor  # singular values, descending, (examples, min(code, features))
+    directions: Tensor  # unit input directions that belong to them, (examples, min(code, features), features)
+    shape: tuple[int, ...]  # the features' own shape, for instance (28, 28)
 
     @property
     def feature_norms(self) -> Tensor:
@@ -167,25 +161,14 @@ def walks(reconstruct: Map, x: Tensor, directions: Tensor, steps: Sequence[float
 
 @dataclass(frozen=True, repr=False)
 class TangentAgreement(TableResult):
-    """Tangent spaces against the data around them.
+    """Tangent spaces against the steps ||x_j - x_i||^2 to nearest neighbours j of points i; angles in radians."""
 
-    Attributes:
-        shares: Share of ||x_j - x_i||^2 in the tangent space of point i, for its nearest neighbours j,
-            (points, neighbours); NaN where a neighbour is a copy of the point.
-        random_shares: The same for a random subspace of equal dimension, drawn anew for each point.
-        principal_shares: The same for the leading principal directions of all data, one subspace for all points.
-        expected_random: The mean share of a random subspace, tangents / features.
-        angles: Principal angles in radians between the tangent spaces of point and neighbour, ascending,
-            (points, neighbours, tangents).
-        random_angles: The same between two random subspaces, one pair per point, (points, tangents).
-    """
-
-    shares: Tensor
-    random_shares: Tensor
-    principal_shares: Tensor
-    expected_random: float
-    angles: Tensor
-    random_angles: Tensor
+    shares: Tensor  # share of the step in the tangent space, (points, neighbours); NaN for copies
+    random_shares: Tensor  # in a random subspace of equal dimension, drawn anew for each point
+    principal_shares: Tensor  # in the leading principal directions of all data
+    expected_random: float  # the mean share of a random subspace, tangents / features
+    angles: Tensor  # ascending principal angles of the tangent spaces, (points, neighbours, tangents)
+    random_angles: Tensor  # the same of two random subspaces per point, (points, tangents)
 
     @property
     def mean_share(self) -> float:

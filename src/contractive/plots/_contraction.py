@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contractive.core.errors import check_choice
-from contractive.plots._panels import Room, axes, figure, legend_height, log_axis, panels, set_axes
+from contractive.plots._panels import Layout, Room, axes, figure, legend_height, log_axis, panels, set_axes
 from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, translucent, wrapped
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _distribution(values: Mapping[str, np.ndarray], title: str) -> go.Figure:
         style = {"line": {"color": color(name), "width": 2, "shape": "hv"}, **fill}
         x, y = np.concatenate([edges[:1], edges]), np.concatenate([[0], percent, [0]])
         result.line(name, x, y, 1, hovertemplate="%{y:.1f} % from %{x:.3g}", **style)
-        common: dict[str, Any] = {"name": label(name), "legendgroup": name, "fillcolor": fill["fillcolor"]}
+        common: Layout = {"name": label(name), "legendgroup": name, "fillcolor": fill["fillcolor"]}
         style = {"line": {"color": color(name), "width": 1.5}, "marker": {"size": 3, "opacity": 0.5}}
         result.add_box(x=array, y0=label(name), yaxis="y2", showlegend=False, orientation="h", **style, **common)
     names = {"tickvals": [label(name) for name in finite], "ticktext": [wrapped(name) for name in finite]}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._panels import Room, log_axis, panels, set_axes
+from contractive.plots._panels import Layout, Room, log_axis, panels, set_axes
 from contractive.plots._style import NEUTRAL, color, translucent
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def training_curves(histories: Histories) -> go.Figure:
         ):
             values = np.array([[rows[at].get(column) for at in chosen] for rows in seeds], dtype=np.float32)
             errors += [values] if number == 1 else []
-            thin: dict[str, Any] = {"line": {"color": translucent(name, 0.35), "width": 1}, "hoverinfo": "skip"}
+            thin: Layout = {"line": {"color": translucent(name, 0.35), "width": 1}, "hoverinfo": "skip"}
             for row in values if len(values) > 1 and part == "validation" else ():
                 result.line(name, epochs, row, number, showlegend=False, **thin)
             more = {"showlegend": column == "val_reconstruction", "line": {"color": color(name), **style}}
@@ -124,7 +124,7 @@ def weight_curves(
     """
     result = panels(list(metrics), Room(300, 240))
     for number, (title, values) in enumerate(metrics.items(), 1):
-        more: dict[str, Any] = {"mode": "lines+markers", "showlegend": False}
+        more: Layout = {"mode": "lines+markers", "showlegend": False}
         more["hovertemplate"] = f"%{{y:.4g}} at {axis} %{{x:.3g}}<extra></extra>"
         if spread := (spreads or {}).get(title):
             more["error_y"] = {"array": list(spread), "color": translucent(objective, 0.6), "thickness": 1.5}

@@ -47,6 +47,9 @@ DIVERGING = [  # blue below zero, orange above, nothing at zero: works on white 
 ]
 
 
+Layout = dict[str, Any]  # attributes as plotly has them
+
+
 @dataclass(frozen=True)
 class Room:
     """Room for a panel, in pixels."""
@@ -69,7 +72,7 @@ class Panels(go.Figure):
     def line(self, name: str, x: Any, y: Any, number: int, /, **more: Any) -> None:
         """Draw a line with the look of a model; in the legend if it stands in the first panel."""
         own = look(name)
-        common: dict[str, Any] = {
+        common: Layout = {
             "x": numbers(x),
             "y": numbers(y),
             "mode": "lines",
@@ -175,7 +178,7 @@ def axes(number: int) -> dict[str, str]:
     return {"xaxis": f"x{end}", "yaxis": f"y{end}"}
 
 
-def set_axes(target: go.Figure, number: int, x: Mapping[str, Any], y: Mapping[str, Any]) -> None:
+def set_axes(target: go.Figure, number: int, x: Layout, y: Layout) -> None:
     """Change the axes of one panel."""
     names = axes(number)
     target.update_layout({_key(names["xaxis"]): dict(x), _key(names["yaxis"]): dict(y)})
@@ -191,7 +194,7 @@ def legend_height(names: Iterable[str], *, narrow: bool = False) -> int:
     return rows * _LEGEND_ROW
 
 
-def _grid(count: int, columns: int, height: int, legend: int, below: int) -> dict[str, Any]:
+def _grid(count: int, columns: int, height: int, legend: int, below: int) -> Layout:
     """Return the domains of `count` panels in rows, and the height of it all."""
     columns = min(columns, count)
     rows = ceil(count / columns)
@@ -199,7 +202,7 @@ def _grid(count: int, columns: int, height: int, legend: int, below: int) -> dic
     between = below + _TITLE_HEIGHT
     inside = rows * height + (rows - 1) * between
     width = (1 - (columns - 1) * _GAP) / columns
-    layout: dict[str, Any] = {"height": inside + top + below, "margin": {"t": top, "b": below, **_SIDES}}
+    layout: Layout = {"height": inside + top + below, "margin": {"t": top, "b": below, **_SIDES}}
     for number in range(count):
         row, column = divmod(number, columns)
         left, upper = column * (width + _GAP), 1 - row * (height + between) / inside
@@ -213,7 +216,7 @@ def _key(axis: str) -> str:
     return f"{axis[0]}axis{axis[1:]}"
 
 
-def log_axis(*values: Any, decades: float | None = None) -> dict[str, Any]:
+def log_axis(*values: Any, decades: float | None = None) -> Layout:
     """Return a logarithmic axis with round ticks over the positive values; `decades` at most, from the largest down.
 
     On its own a logarithmic axis writes 5 for 0.5.
@@ -230,6 +233,6 @@ def log_axis(*values: Any, decades: float | None = None) -> dict[str, Any]:
     return {"type": "log", "range": ends, "tickvals": ticks, "ticktext": [written(tick) for tick in ticks]}
 
 
-def diverging(limit: float) -> dict[str, Any]:
+def diverging(limit: float) -> Layout:
     """Return the colour scale of signed numbers."""
     return {"zmin": -limit, "zmax": limit, "colorscale": DIVERGING}

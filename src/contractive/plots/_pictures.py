@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contractive.analysis.sampling import sheet
-from contractive.plots._panels import Room, diverging, panels, set_axes
+from contractive.plots._panels import Layout, Room, diverging, panels, set_axes
 from contractive.plots._style import NEUTRAL, color, heading, numbers, wrapped, written
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _reconstructed_lines(groups: Mapping[str, Mapping[str, np.ndarray]], count: 
     result = panels(titles, Room(200, 180, next(iter(groups.values()))))
     for number, (title, at) in enumerate(shown, 1):
         for order, (name, rows) in enumerate(groups[title].items()):
-            more: dict[str, Any] = {"line": {"color": color(name), "width": 1.8}}
+            more: Layout = {"line": {"color": color(name), "width": 1.8}}
             if order == 0:
                 more = {"name": "input", "line": {"color": NEUTRAL, "width": 5}, "opacity": 0.5}
             features = np.arange(1, rows.shape[1] + 1)
@@ -277,7 +277,7 @@ def feature_room(names: Sequence[str] | None, count: int) -> Room:
     return Room(220, 180, ticks=_SLANTED if names is not None and count <= _MOST_NAMES else 0)
 
 
-def feature_axis(names: Sequence[str] | None, count: int) -> dict[str, Any]:
+def feature_axis(names: Sequence[str] | None, count: int) -> Layout:
     """Return features along the bottom, by name where there are names for a few."""
     if names is None or count > _MOST_NAMES:
         return {"title": {"text": "feature"}}

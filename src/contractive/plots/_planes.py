@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from contractive.core.errors import InvalidValue
 from contractive.plots._curves import WITHOUT
-from contractive.plots._panels import Panels, Room, axes, diverging, log_axis, panels, set_axes
+from contractive.plots._panels import Layout, Panels, Room, axes, diverging, log_axis, panels, set_axes
 from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, translucent
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
     result.heatmap(shown, 1, **diverging(1), **more)
     for true, given in np.argwhere(counts > 0).tolist() if len(names) <= _WRITTEN else []:
         result.add_annotation(text=f"{counts[true, given]}", x=given, y=true, xref="x", yref="y")
-    common: dict[str, Any] = {"showgrid": False, "constrain": "domain", "fixedrange": True}
+    common: Layout = {"showgrid": False, "constrain": "domain", "fixedrange": True}
     if len(names) <= _MOST_NAMES:
         short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
         common |= {"tickvals": list(range(len(names))), "ticktext": short}
@@ -144,7 +144,7 @@ def _star(result: Panels, name: str, x: np.ndarray, y: np.ndarray, side: str) ->
     """Draw the points of the seeds, each joined to their mean, and the mean with its name at that side."""
     middle, own = (float(np.mean(x)), float(np.mean(y))), look(name)
     if len(x) > 1:
-        ray: dict[str, Any] = {"mode": "lines+markers", "showlegend": False}
+        ray: Layout = {"mode": "lines+markers", "showlegend": False}
         for axis, seeds, mean in zip("xy", (x, y), middle, strict=True):
             ray[axis] = [at for value in seeds for at in (mean, float(value), None)]
         ray["line"] = {"color": translucent(name, 0.45), "width": 1}
@@ -180,7 +180,7 @@ def pareto(
     def add(model: str, chosen: Any, **more: Any) -> None:
         result.line(model, points[chosen, 1], points[chosen, 2], 1, **more)
 
-    quiet: dict[str, Any] = {"name": None, "hoverinfo": "skip", "showlegend": False}
+    quiet: Layout = {"name": None, "hoverinfo": "skip", "showlegend": False}
     add(objective, list(front), line={"color": translucent(objective, 0.6), "width": 2}, **quiet)
     if len(front) > 2:  # the knee is farthest below this chord, which is straight on these axes
         add(objective, [front[0], front[-1]], line={"color": NEUTRAL, "width": 1, "dash": "dot"}, **quiet)
@@ -200,7 +200,7 @@ def pareto(
     return result
 
 
-def _fine_axis(values: Sequence[float]) -> dict[str, Any]:
+def _fine_axis(values: Sequence[float]) -> Layout:
     """Return a logarithmic axis with room beside the outermost points, and at least a few ticks where it is short."""
     axis = log_axis(values)
     low, high = axis["range"]
@@ -233,7 +233,7 @@ def code_map(
     for number, points in enumerate(map(numbers, maps.values()), 1):
         groups = [(str(entry), known == entry) for entry in classes] or [("", np.ones(len(points), bool))]
         for at, (name, chosen) in enumerate(groups):
-            own: dict[str, Any] = {"hovertemplate": f"{name}<extra></extra>"}
+            own: Layout = {"hovertemplate": f"{name}<extra></extra>"}
             if hover is not None:
                 own = {
                     "text": np.array(hover, dtype=object)[chosen].tolist(),
