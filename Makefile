@@ -22,7 +22,7 @@ lint: .venv/dev
 
 docs: .venv/all
 	$(PIP) -e ".[docs]"
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 	@echo "Open site/index.html in a browser."
 
 bench: .venv/all

@@ -1,10 +1,11 @@
-"""Write the measured tables into the pages of docs and README.md, between their markers: no figure is typed by hand.
+"""Write the measured tables into the pages of docs, and draw one as a picture: no figure is typed by hand.
 
 python benchmarks/render.py
 """
 
 import json
 import re
+from math import log
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +39,49 @@ def step(found, batches=None):
         f" {rates[len(rates) // 2]:.0f} billion multiplications a second, load {loads[0]:.1f} to {loads[-1]:.1f}."
     )
     return f"{note}\n\n{table(['network', 'batch', 'plain, ms', *columns], rows)}"
+
+
+BARS = {
+    "auto": "contractive",
+    "random vjp": "random projection",
+    "vmap(jacrev)": "vmap(jacrev)",
+    "unit loop": "loop over units",
+}
+SHADES = {"auto": "#1b6ca8", "random vjp": "#7a9cb8", "vmap(jacrev)": "#c58b4e", "unit loop": "#a8553a"}
+
+
+def picture(found, batch=128):
+    """Draw the ratios to a plain step as bars, a group for each network, on a logarithmic axis."""
+    rows = [row for row in found["rows"] if row["batch"] == batch]
+    left, right, bar, gap = 150, 770, 17, 16
+    most = max(row["ratio"][name] for row in rows for name in BARS if name in row["ratio"])
+    scale = (right - left) / log(most)
+    parts, top = [], 44
+    for row in rows:
+        names = [name for name in BARS if name in row["ratio"]]
+        middle = top + bar * len(names) / 2 + 4
+        parts.append(f'<text x="{left - 10}" y="{middle:g}" text-anchor="end">{row["net"]}</text>')
+        for name in names:
+            value = row["ratio"][name]
+            width = max(scale * log(value), 1)
+            parts.append(f'<rect x="{left}" y="{top}" width="{width:.0f}" height="{bar - 3}" fill="{SHADES[name]}"/>')
+            parts.append(f'<text x="{left + width + 5:.0f}" y="{top + 12}" class="value">{value:.2f}</text>')
+            top += bar
+        top += gap
+    keys, at = [], left
+    for name, shown in BARS.items():
+        keys.append(f'<rect x="{at}" y="12" width="12" height="12" fill="{SHADES[name]}"/>')
+        keys.append(f'<text x="{at + 17}" y="23">{shown}</text>')
+        at += 40 + 7.2 * len(shown)
+    title = (
+        f"Cost of a training step relative to the same step without penalty, batch {batch}, one CPU thread, log scale"
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 830 {top}" role="img" aria-label="{title}">'
+        "<style>text{font:13px system-ui,sans-serif;fill:#1f2933}.value{font-size:12px}"
+        "line{stroke:#7b8794}@media(prefers-color-scheme:dark){text{fill:#e4e7eb}}</style>"
+        f'{"".join(keys)}<line x1="{left}" y1="36" x2="{left}" y2="{top - gap + 4}"/>{"".join(parts)}</svg>\n'
+    )
 
 
 def floor(found):
@@ -133,7 +177,7 @@ def put(path, name, text):
 
 
 def main():
-    performance, readme = ROOT / "docs" / "performance.md", ROOT / "README.md"
+    performance = ROOT / "docs" / "performance.md"
     tables = {
         "step": (read("step.json"), step),
         "gradient": (read("quality_gradient.json"), gradient),
@@ -151,7 +195,7 @@ def main():
     if found := read("estimator.json"):
         put(ROOT / "docs" / "scikit-learn.md", "estimator", estimator(found))
     if tables["step"][0]:
-        put(readme, "step", step(tables["step"][0], batches={128}))
+        (ROOT / "docs" / "images" / "step.svg").write_text(picture(tables["step"][0]))
 
 
 if __name__ == "__main__":

@@ -268,7 +268,7 @@ print(f"mean of all 300 draws: {bias:+.2%} off")
 
 # %% [markdown]
 # Noisy for one digit, good for a batch, right on average. Gradient descent needs no more. `method="auto"` chooses
-# ([Choosing a penalty](../choosing-a-penalty.md)); validation is always exact.
+# ([Choosing the penalty](../choosing-the-weight.md)); validation is always exact.
 #
 # **Keep three things.**
 #

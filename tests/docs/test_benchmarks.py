@@ -8,7 +8,8 @@ import torch
 
 import contractive as ct
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
 peers = pytest.importorskip("peers")
 
 
@@ -39,3 +40,13 @@ def test_the_last_layer_is_not_the_norm(encoder):
     x = torch.rand(6, 9, dtype=torch.float64)
     norm = peers.METHODS["last layer (wrong)"](encoder, x)[1]
     assert float((norm / ct.squared_norm(encoder, x)).detach().log().abs().min()) > 0.1
+
+
+def test_the_picture_of_the_steps_shows_the_committed_figures():
+    render = pytest.importorskip("render")
+    found = render.read("step.json")
+    drawn = (ROOT / "docs" / "images" / "step.svg").read_text()
+    assert drawn == render.picture(found)
+    values = [row["ratio"]["auto"] for row in found["rows"] if row["batch"] == 128]
+    assert values
+    assert all(f">{value:.2f}<" in drawn for value in values)

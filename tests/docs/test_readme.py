@@ -1,47 +1,65 @@
-"""The code in README and docs runs as it stands."""
+"""The code of README and of the documentation runs as it stands, page by page, in a folder of its own."""
 
 import re
+import shlex
+from importlib import metadata
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
-from torch import nn
 
-import contractive as ct
+from contractive.cli._commands import COMMANDS, load_command
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = [
-    pytest.param(block, id=f"{path.name} {number}")
-    for path in (ROOT / "README.md", ROOT / "docs" / "extending.md")
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL), 1)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page, language):
+    return [
+        dedent(block) for block in re.findall(rf"^ *```{language}\n(.*?)^ *```", page.read_text(), re.DOTALL | re.M)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES if blocks(page, "python")])
+def test_code_runs_in_order_in_an_empty_folder(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    names = {"__name__": page.stem}
+    for number, block in enumerate(blocks(page, "python"), 1):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+        if "value_and_squared_norm" in block:
+            names["loss"].backward()
+            assert all(p.grad is not None for p in [*names["encoder"].parameters(), *names["decoder"].parameters()])
+        printed = capsys.readouterr().out
+        if "print(ct.check_penalty(penalty))" in block:
+            assert printed == blocks(page, "text")[0]  # the verdict that the README shows
+
+
+COMMAND_LINES = [
+    pytest.param(line, id=f"{page.name} {line[:60]}")
+    for page in PAGES
+    for block in blocks(page, "(?:bash|console)?")
+    for line in re.sub(r" *#.*| *\\\n *", lambda m: "" if "#" in m[0] else " ", block).splitlines()
+    if line.startswith("contractive ") and "..." not in line
 ]
 
 
-class Residual(nn.Module):
-    """An encoder of somebody's own."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = nn.Sequential(nn.Linear(12, 12), nn.LayerNorm(12), nn.Tanh())
-        self.out = nn.Linear(12, 3)
-
-    def forward(self, x):
-        return torch.sigmoid(self.out(x + self.inner(x)))
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_a_command_of_the_documentation_has_these_arguments_and_options(line):
+    _, name, *arguments = shlex.split(line)
+    assert name in COMMANDS
+    command = load_command(name)
+    context = command.make_context(name, list(arguments), resilient_parsing=False)
+    assert context.info_name == name
 
 
-@pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
-@pytest.mark.parametrize("block", BLOCKS)
-def test_code_runs(block, capsys):
-    torch.manual_seed(0)
-    known = {"ct": ct, "torch": torch, "x": torch.rand(20, 12), "encoder": Residual(), "decoder": nn.Linear(3, 12)}
-    exec(compile(block, "block", "exec"), known)
-    if "loss" in known:
-        known["loss"].backward()
-        assert all(p.grad is not None for p in known["encoder"].parameters())
-    if "history" in known:
-        totals = known["history"]["train_total"]
-        assert totals[-1] < totals[0]
+def test_blocks_and_commands_are_found():
+    assert sum(len(blocks(page, "python")) for page in PAGES) >= 20
+    assert len(COMMAND_LINES) >= 40
 
 
-def test_there_are_blocks():
-    assert len(BLOCKS) == 5
+def test_the_version_to_cite_is_that_of_the_package():
+    (version,) = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
+    assert version == metadata.version("contractive")

@@ -207,7 +207,7 @@ def sheet(
 
     `shape` is the (height, width) of an image, `gap` the pixels between two, `background` their value.
 
-    Example:
+    Examples:
         >>> sheet(torch.zeros(5, 6), (2, 3), columns=3).shape
         (5, 11)
     """

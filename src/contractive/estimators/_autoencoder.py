@@ -58,7 +58,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         n_features_in_: Features seen in `fit`.
         feature_names_in_: Their names, if all are strings.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_iris
         >>> table = load_iris().data
         >>> features = ContractiveAutoencoder(n_components=8, random_state=0).fit(table)

@@ -173,7 +173,7 @@ class StackedContractiveClassifier(LayeredClassifier):
         n_iter_: Epochs of fine-tuning.
         n_features_in_: Features seen in `fit`.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_digits
         >>> x, y = load_digits(return_X_y=True)
         >>> model = StackedContractiveClassifier(hidden_layer_sizes=(100,), max_epochs=15, random_state=0)

@@ -42,7 +42,7 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         autoencoder_: As in `ContractiveAutoencoder`; so are `history_`, `weight_`, `n_iter_`,
             `n_components_`, `reconstruction_error_`, `n_features_in_` and `feature_names_in_`.
 
-    Example:
+    Examples:
         >>> from sklearn.datasets import load_iris
         >>> table = load_iris().data
         >>> labels = ContractiveOutlierDetector(contamination=0.1, random_state=0).fit_predict(table)

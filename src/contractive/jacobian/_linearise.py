@@ -40,7 +40,7 @@ def linearise(f: Map, x: Tensor) -> Linearisation:
         TypeError, ValueError: A map without a derivative in x, or with rows that depend on each other; vectors (later)
             of another shape than points or codes.
 
-    Example:
+    Examples:
         >>> encoder = torch.nn.Sequential(torch.nn.Linear(5, 3), torch.nn.Sigmoid())
         >>> linearise(encoder, torch.rand(7, 5)).push(torch.rand(7, 2, 5)).shape
         torch.Size([7, 2, 3])

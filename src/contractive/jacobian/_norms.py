@@ -49,7 +49,7 @@ def value_and_squared_norm(
             example or that does not depend on `x`.
         RuntimeError: Inference mode, where derivatives are lost.
 
-    Example:
+    Examples:
         >>> encoder = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.Sigmoid())
         >>> code, norm = value_and_squared_norm(encoder, torch.rand(128, 784))
         >>> code.shape, norm.shape
@@ -178,7 +178,7 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
 def plan(f: Map, x: Tensor, *, method: Method = "auto", num_probes: int | None = None) -> Plan:
     """Tell how `value_and_squared_norm` would compute the norm for this encoder and batch, and what each way costs.
 
-    Example:
+    Examples:
         >>> encoder = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.Sigmoid())
         >>> print(plan(encoder, torch.rand(128, 784)))
         closed form (exact)

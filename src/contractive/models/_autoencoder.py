@@ -131,7 +131,7 @@ def mlp(
     Raises:
         InvalidValue: A width below 1 or an unknown activation.
 
-    Example:
+    Examples:
         >>> mlp(784, hidden=(256, 128), code=64)(torch.rand(5, 784)).shape
         torch.Size([5, 784])
     """

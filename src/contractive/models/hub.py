@@ -37,7 +37,7 @@ class HubAutoencoder(Autoencoder, ModelHubMixin):
 
     Arguments as in `Autoencoder`, and `extra`: JSON-able facts kept beside the model, such as the preparation of a run.
 
-    Example:
+    Examples:
         >>> import contractive as ct, tempfile, torch
         >>> model = HubAutoencoder.of(ct.mlp(4, code=2))
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -149,7 +149,7 @@ class Objective:
 def compose(*objectives: Objective, name: str | None = None) -> Objective:
     """Return one objective with the penalties of all; at most one may corrupt, and all share one loss.
 
-    Example:
+    Examples:
         >>> from contractive.objectives import contractive, denoising, sparse
         >>> compose(contractive(0.1), sparse(0.01), denoising(0.2)).name
         'contractive + sparse + denoising'

@@ -46,7 +46,7 @@ def check_penalty(
         tolerance: Largest relative error that counts as right; for float32 at least 2e-4.
         seed: Random seed of the built-in encoders and of what is drawn during the check.
 
-    Example:
+    Examples:
         >>> def penalty(encoder, x):  # looks right, is not
         ...     x = x.clone().requires_grad_()
         ...     code = encoder(x)

@@ -160,7 +160,7 @@ def fit_with_max_error_increase(
     Raises:
         ValueError: An increase not above 0, an objective without penalties, `patience`, one epoch only; and as `fit`.
 
-    Example:
+    Examples:
         >>> import contractive as ct
         >>> _ = torch.manual_seed(0)
         >>> x = torch.rand(512, 2) @ torch.rand(2, 8)

@@ -142,7 +142,7 @@ def fine_tune(
         TrainingDiverged: The loss became NaN or infinite.
         CheckpointError: A checkpoint of another run.
 
-    Example:
+    Examples:
         >>> from contractive.models import Classifier
         >>> x = torch.rand(60, 4, generator=torch.Generator().manual_seed(0))
         >>> classifier = Classifier(torch.nn.Linear(4, 4), 4, 2)

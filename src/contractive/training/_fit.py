@@ -93,7 +93,7 @@ def fit(
         TrainingDiverged: The loss became NaN or infinite; the message names the place and the term.
         KeyboardInterrupt: Ctrl-C; the autoencoder then has the best weights with `patience`, else the latest ones.
 
-    Example:
+    Examples:
         >>> import contractive as ct
         >>> _ = torch.manual_seed(0)
         >>> x = torch.rand(64, 1) @ torch.rand(1, 8)

@@ -32,7 +32,7 @@ class JacobianPenalty(Callback):
     Raises:
         ValueError: A weight below 0, an unknown method.
 
-    Example:
+    Examples:
         >>> import lightning
         >>> trainer = lightning.pytorch.Trainer(callbacks=[JacobianPenalty(0.1)], logger=False)  # doctest: +SKIP
     """

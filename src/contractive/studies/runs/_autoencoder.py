@@ -61,7 +61,7 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
     def of(cls, *, max_error_increase: float | None = None, **values: Any) -> Self:
         """Return the settings with these values of the fields of network, objective and training.
 
-        Example:
+        Examples:
             >>> AutoencoderSettings.of(code=3, weight=0.1, max_epochs=20).network.code
             3
         """
