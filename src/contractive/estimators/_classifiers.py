@@ -206,7 +206,8 @@ class ManifoldTangentClassifier(LayeredClassifier):
         tangents_per_step: Number of them drawn anew for every batch, which is cheaper and noisier; all if None.
         tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew.
         output: `sigmoid`, which the authors prefer, or `softmax`.
-        parameters: All others of `StackedContractiveClassifier` but `jacobian_weight`; so are its attributes.
+
+    All other parameters but `jacobian_weight`, and all attributes, are those of `StackedContractiveClassifier`.
     """
 
     ratio: float = 1.0

@@ -34,7 +34,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             training, a third as long, reconstructs best (with `warm_start`, the present network). Name and meaning as
             in scikit-learn's `EllipticEnvelope`.
         n_components: Numbers per code.
-        parameters: All other parameters of `ContractiveAutoencoder`, by their names there.
+
+    All other parameters are those of `ContractiveAutoencoder`.
 
     Attributes:
         offset_: Score below which a row is an outlier: the `contamination` quantile over all training rows.
