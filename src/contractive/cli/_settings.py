@@ -20,21 +20,14 @@ Parser = Callable[[str, str], Any]
 
 @dataclass(frozen=True)
 class Group:
-    """How the fields of a settings class become options.
+    """How the fields of a settings class become options."""
 
-    Attributes:
-        panel: Their panel in the help.
-        panels: Panels of some fields, by name; for a field that is itself a settings class, the panel of its fields.
-        without: Fields that have no option.
-        only: The only fields that have one, if not empty.
-        defaults: Defaults of this command.
-    """
-
-    panel: str
+    panel: str  # their panel in the help
+    # panels of some fields, by name; for a field that is itself a settings class, the panel of its fields
     panels: Mapping[str, str] = field(default_factory=dict)
-    without: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()  # fields that have no option
+    only: tuple[str, ...] = ()  # the only fields that have one, if not empty
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # defaults of this command
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:

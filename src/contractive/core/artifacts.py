@@ -31,17 +31,11 @@ class ArtifactError(ContractiveError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One result on disk: `<name>.json` and, where it has arrays, `<name>.npz`.
+    """One result on disk: `<name>.json` and, where it has arrays, `<name>.npz`."""
 
-    Attributes:
-        kind: What it is, in words, for instance "comparison".
-        document: JSON-able content; arrays appear as `{"array": name}`.
-        arrays: By name.
-    """
-
-    kind: str
-    document: Any
-    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    kind: str  # what it is, in words, for instance "comparison"
+    document: Any  # JSON-able content; arrays appear as `{"array": name}`
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)  # by name
 
     @classmethod
     def of(cls, kind: str, value: Any) -> "Artifact":

@@ -14,17 +14,12 @@ _RECONSTRUCTION = {"reconstruction_error": "squared reconstruction error on test
 
 @dataclass(frozen=True)
 class Roles:
-    """The parts that objectives play in the sentences.
+    """The parts that objectives play in the sentences."""
 
-    Attributes:
-        focus: The contractive objective, or else the first that is not the standard one; None if there is only one.
-        baseline: The standard objective, None where it is missing.
-        others: All the rest.
-    """
-
+    # the contractive objective, or else the first that is not the standard one; None if there is only one
     focus: ObjectiveResult | None
-    baseline: ObjectiveResult | None
-    others: tuple[ObjectiveResult, ...]
+    baseline: ObjectiveResult | None  # the standard objective, None where it is missing
+    others: tuple[ObjectiveResult, ...]  # all the rest
 
     @property
     def compared(self) -> list[ObjectiveResult]:

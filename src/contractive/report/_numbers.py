@@ -13,17 +13,11 @@ Verdict = Literal["better", "even", "worse"]
 
 @dataclass(frozen=True)
 class Value:
-    """A mean over seeds.
+    """A mean over seeds."""
 
-    Attributes:
-        mean: Finite.
-        sd: Standard deviation over seeds; None with a single seed.
-        percent: Whether it is a share, written in per cent.
-    """
-
-    mean: float
-    sd: float | None
-    percent: bool = False
+    mean: float  # finite
+    sd: float | None  # standard deviation over seeds; None with a single seed
+    percent: bool = False  # whether it is a share, written in per cent
 
     @classmethod
     def of(cls, key: str, mean: float | None, sd: float | None) -> "Value | None":

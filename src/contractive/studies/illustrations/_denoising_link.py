@@ -71,15 +71,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class DenoisingLink(Illustration):
-    """What small noise adds to the loss, before, during and after training.
-
-    Attributes:
-        stages: In the order of training.
-    """
+    """What small noise adds to the loss, before, during and after training."""
 
     topic: ClassVar[str] = "denoising-link"
     settings: Settings
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...]  # in the order of training
 
     @property
     def numbers(self) -> dict[str, object]:

@@ -39,23 +39,16 @@ QUICK = Settings(rows=1500, test_rows=200, budget=Budget(30, 64, 1e-2))
 
 @dataclass(frozen=True)
 class Manifold(Illustration):
-    """Learned tangent planes of a swiss roll against true ones.
-
-    Attributes:
-        points: (rows, 3) on the sheet, scaled as the network saw them.
-        true_normals: (rows, 3), of length 1.
-        normals: By map: the direction that the two leading right singular vectors of its Jacobian leave out.
-        angles: By map, and for `random` planes: degrees between the two planes, per point.
-        singular_values: By map: mean over points, largest first.
-    """
+    """Learned tangent planes of a swiss roll against true ones."""
 
     topic: ClassVar[str] = "manifold"
     settings: Settings
-    points: np.ndarray
-    true_normals: np.ndarray
+    points: np.ndarray  # (rows, 3) on the sheet, scaled as the network saw them
+    true_normals: np.ndarray  # (rows, 3), of length 1
+    # by map: the direction that the two leading right singular vectors of its Jacobian leave out
     normals: dict[str, np.ndarray]
-    angles: dict[str, np.ndarray]
-    singular_values: dict[str, np.ndarray]
+    angles: dict[str, np.ndarray]  # by map, and for `random` planes: degrees between the two planes, per point
+    singular_values: dict[str, np.ndarray]  # by map: mean over points, largest first
 
     @property
     def share(self) -> float:

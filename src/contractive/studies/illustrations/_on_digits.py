@@ -151,14 +151,10 @@ class Trend(NamedTuple):
 
 @dataclass(frozen=True)
 class OnDigits(Illustration):
-    """A study with its words.
-
-    Attributes:
-        study: The metrics.
-    """
+    """A study with its words."""
 
     settings: Settings
-    study: Study
+    study: Study  # the metrics
     columns: ClassVar[dict[str, str]]
     note: ClassVar[str] = ", test digits."
 

@@ -59,21 +59,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class OneDimensional(Illustration):
-    """Three reconstruction functions of the same clusters on a line.
-
-    Attributes:
-        data: The points.
-        grid: Where the curves are evaluated.
-        curves: By kind: standard, contractive, denoising.
-        denoising_optimum: E[x | x + e] on the grid, which the best possible denoiser computes.
-    """
+    """Three reconstruction functions of the same clusters on a line."""
 
     topic: ClassVar[str] = "one-dimensional"
     settings: Settings
-    data: np.ndarray
-    grid: np.ndarray
-    curves: dict[str, Curve]
-    denoising_optimum: np.ndarray
+    data: np.ndarray  # the points
+    grid: np.ndarray  # where the curves are evaluated
+    curves: dict[str, Curve]  # by kind: standard, contractive, denoising
+    denoising_optimum: np.ndarray  # E[x | x + e] on the grid, which the best possible denoiser computes
 
     @property
     def expected_slope(self) -> float:

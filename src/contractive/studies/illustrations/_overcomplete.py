@@ -61,19 +61,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Overcomplete(Illustration):
-    """Five networks with a code far wider than the data.
-
-    Attributes:
-        noise: Uniform points in the square, (rows, 2).
-        ring: Fresh points of the data, (rows, 2).
-        measured: By the names of `kinds`.
-    """
+    """Five networks with a code far wider than the data."""
 
     topic: ClassVar[str] = "overcomplete"
     settings: Settings
-    noise: np.ndarray
-    ring: np.ndarray
-    measured: dict[str, Measured]
+    noise: np.ndarray  # uniform points in the square, (rows, 2)
+    ring: np.ndarray  # fresh points of the data, (rows, 2)
+    measured: dict[str, Measured]  # by the names of `kinds`
 
     @property
     def numbers(self) -> dict[str, object]:

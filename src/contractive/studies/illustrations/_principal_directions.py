@@ -37,19 +37,14 @@ QUICK = Settings(rows=1024, weights=(0.0, 0.01, 0.05, 0.3), budget=Budget(16, 64
 
 @dataclass(frozen=True)
 class PrincipalDirections(Illustration):
-    """||J u|| along two directions as a function of the weight.
-
-    Attributes:
-        norms: By activation of the tied encoder, `linear` or `tanh`: (weights, 2), the root mean square over the data.
-        theory: (weights, 2) for the linear one.
-        errors: By activation: reconstruction error per example, (weights,).
-    """
+    """||J u|| along two directions as a function of the weight."""
 
     topic: ClassVar[str] = "principal-directions"
     settings: Settings
+    # by activation of the tied encoder, `linear` or `tanh`: (weights, 2), the root mean square over the data
     norms: dict[str, np.ndarray]
-    theory: np.ndarray
-    errors: dict[str, np.ndarray]
+    theory: np.ndarray  # (weights, 2) for the linear one
+    errors: dict[str, np.ndarray]  # by activation: reconstruction error per example, (weights,)
 
     @property
     def at(self) -> int:

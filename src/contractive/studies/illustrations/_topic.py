@@ -26,15 +26,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Illustration(ABC):
-    """Numbers, with the words and pictures that are made from them.
+    """Numbers, with the words and pictures that are made from them."""
 
-    Attributes:
-        settings: A frozen dataclass: how it was made.
-        topic: Name of its topic.
-    """
-
-    settings: Any
-    topic: ClassVar[str]
+    settings: Any  # A frozen dataclass: how it was made
+    topic: ClassVar[str]  # name of its topic
 
     @property
     @abstractmethod
@@ -68,23 +63,14 @@ class Illustration(ABC):
 
 @dataclass(frozen=True)
 class Topic:
-    """One phenomenon that can be illustrated.
+    """One phenomenon that can be illustrated."""
 
-    Attributes:
-        name: On the command line.
-        title: Of the page.
-        line: The phenomenon in one line.
-        why: The explanation, a paragraph each.
-        sources: References.
-        run: Called as `run(quick=..., seed=...)`; the same seed gives the same numbers.
-    """
-
-    name: str
-    title: str
-    line: str
-    why: tuple[str, ...]
-    sources: tuple[str, ...]
-    run: Callable[..., Illustration]
+    name: str  # on the command line
+    title: str  # of the page
+    line: str  # the phenomenon in one line
+    why: tuple[str, ...]  # the explanation, a paragraph each
+    sources: tuple[str, ...]  # references
+    run: Callable[..., Illustration]  # called as `run(quick=..., seed=...)`; the same seed gives the same numbers
 
 
 def topics(**runs: Callable[..., Illustration]) -> dict[str, Topic]:
