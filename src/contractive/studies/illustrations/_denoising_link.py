@@ -16,7 +16,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table
+from contractive.studies.illustrations._topic import Illustration, Table, Values
 
 _COLORS = {
     "measured": plots.color("denoising"),
@@ -78,7 +78,7 @@ class DenoisingLink(Illustration):
     stages: tuple[Stage, ...]  # in the order of training
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         first, last = self.stages[0], self.stages[-1]
         return {
             "sigma": self.settings.sigmas[-1],

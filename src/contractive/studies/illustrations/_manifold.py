@@ -15,7 +15,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Illustration, Table
+from contractive.studies.illustrations._topic import Illustration, Table, Values
 from contractive.studies.pages import percent
 
 _SCALE = 4.0  # the roll is about 26 wide; this brings it to where tanh units work
@@ -56,7 +56,7 @@ class Manifold(Illustration):
         return float((self.angles["contractive"] < 10).mean())
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         medians = {name: float(np.median(angles)) for name, angles in self.angles.items()}
         share, values = 100 * self.share, self.singular_values["contractive"]
         return {"points": len(self.points), "share": share, "values": values, **medians}

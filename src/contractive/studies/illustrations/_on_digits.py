@@ -21,7 +21,7 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Gaussian, Objective, contractive, sparse
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table
+from contractive.studies.illustrations._topic import Illustration, Table, Values
 from contractive.studies.pages import percent
 
 _NOISE = 0.1  # standard deviation, pixels lie in [0, 1]
@@ -169,7 +169,7 @@ class OnDigits(Illustration):
         return Trend(values[0], values[-1], values.min(), values[self.chosen])
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         weights = self.settings.weights
         trends = {each.name: self.trend(each.name) for each in fields(self.study) if each.name != "histograms"}
         return {"last": weights[-1], "chosen": weights[self.chosen], "target": self.settings.target, **trends}
@@ -257,7 +257,7 @@ class SparseLink(OnDigits):
     }  # fmt: skip
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         numbers, verdict, reason = super().numbers, "And scale-free sensitivity falls nearly as much", ""
         free = self.trend("scale_free")
         if self.trend("squared_norm").fall / (free.first / free.least) >= _NEARLY:
@@ -292,7 +292,7 @@ class WeightTradeoff(OnDigits):
         return int(np.flatnonzero(self.study.mean("error") <= 1.1 * self.study.mean("error")[0])[-1])
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         free, error = self.trend("scale_free"), self.trend("error")
         choice = "No weight tried stays within ten per cent of the standard error."
         if self.chosen:

@@ -15,7 +15,7 @@ from contractive.models import Autoencoder, mlp
 from contractive.objectives import Objective, denoising, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
-from contractive.studies.illustrations._topic import Illustration, Table
+from contractive.studies.illustrations._topic import Illustration, Table, Values
 
 CENTRES = (-2.0, -0.6, 0.7, 2.2)
 _REACH = 3.0
@@ -93,7 +93,7 @@ class OneDimensional(Illustration):
         return float(np.abs(self.curves[kind].values - self.grid)[inside].max())
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         contractive, plain = self.curves["contractive"], self.curves["standard"].centre_slopes
         return {
             "attracting": len(contractive.attracting),

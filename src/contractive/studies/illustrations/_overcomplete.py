@@ -14,7 +14,7 @@ from contractive.models import Autoencoder, mlp, tied
 from contractive.objectives import Objective, contractive, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table
+from contractive.studies.illustrations._topic import Illustration, Table, Values
 
 _RADIUS = 1.5
 _REACH = 2.5
@@ -70,7 +70,7 @@ class Overcomplete(Illustration):
     measured: dict[str, Measured]  # by the names of `kinds`
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         found = self.measured
         tied, penalised, whole = (found[name] for name in ("tied", "tied-contractive", "reconstruction"))
         return {

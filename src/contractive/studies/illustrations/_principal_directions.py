@@ -14,7 +14,7 @@ from contractive.models import tied
 from contractive.objectives import contractive
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, seeded
-from contractive.studies.illustrations._topic import Illustration, Table
+from contractive.studies.illustrations._topic import Illustration, Table, Values
 
 _COLORS = {"u1": plots.color("contractive"), "u2": plots.color("denoising")}
 _WORDS = {"u1": "‖J u₁‖, much variance", "u2": "‖J u₂‖, little"}
@@ -52,7 +52,7 @@ class PrincipalDirections(Illustration):
         return self.settings.weights.index(0.05)
 
     @property
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         plain, penalised, curved = self.norms["linear"][0], self.norms["linear"][self.at], self.norms["tanh"][self.at]
         least, most = (2 * spread**2 for spread in sorted(self.settings.spreads))
         return {

@@ -11,6 +11,8 @@ import plotly.graph_objects as go
 
 from contractive.studies.pages import Picture, Tile
 
+Values = dict[str, object]  # what the words of an illustration name
+
 # titles, explanations, references and captions by topic
 _WORDS = tomllib.loads(Path(__file__).with_name("topics.toml").read_text("utf-8"))
 
@@ -33,7 +35,7 @@ class Illustration(ABC):
 
     @property
     @abstractmethod
-    def numbers(self) -> dict[str, object]:
+    def numbers(self) -> Values:
         """The numbers that its words name."""
 
     @property
