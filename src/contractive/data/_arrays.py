@@ -14,19 +14,12 @@ from contractive.data._reader import Reader, Source
 
 @dataclass(frozen=True)
 class ArraySchema:
-    """An array whose rows are the examples.
+    """An array whose rows are the examples."""
 
-    Attributes:
-        shape: (rows, *shape of a row).
-        dtype: Of its elements.
-        names: Of the features, where the file has them.
-        what: How messages call the array; by its path if empty.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    names: tuple[str, ...] = ()
-    what: str = ""
+    shape: tuple[int, ...]  # (rows, *shape of a row)
+    dtype: np.dtype[Any]  # of its elements
+    names: tuple[str, ...] = ()  # of the features, where the file has them
+    what: str = ""  # how messages call the array; by its path if empty
 
 
 class ArrayReader(Reader[ArraySchema, np.ndarray]):

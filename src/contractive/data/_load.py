@@ -31,17 +31,11 @@ from contractive.data._split import (
 
 @dataclass(frozen=True)
 class Block:
-    """Some consecutive rows.
+    """Some consecutive rows."""
 
-    Attributes:
-        x: Prepared, float32 (rows, features).
-        pass_through: Of each column asked for, its raw values.
-        start: Row of the source that is the first here.
-    """
-
-    x: np.ndarray
-    pass_through: dict[str, np.ndarray]
-    start: int
+    x: np.ndarray  # prepared, float32 (rows, features)
+    pass_through: dict[str, np.ndarray]  # of each column asked for, its raw values
+    start: int  # row of the source that is the first here
 
 
 def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0, options: Options = DEFAULT) -> Split:

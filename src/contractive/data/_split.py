@@ -22,19 +22,12 @@ Labels = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class DataSource:
-    """What `load` was asked for; a run keeps it, to resume with and to recognise its own data by.
+    """What `load` was asked for; a run keeps it, to resume with and to recognise its own data by."""
 
-    Attributes:
-        data: A name or an absolute path.
-        data_dir: The folder of a named set.
-        seed: Of the split, where the source has no fixed split.
-        options: How the source was read; its `test` is an absolute path.
-    """
-
-    data: str
-    data_dir: str | None
-    seed: int
-    options: Options
+    data: str  # a name or an absolute path
+    data_dir: str | None  # the folder of a named set
+    seed: int  # of the split, where the source has no fixed split
+    options: Options  # how the source was read; its `test` is an absolute path
 
 
 @dataclass(frozen=True)

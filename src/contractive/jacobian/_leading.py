@@ -18,14 +18,10 @@ _SMALL = 128  # up to this size of the smaller side a decomposition beats iterat
 
 @dataclass(frozen=True)
 class Leading:
-    """The leading part of the singular value decomposition of each example's Jacobian.
+    """The leading part of the singular value decomposition of each example's Jacobian."""
 
-    Attributes:
-        values: Singular values, descending, (batch, num).
-        vectors: Orthonormal right singular vectors, (batch, num, features flattened): input directions of most change.
-    """
-
-    values: Tensor
+    values: Tensor  # singular values, descending, (batch, num)
+    # orthonormal right singular vectors, (batch, num, features flattened): input directions of most change
     vectors: Tensor
 
 

@@ -32,19 +32,12 @@ class CollapseWarning(UserWarning):
 
 @dataclass(frozen=True, repr=False)
 class Epochs:
-    """One training run, epoch by epoch.
+    """One training run, epoch by epoch."""
 
-    Attributes:
-        rows: A row of metrics per epoch.
-        best_epoch: Epoch, from 1, whose weights the network has now.
-        stopped_early: True if `patience` ended the run.
-        warnings: In plain words; empty if all went well.
-    """
-
-    rows: tuple[Row, ...]
-    best_epoch: int
-    stopped_early: bool = False
-    warnings: tuple[str, ...] = ()
+    rows: tuple[Row, ...]  # a row of metrics per epoch
+    best_epoch: int  # epoch, from 1, whose weights the network has now
+    stopped_early: bool = False  # true if `patience` ended the run
+    warnings: tuple[str, ...] = ()  # in plain words; empty if all went well
 
     def __len__(self) -> int:
         return len(self.rows)
