@@ -22,43 +22,20 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [
-    # the Jacobian
-    "value_and_squared_norm",
-    "squared_norm",
-    "jacobian",
-    "singular_values",
-    "plan",
-    "check_penalty",
-    "PenaltyCheck",
-    # autoencoders
-    "Autoencoder",
-    "Recipe",
-    "mlp",
-    "tied",
-    "conv",
-    "save",
-    "load",
-    # what is minimised
-    "Objective",
-    "Term",
-    "objectives",
-    # training
-    "fit",
-    "fit_with_max_error_increase",
-    "History",
-    "CollapseWarning",
-    "TrainingDiverged",
-    # scikit-learn
-    "ContractiveAutoencoder",
-    "ContractiveOutlierDetector",
-    "StackedContractiveClassifier",
-    "ManifoldTangentClassifier",
-    # rooms of their own
-    "analysis",
-    "models",
-    "training",
-]
+# the Jacobian
+__all__ = ["value_and_squared_norm", "squared_norm", "jacobian", "singular_values", "plan", "check_penalty"]
+__all__ += ["PenaltyCheck"]
+# autoencoders
+__all__ += ["Autoencoder", "Recipe", "mlp", "tied", "conv", "save", "load"]
+# what is minimised
+__all__ += ["Objective", "Term", "objectives"]
+# training
+__all__ += ["fit", "fit_with_max_error_increase", "History", "CollapseWarning", "TrainingDiverged"]
+# scikit-learn
+__all__ += ["ContractiveAutoencoder", "ContractiveOutlierDetector", "StackedContractiveClassifier"]
+__all__ += ["ManifoldTangentClassifier"]
+# rooms of their own
+__all__ += ["analysis", "models", "training"]
 
 _MODULES = {"analysis", "jacobian", "models", "objectives", "training"}  # `jacobian` is callable: see there
 _HOME = {

@@ -5,10 +5,5 @@ from contractive.estimators._classifiers import ManifoldTangentClassifier, Stack
 from contractive.estimators._detector import ContractiveOutlierDetector
 from contractive.estimators._parameters import budget
 
-__all__ = [
-    "ContractiveAutoencoder",
-    "ContractiveOutlierDetector",
-    "StackedContractiveClassifier",
-    "ManifoldTangentClassifier",
-    "budget",
-]
+__all__ = ["ContractiveAutoencoder", "ContractiveOutlierDetector", "StackedContractiveClassifier"]
+__all__ += ["ManifoldTangentClassifier", "budget"]

@@ -8,20 +8,13 @@ from contractive.report._html import write_page
 from contractive.report._illustration import illustration_html
 from contractive.report._sweep_page import sweep_html, sweep_sentences
 
-__all__ = [
-    # the file
-    "write_page",
-    # of a comparison
-    "comparison_html",
-    "compare_sentences",
-    "summarize",
-    # of an analysis, an illustration
-    "analysis_html",
-    "illustration_html",
-    # of a sweep
-    "sweep_html",
-    "sweep_sentences",
-    # of a classifier
-    "classifier_html",
-    "classifier_sentences",
-]
+# the file
+__all__ = ["write_page"]
+# of a comparison
+__all__ += ["comparison_html", "compare_sentences", "summarize"]
+# of an analysis, an illustration
+__all__ += ["analysis_html", "illustration_html"]
+# of a sweep
+__all__ += ["sweep_html", "sweep_sentences"]
+# of a classifier
+__all__ += ["classifier_html", "classifier_sentences"]

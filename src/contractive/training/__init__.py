@@ -33,44 +33,18 @@ if TYPE_CHECKING:
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
 
-__all__ = [
-    "fit",
-    "fit_with_max_error_increase",
-    "History",
-    "Rows",
-    "is_first_process",
-    # stacks: without labels, then with labels
-    "start_at_mean",
-    "pretrain",
-    "fine_tune",
-    "FineTuning",
-    "Regularisation",
-    "Epochs",
-    # settings
-    "TrainingSettings",
-    "TrainingOptions",
-    "FitOptions",
-    "SCHEDULES",
-    "DEVICES",
-    "PRECISIONS",
-    "ScheduleName",
-    "Schedule",
-    "Device",
-    "Precision",
-    # for your own LightningModule
-    "JacobianPenalty",
-    # errors and warnings
-    "CheckpointError",
-    "read_checkpoint",
-    "CollapseWarning",
-    "TrainingDiverged",
-    "collapse",
-    # checks of arguments
-    "check_device",
-    "check_machine",
-    "check_seed",
-    "place_of",
-]
+__all__ = ["fit", "fit_with_max_error_increase", "History", "Rows", "is_first_process"]
+# stacks: without labels, then with labels
+__all__ += ["start_at_mean", "pretrain", "fine_tune", "FineTuning", "Regularisation", "Epochs"]
+# settings
+__all__ += ["TrainingSettings", "TrainingOptions", "FitOptions", "SCHEDULES", "DEVICES", "PRECISIONS"]
+__all__ += ["ScheduleName", "Schedule", "Device", "Precision"]
+# for your own LightningModule
+__all__ += ["JacobianPenalty"]
+# errors and warnings
+__all__ += ["CheckpointError", "read_checkpoint", "CollapseWarning", "TrainingDiverged", "collapse"]
+# checks of arguments
+__all__ += ["check_device", "check_machine", "check_seed", "place_of"]
 
 _LATER = {
     "fit": "_fit",

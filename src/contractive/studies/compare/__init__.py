@@ -5,14 +5,8 @@ from contractive.studies.compare._results import Fit, ObjectiveResult, Results
 from contractive.studies.compare._search import Search, SearchTrial
 from contractive.studies.compare._settings import CompareSettings
 
-__all__ = [
-    "compare",
-    "CompareSettings",
-    # what it found
-    "Results",
-    "ObjectiveResult",
-    "Fit",
-    # the rule for weights
-    "Search",
-    "SearchTrial",
-]
+__all__ = ["compare", "CompareSettings"]
+# what it found
+__all__ += ["Results", "ObjectiveResult", "Fit"]
+# the rule for weights
+__all__ += ["Search", "SearchTrial"]

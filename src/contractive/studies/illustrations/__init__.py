@@ -15,32 +15,15 @@ from contractive.studies.illustrations._overcomplete import Overcomplete, overco
 from contractive.studies.illustrations._principal_directions import PrincipalDirections, principal_directions
 from contractive.studies.illustrations._topic import Illustration, Table, Topic, topics
 
-__all__ = [
-    # what contraction does
-    "one_dimensional",
-    "OneDimensional",
-    "principal_directions",
-    "PrincipalDirections",
-    "overcomplete",
-    "Overcomplete",
-    "manifold",
-    "Manifold",
-    # related penalties
-    "denoising_link",
-    "DenoisingLink",
-    "sparse_link",
-    "SparseLink",
-    # on digits
-    "saturation",
-    "Saturation",
-    "weight_tradeoff",
-    "WeightTradeoff",
-    # all of them by name, and what each gives
-    "TOPICS",
-    "Topic",
-    "Illustration",
-    "Table",
-]
+# what contraction does
+__all__ = ["one_dimensional", "OneDimensional", "principal_directions", "PrincipalDirections", "overcomplete"]
+__all__ += ["Overcomplete", "manifold", "Manifold"]
+# related penalties
+__all__ += ["denoising_link", "DenoisingLink", "sparse_link", "SparseLink"]
+# on digits
+__all__ += ["saturation", "Saturation", "weight_tradeoff", "WeightTradeoff"]
+# all of them by name, and what each gives
+__all__ += ["TOPICS", "Topic", "Illustration", "Table"]
 
 TOPICS: dict[str, Topic] = topics(  # in the order of a talk
     one_dimensional=one_dimensional,

@@ -17,40 +17,15 @@ from contractive.studies.runs._engine import TASKS, open_run, train
 from contractive.studies.runs._folder import Files, RunError
 from contractive.studies.runs._task import Job, ProgressCallback, Run, RunDocument, Task, TaskSettings, Trained
 
-__all__ = [
-    "train",
-    "Trained",
-    "ProgressCallback",
-    # tasks
-    "TASKS",
-    "Task",
-    "TaskSettings",
-    "Job",
-    "AutoencoderSettings",
-    "ClassifierSettings",
-    # from a folder
-    "open_run",
-    "Run",
-    "AutoencoderRun",
-    "ClassifierRun",
-    "RunDocument",
-    "RunError",
-    "Files",
-    # on data
-    "encode",
-    "reconstruct",
-    "predict",
-    "Predicted",
-    "RowOptions",
-    # metrics
-    "AutoencoderMetrics",
-    "ClassifierMetrics",
-    "Evaluation",
-    "EncoderMetrics",
-    "LayerMetrics",
-    "evaluate",
-    # labels and data
-    "ClassLabels",
-    "class_labels",
-    "value_range",
-]
+__all__ = ["train", "Trained", "ProgressCallback"]
+# tasks
+__all__ += ["TASKS", "Task", "TaskSettings", "Job", "AutoencoderSettings", "ClassifierSettings"]
+# from a folder
+__all__ += ["open_run", "Run", "AutoencoderRun", "ClassifierRun", "RunDocument", "RunError", "Files"]
+# on data
+__all__ += ["encode", "reconstruct", "predict", "Predicted", "RowOptions"]
+# metrics
+__all__ += ["AutoencoderMetrics", "ClassifierMetrics", "Evaluation", "EncoderMetrics", "LayerMetrics"]
+__all__ += ["evaluate"]
+# labels and data
+__all__ += ["ClassLabels", "class_labels", "value_range"]
