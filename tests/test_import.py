@@ -25,7 +25,7 @@ def test_help_does_not_load_torch():
 @pytest.mark.parametrize(
     "statement",
     [
-        "from contractive.cli import _apply; import contractive.studies.runs",
+        "from contractive.cli import _use; import contractive.studies.runs",
         "from contractive.studies.runs import encode",
         "from contractive.studies.runs import predict",
     ],

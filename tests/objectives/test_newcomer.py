@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from typer.testing import CliRunner
 
 import contractive as ct
-from contractive.cli._commands import app
+from contractive.cli._commands import COMMANDS, app
 from contractive.objectives import OBJECTIVES, NamedObjective, Objective, ObjectiveSettings, Term
 from contractive.studies.compare import Results
 from contractive.studies.runs import open_run
@@ -70,7 +70,7 @@ def test_the_command_line_trains_it(tmp_path):
 def test_help_lists_it(monkeypatch):
     for command in ("train", "compare", "sweep"):
         # a command reads the registry when it is imported, which an earlier test may have done
-        monkeypatch.delitem(sys.modules, f"contractive.cli._{command}", raising=False)
+        monkeypatch.delitem(sys.modules, f"contractive.cli.{COMMANDS[command][0]}", raising=False)
         assert "dummy" in contractive(command, "--help")
 
 

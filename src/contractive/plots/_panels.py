@@ -161,7 +161,8 @@ def panels(titles: Sequence[str], room: Room) -> Panels:
         x, y = axes(number).values()
         set_axes(result, number, {"anchor": y}, {"anchor": x})
         where = {"xref": f"{x} domain", "yref": f"{y} domain", "x": 0, "y": 1, "yshift": 4}
-        result.add_annotation(text=title, xanchor="left", yanchor="bottom", **where)
+        if title:
+            result.add_annotation(text=title, xanchor="left", yanchor="bottom", **where)
     return result.update_layout(meta={"wide": wide, "narrow": narrow})
 
 

@@ -69,6 +69,7 @@ class StudyResult(TableResult, ABC):
         """
         return Artifact.read(folder, cls.file, cls.kind).to(cls, Path(folder) / f"{cls.file}.json")
 
-    def _columns(self) -> dict[str, tuple[Cell, ...]]:
+    def columns(self) -> dict[str, tuple[Cell, ...]]:
+        """Return the columns by name."""
         headings, rows = self.table()
         return dict(zip(headings, zip(*rows, strict=True), strict=True))

@@ -31,6 +31,11 @@ class ClassLabels:
     numbers: tuple[np.ndarray, np.ndarray, np.ndarray]  # of training, validation, test rows; -1: in test rows only
     labelled: np.ndarray  # training rows whose labels are used, ascending
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes as text."""
+        return tuple(map(str, self.classes))
+
 
 def class_labels(split: Split, labels_used: int | None = None, *, seed: int = 0) -> ClassLabels:
     """Number the classes of a split, and draw the training labels that are used, as many of each class as can be.
