@@ -15,6 +15,7 @@ EXEMPTED = {"check_sample_weight_equivalence_on_dense_data": "mini-batches of we
 @parametrize_with_checks(
     [
         ct.ContractiveAutoencoder(max_epochs=20),
+        ct.ContractiveAutoencoder(max_epochs=20, start="random", objective="contractive", weight=0.1),
         # in one batch it is exempt from nothing, but for rounding
         ct.ContractiveOutlierDetector(max_epochs=10, batch_size=8),
         ct.ContractiveOutlierDetector(max_epochs=10, support_fraction=0.7),

@@ -115,6 +115,7 @@ def test_wrong_weights_are_refused(kind, weights, match):
 
 MIXED = np.random.RandomState(0).rand(600, 3) @ np.random.RandomState(1).rand(3, 10)
 BUDGET = {"n_components": 6, "max_epochs": 40, "batch_size": 32, "learning_rate_init": 0.01, "random_state": 0}
+BUDGET |= {"start": "random", "objective": "contractive"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

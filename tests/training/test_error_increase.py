@@ -7,6 +7,7 @@ from lightning.pytorch import Callback
 
 import contractive as ct
 from contractive import objectives
+from contractive.core.errors import ContractiveError
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 
@@ -131,3 +132,9 @@ def test_misuse_is_refused(settings, match):
 def test_an_objective_without_penalty_has_no_weight_to_find(objective):
     with pytest.raises(ValueError, match=r"objective must have a penalty with a weight above 0, got"):
         ct.fit_with_max_error_increase(autoencoder(), rows(50), objective, validation=rows(20), **SETTINGS)
+
+
+def test_a_search_whose_reference_learned_nothing_is_refused():
+    match = r"without penalty, held-out rows are .* no better than their mean's [0-9.]+\. Train longer or at another"
+    with pytest.raises(ContractiveError, match=match):
+        fitted(learning_rate=1e-9)

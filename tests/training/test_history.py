@@ -1,9 +1,10 @@
 """Results of training as text, as a table and as a data frame."""
 
 import pytest
+import torch
 
 import contractive as ct
-from contractive.training import FineTuning, History
+from contractive.training import FineTuning, History, principal_components, shortcomings
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 ROWS = (
@@ -44,3 +45,29 @@ def test_a_run_gives_such_a_result():
     x = ct.models.stack(4, (3,))[0].encoder[0].weight.detach()
     history = ct.fit(ct.mlp(4, code=2), x, ct.objectives.standard(), max_epochs=1, progress=False)
     assert history.to_pandas().loc[1, "train_total"] == history["train_total"][0]
+
+
+def test_shortcomings_are_worse_than_principal_components_and_saturated():
+    x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 2, 1, 1, 1, 1])
+    components = principal_components(x, 2)
+    plain = ct.Autoencoder(torch.nn.Linear(6, 2), torch.nn.Linear(2, 6))
+    with torch.no_grad():
+        plain.encoder.weight.copy_(components.directions[:, :2].T)
+        plain.encoder.bias.copy_(-(components.directions[:, :2].T @ components.mean))
+        plain.decoder.weight.copy_(components.directions[:, :2])
+        plain.decoder.bias.copy_(components.mean)
+    assert shortcomings(plain, x, None) == []
+    left = 1 - float(components.variances[:2].sum()) / components.total
+    with torch.no_grad():
+        plain.decoder.weight.zero_()
+    (worse,) = shortcomings(plain, x, None)
+    assert worse.startswith(f"Principal components of the same size leave {left:.3g} of the variance unexplained, this")
+    assert "this network 1. Train longer, use a smaller weight, or begin as principal components." in worse
+    sigmoid = ct.mlp(6, code=7)
+    assert shortcomings(sigmoid, x, (0.0, 1.0)) == []  # as many units as features: nothing to compare with
+    with torch.no_grad():
+        sigmoid.encoder[0].bias[:4] = 100.0
+    (saturated,) = shortcomings(sigmoid, x, (0.0, 1.0))
+    assert saturated == (
+        "4 of 7 units are saturated on nearly all rows. Use a smaller weight or rate, or scale the rows."
+    )

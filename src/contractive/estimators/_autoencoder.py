@@ -1,47 +1,65 @@
 """Features from a table: the transformer."""
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from contractive.core.errors import InvalidValue
 from contractive.estimators._base import FLOATS, ContractiveEstimator
+from contractive.training import CollapseWarning, shortcomings
+
+_BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+_JUDGED = 2048  # rows
 
 
 class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ContractiveEstimator):
     """Learn features of a numeric table that change little when the row changes little.
 
-    An autoencoder with the penalty weight * ||J_f||_F^2 on its encoder (Rifai et al., ICML 2011), trained by
-    `contractive.fit`. Every feature is scaled first, by a scaling learned in `fit`; `inverse_transform` gives the
-    user's units again. Trained in single precision; on double-precision rows it is run in double precision.
+    By default a network that begins as principal components (`start`), learns what they leave unexplained, and stays
+    them where held-out rows say that nothing is gained. With a `weight` it has a penalty on its sensitivity that does
+    not depend on the scale of the code; with `objective="contractive"` it is the network of Rifai et al. (ICML 2011)
+    from random weights. Rows are scaled first, by a scaling learned in `fit`; `inverse_transform` gives the user's
+    units again. Trained in single precision; on double-precision rows it is run in double precision.
 
     Args:
-        n_components: Numbers per code; more than features is usual here, the penalty keeps it from copying.
-        hidden_layer_sizes: Widths between input and code, mirrored in the decoder.
-        objective: A name of `objectives.OBJECTIVES`, such as `contractive`, `higher_order`, `sparse`, `denoising`
+        n_components: Numbers per code; None for half of the features, at most 64. The paper's network may have more
+            than features: the penalty keeps it from copying.
+        hidden_layer_sizes: Widths between input and code, mirrored in the decoder; `auto` for none, with `pca` 64
+            units beside the linear map.
+        objective: A name of `objectives.OBJECTIVES`, such as `gain_weighted`, `contractive`, `sparse`, `denoising`
             (noise only) or `standard`; a penalty function `(encode, x) -> (code, values)`; or an `Objective`, which
             then decides alone.
-        weight: Factor of the penalty, against a squared error summed over the scaled features; `auto` finds the largest
-            whose error increase is allowed, at 1.7 times the cost (`contractive.fit_with_max_error_increase`).
+        weight: Factor of the penalty, against a squared error summed over the scaled features; None for 0 with
+            `gain_weighted` and 0.1 with any other; `auto` finds the one whose error increase is allowed. From principal
+            components on, the weight found gives the same network when it is given.
         max_error_increase: With `auto`, the share of held-out reconstruction error allowed above that without penalty.
-        activation: Activation of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's.
-        decoder_activation: Activation of the decoder's inner layers; with `tied` that of the encoder.
+        start: `pca`, a network that begins as principal components (`training.fit_from_components`), with a linear code
+            and, far outside the rows, no saturation; `random`; or `auto`: `pca` where no penalty is on the encoder
+            alone and no other network, solver, schedule or loss and no `early_stopping` is asked for.
+        activation: Activation of the encoder, code included: a name of `contractive.mlp`, or scikit-learn's; `auto` for
+            the sigmoid, with `pca` none.
+        decoder_activation: Activation of the decoder's inner layers, `auto` for the ReLU; with `tied` that of the
+            encoder.
         tied: True if the decoder uses the encoder's weights transposed.
         noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for the objective's own.
         loss: `squared_error`, `cross_entropy` (features in [0, 1]), or `auto`: cross-entropy with `minmax`.
         solver: `adam`, or `sgd` with momentum 0.9.
         learning_rate: Schedule of the learning rate: `cosine`, `exponential`, `constant`.
-        learning_rate_init: The learning rate at first.
+        learning_rate_init: The learning rate at first; `auto` for 0.003, with `pca` 0.01.
         alpha: Factor of the sum of squared weights.
         max_epochs: Passes over the rows; `auto` for about 600 steps, within 5 to 300 passes (`budget`).
         batch_size: Rows per step; `auto` for 128, from 25,600 rows on a 200th of them, at most 1024.
         early_stopping: Hold rows out, stop when they stop improving, and keep the best weights.
-        validation_fraction: Share of the rows held out for that, and to judge the error increase with `auto`.
+        validation_fraction: Share of the rows held out for that, and to judge the error increase with `auto`. With
+            `pca` they decide when to stop, and are learned, too, in the end.
         n_iter_no_change: Epochs without improvement after which to stop.
         scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit), `robust` (median,
-            quartiles), `minmax` ([0, 1]), `none`.
+            quartiles), `minmax` ([0, 1]), `none`; `auto` for `common` where the columns are one signal or image (16 or
+            more, neighbours correlated), else `standard`.
         device: `cpu`, `cuda`, `mps` or `auto`; small networks are fastest on the CPU.
         random_state: Seed of weights, order, noise and probe vectors: the same seed gives the same weights on the CPU.
         verbose: Show a progress bar.
@@ -49,7 +67,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Attributes:
         autoencoder_: The trained `contractive.Autoencoder`; it takes scaled rows.
-        history_: pandas frame, one row per epoch; with weight `auto` it has the columns `weight` and `error_increase`.
+        history_: pandas frame, one row per epoch of the last training, with `pca` that on all rows: none where the
+            components were kept. With weight `auto` from random weights it has columns `weight` and `error_increase`.
         weight_: Factor of the (first) penalty: the one found, or the one given; 0 without a penalty.
         error_increase_: With weight `auto`, the share of held-out reconstruction error that it costs; else None.
         n_iter_: Epochs trained.
@@ -61,10 +80,10 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     Examples:
         >>> from sklearn.datasets import load_iris
         >>> table = load_iris().data
-        >>> features = ContractiveAutoencoder(n_components=8, random_state=0).fit(table)
+        >>> features = ContractiveAutoencoder(random_state=0).fit(table)
         >>> features.transform(table).shape
-        (150, 8)
-        >>> features.score(table) > 0.8
+        (150, 2)
+        >>> features.score(table) > 0.95
         True
     """
 
@@ -78,7 +97,13 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             ValueError: A parameter or weight out of range, or rows that are not finite numbers.
             TrainingDiverged: The loss became NaN or infinite.
         """
-        self._train(X, sample_weight, keep=self.warm_start)
+        x, _ = self._train(X, sample_weight, keep=self.warm_start)
+        if not self._begins_as_components:
+            spread = np.linspace(0, len(x) - 1, min(len(x), _JUDGED)).astype(int)
+            few = torch.from_numpy(self._scaling.single(x[spread]))
+            recipe: Any = self.autoencoder_.recipe
+            for sentence in shortcomings(self.autoencoder_, few, _BOUNDS.get(recipe.arguments["activation"])):
+                warnings.warn(sentence, CollapseWarning, stacklevel=2)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:

@@ -1,6 +1,7 @@
 """What the autoencoder and the detector share: check and scale the table, train, run the network on new rows."""
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,8 +18,8 @@ from contractive.estimators import _saving
 from contractive.estimators._parameters import SOLVERS, Parameters
 from contractive.estimators._scaling import Scaling, learn, rows_that_count
 from contractive.models import Autoencoder, StorageError
-from contractive.objectives import cross_entropy
-from contractive.training import fit, fit_with_max_error_increase
+from contractive.objectives import Objective, cross_entropy
+from contractive.training import continue_from_components, fit, fit_from_components, fit_with_max_error_increase
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -116,7 +117,8 @@ class ContractiveEstimator(Parameters):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         chosen: Any = self._trusted(x, weights, keep)
         held_out = None
-        if epochs is None and (self.early_stopping or self._has_auto_weight):
+        from_components = self._begins_as_components
+        if epochs is None and not from_components and (self.early_stopping or self._has_auto_weight):
             every = np.arange(len(x))[chosen]
             chosen, held = train_test_split(every, test_size=self.validation_fraction, random_state=seed)
             held_out = x[held]
@@ -131,7 +133,7 @@ class ContractiveEstimator(Parameters):
             **self._training(len(z), epochs).options(),
             "seed": seed,
             "sample_weight": row_weights,
-            "optimizer": lambda parameters: SOLVERS[self.solver](parameters, float(self.learning_rate_init)),
+            "optimizer": lambda parameters: SOLVERS[self.solver](parameters, float(self._value("learning_rate_init"))),
             "progress": bool(self.verbose),
         }
         if held_out is None or self._has_auto_weight:
@@ -144,9 +146,12 @@ class ContractiveEstimator(Parameters):
         if self._has_auto_weight:
             train, options["max_error_increase"] = fit_with_max_error_increase, self.max_error_increase
         rows = torch.from_numpy(z)
-        found = train(net, rows, objective, **options).rows
-        self.weight_ = float(found[-1]["weight"] if self._has_auto_weight else self._given_weight())
-        self.error_increase_ = found[-1].get("error_increase")
+        if from_components:
+            found = self._fit_from_components(net, rows, row_weights, objective, seed, keep=keep, epochs=epochs)
+        else:
+            found = train(net, rows, objective, **options).rows
+            self.weight_ = float(found[-1]["weight"] if self._has_auto_weight else self._given_weight())
+            self.error_increase_ = found[-1].get("error_increase")
         self._history += tuple({**row, "epoch": self.n_iter_ + row["epoch"]} for row in found)
         self.n_iter_ += len(found)
         errors = reconstruction(net, spread_rows(rows, _JUDGED_ROWS)).errors
@@ -155,6 +160,35 @@ class ContractiveEstimator(Parameters):
         self.autoencoder_ = net
         return x, weights
 
+    def _fit_from_components(
+        self,
+        net: Autoencoder,
+        rows: torch.Tensor,
+        weights: np.ndarray | None,
+        objective: Objective,
+        seed: int,
+        *,
+        keep: bool,
+        epochs: int | None,
+    ) -> tuple[Mapping[str, float], ...]:
+        """Train a residual network and return the history's rows; sets `weight_` and `error_increase_`."""
+        shared: Any = {"seed": seed, "device": self.device, "progress": bool(self.verbose)}
+        shared["sample_weight"] = None if weights is None else torch.from_numpy(weights)
+        schedule = self._warm_cosine(len(rows))
+        self.weight_, self.error_increase_ = self._given_weight() if not self._has_auto_weight else 0.0, None
+        if keep or epochs is not None:
+            return continue_from_components(
+                net, rows, objective, schedule, begin=not keep, epochs=epochs, **shared
+            ).rows
+        allowed = float(self.max_error_increase) if self._has_auto_weight else None
+        share = float(self.validation_fraction)
+        found = fit_from_components(
+            net, rows, objective, schedule, max_error_increase=allowed, validation_fraction=share, **shared
+        )
+        if allowed is not None:
+            self.weight_, self.error_increase_ = found.weight, found.error_increase
+        return found.history.rows
+
     def _trusted(self, x: np.ndarray, weights: np.ndarray | None, keep: bool) -> Any:
         """Return which rows of x to train on: an index into them."""
         return slice(None)
@@ -162,12 +196,12 @@ class ContractiveEstimator(Parameters):
     def _begin(self, x: np.ndarray, weights: np.ndarray | None, seed: int) -> Autoencoder:
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained is left that looks fitted
         self._scaling = learn(self.scale, x, weights)
-        centred = self.scale in ("standard", "common")  # by the mean, which need not be taken again
+        centred = self.scale in ("auto", "standard", "common")  # by the mean, which need not be taken again
         self._mean = np.zeros(x.shape[1]) if centred else self._scaling.mean(x, weights)
         self._history, self.n_iter_ = (), 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self._network().build(x.shape[1])
+            return self._build(x.shape[1])
 
     def _scores(self, z: np.ndarray) -> np.ndarray:
         return -np.square(self._run("forward", z) - z).sum(1)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import OutlierMixin, clone
 
 from contractive.core.errors import InvalidValue
 from contractive.estimators._base import ContractiveEstimator
-from contractive.estimators._scaling import quantile
+from contractive.estimators._scaling import Scale, quantile
 
 _FIRST_WEIGHT = 0.1  # of the first training, where the weight is to be found by its error increase in the second
 
@@ -53,7 +53,11 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
 
     contamination: float = 0.1
     support_fraction: float = 1.0
-    n_components: int = 128
+    n_components: int | None = 128
+    objective: Any = "contractive"
+    weight: float | Literal["auto"] | None = None
+    start: Literal["auto", "pca", "random"] = "random"
+    scale: Scale | None = "standard"
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn scaling, network and `offset_`, in which `sample_weight` counts too; all else as the autoencoder's."""

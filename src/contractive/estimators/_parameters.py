@@ -13,9 +13,9 @@ from torch import nn
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, checked, setting
 from contractive.estimators._scaling import Scale
-from contractive.models import NetworkSettings
-from contractive.objectives import LOSSES, OBJECTIVES, Gaussian, Objective, ObjectiveSettings, Term
-from contractive.training import Device, ScheduleName, TrainingSettings
+from contractive.models import Autoencoder, NetworkSettings, residual
+from contractive.objectives import LOSSES, OBJECTIVES, Gaussian, Objective, ObjectiveSettings, Term, squared_error
+from contractive.training import Device, ScheduleName, TrainingSettings, WarmCosine
 
 S = TypeVar("S", NetworkSettings, TrainingSettings)
 SOLVERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]] = {
@@ -31,6 +31,10 @@ _NAMES = {
     "schedule": "learning_rate",
     "patience": "n_iter_no_change",
 }
+_AUTO = {"hidden_layer_sizes": (), "activation": "sigmoid", "decoder_activation": "relu", "learning_rate_init": 3e-3}
+_FROM_COMPONENTS = {"hidden_layer_sizes": (64,), "learning_rate_init": 1e-2}
+_MOST_COMPONENTS = 64
+_WEIGHTS = {"gain_weighted": 0.0}  # where none is given; of all others 0.1
 _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 600, 5, 300
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 128, 1024, 200
 
@@ -52,26 +56,27 @@ def budget(rows: int, batch_size: int | None = None, max_epochs: int | None = No
 class Parameters(BaseEstimator):
     """The parameters of `ContractiveAutoencoder`, described there, and the settings that they stand for."""
 
-    n_components: int = 64
-    hidden_layer_sizes: Any = ()
-    objective: Any = "contractive"
-    weight: float | Literal["auto"] = 0.1
+    n_components: int | None = setting(None, "Numbers per code.", least=1)
+    hidden_layer_sizes: Any = "auto"
+    objective: Any = "gain_weighted"
+    weight: float | Literal["auto"] | None = None
     max_error_increase: float = setting(0.1, "Allowed relative increase of the reconstruction error.", positive=True)
-    activation: str = "sigmoid"
-    decoder_activation: str = "relu"
+    start: Literal["auto", "pca", "random"] = "auto"
+    activation: str = "auto"
+    decoder_activation: str = "auto"
     tied: bool = False
     noise: Any = None
     loss: Literal["auto", "squared_error", "cross_entropy"] = "auto"
     solver: Literal["adam", "sgd"] = "adam"
     learning_rate: ScheduleName = "cosine"
-    learning_rate_init: float = 3e-3
+    learning_rate_init: float | Literal["auto"] = "auto"
     alpha: float = setting(0.0, "Factor of the sum of squared weights.", least=0)
     max_epochs: int | Literal["auto"] = "auto"
     batch_size: int | Literal["auto"] = "auto"
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 10
-    scale: Scale | None = "standard"
+    scale: Scale | None = "auto"
     device: Device = "cpu"
     random_state: Any = None
     verbose: Any = False
@@ -83,19 +88,71 @@ class Parameters(BaseEstimator):
         return isinstance(self.weight, str) and self.weight == "auto"
 
     @property
+    def _number(self) -> float:
+        """The weight that is given; None is the default of the objective."""
+        return _WEIGHTS.get(str(self.objective), 0.1) if self.weight is None else float(self.weight)
+
+    @property
     def _loss_name(self) -> str:
         """The loss; `auto` is the cross-entropy for features scaled to [0, 1], else the squared error."""
         return {"minmax": "cross_entropy"}.get(str(self.scale), "squared_error") if self.loss == "auto" else self.loss
 
-    def _network(self) -> NetworkSettings:
-        known = _SKLEARN_ACTIVATIONS
+    def _value(self, name: str) -> Any:
+        """The value of a parameter; `auto` is what suits the start."""
+        value = getattr(self, name)
+        if not isinstance(value, str) or value != "auto":
+            return value
+        return _FROM_COMPONENTS.get(name, _AUTO[name]) if self._begins_as_components else _AUTO[name]
+
+    @property
+    def _begins_as_components(self) -> bool:
+        """True for a residual network that begins as principal components."""
+        if self.start != "auto":
+            return self.start == "pca"
+        # a penalty on the encoder alone is evaded by an unbounded code: its network is the paper's
+        alone = any(term.of == "encoder" for term in self._made_objective().terms)
+        return not alone and not self._against_components()
+
+    def _against_components(self) -> str:
+        """Name the parameter that asks for another network, or another training, than one from components on."""
+        wanted = {"activation": "auto", "decoder_activation": "auto", "tied": False, "solver": "adam", "alpha": 0}
+        wanted |= {"learning_rate": "cosine", "early_stopping": False}
+        for name, value in wanted.items():
+            if getattr(self, name) != value:
+                return name
+        sizes: Any = self.hidden_layer_sizes
+        if not isinstance(sizes, str) and len(widths_of(sizes)) != 1:
+            return "hidden_layer_sizes"
+        made = self._made_objective()
+        if made.loss is not squared_error:
+            return "loss"
+        plain = made.corruption is None or isinstance(made.corruption, Gaussian)
+        return "objective" if made.weight_decay else "" if plain else "noise"
+
+    def _components(self, features: int) -> int:
+        """Numbers per code for so many features."""
+        return self.n_components or max(1, min(_MOST_COMPONENTS, features // 2))
+
+    def _build(self, features: int) -> Autoencoder:
+        """Build the network with fresh weights."""
+        settings = self._network(features)
+        if not self._begins_as_components:
+            return settings.build(features)
+        (hidden,) = widths_of(self._value("hidden_layer_sizes"))
+        return residual(features, code=self._components(features), hidden=hidden)
+
+    def _network(self, features: int = 1) -> NetworkSettings:
+        activation, decoder_activation = (
+            _SKLEARN_ACTIVATIONS.get(str(value), value)
+            for value in map(self._value, ("activation", "decoder_activation"))
+        )
         return _made(
             NetworkSettings,
             model="tied" if self.tied else "mlp",
-            hidden=widths_of(self.hidden_layer_sizes),
-            code=self.n_components,
-            activation=known.get(str(self.activation), self.activation),
-            decoder_activation=known.get(str(self.decoder_activation), self.decoder_activation),
+            hidden=widths_of(self._value("hidden_layer_sizes")),
+            code=self._components(features),
+            activation=activation,
+            decoder_activation=decoder_activation,
             output="sigmoid" if self._loss_name == "cross_entropy" else "linear",
         )
 
@@ -105,7 +162,7 @@ class Parameters(BaseEstimator):
             TrainingSettings,
             batch_size=None if self.batch_size == "auto" else self.batch_size,
             max_epochs=epochs or (None if self.max_epochs == "auto" else self.max_epochs),
-            learning_rate=self.learning_rate_init,
+            learning_rate=self._value("learning_rate_init"),
             schedule="constant" if epochs else self.learning_rate,
             patience=self.n_iter_no_change,
             device=self.device,
@@ -113,12 +170,20 @@ class Parameters(BaseEstimator):
         done = budget(rows, given.batch_size, given.max_epochs)
         return replace(given, batch_size=done.batch_size, max_epochs=done.max_epochs)
 
+    def _warm_cosine(self, rows: int) -> WarmCosine:
+        """How a network is trained from its principal components on: about 600 steps, in at least 5 passes."""
+        checked = self._training(rows)
+        assert checked.batch_size is not None and checked.max_epochs is not None
+        epochs = max(-(-_STEPS // -(-rows // checked.batch_size)), _FEWEST_EPOCHS)
+        given = checked.max_epochs if self.max_epochs != "auto" else epochs
+        return WarmCosine(given, checked.batch_size, float(self._value("learning_rate_init")))
+
     def _made_objective(self) -> Objective:
         """The objective; a weight that is to be found is 1."""
         given: Any = self.objective
         if isinstance(given, Objective):
             return given
-        weight = 1.0 if self._has_auto_weight else float(self.weight)
+        weight = 1.0 if self._has_auto_weight else self._number
         if isinstance(given, str):
             number = None if OBJECTIVES[given].weight_name == "noise" else weight  # `noise` below
             made = ObjectiveSettings(given, number, self._loss_name).make()  # pyright: ignore[reportArgumentType]
@@ -134,7 +199,7 @@ class Parameters(BaseEstimator):
         given: Any = self.objective
         if isinstance(given, Objective):
             return given.terms[0].weight if given.terms else given.weight_decay
-        return float(self.weight) if callable(given) or OBJECTIVES[given].weight_name == "weight" else 0.0
+        return self._number if callable(given) or OBJECTIVES[given].weight_name == "weight" else 0.0
 
     def _check_parameters(self) -> None:
         """Refuse what cannot be trained with, before any work is done."""
@@ -143,7 +208,7 @@ class Parameters(BaseEstimator):
             rule = f"be one of {', '.join(OBJECTIVES)}, a penalty function or an Objective"
             raise InvalidValue("objective", rule, repr(given), "Choose one of them.")
         check_settings(replace(self))  # a copy: numbers of numpy stay what they are in the parameters
-        if not self._has_auto_weight:
+        if not self._has_auto_weight and self.weight is not None:
             checked("weight", self.weight, float, least=0)
         if self.noise is not None and not callable(self.noise):
             checked("noise", self.noise, float, least=0)
@@ -155,6 +220,11 @@ class Parameters(BaseEstimator):
             raise InvalidValue("loss", rule, "cross_entropy", "Or take scale='minmax', for features in [0, 1].")
         self._network()
         self._training(1)
+        against = self._against_components() if self.start == "pca" else ""
+        if against:
+            got = f"start='pca' and {against}={getattr(self, against)!r}"
+            rule = "be random, or all else suit principal components"
+            raise InvalidValue("start", rule, got, "Leave one of them out.")
         if not self._has_auto_weight:
             return
         for name, reason in (

@@ -10,7 +10,8 @@ from sklearn.utils.validation import _check_sample_weight
 
 from contractive.core.errors import InvalidValue
 
-Scale = Literal["standard", "common", "robust", "minmax", "none"]
+Scale = Literal["auto", "standard", "common", "robust", "minmax", "none"]
+_FEWEST_CHANNELS, _ONE_UNIT, _ALIKE, _RELATED, _NEARER = 16, 5.0, 0.9, 0.25, 2.5  # of a signal: see `is_signal`
 _ROWS_AT_ONCE = 4096  # large tables in blocks: temporary arrays that stay in the cache and are not paged in anew
 
 
@@ -55,6 +56,8 @@ class Scaling:
 def learn(name: str | None, x: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
     """Learn the scaling of this name for the rows x (rows, features); a constant feature is 0 and keeps its unit."""
     x = np.asarray(x, np.float64)
+    if name == "auto":
+        name = "common" if is_signal(x) else "standard"
     if name in (None, "none"):
         return Scaling(np.zeros(x.shape[1]), np.ones(x.shape[1]))
     if name == "minmax":
@@ -75,6 +78,24 @@ def learn(name: str | None, x: np.ndarray, weights: np.ndarray | None = None) ->
             scale = np.full(x.shape[1], np.sqrt(standard.var_.mean()) or 1.0)
     # the mean of a large number, such as a time in nanoseconds, is not that number
     return Scaling(np.where(x.min(0) == x.max(0), x[0], offset), np.asarray(scale, np.float64))
+
+
+def is_signal(x: np.ndarray) -> bool:
+    """Return True where the columns of x (rows, features) are one signal or one image, such as spectra and pixels.
+
+    That is: at least 16 features, in about one unit (no standard deviation above five times the median one), of which
+    neighbours are correlated, by 0.9, or by 0.25 and two and a half times as much as columns half the table apart; each
+    by the median over features that are not constant.
+    """
+    x = x[:: max(1, len(x) // _ROWS_AT_ONCE)]
+    spread = x.std(0)
+    live = spread > 0
+    if live.sum() < _FEWEST_CHANNELS or spread.max() > _ONE_UNIT * np.median(spread[live]):
+        return False
+    z = (x - x.mean(0))[:, live] / spread[live]
+    near = np.median(np.abs((z[:, 1:] * z[:, :-1]).mean(0)))
+    far = np.median(np.abs((z * np.roll(z, z.shape[1] // 2, axis=1)).mean(0)))
+    return bool(near >= _ALIKE or near >= max(_RELATED, _NEARER * far))
 
 
 def quantile(values: np.ndarray, q: float, weights: np.ndarray | None = None) -> float:

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from contractive.training._checkpoints import CheckpointError, read_checkpoint
 from contractive.training._fine_tuning import FineTuning, Regularisation, fine_tune
-from contractive.training._history import CollapseWarning, Epochs, History, TrainingDiverged, collapse
+from contractive.training._history import (
+    CollapseWarning,
+    Epochs,
+    History,
+    SearchWarning,
+    TrainingDiverged,
+    collapse,
+    shortcomings,
+)
+from contractive.training._principal_components import (
+    PrincipalComponents,
+    preconditioned,
+    principal_components,
+    start_at_principal_components,
+)
 from contractive.training._rows import Rows
 from contractive.training._settings import (
     DEVICES,
@@ -30,10 +44,19 @@ from contractive.training._settings import (
 if TYPE_CHECKING:
     from contractive.training._error_increase import fit_with_max_error_increase
     from contractive.training._fit import FitOptions, fit
+    from contractive.training._from_components import (
+        FromComponents,
+        WarmCosine,
+        continue_from_components,
+        fit_from_components,
+    )
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
 
 __all__ = ["fit", "fit_with_max_error_increase", "History", "Rows", "is_first_process"]
+# from principal components on
+__all__ += ["fit_from_components", "continue_from_components", "FromComponents", "WarmCosine"]
+__all__ += ["PrincipalComponents", "principal_components", "start_at_principal_components", "preconditioned"]
 # stacks: without labels, then with labels
 __all__ += ["start_at_mean", "pretrain", "fine_tune", "FineTuning", "Regularisation", "Epochs"]
 # settings
@@ -42,7 +65,8 @@ __all__ += ["ScheduleName", "Schedule", "Device", "Precision"]
 # for your own LightningModule
 __all__ += ["JacobianPenalty"]
 # errors and warnings
-__all__ += ["CheckpointError", "read_checkpoint", "CollapseWarning", "TrainingDiverged", "collapse"]
+__all__ += ["CheckpointError", "read_checkpoint", "CollapseWarning", "SearchWarning", "TrainingDiverged"]
+__all__ += ["collapse", "shortcomings"]
 # checks of arguments
 __all__ += ["check_device", "check_machine", "check_seed", "place_of"]
 
@@ -53,6 +77,10 @@ _LATER = {
     "JacobianPenalty": "_penalty",
     "pretrain": "_pretraining",
     "start_at_mean": "_pretraining",
+    "FromComponents": "_from_components",
+    "WarmCosine": "_from_components",
+    "fit_from_components": "_from_components",
+    "continue_from_components": "_from_components",
 }
 
 

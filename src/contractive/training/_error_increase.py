@@ -24,7 +24,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from contractive.analysis import spread_rows
-from contractive.core.errors import InvalidValue, check_positive
+from contractive.core.errors import ContractiveError, InvalidValue, check_positive
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._checkpoints import State, begin_anew, in_words
@@ -43,6 +43,7 @@ _GAIN = 0.12  # change of the logarithm of the weights per check, for a ratio of
 _LOOK_AHEAD = 0.12  # share of what remains over which the present slope of the increase is taken to hold
 _FURTHEST = 4.0  # an increase further than this factor from the allowed one counts as this far
 _FEW = 256  # rows for the first guess
+_ENOUGH_STEPS = 200  # after which a reference should have learned something
 _FEWEST_EPOCHS = 2  # one is shared, one has the penalty
 
 
@@ -159,6 +160,7 @@ def fit_with_max_error_increase(
 
     Raises:
         ValueError: An increase not above 0, an objective without penalties, `patience`, one epoch only; and as `fit`.
+        ContractiveError: After 200 steps or more, the unpenalised copy is no better than the mean.
 
     Examples:
         >>> import contractive as ct
@@ -195,6 +197,10 @@ def fit_with_max_error_increase(
         goes_on = resume and beside.exists()
         reference = train(twin, objective=goal, checkpoint=beside, resume=goes_on, callbacks=hooks, loggers=())
         x = as_tensor(validation).to(next(twin.parameters()))
+        if max_epochs * -(-len(data) // (settings.batch_size or len(data))) >= _ENOUGH_STEPS:
+            check_reference(
+                reference["val_reconstruction"][-1], float(objective.loss(x.mean(0).expand_as(x), x).mean())
+            )
         start = scaled(objective, _first_guess(twin, objective, x, float(max_error_increase)))
         if not (resume and path.exists()):
             begin_anew(half, path, start)
@@ -206,6 +212,16 @@ def fit_with_max_error_increase(
     rows = tuple({**row, **{name: row.get(name, none) for name, none in added.items()}} for row in history.rows)
     words = {**history.settings, "max_error_increase": in_words(max_error_increase)}
     return replace(history, rows=rows, reference=reference.rows, settings=words)
+
+
+def check_reference(error: float, of_mean: float) -> None:
+    """Refuse a search whose reference without penalty has learned nothing: no increase of its error means anything."""
+    if not error < of_mean:
+        raise ContractiveError(
+            "The weight cannot be found by its error increase: without penalty, held-out rows are reconstructed with an"
+            f" error of {error:.4g}, no better than their mean's {of_mean:.4g}. Train longer or at another rate, scale"
+            " the rows, or give a weight."
+        )
 
 
 @torch.no_grad()

@@ -13,12 +13,15 @@ from torch import Tensor
 from contractive.core.errors import ContractiveError
 from contractive.models import Autoencoder
 from contractive.training._contexts import evaluating
+from contractive.training._principal_components import principal_components
 
 if TYPE_CHECKING:
     import pandas
 
 Row = Mapping[str, float]
 _UNEXPLAINED = 0.98  # share of the data's variance left unexplained from which nothing was learned
+_EDGE, _ALWAYS, _MOST = 0.05, 0.95, 0.5  # of the range, of the rows, of the units: these are saturated
+_ROUNDING = 1e-5
 _LEAST_SPREAD = 1e-3  # standard deviation of the unit of highest variance relative to the size of its activation
 
 
@@ -28,6 +31,10 @@ class TrainingDiverged(ContractiveError, RuntimeError):
 
 class CollapseWarning(UserWarning):
     """The autoencoder learned nothing: reconstruction no better than the mean, or a code that does not vary."""
+
+
+class SearchWarning(UserWarning):
+    """The weight found does not cost what was allowed."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,4 +148,38 @@ def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> 
         found.append(
             f"Collapsed: the code does not vary (largest relative spread of a unit {float(spread):.1e}). {advice}"
         )
+    return found
+
+
+def shortcomings(autoencoder: Autoencoder, x: Tensor, bounds: tuple[float, float] | None) -> list[str]:
+    """Describe where principal components do better on rows x (rows, features), and where a code hardly answers.
+
+    Args:
+        autoencoder: A trained autoencoder.
+        x: Rows to judge it on.
+        bounds: Of the code's activation; None for an unbounded one.
+    """
+    with evaluating(autoencoder):
+        code = autoencoder.encode(x)
+        error = float((autoencoder.decode(code) - x).square().sum(1).mean())
+    found = []
+    size = code.shape[1]
+    if size < x.shape[1]:
+        components = principal_components(x, size)
+        left = components.total - float(components.variances[:size].sum())
+        if error > left + _ROUNDING * components.total:
+            shares = (f"{value / components.total:.3g}" for value in (left, error))
+            found.append(
+                "Principal components of the same size leave {} of the variance unexplained, this network {}. Train"
+                " longer, use a smaller weight, or begin as principal components.".format(*shares)
+            )
+    if bounds is not None:
+        low, high = bounds
+        edge = _EDGE * (high - low)
+        saturated = ((code < low + edge) | (code > high - edge)).double().mean(0) > _ALWAYS
+        if saturated.double().mean() > _MOST:
+            found.append(
+                f"{int(saturated.sum())} of {size} units are saturated on nearly all rows. Use a smaller weight or"
+                " rate, or scale the rows."
+            )
     return found

@@ -1,0 +1,226 @@
+"""Which defaults should the estimator have? Share of variance and models on the codes, against principal components.
+
+    python experiments/defaults.py --data-dir DATA                    # a run that was stopped goes on where it was
+    python experiments/defaults.py --data-dir DATA --again default    # measure one method anew, say after a change
+    python experiments/defaults.py --docs docs/experiments.md         # the tables so far, written into the page
+
+70 % of the rows train, 30 % test, at most 6,000 rows drawn with the seed; of ADBench's tables the normal ones. Codes
+have half of the features, at most 64, for all methods. Scaling is the estimator's (`auto`). The share of variance is
+that of the test rows in scaled units. On codes, standardised, a model is trained: logistic regression (accuracy) or a
+support vector machine with a Gaussian kernel (mean R2 over targets); `noisy` are the same test rows with Gaussian noise
+of half a scaled standard deviation.
+"""
+
+import argparse
+import csv
+import json
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from _ledger import opened, put, versions, write
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVR
+
+import contractive as ct
+from contractive.estimators._scaling import learn
+
+OUT = Path(__file__).parent / "results" / "defaults.json"
+ROWS, NOISE = 6_000, 0.5
+ADBENCH = ("12_fault", "30_satellite", "6_cardio", "20_letter", "40_vowels", "46_WPBC")
+FORMER = {"start": "random", "objective": "contractive", "scale": "standard"}
+METHODS: dict[str, dict] = {
+    "pca": {},
+    "default": {},
+    "auto": {"objective": "gain_weighted", "weight": "auto"},
+    "former": {**FORMER, "weight": 0.1},
+}
+
+
+@dataclass(frozen=True)
+class Set:
+    """Rows, and targets (None, classes or numbers)."""
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+    classes: bool = False
+
+
+def _tecator(folder: Path) -> Set:
+    found = np.load(folder / "spectra" / "tecator.npz")
+    return Set(found["X"], found["y"])
+
+
+def _digits(folder: Path) -> Set:
+    return Set(*load_digits(return_X_y=True), classes=True)
+
+
+def _housing(folder: Path) -> Set:
+    with open(folder / "tabular" / "california_housing.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if all(row.values())]
+    names = [name for name in rows[0] if name not in ("median_house_value", "ocean_proximity")]
+    x = np.array([[float(row[name]) for name in names] for row in rows])
+    return Set(x, np.array([[float(row["median_house_value"])] for row in rows]))
+
+
+def _faces(folder: Path) -> Set:
+    (images,) = (array for array in np.load(folder / "freyfaces.npz").values() if array.ndim > 1)
+    return Set(images.reshape(len(images), -1).astype(np.float64))
+
+
+def _covtype(folder: Path) -> Set:
+    found = np.load(folder / "tabular" / "covtype_ramp_subset.npz")
+    return Set(found["X"].astype(np.float64), found["y"], classes=True)
+
+
+def _adult(folder: Path) -> Set:
+    lines = (folder / "tabular" / "adult.data").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
+    numbers = (0, 2, 4, 10, 11, 12)
+    others = [[cell for i, cell in enumerate(row[:-1]) if i not in numbers] for row in rows]
+    x = np.array([[float(row[i]) for i in numbers] for row in rows])
+    encoded = np.asarray(OneHotEncoder(sparse_output=False).fit_transform(others))
+    return Set(np.c_[x, encoded], np.array([row[-1] for row in rows]), classes=True)
+
+
+def _adbench(name: str) -> Callable[[Path], Set]:
+    def load(folder: Path) -> Set:
+        found = np.load(folder / "adbench" / f"{name}.npz")
+        return Set(found["X"][found["y"] == 0].astype(np.float64))
+
+    return load
+
+
+SETS: dict[str, Callable[[Path], Set]] = {
+    "tecator": _tecator,
+    "digits": _digits,
+    "california_housing": _housing,
+    "freyfaces": _faces,
+    "covtype": _covtype,
+    "adult": _adult,
+    **{name: _adbench(name) for name in ADBENCH},
+}
+
+
+def measure(found: Set, method: str, seed: int) -> dict:
+    """One method on one set with one seed."""
+    few = np.random.default_rng(seed).permutation(len(found.x))[:ROWS]
+    train, test = train_test_split(few, test_size=0.3, random_state=seed)
+    x, y = found.x[train], found.x[test]
+    scaling, size = learn("auto", x), max(1, min(64, x.shape[1] // 2))
+    a, b = scaling.apply(x), scaling.apply(y)
+    noisy = b + NOISE * np.sqrt(a.var()) * np.random.default_rng(seed).normal(size=b.shape)
+    began, extra = time.process_time(), {}
+    if method == "pca":
+        pca = PCA(min(size, len(a) - 1)).fit(a)
+        encode, decode = pca.transform, pca.inverse_transform
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ct.CollapseWarning)
+            model = ct.ContractiveAutoencoder(n_components=size, random_state=seed, **METHODS[method]).fit(x)
+
+        def encode(rows: np.ndarray) -> np.ndarray:
+            return model.transform(scaling.invert(rows))
+
+        def decode(codes: np.ndarray) -> np.ndarray:
+            return scaling.apply(model.inverse_transform(codes))
+
+        extra = {"epochs": model.n_iter_, "weight": model.weight_, "error_increase": model.error_increase_}
+    seconds = time.process_time() - began
+    codes, wanted = encode(b), np.square(b - a.mean(0)).sum()
+    result = {"unexplained": np.square(decode(codes) - b).sum() / wanted, "seconds": seconds, "components": size}
+    if found.y is not None:
+        scores = models(found, encode(a), train, {"clean": codes, "noisy": encode(noisy)}, test)
+        result |= scores
+    return {name: float(value) if value is not None else None for name, value in (result | extra).items()}
+
+
+def models(found: Set, codes: np.ndarray, train: np.ndarray, tested: dict, test: np.ndarray) -> dict[str, float]:
+    """Scores of models on codes that were trained on the codes of the training rows."""
+    assert found.y is not None
+    if found.classes:
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(codes, found.y[train])
+        return {name: model.score(rows, found.y[test]) for name, rows in tested.items()}
+    scores: dict[str, list[float]] = {name: [] for name in tested}
+    for target in found.y.T:
+        size = target[train].std()
+        model = make_pipeline(StandardScaler(), SVR(C=10 * size, epsilon=0.05 * size)).fit(codes, target[train])
+        for name, rows in tested.items():
+            scores[name].append(model.score(rows, target[test]))
+    return {name: float(np.mean(each)) for name, each in scores.items()}
+
+
+def tables(results: list[dict]) -> str:
+    """Means over seeds, as Markdown: unexplained shares, then models on the codes."""
+    names = [name for name in SETS if any(row["set"] == name for row in results)]
+
+    def cell(name: str, method: str, what: str, form: str) -> str:
+        found = [row[what] for row in results if (row["set"], row["method"]) == (name, method) and what in row]
+        return form.format(np.mean(found)) if found else ""
+
+    head = [f"{method}, share of variance" for method in METHODS]
+    lines = ["| data | seeds | " + " | ".join(head) + " | CPU seconds |"]
+    lines.append("|---" * (len(METHODS) + 3) + "|")
+    for name in names:
+        seeds = len({row["seed"] for row in results if row["set"] == name})
+        shares = []
+        for method in METHODS:
+            left = cell(name, method, "unexplained", "{:.8f}")
+            shares.append(f"{1 - float(left):.5f}" if left else "")
+        times = " / ".join(cell(name, method, "seconds", "{:.0f}") for method in METHODS if method != "pca")
+        lines.append(f"| {name} | {seeds} | " + " | ".join(shares) + f" | {times} |")
+    lines += ["", "| data | " + " | ".join(f"{method}, clean / noisy" for method in METHODS) + " |"]
+    lines.append("|---" * (len(METHODS) + 1) + "|")
+    for name in names:
+        if any("clean" in row for row in results if row["set"] == name):
+            pairs = (f"{cell(name, m, 'clean', '{:.3f}')} / {cell(name, m, 'noisy', '{:.3f}')}" for m in METHODS)
+            lines.append(f"| {name} | " + " | ".join(pairs) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--again", default="", help="methods to measure anew")
+    parser.add_argument("--docs", type=Path, help="write what is there into this page, run nothing")
+    options = parser.parse_args()
+    if options.docs:
+        put(options.docs, "defaults", tables(json.loads(options.out.read_text())["results"]))
+        return
+    if not options.data_dir:
+        raise SystemExit("--data-dir must be given, got none. It holds tabular, spectra, adbench and freyfaces.npz.")
+    torch.set_num_threads(1)
+    run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure what is still missing and write after each fit."""
+    found = opened(options.out, {"rows": ROWS, "noise": NOISE, "versions": versions()}, results=[])
+    again = options.again.split(",")
+    found["results"] = results = [row for row in found["results"] if row["method"] not in again]
+    done = {(row["set"], row["method"], row["seed"]) for row in results}
+    for seed in range(options.seeds):
+        for name in options.sets.split(","):
+            rows = SETS[name](options.data_dir)
+            for method in options.methods.split(","):
+                if (name, method, seed) not in done:
+                    results.append({"set": name, "method": method, "seed": seed, **measure(rows, method, seed)})
+                    write(options.out, found)
+                    print(results[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
