@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,3 +106,25 @@ def faults(page: Path, folder: Path, plots: list[str]) -> list[str]:
         wrong += [f"not expected: {name}" for name in seen.drawn if name not in plots]
         found += [f"{seen.width}: {text}" for text in wrong]
     return found
+
+
+def evaluate(page: Path, folder: Path, script: str, *, milliseconds: int = 60_000) -> Any:
+    """Return what an expression of JavaScript, a promise perhaps, gives in a page that has drawn itself."""
+    ends = (
+        "<script>(function wait() { if (!document.documentElement.dataset.drawn) return setTimeout(wait, 20);"
+        f" Promise.resolve({script}).then((found) => document.documentElement.dataset.result = JSON.stringify(found),"
+        " (error) => document.documentElement.dataset.result = JSON.stringify({error: String(error)})); })()</script>"
+    )
+    asked = folder / f"{page.stem}-asked.html"
+    asked.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{ends}</body>"), encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    done = subprocess.run(
+        ["chromium", *flags, f"--virtual-time-budget={milliseconds}", asked.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    )
+    found = re.search(r'data-result="([^"]*)"', done.stdout)
+    assert found, "the script did not end"
+    return json.loads(unescape(found[1]))

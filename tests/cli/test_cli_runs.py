@@ -220,3 +220,19 @@ def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, tmp_path):
     assert result.exit_code == 2
     assert said in result.output.replace("\n", " ")
     assert len([line for line in result.output.splitlines() if line.startswith("Error: ")]) == 1
+
+
+def test_a_page_in_which_the_model_runs(run, tmp_path):
+    folder, path = run
+    page = tmp_path / "page.html"
+    done = contractive("explore", folder, path, "--out", page, "--examples", 20)
+    assert done.exit_code == 0, done.output
+    assert "18 test rows" in " ".join(done.output.split())
+    text = page.read_text(encoding="utf-8")
+    assert 'id="exploration"' in text
+    assert "plotly" not in text
+    refused = contractive("explore", folder, path, "--out", page)
+    assert refused.exit_code == 2
+    assert "--out must be a new file" in refused.output
+    assert "Choose another or give --force." in refused.output
+    assert contractive("explore", folder, path, "--out", page, "--force", "--quiet").output == ""

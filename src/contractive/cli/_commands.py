@@ -17,6 +17,7 @@ COMMANDS = {  # module, and the line of the help
     "reconstruct": ("_use", "Write the reconstruction of every row, in the columns and units of the data."),
     "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
     "analyze": ("_pages", "Measure a trained autoencoder and write a page that shows it."),
+    "explore": ("_pages", "Write a page in which a trained autoencoder runs: move an example, see what changes."),
     "sweep": ("_studies", "Sweep the penalty weight: reconstruction error against sensitivity, Pareto front and knee."),
     "illustrate": ("_pages", "Show one phenomenon of contraction on a small problem."),
     "report": ("_pages", "Write report.html again from the results in a folder."),

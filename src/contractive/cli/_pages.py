@@ -76,6 +76,38 @@ def analyze(
 _ALL = "all"
 
 
+@command("explore run table.csv -o page.html")
+def explore(
+    *,
+    run: options.RunFolder,
+    data: options.Source,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file.")],
+    examples: Annotated[int, typer.Option(help="Rows to choose from, evenly spaced; fewer where rows are wide.")] = 300,
+    data_dir: options.DataDir = None,
+    reading: options.LabelledOptions,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """The page needs no network: it holds the model itself, in half precision.
+
+    Choose a row and see its code, its reconstruction and its neighbours. Move it along the directions that the model
+    follows and those it ignores, move single code units, or go through the code to another row.
+    """
+    from contractive.report import explore_html, write_page
+    from contractive.studies.explore import explore as work
+    from contractive.studies.runs import AutoencoderRun, open_run
+
+    if out.exists() and not force:
+        raise InvalidValue("out", "be a new file", str(out), "Choose another or give `force`.")
+    console = Console(quiet=quiet)
+    found = work(open_run(run, AutoencoderRun), data, examples=examples, options=reading, data_dir=data_dir)
+    page = write_page(explore_html(found), out)
+    if found.why_fixed:
+        console.note(f"The page shows what was computed beforehand, because {found.why_fixed}.")
+    console.line("Page: ", bold(page), f" ({page.stat().st_size / 1e6:.1f} MB)")
+    console.line(f"{len(found.rows)} {found.what}, {found.explained:.1%} of their variance reconstructed.")
+
+
 @command("illustrate manifold")
 def illustrate(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which, or [bold]all[/]; none lists them.")] = None,

@@ -1,9 +1,10 @@
-"""A comparison, an analysis, an illustration, a sweep or a classifier as one HTML file that opens offline."""
+"""Results, and a model that runs, as one HTML file each that opens offline."""
 
 from contractive.report._analysis_page import analysis_html
 from contractive.report._classifier_page import classifier_html, classifier_sentences
 from contractive.report._compare_page import comparison_html, summarize
 from contractive.report._compare_sentences import compare_sentences
+from contractive.report._explore_page import explore_html
 from contractive.report._html import write_page
 from contractive.report._illustration import illustration_html
 from contractive.report._sweep_page import sweep_html, sweep_sentences
@@ -14,6 +15,8 @@ __all__ = ["write_page"]
 __all__ += ["comparison_html", "compare_sentences", "summarize"]
 # of an analysis, an illustration
 __all__ += ["analysis_html", "illustration_html"]
+# of a model that runs in the page
+__all__ += ["explore_html"]
 # of a sweep
 __all__ += ["sweep_html", "sweep_sentences"]
 # of a classifier

@@ -14,28 +14,38 @@ from contractive.core.errors import InvalidValue
 from contractive.core.files import write_text
 
 
-def render(content: Mapping[str, Any], template: str) -> str:
+def render(content: Mapping[str, Any], template: str, *styles: str) -> str:
     """Return the whole page by one of the templates here; everything from `content` is escaped.
 
     Args:
-        content: What the template names; `pictures` holds all pictures.
+        content: What the template names; `pictures` holds all pictures. A mapping `exploration` is embedded as JSON.
         template: File name of the template.
+        styles: File names of its styles; that of the reports if omitted.
     """
     loader = PackageLoader("contractive", "report")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    style, script = (
-        Markup(files("contractive.report").joinpath(name).read_text(encoding="utf-8"))
-        for name in ("report.css", "report.js")
-    )
-    figures = {picture.name: picture.content for picture in content["pictures"]}
-    text = json.dumps(figures, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":  # nothing in the JSON can end the script element in which it stands
+    embedded = {"style": Markup("").join(map(script, styles or ("report.css",)))}
+    if "pictures" in content:
+        figures = _as_json({picture.name: picture.content for picture in content["pictures"]})
+        embedded |= {"figures": figures, "plotly": Markup(get_plotlyjs()), "script": script("report.js")}
+    if "exploration" in content:
+        embedded["exploration"] = _as_json(content["exploration"])
+    return environment.get_template(template).render({**content, **embedded})
+
+
+def script(name: str) -> Markup:
+    """Return a script or style of this package."""
+    return Markup(files("contractive.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _as_json(content: object) -> Markup:
+    """Return JSON in which nothing can end the script element in which it stands."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return environment.get_template(template).render(
-        content, style=style, script=script, plotly=Markup(get_plotlyjs()), figures=Markup(text)
-    )
+    return Markup(text)
 
 
 def write_page(html: str, path: str | Path) -> Path:

@@ -16,7 +16,15 @@ from contractive.studies.sections._analysis import (
 from contractive.studies.sections._examples import ExampleRows, FeatureSensitivity
 from contractive.studies.sections._reconstruction import Reconstructions
 from contractive.studies.sections._robustness import RobustCode, fit_probe
-from contractive.studies.sections._rows import LEAST_ROWS, Rows, class_numbers, read_rows, rows_of_split, summary_of
+from contractive.studies.sections._rows import (
+    LEAST_ROWS,
+    Rows,
+    class_numbers,
+    read_rows,
+    rows_of_split,
+    summary_of,
+    thinned,
+)
 from contractive.studies.sections._section import Caveat, Context, Group, Section, Subject
 from contractive.studies.sections._sections import (
     SECTIONS,
@@ -35,7 +43,7 @@ __all__ = ["analyze", "read_analysis", "AnalysisSettings"]
 __all__ += ["Analysis", "SectionResult", "MetricValue", "DataSummary", "RowSet", "RunSummary", "Facts"]
 __all__ += ["analysis_sentences", "analysis_tiles", "caveats", "section_pictures", "Context"]
 # rows to measure on
-__all__ += ["Rows", "read_rows", "rows_of_split", "class_numbers", "summary_of", "LEAST_ROWS"]
+__all__ += ["Rows", "read_rows", "rows_of_split", "class_numbers", "summary_of", "thinned", "LEAST_ROWS"]
 # sections, and one of your own
 __all__ += ["SECTIONS", "left_out", "Section", "Subject", "Group", "Caveat"]
 # results that are not of `contractive.analysis`
