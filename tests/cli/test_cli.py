@@ -6,7 +6,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from contractive.cli._commands import app
+from contractive.cli._commands import COMMANDS, app
 from contractive.studies.compare import Results
 
 SMALL = ["--max-epochs", "1", "--seeds", "1", "--objectives", "contractive", "--weight", "0.01", "--jobs", "1"]
@@ -91,8 +91,31 @@ def test_help_teaches(arguments):
     assert "contractive compare" in result.output or "contractive report" in result.output
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_shows_a_dozen_options_and_says_how_many_more_there_are(name):
+    short, whole = (run(name, option).output for option in ("--help", "--help-all"))
+    shown, every = (re.findall(r"^│ \*? *(--[a-z-]+)", text, re.MULTILINE) for text in (short, whole))
+    assert len(shown) <= 12
+    assert set(shown) <= set(every)
+    left = len(every) - len(shown)
+    assert (f"{left} more options: --help-all." in short) == (left > 0)
+
+
+def test_the_version_is_an_option_too():
+    assert run("--version").output == run("version").output
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(compared):
+    folder, _ = compared
+    command = [sys.executable, "-m", "contractive", "compare", "digits", "--out", folder, "--force", "--json", *SMALL]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_help_shows_the_defaults():
-    shown = run("compare", "--help").output
+    shown = run("compare", "--help-all").output
     for default in ("40, or 10 above 5000 rows", "32, or 128 above 5000 rows", "one per processor", "CONTRACTIVE_DATA"):
         assert default in shown
 

@@ -59,7 +59,7 @@ def test_classify_says_what_came_out_and_where_it_is(made):
 
 
 def test_the_help_tells_the_defaults():
-    said = contractive("classify", "--help").output
+    said = contractive("classify", "--help-all").output
     for words in ("256,256, or 500,500 from 256", "enough for 2500 steps", "softmax; sigmoid with tangents", "0.03;"):
         assert words in " ".join(said.replace("│", " ").split()), words
 

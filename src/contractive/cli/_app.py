@@ -2,7 +2,9 @@
 
 import errno
 import inspect
+import os
 import re
+import sys
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from functools import wraps
@@ -44,6 +46,9 @@ def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+        except BrokenPipeError:  # the reader of the output, `head` for instance, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
         except (ValueError, OSError, ModuleNotFoundError, MemoryError, RuntimeError) as error:
             text = _worded(error, names)
             if not text:

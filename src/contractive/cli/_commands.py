@@ -2,11 +2,13 @@
 
 import inspect
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from contractive import __version__
 
 COMMANDS = {  # module, and the line of the help
     "compare": ("_studies", "Train several objectives alike and compare what each does to code and reconstruction."),
@@ -27,12 +29,21 @@ COMMANDS = {  # module, and the line of the help
 }
 
 
+_DOZEN = 12
+_FIRST = (  # the options that the help of a command with more than a dozen shows
+    *("out", "objective", "objectives", "weight", "weights", "hidden", "code", "max_epochs", "seeds", "labels_used"),
+    *("label", "drop", "resume", "force", "rows"),
+)
+
+
 class _Commands(TyperGroup):
     """The help shows the lines above; the command that runs is imported."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
-        return name, load_command(name) if name else None, rest
+        if "--help-all" in rest:
+            return name, load_command(name), ["--help"]
+        return name, shortened(load_command(name)) if name else None, rest
 
 
 def load_command(name: str) -> Any:
@@ -42,6 +53,17 @@ def load_command(name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
     alone.command(name, help=f"{line}\n\n{inspect.getdoc(function)}", epilog=function.epilog)(function)
     return get_command(alone)
+
+
+def shortened(command: Any) -> Any:
+    """Return a command whose help shows a dozen of its options at most, and says how to see the others."""
+    options = [each for each in command.params if each.param_type_name == "option"]
+    if len(options) < _DOZEN:
+        return command
+    for each in options:
+        each.hidden = each.name not in _FIRST
+    command.help += f"\n\n{sum(each.hidden for each in options)} more options: --help-all."
+    return command
 
 
 app = typer.Typer(
@@ -56,9 +78,22 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None: ...
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+def _imported_when_called() -> None: ...
 
 
 for _name, (_, _line) in COMMANDS.items():
-    app.command(_name, help=_line)(_root)
+    app.command(_name, help=_line)(_imported_when_called)

@@ -94,7 +94,7 @@ class Console:
         """Print plain values and dataclasses as JSON, in the form of the files, whatever else is kept quiet."""
         from contractive.core.artifacts import Artifact
 
-        print(json.dumps(Artifact.of("document", document).document, indent=1))
+        print(json.dumps(Artifact.of("document", document).document, indent=1), flush=True)
 
     @contextmanager
     def progress(self, title: str = "") -> Iterator[Callable[[str, int, int | None], None]]:
