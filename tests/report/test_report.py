@@ -170,7 +170,7 @@ def test_tiles_hold_the_headlines():
 def test_the_file_is_written_and_small(tmp_path):
     path = write_page(comparison_html(usual()), tmp_path / "new" / "report.html")
     assert path == tmp_path / "new" / "report.html"
-    assert path.stat().st_size < 8e6
+    assert path.stat().st_size < 2.5e6
     assert path.read_text(encoding="utf-8") == comparison_html(usual())
 
 

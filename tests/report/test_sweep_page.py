@@ -92,7 +92,7 @@ def test_the_page_holds_all_it_needs_and_escapes(tmp_path):
     assert text == sweep_html(USUAL)
     assert all(load.startswith(("#", "data:")) for load in Page(text).loads)
     assert "default-src 'none'" in text
-    own = re.sub(r"<script>/\*\*\s*\* plotly\.js.*?</script>", "", text, flags=re.DOTALL)
+    own = re.sub(r'<script type="application/gzip" id="plotly">.*?</script>', "", text, flags=re.DOTALL)
     assert not re.search(r"https?://|@import|url\(", own)
     assert "<b>flat</b>" not in text
     assert "collapsed: &lt;b&gt;flat" in text
