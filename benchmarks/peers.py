@@ -39,6 +39,19 @@ def random_vjp(encoder, x):
     return code, flat.shape[1] * row.square().flatten(1).sum(1)
 
 
+def random_vjp_on_rows(share):
+    """The same on some rows of the batch, the others passing the encoder only."""
+
+    def penalty(encoder, x):
+        order = torch.randperm(len(x))
+        count = round(share * len(x))
+        code, values = random_vjp(encoder, x[order[:count]])
+        rest = encoder(x[order[count:]])
+        return torch.cat([code, rest])[order.argsort()], values
+
+    return penalty
+
+
 def last_layer(encoder, x):
     """The one-layer formula applied to the last layer of a deep sigmoid encoder: wrong."""
     code = encoder(x)
@@ -55,6 +68,10 @@ def higher_order(encoder, x):
     return code, norm + difference
 
 
+def on_rows(penalty_rows):
+    return ct.objectives.JacobianNorm(penalty_rows=penalty_rows)
+
+
 METHODS = {
     "auto": ours("auto"),
     "exact": ours("exact"),
@@ -62,6 +79,10 @@ METHODS = {
     "forward probes": ours("forward_probes"),
     "higher order": higher_order,
     "random vjp": random_vjp,
+    "1/4 of rows": on_rows(0.25),
+    "8 rows": on_rows(8),
+    "higher order on 1/4": ct.objectives.HigherOrder(penalty_rows=0.25),
+    "random vjp on 1/4": random_vjp_on_rows(0.25),
     "last layer (wrong)": last_layer,
     "vmap(jacrev)": vmap_jacrev,
     "unit loop": unit_loop,

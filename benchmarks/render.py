@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = ("auto", "exact", "probes", "forward probes", "higher order", "random vjp", "vmap(jacrev)", "unit loop")
+COLUMNS += ("1/4 of rows", "8 rows", "higher order on 1/4", "random vjp on 1/4")
 
 
 def table(head, rows):
@@ -180,6 +181,7 @@ def main():
     performance = ROOT / "docs" / "performance.md"
     tables = {
         "step": (read("step.json"), step),
+        "rows": (read("step_rows.json"), step),
         "gradient": (read("quality_gradient.json"), gradient),
         "outcome": (read("quality_outcome.json"), outcome),
         "throughput": (read("throughput.json"), throughput),

@@ -23,9 +23,43 @@ from pathlib import Path
 
 import torch
 from peers import METHODS, SLOW
+from torch import nn
 
 import contractive as ct
 from contractive.training._contexts import keep_freed_memory
+
+
+class Residual(nn.Module):
+    """Two convolutions with group norms beside the identity."""
+
+    def __init__(self, channels):
+        super().__init__()
+        layers = [(nn.GroupNorm(4, channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, 1, 1)) for _ in range(2)]
+        self.inner = nn.Sequential(*layers[0], *layers[1])
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+class Tokens(nn.Module):
+    """Patches of 7 x 7 pixels as tokens, through two transformer layers; the code is made of their mean."""
+
+    def __init__(self, width=64):
+        super().__init__()
+        self.patches = nn.Conv2d(1, width, 7, 7)
+        self.place = nn.Parameter(0.02 * torch.randn(16, width))
+        layer = nn.TransformerEncoderLayer(width, 4, 128, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.code = nn.Linear(width, 64)
+
+    def forward(self, x):
+        return self.code(self.layers(self.patches(x).flatten(2).mT + self.place).mean(1))
+
+
+def resnet():
+    stem, down = nn.Conv2d(1, 16, 3, 2, 1), nn.Conv2d(16, 32, 3, 2, 1)
+    return nn.Sequential(stem, Residual(16), down, Residual(32), nn.Flatten(), nn.Linear(32 * 49, 64))
+
 
 NETS = {
     "784-1000": (784, 1000),
@@ -34,6 +68,8 @@ NETS = {
     "64-128-64-32": (64, 128, 64, 32),
     "3072-2048-512-64": (3072, 2048, 512, 64),
     "conv 1x28x28": None,
+    "GroupNorm ResNet 1x28x28": resnet,
+    "ViT 1x28x28": Tokens,
 }
 BATCHES = (32, 128, 512)
 BUILDS = 3
@@ -54,6 +90,8 @@ def build(net):
     sizes = NETS[net]
     if sizes is None:
         return ct.conv((1, 28, 28), code=64), (1, 28, 28)
+    if callable(sizes):
+        return ct.Autoencoder(sizes(), ct.conv((1, 28, 28), code=64).decoder), (1, 28, 28)
     return ct.mlp(sizes[0], hidden=sizes[1:-1], code=sizes[-1]), (sizes[0],)
 
 
@@ -79,12 +117,14 @@ def stepper(net, batch, method, fused, device="cpu"):
     return step
 
 
-def methods_for(net, slow):
-    one_layer = NETS[net] is not None and len(NETS[net]) == 2
+def methods_for(net, slow, only):
+    one_layer = isinstance(NETS[net], tuple) and len(NETS[net]) == 2
     for name in METHODS:
+        if only and name not in only:
+            continue
         if (net, name) in SKIP or (name in SLOW and not slow and not (name == "exact" and one_layer)):
             continue
-        if name == "higher order" and not one_layer:
+        if name.startswith("higher order") and not one_layer:
             continue
         yield name
 
@@ -101,9 +141,9 @@ def clock_of(device):
     return finished
 
 
-def measure(net, batch, rounds, fused, slow, device):
+def measure(net, batch, rounds, fused, slow, device, only=()):
     """Seconds per step of each method, over interleaved rounds of several builds."""
-    times = {name: [] for name in ("plain", *methods_for(net, slow))}
+    times = {name: [] for name in ("plain", *methods_for(net, slow, only))}
     clock = clock_of(device)
     for build in range(BUILDS):
         apart = torch.empty(1000 * build + 1)  # so that the builds lie differently in memory
@@ -144,6 +184,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rows", default=",".join(NETS))
     parser.add_argument("--batches", default=",".join(map(str, BATCHES)))
+    parser.add_argument("--methods", default="", help="these alone, for instance 'probes,8 rows'; all if left out")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--fused", action="store_true")
     parser.add_argument("--slow", action="store_true", help="also exact on deep nets, jacrev and the unit loop")
@@ -199,7 +240,8 @@ def earlier(path, settings):
 def measured(net, batch, arguments):
     """One row of the table."""
     load, rate = os.getloadavg()[0], gemm_rate(arguments.device)
-    times = measure(net, batch, arguments.rounds, arguments.fused, arguments.slow, arguments.device)
+    only = tuple(filter(None, arguments.methods.split(",")))
+    times = measure(net, batch, arguments.rounds, arguments.fused, arguments.slow, arguments.device, only)
     plain = statistics.median(times["plain"])
     autoencoder, shape = build(net)
     plan = ct.plan(autoencoder.encoder, torch.rand(batch, *shape))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 _RANK: ContextVar[tuple[int, int]] = ContextVar("rank", default=(0, 1))
+_SELECTED: ContextVar[tuple[int, int] | None] = ContextVar("selected", default=None)
 
 
 @contextmanager
@@ -47,10 +48,46 @@ def draw(
     ).to(like.device)
 
 
-def this_rank_slice(make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...], axis: int = 0) -> Tensor:
-    """Return this process's slice, of the given shape, of what `make` makes for the rows of all processes."""
-    rank, world = _RANK.get()
-    if world == 1:
+def this_rank_slice(
+    make: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...], axis: int = 0, per_row: int = 1
+) -> Tensor:
+    """Return this process's slice, of the given shape, of what `make` makes for the rows of all processes.
+
+    Along `axis` there are `per_row` entries for each row.
+    """
+    first, total = _place(shape[axis] // per_row)
+    if total * per_row == shape[axis]:
         return make(shape)
-    whole = make((*shape[:axis], world * shape[axis], *shape[axis + 1 :]))
-    return whole.narrow(axis, rank * shape[axis], shape[axis])
+    whole = make((*shape[:axis], total * per_row, *shape[axis + 1 :]))
+    return whole.narrow(axis, first * per_row, shape[axis])
+
+
+def this_rank_groups(make: Callable[[int], Tensor], batch: int, size: int, axis: int = 0) -> tuple[Tensor, int]:
+    """Return what `make` makes for the groups of `size` rows that this process has a part in.
+
+    Also returned is the place of its first row in its first group. The argument of `make` is the number of all groups.
+    """
+    first, total = _place(batch)
+    whole = make(-(-total // size))
+    return whole.narrow(axis, first // size, -(-(first % size + batch) // size)), first % size
+
+
+def _place(batch: int) -> tuple[int, int]:
+    """Number of the first row of this process, and of all rows."""
+    rank, world = _RANK.get()
+    return _SELECTED.get() or (rank * batch, world * batch)
+
+
+def rank_and_world() -> tuple[int, int]:
+    """Return the number of this process, and how many share the batch."""
+    return _RANK.get()
+
+
+@contextmanager
+def selected_rows(first: int, total: int) -> Iterator[None]:
+    """Treat batches as the rows from number `first` of `total` ones that were selected for all processes."""
+    token = _SELECTED.set((first, total))
+    try:
+        yield
+    finally:
+        _SELECTED.reset(token)

@@ -1,6 +1,6 @@
 """Any differentiable encoder: rows and columns of its Jacobian through torch.autograd, in chunks, one forward pass."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import MappingProxyType
 from typing import Any
 
@@ -92,8 +92,31 @@ class Linearised:
             return torch.stack([product(vector, batched=False) for vector in vectors])
 
 
+def _on_rows(
+    f: Map, x: Tensor, rows: Tensor | None, found: Callable[[Tensor], tuple[Tensor, ...]]
+) -> tuple[Tensor, ...]:
+    """Return the code of all of x, and what `found` returns beside the code for some of its rows.
+
+    These pass f in a call of their own, so that none passes it twice.
+    """
+    if rows is None or len(rows) == len(x):
+        return found(x)
+    others = torch.ones(len(x), dtype=torch.bool, device=x.device).index_fill_(0, rows, False).nonzero().flatten()
+    if not len(rows):  # of a batch that several processes share, all are in the parts of others
+        return f(x), *[x.new_zeros(0)] * 2
+    code, *values = found(x.index_select(0, rows))
+    with Operations():
+        rest = f(x.index_select(0, others))
+    return torch.cat([code, rest]).index_select(0, torch.cat([rows, others]).argsort()), *values
+
+
 def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
     """(f(x), squared norm per example) for any encoder."""
+    code, norm, *_ = _on_rows(f, x, request.rows, lambda part: _value_and_norm(f, part, request))
+    return code, norm
+
+
+def _value_and_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
     at = Linearised(f, x)
     chosen = choose(at.y, x, request)
     batch = len(x)
@@ -116,6 +139,11 @@ def norm_and_difference(
     f: Map, x: Tensor, sigma: float, copies: int, request: Request
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return code, norm and mean over copies x' of the difference, by probe vectors v: E ||v^T (J(x) - J(x'))||^2."""
+    code, norm, difference = _on_rows(f, x, request.rows, lambda part: _with_copies(f, part, sigma, copies, request))
+    return code, norm, difference
+
+
+def _with_copies(f: Map, x: Tensor, sigma: float, copies: int, request: Request) -> tuple[Tensor, Tensor, Tensor]:
     noise = draw(torch.randn, (copies, *x.shape), like=x, generator=request.generator, axis=1).mul_(sigma)
     stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)
     with Repeatable():

@@ -87,6 +87,15 @@ class Tape:
         parts = ([t if t is None else t[start:stop] for t in field] for field in fields)
         return Tape(self.layers, self.weights, *parts)  # pyright: ignore
 
+    def select(self, rows: Tensor | None) -> "Tape":
+        """The same for examples of these numbers; of the inputs, only shape and type are right."""
+        if rows is None:
+            return self
+        inputs = [t[:1].expand(len(rows), *t.shape[1:]) for t in self.inputs]
+        fields = (self.preactivations, self.outputs, self.slopes)
+        parts = ([t if t is None else t.index_select(0, rows) for t in field] for field in fields)
+        return Tape(self.layers, self.weights, inputs, *parts)  # pyright: ignore
+
     @property
     def batch(self) -> int:
         return len(self.inputs[0])

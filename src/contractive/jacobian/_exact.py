@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from contractive.core.randomness import draw
+from contractive.core.randomness import this_rank_groups
 from contractive.jacobian._chain import Chain, Tape
 from contractive.jacobian._layers import Dense
 from contractive.jacobian._propagation import (
@@ -63,7 +63,7 @@ class OneLayer:
 
 
 def one_layer_and_difference(
-    chain: Chain, x: Tensor, sigma: float, copies: int, generator: torch.Generator | None
+    chain: Chain, x: Tensor, sigma: float, copies: int, generator: torch.Generator | None, rows: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return code, ||J(x)||^2 and mean over copies of ||J(x) - J(x + e)||^2 of act(W x + b), exact given the noise.
 
@@ -75,16 +75,24 @@ def one_layer_and_difference(
     act = layer.activation
     a = layer.affine.apply(x, weight, bias)
     norms = weight.square().sum(1)
+    batch = len(x) if rows is None else len(rows)
     if act is None:
-        return a, norms.sum().expand(len(x)), torch.zeros_like(a[:, 0])
-    h = act.apply(a)
+        return a, norms.sum().expand(batch), torch.zeros_like(a[:, 0])[:batch]
+    code = h = act.apply(a)
+    if rows is not None:
+        a, h = a.index_select(0, rows), h.index_select(0, rows)
     slope = act.slope(a, h)
-    groups = -(-len(x) // GROUP)
-    noise = draw(torch.randn, (copies, groups, x.shape[1]), like=x, generator=generator, axis=1).mul_(sigma)
-    shift = layer.affine.push(noise.flatten(0, 1), weight).unflatten(0, (copies, groups))
-    moved = a + shift.repeat_interleave(GROUP, 1)[:, : len(x)]
+    device = generator.device if generator is not None else x.device
+    noise, offset = this_rank_groups(
+        lambda groups: torch.randn((copies, groups, x.shape[1]), generator=generator, dtype=x.dtype, device=device),
+        batch,
+        GROUP,
+        axis=1,
+    )
+    shift = layer.affine.push(noise.to(x.device).mul_(sigma).flatten(0, 1), weight).unflatten(0, noise.shape[:2])
+    moved = a + shift.repeat_interleave(GROUP, 1)[:, offset : offset + batch]
     difference = act.slope(moved, act.apply(moved)) - slope
-    return h, slope.square() @ norms, difference.square().mean(0) @ norms
+    return code, slope.square() @ norms, difference.square().mean(0) @ norms
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ class ChainNorm(torch.autograd.Function):
         ctx: Any, chain: Chain, request: Request, x: Tensor, *parameters: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         code, tape = record(chain, x, parameters)
-        ctx.propagation = propagation_of(tape, request, differentiable=any(ctx.needs_input_grad))
-        norm, state = ctx.propagation.value(tape)
-        ctx.layers, ctx.shape, ctx.device = chain.layers, x.shape, x.device.type
+        part = tape.select(request.rows)
+        ctx.propagation = propagation_of(part, len(x), request, differentiable=any(ctx.needs_input_grad))
+        norm, state = ctx.propagation.value(part)
+        ctx.layers, ctx.rows, ctx.shape, ctx.device = chain.layers, request.rows, x.shape, x.device.type
         ctx.set_materialize_grads(False)
         last = tape.outputs[-1]
         if chain.layers[-1].activation is None:  # only its shape is needed, and what comes next may overwrite the code
@@ -44,13 +45,13 @@ class ChainNorm(torch.autograd.Function):
         tape = Tape(ctx.layers, list(saved[: 2 * depth : 2]), *fields)
         # autocast may be on when the backward pass runs; the forward pass was computed without it
         with torch.autocast(ctx.device, enabled=False) if torch.is_autocast_enabled(ctx.device) else nullcontext():
-            gradients = Gradients(tape)
+            gradients = Gradients(tape.select(ctx.rows))
             if grad_norm is not None:
                 common = _common(grad_norm)
                 weights = grad_norm if common is None else None
-                gradients = ctx.propagation.pull_back(tape, list(saved[6 * depth :]), weights)
+                gradients = ctx.propagation.pull_back(gradients.tape, list(saved[6 * depth :]), weights)
                 gradients.scale *= 1.0 if common is None else common
-            return None, None, *_backpropagate(ctx, gradients, grad_code)
+            return None, None, *_backpropagate(ctx, tape, gradients, grad_code)
 
 
 def _common(values: Tensor) -> float | None:
@@ -61,14 +62,14 @@ def _common(values: Tensor) -> float | None:
     return float(first) if bool((values == first).all()) else None
 
 
-def _backpropagate(ctx: Any, extra: Gradients, grad_code: Tensor | None) -> list[Tensor | None]:
+def _backpropagate(ctx: Any, tape: Tape, extra: Gradients, grad_code: Tensor | None) -> list[Tensor | None]:
     """Backpropagate through the chain, the norm's gradients joining at each layer. Returns those of x, W_1, b_1, ..."""
-    tape, needed = extra.tape, ctx.needs_input_grad[2:]
+    needed = ctx.needs_input_grad[2:]
     result: list[Tensor | None] = [None] * (1 + 2 * tape.depth)
     gradient = None if grad_code is None else reshaped(grad_code, tape.outputs[-1].shape)
     for i in range(tape.depth - 1, -1, -1):
         layer = tape.layers[i]
-        delta = _through_activation(layer.activation, tape, i, gradient, extra)
+        delta = _through_activation(tape, i, gradient, extra, ctx.rows)
         if needed[1 + 2 * i]:
             total = extra.weights[i]
             if delta is not None:
@@ -89,16 +90,20 @@ def _backpropagate(ctx: Any, extra: Gradients, grad_code: Tensor | None) -> list
 
 
 def _through_activation(
-    activation: Any, tape: Tape, i: int, gradient: Tensor | None, extra: Gradients
+    tape: Tape, i: int, gradient: Tensor | None, extra: Gradients, rows: Tensor | None
 ) -> Tensor | None:
     """Return that in the preactivation: act'(a) times that in the output, plus act''(a) times that in the slope."""
-    a, h, slope, in_slope = tape.preactivations[i], tape.outputs[i], tape.slopes[i], extra.slope(i)
+    slope, in_slope, activation = tape.slopes[i], extra.slope(i), tape.layers[i].activation
     delta = gradient if gradient is None or slope is None else gradient * slope
-    if in_slope is None:
+    if in_slope is None or activation is None or activation.curvature is None:
         return delta
+    a, h, slope = extra.tape.preactivations[i], extra.tape.outputs[i], extra.tape.slopes[i]
     in_slope = reshaped(in_slope, h.shape)
     if activation.bend is not None:
         curved = activation.bend(in_slope, a, h, slope)
     else:
         curved = activation.curvature(a, h, slope).mul_(in_slope)
+    if rows is not None:
+        delta = torch.zeros_like(tape.outputs[i]) if delta is None else delta
+        return delta.index_add_(0, rows, curved, alpha=extra.scale)
     return curved.mul_(extra.scale) if delta is None else delta.add_(curved, alpha=extra.scale)

@@ -22,6 +22,7 @@ def value_and_squared_norm(
     num_probes: int | None = None,
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
+    rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Compute f(x) and each example's squared Frobenius norm ||df/dx||_F^2 (Rifai et al., ICML 2011) in one pass.
 
@@ -39,9 +40,11 @@ def value_and_squared_norm(
         num_probes: Probes per example, 1 if omitted. Variance falls at least as 1 / num_probes.
         generator: Source of the probes; torch's global one if omitted.
         memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
+        rows: Different numbers of the examples whose norm is wanted, (some,); all if omitted. The code is that of all.
 
     Returns:
-        The code f(x), and the norm (batch,). Values of one call share their probes' signs: unbiased, not independent.
+        The code f(x), and the norm (batch,) or (some,). Values of one call share their probes' signs: unbiased, not
+        independent.
 
     Raises:
         TypeError: `x` or the code is not a floating-point tensor.
@@ -55,7 +58,7 @@ def value_and_squared_norm(
         >>> code.shape, norm.shape
         (torch.Size([128, 1000]), torch.Size([128]))
     """
-    request = _request(x, method, num_probes, generator, memory_budget)
+    request = _request(x, method, num_probes, generator, memory_budget, rows)
     chain = recognise(f, x)
     if chain is None:
         return _autograd.value_and_squared_norm(f, x, request)
@@ -103,6 +106,7 @@ def value_norm_and_difference(
     method: Method = "auto",
     num_probes: int | None = None,
     generator: torch.Generator | None = None,
+    rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute f(x), ||J(x)||_F^2 and E_e ||J(x) - J(x + e)||_F^2, e ~ N(0, sigma^2 I), in one encoder pass.
 
@@ -118,6 +122,7 @@ def value_norm_and_difference(
         method: `auto`, `exact` or `probes`.
         num_probes: Probes per example, 1 if omitted.
         generator: Source of noise and probes.
+        rows: As in `value_and_squared_norm`.
 
     Returns:
         Code, norm (batch,) and the mean over copies of the squared difference (batch,).
@@ -126,7 +131,7 @@ def value_norm_and_difference(
         ValueError: `sigma` not above 0 and finite, `copies` below 1, method `forward_probes`; and as
             `value_and_squared_norm`.
     """
-    request = _request(x, method, num_probes, generator, MEMORY_BUDGET)
+    request = _request(x, method, num_probes, generator, MEMORY_BUDGET, rows)
     if not 0 < sigma < math.inf:
         raise InvalidValue("sigma", "be above 0 and finite", sigma, "It is the standard deviation of the noise.")
     if copies < 1:
@@ -138,7 +143,7 @@ def value_norm_and_difference(
     with full_precision:
         if chain is not None and len(chain.layers) == 1 and chain.is_dense:
             if not chain.reshapes and not chain.layers[0].reshapes:
-                return one_layer_and_difference(chain, x, sigma, copies, generator)
+                return one_layer_and_difference(chain, x, sigma, copies, generator, rows)
         return _autograd.norm_and_difference(f, x, sigma, copies, request)
 
 
@@ -188,11 +193,16 @@ def plan(f: Map, x: Tensor, *, method: Method = "auto", num_probes: int | None =
     if chain is None:
         return _autograd.choose(_autograd.Linearised(f, x).y, x, request)
     with torch.no_grad():
-        return choose(Shape.of(record(chain, x)[1]), request.method, request.num_probes)
+        return choose(Shape.of(record(chain, x)[1], len(x)), request.method, request.num_probes)
 
 
 def _request(
-    x: Tensor, method: Method, num_probes: int | None, generator: torch.Generator | None, memory_budget: int
+    x: Tensor,
+    method: Method,
+    num_probes: int | None,
+    generator: torch.Generator | None,
+    memory_budget: int,
+    rows: Tensor | None = None,
 ) -> Request:
     _check_input(x)
     check_choice("method", method, METHODS, "Choose 'exact' for the truth.")
@@ -202,7 +212,10 @@ def _request(
         raise InvalidValue("num_probes", "be left out with method 'exact'", num_probes, "Use method 'probes'.")
     if memory_budget < 1:
         raise InvalidValue("memory_budget", "be a positive number of bytes", memory_budget, "Leave it out.")
-    return Request(method, num_probes or 1, generator, memory_budget)
+    if rows is not None and (rows.ndim != 1 or rows.dtype != torch.long or len(rows) > len(x)):
+        got = f"{rows.dtype} of shape {tuple(rows.shape)}"
+        raise InvalidValue("rows", f"be at most {len(x)} different whole numbers", got, "Leave it out for all.")
+    return Request(method, num_probes or 1, generator, memory_budget, rows)
 
 
 def _check_input(x: Tensor) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from contractive.jacobian._chain import Tape, reshaped
 from contractive.jacobian._exact import ExactRows, OneLayer
 from contractive.jacobian._layers import Dense
-from contractive.jacobian._propagation import GROUP, CodeProbes, InputSide, Propagation, code_probes, input_probes
+from contractive.jacobian._propagation import GROUP, CodeProbes, InputSide, Propagation, code_probes, group_probes
 
 Method = Literal["auto", "exact", "probes", "forward_probes"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -50,25 +50,27 @@ class Request:
     num_probes: int = 1
     generator: torch.Generator | None = None
     memory_budget: int = MEMORY_BUDGET
+    rows: Tensor | None = None  # numbers of the examples whose norm is wanted; None for all
 
 
 @dataclass(frozen=True)
 class Shape:
     """The sizes the cost depends on: widths d, h_1, ..., k and the multiplications of each map for one example."""
 
-    batch: int
+    batch: int  # examples whose norm is wanted
     sizes: tuple[int, ...]
     macs: tuple[int, ...]
     dense_first: bool
     dense_last: bool
+    whole: int  # examples of the plain step
 
     @staticmethod
-    def of(tape: Tape) -> "Shape":
+    def of(tape: Tape, whole: int) -> "Shape":
         """Read the sizes off a forward pass."""
         sizes = (tape.inputs[0].shape[1:].numel(), *(output.shape[1:].numel() for output in tape.outputs))
         layers = zip(tape.layers, tape.weights, tape.outputs, strict=True)
         macs = tuple(layer.affine.multiplications(weight, output.shape[1:]) for layer, weight, output in layers)
-        return Shape(tape.batch, sizes, macs, *(isinstance(tape.layers[i].affine, Dense) for i in (0, -1)))
+        return Shape(tape.batch, sizes, macs, *(isinstance(tape.layers[i].affine, Dense) for i in (0, -1)), whole)
 
     def code_side(self, rows: int, exact: bool) -> tuple[int, bool]:
         """Multiplications from the code side, value and gradient, and True if the Gram form is the cheaper end."""
@@ -106,16 +108,16 @@ def choose(shape: Shape, method: Method, num_probes: int) -> Plan:
     path = {"exact": exact, "probes": "code probes", "forward_probes": "forward probes"}.get(method)
     if path is None:
         # an estimate adds noise to every step, so exact values are taken for up to a tenth more of the whole step
-        plain = _PLAIN_STEP * sum(shape.macs) * shape.batch
+        plain = _PLAIN_STEP * sum(shape.macs) * shape.whole
         affordable = plain + costs[exact] <= _ABOUT_AS_MUCH * (plain + probes)
         path = exact if affordable else "code probes"
     gram = (path == "exact rows" and rows_gram) or (path == "code probes" and probes_gram)
     return Plan(path, "probes" not in path, gram, MappingProxyType(costs))
 
 
-def propagation_of(tape: Tape, request: Request, *, differentiable: bool) -> Propagation:
-    """Return the propagation of the chosen plan, with its probe vectors drawn."""
-    shape = Shape.of(tape)
+def propagation_of(tape: Tape, whole: int, request: Request, *, differentiable: bool) -> Propagation:
+    """Return the propagation of the chosen plan, with its probe vectors drawn, in a step of so many examples."""
+    shape = Shape.of(tape, whole)
     plan = choose(shape, request.method, request.num_probes)
     x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)
     if plan.path == "closed form":
@@ -131,9 +133,8 @@ def propagation_of(tape: Tape, request: Request, *, differentiable: bool) -> Pro
     if plan.path == "code probes":
         v = code_probes(tape.batch, count, shape.sizes[-1], like=code, generator=request.generator)
         return CodeProbes(reshaped(v, (tape.batch * count, *code.shape[1:])), count, plan.gram)
-    groups = -(-batch // GROUP)
-    u = input_probes(groups, count, shape.sizes[0], like=x, generator=request.generator)
-    return InputSide(u.reshape(groups, count, *x.shape[1:]), GROUP, 1 / count, batch, keep=True)
+    u, offset = group_probes(tape.batch, count, shape.sizes[0], like=x, generator=request.generator)
+    return InputSide(u.reshape(len(u), count, *x.shape[1:]), GROUP, 1 / count, batch, keep=True, offset=offset)
 
 
 def _chunk(shape: Shape, rows: int, like: Tensor, budget: int) -> int:

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from contractive.core.randomness import this_rank_slice
+from contractive.core.randomness import this_rank_groups, this_rank_slice
 from contractive.jacobian._chain import Layer, Tape
 
 GROUP = 8  # examples that share a forward probe, or noise
@@ -190,6 +190,7 @@ class InputSide:
     scale: float  # 1 / number of probes for an estimate, 1 for all columns
     chunk: int  # examples at a time; a multiple of `group` or the whole batch
     keep: bool  # whether `value` keeps its tangents for `pull_back`; if not, they are computed again
+    offset: int = 0  # place of the first example in its group
 
     def value(self, tape: Tape) -> tuple[Tensor, State]:
         first = tape.push(0, self.probes)  # W_1 u, (groups, columns, *features)
@@ -217,7 +218,7 @@ class InputSide:
         return gradients
 
     def _groups(self, start: int, count: int) -> Tensor:
-        return torch.arange(start, start + count, device=self.probes.device) // self.group
+        return torch.arange(start, start + count, device=self.probes.device).add_(self.offset) // self.group
 
     def _ascend(self, tape: Tape, first: Tensor, start: int) -> State:
         """Return what gives the gradient in each slope (see `through_slope`), and then T_1 .. T_L."""
@@ -255,14 +256,16 @@ def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generat
     order = 1 << max(size - 1, 0).bit_length()
     count = batch * num_probes
     if order > _LARGEST_HADAMARD:
-        probes = this_rank_slice(lambda shape: _signs(shape, like.dtype, device, generator), (count, size))
+        probes = this_rank_slice(
+            lambda shape: _signs(shape, like.dtype, device, generator), (count, size), per_row=num_probes
+        )
     else:
 
         def indices(shape: tuple[int, ...]) -> Tensor:  # they run through 0 .. order - 1 as often as needed
             rows = torch.randperm(order, generator=generator, device=device)
             return rows.repeat(-(-shape[0] // order))[: shape[0]]
 
-        rows = this_rank_slice(indices, (count,))
+        rows = this_rank_slice(indices, (count,), per_row=num_probes)
         signs = _signs((size,), like.dtype, device, generator)
         probes = hadamard(order, like.dtype, device).index_select(0, rows)[:, :size] * signs
     return probes.reshape(batch, num_probes, size).to(like.device)
@@ -273,6 +276,17 @@ def input_probes(count: int, num_probes: int, size: int, *, like: Tensor, genera
     device = generator.device if generator is not None else like.device
     shape = (count, num_probes, size)
     return this_rank_slice(lambda whole: _signs(whole, like.dtype, device, generator), shape).to(like.device)
+
+
+def group_probes(
+    batch: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None
+) -> tuple[Tensor, int]:
+    """Draw such vectors (groups, num_probes, size), one for each group of examples; also the place of the first one."""
+    device = generator.device if generator is not None else like.device
+    groups, offset = this_rank_groups(
+        lambda number: _signs((number, num_probes, size), like.dtype, device, generator), batch, GROUP
+    )
+    return groups.to(like.device), offset
 
 
 @lru_cache(maxsize=8)

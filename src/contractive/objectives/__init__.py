@@ -19,7 +19,9 @@ from contractive.objectives._penalties import (
     JacobianNorm,
     KLSparsity,
     Penalty,
+    PenaltyRows,
     code_l1,
+    num_penalty_rows,
     squared_weights,
     tangent_propagation,
 )
@@ -49,7 +51,7 @@ __all__ += ["contractive", "higher_order", "reconstruction_contractive", "gain_w
 __all__ += ["Loss", "LOSSES", "squared_error", "cross_entropy"]
 # penalties
 __all__ += ["Penalty", "Encode", "JacobianNorm", "GainWeightedNorm", "HigherOrder", "KLSparsity", "code_l1"]
-__all__ += ["squared_weights", "tangent_propagation", "OUTPUTS"]
+__all__ += ["squared_weights", "tangent_propagation", "OUTPUTS", "PenaltyRows", "num_penalty_rows"]
 # corruptions
 __all__ += ["Corruption", "Gaussian", "Masking", "SaltAndPepper"]
 # by name

@@ -7,12 +7,13 @@ place, `objectives.Objective`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from contractive.core.errors import ContractiveError, InvalidValue, check_choice, check_not_negative
+from contractive.core.randomness import rank_and_world, selected_rows
 from contractive.jacobian import (
     METHODS,
     Method,
@@ -49,27 +50,86 @@ class Penalty(Protocol):
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]: ...
 
 
+PenaltyRows = Literal["auto"] | float | int
+
+
+def check_penalty_rows(rows: object) -> None:
+    """Raise unless this is `auto`, a share of the rows of a batch (a float up to 1.0) or a count (a whole number).
+
+    Raises:
+        InvalidValue: It is none of them.
+    """
+    share = isinstance(rows, float) and 0 < rows <= 1
+    count = isinstance(rows, int) and not isinstance(rows, bool) and rows >= 1
+    if not (share or count or rows == "auto"):
+        rule = "be auto, a share of the rows above 0 and up to 1.0, or a number of rows of at least 1"
+        raise InvalidValue("penalty_rows", rule, repr(rows), "1.0 stands for all rows, 1 for one.")
+
+
+def num_penalty_rows(rows: PenaltyRows, batch: int) -> int:
+    """Return how many rows of a batch of that size the penalty is computed on; `auto` is for training to decide."""
+    if isinstance(rows, str):
+        return batch
+    return min(rows, batch) if isinstance(rows, int) else max(1, round(rows * batch))
+
+
+def _on_rows(
+    wanted: PenaltyRows,
+    encode: Map,
+    x: Tensor,
+    evaluate: Callable[[Map, torch.Generator | None, Tensor | None], tuple[Tensor, Tensor]],
+) -> tuple[Tensor, Tensor]:
+    """Return the code of all rows and an unbiased estimate of the penalty's mean: its values on rows drawn at random.
+
+    These are multiplied by batch / number of rows, all other rows have 0, so that every row's expectation is right.
+    Several processes that share a batch draw the same rows of all of it, each with what one process would draw there.
+    """
+    shared = encode if isinstance(encode, Encode) else Encode(encode)
+    rank, world = rank_and_world()
+    batch = world * len(x)
+    count = num_penalty_rows(wanted, batch)
+    if count >= batch:
+        code, values = evaluate(shared.f, shared.generator, None)
+    else:
+        # a generator of its own: processes draw different numbers of probe vectors, and must agree on the next rows
+        device = torch.device("cpu") if shared.generator is None else shared.generator.device
+        seed = int(torch.randint(2**62, (), generator=shared.generator, device=device))
+        generator = torch.Generator(device).manual_seed(seed)
+        drawn = torch.randperm(batch, generator=generator, device=device)[:count].sort().values
+        first = rank * len(x)
+        rows = drawn[(drawn >= first) & (drawn < first + len(x))] - first if world > 1 else drawn
+        rows = rows.to(x.device)
+        with selected_rows(int((drawn < first).sum()) if world > 1 else 0, count):
+            code, some = evaluate(shared.f, generator, rows)
+        values = some.new_zeros(len(x)).index_add(0, rows, some, alpha=batch / count)
+    shared.remember(x, code)
+    return code, values
+
+
 @dataclass(frozen=True)
 class JacobianNorm:
     """||J(x)||_F^2 (Rifai et al., ICML 2011): no factor 1/2, summed over all entries."""
 
     method: Method = "auto"  # as in `jacobian.value_and_squared_norm`
     num_probes: int | None = None  # per example where an estimate is taken
+    # rows of a batch that it is computed on, drawn anew at each step: `auto` (decided in training, by the variance of
+    # the gradient; anywhere else all), a share such as 0.25, or a count
+    penalty_rows: PenaltyRows = "auto"
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS, "Leave it out for auto.")
+        check_penalty_rows(self.penalty_rows)
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        shared = encode if isinstance(encode, Encode) else Encode(encode)
-        code, norm = value_and_squared_norm(
-            shared.f, x, method=self.method, num_probes=self.num_probes, generator=shared.generator
-        )
-        shared.remember(x, code)
-        return code, norm
+        def evaluate(f: Map, generator: torch.Generator | None, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+            options: Any = {"method": self.method, "num_probes": self.num_probes}
+            return value_and_squared_norm(f, x, **options, generator=generator, rows=rows)
+
+        return _on_rows(self.penalty_rows, encode, x, evaluate)
 
     def exact(self) -> "JacobianNorm":
         """Return the same penalty without the noise of an estimate, for validation."""
-        return JacobianNorm("exact")
+        return JacobianNorm("exact", penalty_rows=1.0)
 
 
 @dataclass(frozen=True)
@@ -84,22 +144,24 @@ class HigherOrder:
     sigma: float = 0.1  # standard deviation of the noise, in the units of x
     copies: int = 4  # noisy ones per example
     method: Method = "auto"  # or `exact`, `probes`
+    penalty_rows: PenaltyRows = "auto"  # as in `JacobianNorm`
 
     def __post_init__(self) -> None:
+        check_penalty_rows(self.penalty_rows)
         check_not_negative("ratio", self.ratio, "0 leaves the norm alone.")
         check_choice("method", self.method, ("auto", "exact", "probes"), "Forward probes estimate the norm alone.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
-        shared = encode if isinstance(encode, Encode) else Encode(encode)
-        code, norm, difference = value_norm_and_difference(
-            shared.f, x, sigma=self.sigma, copies=self.copies, method=self.method, generator=shared.generator
-        )
-        shared.remember(x, code)
-        return code, norm + self.ratio * difference
+        def evaluate(f: Map, generator: torch.Generator | None, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+            options: Any = {"sigma": self.sigma, "copies": self.copies, "method": self.method}
+            code, norm, difference = value_norm_and_difference(f, x, **options, generator=generator, rows=rows)
+            return code, norm + self.ratio * difference
+
+        return _on_rows(self.penalty_rows, encode, x, evaluate)
 
     def exact(self) -> "HigherOrder":
         """Return the same penalty with every row of the Jacobian, for validation."""
-        return replace(self, method="exact")
+        return replace(self, method="exact", penalty_rows=1.0)
 
 
 @dataclass(frozen=True)

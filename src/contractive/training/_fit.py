@@ -18,7 +18,7 @@ from contractive.core.errors import InvalidType, InvalidValue, check_at_least
 from contractive.core.settings import checked
 from contractive.jacobian import plan
 from contractive.models import Autoencoder
-from contractive.objectives import JacobianNorm, Objective
+from contractive.objectives import JacobianNorm, Objective, num_penalty_rows
 from contractive.training import _checkpoints as checkpoints
 from contractive.training import _contexts as contexts
 from contractive.training._history import CollapseWarning, History, collapse
@@ -136,11 +136,13 @@ def fit(
     if not autoencoder.training:
         autoencoder.train()
     try:
-        path = _penalty_path(autoencoder, objective, as_tensor(rows.train[: settings.batch_size]).to(like))
+        first = as_tensor(rows.train[: settings.batch_size]).to(like)
+        _penalty_path(step, first)  # refuses what cannot be differentiated before anything is trained
         with contexts.quiet(), contexts.interruptible(), contexts.flushed_denormals(), torch.random.fork_rng():
             trainer = make_trainer(settings, hooks, options.get("loggers", ()))
             torch.manual_seed(settings.seed + trainer.global_rank)
             trainer.fit(step, ckpt_path=source, weights_only=True)
+        path = _penalty_path(step, first.to(next(autoencoder.parameters()).device))
     except contexts.Interrupted:
         raise KeyboardInterrupt from None
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -181,11 +183,13 @@ def _check_trainable(autoencoder: Autoencoder, objective: Objective) -> nn.Param
     raise InvalidValue("autoencoder", "have parameters to train", "none that require a gradient", "Unfreeze some.")
 
 
-def _penalty_path(autoencoder: Autoencoder, objective: Objective, x: Tensor) -> str:
-    """Describe how the norm will be computed, in the modes of training: a dropout leaves no closed form."""
-    for term in objective.active().terms:
+def _penalty_path(step: Step, x: Tensor) -> str:
+    """Describe how the norm is computed, in the modes of training: a dropout leaves no closed form."""
+    for term in step.penalty_rows.applied(step.objective.active()).terms:
         penalty = term.penalty
         if isinstance(penalty, JacobianNorm) and term.of == "encoder":
-            with contexts.rehearsing(autoencoder.encoder):
-                return str(plan(autoencoder.encoder, x, method=penalty.method, num_probes=penalty.num_probes))
+            encoder, rows = step.autoencoder.encoder, num_penalty_rows(penalty.penalty_rows, len(x))
+            with contexts.rehearsing(encoder):
+                path = str(plan(encoder, x[:rows], method=penalty.method, num_probes=penalty.num_probes))
+            return path if rows == len(x) else f"{path} on {rows} of {len(x)} rows"
     return ""

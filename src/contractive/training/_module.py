@@ -17,6 +17,7 @@ from contractive.objectives import JacobianNorm, Objective, Values
 from contractive.training._checkpoints import State
 from contractive.training._contexts import evaluating
 from contractive.training._history import TrainingDiverged
+from contractive.training._penalty_rows import PenaltyRows
 from contractive.training._rows import Batch, Blocks, TrainingRows
 from contractive.training._settings import Schedule, TrainingSettings
 
@@ -58,6 +59,8 @@ class Step(LightningModule):
         self._order = torch.Generator().manual_seed(settings.seed)
         self._noise = torch.Generator().manual_seed(settings.seed + 1)
         self._checkpoint: State = {}
+        batch = (settings.batch_size or 1) * settings.devices * settings.num_nodes
+        self.penalty_rows = PenaltyRows(rows.train, rows.weights, batch, settings.seed + 2)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = self._make_optimizer(self.autoencoder.parameters())
@@ -82,6 +85,7 @@ class Step(LightningModule):
             "rows": self.rows,
             "order": self._order.get_state(),
             "noise": self._noise.get_state(),
+            "penalty_rows": self.penalty_rows.state(),
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "schedule": self._schedule.state_dict() if self._schedule is not None else None,
@@ -93,6 +97,7 @@ class Step(LightningModule):
         self.rows = list(ours["rows"])
         self._order.set_state(ours["order"].cpu())
         self._noise.set_state(ours["noise"].cpu())
+        self.penalty_rows.restore(ours["penalty_rows"])
         torch.set_rng_state(ours["torch"].cpu())
         if ours["cuda"] and self.device.type == "cuda":
             torch.cuda.set_rng_state_all([state.cpu() for state in ours["cuda"]])
@@ -101,11 +106,13 @@ class Step(LightningModule):
         self._began = time.perf_counter()
         self._sums: dict[str, Tensor] = {}
         self._count = self._steps = 0
+        self.penalty_rows.renew(self.autoencoder, self.objective)
+        self.penalty_rows.agree(self.trainer.strategy.broadcast)
 
     def training_step(self, block: list[Batch], index: int) -> None:
         """One optimiser step for each batch of the block."""
         optimizer = self.trainer.optimizers[0]
-        objective = self.objective.active()
+        objective = self.penalty_rows.applied(self.objective.active())
         for x, weights in block:
             self._steps += 1
             with rank_context(self.trainer.global_rank, self.trainer.world_size):
@@ -135,6 +142,8 @@ class Step(LightningModule):
             row |= self._validate(self._data.validation.to(self.device))
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         seconds = time.perf_counter() - self._began
+        used = self.penalty_rows.used(self.objective)
+        row |= {} if used is None else {"penalty_rows": float(used)}
         self.rows.append({"epoch": self.current_epoch + 1, "seconds": seconds, "learning_rate": rate} | row)
         if self._schedule is not None:
             self._schedule.step()

@@ -1,0 +1,199 @@
+"""How many rows of a batch a Jacobian penalty is computed on, and by which method: chosen by variance per counted cost.
+
+With per-row gradients r_i of the reconstruction and p_i of the weighted penalty, an exact step on all B rows has the
+variance W^2 / B, W^2 = tr cov(r_i + p_i). A penalty on m rows drawn without replacement, each estimated with the
+variance T^2, adds S^2 (1/m - 1/B) + T^2 / m, S^2 = tr cov(p_i). The derivation is in docs/mathematics.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from contractive.jacobian import Method, plan
+from contractive.models import Autoencoder
+from contractive.objectives import HigherOrder, JacobianNorm, Objective, Term, num_penalty_rows
+from contractive.training._contexts import rehearsing
+from contractive.training._rows import Rows, as_tensor
+
+_MORE_VARIANCE = 0.1  # of the gradient of the whole objective
+_FEWEST = 8
+_GROUPS, _GROUP = 8, 8  # groups of rows that the variances are measured on, and rows in each
+_MEMORY = 0.5  # of earlier epochs in the variances
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a penalty is computed by and on."""
+
+    method: Method
+    rows: int
+
+
+class PenaltyRows:
+    """The choices of one run for the penalties that leave them to it, renewed at the beginning of every epoch.
+
+    Attributes:
+        choices: By the names of the terms.
+        variances: (W^2, S^2, T^2) of each, averaged over epochs.
+    """
+
+    def __init__(self, data: Tensor | Rows, weights: Tensor | None, batch: int, seed: int) -> None:
+        self._data, self._weights, self._batch = data, weights, min(batch, len(data))
+        self._generator = torch.Generator().manual_seed(seed)  # apart: measuring leaves all other draws as they are
+        self._costs: dict[tuple[str, str, int], int] = {}
+        self.choices: dict[str, Choice] = {}
+        self.variances: dict[str, tuple[float, float, float]] = {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of it."""
+        choices = {name: (choice.method, choice.rows) for name, choice in self.choices.items()}
+        return {"choices": choices, "variances": dict(self.variances), "generator": self._generator.get_state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.choices = {name: Choice(*choice) for name, choice in state["choices"].items()}
+        self.variances = {name: tuple(values) for name, values in state["variances"].items()}
+        self._generator.set_state(state["generator"].cpu())
+
+    def renew(self, autoencoder: Autoencoder, objective: Objective) -> None:
+        """Measure the variances with the present weights, and choose anew."""
+        automatic = [term for term in objective.active().terms if getattr(term.penalty, "penalty_rows", 0) == "auto"]
+        groups = min(_GROUPS, len(self._data) // _GROUP)
+        if self._batch <= _FEWEST or groups < 2:
+            return
+        for term in automatic:
+            now = self._measured(autoencoder, objective, term, groups)
+            before = self.variances.get(term.name, now)
+            kept = tuple(_MEMORY * old + (1 - _MEMORY) * new for old, new in zip(before, now, strict=True))
+            self.variances[term.name] = kept[0], kept[1], kept[2]
+            self.choices[term.name] = self._chosen(autoencoder, term, *self.variances[term.name])
+
+    def agree(self, broadcast: Callable[[Any], Any]) -> None:
+        """Take what the first of several processes found, whose dropout may have been another."""
+        self.choices, self.variances = broadcast((self.choices, self.variances))
+
+    def applied(self, objective: Objective) -> Objective:
+        """Return the objective with the choices in place of `auto`."""
+        return replace(objective, terms=tuple(self._fixed(term) for term in objective.terms))
+
+    def used(self, objective: Objective) -> float | None:
+        """Return the rows of a batch that Jacobian penalties are computed on, the most of any; None without one."""
+        terms = [term for term in self.applied(objective.active()).terms if hasattr(term.penalty, "penalty_rows")]
+        counts = [num_penalty_rows(getattr(term.penalty, "penalty_rows"), self._batch) for term in terms]  # noqa: B009
+        return max(counts, default=None)
+
+    def _fixed(self, term: Term) -> Term:
+        choice, penalty = self.choices.get(term.name), term.penalty
+        if choice is None or not isinstance(penalty, JacobianNorm | HigherOrder) or penalty.penalty_rows != "auto":
+            return term
+        fixed = replace(penalty, method=choice.method, penalty_rows=choice.rows)
+        if isinstance(fixed, JacobianNorm) and choice.method == "exact":
+            fixed = replace(fixed, num_probes=None)
+        return replace(term, penalty=fixed)
+
+    def _measured(
+        self, autoencoder: Autoencoder, objective: Objective, term: Term, groups: int
+    ) -> tuple[float, float, float]:
+        """Return (W^2, S^2, T^2) from gradients on groups of rows, each with two estimates of the penalty.
+
+        The covariance of the two, over groups, has none of the estimate's variance in it.
+        """
+        penalty: Any = term.penalty
+        estimate = replace(penalty, method="probes" if penalty.method == "auto" else penalty.method, penalty_rows=1.0)
+        terms = tuple(replace(one, penalty=estimate) if one is term else one for one in objective.active().terms)
+        objective = replace(self.applied(objective), terms=terms, weight_decay=0.0)
+        parameters = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
+        products, sums = torch.zeros(5, dtype=torch.float64), [torch.zeros(())] * 3
+        with rehearsing(autoencoder):
+            for rows in torch.randperm(len(self._data), generator=self._generator)[: groups * _GROUP].split(_GROUP):
+                x, weights = self._rows(rows, parameters[0])
+                sides: list[Tensor] = []
+                for _ in range(2):
+                    values = objective(autoencoder, x, generator=self._generator)
+                    others = (one.weight * values.penalties[one.name] for one in terms if one.name != term.name)
+                    if not sides:
+                        rest = sum(others, values.reconstruction)
+                        sides.append(_gradient(weights * rest, parameters, retain=True))
+                    sides.append(_gradient(weights * term.weight * values.penalties[term.name], parameters))
+                products += _products(*sides)
+                sums = [total.to(side) + side for total, side in zip(sums, sides, strict=True)]
+        # sums over groups of products of deviations from the mean, per row instead of per group
+        rest_rest, rest_first, rest_second, first_second, difference = (
+            float(value) * _GROUP / (groups - 1) for value in products - _products(*sums) / groups
+        )
+        whole = rest_rest + rest_first + rest_second + first_second
+        return max(whole, 0.0), max(first_second, 0.0), max(0.5 * difference, 0.0)
+
+    def _rows(self, rows: Tensor, like: nn.Parameter) -> tuple[Tensor, Tensor]:
+        if isinstance(self._data, Tensor):
+            x = self._data[rows.to(self._data.device)]
+        else:
+            x = torch.cat([as_tensor(self._data[int(row) : int(row) + 1]) for row in rows])
+        x = x.to(like)
+        weights = None if self._weights is None else self._weights[rows.to(self._weights.device)]
+        return x, x.new_ones(len(x)) if weights is None else weights.to(like)
+
+    def _chosen(self, autoencoder: Autoencoder, term: Term, whole: float, shared: float, noise: float) -> Choice:
+        """Return the cheapest pair that adds little enough variance, and no dearer one than all rows by default."""
+        penalty: Any = term.penalty
+        automatic = penalty.method == "auto" and isinstance(penalty, JacobianNorm)
+        methods: list[Method] = ["probes", "exact"] if automatic else [penalty.method]
+        usual = self._usual(autoencoder, term) if automatic else penalty.method
+        batch, candidates = self._batch, []
+        for method in methods:
+            per_row = shared + (0.0 if automatic and method == "exact" else noise)
+            for rows in sorted({min(rows, batch) for rows in (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, batch)}):
+                # what the method adds on all rows in any case is its own affair where the caller chose it
+                added = per_row / rows - (shared if automatic else per_row) / batch
+                if added <= _MORE_VARIANCE * whole / batch:
+                    candidates.append((self._cost(autoencoder, term, method, rows), added, method, rows))
+        limit = self._cost(autoencoder, term, usual, batch)
+        affordable = [one for one in candidates if one[0] <= limit]
+        if not affordable:
+            return Choice(usual, batch)
+        *_, method, rows = min(affordable)
+        return Choice(method, rows)
+
+    def _usual(self, autoencoder: Autoencoder, term: Term) -> Method:
+        encoder, like = self._map(autoencoder, term), self._example(autoencoder, self._batch)
+        with rehearsing(encoder):
+            return "exact" if plan(encoder, like, num_probes=term.penalty.num_probes).exact else "probes"  # pyright: ignore
+
+    def _cost(self, autoencoder: Autoencoder, term: Term, method: Method, rows: int) -> int:
+        """Count multiplications for that many rows, or through autograd passes times rows."""
+        key = (term.name, method, rows)
+        if key not in self._costs:
+            penalty: Any = term.penalty
+            if isinstance(penalty, HigherOrder):
+                return rows
+            encoder = self._map(autoencoder, term)
+            probes = None if method == "exact" else penalty.num_probes
+            with rehearsing(encoder):
+                path = plan(encoder, self._example(autoencoder, rows), method=method, num_probes=probes)
+            per_call = path.multiplications[path.path]
+            self._costs[key] = per_call * rows if path.path.startswith("autograd") else per_call
+        return self._costs[key]
+
+    def _map(self, autoencoder: Autoencoder, term: Term) -> nn.Module:
+        whole = term.of == "reconstruction"
+        return nn.Sequential(autoencoder.encoder, autoencoder.decoder) if whole else autoencoder.encoder
+
+    def _example(self, autoencoder: Autoencoder, rows: int) -> Tensor:
+        first = self._rows(torch.zeros(1, dtype=torch.long), next(autoencoder.parameters()))[0]
+        return first.expand(rows, *first.shape[1:])
+
+
+def _products(rest: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    pairs = ((rest, rest), (rest, first), (rest, second), (first, second), (first - second, first - second))
+    return torch.stack([torch.dot(a, b) for a, b in pairs]).double().cpu()
+
+
+def _gradient(values: Tensor, parameters: list[nn.Parameter], retain: bool = False) -> Tensor:
+    """Return that of the mean, flat."""
+    parts = torch.autograd.grad(
+        values.mean(), parameters, retain_graph=retain, allow_unused=True, materialize_grads=True
+    )
+    return torch.cat([part.flatten() for part in parts])
