@@ -5,6 +5,7 @@ Each takes (encoder, x) and returns (code, value per example or batch mean); `WR
 
 import torch
 from torch.func import functional_call, jacrev, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import contractive as ct
 
@@ -31,7 +32,8 @@ def vmap_jacrev(encoder, x):
 def random_vjp(encoder, x):
     """Hoffman, Roberts and Yaida (2019), one projection per example, the forward pass shared."""
     x = x.detach().requires_grad_()
-    code = encoder(x)
+    with sdpa_kernel(SDPBackend.MATH):  # the faster kernels of attention have no second derivative
+        code = encoder(x)
     flat = code.flatten(1)
     v = torch.randn_like(flat)
     v = v / v.norm(dim=1, keepdim=True)

@@ -263,3 +263,39 @@ def test_a_layer_beside_the_code_is_no_last_layer():
 
     penalty = lambda encoder, x: encoder(x).square().sum(1)  # noqa: E731
     assert not check_penalty(penalty, Variational().double(), points(6, 5))
+
+
+def test_an_estimate_that_is_too_noisy_is_neither_right_nor_wrong():
+    def penalty(encoder, x):
+        return ct.squared_norm(encoder, x) * (1 + 9 * torch.randn(8))
+
+    result = check_penalty(penalty, **FAST)
+    assert not result
+    assert result.encoders[0].undecided
+    assert str(result).splitlines()[0] == "It could not be decided with 1 of 1 encoders."
+    assert "wrong with" not in str(result)
+
+
+def test_more_draws_decide_what_fewer_cannot():
+    def penalty(encoder, x):
+        return ct.squared_norm(encoder, x) * (1 + 0.7 * torch.randn(8, dtype=torch.float64))
+
+    assert check_penalty(penalty, **FAST, draws=16).encoders[0].undecided
+    assert check_penalty(penalty, **FAST, draws=1600)
+
+
+def test_draws_must_be_enough_for_a_standard_error():
+    with pytest.raises(ValueError, match="draws must be at least 8, got 2"):
+        check_penalty(mistakes.unit_loop, draws=2)
+
+
+@pytest.mark.parametrize(("power", "factor"), [(1, "1/batch"), (2, "1/batch^2")])
+def test_a_factor_of_the_batch_is_named_and_not_to_be_folded_into_the_weight(power, factor):
+    def penalty(encoder, x):
+        return ct.squared_norm(encoder, x) / len(x) ** power
+
+    result = check_penalty(penalty)
+    assert {one.factor for one in result.encoders} == {factor}
+    assert {one.mistakes for one in result.encoders} == {("batch factor",)}
+    assert f"multiplied by {factor}, which changes with the batch" in str(result)
+    assert "fold it into" not in str(result)

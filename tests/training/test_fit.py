@@ -37,7 +37,7 @@ def test_loss_falls_and_the_history_has_every_figure(data):
     _, history = fitted(data, validation=data[:40], max_epochs=30)
     assert history["train_total"][-1] < 0.5 * history["train_total"][0]
     assert set(history.columns) == {
-        *("epoch", "seconds", "learning_rate"),
+        *("epoch", "seconds", "learning_rate", "penalty_rows"),
         *(f"train_{name}" for name in ("total", "reconstruction", "contractive")),
         *(f"val_{name}" for name in ("total", "reconstruction", "contractive", "squared_norm")),
     }
@@ -248,7 +248,8 @@ def test_batch_norm_is_refused_in_training_mode(data):
 def test_the_path_told_is_that_of_training(data, last, weight, path):
     encoder = nn.Sequential(nn.Linear(8, 3), nn.Sigmoid(), last)
     autoencoder = ct.Autoencoder(encoder, nn.Linear(3, 8))
-    history = ct.fit(autoencoder, data, objectives.contractive(weight), max_epochs=1, progress=False)
+    objective = objectives.contractive(weight, penalty_rows=1.0)
+    history = ct.fit(autoencoder, data, objective, max_epochs=1, progress=False)
     assert history.penalty_path == path
 
 

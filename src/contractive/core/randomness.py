@@ -55,7 +55,7 @@ def this_rank_slice(
 
     Along `axis` there are `per_row` entries for each row.
     """
-    first, total = _place(shape[axis] // per_row)
+    first, total = place_of_rows(shape[axis] // per_row)
     if total * per_row == shape[axis]:
         return make(shape)
     whole = make((*shape[:axis], total * per_row, *shape[axis + 1 :]))
@@ -67,12 +67,12 @@ def this_rank_groups(make: Callable[[int], Tensor], batch: int, size: int, axis:
 
     Also returned is the place of its first row in its first group. The argument of `make` is the number of all groups.
     """
-    first, total = _place(batch)
+    first, total = place_of_rows(batch)
     whole = make(-(-total // size))
     return whole.narrow(axis, first // size, -(-(first % size + batch) // size)), first % size
 
 
-def _place(batch: int) -> tuple[int, int]:
+def place_of_rows(batch: int) -> tuple[int, int]:
     """Number of the first row of this process, and of all rows."""
     rank, world = _RANK.get()
     return _SELECTED.get() or (rank * batch, world * batch)

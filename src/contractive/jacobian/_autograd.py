@@ -1,17 +1,19 @@
 """Any differentiable encoder: rows and columns of its Jacobian through torch.autograd, in chunks, one forward pass."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import draw
 from contractive.jacobian._chain import Map, eager
-from contractive.jacobian._operations import Operations, Repeatable
+from contractive.jacobian._operations import Inside, Operations, Repeatable, batch_statistics, is_opaque
 from contractive.jacobian._plan import Plan, Request
 from contractive.jacobian._propagation import code_probes, input_probes
 
@@ -28,14 +30,28 @@ def _detached() -> InvalidValue:
 class Linearised:
     """f at x: its value, and products with its Jacobian, all on the graph of one forward pass."""
 
-    def __init__(self, f: Map, x: Tensor) -> None:
-        self.keeps_graph = torch.is_grad_enabled()
-        # the faster kernels of attention have no second derivative
-        with torch.enable_grad(), Operations(), sdpa_kernel(SDPBackend.MATH):
+    def __init__(self, f: Map, x: Tensor, *, columns: bool = False) -> None:
+        """Run f; `columns` that are to be differentiated need another form of its normalisation (see `Operations`)."""
+        f, self.keeps_graph = eager(f), torch.is_grad_enabled()
+        seen, inside, scripted = Operations(columns=columns), Inside(), is_opaque(f)
+        before = [(buffer, buffer.clone()) for buffer in f.buffers()] if scripted and isinstance(f, nn.Module) else []
+        with ExitStack() as modes:
+            # the faster kernels of attention have no second derivative, and TorchScript's own derivatives neither
+            for mode in (torch.enable_grad(), seen, sdpa_kernel(SDPBackend.MATH)):
+                modes.enter_context(mode)
+            for mode in (inside, torch.jit.optimized_execution(False)) if scripted else ():
+                modes.enter_context(mode)
             self.x = x if x.requires_grad and self.keeps_graph else x.detach().requires_grad_()
             # a copy, since f may begin in place
-            self.y = eager(f)(self.x.clone())
+            self.y = f(self.x.clone())
+        if inside.batch:
+            for buffer, value in before:
+                buffer.copy_(value)
+            raise batch_statistics()
         _check_code(self.y, x)
+        self.normalised = seen.normalised or inside.normalised
+        self.has_columns = not (inside.normalised or (seen.normalised and not columns))
+        self._has_functions = self.keeps_graph and _has_functions(self.y)
 
     @property
     def value(self) -> Tensor:
@@ -51,6 +67,12 @@ class Linearised:
         v^T J is linear in v, so that its derivative in v along u is J u: no forward-mode formula is needed, and
         whatever f drew at random (dropout) stays as it was.
         """
+        if self.keeps_graph and not self.has_columns:
+            rule, got = (
+                "call its normalisation from Python for products J u",
+                "TorchScript with a layer or instance norm",
+            )
+            raise InvalidValue("f", rule, got, "Pass the module itself, or choose method 'exact' or 'probes'.")
         if not hasattr(self, "_adjoint"):
             with torch.enable_grad():
                 self._dummy = torch.zeros_like(self.y, requires_grad=True)
@@ -83,6 +105,10 @@ class Linearised:
                 raise _detached()
             return gradient
 
+        if self._has_functions:
+            # an operation that is differentiable only once then raises, instead of counting as a constant
+            vectors = vectors if vectors.requires_grad else vectors.detach().requires_grad_()
+            return torch.stack([product(vector, batched=False) for vector in vectors])
         if len(vectors) == 1:
             return product(vectors[0], batched=False).unsqueeze(0)
         try:
@@ -105,7 +131,7 @@ def _on_rows(
     if not len(rows):  # of a batch that several processes share, all are in the parts of others
         return f(x), *[x.new_zeros(0)] * 2
     code, *values = found(x.index_select(0, rows))
-    with Operations():
+    with Operations(columns=False):
         rest = f(x.index_select(0, others))
     return torch.cat([code, rest]).index_select(0, torch.cat([rows, others]).argsort()), *values
 
@@ -117,13 +143,14 @@ def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor,
 
 
 def _value_and_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
-    at = Linearised(f, x)
+    at = Linearised(f, x, columns=request.method == "forward_probes")
     chosen = choose(at.y, x, request)
     batch = len(x)
     if batch == 0:
         return at.value, x.new_zeros(0)
     if chosen.exact:
-        blocks = _blocks(at, request.memory_budget, by_rows=chosen.path == "autograd exact rows")
+        at, by_rows = _for_columns(f, x, at, chosen.path == "autograd exact rows")
+        blocks = _blocks(at, request.memory_budget, by_rows)
         norm = sum((_squares(block) for block in blocks), x.new_zeros(batch))
     elif chosen.path == "autograd forward probes":
         u = input_probes(batch, request.num_probes, x.shape[1:].numel(), like=x, generator=request.generator)
@@ -167,11 +194,18 @@ def _with_copies(f: Map, x: Tensor, sigma: float, copies: int, request: Request)
 def jacobian(f: Map, x: Tensor, memory_budget: int) -> Tensor:
     """The whole Jacobian, (batch, code, features)."""
     at = Linearised(f, x)
-    by_rows = at.y.shape[1:].numel() <= x.shape[1:].numel()
+    at, by_rows = _for_columns(f, x, at, at.y.shape[1:].numel() <= x.shape[1:].numel())
     blocks = [_flat(block) for block in _blocks(at, memory_budget, by_rows)]
     size = (at.y if by_rows else x)[:1].numel()
     stacked = torch.cat(blocks) if blocks else x.new_zeros(size, len(x), 0)
     return stacked.movedim(0, 1 if by_rows else 2)
+
+
+def _for_columns(f: Map, x: Tensor, at: Linearised, by_rows: bool) -> tuple[Linearised, bool]:
+    """Return f at x as its columns need it, and whether to take rows in any case, as where TorchScript normalises."""
+    if not (by_rows or at.has_columns) and at.keeps_graph:
+        at = Linearised(f, x, columns=True)
+    return at, by_rows or not (at.has_columns or not at.keeps_graph)
 
 
 def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
@@ -215,6 +249,19 @@ def _flat(products: Tensor) -> Tensor:
 
 def _probe_first(probes: Tensor, like: Tensor) -> Tensor:
     return probes.movedim(1, 0).reshape(probes.shape[1], *like.shape)
+
+
+def _has_functions(y: Tensor) -> bool:
+    """Return True if an autograd.Function of the user's is in the graph."""
+    nodes, seen = [y.grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, BackwardCFunction):
+            return True
+        if node is not None and node not in seen:
+            seen.add(node)
+            nodes += [following for following, _ in node.next_functions]
+    return False
 
 
 def _check_code(y: Any, x: Tensor) -> None:

@@ -47,7 +47,7 @@ def linearise(f: Map, x: Tensor) -> Linearisation:
     """
     chain = recognise(f, x)
     if chain is None:
-        return Linearised(f, x)
+        return Linearised(f, x, columns=True)
     return _OfChain(*record(chain, x), x.shape)
 
 

@@ -67,7 +67,12 @@ def value_and_squared_norm(
         x, parameters = x.detach(), [None if tensor is None else tensor.detach() for tensor in parameters]
     x, full_precision = _full_precision(chain, x)
     with full_precision:
-        return ChainNorm.apply(chain, request, x, *parameters)  # pyright: ignore[reportReturnType]
+        if x.element_size() >= 4:
+            return ChainNorm.apply(chain, request, x, *parameters)  # pyright: ignore[reportReturnType]
+        # half precision has neither range nor digits for sums of squares
+        wide = [None if tensor is None else tensor.float() for tensor in (x, *parameters)]
+        code, norm = ChainNorm.apply(chain, request, *wide)  # pyright: ignore
+        return code.to(x.dtype), norm
 
 
 def _full_precision(chain: Chain, x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:

@@ -1,28 +1,72 @@
 """What is put in the place of single operations while an encoder runs that goes through autograd."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from contractive.core.errors import InvalidValue
 
 
 class Operations(TorchFunctionMode):
-    """Refuse statistics of the batch and differentiate normalisation rightly, however deep in the encoder it is called.
+    """Refuse statistics of the batch, and report normalisation, however deep in the encoder it is called.
 
     The gradient of a norm computed by columns is a third derivative. torch (2.13) takes mean and variance for constants
-    in that of its layer norm and instance norm, silently; in that of its group norm it does not.
+    in that of its layer norm and instance norm, silently; in that of its group norm it does not. With `columns` both
+    run as group norms.
     """
 
+    def __init__(self, *, columns: bool) -> None:
+        super().__init__()
+        self.columns, self.normalised = columns, False
+        self._counted: list[tuple[Tensor, Tensor]] = []
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        call = _INSTEAD[func] if func in _INSTEAD else func
-        return call(*args, **(kwargs or {}))
+        name, kwargs = _name(func), kwargs or {}
+        if name == "add_" and args[0].ndim == 0 and not args[0].is_floating_point():
+            self._counted.append((args[0], args[0].clone()))  # batches that a batch norm has seen
+        elif name in _BATCH_NORMS and _uses_batch(func, args, kwargs):
+            for counter, before in self._counted:
+                counter.copy_(before)
+            raise batch_statistics()
+        elif name in _NORMS:
+            self.normalised = True
+            if self.columns:
+                return _as_group_norm(func, name, args, kwargs)
+        return func(*args, **kwargs)
+
+
+class Inside(TorchDispatchMode):
+    """Report the same of what TorchScript calls, where nothing can be put in its place."""
+
+    batch = normalised = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name, kwargs = _name(func), kwargs or {}
+        if name in _BATCH_NORMS and _uses_batch(func, args, kwargs):
+            # an instance norm arrives as a batch norm of one example
+            self.batch, self.normalised = self.batch or len(args[0]) > 1, self.normalised or torch.is_grad_enabled()
+        elif name in _NORMS:
+            self.normalised = True
+        with torch._C.DisableTorchFunction():  # it has come past `Operations`
+            return func(*args, **kwargs)
+
+
+def batch_statistics() -> InvalidValue:
+    """Return the error for an encoder whose rows depend on each other."""
+    got = "a BatchNorm that uses the statistics of the batch (training mode, or no running statistics)"
+    return InvalidValue("f", "treat every example on its own", got, "Call .eval() on it, or use LayerNorm.")
+
+
+def is_opaque(f: Any) -> bool:
+    """Return True if TorchScript may be inside, whose calls `Operations` does not see."""
+    return not isinstance(f, nn.Module) or any(isinstance(module, torch.jit.ScriptModule) for module in f.modules())
 
 
 class Repeatable(TorchFunctionMode):
@@ -39,20 +83,39 @@ class Repeatable(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _refusing(batch_norm: Callable[..., Tensor], names: Sequence[str]) -> Callable[..., Tensor]:
-    def fixed(*args: Any, **kwargs: Any) -> Tensor:
-        if {**dict(zip(names, args, strict=False)), **kwargs}.get("training", False):
-            got = "a BatchNorm that uses the statistics of the batch (training mode, or no running statistics)"
-            raise InvalidValue("f", "treat every example on its own", got, "Call .eval() on it, or use LayerNorm.")
-        return batch_norm(*args, **kwargs)
+def _name(func: Any) -> str:
+    """Return the name of an operation of torch, of its functional module or of ATen (`layer_norm.default`)."""
+    return getattr(func, "__name__", "").split(".")[0]
 
-    return fixed
+
+def _uses_batch(func: Any, args: Any, kwargs: Any) -> bool:
+    place = 3 if "no_stats" in str(func) else 5
+    return bool(kwargs.get("training", args[place] if len(args) > place else False))
+
+
+def _as_group_norm(func: Any, name: str, args: Any, kwargs: Any) -> Any:
+    if name == "instance_norm":
+        return _instance_norm(*args, **kwargs) if func is F.instance_norm else _instance_norm(**_by_name(args, kwargs))
+    kwargs = {key: value for key, value in kwargs.items() if key not in ("cudnn_enable", "cudnn_enabled")}
+    normalised = _layer_norm(*args[:5], **kwargs)
+    if name == "layer_norm":
+        return normalised
+    x, shape, *_, eps = _bound(F.layer_norm, args[:5], kwargs).values()  # the native one returns its statistics, too
+    places = tuple(range(-len(shape), 0))
+    variance, mean = torch.var_mean(x, places, correction=0, keepdim=True)
+    return normalised, mean, (variance + eps).rsqrt()
+
+
+def _by_name(args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments of ATen's instance norm by the names that F.instance_norm has for them."""
+    names = ("input", "weight", "bias", "running_mean", "running_var", "use_input_stats", "momentum", "eps")
+    given = dict(zip(names, args, strict=False)) | kwargs
+    return {name: value for name, value in given.items() if name in names}
 
 
 def _layer_norm(*args: Any, **kwargs: Any) -> Tensor:
     """`F.layer_norm` as a group norm of one channel."""
-    kwargs.pop("cudnn_enable", None)  # of torch.layer_norm
-    x, shape, weight, bias, eps = _bound(F.layer_norm, args[:5], kwargs).values()
+    x, shape, weight, bias, eps = _bound(F.layer_norm, args, kwargs).values()
     if tuple(shape) != tuple(x.shape[x.ndim - len(shape) :]):
         return F.layer_norm(x, shape, weight, bias, eps)  # which says what is wrong
     size = math.prod(shape)
@@ -78,13 +141,11 @@ def _bound(func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str,
     return call.arguments
 
 
-_INSTEAD: dict[Any, Callable[..., Tensor]] = {
-    torch.batch_norm: _refusing(
-        torch.batch_norm, ("input", "weight", "bias", "running_mean", "running_var", "training")
-    ),
-    F.batch_norm: _refusing(F.batch_norm, ("input", "running_mean", "running_var", "weight", "bias", "training")),
-    torch.layer_norm: _layer_norm,
-    F.layer_norm: _layer_norm,
-    F.instance_norm: _instance_norm,
-}
+_NORMS = ("layer_norm", "native_layer_norm", "instance_norm")
+_BATCH_NORMS = ("batch_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_batch_norm_with_update")
+_BATCH_NORMS += (
+    "_native_batch_norm_legit",
+    "_native_batch_norm_legit_functional",
+    "_batch_norm_with_update_functional",
+)
 _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)

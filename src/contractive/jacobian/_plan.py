@@ -1,7 +1,7 @@
 """Which way to the squared norm of a chain: chosen by counting multiplications, and told to the user."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, get_args
@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from contractive.core.randomness import place_of_rows, rank_and_world
 from contractive.jacobian._chain import Tape, reshaped
 from contractive.jacobian._exact import ExactRows, OneLayer
 from contractive.jacobian._layers import Dense
@@ -118,7 +119,9 @@ def choose(shape: Shape, method: Method, num_probes: int) -> Plan:
 def propagation_of(tape: Tape, whole: int, request: Request, *, differentiable: bool) -> Propagation:
     """Return the propagation of the chosen plan, with its probe vectors drawn, in a step of so many examples."""
     shape = Shape.of(tape, whole)
-    plan = choose(shape, request.method, request.num_probes)
+    # by the rows of all processes, so that they choose as one would
+    everywhere = replace(shape, batch=place_of_rows(shape.batch)[1], whole=whole * rank_and_world()[1])
+    plan = choose(everywhere, request.method, request.num_probes)
     x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)
     if plan.path == "closed form":
         return OneLayer()

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from contractive.core.randomness import this_rank_groups, this_rank_slice
 from contractive.jacobian._chain import Layer, Tape
@@ -289,9 +290,15 @@ def group_probes(
     return groups.to(like.device), offset
 
 
-@lru_cache(maxsize=8)
 def hadamard(order: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return Sylvester's Hadamard matrix: entries +-1, orthogonal rows, `order` a power of two."""
+    # under a mode that makes tensors of its own kind, such as FakeTensorMode, nothing is kept or taken
+    make = _hadamard if _get_current_dispatch_mode() is None else _hadamard.__wrapped__
+    return make(order, dtype, device)
+
+
+@lru_cache(maxsize=8)
+def _hadamard(order: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     matrix = torch.ones(1, 1, dtype=dtype, device=device)
     while len(matrix) < order:
         matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])

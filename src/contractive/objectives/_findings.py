@@ -27,6 +27,8 @@ MISTAKES = {
     "not squared": "It is ||J||, the root of the penalty. Leave out .sqrt(), or square .norm().",
     "floor division": "It is rounded down, which has no gradient. Divide with / instead of //.",
     "constant factor": "The norm is multiplied by {factor}. Leave that out, or fold it into the weight of the penalty.",
+    "batch factor": "The norm is multiplied by {factor}, which changes with the batch: no weight makes up for it."
+    " Differentiate the sum over examples, not their mean.",
     "stale weight": "It does not follow the weights: it uses a copy made earlier. Read the weight at every call.",
     "detached weight": "The gradient through the weight is missing. Use layer.weight itself, no copy or .data.",
     "detached slope": "The gradient through the slope of the activation is missing. Do not detach the code.",
@@ -41,7 +43,7 @@ MISTAKES = {
     "not a tensor": "It must return a tensor of real numbers, got {got}. Leave out .item() and .tolist().",
     "not finite": "Its value or gradient is nan or infinite. Look for roots and logarithms of zero.",
     "an exception": "It raised {got}. If it is made for one kind of encoder, check it with that one.",
-    "too noisy": "The estimate varies too much to be compared. Use more probe vectors, or a larger batch.",
+    "too noisy": "The estimate varies too much to tell right from wrong. Use more probe vectors, or more `draws`.",
 }
 
 
@@ -64,7 +66,14 @@ class EncoderCheck:
     def __bool__(self) -> bool:
         return self.value_right and self.gradient_right
 
+    @property
+    def undecided(self) -> bool:
+        """True if the estimate is too noisy to tell right from wrong."""
+        return self.mistakes == ("too noisy",)
+
     def __str__(self) -> str:
+        if self.undecided:
+            return f"{self.encoder}: could not be decided"
         if self:
             return f"{self.encoder}: right, {self.reduction}{', unbiased estimate' * self.stochastic}"
         head = f"{self.encoder}: {', '.join(self.mistakes)}"
@@ -84,11 +93,15 @@ class PenaltyCheck:
         return all(self.encoders)
 
     def __str__(self) -> str:
-        wrong = sum(not one for one in self.encoders)
-        verdict = f"wrong with {wrong} of {len(self.encoders)} encoders" if wrong else "right"
+        undecided = sum(one.undecided for one in self.encoders)
+        wrong = sum(not one for one in self.encoders) - undecided
+        verdict = f"The penalty is wrong with {wrong} of {len(self.encoders)} encoders." if wrong else ""
+        if undecided:
+            verdict += f" It could not be decided with {undecided} of {len(self.encoders)} encoders."
         findings = {text: name for one in self.encoders for name, text in zip(one.mistakes, one.findings, strict=True)}
         explained = [f"{name}: {text}" for text, name in findings.items()]
-        return "\n".join([f"The penalty is {verdict}.", *(f"  {one}" for one in self.encoders), *explained])
+        verdict = verdict.lstrip() or "The penalty is right."
+        return "\n".join([verdict, *(f"  {one}" for one in self.encoders), *explained])
 
 
 _SLOPES = {"own": (), "sigmoid": ("sigmoid slope",), "none": ("slope dropped",)}

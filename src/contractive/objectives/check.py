@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from contractive.core.errors import InvalidType, InvalidValue, check_positive
+from contractive.core.errors import InvalidType, InvalidValue, check_at_least, check_positive
 from contractive.jacobian import squared_norm
 from contractive.objectives._findings import MISTAKES, EncoderCheck, Formula, Map, PenaltyCheck, by_definition, formulas
 
@@ -21,7 +21,6 @@ __all__ = ["check_penalty", "PenaltyCheck", "EncoderCheck", "MISTAKES"]
 
 Penalty = Callable[[Any, Tensor], Any]
 
-_DRAWS = 400
 _SIGMAS = 4.0  # a mean that many standard errors off is biased
 _NOISIEST = 0.08  # the largest relative standard error with which a factor of two is still seen
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -32,18 +31,26 @@ _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def check_penalty(
-    penalty: Penalty, encoder: Map | None = None, x: Tensor | None = None, *, tolerance: float = 1e-6, seed: int = 0
+    penalty: Penalty,
+    encoder: Map | None = None,
+    x: Tensor | None = None,
+    *,
+    tolerance: float = 1e-6,
+    draws: int = 400,
+    seed: int = 0,
 ) -> PenaltyCheck:
     """Report if `penalty(encoder, x)` is ||df/dx||_F^2 (Rifai et al. 2011, eq. 5 and 6), and if not, why.
 
-    If two calls differ it is an estimate, and the mean of 400 calls is compared by its standard error: let it draw anew
-    at each call. The weights are moved for a moment and put back; the global random state is left as it was.
+    If two calls differ it is an estimate, and the mean of `draws` calls is compared by its standard error: let it draw
+    anew at each call. Where it is too noisy for that, the report says that it could not be decided. The weights are
+    moved for a moment and put back; the global random state is left as it was.
 
     Args:
         penalty: Returns values of shape (batch,), or their batch mean or sum, or a tuple (code, values).
         encoder: A deterministic map with parameters; if omitted, nets of one to three layers with several activations.
         x: Points for `encoder`, (batch, *features). A few will do: the whole Jacobian is formed.
         tolerance: Largest relative error that counts as right; for float32 at least 2e-4.
+        draws: Calls of which the mean is compared where the penalty is an estimate.
         seed: Random seed of the built-in encoders and of what is drawn during the check.
 
     Examples:
@@ -65,11 +72,12 @@ def check_penalty(
         given = "x alone" if encoder is None else "encoder alone"
         raise InvalidValue("encoder and x", "be given together", given, "Add the other.")
     check_positive("tolerance", tolerance, "Leave it out for 1e-6.")
+    check_at_least("draws", draws, 8, "Leave it out for 400.")
     devices = [x.device] if isinstance(x, Tensor) and x.is_cuda else []
     with torch.random.fork_rng(devices), torch.enable_grad():
         torch.manual_seed(seed)
         pairs = _built_in() if encoder is None or x is None else {"your encoder": (encoder, x)}
-        return PenaltyCheck(tuple(_Case(name, *pair, tolerance).check(penalty) for name, pair in pairs.items()))
+        return PenaltyCheck(tuple(_Case(name, *pair, tolerance, draws).check(penalty) for name, pair in pairs.items()))
 
 
 def _built_in() -> dict[str, tuple[Map, Tensor]]:
@@ -124,7 +132,7 @@ class _Match:
 class _Case:
     """An encoder, points, and the truth there."""
 
-    def __init__(self, name: str, encoder: Map, x: Tensor, tolerance: float) -> None:
+    def __init__(self, name: str, encoder: Map, x: Tensor, tolerance: float, draws: int) -> None:
         size = squared_norm(encoder, x).detach().sum()  # refuses an encoder for which no penalty can be right
         if not bool(size > 0):  # NaN is not
             got, remedy = f"a sum of ||J||^2 of {float(size):g}", "All penalties would agree: choose others."
@@ -136,16 +144,18 @@ class _Case:
             raise InvalidValue("encoder", "have parameters that require a gradient", "none", "Nothing can be trained.")
         if not _same(code, encoder(self.x)):
             raise InvalidValue("encoder", "give the same code twice", "two that differ", "Call .eval() on it first.")
+        self.draws = draws
         self.tolerance = max(tolerance, 2000 * torch.finfo(x.dtype).eps)
         # uneven, so that the gradient of one example cannot stand in for that of another
         self.weights = torch.linspace(0.5, 1.5, len(x)).to(self.x)
         d, k = x[0].numel(), code[0].numel()
         self.factors = {"1": 1.0, "1/2": 0.5, "2": 2.0, "1/k": 1 / k, "1/d": 1 / d, "1/(d*k)": 1 / (d * k)}
+        self.factors |= {"1/batch": 1 / len(x), "1/batch^2": 1 / len(x) ** 2}
 
     def check(self, penalty: Penalty) -> EncoderCheck:
         """Compare the penalty with the truth and, where it differs, with the known mistakes."""
         try:
-            seen, stochastic = self._observe(penalty, _DRAWS)
+            seen, stochastic = self._observe(penalty, self.draws)
             noisy = seen.value_error > _NOISIEST * seen.values.norm()
             if noisy or seen.gradient_error > _NOISIEST * seen.gradient.norm():
                 raise _Incomparable("too noisy")
@@ -178,7 +188,8 @@ class _Case:
         nothing = [] if seen.gradient.any() else ["no gradient"]
         if not follows:
             return (*of_the_value, "stale weight") if match.factor in self.factors else ("unknown value", *nothing)
-        factor = [] if match.factor == "1" else ["constant factor"]
+        kind = "batch factor" if "batch" in match.factor else "constant factor"
+        factor = [] if match.factor == "1" else [kind]
         if nothing:
             return (*of_the_value, *factor, *nothing)
         if self._close(seen.gradient, match.gradient, seen.gradient_error):
@@ -221,7 +232,7 @@ class _Case:
             with torch.no_grad():
                 for leaf in self.leaves:
                     leaf.mul_(1 + 0.5 * torch.rand_like(leaf))
-            seen, _ = self._observe(penalty, _DRAWS // 4)
+            seen, _ = self._observe(penalty, max(2, self.draws // 4))
             return match.scale != 0 and self._close(seen.values, match.values().detach(), seen.value_error)
         finally:
             with torch.no_grad():

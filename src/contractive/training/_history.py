@@ -109,7 +109,7 @@ class History(Epochs):
         rows: Per epoch: `epoch` (from 1), `seconds`, `learning_rate`, and means per example with the prefix `train_`
             and (where there is validation data) `val_`: `total`, `reconstruction`, each unweighted penalty by name (NaN
             in training where its weight is 0) and `val_squared_norm`, the exact ||J||_F^2 on a fixed subset of the
-            validation data.
+            validation data. With a Jacobian penalty also `penalty_rows`, the rows of a batch that it was computed on.
         penalty_path: How the Jacobian norm was computed in training, in words; empty without one.
         settings: What `fit` was called with, in words.
         reference: Rows of the unpenalised run of `fit_with_max_error_increase`; empty otherwise.

@@ -142,6 +142,7 @@ class Step(LightningModule):
             row |= self._validate(self._data.validation.to(self.device))
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         seconds = time.perf_counter() - self._began
+        self.penalty_rows.steps += self._steps
         used = self.penalty_rows.used(self.objective)
         row |= {} if used is None else {"penalty_rows": float(used)}
         self.rows.append({"epoch": self.current_epoch + 1, "seconds": seconds, "learning_rate": rate} | row)

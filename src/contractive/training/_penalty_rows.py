@@ -21,7 +21,9 @@ from contractive.training._rows import Rows, as_tensor
 _MORE_VARIANCE = 0.1  # of the gradient of the whole objective
 _FEWEST = 8
 _GROUPS, _GROUP = 8, 8  # groups of rows that the variances are measured on, and rows in each
-_MEMORY = 0.5  # of earlier epochs in the variances
+_MEMORY = 0.5  # of earlier measurements in the variances
+_STEPS = 400  # between two measurements, each of which costs about as much as 20
+Variances = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Choice:
 
 
 class PenaltyRows:
-    """The choices of one run for the penalties that leave them to it, renewed at the beginning of every epoch.
+    """The choices of one run for the penalties that leave them to it, renewed before every epoch.
 
     Attributes:
         choices: By the names of the terms.
-        variances: (W^2, S^2, T^2) of each, averaged over epochs.
+        variances: Of each, with the weight w of the penalty taken out of S^2 and T^2: R^2 and C of W^2 = R^2 + w C +
+            w^2 S^2, then S^2 and T^2. Averaged over measurements.
+        steps: Of training since the last measurement.
     """
 
     def __init__(self, data: Tensor | Rows, weights: Tensor | None, batch: int, seed: int) -> None:
@@ -45,31 +49,41 @@ class PenaltyRows:
         self._generator = torch.Generator().manual_seed(seed)  # apart: measuring leaves all other draws as they are
         self._costs: dict[tuple[str, str, int], int] = {}
         self.choices: dict[str, Choice] = {}
-        self.variances: dict[str, tuple[float, float, float]] = {}
+        self.variances: dict[str, Variances] = {}
+        self.steps = 0
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds of it."""
         choices = {name: (choice.method, choice.rows) for name, choice in self.choices.items()}
-        return {"choices": choices, "variances": dict(self.variances), "generator": self._generator.get_state()}
+        state = {"choices": choices, "variances": dict(self.variances), "steps": self.steps}
+        return state | {"generator": self._generator.get_state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.choices = {name: Choice(*choice) for name, choice in state["choices"].items()}
         self.variances = {name: tuple(values) for name, values in state["variances"].items()}
+        self.steps = state["steps"]
         self._generator.set_state(state["generator"].cpu())
 
     def renew(self, autoencoder: Autoencoder, objective: Objective) -> None:
-        """Measure the variances with the present weights, and choose anew."""
-        automatic = [term for term in objective.active().terms if getattr(term.penalty, "penalty_rows", 0) == "auto"]
+        """Choose anew, by variances measured with the present weights or not long ago."""
         groups = min(_GROUPS, len(self._data) // _GROUP)
         if self._batch <= _FEWEST or groups < 2:
             return
-        for term in automatic:
-            now = self._measured(autoencoder, objective, term, groups)
-            before = self.variances.get(term.name, now)
-            kept = tuple(_MEMORY * old + (1 - _MEMORY) * new for old, new in zip(before, now, strict=True))
-            self.variances[term.name] = kept[0], kept[1], kept[2]
-            self.choices[term.name] = self._chosen(autoencoder, term, *self.variances[term.name])
+        due = self.steps >= _STEPS
+        for term in objective.active().terms:
+            if getattr(term.penalty, "penalty_rows", 1.0) != "auto":
+                continue
+            if due or term.name not in self.variances:
+                now = self._measured(autoencoder, objective, term, groups)
+                before = self.variances.get(term.name, now)
+                kept = [_MEMORY * old + (1 - _MEMORY) * new for old, new in zip(before, now, strict=True)]
+                self.variances[term.name] = kept[0], kept[1], kept[2], kept[3]
+            rest, both, shared, noise = self.variances[term.name]
+            shared, noise = term.weight**2 * shared, term.weight**2 * noise
+            whole = max(rest + term.weight * both + shared, 0.0)
+            self.choices[term.name] = self._chosen(autoencoder, term, whole, shared, noise)
+        self.steps = 0 if due else self.steps
 
     def agree(self, broadcast: Callable[[Any], Any]) -> None:
         """Take what the first of several processes found, whose dropout may have been another."""
@@ -94,10 +108,8 @@ class PenaltyRows:
             fixed = replace(fixed, num_probes=None)
         return replace(term, penalty=fixed)
 
-    def _measured(
-        self, autoencoder: Autoencoder, objective: Objective, term: Term, groups: int
-    ) -> tuple[float, float, float]:
-        """Return (W^2, S^2, T^2) from gradients on groups of rows, each with two estimates of the penalty.
+    def _measured(self, autoencoder: Autoencoder, objective: Objective, term: Term, groups: int) -> Variances:
+        """Return R^2, C, S^2 and T^2 from gradients on groups of rows, each with two estimates of the penalty.
 
         The covariance of the two, over groups, has none of the estimate's variance in it.
         """
@@ -117,15 +129,14 @@ class PenaltyRows:
                     if not sides:
                         rest = sum(others, values.reconstruction)
                         sides.append(_gradient(weights * rest, parameters, retain=True))
-                    sides.append(_gradient(weights * term.weight * values.penalties[term.name], parameters))
+                    sides.append(_gradient(weights * values.penalties[term.name], parameters))
                 products += _products(*sides)
                 sums = [total.to(side) + side for total, side in zip(sums, sides, strict=True)]
         # sums over groups of products of deviations from the mean, per row instead of per group
         rest_rest, rest_first, rest_second, first_second, difference = (
             float(value) * _GROUP / (groups - 1) for value in products - _products(*sums) / groups
         )
-        whole = rest_rest + rest_first + rest_second + first_second
-        return max(whole, 0.0), max(first_second, 0.0), max(0.5 * difference, 0.0)
+        return max(rest_rest, 0.0), rest_first + rest_second, max(first_second, 0.0), max(0.5 * difference, 0.0)
 
     def _rows(self, rows: Tensor, like: nn.Parameter) -> tuple[Tensor, Tensor]:
         if isinstance(self._data, Tensor):
