@@ -11,7 +11,7 @@ from torch import nn
 import contractive as ct
 from contractive import analysis
 from contractive.analysis import GaussianMixture, sampling
-from measured import gaussian, linear, seeded
+from measured import gaussian, linear, rotation, seeded
 from problems import by_jacrev
 
 
@@ -45,6 +45,70 @@ def test_norms_are_those_of_the_whole_jacobian(build):
     found = analysis.reconstruction_norms(model.encoder, model.decoder, x)
     torch.testing.assert_close(found.squared_frobenius, values.square().sum(1).detach())
     torch.testing.assert_close(found.operator, values[:, 0].detach())
+
+
+def test_the_dimension_is_the_trace_of_the_jacobian(monkeypatch):
+    torch.manual_seed(0)
+    models = [ct.mlp(7, hidden=(6,), code=4, output="linear"), ct.tied(7, 3), ct.mlp(7, code=9)]
+    x = gaussian(6, 7)
+    for model in (model.double().eval() for model in models):
+        wanted = by_jacrev(model, x)[1].diagonal(dim1=1, dim2=2).sum(1)
+        found = analysis.local_dimension(model.encoder, model.decoder, x)
+        torch.testing.assert_close(found.traces, wanted.detach())
+        with monkeypatch.context() as patch:
+            patch.setattr("contractive.analysis._rows.MEMORY_BUDGET", 1)
+            again = analysis.local_dimension(model.encoder, model.decoder, x)
+        torch.testing.assert_close(again.traces, found.traces)
+
+
+def length(kappa, dimension):
+    """Mean length of von Mises and Fisher's distribution, I_(n+1)(kappa) / I_n(kappa) with n = (dimension - 1) / 2."""
+    if dimension == 1:
+        return torch.special.i1e(kappa) / torch.special.i0e(kappa)
+    if dimension == 2:
+        return 1 / torch.tanh(kappa) - 1 / kappa
+    return 1 / length(kappa, dimension - 2) - (dimension - 1) / kappa
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 4, 6])
+def test_the_best_denoiser_of_a_sphere_has_its_dimension(dimension):
+    sigma, axes = 0.1, rotation(20)[: dimension + 1]
+
+    def denoised(y):  # the mean of uniform points of the sphere, given y = point + sigma * noise
+        norm = y.norm(dim=1, keepdim=True)
+        return length(norm / sigma**2, dimension) * y / norm @ axes
+
+    points = gaussian(4000, dimension + 1)
+    x = points / points.norm(dim=1, keepdim=True) @ axes
+    found = analysis.local_dimension(linear(axes), denoised, x, num_points=50)
+    assert found.mean == pytest.approx(dimension, rel=0.03)
+    assert found.traces.std() < 1e-8
+    assert found.components == dimension + 1  # all the linear rule can see
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_that_denoiser_is_the_posterior_mean(dimension):
+    sigma, y = 0.1, torch.tensor([[1.1, *[0.0] * dimension]], dtype=torch.float64)
+    draw = gaussian(400_000, dimension + 1)
+    draw = draw / draw.norm(dim=1, keepdim=True)
+    weights = torch.softmax(draw @ y[0] / sigma**2, 0)  # Bayes' rule by sampling
+    torch.testing.assert_close(
+        float((weights @ draw)[0]), float(length(y.norm() / sigma**2, dimension)), rtol=0.005, atol=0
+    )
+
+
+def test_a_projection_has_its_rank_as_dimension():
+    axes, x = rotation(5)[:2], gaussian(30, 5)
+    found = analysis.local_dimension(linear(axes), linear(axes.T), x, share=0.5)
+    torch.testing.assert_close(found.traces, torch.full((30,), 2.0).double())
+    variances = np.linalg.eigvalsh(np.cov(x.numpy().T))[::-1]
+    assert found.components == int((np.cumsum(variances) < 0.5 * variances.sum()).sum()) + 1
+    assert found.to_pandas().shape == (30, 1)
+    for options, match in (({"share": 1.0}, "share must lie between 0 and 1"), ({"x": x[:1]}, "at least 2 rows")):
+        with pytest.raises(ValueError, match=match):
+            analysis.local_dimension(**{"encode": linear(axes), "decode": linear(axes.T), "x": x} | options)
+    with pytest.raises(ValueError, match="x must vary, got 3 equal rows"):
+        analysis.local_dimension(linear(axes), linear(axes.T), torch.ones(3, 5).double())
 
 
 def test_the_field_is_the_step_of_the_reconstruction():

@@ -6,6 +6,7 @@ import torch
 from scipy.linalg import subspace_angles
 from torch import nn
 
+import contractive as ct
 from contractive import analysis
 from contractive.analysis._tangents import decompose, right_singular
 from measured import gaussian, layer, linear, rotation, seeded
@@ -31,6 +32,77 @@ def test_tangents_are_orthonormal_and_lead():
     torch.testing.assert_close((found.basis[0] @ right[:2].T).abs(), torch.eye(2, dtype=torch.float64))
     torch.testing.assert_close(found.values[1], torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64))
     assert found.shape == (6,)
+
+
+def test_tangents_of_a_linear_autoencoder_are_those_of_its_decoder_or_its_encoder():
+    made, seen, sizes = rotation(6), rotation(6, seed=1), torch.tensor([3.0, 2.0]).double()
+    model = ct.Autoencoder(linear(seen[:2]), linear(made[:2].T * sizes))  # r(x) = sum_i sizes_i made_i (seen_i . x)
+    x = gaussian(4, 6)
+    default = analysis.tangents(model, x, 2)
+    eye = torch.eye(2, dtype=torch.float64)
+    torch.testing.assert_close((default.basis[0] @ made[:2].T).abs(), eye)
+    torch.testing.assert_close(default.values[3], sizes)
+    encoded = analysis.tangents(model, x, 2, of="encoder")
+    torch.testing.assert_close(encoded.basis[0].T @ encoded.basis[0], seen[:2].T @ seen[:2])
+    torch.testing.assert_close(encoded.basis, analysis.tangents(model.encoder, x, 2).basis)
+
+
+@pytest.mark.parametrize("name", ["mlp", "tied", "overcomplete"])
+def test_tangents_of_the_reconstruction_are_left_singular_vectors_of_its_whole_jacobian(name, monkeypatch):
+    torch.manual_seed(0)
+    model = {
+        "mlp": lambda: ct.mlp(7, hidden=(6,), code=4, output="linear"),
+        "tied": lambda: ct.tied(7, 3),
+        "overcomplete": lambda: ct.mlp(5, code=9),
+    }[name]().double().eval()  # fmt: skip
+    x = gaussian(6, 5 if name == "overcomplete" else 7)
+    left, values, _ = torch.linalg.svd(by_jacrev(model, x)[1].detach())
+    found = analysis.tangents(model, x, 3)
+    torch.testing.assert_close(found.values, values[:, : found.values.shape[1]])
+    torch.testing.assert_close((found.basis @ left[:, :, :3]).abs(), torch.eye(3).double().expand(6, 3, 3))
+    monkeypatch.setattr("contractive.analysis._rows.MEMORY_BUDGET", 1)
+    torch.testing.assert_close(analysis.tangents(model, x, 3).basis, found.basis)
+
+
+def test_the_reconstruction_finds_a_circle_that_the_encoder_looks_away_from():
+    # the code is the angle plus a texture; the decoder draws the circle: only its tangent lies along the data
+    class Circle(nn.Module):
+        def forward(self, code):
+            return torch.cat([torch.cos(code), torch.sin(code), torch.zeros(len(code), 2)], 1)
+
+    def angle(x):
+        return torch.atan2(x[:, 1:2], x[:, 0:1]) + 5 * x[:, 2:3]
+
+    model = ct.Autoencoder(Applied(angle), Circle())
+    turns = torch.linspace(0, 6, 8, dtype=torch.float64).unsqueeze(1)
+    x = Circle()(turns)
+    along = torch.cat([-torch.sin(turns), torch.cos(turns), torch.zeros(8, 2)], 1)
+    torch.testing.assert_close(
+        (analysis.tangents(model, x, 1).basis[:, 0] * along).sum(1).abs(), torch.ones(8).double()
+    )
+    assert (analysis.tangents(model, x, 1, of="encoder").basis[:, 0] * along).sum(1).abs().max() < 0.2
+    shares = [analysis.tangent_agreement(model, x, 1, of=of, num_neighbors=2).mean_share for of in (None, "encoder")]
+    assert shares[0] > 0.8 > 0.1 > shares[1]
+
+
+class Applied(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def test_tangents_of_what_there_is_not_are_refused():
+    assert analysis.tangents_of(ct.tied(4, 2)) == "reconstruction"
+    assert analysis.tangents_of(nn.Linear(4, 2)) == "encoder"
+    with pytest.raises(TypeError, match="model must be an Autoencoder, got Linear"):
+        analysis.tangents(nn.Linear(4, 2), torch.rand(3, 4), 1, of="reconstruction")
+    with pytest.raises(ValueError, match="of must be one of reconstruction, encoder, got 'decoder'"):
+        analysis.tangents(ct.tied(4, 2), torch.rand(3, 4), 1, of="decoder")
 
 
 def test_walks_are_straight_and_of_the_length_asked_for():

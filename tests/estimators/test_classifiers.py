@@ -92,6 +92,21 @@ def test_tangents_from_a_file_are_the_same(digits, tmp_path):
     assert np.load(tmp_path / "t.npy").shape == (len(x), 4, 64)
 
 
+def test_tangents_at_unlabelled_rows(digits, tmp_path):
+    x, x_test, y, _ = digits
+    settings = {"hidden_layer_sizes": (10,), "pretraining_epochs": 1, "max_epochs": 1, "n_tangents": 4}
+    settings |= {"tangent_weight": 1.0, "tangent_file": tmp_path / "t.npy", "random_state": 0}
+    models = {
+        rows: ManifoldTangentClassifier(**settings, tangent_rows=rows).fit(x[:50], y[:50], unlabelled=x_test[:30])
+        for rows in ("labelled", "all")
+    }
+    assert np.load(tmp_path / "t.npy").shape == (80, 4, 64)
+    one, other = (model.network_.linear.weight for model in models.values())
+    assert not torch.equal(one, other)
+    encoded = ManifoldTangentClassifier(**settings, tangents_of="encoder").fit(x[:50], y[:50])
+    assert not torch.equal(encoded.network_.linear.weight, one)
+
+
 @pytest.mark.parametrize(("sizes", "num"), [((3, 12), 3), ((12, 3), 3), (6, 4), ((6, 5), 4)])
 def test_directions_are_no_more_than_the_jacobian_has(sizes, num, tmp_path):
     settings = {"hidden_layer_sizes": sizes, "pretraining_epochs": 1, "max_epochs": 1, "n_tangents": 8}
@@ -129,6 +144,8 @@ X, Y = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2
             "loss must be one of squared_error, cross_entropy, got 'a",
         ),
         (ManifoldTangentClassifier(**QUICK, n_tangents=0), "n_tangents must be at least 1, got 0"),
+        (ManifoldTangentClassifier(**QUICK, tangents_of="decoder"), "of must be one of reconstruction, encoder"),
+        (ManifoldTangentClassifier(**QUICK, tangent_rows="none"), "tangent_rows must be one of labelled, all, got 'n"),
         (StackedContractiveClassifier(**QUICK, output="tanh"), "output must be one of softmax, sigmoid"),
         (
             StackedContractiveClassifier(hidden_layer_sizes=(3.7,)),

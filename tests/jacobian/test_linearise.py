@@ -91,6 +91,21 @@ def test_leading_directions_are_those_of_the_svd(case, method):
     torch.testing.assert_close(found.vectors @ found.vectors.mT, torch.eye(2, dtype=x.dtype).expand_as(overlap))
 
 
+@pytest.mark.parametrize("method", ["exact", "iterate"])
+def test_left_directions_are_those_of_the_svd(case, method):
+    encoder, x = case
+    left, values, _ = torch.linalg.svd(brute_force(encoder, x)[1].detach(), full_matrices=False)
+    found = leading(encoder, x, 2, side="left", method=method, tolerance=1e-14, max_iterations=5000)
+    torch.testing.assert_close(found.values, values[:, :2], rtol=1e-5, atol=1e-7)
+    overlap = (found.vectors @ left[:, :, :2]).abs()
+    torch.testing.assert_close(overlap, torch.eye(2, dtype=x.dtype).expand_as(overlap), rtol=0, atol=2e-3)
+
+
+def test_an_unknown_side_is_refused():
+    with pytest.raises(ValueError, match="side must be one of right, left, got 'top'"):
+        leading(nn.Linear(4, 3), torch.rand(2, 4), 2, side="top")
+
+
 def test_iterating_finds_the_space_of_a_wide_net():
     torch.manual_seed(0)
     encoder = ct.mlp(200, code=150).encoder.double()

@@ -76,6 +76,24 @@ def test_one_step_is_gradient_descent_by_hand(kind, output):
         torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_one_step_with_unlabelled_rows_by_hand():
+    net, beside = network("sigmoid"), torch.rand(1, 4)  # a single row: whatever is drawn
+    tangents = torch.randn(len(X) + 1, 2, 4)
+    twin = copy.deepcopy(net)
+
+    def term(rows, directions):
+        moved = directions @ brute_force(lambda rows: torch.sigmoid(twin(rows)), rows)[1].mT
+        return 0.3 * moved.square().sum((1, 2)) + 0.2 * brute_force(twin.encoder, rows)[1].square().sum((1, 2))
+
+    losses = twin.loss(twin(X), Y) + (term(X, tangents[:-1]) + term(beside, tangents[-1:])) / 2
+    losses.mean().backward()
+    rule, settings = Regularisation(0.2, 0.3, tangents), {"max_epochs": 1, "batch_size": len(X), "learning_rate": 0.5}
+    found = fine_tune(net, X, Y, regularisation=rule, unlabelled=beside.double().numpy(), **settings)
+    assert found.rows[0]["train_loss"] == pytest.approx(losses.mean().item(), rel=1e-5)
+    for ours, start in zip(net.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, start - 0.5 * start.grad, rtol=1e-4, atol=1e-6)
+
+
 def test_tangents_drawn_anew_have_the_right_expectation():
     net = network()
     tangents = torch.randn(len(X), 5, 4)
@@ -322,6 +340,15 @@ def test_weights_that_the_last_step_made_infinite_are_no_result():
             lambda: fine_tune(network(), X, Y, regularisation=Regularisation(0, 1, torch.rand(5, 1, 4))),
             "tangents must be those of all 90 rows, got 5",
         ),
+        (
+            lambda: fine_tune(network(), X, Y, unlabelled=X, regularisation=Regularisation(0, 1, torch.rand(90, 1, 4))),
+            "tangents must be those of all 180 rows, got 90",
+        ),
+        (
+            lambda: fine_tune(network(), X, Y, unlabelled=X[:, :3]),
+            r"unlabelled must have rows of shape \(4,\) like x, got \(3,\)",
+        ),
+        (lambda: fine_tune(network(), X, Y, unlabelled=X[:0]), "unlabelled must have at least one row, got none"),
         (lambda: Regularisation(-1), "jacobian_weight must be at least 0, got -1"),
         (lambda: Regularisation(0, np.inf), "tangent_weight must be a finite number, got inf"),
         (lambda: Regularisation(0, 1), "tangents must come with a `tangent_weight`"),

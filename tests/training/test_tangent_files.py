@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import contractive as ct
+from contractive import analysis
 from contractive.jacobian import leading
 from contractive.models import StorageError
 from contractive.training import tangent_files
@@ -37,6 +38,32 @@ def test_the_file_holds_the_leading_directions(tmp_path, encoder, dtype):
     assert encoder.training
     assert [file.name for file in tmp_path.iterdir()] == ["tangents.npy"]
     assert np.array_equal(tangent_files.read(path), found)
+
+
+def test_the_file_of_an_autoencoder_holds_the_tangents_of_its_reconstruction(tmp_path):
+    torch.manual_seed(0)
+    model = ct.mlp(8, hidden=(6,), code=5).double()
+    x, path = X.double(), tmp_path / "tangents.npy"
+    found = tangent_files.write(path, model, x, 3, dtype="float32", tolerance=1e-10)
+    wanted = analysis.tangents(model, x, 3).basis
+    overlap = (torch.from_numpy(np.array(found)).double() * wanted).sum(2).abs()
+    torch.testing.assert_close(overlap, torch.ones(10, 3).double(), rtol=0, atol=1e-5)
+    encoded = np.array(tangent_files.write(path, model, x, 3, of="encoder"))
+    assert np.array_equal(encoded, tangent_files.write(tmp_path / "b.npy", model.encoder, x, 3))
+    assert not np.allclose(np.abs(encoded), np.abs(wanted.numpy()), atol=0.1)
+
+
+def test_a_part_of_other_tangents_is_not_continued(tmp_path):
+    torch.manual_seed(0)
+    model, path = ct.mlp(8, code=5), tmp_path / "tangents.npy"
+
+    def stop(rows):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tangent_files.write(path, model, X, 2, rows_at_once=4, of="encoder", on_rows=stop)
+    wanted = np.array(tangent_files.write(tmp_path / "whole.npy", model, X, 2))
+    assert np.array_equal(tangent_files.write(path, model, X, 2, rows_at_once=4), wanted)
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path, encoder, monkeypatch):

@@ -28,10 +28,12 @@ from contractive.analysis._contraction import (
 from contractive.analysis._distance import TangentNeighbors, orthonormal, squared_tangent_distances, tangent_neighbors
 from contractive.analysis._reconstruction import (
     GaussianMixture,
+    LocalDimension,
     Reconstruction,
     ScoreError,
     VectorField,
     grid,
+    local_dimension,
     reconstruction,
     reconstruction_norms,
     score_error,
@@ -44,12 +46,14 @@ from contractive.analysis._tangents import (
     ExampleJacobians,
     TangentAgreement,
     Tangents,
+    TangentsOf,
     Walks,
     example_jacobians,
     one_per_class,
     principal_angles,
     tangent_agreement,
     tangents,
+    tangents_of,
     walks,
 )
 
@@ -59,12 +63,14 @@ __all__ = ["sensitivity", "Sensitivity", "sensitivity_profile", "SensitivityProf
 __all__ += ["evaluation_points", "EvaluationPoints", "contraction_curve", "contraction_by_depth", "ContractionCurve"]
 # in which directions
 __all__ += ["spectra", "Spectra", "directions", "directions_by_class", "Directions"]
-__all__ += ["example_jacobians", "ExampleJacobians", "one_per_class", "tangents", "Tangents", "walks", "Walks"]
+__all__ += ["example_jacobians", "ExampleJacobians", "one_per_class", "walks", "Walks"]
+__all__ += ["tangents", "Tangents", "tangents_of", "TangentsOf"]
 __all__ += ["tangent_agreement", "TangentAgreement", "principal_angles"]
 # distance between points with their tangent planes
 __all__ += ["squared_tangent_distances", "tangent_neighbors", "TangentNeighbors", "orthonormal"]
 # what is left of the data
 __all__ += ["reconstruction", "Reconstruction", "reconstruction_norms", "vector_field", "VectorField", "grid"]
+__all__ += ["local_dimension", "LocalDimension"]
 __all__ += ["score_error", "ScoreError", "GaussianMixture"]
 # what codes look like
 __all__ += ["codes", "Codes", "principal_components", "PrincipalComponents"]

@@ -9,11 +9,22 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from contractive.analysis._rows import Map, apply, check_rows, code_size, parts, spread_rows, variance
+from contractive.analysis._rows import (
+    Map,
+    apply,
+    check_rows,
+    code_size,
+    equal_rows,
+    parts,
+    principal_axes,
+    spread_rows,
+    variance,
+)
 from contractive.analysis._spectra import Norms
+from contractive.analysis._tangents import factored, reconstruction_parts
 from contractive.core.errors import InvalidValue
 from contractive.core.randomness import draw
-from contractive.core.results import Result
+from contractive.core.results import Result, TableResult
 from contractive.jacobian import jacobian
 
 
@@ -41,24 +52,53 @@ def reconstruction(reconstruct: Map, x: Tensor) -> Reconstruction:
 
 @torch.no_grad()
 def reconstruction_norms(encode: Map, decode: Map, x: Tensor, *, num_points: int = 200) -> Norms:
-    """Compute ||J_r||_F^2 and sigma_max of r = g o f exactly at evenly spaced rows of x (rows, *features).
-
-    The Jacobian of the reconstruction, features x features, is never formed where the code is smaller: J_r = J_g J_f
-    has the singular values of R_g R_f^T, where J_g = Q_g R_g and J_f^T = Q_f R_f are QR factorisations.
-    """
+    """Compute ||J_r||_F^2 and sigma_max of r = g o f exactly at evenly spaced rows of x (rows, *features)."""
     check_rows(x, 1)
     rows = spread_rows(x, num_points)
-    features, code = rows[0].numel(), code_size(encode, rows)
-    found = []
-    for part in parts(rows, 8 * features * min(code, features)):
-        if code >= features:
-            product = jacobian(lambda rows: decode(encode(rows)), part)
-        else:
-            outer = jacobian(lambda code: decode(code), encode(part))  # a plain function is done by columns: k of them
-            product = torch.linalg.qr(outer)[1] @ torch.linalg.qr(jacobian(encode, part).mT)[1].mT
-        found.append(torch.linalg.svdvals(product))
+    found = [torch.linalg.svdvals(factored(encode, decode, part)[1]) for part in reconstruction_parts(encode, rows)]
     values = torch.cat(found)
     return Norms(values.square().sum(1), values[:, 0])
+
+
+@dataclass(frozen=True, repr=False)
+class LocalDimension(TableResult):
+    """Dimension of the data at single rows, from the reconstruction, beside that of a linear subspace for all rows."""
+
+    traces: Tensor  # tr J_r, (rows,)
+    components: int  # principal components that hold the share of the variance of the rows
+    share: float
+    _table = ("traces",)
+
+    @property
+    def mean(self) -> float:
+        """Mean of the traces."""
+        return float(self.traces.mean())
+
+
+@torch.no_grad()
+def local_dimension(
+    encode: Map, decode: Map, x: Tensor, *, num_points: int = 500, share: float = 0.95
+) -> LocalDimension:
+    """Estimate the dimension of the data at rows of x by tr J_r of the reconstruction r = g o f.
+
+    The best reconstruction of rows with little noise projects them onto the manifold of the data (Alain and Bengio,
+    JMLR 2014): J_r is then a projection onto its tangent space, and the trace of a projection is its rank. Too small
+    where the penalty or the noise also shrinks tangent directions, too large where noise is reproduced. `components`
+    is the rule of eigenvalues, which cannot tell a curved surface from a larger flat one.
+    """
+    check_rows(x, 2, num_points=num_points)
+    if not 0 < share < 1:
+        raise InvalidValue("share", "lie between 0 and 1", share, "0.95 is usual.")
+    rows = spread_rows(x, num_points)
+    traces = []
+    for part in parts(rows, 4 * rows[0].numel() * code_size(encode, rows)):
+        outer = jacobian(lambda code: decode(code), encode(part))  # (rows, features, code)
+        traces.append((outer * jacobian(encode, part).mT).sum((1, 2)))  # tr(J_g J_f) without the product
+    _, _, variances, total = principal_axes(x.flatten(1))
+    if not total > 0:
+        raise equal_rows(x)
+    components = int((variances.cumsum(0) < share * total).sum()) + 1
+    return LocalDimension(torch.cat(traces), components, share)
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,11 +1,12 @@
-"""Singular vectors of the Jacobian J (k x d) at single examples: what the code follows there, and whether the data do.
+"""Singular vectors of Jacobians at single examples: what code and reconstruction follow, and whether the data do.
 
-Notation: the right singular vectors of J, by descending singular value, are unit directions of the input; the leading
-ones span the tangent space that the encoder has found. Vectors are stored as rows.
+Notation: the right singular vectors of J (k x d), by descending singular value, are unit directions of the input, and
+so are the left ones of J_r (d x d); the leading ones span the tangent space that was found. Vectors are rows.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -23,10 +24,13 @@ from contractive.analysis._rows import (
     principal_axes,
     spread_rows,
 )
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import InvalidType, InvalidValue, check_choice
 from contractive.core.randomness import draw
 from contractive.core.results import Result, TableResult
 from contractive.jacobian import MEMORY_BUDGET, jacobian
+from contractive.models import Autoencoder
+
+TangentsOf = Literal["reconstruction", "encoder"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,23 +109,71 @@ def decompose(matrices: Tensor) -> tuple[Tensor, Tensor]:
     return values, positive(vectors @ q.mT)
 
 
+def factored(encode: Map, decode: Map, x: Tensor) -> tuple[Tensor | None, Tensor]:
+    """Return (Q, M) for the Jacobian J_r = Q M P^T of the reconstruction; M is small, Q and P have orthonormal columns.
+
+    J_g = Q R_g and J_f^T = P R_f are QR factorisations and M = R_g R_f^T, so that J_r, features x features, is never
+    formed where the code is smaller; else M is J_r, and Q is None.
+    """
+    if code_size(encode, x) >= x[0].numel():
+        return None, jacobian(lambda rows: decode(encode(rows)), x)
+    outer = jacobian(lambda code: decode(code), encode(x))  # a plain function is done by columns: k of them
+    basis, triangle = torch.linalg.qr(outer)
+    return basis, triangle @ torch.linalg.qr(jacobian(encode, x).mT)[1].mT
+
+
+def reconstruction_parts(encode: Map, x: Tensor) -> tuple[Tensor, ...]:
+    """Split the rows of x such that `factored` fits the memory budget."""
+    return parts(x, 8 * x[0].numel() * min(code_size(encode, x), x[0].numel()))
+
+
+@torch.no_grad()
+def left_singular(encode: Map, decode: Map, x: Tensor, num: int) -> tuple[Tensor, Tensor]:
+    """Return (singular values (rows, n), left singular vectors (rows, num, features)) of J_r at the rows of x."""
+    found = []
+    for part in reconstruction_parts(encode, x):
+        basis, matrix = factored(encode, decode, part)
+        left, values, _ = torch.linalg.svd(matrix, full_matrices=False)
+        vectors = left[:, :, :num] if basis is None else basis @ left[:, :, :num]
+        found.append((values, positive(vectors.mT)))
+    return torch.cat([values for values, _ in found]), torch.cat([vectors for _, vectors in found])
+
+
+def tangents_of(model: Map, of: TangentsOf | None = None) -> TangentsOf:
+    """Return whose tangents a model has: `of` if given, else of the reconstruction where there is a decoder."""
+    if of is None:
+        return "reconstruction" if isinstance(model, Autoencoder) else "encoder"
+    check_choice("of", of, get_args(TangentsOf), "Leave it out.")
+    if of == "reconstruction" and not isinstance(model, Autoencoder):
+        raise InvalidType("model", "be an Autoencoder", type(model).__name__, "An encoder alone reconstructs nothing.")
+    return of
+
+
 @dataclass(frozen=True, repr=False)
 class Tangents(Result):
-    """Leading right singular vectors of J: the directions in which the code still changes."""
+    """Leading singular vectors of a Jacobian: the directions in which reconstruction or code still change."""
 
-    basis: Tensor  # orthonormal rows per point, the most sensitive first, (points, tangents, features)
+    basis: Tensor  # orthonormal rows per point, of the largest singular value first, (points, tangents, features)
     values: Tensor  # all singular values, descending, (points, min(code, features))
     shape: tuple[int, ...]  # the features' own shape
 
 
 @torch.no_grad()
-def tangents(encode: Map, x: Tensor, num_tangents: int = 8) -> Tangents:
-    """Compute tangent vectors at the points x (points, *features): leading right singular vectors of the Jacobian.
+def tangents(model: Map, x: Tensor, num_tangents: int = 8, *, of: TangentsOf | None = None) -> Tangents:
+    """Compute tangent vectors at the points x (points, *features): leading singular vectors of a Jacobian.
 
-    Rifai et al., "The Manifold Tangent Classifier" (NIPS 2011), section 4.
+    Those of the `reconstruction` r = g o f are left singular vectors of J_r: the directions in which a reconstruction
+    moves when its row does, which are made by the decoder and lie along the data even where the encoder looks
+    elsewhere. They are the default for an `Autoencoder`. Those of the `encoder` are right singular vectors of J (Rifai
+    et al., "The Manifold Tangent Classifier", NIPS 2011, section 4), the default for any other map.
     """
     check_rows(x, 1, num_tangents=num_tangents)
-    values, basis = right_singular(encode, x, num_tangents)
+    encode = model.encoder if isinstance(model, Autoencoder) else model
+    if tangents_of(model, of) == "encoder":
+        values, basis = right_singular(encode, x, num_tangents)
+    else:
+        assert isinstance(model, Autoencoder)
+        values, basis = left_singular(encode, model.decoder, x, num_tangents)
     if num_tangents > values.shape[1]:
         rule = f"be at most {values.shape[1]}, the smaller of code and features"
         raise InvalidValue("num_tangents", rule, num_tangents, "Take fewer.")
@@ -188,10 +240,11 @@ class TangentAgreement(TableResult):
 
 @torch.no_grad()
 def tangent_agreement(
-    encode: Map,
+    model: Map,
     x: Tensor,
     num_tangents: int = 8,
     *,
+    of: TangentsOf | None = None,
     num_neighbors: int = 5,
     num_points: int = 100,
     generator: Generator = None,
@@ -202,7 +255,7 @@ def tangent_agreement(
     chosen = spread_rows(torch.arange(len(x), device=x.device), num_points)
     _, neighbors = nearest(flat[chosen], flat, num_neighbors, skip=chosen)
     needed, position = torch.cat([chosen, neighbors.flatten()]).unique(return_inverse=True)
-    basis = tangents(encode, x[needed], num_tangents).basis
+    basis = tangents(model, x[needed], num_tangents, of=of).basis
     own = basis[position[: len(chosen)]]
     others = basis[position[len(chosen) :]].view(*neighbors.shape, *basis.shape[1:])
     # the Q factor of a Gaussian matrix spans a uniformly distributed subspace

@@ -13,15 +13,14 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor, nn
+from torch import Tensor
 
 from contractive import objectives
-from contractive.analysis import apply
+from contractive.analysis import TangentsOf, apply
 from contractive.core.errors import InvalidValue, check_at_least, check_choice
 from contractive.estimators._base import FLOATS
 from contractive.estimators._parameters import widths_of
-from contractive.jacobian import leading
-from contractive.models import Classifier, Output, encoder, stack
+from contractive.models import Autoencoder, Classifier, Output, encoder, stack, unroll
 from contractive.objectives import LOSSES, LossName, Objective
 from contractive.training import CollapseWarning, Device, Regularisation, fine_tune, pretrain, tangent_files
 
@@ -95,6 +94,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
                     progress=False,
                 )
         network = Classifier(encoder(layers), widths[-1], len(self.classes_), output=self.output, seed=seed)
+        beside = self._beside(everything[len(rows) :])
         self.history_ = fine_tune(
             network,
             *train,
@@ -105,17 +105,22 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             output_rate=self.output_rate,
             decay=self.decay,
             patience=self.n_iter_no_change if self.early_stopping else None,
-            regularisation=self._regularisation(network.encoder, train[0]),
+            regularisation=self._regularisation(unroll(layers), torch.cat([train[0], beside])),
+            unlabelled=beside if len(beside) else None,
             seed=seed,
             device=self.device,
         )
         self.network_, self.n_iter_ = network, len(self.history_.rows)
         return self
 
+    def _beside(self, unlabelled: np.ndarray) -> Tensor:
+        """Return the rows without labels at which fine-tuning is regularised, too."""
+        return self._scaled(unlabelled[:0])
+
     def _objective(self) -> Objective:
         raise NotImplementedError
 
-    def _regularisation(self, network: nn.Module, x: Tensor) -> Regularisation:
+    def _regularisation(self, layers: Autoencoder, x: Tensor) -> Regularisation:
         raise NotImplementedError
 
     def _checked(self, X: Any) -> np.ndarray:
@@ -186,7 +191,7 @@ class StackedContractiveClassifier(LayeredClassifier):
     def _objective(self) -> Objective:
         return objectives.contractive(self.weight, loss=LOSSES[self.loss])
 
-    def _regularisation(self, network: nn.Module, x: Tensor) -> Regularisation:
+    def _regularisation(self, layers: Autoencoder, x: Tensor) -> Regularisation:
         return Regularisation(self.jacobian_weight)
 
 
@@ -194,14 +199,17 @@ class StackedContractiveClassifier(LayeredClassifier):
 class ManifoldTangentClassifier(LayeredClassifier):
     """Pretrain CAE+H layers, then train the whole so that its outputs hardly change along the data's own directions.
 
-    Rifai, Dauphin, Vincent, Bengio and Muller (NIPS 2011): the directions are the leading right singular vectors of the
-    Jacobian of all layers; fine-tuning adds tangent_weight * sum_u ||(do/dx) u||^2. Deviation: pretraining takes Adam.
+    Rifai, Dauphin, Vincent, Bengio and Muller (NIPS 2011): fine-tuning adds tangent_weight * sum_u ||(do/dx) u||^2.
+    Deviations: the directions u are leading left singular vectors of the Jacobian of the reconstruction by all layers
+    (the authors' are right ones of the encoder's Jacobian: `tangents_of="encoder"`); pretraining takes Adam.
 
     Args:
         ratio: Factor of the second-order term of the penalty in pretraining, in units of the first (see
             `objectives.higher_order`).
         sigma: Standard deviation of its noise, in scaled units.
         n_tangents: Directions per row; fewer where the Jacobian has fewer.
+        tangents_of: `reconstruction` or `encoder`, see `analysis.tangents`.
+        tangent_rows: `labelled`, or `all`: outputs should not change along tangents at the rows `unlabelled`, either.
         tangent_weight: Factor of the tangent propagation term.
         tangents_per_step: Number of them drawn anew for every batch, which is cheaper and noisier; all if None.
         tangent_file: Path of a .npy file for the directions, which need not fit in memory then; written anew.
@@ -213,6 +221,8 @@ class ManifoldTangentClassifier(LayeredClassifier):
     ratio: float = 1.0
     sigma: float = 0.1
     n_tangents: int = 15
+    tangents_of: TangentsOf = "reconstruction"
+    tangent_rows: Literal["labelled", "all"] = "labelled"
     tangent_weight: float = 0.1
     tangents_per_step: int | None = None
     tangent_file: str | Path | None = None
@@ -221,11 +231,15 @@ class ManifoldTangentClassifier(LayeredClassifier):
     def _objective(self) -> Objective:
         return objectives.higher_order(self.weight, ratio=self.ratio, sigma=self.sigma, loss=LOSSES[self.loss])
 
-    def _regularisation(self, network: nn.Module, x: Tensor) -> Regularisation:
+    def _beside(self, unlabelled: np.ndarray) -> Tensor:
+        check_choice("tangent_rows", self.tangent_rows, ("labelled", "all"))
+        return self._scaled(unlabelled if self.tangent_rows == "all" else unlabelled[:0])
+
+    def _regularisation(self, layers: Autoencoder, x: Tensor) -> Regularisation:
         check_at_least("n_tangents", self.n_tangents, 1, "The paper takes 15 on MNIST.")
         num = min(self.n_tangents, x.shape[1], *widths_of(self.hidden_layer_sizes))  # the rank of J
         if self.tangent_file is None:
-            tangents = leading(network, x, num, tolerance=1e-2).vectors
+            tangents = tangent_files.compute(layers, x, num, of=self.tangents_of)
         else:
-            tangents = tangent_files.write(self.tangent_file, network, x, num)
+            tangents = tangent_files.write(self.tangent_file, layers, x, num, of=self.tangents_of)
         return Regularisation(0.0, self.tangent_weight, tangents, self.tangents_per_step)

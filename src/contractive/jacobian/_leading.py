@@ -1,6 +1,7 @@
-"""The leading singular values and right singular vectors of J, without the whole Jacobian where that is cheaper."""
+"""The leading singular values and vectors of J, without the whole Jacobian where that is cheaper."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import dense_numbers, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
 
+Side = Literal["right", "left"]
 WAYS = ("auto", "exact", "iterate")
 _ROOM = 8  # directions kept at most, for each one that is wanted
 _SMALL = 128  # up to this size of the smaller side a decomposition beats iterating
@@ -21,7 +23,8 @@ class Leading:
     """The leading part of the singular value decomposition of each example's Jacobian."""
 
     values: Tensor  # singular values, descending, (batch, num)
-    # orthonormal right singular vectors, (batch, num, features flattened): input directions of most change
+    # orthonormal right singular vectors, (batch, num, features flattened): input directions of most change; or left
+    # ones, (batch, num, code flattened)
     vectors: Tensor
 
 
@@ -31,13 +34,14 @@ def leading(
     x: Tensor,
     num: int,
     *,
+    side: Side = "right",
     method: str = "auto",
     tolerance: float = 1e-4,
     max_iterations: int = 100,
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
 ) -> Leading:
-    """Compute the `num` leading singular values and right singular vectors of df/dx at every row of x.
+    """Compute the `num` leading singular values and right (or left) singular vectors of df/dx at every row of x.
 
     `exact` decomposes the Jacobian; for a dense chain J = A W_1 with W_1^T = Q R it decomposes A R^T and turns the
     result by Q. `iterate` builds a block Krylov space of J^T J (Musco and Musco 2015, algorithm 2), which needs J u and
@@ -47,6 +51,7 @@ def leading(
         f: Map whose row i depends on row i of `x` only.
         x: Points, (batch, *features).
         num: How many; at most the smaller of code and features.
+        side: `right`: input directions that change f most. `left`: the directions in which f changes then.
         method: `auto` iterates where the smaller side of J is above 128 and above six times `num`.
         tolerance: Largest share by which a wanted squared singular value grows in the last step, of num / 3 directions.
         max_iterations: Steps at most.
@@ -57,6 +62,7 @@ def leading(
         ValueError: `num` below 1 or above what J has, an unknown method, a tolerance or a count that is not above 0.
     """
     check_choice("method", method, WAYS, "Leave it out for auto.")
+    check_choice("side", side, get_args(Side), "right is usual.")
     if not tolerance > 0 or max_iterations < 1:
         got = f"{tolerance} and {max_iterations}"
         raise InvalidValue("tolerance and max_iterations", "be above 0", got, "Leave them out.")
@@ -72,16 +78,20 @@ def leading(
         numbers = max(4 * units * features, dense_numbers(recognise(f, x)))
     seed = 0 if generator is None else int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     found = [
-        _iterate(linearise(f, part), part, num, tolerance, max_iterations, seed) if iterates else _exact(f, part, num)
+        _iterate(linearise(f, part), part, num, tolerance, max_iterations, seed, side)
+        if iterates
+        else _exact(f, part, num, side)
         for part in x.split(max(1, memory_budget // (numbers * x.element_size())))
     ]
     values, vectors = zip(*found, strict=True)
     return Leading(torch.cat(values), torch.cat(vectors))
 
 
-def _exact(f: Map, x: Tensor, num: int) -> tuple[Tensor, Tensor]:
+def _exact(f: Map, x: Tensor, num: int, side: Side) -> tuple[Tensor, Tensor]:
     matrices, basis = reduced(f, x, num)
-    _, values, right = torch.linalg.svd(matrices, full_matrices=False)
+    left, values, right = torch.linalg.svd(matrices, full_matrices=False)
+    if side == "left":
+        return values[:, :num], left[:, :, :num].mT
     return values[:, :num], right[:, :num] if basis is None else right[:, :num] @ basis.T
 
 
@@ -90,7 +100,9 @@ def room(num: int, features: int) -> int:
     return min(_ROOM * max(num, 4), features)
 
 
-def _iterate(at: Linearisation, x: Tensor, num: int, tolerance: float, most: int, seed: int) -> tuple[Tensor, Tensor]:
+def _iterate(
+    at: Linearisation, x: Tensor, num: int, tolerance: float, most: int, seed: int, side: Side
+) -> tuple[Tensor, Tensor]:
     """Musco and Musco (2015), algorithm 2, restarted from the best directions (Stewart 2001) where the room ends."""
     space, features = _Space(at, x, num, seed), x.shape[1:].numel()
     before, noise = x.new_zeros(len(x), num), torch.finfo(x.dtype).eps
@@ -106,7 +118,7 @@ def _iterate(at: Linearisation, x: Tensor, num: int, tolerance: float, most: int
         if steady:  # of equal singular values a block finds as many as it has directions: look for more
             space.grow(random=True)
         drawn, before = steady, squares
-    return space.leading()
+    return space.leading(side)
 
 
 class _Space:
@@ -139,11 +151,11 @@ class _Space:
         """The largest squared singular values of J on the space, descending."""
         return torch.linalg.eigvalsh(self.products[:, : self.size, : self.size]).flip(1)[:, : self.num]
 
-    def leading(self) -> tuple[Tensor, Tensor]:
-        """The best directions in the space (Rayleigh-Ritz) and their singular values."""
+    def leading(self, side: Side) -> tuple[Tensor, Tensor]:
+        """The best directions in the space (Rayleigh-Ritz), or their images, and their singular values."""
         basis, image = self._best(self.num)
-        turned, values, _ = torch.linalg.svd(image, full_matrices=False)
-        return values * self.scale.flatten(1), turned.mT @ basis
+        turned, values, images = torch.linalg.svd(image, full_matrices=False)
+        return values * self.scale.flatten(1), turned.mT @ basis if side == "right" else images
 
     def _best(self, num: int) -> tuple[Tensor, Tensor]:
         """Directions and images for the largest singular values; in float64, which tells small ones apart."""

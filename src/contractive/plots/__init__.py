@@ -11,6 +11,7 @@ from contractive.plots._contraction import (
     contraction_curves,
     directions,
     evaluation_points,
+    local_dimension,
     operator_norm,
     reconstruction_error,
     sensitivity,
@@ -51,7 +52,7 @@ __all__ = ["training_curves", "accuracy_under_noise", "trade_off"]
 __all__ += ["pareto", "weight_curves"]
 # distributions over test examples
 __all__ += ["sensitivity", "sensitivity_profiles", "sensitivity_at", "operator_norm", "reconstruction_error"]
-__all__ += ["evaluation_points"]
+__all__ += ["evaluation_points", "local_dimension"]
 # how far, how many, in which directions
 __all__ += ["contraction_curves", "contraction_by_depth", "spectra", "directions", "class_directions"]
 # single examples

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contractive.core.errors import check_choice
-from contractive.plots._panels import Layout, Room, axes, figure, legend_height, log_axis, panels, set_axes
+from contractive.plots._panels import Layout, Panels, Room, axes, figure, legend_height, log_axis, panels, set_axes
 from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, translucent, wrapped
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ContractionCurve,
         Directions,
         EvaluationPoints,
+        LocalDimension,
         SensitivityProfile,
         Spectra,
         TangentAgreement,
@@ -47,12 +48,23 @@ def operator_norm(norms: Mapping[str, np.ndarray]) -> go.Figure:
     return result
 
 
+def local_dimension(measured: "Mapping[str, LocalDimension]") -> go.Figure:
+    """Draw tr J_r of the test examples by model, with lines at the numbers of principal components."""
+    result = _distribution(
+        {name: numbers(found.traces) for name, found in measured.items()}, "trace of J of the reconstruction"
+    )
+    for found in {found.components: found for found in measured.values()}.values():
+        text = f"{found.components} components hold {100 * found.share:.0f} %"
+        result.vertical(1, found.components, text, side="left")
+    return result
+
+
 def reconstruction_error(errors: Mapping[str, np.ndarray]) -> go.Figure:
     """Draw ||r(x) - x||^2 of the test examples by model."""
     return _distribution(errors, "squared reconstruction error")
 
 
-def _distribution(values: Mapping[str, np.ndarray], title: str) -> go.Figure:
+def _distribution(values: Mapping[str, np.ndarray], title: str) -> Panels:
     """Return histograms of all models on common bins, in per cent, above a box plot of each."""
     finite = {name: array[np.isfinite(array)].astype(np.float32) for name, array in values.items()}
     together = np.concatenate([np.zeros(0), *finite.values()])

@@ -20,7 +20,7 @@ from contractive.objectives import tangent_propagation
 from contractive.training._checkpoints import does_not_belong, read_checkpoint, write_checkpoint
 from contractive.training._contexts import flushed_denormals, keep_freed_memory
 from contractive.training._history import Epochs, Row, TrainingDiverged
-from contractive.training._rows import labelled_rows
+from contractive.training._rows import as_tensor, labelled_rows
 from contractive.training._settings import TrainingOptions, TrainingSettings, check_device, place_of, settings_of
 
 FINE_TUNING_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=20, learning_rate=0.1, schedule="constant")
@@ -110,6 +110,7 @@ def fine_tune(
     output_rate: float | None = None,
     decay: float = 1.0,
     regularisation: Regularisation | None = None,
+    unlabelled: Tensor | np.ndarray | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 0.0,
     on_epoch: Callable[[Row], None] | None = None,
@@ -128,6 +129,8 @@ def fine_tune(
         output_rate: Learning rate of the output layer in the first epoch; as the encoder's if None.
         decay: Both rates are multiplied by it after every epoch.
         regularisation: Jacobian penalty, tangent propagation.
+        unlabelled: Further rows at which it holds, too: in each step it is the mean over the rows of the batch and as
+            many drawn from these. Their tangents follow those of x.
         checkpoint: File for the state of training; a run that finds it resumes from it, to the same weights.
         checkpoint_seconds: It is written after an epoch if so many seconds have passed since the last time, and after
             the last one.
@@ -167,10 +170,17 @@ def fine_tune(
     train = labelled_rows(x, labels, "training", classifier, place)
     held_out = None if validation is None else labelled_rows(*validation, "validation", classifier, place)
     rule = regularisation or Regularisation()
-    if rule.tangents is not None and len(rule.tangents) != len(train[0]):
-        raise InvalidValue("tangents", f"be those of all {len(train[0])} rows", len(rule.tangents), "Match them.")
+    beside = None if unlabelled is None else as_tensor(unlabelled).to(place, train[0].dtype)
+    if beside is not None and beside.shape[1:] != train[0].shape[1:]:
+        like_x = f"have rows of shape {tuple(train[0].shape[1:])} like x"
+        raise InvalidValue("unlabelled", like_x, tuple(beside.shape[1:]), "Use the same data.")
+    if beside is not None and not len(beside):
+        raise InvalidValue("unlabelled", "have at least one row", "none", "Leave it out.")
+    count = len(train[0]) + (0 if beside is None else len(beside))
+    if rule.tangents is not None and len(rule.tangents) != count:
+        raise InvalidValue("tangents", f"be those of all {count} rows", len(rule.tangents), "Match them.")
     rates = (settings.learning_rate or 0.0, float(output_rate or settings.learning_rate or 0.0))
-    run = _Run(classifier.to(place), train, held_out, rule, settings, rates, float(decay))
+    run = _Run(classifier.to(place), train, held_out, beside, rule, settings, rates, float(decay))
     path = None if checkpoint is None else Path(checkpoint)
     identity = {} if path is None else run.identity()  # all data are read for it: once, not at every checkpoint
     if path is not None and path.exists():
@@ -197,6 +207,7 @@ class _Run:
     classifier: Classifier
     train: tuple[Tensor, Tensor]
     validation: tuple[Tensor, Tensor] | None
+    unlabelled: Tensor | None
     rule: Regularisation
     settings: TrainingSettings
     rates: tuple[float, float]
@@ -255,6 +266,10 @@ class _Run:
         for rows in torch.randperm(len(x), generator=generator).split(self.settings.batch_size or 1):
             there = rows.to(x.device)
             logits, extra = self.rule(self.classifier, x[there], rows, generator)
+            if self.unlabelled is not None:
+                drawn = torch.randint(len(self.unlabelled), (len(rows),), generator=generator)
+                points = self.unlabelled[drawn.to(x.device)]
+                extra = (extra + self.rule(self.classifier, points, len(x) + drawn, generator)[1]) / 2
             losses = self.classifier.loss(logits, labels[there]) + extra
             self.optimizer.zero_grad()
             losses.mean().backward()
@@ -281,6 +296,7 @@ class _Run:
             "start": str(tensors_checksum(self.best.values())),
             "output": self.classifier.output,
             "validation": str(tensors_checksum(self.validation or ())),
+            "unlabelled": str(tensors_checksum([] if self.unlabelled is None else [self.unlabelled])),
             **self.rule.identity(),
         }
 

@@ -11,29 +11,40 @@ from filelock import FileLock
 from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
+from contractive.analysis import TangentsOf, tangents_of
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.files import BROKEN_FILE_ERRORS, write_text
 from contractive.core.settings import checked
 from contractive.jacobian import leading
-from contractive.models import StorageError, architecture, tensors_checksum
+from contractive.models import Autoencoder, StorageError, architecture, tensors_checksum
 from contractive.training._rows import as_tensor
 
 DTYPES = ("float16", "float32")
 
 
+def compute(model: nn.Module, x: Tensor, num: int, *, of: TangentsOf | None = None, tolerance: float = 1e-2) -> Tensor:
+    """Compute the tangents of `analysis.tangents` by `jacobian.leading`, without whole Jacobians of wide networks."""
+    if tangents_of(model, of) == "reconstruction":
+        assert isinstance(model, Autoencoder)
+        chain = nn.Sequential(model.encoder, model.decoder)  # whose structure the Jacobian formulas can read
+        return leading(chain, x, num, side="left", tolerance=tolerance).vectors
+    return leading(model.encoder if isinstance(model, Autoencoder) else model, x, num, tolerance=tolerance).vectors
+
+
 def write(
     path: str | Path,
-    encoder: nn.Module,
+    model: nn.Module,
     x: Tensor | np.ndarray,
     num: int,
     *,
+    of: TangentsOf | None = None,
     dtype: str = "float16",
     rows_at_once: int = 256,
     tolerance: float = 1e-2,
     device: str | torch.device = "cpu",
     on_rows: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """Write the `num` leading right singular vectors of the encoder's Jacobian at every row of x; return them mapped.
+    """Write `num` tangents at every row of x, leading singular vectors of a Jacobian; return them mapped.
 
     The file is a plain .npy array (examples, num, features flattened). Until it is whole it is called `<path>.part`,
     beside `<path>.part.json` with its contents and the number of rows done: a call with the same encoder, data and
@@ -42,9 +53,10 @@ def write(
 
     Args:
         path: Of the .npy file.
-        encoder: Trained; put into evaluation mode meanwhile. For a stack of layers their product is decomposed.
+        model: A trained `Autoencoder` (for a stack of layers `models.unroll`) or encoder, in evaluation mode meanwhile.
         x: (examples, *features), floating point.
         num: Directions per example.
+        of: `reconstruction` or `encoder`, as in `analysis.tangents`.
         dtype: `float16` (errors up to 0.05 %) or `float32`.
         rows_at_once: Rows between two notes of progress.
         tolerance: As in `jacobian.leading`.
@@ -60,28 +72,29 @@ def write(
     if len(rows) == 0:
         raise InvalidValue("x", "have at least one row", "none", "Directions belong to rows.")
     shape = [len(rows), checked("num", num, int, least=1), rows[0].numel()]
-    checksum = tensors_checksum((*encoder.state_dict().values(), rows))
+    of = tangents_of(model, of)
+    checksum = tensors_checksum((*model.state_dict().values(), rows))
     # an unfinished file is continued only with the same
-    contents = dict(encoder=architecture(encoder), checksum=checksum, shape=shape, dtype=dtype, tolerance=tolerance)
+    contents = dict(model=architecture(model), of=of, checksum=checksum, shape=shape, dtype=dtype, tolerance=tolerance)
     path = Path(path)
     part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
-    like, mode = next(encoder.parameters()), encoder.training
+    like, mode = next(model.parameters()), model.training
     home, precision = like.device, like.dtype
     with FileLock(f"{path}.part.lock") as lock:
         done = _rows_done(part, note, contents)
         target = open_memmap(part, "r+" if done else "w+", np.dtype(dtype), None if done else tuple(shape))
-        encoder.to(device).eval()
+        model.to(device).eval()
         try:
             for start in range(done, len(rows), rows_at_once):
                 here = rows[start : start + rows_at_once].to(device, precision)
-                found = leading(encoder, here, shape[1], tolerance=tolerance).vectors
+                found = compute(model, here, shape[1], of=of, tolerance=tolerance)
                 target[start : start + len(here)] = found.cpu().numpy()
                 target.flush()  # before the note: it must never promise rows that are not on the disk
                 write_text(note, json.dumps({"rows": start + len(here), **contents}))
                 if on_rows is not None:
                     on_rows(start + len(here))
         finally:
-            encoder.to(home).train(mode)
+            model.to(home).train(mode)
         del target
         part.replace(path)
         note.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from contractive.data import load
-from contractive.models import Classifier, encoder, stack
+from contractive.models import Classifier, encoder, stack, unroll
 from contractive.studies import runs
 from contractive.studies.runs import ClassifierRun, ClassifierSettings, RunError, class_labels, open_run, train
 from contractive.training import CollapseWarning, Regularisation, fine_tune, pretrain, tangent_files
@@ -100,24 +100,31 @@ def encoder_of_layer(learned):
 
 
 @pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
-def test_a_run_is_its_steps_by_hand(small, tmp_path):
+@pytest.mark.parametrize("rows", ["labelled", "all"])
+def test_a_run_is_its_steps_by_hand(rows, small, tmp_path):
     labels = class_labels(DIGITS, 60)
     layers = stack(64, (12, 8), seed=0)
-    done = small.history
-    settings = SMALL.completed(DIGITS)
+    settings = replace(SMALL, tangent_rows=rows)
+    trained = small if rows == "labelled" else train(DIGITS, settings, tmp_path / "run")
+    done, settings = trained.history, settings.completed(DIGITS)
     pretrain(
         layers, DIGITS.train, settings.make_objective(), validation=DIGITS.validation, seed=0, max_epochs=3,
         batch_size=32, learning_rate=3e-3, schedule="cosine", device="cpu", progress=False,
     )  # fmt: skip
     net = Classifier(encoder(layers), 8, 10, output="sigmoid", seed=0)
     x = torch.from_numpy(DIGITS.train[labels.labelled])
-    tangents = tangent_files.write(tmp_path / "t.npy", net.encoder, x, 2)
+    beside = None
+    if settings.tangent_rows == "all":
+        beside = np.delete(DIGITS.train, labels.labelled, axis=0)
+    points = x if beside is None else torch.cat([x, torch.from_numpy(beside)])
+    tangents = tangent_files.write(tmp_path / "t.npy", unroll(layers), points, 2)
     found = fine_tune(
         net, x, labels.numbers[0][labels.labelled], validation=(DIGITS.validation, labels.numbers[1]), max_epochs=4,
-        learning_rate=0.5, decay=0.2**0.25, regularisation=Regularisation(0.01, 0.1, tangents), seed=0, device="cpu",
+        learning_rate=0.5, decay=0.2**0.25, regularisation=Regularisation(0.01, 0.1, tangents), unlabelled=beside,
+        seed=0, device="cpu",
     )  # fmt: skip
     assert [row["train_loss"] for row in found.rows] == [row["train_loss"] for row in done.rows]
-    for mine, its in zip(net.state_dict().values(), small.model.state_dict().values(), strict=True):
+    for mine, its in zip(net.state_dict().values(), trained.model.state_dict().values(), strict=True):
         assert torch.equal(mine, its)
 
 

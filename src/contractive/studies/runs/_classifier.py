@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from contractive import training
 from contractive.core.artifacts import read_arrays, write_arrays
 from contractive.data import Split
-from contractive.models import Autoencoder, Classifier, Recipe, StorageError, encoder
+from contractive.models import Autoencoder, Classifier, Recipe, StorageError, encoder, unroll
 from contractive.studies.runs._classes import (
     ClassifierMetrics,
     ClassLabels,
@@ -151,7 +151,7 @@ class ClassifierTask(Task[ClassifierSettings, Classifier, ClassifierMetrics]):
         layers = job.settings.build(job.split.features)
         histories = _pretrain(job, layers)
         classifier = job.settings.classifier(layers)
-        return Trained(job.files.folder, classifier, _fine_tune(job, classifier), layers, histories)
+        return Trained(job.files.folder, classifier, _fine_tune(job, classifier, unroll(layers)), layers, histories)
 
     def measure(
         self, job: Job[ClassifierSettings], trained: Trained[Classifier, ClassifierMetrics]
@@ -222,7 +222,7 @@ def _pretrain(job: Job[ClassifierSettings], layers: tuple[Autoencoder, ...]) -> 
         )
 
 
-def _fine_tune(job: Job[ClassifierSettings], classifier: Classifier) -> History:
+def _fine_tune(job: Job[ClassifierSettings], classifier: Classifier, layers: Autoencoder) -> History:
     settings = job.settings
     labels, labelled, classes = _labelled(job)
     table = HistoryTable(job.files.history, job.checkpoint_seconds)
@@ -237,17 +237,22 @@ def _fine_tune(job: Job[ClassifierSettings], classifier: Classifier) -> History:
         job.on_progress("fine-tuning", int(row["epoch"]), settings.max_epochs or 0)
 
     rule = training.Regularisation(settings.jacobian_weight)
+    unlabelled = None
+    if settings.tangents and settings.tangent_rows == "all":
+        unlabelled = torch.from_numpy(np.delete(job.split.train, labels.labelled, axis=0))
     if settings.tangents:  # they lie in a file: they need not fit into memory
         path, place = job.files.checkpoints / _TANGENTS, training.place_of(settings.device)
+        points = labelled if unlabelled is None else torch.cat([labelled, unlabelled])
         path.parent.mkdir(exist_ok=True)
         if not path.exists():  # a whole one is of this run: a new run removes it
             tangent_files.write(
                 path,
-                classifier.encoder,
-                labelled,
+                layers,
+                points,
                 settings.tangents,
+                of=settings.tangents_of,
                 device=place,
-                on_rows=lambda done: job.on_progress("directions", done, len(labelled)),
+                on_rows=lambda done: job.on_progress("directions", done, len(points)),
             )
         tangents = tangent_files.read(path)
         rule = replace(
@@ -262,6 +267,7 @@ def _fine_tune(job: Job[ClassifierSettings], classifier: Classifier) -> History:
         classes,
         validation=(job.split.validation, labels.numbers[1]),
         regularisation=rule,
+        unlabelled=unlabelled,
         checkpoint=job.files.checkpoints / _FINE_TUNING,
         checkpoint_seconds=job.checkpoint_seconds,
         on_epoch=keep,

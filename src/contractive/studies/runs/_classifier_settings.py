@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal, Self
 
 from contractive import training
+from contractive.analysis import TangentsOf
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.settings import check_settings, setting
 from contractive.data import Split, check_fits
@@ -64,6 +65,8 @@ class ClassifierSettings(TaskSettings[Classifier, ClassifierMetrics]):
     tangents: int = setting(
         0, "Directions per row along which outputs should not change (Rifai et al., NIPS 2011); 0 for none.", least=0
     )
+    tangents_of: TangentsOf = setting("reconstruction", "Directions of the reconstruction, or of the encoder alone.")
+    tangent_rows: Literal["labelled", "all"] = setting("labelled", "Training rows with that term: labelled, or all.")
     tangent_weight: float = setting(0.1, "Weight of the term of these directions.", least=0)
     tangents_per_step: int | None = setting(None, "Directions drawn for each step.", by_data="all", least=1)
     jacobian_weight: float = setting(0.0, "Weight of ||J||_F^2 of all layers in fine-tuning.", least=0)

@@ -174,9 +174,9 @@ class TangentAgreement(
     )
 
     def measure(self, subject: Subject) -> analysis.TangentAgreement:
-        encode, x, generator = subject.encode, subject.rows.measured, subject.generator()
-        count = min(_MOST_TANGENTS, analysis.apply(encode, x[:1]).shape[1], max(1, x.shape[1] // 2))
-        return analysis.tangent_agreement(encode, x, count, num_neighbors=5, generator=generator)
+        x, code = subject.rows.measured, analysis.apply(subject.encode, subject.rows.measured[:1])
+        count = min(_MOST_TANGENTS, code.shape[1], max(1, x.shape[1] // 2))
+        return analysis.tangent_agreement(subject.autoencoder, x, count, num_neighbors=5, generator=subject.generator())
 
     def values(self, result: analysis.TangentAgreement) -> Mapping[str, float]:
         return {
@@ -189,9 +189,9 @@ class TangentAgreement(
 
     def pictures(self, results: Mapping[str, analysis.TangentAgreement], context: Context) -> Iterable[Picture]:
         caption = (
-            "Share of the step: how much of the step to a near row lies in the tangent space, which the directions that"
-            " move the code most span. Beside it stand the leading principal directions of all data, and random"
-            " subspaces of the same dimension. Angle: how far the tangent space turns from a row to its neighbours"
+            "Share of the step: how much of the step to a near row lies in the tangent space, the span of directions in"
+            " which the reconstruction moves most. Beside it stand the leading principal directions of all data, and"
+            " random subspaces of the same dimension. Angle: how far the tangent space turns between neighbours"
             " (Björck and Golub 1973; dotted: random subspaces). On a smooth manifold the angles are small."
         )
         title = "Do the tangents follow the data?"

@@ -121,7 +121,7 @@ class Examples(Section[ExampleRows], name="examples", title="Single rows", group
     def measure(self, subject: Subject) -> ExampleRows:
         x, headings = subject.rows.examples(_MOST_EXAMPLES)
         found = analysis.example_jacobians(subject.encode, x)
-        tangents = analysis.tangents(subject.encode, x, min(_MOST_TANGENTS, found.values.shape[1]))
+        tangents = analysis.tangents(subject.autoencoder, x, min(_MOST_TANGENTS, found.values.shape[1]))
         curve = analysis.contraction_curve(subject.encode, subject.rows.measured, radii=(1.0,), num_points=1)
         steps = [float(f"{0.5 * curve.distances[1] * step:.2g}") for step in _WALK]
         walks = analysis.walks(subject.autoencoder, x, tangents.basis[:, 0], steps)
@@ -140,9 +140,9 @@ class Examples(Section[ExampleRows], name="examples", title="Single rows", group
         yield self._rows(name, replace(found, jacobians=jacobians), context)
         yield self._units(replace(found, jacobians=jacobians), context)
         caption = (
-            "The input directions that move the code most at single rows, strongest first. The model treats them as"
-            " directions along the data (orange adds, blue takes away; Rifai et al. 2011, The manifold tangent"
-            " classifier)."
+            "The directions in which the reconstruction of single rows moves most when the row changes, strongest"
+            " first: left singular vectors of its Jacobian. The model treats them as directions along the data (orange"
+            " adds, blue takes away; after Rifai et al. 2011, The manifold tangent classifier)."
         )
         some = replace(found.tangents, basis=context.one_channel(found.tangents.basis[:_SHOWN]))
         figure = plots.tangents(some, found.headings[:_SHOWN], context.image, context.names)
@@ -183,7 +183,7 @@ class Examples(Section[ExampleRows], name="examples", title="Single rows", group
         walks = replace(found.walks, inputs=context.one_channel(inputs), reconstructions=context.one_channel(outputs))
         what = "Orange features of the reconstruction grow with the step t, blue ones fall."
         caption = (
-            "Steps along the first tangent v, the direction that moves the code most, up to half the median distance"
+            "Steps along the first tangent v, in which the reconstruction moves most, up to half the median distance"
             f" between two rows. {'Above is x + t v, below its reconstruction.' if context.image else what} On a good"
             " tangent the reconstruction stays a plausible row."
         )

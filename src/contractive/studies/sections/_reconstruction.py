@@ -144,6 +144,35 @@ class ReconstructionNorms(
         yield Picture("reconstruction-norms", "How the reconstruction stretches", caption, figure, alt)
 
 
+class LocalDimension(
+    Section[analysis.LocalDimension], name="local dimension", title="Dimension of the data", group=RECONSTRUCTION
+):
+    """Trace of the Jacobian of the reconstruction, beside the number of principal components."""
+
+    metrics = (
+        Metric("mean", "trace of Jᵣ, mean", "directions", help="Of a projection onto a surface: its dimension."),
+        Metric("median", "trace of Jᵣ, median", "directions", help="Of a projection onto a surface: its dimension."),
+        Metric("components", "principal components, 95 %", "directions", help="That hold so much of the variance."),
+    )
+
+    def measure(self, subject: Subject) -> analysis.LocalDimension:
+        model, count = subject.autoencoder, subject.settings.num_points // 2
+        return analysis.local_dimension(model.encoder, model.decoder, subject.rows.measured, num_points=count)
+
+    def values(self, result: analysis.LocalDimension) -> Mapping[str, float]:
+        return {"mean": result.mean, "median": float(result.traces.median()), "components": result.components}
+
+    def pictures(self, results: Mapping[str, analysis.LocalDimension], context: Context) -> Iterable[Picture]:
+        caption = (
+            "The trace of the Jacobian of the reconstruction at single rows. A reconstruction that projects onto the"
+            " surface on which the data lie has its dimension as trace: it counts the directions that are kept, and"
+            " half of one that is halved. The line marks how many principal components hold 95 % of the variance, which"
+            " is more where the surface is curved."
+        )
+        figure, alt = plots.local_dimension(results), "Histogram of the trace of Jᵣ over the rows."
+        yield Picture("dimension", "How many directions the reconstruction keeps", caption, figure, alt)
+
+
 class VectorField(Section[analysis.VectorField], name="vector field", title="Vector field", group=RECONSTRUCTION):
     """The steps r(x) - x on a grid, where rows lie in a plane."""
 

@@ -37,6 +37,7 @@ SECTIONS: dict[str, Section[Any]] = {
         _directions.TangentAgreement(),
         _reconstruction.Reconstruction(),
         _reconstruction.ReconstructionNorms(),
+        _reconstruction.LocalDimension(),
         _reconstruction.VectorField(),
         _units.Codes(),
         _units.Map(),
