@@ -13,6 +13,7 @@ All functions share these conventions, and docs/analysis.md has their formulas:
 - Results have a short `repr`; those that are a table have `to_pandas()`, and notebooks show them as one.
 """
 
+from contractive.analysis._bounds import CertifiedNorms, certified_norms
 from contractive.analysis._codes import Codes, Similarity, SimilarityTable, codes, similarities, similarity
 from contractive.analysis._contraction import (
     ContractionCurve,
@@ -26,6 +27,7 @@ from contractive.analysis._contraction import (
     sensitivity_profile,
 )
 from contractive.analysis._distance import TangentNeighbors, orthonormal, squared_tangent_distances, tangent_neighbors
+from contractive.analysis._dynamics import AveragedJacobian, FixedPoints, averaged_jacobian, fixed_points
 from contractive.analysis._reconstruction import (
     GaussianMixture,
     LocalDimension,
@@ -72,6 +74,9 @@ __all__ += ["squared_tangent_distances", "tangent_neighbors", "TangentNeighbors"
 __all__ += ["reconstruction", "Reconstruction", "reconstruction_norms", "vector_field", "VectorField", "grid"]
 __all__ += ["local_dimension", "LocalDimension"]
 __all__ += ["score_error", "ScoreError", "GaussianMixture"]
+# z <- f(g(z)), and a map on average
+__all__ += ["fixed_points", "FixedPoints", "averaged_jacobian", "AveragedJacobian"]
+__all__ += ["certified_norms", "CertifiedNorms"]
 # what codes look like
 __all__ += ["codes", "Codes", "principal_components", "PrincipalComponents"]
 __all__ += ["similarity", "Similarity", "similarities", "SimilarityTable"]

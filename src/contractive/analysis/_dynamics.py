@@ -1,0 +1,111 @@
+"""An autoencoder as a map of codes, z <- f(g(z)), and the average Jacobian of a map over many rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from contractive.analysis._rows import Map, check_rows, code_size, parts
+from contractive.core.errors import InvalidValue, check_at_least, check_positive
+from contractive.core.results import Result, TableResult
+from contractive.jacobian import jacobian
+
+
+@dataclass(frozen=True, repr=False)
+class FixedPoints(TableResult):
+    """Codes that reconstruction and encoding give back, z = f(g(z)), and how the map behaves there."""
+
+    codes: Tensor  # the different fixed points that were reached, (points, code)
+    basin: Tensor  # for each row the number of the point that its code went to, -1 for none, (rows,)
+    steps: Tensor  # after which each row stood still, (rows,); the largest number for those that did not
+    spectral_radius: Tensor  # largest |eigenvalue| of the Jacobian of z -> f(g(z)) at each point: below 1 it attracts
+    operator_norm: Tensor  # largest singular value of that Jacobian: below 1 every small step shrinks at once
+
+    def columns(self) -> dict[str, Tensor]:
+        rows = torch.stack([(self.basin == number).sum() for number in range(len(self.codes))])
+        return {"rows": rows, "spectral_radius": self.spectral_radius, "operator_norm": self.operator_norm}
+
+
+@torch.no_grad()
+def fixed_points(
+    encode: Map, decode: Map, x: Tensor, *, num_steps: int = 1000, tolerance: float = 1e-6, apart: float = 1e-3
+) -> FixedPoints:
+    """Follow z <- f(g(z)) from the codes of the rows x until they stand still, and examine where.
+
+    Where encoder and decoder contract together the map has attractors, which hold memorised rows or whole classes
+    (Fumero et al. 2026, Navigating the latent space dynamics of neural models). Every row stops when a step is at most
+    `tolerance` times the size of its code (or 1, if that is larger); points closer than `apart` in the same units are
+    one. Points that do not attract are not found.
+
+    Raises:
+        InvalidValue: A count or size out of range; no row stands still after `num_steps`.
+    """
+    check_rows(x, 1, num_steps=num_steps)
+    check_positive("tolerance", tolerance, "1e-6 is usual.")
+    check_positive("apart", apart, "1e-3 is usual.")
+    shape = encode(x[:1]).shape[1:]
+
+    def turn(code: Tensor) -> Tensor:
+        return encode(decode(code.view(-1, *shape))).flatten(1)
+
+    code = torch.cat([encode(part).flatten(1) for part in parts(x, 8 * x[0].numel())])
+    steps = torch.full((len(x),), num_steps, device=x.device)
+    moving = torch.arange(len(x), device=x.device)
+    for step in range(num_steps):
+        before = code[moving]
+        code[moving] = after = turn(before)
+        still = (after - before).norm(dim=1) <= tolerance * before.norm(dim=1).clamp_min(1)
+        steps[moving[still]] = step + 1
+        moving = moving[~still]
+        if not len(moving):
+            break
+    basin, found = torch.full((len(x),), -1, device=x.device), []
+    left = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    left[moving] = False
+    while bool(left.any()):  # the first that is left, and all that came to the same
+        point = code[left.nonzero()[0, 0]]
+        near = left & ((code - point).norm(dim=1) <= apart * point.norm().clamp_min(1))
+        basin[near], left = len(found), left & ~near
+        found.append(point)
+    if not found:
+        got = f"steps above {tolerance} after {num_steps}"
+        raise InvalidValue("x", "lead to a fixed point", got, "Take more steps or a larger tolerance.")
+    points = torch.stack(found)
+    matrices = jacobian(turn, points)
+    radius = torch.linalg.eigvals(matrices).abs().amax(1)
+    return FixedPoints(points, basin, steps, radius, torch.linalg.matrix_norm(matrices, 2))
+
+
+@dataclass(frozen=True, repr=False)
+class AveragedJacobian(Result):
+    """E[df/dx] over rows, entry by entry."""
+
+    mean: Tensor  # (code, features), in float64
+    standard_error: Tensor  # of each entry over the rows, (code, features)
+    num_rows: int
+
+
+@torch.no_grad()
+def averaged_jacobian(f: Map, batches: Tensor | Iterable[Tensor]) -> AveragedJacobian:
+    """Average the Jacobian of f over rows, which may come as a stream of batches (rows, *features).
+
+    f is any map from the activations of one layer to those of another: the average says which inputs drive which units
+    all over the data, signs included, and cancels what differs from row to row. One pass, in memory for one batch and
+    two matrices: mean and squared deviations are merged batch by batch (Chan, Golub and LeVeque 1983).
+    """
+    count, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for batch in [batches] if isinstance(batches, Tensor) else batches:
+        check_rows(batch, 1, "batches")
+        for part in parts(batch, 4 * code_size(f, batch) * batch[0].numel()):
+            matrices = jacobian(f, part).double()
+            here, own = len(matrices), matrices.mean(0)
+            if count and own.shape != mean.shape:
+                got = f"{tuple(own.shape)} after {tuple(mean.shape)}"
+                raise InvalidValue("batches", "have one number of features", got, "Use rows of the same data.")
+            step, total = own - mean.to(own), count + here
+            # sum of squares around the common mean: both own sums, and what the two means differ by
+            squares = squares.to(own) + (matrices - own).square().sum(0) + step.square() * (count * here / total)
+            mean, count = mean.to(own) + step * (here / total), total
+    check_at_least("the number of rows in batches", count, 2, "One row has no standard error.")
+    return AveragedJacobian(mean, (squares / (count - 1) / count).sqrt(), count)
