@@ -9,7 +9,7 @@ from torch import Tensor
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._chain import Map, recognise
 from contractive.jacobian._linearise import Linearisation, linearise
-from contractive.jacobian._norms import dense_numbers, reduced
+from contractive.jacobian._norms import dense_numbers, jacobian, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
 
 Side = Literal["right", "left"]
@@ -68,10 +68,10 @@ def leading(
         raise InvalidValue("tolerance and max_iterations", "be above 0", got, "Leave them out.")
     first = linearise(f, x[:1])
     units, features = first.value.shape[1:].numel(), x.shape[1:].numel()
-    side = min(units, features)
-    if not 1 <= num <= side:
-        raise InvalidValue("num", f"lie between 1 and {side}", num, "A Jacobian has no more singular values.")
-    iterates = method == "iterate" or (method == "auto" and side > max(_SMALL, 6 * num))
+    smaller = min(units, features)
+    if not 1 <= num <= smaller:
+        raise InvalidValue("num", f"lie between 1 and {smaller}", num, "A Jacobian has no more singular values.")
+    iterates = method == "iterate" or (method == "auto" and smaller > max(_SMALL, 6 * num))
     if iterates:
         numbers = 2 * room(num, features) * (units + features)
     else:
@@ -88,10 +88,11 @@ def leading(
 
 
 def _exact(f: Map, x: Tensor, num: int, side: Side) -> tuple[Tensor, Tensor]:
-    matrices, basis = reduced(f, x, num)
-    left, values, right = torch.linalg.svd(matrices, full_matrices=False)
-    if side == "left":
+    if side == "left":  # which the reduced form does not keep
+        left, values, _ = torch.linalg.svd(jacobian(f, x), full_matrices=False)
         return values[:, :num], left[:, :, :num].mT
+    matrices, basis = reduced(f, x, num)
+    _, values, right = torch.linalg.svd(matrices, full_matrices=False)
     return values[:, :num], right[:, :num] if basis is None else right[:, :num] @ basis.T
 
 
