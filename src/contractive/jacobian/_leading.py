@@ -9,7 +9,7 @@ from torch import Tensor
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._chain import Map, recognise
 from contractive.jacobian._linearise import Linearisation, linearise
-from contractive.jacobian._norms import dense_numbers, jacobian, reduced
+from contractive.jacobian._norms import dense_numbers, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
 
 Side = Literal["right", "left"]
@@ -88,11 +88,10 @@ def leading(
 
 
 def _exact(f: Map, x: Tensor, num: int, side: Side) -> tuple[Tensor, Tensor]:
-    if side == "left":  # which the reduced form does not keep
-        left, values, _ = torch.linalg.svd(jacobian(f, x), full_matrices=False)
+    matrices, basis = reduced(f, x, num)  # J = M Q^T with orthonormal columns of Q: M has the same left vectors
+    left, values, right = torch.linalg.svd(matrices, full_matrices=False)
+    if side == "left":
         return values[:, :num], left[:, :, :num].mT
-    matrices, basis = reduced(f, x, num)
-    _, values, right = torch.linalg.svd(matrices, full_matrices=False)
     return values[:, :num], right[:, :num] if basis is None else right[:, :num] @ basis.T
 
 
