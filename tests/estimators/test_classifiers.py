@@ -144,7 +144,10 @@ X, Y = np.random.default_rng(0).random((20, 4)), np.arange(20) % 2
             "loss must be one of squared_error, cross_entropy, got 'a",
         ),
         (ManifoldTangentClassifier(**QUICK, n_tangents=0), "n_tangents must be at least 1, got 0"),
-        (ManifoldTangentClassifier(**QUICK, tangents_of="decoder"), "of must be one of reconstruction, encoder"),
+        (
+            ManifoldTangentClassifier(**QUICK, tangents_of="decoder"),
+            "tangents_of must be one of reconstruction, encoder, got 'd",
+        ),
         (ManifoldTangentClassifier(**QUICK, tangent_rows="none"), "tangent_rows must be one of labelled, all, got 'n"),
         (StackedContractiveClassifier(**QUICK, output="tanh"), "output must be one of softmax, sigmoid"),
         (

@@ -3,7 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -69,7 +69,8 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         everything = rows if unlabelled is None else np.concatenate([rows, self._checked(unlabelled)])
         scalers = {"minmax": MinMaxScaler(clip=True), "standard": StandardScaler(), "none": FunctionTransformer()}
         self._scaler = scalers[self.scale].fit(everything)
-        x = self._scaled(rows)
+        scaled = self._scaled(everything)
+        x, unlabelled_rows = scaled[: len(rows)], scaled[len(rows) :]
         train: Any = (x, numbers)
         held_out: Any = None
         if self.early_stopping:
@@ -84,7 +85,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
                 warnings.simplefilter("ignore", CollapseWarning)  # the labels may still teach it something
                 self.pretraining_ = pretrain(
                     layers,
-                    self._scaled(everything),
+                    scaled,
                     self.weight if isinstance(self.weight, Objective) else self._objective(),
                     seed=seed,
                     max_epochs=self.pretraining_epochs,
@@ -94,7 +95,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
                     progress=False,
                 )
         network = Classifier(encoder(layers), widths[-1], len(self.classes_), output=self.output, seed=seed)
-        beside = self._beside(everything[len(rows) :])
+        beside = self._beside(unlabelled_rows)
         self.history_ = fine_tune(
             network,
             *train,
@@ -113,9 +114,9 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         self.network_, self.n_iter_ = network, len(self.history_.rows)
         return self
 
-    def _beside(self, unlabelled: np.ndarray) -> Tensor:
+    def _beside(self, unlabelled: Tensor) -> Tensor:
         """Return the rows without labels at which fine-tuning is regularised, too."""
-        return self._scaled(unlabelled[:0])
+        return unlabelled[:0]
 
     def _objective(self) -> Objective:
         raise NotImplementedError
@@ -231,12 +232,13 @@ class ManifoldTangentClassifier(LayeredClassifier):
     def _objective(self) -> Objective:
         return objectives.higher_order(self.weight, ratio=self.ratio, sigma=self.sigma, loss=LOSSES[self.loss])
 
-    def _beside(self, unlabelled: np.ndarray) -> Tensor:
+    def _beside(self, unlabelled: Tensor) -> Tensor:
         check_choice("tangent_rows", self.tangent_rows, ("labelled", "all"))
-        return self._scaled(unlabelled if self.tangent_rows == "all" else unlabelled[:0])
+        return unlabelled if self.tangent_rows == "all" else unlabelled[:0]
 
     def _regularisation(self, layers: Autoencoder, x: Tensor) -> Regularisation:
         check_at_least("n_tangents", self.n_tangents, 1, "The paper takes 15 on MNIST.")
+        check_choice("tangents_of", self.tangents_of, get_args(TangentsOf))
         num = min(self.n_tangents, x.shape[1], *widths_of(self.hidden_layer_sizes))  # the rank of J
         if self.tangent_file is None:
             tangents = tangent_files.compute(layers, x, num, of=self.tangents_of)
