@@ -284,4 +284,4 @@ def test_a_copy_of_a_point_has_no_share():
 )
 def test_misuse_is_refused(options, match):
     with pytest.raises(ValueError, match=match):
-        analysis.tangent_agreement(**({"encode": nn.Identity(), "x": torch.rand(8, 3), "num_tangents": 2} | options))
+        analysis.tangent_agreement(**({"model": nn.Identity(), "x": torch.rand(8, 3), "num_tangents": 2} | options))
