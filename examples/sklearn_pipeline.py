@@ -41,7 +41,9 @@ def main(max_epochs="auto", weights=(0.0, 0.1, 1.0)):
     search = GridSearchCV(model, {"contractiveautoencoder__weight": list(weights)}, cv=2).fit(x_train, y_train)
     print(f"best weight {search.best_params_['contractiveautoencoder__weight']}: {search.best_score_:.3f}")
 
-    detector = ct.ContractiveOutlierDetector(scale="common", random_state=0, max_epochs=max_epochs, contamination=0.05)
+    detector = ct.ContractiveOutlierDetector(
+        scale="common", random_state=0, max_epochs=max_epochs, false_alarm_rate=0.05
+    )
     labels = detector.fit(x_train[y_train != 4]).predict(x_test)
     for name, rows in (("other digits", y_test != 4), ("fours", y_test == 4)):
         found[f"flagged {name}"] = float((labels[rows] == -1).mean())

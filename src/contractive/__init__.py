@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ContractiveAutoencoder,
         ContractiveOutlierDetector,
         ManifoldTangentClassifier,
+        PromiseWarning,
         StackedContractiveClassifier,
     )
     from contractive.jacobian import jacobian, plan, singular_values, squared_norm, value_and_squared_norm
@@ -33,7 +34,7 @@ __all__ += ["Objective", "Term", "objectives"]
 __all__ += ["fit", "fit_with_max_error_increase", "History", "CollapseWarning", "TrainingDiverged"]
 # scikit-learn
 __all__ += ["ContractiveAutoencoder", "ContractiveOutlierDetector", "StackedContractiveClassifier"]
-__all__ += ["ManifoldTangentClassifier"]
+__all__ += ["ManifoldTangentClassifier", "PromiseWarning"]
 # rooms of their own
 __all__ += ["analysis", "models", "training"]
 
@@ -46,7 +47,7 @@ _HOME = {
     "training": ("fit", "fit_with_max_error_increase", "History", "CollapseWarning", "TrainingDiverged"),
     "estimators": (
         *("ContractiveAutoencoder", "ContractiveOutlierDetector"),
-        *("StackedContractiveClassifier", "ManifoldTangentClassifier"),
+        *("StackedContractiveClassifier", "ManifoldTangentClassifier", "PromiseWarning"),
     ),
 }
 

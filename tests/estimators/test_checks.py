@@ -12,13 +12,14 @@ EXEMPTED = {"check_sample_weight_equivalence_on_dense_data": "mini-batches of we
 
 # The checks fit on pure noise and on a constant; that a fit of noise may say so is not what they are about.
 @pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+@pytest.mark.filterwarnings("ignore::contractive.PromiseWarning")
 @parametrize_with_checks(
     [
         ct.ContractiveAutoencoder(max_epochs=20),
         ct.ContractiveAutoencoder(max_epochs=20, start="random", objective="contractive", weight=0.1),
         # in one batch it is exempt from nothing, but for rounding
-        ct.ContractiveOutlierDetector(max_epochs=10, batch_size=8),
-        ct.ContractiveOutlierDetector(max_epochs=10, support_fraction=0.7),
+        ct.ContractiveOutlierDetector(max_epochs=2, batch_size=32),
+        ct.ContractiveOutlierDetector(max_epochs=2, support_fraction=0.7),
     ],
     expected_failed_checks=lambda estimator: EXEMPTED,
 )

@@ -152,5 +152,5 @@ def test_a_changed_threshold_and_another_class_are_refused(tmp_path):
     with pytest.raises(StorageError, match="holds a 'ContractiveOutlierDetector', not a ContractiveAutoencoder"):
         ct.ContractiveAutoencoder.load(tmp_path)
     changed("state", "offset", to=None)(tmp_path)
-    with pytest.raises(StorageError, match="must hold the threshold of a detector"):
+    with pytest.raises(StorageError, match="must hold the limits of a detector"):
         ct.ContractiveOutlierDetector.load(tmp_path)

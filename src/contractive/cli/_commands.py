@@ -15,6 +15,8 @@ COMMANDS = {  # module, and the line of the help
     "train": ("_train", "Train an autoencoder into a folder that can be resumed, used and analyzed."),
     "classify": ("_train", "Train a classifier: layers learn from all rows without labels, then from the labels."),
     "predict": ("_use", "Write class and probabilities of every row."),
+    "detect": ("_detect", "Train an outlier detector whose false-alarm rate holds, and write a page that shows it."),
+    "score": ("_detect", "Write score, p-value, flag and reasons of every row by an outlier detector."),
     "encode": ("_use", "Write the code of every row."),
     "reconstruct": ("_use", "Write the reconstruction of every row, in the columns and units of the data."),
     "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
@@ -32,7 +34,7 @@ COMMANDS = {  # module, and the line of the help
 _DOZEN = 12
 _FIRST = (  # the options that the help of a command with more than a dozen shows
     *("out", "objective", "objectives", "weight", "weights", "hidden", "code", "max_epochs", "seeds", "labels_used"),
-    *("label", "drop", "resume", "force", "rows"),
+    *("label", "false_alarm_rate", "drop", "resume", "force", "rows"),
 )
 
 

@@ -1,5 +1,6 @@
 """The commands `info` and `version`, and the tables of metrics that training prints, too."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contractive.cli import _options as options
@@ -24,6 +25,9 @@ def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
     """A run that was interrupted says how it is resumed."""
     from contractive.studies.runs import AutoencoderRun, ClassifierRun, open_run
 
+    if (run / "detection.json").exists():
+        _about_detector(run, json)
+        return
     console, opened = Console(), open_run(run)
     metrics, data = opened.metrics(), opened.document.data
     if json:
@@ -48,6 +52,26 @@ def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
         stage = " of fine-tuning" if is_classifier else ""
         epochs = f"{len(written)} of {opened.settings.values()['max_epochs']} epochs{stage}"
         console.line(bold("Not finished"), f": {epochs} are written. {resume_command(opened)}")
+
+
+def _about_detector(run: Path, json: bool) -> None:
+    from contractive.report import detection_sentences
+    from contractive.studies.detection import open_detection
+
+    console, document = Console(), open_detection(run).document
+    if json:
+        console.document(document)
+        return
+    facts = {
+        "task": "outlier detector",
+        "score": document.score_by,
+        "data": f"{document.data}: {document.trained_rows:,} learned from, {document.tested.rows:,} kept apart",
+        "versions": ", ".join(f"{name} {number}" for name, number in document.versions.items()),
+        "command": document.command,
+    }
+    console.table([(name, text) for name, text in facts.items() if text], ("", ""), title=str(run), left=(0, 1))
+    for sentence in detection_sentences(document):
+        console.line(sentence)
 
 
 def _facts(run: "AutoencoderRun") -> dict[str, str]:

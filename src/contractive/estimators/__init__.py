@@ -2,8 +2,12 @@
 
 from contractive.estimators._autoencoder import ContractiveAutoencoder
 from contractive.estimators._classifiers import ManifoldTangentClassifier, StackedContractiveClassifier
-from contractive.estimators._detector import ContractiveOutlierDetector
+from contractive.estimators._detector import ContractiveOutlierDetector, PromiseWarning
+from contractive.estimators._drift import Drift, FeatureDrift
 from contractive.estimators._parameters import budget
+from contractive.estimators._reasons import Change, Explanation
 
 __all__ = ["ContractiveAutoencoder", "ContractiveOutlierDetector", "StackedContractiveClassifier"]
 __all__ += ["ManifoldTangentClassifier", "budget"]
+# what the detector returns and warns of
+__all__ += ["Explanation", "Change", "Drift", "FeatureDrift", "PromiseWarning"]

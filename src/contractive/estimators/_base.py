@@ -115,7 +115,7 @@ class ContractiveEstimator(Parameters):
         x: Any = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2, reset=not keep)
         x, weights = rows_that_count(x, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        chosen: Any = self._trusted(x, weights, keep)
+        chosen: Any = slice(None)
         held_out = None
         from_components = self._begins_as_components
         if epochs is None and not from_components and (self.early_stopping or self._has_auto_weight):
@@ -188,10 +188,6 @@ class ContractiveEstimator(Parameters):
         if allowed is not None:
             self.weight_, self.error_increase_ = found.weight, found.error_increase
         return found.history.rows
-
-    def _trusted(self, x: np.ndarray, weights: np.ndarray | None, keep: bool) -> Any:
-        """Return which rows of x to train on: an index into them."""
-        return slice(None)
 
     def _begin(self, x: np.ndarray, weights: np.ndarray | None, seed: int) -> Autoencoder:
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained is left that looks fitted

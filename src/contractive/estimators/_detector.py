@@ -1,104 +1,508 @@
 """The outlier detector: rows that are unlike the others."""
 
-from dataclasses import dataclass
+import copy
+import math
+import warnings
+from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.base import OutlierMixin, clone
+import torch
+from scipy.stats import false_discovery_control
+from sklearn.base import OutlierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from contractive.core.errors import InvalidValue
-from contractive.estimators._base import ContractiveEstimator
-from contractive.estimators._scaling import Scale, quantile
+from contractive.core.errors import InvalidValue, check_choice
+from contractive.estimators._autoencoder import ContractiveAutoencoder
+from contractive.estimators._base import FLOATS, ContractiveEstimator
+from contractive.estimators._bounds import output_bounds
+from contractive.estimators._crossfit import SAFEGUARD, STRUCTURED, TABLE, TRIMMED, CrossFit, Member, Part
+from contractive.estimators._drift import Drift, drift
+from contractive.estimators._parameters import Parameters, budget
+from contractive.estimators._reasons import Explainer, Explanation
+from contractive.estimators._saving import DetectorState
+from contractive.estimators._scaling import learn, quantile, rows_that_count
+from contractive.estimators._surprise import Ranks
+from contractive.models import Autoencoder, StorageError
 
-_FIRST_WEIGHT = 0.1  # of the first training, where the weight is to be found by its error increase in the second
+ScoreBy = Literal["auto", "table", "structured", "trimmed", "reconstruction"]
+_PARTS: dict[str, tuple[Part, ...]] = {
+    "table": TABLE, "structured": STRUCTURED, "trimmed": TRIMMED, "reconstruction": ("residual",),
+}  # fmt: skip
+_WEIGHTS = {"table": 0.03, "structured": 3.0, "trimmed": 0.1, "reconstruction": 0.1}
+_STRUCTURED_PASSES = 2.5  # times the usual number of steps
+_FOLDS, _FEWEST_ROWS = 5, 4
+_MOST_ROWS = 20_000  # that are neighbours and calibrate
+_FIRST_WEIGHT = 0.1  # of the first, short training that judges which rows to learn from
+_MANY_FEATURES, _REDUNDANT, _ENOUGH_ROWS = 50, 0.75, 30
+_ROWS_FOR_CORRELATIONS, _COLUMNS_FOR_CORRELATIONS = 2_000, 2_000
+_CALIBRATION_SHARE, _MOST_CALIBRATION = 0.2, 0.5
+
+
+class PromiseWarning(UserWarning):
+    """A false-alarm rate that so few calibration rows cannot promise."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
-    """Find rows that a contractive autoencoder of the table reconstructs badly.
+    """Find rows that are unlike the training rows, at a false-alarm rate that holds, and say why.
 
-    The network, its training and the parameters are those of `ContractiveAutoencoder`; the defaults are one wide
-    layer of saturating units, which cannot follow a row far from the others. Train it on normal rows where they are
-    known, else on all. Features in one unit, such as pixels, want `scale="common"`.
-
-    A network learns the outliers among its rows too, and so does the scaling. Where the training rows hold many, give
-    `support_fraction=0.7`: a first, short training finds the rows that fit worst, and scaling and network are learned
-    from the others: a concentration step of robust statistics (Rousseeuw and Van Driessen, 1999), with the autoencoder
-    in the place of mean and covariance. Where most rows are normal it takes away rare kinds of normal.
+    Five contractive autoencoders are trained, each without a fifth of the rows. A row is judged by its distance to the
+    nearest training row, by how much sparser its surroundings are than those of its neighbours, by the part of the
+    way from its neighbours that leaves the learned manifold, and by the distance to its neighbours in the contractive
+    code. Each number becomes -log of its rank among the training rows, every one judged by the network and the
+    neighbours of the folds without it; the score is their mean plus their largest. Where many features repeat each
+    other, as in images, spectra and curves, the distance in the code alone is used, from networks with a stronger
+    penalty, and all features have one scale (`score_by`). The residual alone flags a row for which it is ten times
+    rarer than the limit, which `guaranteed_bounds` rests on.
 
     Args:
-        contamination: Share of the training rows to call outliers, above 0 and at most 0.5. Where only normal rows
-            are given: the share of false alarms you accept.
-        support_fraction: Share of the training rows to learn from, above 0; 1 for all, below it those that a first
-            training, a third as long, reconstructs best (with `warm_start`, the present network). Name and meaning as
-            in scikit-learn's `EllipticEnvelope`.
+        false_alarm_rate: Share of new normal rows that may be called outliers. A row is flagged if its p-value is at
+            most this.
+        false_discovery_rate: Where given, share of the rows flagged by one call of `predict` that may be normal rows
+            (Benjamini and Hochberg, 1995). What `predict` says of a row then depends on the others.
+        contamination: Where given, the share of the training rows to call outliers, above 0 and at most 0.5, in the
+            place of a false-alarm rate.
+        calibration: `cross` judges every training row by the networks without it: no row is lost, and the rate held in
+            trials, but no theorem says so. `split` holds rows out for calibration only, a fifth or as many as the
+            rate needs: for exchangeable rows the rate is then a theorem (Vovk et al., 2005).
+        support_fraction: Share of the training rows to learn from, above 0 and at most 1, which means all rows. Below
+            1 it is those that a first, short training reconstructs best. Give 0.7 for rows that hold many outliers and
+            nobody has sorted. Where most rows are normal it does harm: it takes away rare kinds of normal. Name and
+            meaning as in scikit-learn's `EllipticEnvelope`.
+        score_by: `table`, `structured` (the distance in the code), `reconstruction` (the error alone), or `auto`:
+            structured for at least 50 features that each repeat another one, by a mean largest correlation of 0.75.
+        impute: `mean` or `median` puts those of the training rows where a value is NaN; None refuses NaN.
         n_components: Numbers per code.
+        weight: Factor of the penalty; None for 0.03, 3 with `structured` and 0.1 with `reconstruction`.
+        scale: As in `ContractiveAutoencoder`, or `auto`: `common` with `structured`, else `log`.
 
-    All other parameters are those of `ContractiveAutoencoder`.
+    All other parameters are those of `ContractiveAutoencoder`, but `warm_start`.
 
     Attributes:
-        offset_: Score below which a row is an outlier: the `contamination` quantile over all training rows.
-        support_: True for each training row that was learned from (or held out), per row of X; not saved.
-        autoencoder_: As in `ContractiveAutoencoder`; so are `history_`, `weight_`, `n_iter_`,
-            `n_components_`, `reconstruction_error_`, `n_features_in_` and `feature_names_in_`.
+        offset_: Score at or above which a row is no outlier.
+        smallest_false_alarm_rate_: That so many calibration rows can promise.
+        score_by_: What was chosen.
+        support_: True for each training row that was learned from, per row of X; not saved.
+        autoencoder_: The network of the first fold; so are `history_`, `weight_`, `n_iter_`.
+        reconstruction_error_: Mean squared error of training rows by the networks without them, summed over features.
 
     Examples:
         >>> from sklearn.datasets import load_iris
         >>> table = load_iris().data
-        >>> labels = ContractiveOutlierDetector(contamination=0.1, random_state=0).fit_predict(table)
-        >>> int((labels == -1).sum())
-        15
+        >>> detector = ContractiveOutlierDetector(max_epochs=20, random_state=0).fit(table[:100])
+        >>> new = table[100:101].copy()
+        >>> new[0, 1] = 9.0
+        >>> print(detector.predict(new), detector.explain(new)[0].ranking[0].feature)
+        [-1] 1
     """
 
-    contamination: float = 0.1
+    false_alarm_rate: float = 0.05
+    false_discovery_rate: float | None = None
+    contamination: float | None = None
+    calibration: Literal["cross", "split"] = "cross"
     support_fraction: float = 1.0
+    score_by: ScoreBy = "auto"
+    impute: Literal["mean", "median"] | None = None
     n_components: int | None = 128
     objective: Any = "contractive"
     weight: float | Literal["auto"] | None = None
     start: Literal["auto", "pca", "random"] = "random"
-    scale: Scale | None = "standard"
+    scale: Any = "auto"
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn scaling, network and `offset_`, in which `sample_weight` counts too; all else as the autoencoder's."""
-        x, weights = self._train(X, sample_weight, keep=self.warm_start)
-        self.offset_: float = quantile(self._scores(self._scaling.apply(x)), float(self.contamination), weights)
-        counts = np.asarray(sample_weight if sample_weight is not None else 1) > 0
-        if counts.ndim:  # rows of weight 0 were left out before, and have no share in it
-            counts[counts] = self.support_
-            self.support_ = counts
+        """Learn scaling, networks and limits from the rows of X (rows, features); y is ignored.
+
+        At most 20,000 of the rows, drawn at random, are neighbours and calibrate; the networks learn from all.
+
+        Args:
+            X: The table.
+            y: Ignored.
+            sample_weight: How much each row counts, in scaling, training and limits; 0 leaves it out.
+
+        Raises:
+            ValueError: A parameter or weight out of range, or rows that are not finite numbers.
+            TrainingDiverged: The loss became NaN or infinite.
+        """
+        self._check_parameters()
+        self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained looks fitted
+        given = self._table(X, reset=True)
+        counts = np.ones(len(given), bool) if sample_weight is None else np.asarray(sample_weight) > 0
+        x, weights = rows_that_count(given, sample_weight)
+        if len(x) < _FEWEST_ROWS:
+            rule = f"be above 0 for at least {_FEWEST_ROWS} rows"
+            raise InvalidValue("sample_weight", rule, len(x), "Weigh more rows.")
+        self._fill: np.ndarray | None = self._fills(x)
+        x = self._filled(x)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        order = np.random.RandomState(seed).permutation(len(x))
+        held = order[: self._num_held_out(len(x))]
+        learned = np.setdiff1d(np.arange(len(x)), held)
+        own = None if weights is None else weights[learned]
+        trusted = self._trusted(x[learned], own, seed)
+        support = np.zeros(len(x), bool)
+        support[learned[trusted]] = True
+        self.support_: np.ndarray = counts.copy()
+        self.support_[counts] = support
+        self._learn(x[learned[trusted]], None if own is None else own[trusted], seed)
+        some = np.sort(order[:_MOST_ROWS])
+        if trusted.all() and not len(held):
+            scores, some = self._fit.training_scores(), self._kept
+        else:
+            scores = self._strangeness(x[some])
+        of_some = None if weights is None else weights[some]
+        calibrate = np.isin(some, held) if len(held) else np.ones(len(some), bool)
+        self._ranks: Ranks = Ranks.of(scores[calibrate], None if of_some is None else of_some[calibrate])
+        self._set_offset(scores, of_some)
         return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return how usual each row is, (rows,): higher is more normal, about log of a p-value.
+
+        Beyond the strangest training row it goes on by a Pareto tail, so that stranger rows still have lower numbers. A
+        row that equals a training row is judged by the networks and neighbours without it.
+        """
+        return -self._strangeness(self._new_rows(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return `score_samples` minus `offset_`, shape (rows,): below 0 for outliers."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return +1 for inliers and -1 for outliers, shape (rows,)."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        """Return +1 for inliers and -1 for outliers, shape (rows,).
 
-    def _trusted(self, x: np.ndarray, weights: np.ndarray | None, keep: bool) -> np.ndarray:
-        self.support_: np.ndarray = np.ones(len(x), bool)
-        if self.support_fraction < 1:
-            judge = self if keep else self._first(x, weights)
-            errors = -judge._scores(judge._scaling.apply(x))
-            limit = quantile(errors, float(self.support_fraction), weights)
-            # where all but a row or two weigh next to nothing, two are still needed
-            self.support_ = errors <= max(limit, np.partition(errors, 1)[1])
-        return self.support_
+        By `offset_`, or with `false_discovery_rate` by the p-values of these rows together.
+        """
+        scores = self.score_samples(X)
+        limit = self.offset_ if self.false_discovery_rate is None else -self.discovery_limit(-scores)
+        return np.where(scores < limit, -1, 1)
 
-    def _first(self, x: np.ndarray, weights: np.ndarray | None) -> Self:
-        """Return a detector like this one, trained on all rows for a third of the time."""
-        third = -(-(self._training(len(x)).max_epochs or 1) // 3)
-        weight = _FIRST_WEIGHT if self._has_auto_weight else self.weight
-        first: Any = clone(self)
-        first.set_params(support_fraction=1.0, max_epochs=third, early_stopping=False, weight=weight)
-        first._train(x, weights, keep=False)
-        return first
+    def p_values(self, X: Any) -> np.ndarray:
+        """Return (1 + calibration rows at least as strange) / (1 + calibration rows) of each row, (rows,).
+
+        Small for strange rows; for new normal rows at most a with probability a, or a little less.
+        """
+        return self.p_values_of(self._strangeness(self._new_rows(X)))
+
+    def p_values_of(self, scores: Any) -> np.ndarray:
+        """Return the p-values of rows with these scores, the negative of what `score_samples` returned, (rows,)."""
+        check_is_fitted(self, "autoencoder_")
+        return self._ranks.p_values(np.asarray(scores, np.float64))
+
+    def discovery_limit(self, scores: Any) -> float:
+        """Return the score above which rows of a batch are flagged at the false-discovery rate, infinite for none.
+
+        Args:
+            scores: Of all rows of the batch, the negative of what `score_samples` returned.
+        """
+        assert self.false_discovery_rate is not None
+        p_values = self.p_values_of(scores)
+        found = p_values[discoveries(p_values, float(self.false_discovery_rate))]
+        return self._ranks.limit(float(found.max())) if len(found) else np.inf
+
+    def scaled(self, X: Any) -> np.ndarray:
+        """Return rows in the units of the networks, (rows, features)."""
+        return self._scaling.apply(self._new_rows(X))
+
+    def unscaled(self, Z: Any) -> np.ndarray:
+        """Return rows in the user's units from those of the networks, (rows, features)."""
+        check_is_fitted(self, "autoencoder_")
+        return self._scaling.invert(np.asarray(Z, np.float64))
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Return the mean reconstruction of rows by the networks, in the user's units, (rows, features)."""
+        return self._scaling.invert(self._fit.reconstruct(self.scaled(X)))
+
+    def feature_errors(self, X: Any) -> np.ndarray:
+        """Return the squared error of each feature in scaled units, mean over the networks, (rows, features)."""
+        return self._fit.errors(self.scaled(X))
+
+    def explain(self, X: Any, *, groups: Any = None, num_repairs: int = 3) -> list[Explanation]:
+        """Explain the score of each row: which features made it strange, and which values would be usual.
+
+        A feature counts by how far the score falls if it alone is set to its best value among 15 quantiles of the
+        training rows, the values of the five training rows nearest in the other features, and their mean; of features
+        with at most 15 values, among these. Repairs are made one after the other until half of the training rows are
+        as strange. Of more than 64 features the 64 that are reconstructed worst are tried.
+
+        Args:
+            X: Rows, for instance those that `predict` flagged; about 0.1 s for each and 20 features.
+            groups: Lists of column numbers that count as one feature, such as the columns of a one-hot code; a mapping
+                gives them names.
+            num_repairs: Most repairs of one row.
+
+        Raises:
+            InvalidValue: Groups that are not disjoint columns; `num_repairs` below 1.
+        """
+        rows = self._new_rows(X)
+        explainer = Explainer(
+            self._strangeness,
+            lambda row: self._fit.errors(self._scaling.apply(row)),
+            self._rows,
+            self._scaling,
+            self._names,
+            groups,
+        )
+        return explainer.explain(rows, self._ranks, num_repairs)
+
+    def guaranteed_bounds(self) -> np.ndarray:
+        """Return for each feature the values below and above which every row is flagged, (features, 2), in its unit.
+
+        Whatever the other features are: with a bounded code each output lies in an interval, and the residual of a row
+        beyond it by more than the limit of the residual alone exceeds that limit (interval arithmetic through the
+        decoder; Moore, 1966). They hold for `offset_`, not for `false_discovery_rate`.
+
+        Raises:
+            InvalidValue: An encoder that does not bound the code, or a decoder without known bounds.
+        """
+        check_is_fitted(self, "autoencoder_")
+        reached = -self.offset_ < self._fit.ceiling
+        limit = self._fit.residuals.inverse(-self.offset_ + SAFEGUARD) if reached else np.inf
+        intervals = np.array([output_bounds(member.network) for member in self._fit.members])  # (folds, 2, features)
+        low, high = intervals[:, 0].min(0) - limit, intervals[:, 1].max(0) + limit
+        with np.errstate(over="ignore"):
+            return np.stack([self._scaling.invert(z) for z in (low, high)], axis=1)
+
+    def drift(self, X: Any) -> Drift:
+        """Test whether rows come from another distribution than the training rows, and in which features.
+
+        Raises:
+            InvalidValue: Fewer than 2 rows.
+        """
+        rows = self._new_rows(X)
+        return drift(self._fit, self._rows, rows, self._scaling.apply(rows), self._names)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        names = getattr(self, "feature_names_in_", [f"x{column}" for column in range(self.n_features_in_)])
+        return tuple(map(str, names))
+
+    def _learn(self, x: np.ndarray, weights: np.ndarray | None, seed: int) -> None:
+        """Train one network per fold on rows without missing values, and measure every row by the one without it."""
+        self.score_by_: str = self._chosen_score(x)
+        self._scaling = learn(self._chosen_scale(), x, weights)
+        z = self._scaling.apply(x)
+        self._mean = self._scaling.mean(x, weights)
+        random = np.random.RandomState(seed)
+        count = min(_FOLDS, len(x) // 2)
+        folds = random.permutation(len(x)) % count
+        self._kept: np.ndarray = np.sort(random.permutation(len(x))[:_MOST_ROWS])
+        workers = self._workers(z, folds, weights, seed)
+        first = workers[0]
+        self.autoencoder_, self.weight_, self.error_increase_ = first.autoencoder_, first.weight_, first.error_increase_
+        self._history, self.n_iter_ = first._history, first.n_iter_
+        self._rows: np.ndarray = x[self._kept]
+        kept_weights = None if weights is None else weights[self._kept]
+        self._assemble([worker.autoencoder_ for worker in workers], folds[self._kept], kept_weights)
+        self.reconstruction_error_ = float(np.average(self._fit.numbers["residual"] ** 2, weights=self._fit.weights))
+
+    def _assemble(
+        self, networks: list[Autoencoder], folds: np.ndarray, weights: np.ndarray | None, numbers: Any = None
+    ) -> None:
+        """Make the score from the networks and the rows that are kept."""
+        z, parts = self._scaling.apply(self._rows), _PARTS[self.score_by_]
+        members = tuple(Member(network, z[folds != fold], parts) for fold, network in enumerate(networks))
+        self._fit: CrossFit = CrossFit(members, z, folds, parts, weights, numbers or {})
+
+    def _workers(
+        self, z: np.ndarray, folds: np.ndarray, weights: np.ndarray | None, seed: int
+    ) -> list[ContractiveAutoencoder]:
+        found: list[ContractiveAutoencoder] = []
+        for fold in range(folds.max() + 1):
+            rest = folds != fold
+            worker = self._worker(int(rest.sum()))
+            worker.random_state = (seed + fold) % 2**31
+            if found:
+                worker.weight = found[0].weight_ if self._has_auto_weight else worker.weight
+            found.append(worker.fit(z[rest], sample_weight=None if weights is None else weights[rest]))
+        return found
+
+    def _worker(self, rows: int, **changed: Any) -> ContractiveAutoencoder:
+        """Return an unfitted autoencoder for scaled rows, so many of them."""
+        own = {each.name: getattr(self, each.name) for each in fields(Parameters)}
+        weight = _WEIGHTS[self.score_by_] if self.weight is None else self.weight
+        epochs = self.max_epochs
+        if epochs == "auto" and self.score_by_ == "structured":
+            size = None if self.batch_size == "auto" else int(self.batch_size)
+            epochs = math.ceil(_STRUCTURED_PASSES * (budget(rows, size).max_epochs or 1))
+        own |= {"weight": weight, "max_epochs": epochs, "scale": "none", "loss": self._loss_name}
+        return ContractiveAutoencoder(**{**own, **changed})
+
+    def _trusted(self, x: np.ndarray, weights: np.ndarray | None, seed: int) -> np.ndarray:
+        """Return which rows to learn from: those that networks without them, trained briefly, reconstruct best."""
+        if self.support_fraction >= 1:
+            return np.ones(len(x), bool)
+        self.score_by_ = "reconstruction"
+        z = learn("standard", x, weights).apply(x)
+        folds = np.random.RandomState(seed).permutation(len(x)) % min(_FOLDS, len(x) // 2)
+        errors = np.empty(len(x))
+        for fold in range(folds.max() + 1):
+            own = folds == fold
+            epochs = -(-(self._training(int((~own).sum())).max_epochs or 1) // 3)
+            weight = _FIRST_WEIGHT if self.weight in (None, "auto") else self.weight
+            plain: Any = {"early_stopping": False, "loss": "squared_error", "random_state": seed}
+            first = self._worker(0, max_epochs=epochs, weight=weight, **plain)
+            first.fit(z[~own], sample_weight=None if weights is None else weights[~own])
+            errors[own] = -first.score_samples(z[own])
+        limit = quantile(errors, float(self.support_fraction), weights)
+        # where all but a row or two weigh next to nothing, enough for two folds are still needed
+        return errors <= max(limit, np.partition(errors, _FEWEST_ROWS - 1)[_FEWEST_ROWS - 1])
+
+    def _strangeness(self, x: np.ndarray) -> np.ndarray:
+        """Return the score of rows without missing values, higher for stranger ones."""
+        return self._fit.score(self._scaling.apply(x))
+
+    def _scores(self, z: np.ndarray) -> np.ndarray:
+        return -self._fit.errors(z).sum(1)
+
+    def _set_offset(self, scores: np.ndarray, weights: np.ndarray | None) -> None:
+        """Set the limit: by the share of the training rows, which have these scores, or by the false-alarm rate."""
+        self.smallest_false_alarm_rate_: float = 1 / (1 + self._ranks.rows)
+        if self.contamination is not None:
+            self.offset_: float = quantile(-scores, float(self.contamination), weights)
+            return
+        self.offset_ = -self._ranks.limit(float(self.false_alarm_rate))
+        if math.isinf(self.offset_):
+            warnings.warn(
+                f"false_alarm_rate={self.false_alarm_rate} cannot be promised from {self._ranks.rows:g} calibration"
+                f" rows, and no row will be flagged: the smallest rate is {self.smallest_false_alarm_rate_:.4g}. Give"
+                " that one, or more rows.",
+                PromiseWarning,
+                stacklevel=3,
+            )
+
+    def _num_held_out(self, rows: int) -> int:
+        """Rows that calibrate only."""
+        if self.calibration == "cross":
+            return 0
+        rate = float(self.false_discovery_rate or self.false_alarm_rate)
+        wanted = max(_CALIBRATION_SHARE * rows, 1 / rate - 1)
+        return min(math.ceil(wanted), int(_MOST_CALIBRATION * rows), _MOST_ROWS)
+
+    def _chosen_score(self, x: np.ndarray) -> str:
+        if self.score_by != "auto":
+            return self.score_by
+        if repeats_itself(x):
+            return "structured"
+        return "table" if self.support_fraction >= 1 else "trimmed"
+
+    def _chosen_scale(self) -> str | None:
+        if self.scale != "auto":
+            return self.scale
+        return {"structured": "common", "table": "log"}.get(self.score_by_, "standard")
+
+    def _table(self, X: Any, *, reset: bool) -> np.ndarray:
+        finite: Any = True if self.impute is None else "allow-nan"
+        least = _FEWEST_ROWS if reset else 1
+        rows: Any = validate_data(
+            self, X, dtype=FLOATS, ensure_all_finite=finite, ensure_min_samples=least, reset=reset
+        )
+        return rows.astype(np.float64)
+
+    def _new_rows(self, X: Any) -> np.ndarray:
+        check_is_fitted(self, "autoencoder_")
+        return self._filled(self._table(X, reset=False))
+
+    def _fills(self, x: np.ndarray) -> np.ndarray | None:
+        if self.impute is None:
+            return None
+        missing = np.isnan(x).all(0)
+        if missing.any():
+            where = ", ".join(map(str, np.flatnonzero(missing)[:5]))
+            raise InvalidValue("X", "have a value in each column", f"none in {where}", "Leave these columns out.")
+        return np.nanmedian(x, axis=0) if self.impute == "median" else np.nanmean(x, axis=0)
+
+    def _filled(self, x: np.ndarray) -> np.ndarray:
+        return x if self._fill is None else np.where(np.isnan(x), self._fill, x)
+
+    @property
+    def _detector(self) -> DetectorState:
+        """What is saved beside the first network."""
+        fit = self._fit
+        networks = tuple(
+            {name: value.float().numpy() for name, value in member.network.state_dict().items()}
+            for member in fit.members
+        )
+        numbers: dict[str, np.ndarray] = {**fit.numbers}
+        return DetectorState(
+            self.score_by_, self._rows, fit.folds, fit.weights, numbers, networks, self._ranks, self._fill
+        )
+
+    @_detector.setter
+    def _detector(self, saved: DetectorState) -> None:
+        self.score_by_, self._rows, self._fill, self._ranks = saved.score_by, saved.rows, saved.fill, saved.ranks
+        self.smallest_false_alarm_rate_ = 1 / (1 + saved.ranks.rows)
+        try:
+            networks = [self._copy_of(weights) for weights in saved.networks]
+            self._assemble(networks, saved.folds, saved.weights, saved.numbers)
+        except (KeyError, ValueError, RuntimeError, IndexError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise StorageError(f"{reason}: networks and rows must fit. estimator.npz was changed.") from error
+
+    def _copy_of(self, weights: dict[str, np.ndarray]) -> Autoencoder:
+        network = copy.deepcopy(self.autoencoder_)
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        return network
+
+    def check_parameters(self) -> None:
+        """Refuse parameters that `fit` would refuse.
+
+        Raises:
+            InvalidValue: A value out of its range or not among the names known.
+        """
+        self._check_parameters()
 
     def _check_parameters(self) -> None:
-        for name, most, remedy in ("contamination", 0.5, "Try 0.1."), ("support_fraction", 1, "1 learns from all."):
+        for name, most, advice in (
+            ("contamination", 0.5, "Try 0.1."),
+            ("support_fraction", 1, "1 learns from all rows."),
+            ("false_alarm_rate", 0.5, "Try 0.05."),
+            ("false_discovery_rate", 0.5, "Try 0.1."),
+        ):
             share: Any = getattr(self, name)
+            if share is None and name in ("contamination", "false_discovery_rate"):
+                continue
             if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) <= most:
-                raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), remedy)
-        super()._check_parameters()
+                raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), advice)
+        if self.contamination is not None and self.false_discovery_rate is not None:
+            got = f"false_discovery_rate {self.false_discovery_rate}"
+            raise InvalidValue("contamination", "come without `false_discovery_rate`", got, "Leave one out.")
+        check_choice("calibration", self.calibration, ("cross", "split"))
+        check_choice("score_by", self.score_by, ("auto", *_PARTS))
+        check_choice("impute", self.impute, (None, "mean", "median"))
+        if self.warm_start:
+            raise InvalidValue("warm_start", "be False", "True: rows seen before cannot calibrate", "Fit anew.")
+        own = {each.name: getattr(self, each.name) for each in fields(Parameters)}
+        own |= {"scale": "standard" if self.scale == "auto" else self.scale}
+        ContractiveAutoencoder(**own)._check_parameters()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.impute is not None
+        return tags
+
+
+def repeats_itself(x: np.ndarray) -> bool:
+    """Return whether the features of rows repeat each other, as those of images, spectra and curves do.
+
+    At least 50 features that vary, and the mean over them of the largest absolute correlation with another one is at
+    least 0.75, on at most 2,000 rows and 2,000 features, evenly spaced.
+    """
+    x = x[:: -(-len(x) // _ROWS_FOR_CORRELATIONS)]
+    x = x[:, np.ptp(x, axis=0) > 0]
+    if x.shape[1] < _MANY_FEATURES or len(x) < _ENOUGH_ROWS:
+        return False
+    x = x[:, :: -(-x.shape[1] // _COLUMNS_FOR_CORRELATIONS)]
+    z = x - x.mean(0)
+    lengths = np.linalg.norm(z, axis=0)
+    z = z[:, lengths > 0] / lengths[lengths > 0]
+    correlations = np.abs(z.T @ z)
+    np.fill_diagonal(correlations, 0)
+    return bool(correlations.max(0).mean() >= _REDUNDANT)
+
+
+def discoveries(p_values: np.ndarray, rate: float) -> np.ndarray:
+    """Return which rows to flag so that at most this share of them is normal (Benjamini and Hochberg), (rows,)."""
+    return false_discovery_control(p_values) <= rate

@@ -11,11 +11,37 @@ import sklearn
 from contractive.core.artifacts import Artifact, ArtifactError
 from contractive.estimators._parameters import Parameters
 from contractive.estimators._scaling import Scaling
+from contractive.estimators._surprise import Ranks
 from contractive.models import StorageError, load, save
 
 _KIND, _NAME = "fitted estimator", "estimator"
 Plain = None | bool | int | float | str | list[Any]
 E = TypeVar("E", bound=Parameters)
+
+
+@dataclass(frozen=True)
+class DetectorState:
+    """What a detector has learned beside its first network.
+
+    Attributes:
+        score_by: The score that was chosen.
+        rows: Raw training rows that are neighbours, (rows, features).
+        folds: Of each, (rows,).
+        weights: Of each, (rows,).
+        numbers: The parts of the score of each, by name.
+        networks: Weights of the network of each fold.
+        ranks: Of the calibration scores.
+        fill: What stands for a missing value of each feature.
+    """
+
+    score_by: str
+    rows: np.ndarray
+    folds: np.ndarray
+    weights: np.ndarray | None
+    numbers: dict[str, np.ndarray]
+    networks: tuple[dict[str, np.ndarray], ...]
+    ranks: Ranks
+    fill: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -32,9 +58,10 @@ class State:
     history: tuple[dict[str, int | float], ...]
     scaling: Scaling
     mean: np.ndarray
+    detector: DetectorState | None = None
 
 
-_PRIVATE = ("history", "scaling", "mean")
+_PRIVATE = ("history", "scaling", "mean", "detector")
 _ATTRIBUTES = {each.name: f"_{each.name}" if each.name in _PRIVATE else f"{each.name}_" for each in fields(State)}
 
 
@@ -75,8 +102,8 @@ def read(folder: str | Path, kind: type[E]) -> E:
         raise StorageError(f"{folder} does not describe the network it holds: {wrong} differs. A file was changed.")
     if set(parameters) != set(kind().get_params(deep=False)):
         raise StorageError(f"parameters in {folder} must be those of {name}, got others. It was changed.")
-    if state.offset is None and "contamination" in parameters:
-        raise StorageError("estimator.json must hold the threshold of a detector, got none. It was changed.")
+    if None in (state.offset, state.detector) and "contamination" in parameters:
+        raise StorageError("estimator.json must hold the limits of a detector, got none. It was changed.")
     sizes: Any = parameters["hidden_layer_sizes"]
     found: Any = kind(**{**parameters, "hidden_layer_sizes": tuple(sizes) if isinstance(sizes, list) else sizes})
     found.autoencoder_ = autoencoder
@@ -95,7 +122,7 @@ def _wrong_part(state: State, features: Any) -> str:
         return "feature_names_in"
     for name in ("reconstruction_error", "weight", "error_increase", "offset"):
         value = getattr(state, name)
-        if value is not None and not math.isfinite(value):
+        if value is not None and not math.isfinite(value) and (name, value) != ("offset", -math.inf):  # flags no row
             return name
     for array in (state.scaling.offset, state.scaling.scale, state.mean):
         if array.shape != (features,) or array.dtype != np.float64 or not np.isfinite(array).all():

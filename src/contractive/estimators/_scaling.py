@@ -10,7 +10,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from contractive.core.errors import InvalidValue
 
-Scale = Literal["auto", "standard", "common", "robust", "minmax", "none"]
+Scale = Literal["auto", "standard", "log", "common", "robust", "minmax", "none"]
 _FEWEST_CHANNELS, _ONE_UNIT, _ALIKE, _RELATED, _NEARER = 16, 5.0, 0.9, 0.25, 2.5  # of a signal: see `is_signal`
 _ROWS_AT_ONCE = 4096  # large tables in blocks: temporary arrays that stay in the cache and are not paged in anew
 
@@ -22,16 +22,18 @@ class Scaling:
     Attributes:
         offset: (features,).
         scale: (features,), above 0.
+        logarithmic: True if sign(z) log(1 + |z|) follows: what lies far out is brought nearer, in order.
     """
 
     offset: np.ndarray
     scale: np.ndarray
+    logarithmic: bool = False
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return rows in the units the network works in, float64."""
         z = x - self.offset
         z /= self.scale
-        return z
+        return np.copysign(np.log1p(np.abs(z)), z) if self.logarithmic else z
 
     def single(self, x: np.ndarray) -> np.ndarray:
         """Return the same in single precision, as the network is trained on: computed in double and rounded."""
@@ -48,7 +50,8 @@ class Scaling:
 
     def invert(self, z: np.ndarray) -> np.ndarray:
         """Return rows in the user's units again, float64."""
-        x = z * self.scale
+        x = np.copysign(np.expm1(np.abs(z)), z) if self.logarithmic else z
+        x = x * self.scale
         x += self.offset
         return x
 
@@ -77,7 +80,7 @@ def learn(name: str | None, x: np.ndarray, weights: np.ndarray | None = None) ->
         if name == "common":
             scale = np.full(x.shape[1], np.sqrt(standard.var_.mean()) or 1.0)
     # the mean of a large number, such as a time in nanoseconds, is not that number
-    return Scaling(np.where(x.min(0) == x.max(0), x[0], offset), np.asarray(scale, np.float64))
+    return Scaling(np.where(x.min(0) == x.max(0), x[0], offset), np.asarray(scale, np.float64), name == "log")
 
 
 def is_signal(x: np.ndarray) -> bool:

@@ -5,6 +5,7 @@ those of the panels, one per example. `image` is the height and width where a ro
 `names` are those of the features, by default their numbers from 1. Boxes are quartiles, whiskers reach from 5 to 95 %.
 """
 
+from contractive.plots._anomalies import p_values, reason_bars
 from contractive.plots._contraction import (
     class_directions,
     contraction_by_depth,
@@ -46,8 +47,10 @@ from contractive.plots._planes import (
 )
 from contractive.plots._style import NEUTRAL, color, in_order
 
+# unusual rows
+__all__ = ["reason_bars", "p_values"]
 # training, and models against each other
-__all__ = ["training_curves", "accuracy_under_noise", "trade_off"]
+__all__ += ["training_curves", "accuracy_under_noise", "trade_off"]
 # a sweep over the weight
 __all__ += ["pareto", "weight_curves"]
 # distributions over test examples

@@ -133,6 +133,9 @@ def _read_config(folder: Path, kind: type[Run[Any, Any]]) -> RunDocument:
     with as_run_errors(path):
         extra = storage.read_config(folder).extra
         run = extra.get("run") if isinstance(extra, dict) else None
+        if (folder / "detection.json").exists():
+            remedy = "Use contractive score: the score needs the training rows, which no exported model holds."
+            raise _wrong_run(kind, f"{folder}, which holds a detector", remedy)
         if not isinstance(run, dict):
             got = f"{folder}, a model saved without data"
             raise _wrong_run(kind, got, "Load it with contractive.load in Python.")

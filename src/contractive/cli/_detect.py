@@ -1,0 +1,105 @@
+"""The commands of anomaly detection: `detect` and `score`."""
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contractive.cli import _options as options
+from contractive.cli._app import command
+from contractive.cli._begin import command_line
+from contractive.cli._console import Console, bold
+from contractive.cli._settings import Group, split_words
+from contractive.core.errors import InvalidValue
+from contractive.studies.detection import DetectionSettings
+
+_ALARM = 3  # exit code for schedulers
+_PANELS = {
+    **dict.fromkeys(("false_alarm_rate", "false_discovery_rate", "calibration"), "Promise"),
+    **dict.fromkeys(("code", "weight", "max_epochs", "seed"), "Training"),
+}
+
+
+@command("detect table.csv --out run --false-alarm-rate 0.01")
+def detect(
+    *,
+    data: options.Source,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the detector and its page.")],
+    settings: Annotated[DetectionSettings, Group("Score", _PANELS)],
+    reading: Annotated[options.Options, Group(options.DATA, without=("stream", "validation_share"))],
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Rows for testing are kept apart, and the page shows how many of them are flagged.
+
+    With --label, a column of 0 for normal rows and 1 for anomalies, only normal rows are learned from, and the
+    anomalies found are counted. Columns of dates are left out. The rows are stored in the folder: they are the
+    neighbours of new rows. Afterwards: `contractive score RUN NEW -o scores.csv`.
+    """
+    from contractive.estimators import PromiseWarning
+    from contractive.report import detection_html, detection_sentences, write_page
+    from contractive.studies import detection
+    from contractive.training import CollapseWarning
+
+    console = Console(quiet=quiet or json)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        for kind in (PromiseWarning, CollapseWarning):
+            warnings.simplefilter("always", kind)
+        run = detection.detect(data, settings, out, options=reading, command=command_line(), force=force)
+    page = write_page(detection_html(run.document), out / "report.html")
+    if json:
+        console.document(run.document)
+        return
+    console.notes(run.document.notes)
+    console.warnings(dict.fromkeys(str(each.message) for each in caught))
+    for sentence in detection_sentences(run.document):
+        console.line(sentence)
+    console.line("Run: ", bold(out))
+    console.line("Report: ", bold(page))
+
+
+@command("score run new.csv -o scores.csv --pass-through id --fail-above 0.05")
+def score(
+    *,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive detect` wrote.")],
+    data: options.Source,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File: .csv or .parquet.")],
+    pass_through: options.PassThrough = None,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(help=f"Exit with code {_ALARM} if a larger share of the rows is flagged.", show_default="never"),
+    ] = None,
+    reading: options.ReadingOptions,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Columns: score (higher is stranger), p_value, flagged, and for flagged rows reason_1 to reason_3.
+
+    A reason is a column, its value, and in brackets the value that would make the row usual. Rows are streamed in
+    constant memory. The data are prepared as in training; columns may come in another order.
+    """
+    from contractive.studies import detection
+
+    if fail_above is not None and not 0 <= fail_above <= 1:
+        raise InvalidValue("fail_above", "be a share from 0 to 1", fail_above, "For instance 0.05.")
+    console = Console(quiet=quiet or json)
+    opened = detection.open_detection(run)
+    with console.progress("Rows") as progress:
+        found = detection.score_rows(
+            opened,
+            data,
+            out,
+            pass_through=split_words(pass_through),
+            options=reading,
+            overwrite=force,
+            on_progress=lambda rows: progress("", rows, None),
+        )
+    if json:
+        console.document({"rows": found.rows, "flagged": found.flagged, "share": found.share, "out": str(out)})
+    console.line(f"{found.rows:,} rows, of which {found.flagged:,} ({found.share:.1%}) are flagged: ", bold(out))
+    if fail_above is not None and found.share > fail_above:
+        raise typer.Exit(_ALARM)

@@ -1,0 +1,87 @@
+"""Whether new rows come from the distribution of the training rows: along the learned manifold and off it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from contractive.core.errors import check_at_least
+from contractive.estimators._crossfit import CrossFit
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """p-values of one feature, corrected for the number of tests (Holm, 1979).
+
+    Attributes:
+        feature: Its name; x0, x1, ... in a table without names.
+        p_value: That its values have the distribution of the training rows.
+        along: That its reconstructions have: a change along the learned manifold.
+        off: That its residuals have: a change that leaves the manifold.
+    """
+
+    feature: str
+    p_value: float
+    along: float
+    off: float
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Whether rows have changed since training.
+
+    Attributes:
+        p_value: The smallest of all corrected p-values: at most a in a share a of samples without a change.
+        score: Corrected p-value that the rows are as strange as training rows.
+        features: One per feature.
+    """
+
+    p_value: float
+    score: float
+    features: tuple[FeatureDrift, ...]
+
+    def changed(self, rate: float = 0.05) -> tuple[str, ...]:
+        """Return the names of the features with a corrected p-value of at most `rate`."""
+        return tuple(each.feature for each in self.features if min(each.p_value, each.along, each.off) <= rate)
+
+
+def drift(fit: CrossFit, rows: np.ndarray, new: np.ndarray, z: np.ndarray, names: tuple[str, ...]) -> Drift:
+    """Compare new rows with the training rows by Kolmogorov and Smirnov's test, feature by feature.
+
+    Training rows are reconstructed by the network that did not see them, and each new row by one of the networks in
+    turn, so that both are alike where nothing has changed.
+
+    Args:
+        fit: The networks.
+        rows: Raw training rows.
+        new: Raw new rows.
+        z: The same, scaled.
+        names: Of the features.
+
+    Raises:
+        InvalidValue: Fewer than 2 rows.
+    """
+    check_at_least("rows of X", len(new), 2, "Give more rows.")
+    before = np.empty_like(fit.rows)
+    for fold, member in enumerate(fit.members):
+        before[fit.folds == fold] = member.reconstruct(fit.rows[fit.folds == fold])
+    after, scores = np.empty_like(z), np.empty(len(z))
+    for fold, member in enumerate(fit.members):
+        own = slice(fold, None, len(fit.members))
+        after[own], scores[own] = member.reconstruct(z[own]), fit.member_scores(fold, z[own])
+    pairs = [(fit.cross_scores(), scores)]
+    for old, now in ((rows, new), (before, after), (fit.rows - before, z - after)):
+        pairs += zip(old.T, now.T, strict=True)
+    corrected = holm(np.array([ks_2samp(old, now).pvalue for old, now in pairs]))
+    by_feature = corrected[1:].reshape(3, -1).T.tolist()
+    found = tuple(FeatureDrift(name, *values) for name, values in zip(names, by_feature, strict=True))
+    return Drift(float(corrected.min()), float(corrected[0]), found)
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Return p-values corrected so that all hold together (Holm, 1979), in the same order."""
+    order = np.argsort(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    found = np.empty(len(p_values))
+    found[order] = np.minimum(1.0, np.maximum.accumulate(p_values[order] * factors))
+    return found

@@ -1,0 +1,184 @@
+"""Why a row is strange: the features whose repair makes it usual, and the values that do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contractive.core.errors import InvalidValue, check_at_least
+from contractive.estimators._scaling import Scaling
+from contractive.estimators._surprise import Ranks
+
+_QUANTILES, _NEIGHBOURS = 15, 5
+_MOST_TRIED = 64  # features per row
+_MOST_NUMBERS = 2**22  # of training rows that are searched for neighbours
+_USUAL = 0.5  # p-value from which a row needs no more repair
+Value = float | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One feature set to the value that makes its row most usual.
+
+    Attributes:
+        feature: Its name; x0, x1, ... in a table without names.
+        observed: What the row has, in the table's unit; a tuple for a group of columns.
+        usual: The value that makes the row most usual.
+        fall: How far the score falls.
+        p_value: Of the row afterwards.
+    """
+
+    feature: str
+    observed: Value
+    usual: Value
+    fall: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a row has its score.
+
+    Attributes:
+        score: Higher for stranger rows: the negative of `score_samples`.
+        p_value: As `p_values` gives it.
+        ranking: The features, each changed alone, by the fall of the score.
+        repairs: Features changed one after the other, each to the best value after those before.
+    """
+
+    score: float
+    p_value: float
+    ranking: tuple[Change, ...]
+    repairs: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Columns that count as one, and the values that occur there.
+
+    Attributes:
+        name: Of the feature.
+        columns: Column numbers.
+        common: Values to try in every row, (values, columns).
+        is_coded: True where only values that occur make sense, not means of them.
+    """
+
+    name: str
+    columns: np.ndarray
+    common: np.ndarray
+    is_coded: bool
+
+
+class Explainer:
+    """Tries other values in a row and scores what results.
+
+    Args:
+        score: Of raw rows, higher for stranger ones.
+        errors: Squared scaled error of each feature of raw rows.
+        rows: Raw training rows, (rows, features).
+        scaling: In whose units rows are near.
+        names: Of the columns.
+        groups: Column numbers that count as one feature, with names where it is a mapping.
+
+    Raises:
+        InvalidValue: Groups that are not disjoint columns of the rows.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[np.ndarray], np.ndarray],
+        errors: Callable[[np.ndarray], np.ndarray],
+        rows: np.ndarray,
+        scaling: Scaling,
+        names: Sequence[str] | None,
+        groups: Any,
+    ) -> None:
+        self._score, self._errors, self._scaling = score, errors, scaling
+        few = rows[:: -(-rows.size // _MOST_NUMBERS)]
+        self._rows, self._scaled = few, scaling.apply(few)
+        self._features = _features(few, names, groups)
+
+    def explain(self, rows: np.ndarray, ranks: Ranks, num_repairs: int) -> list[Explanation]:
+        """Explain each of these raw rows, (rows, features).
+
+        Raises:
+            InvalidValue: `num_repairs` below 1.
+        """
+        check_at_least("num_repairs", num_repairs, 1)
+        return [self._explained(row, ranks, num_repairs) for row in rows]
+
+    def _explained(self, row: np.ndarray, ranks: Ranks, num_repairs: int) -> Explanation:
+        before = float(self._score(row[None])[0])
+        ranking = self._changes(row, before, ranks, self._features)
+        repairs, repaired, left = [], row.copy(), [*self._features]
+        score, found = before, ranking
+        while found and found[0].fall > 0:
+            best = found[0]
+            feature = next(each for each in left if each.name == best.feature)
+            left.remove(feature)
+            repairs.append(best)
+            repaired[feature.columns] = best.usual
+            if len(repairs) == num_repairs or best.p_value >= _USUAL:
+                break
+            score -= best.fall
+            found = self._changes(repaired, score, ranks, left)
+        return Explanation(before, float(ranks.p_values(np.array([before]))[0]), tuple(ranking), tuple(repairs))
+
+    def _changes(self, row: np.ndarray, before: float, ranks: Ranks, features: list[Feature]) -> list[Change]:
+        """Return each feature with its best value, by the fall of the score."""
+        if len(features) > _MOST_TRIED:
+            error = self._errors(row[None])[0]
+            worst = sorted(features, key=lambda feature: -error[feature.columns].sum())[:_MOST_TRIED]
+            features = [feature for feature in features if feature in worst]
+        squares = np.square(self._scaled - self._scaling.apply(row[None]))
+        lengths = squares.sum(1)
+        tried = [self._values(feature, squares, lengths) for feature in features]
+        changed = np.repeat(row[None], sum(map(len, tried)), axis=0)
+        ends = np.cumsum([0, *map(len, tried)])
+        for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
+            changed[start:end, feature.columns] = values
+        scores = self._score(changed) if len(changed) else np.empty(0)
+        found = []
+        for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
+            best = int(scores[start:end].argmin())
+            fall, p_value = before - scores[start + best], ranks.p_values(scores[start + best : start + best + 1])[0]
+            pair = (_plain(row[feature.columns]), _plain(values[best]))
+            found.append(Change(feature.name, *pair, float(max(fall, 0.0)), float(p_value)))
+        return sorted(found, key=lambda change: -change.fall)
+
+    def _values(self, feature: Feature, squares: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the values to try: common ones, and those of the training rows nearest in the other features."""
+        others = lengths - squares[:, feature.columns].sum(1)
+        count = min(_NEIGHBOURS, len(others))
+        near = self._rows[np.argpartition(others, count - 1)[:count]][:, feature.columns]
+        return np.concatenate([feature.common, near, near[:0] if feature.is_coded else near.mean(0, keepdims=True)])
+
+
+def _plain(values: np.ndarray) -> Value:
+    return float(values[0]) if len(values) == 1 else tuple(map(float, values))
+
+
+def _features(rows: np.ndarray, names: Sequence[str] | None, groups: Any) -> list[Feature]:
+    width = rows.shape[1]
+    named = names or [f"x{column}" for column in range(width)]
+    given: dict[str, list[int]] = {}
+    for name, columns in (groups if isinstance(groups, Mapping) else dict(enumerate(groups or ()))).items():
+        numbers = [*columns]
+        given[name if isinstance(name, str) else " + ".join(named[i] for i in numbers if i in range(width))] = numbers
+    taken = [column for columns in given.values() for column in columns]
+    if len({*taken}) < len(taken) or not {*taken} <= {*range(width)} or not all(given.values()):
+        rule = f"be disjoint lists of column numbers from 0 to {width - 1}"
+        raise InvalidValue("groups", rule, groups, "Leave columns that stand alone out.")
+    whole = {columns[0]: (name, columns) for name, columns in given.items()}
+    alone = {column: (named[column], [column]) for column in range(width) if column not in taken}
+    return [_feature(rows, *whole.get(i, alone.get(i, ("", [])))) for i in range(width) if i in whole or i in alone]
+
+
+def _feature(rows: np.ndarray, name: str, columns: list[int]) -> Feature:
+    values, counts = np.unique(rows[:, columns], axis=0, return_counts=True)
+    if len(columns) == 1 and len(values) > _QUANTILES:
+        places = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+        values = np.quantile(rows[:, columns], places, axis=0, method="nearest")
+        return Feature(name, np.array(columns), values, is_coded=False)
+    return Feature(name, np.array(columns), values[np.argsort(-counts, kind="stable")[:_QUANTILES]], is_coded=True)

@@ -1,0 +1,207 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
+
+import contractive as ct
+from contractive.cli._commands import app
+from contractive.data import DataError, Options
+from contractive.report import detection_html, detection_sentences
+from contractive.studies.detection import DetectionSettings, detect, open_detection, score_rows
+from contractive.studies.runs import RunError, open_run
+
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
+COLUMNS = ("id", "time", "temperature", "pressure", "mode", "bad")
+
+
+def write(path, rows, seed, columns=COLUMNS):
+    """A table of a sensor: the pressure is twice the temperature, more in mode a; every tenth row breaks that."""
+    random = np.random.RandomState(seed)
+    with open(path, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(columns)
+        for number in range(rows):
+            bad, mode = int(number % 10 == 9), "ab"[number % 2]
+            temperature = random.normal(20, 3)
+            pressure = 2 * temperature + (5 if mode == "a" else -5) + random.normal(0, 0.3) + 15 * bad
+            values = (
+                number,
+                f"2024-01-{1 + number // 24:02d}T{number % 24:02d}:00:00",
+                temperature,
+                pressure,
+                mode,
+                bad,
+            )
+            table.writerow([value for name, value in zip(COLUMNS, values, strict=True) if name in columns])
+    return path
+
+
+SETTINGS = DetectionSettings(max_epochs=15, code=32, false_alarm_rate=0.1)
+READING = Options(label="bad", drop=("id",), one_hot=("mode",))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("detection")
+    return detect(write(folder / "old.csv", 240, 0), SETTINGS, folder / "run", options=READING, command="typed")
+
+
+def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(run):
+    document = run.document
+    assert run.preparation.column_names() == ("temperature", "pressure", "mode")
+    assert "Columns of dates are no features: time." in document.notes
+    assert document.trained_rows == 204 - 20  # 85 % of the rows, a tenth of which is left out
+    tested = document.tested
+    assert (tested.rows, tested.normal) == (36, 32)
+    assert sum(tested.histogram) == 32
+    assert tested.auroc is not None
+    assert tested.auroc > 0.95
+    assert len(document.unusual) == 10
+    assert [row.score for row in document.unusual] == sorted((row.score for row in document.unusual), reverse=True)
+    assert document.smallest_rate == pytest.approx(1 / 185)
+    assert {bound.column for bound in document.bounds} == {"temperature", "pressure"}
+    assert all(bound.low < 20 < bound.high or bound.low < 40 < bound.high for bound in document.bounds)
+
+
+def test_what_is_opened_is_what_was_written(run):
+    again = open_detection(run.folder)
+    assert again.document == run.document
+    x = np.random.RandomState(0).standard_normal((5, run.preparation.features)).astype(np.float32)
+    np.testing.assert_array_equal(again.detector.score_samples(x), run.detector.score_samples(x))
+
+
+def scores(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_new_rows_are_scored_with_reasons_in_their_units(run, tmp_path):
+    new, seen = write(tmp_path / "new.csv", 60, 1), []
+    found = score_rows(run, new, tmp_path / "out.csv", pass_through=("id", "time"), on_progress=seen.append)
+    rows = scores(tmp_path / "out.csv")
+    assert seen == [60]
+    assert [*rows[0]] == ["id", "time", "score", "p_value", "flagged", "reason_1", "reason_2", "reason_3"]
+    assert (found.rows, found.flagged) == (60, sum(row["flagged"] == "1" for row in rows))
+    assert found.share == found.flagged / 60
+    bad = [number % 10 == 9 for number in range(60)]
+    assert roc_auc_score(bad, [float(row["score"]) for row in rows]) > 0.95
+    assert all(row["flagged"] == "1" for row, is_bad in zip(rows, bad, strict=True) if is_bad)
+    for row in rows:
+        assert (float(row["p_value"]) <= 0.1) == (row["flagged"] == "1") == bool(row["reason_1"])
+    reasons = " ".join(row["reason_1"] for row, is_bad in zip(rows, bad, strict=True) if is_bad)
+    assert "pressure" in reasons
+    pressure, usual = next(
+        (float(text.split()[1]), float(text.split()[3].rstrip(")")))
+        for text in (row["reason_1"] for row in rows)
+        if text.startswith("pressure")
+    )
+    assert 25 < usual < pressure < 90  # in the table's own unit
+
+
+def test_a_false_discovery_rate_is_of_the_whole_file(run, tmp_path):
+    new = write(tmp_path / "new.csv", 80, 2)
+    run.detector.set_params(false_discovery_rate=0.2)
+    try:
+        found = score_rows(run, new, tmp_path / "out.csv")
+        p_values = np.array([float(row["p_value"]) for row in scores(tmp_path / "out.csv")])
+        # the largest k with p_(k) <= k/n 0.2
+        ordered = np.sort(p_values)
+        holds = np.flatnonzero(ordered <= 0.2 * np.arange(1, 81) / 80)
+        assert found.flagged == (holds[-1] + 1 if len(holds) else 0)
+        assert found.flagged > 0
+    finally:
+        run.detector.set_params(false_discovery_rate=None)
+
+
+def test_a_table_without_label_is_learned_from_whole(tmp_path):
+    columns = ("temperature", "pressure")
+    folder = write(tmp_path / "plain.csv", 60, 3, columns)
+    run = detect(folder, DetectionSettings(max_epochs=2, code=8), tmp_path / "run")
+    assert run.document.trained_rows == 51
+    assert run.document.tested.auroc is None
+    assert len(detection_sentences(run.document)) == 2
+    assert "anomalies" not in detection_html(run.document).split('<script type="application/gzip"')[0]
+
+
+def test_labels_other_than_0_and_1_are_refused(tmp_path):
+    path = write(tmp_path / "old.csv", 40, 0)
+    with pytest.raises(
+        DataError, match=r"label must be a column of 0 for normal rows and 1 for anomalies, got 'a', 'b'"
+    ):
+        detect(path, SETTINGS, tmp_path / "run", options=Options(label="mode", drop=("id",)))
+
+
+def test_what_is_no_detector_is_refused(run, tmp_path):
+    with pytest.raises(RunError, match=r"run must be a folder that contractive detect wrote, got .* without detection"):
+        open_detection(tmp_path)
+    (tmp_path / "detection.json").write_text("{}")
+    with pytest.raises(RunError, match="cannot be read"):
+        open_detection(tmp_path)
+    with pytest.raises(RunError, match=r"which holds a detector\. Use contractive score"):
+        open_run(run.folder)
+
+
+def test_a_file_is_not_written_over_its_data(run, tmp_path):
+    new = write(tmp_path / "new.csv", 20, 1)
+    with pytest.raises(DataError, match="out must be another file than the data"):
+        score_rows(run, new, new, overwrite=True)
+
+
+def test_a_folder_of_another_table_is_refused(run, tmp_path):
+    import shutil
+
+    shutil.copytree(run.folder, tmp_path / "run")
+    other = ct.ContractiveOutlierDetector(max_epochs=1, random_state=0).fit(np.random.RandomState(0).rand(40, 2))
+    other.save(tmp_path / "run")
+    with pytest.raises(RunError, match="does not hold a detector of its 4 features"):
+        open_detection(tmp_path / "run")
+
+
+def test_a_wrong_setting_is_refused():
+    with pytest.raises(ValueError, match=r"false_alarm_rate must be above 0 and at most 0\.5, got 0\.7"):
+        DetectionSettings(false_alarm_rate=0.7)
+
+
+def test_the_page_shows_the_rows_their_reasons_and_the_bounds(run):
+    html = detection_html(run.document)
+    text = html.split('<script type="application/gzip"')[0]
+    assert "Unusual rows of <em>old</em>" in text
+    assert all(reason.column in text for row in run.document.unusual for reason in row.reasons)
+    assert "Values that are always flagged" in text
+    assert "http" not in text.replace("http-equiv", "")
+    figures = json.loads(html.split('id="figures">')[1].split("</script>")[0])
+    assert figures["p-values"]["data"][0]["y"] == [*run.document.tested.histogram]
+    first = run.document.unusual[0]
+    assert figures["reasons"]["data"][0]["x"] == pytest.approx([reason.fall for reason in first.reasons])
+
+
+def test_the_commands_detect_and_score(tmp_path):
+    old, new = write(tmp_path / "old.csv", 120, 0), write(tmp_path / "new.csv", 40, 1)
+    out, table = tmp_path / "run", tmp_path / "scores.csv"
+    common = ["--drop", "id", "--one-hot", "mode", "--label", "bad", "--max-epochs", "8", "--code", "16"]
+    found = CliRunner().invoke(app, ["detect", str(old), "-o", str(out), *common, "--false-alarm-rate", "0.1"])
+    assert found.exit_code == 0, found.output
+    assert "at a false-alarm rate of 10" in found.output
+    assert (out / "report.html").exists()
+    again = CliRunner().invoke(app, ["detect", str(old), "-o", str(out), *common])
+    assert again.exit_code == 2
+    scored = CliRunner().invoke(app, ["score", str(out), str(new), "-o", str(table), "--json", "--pass-through", "id"])
+    assert scored.exit_code == 0, scored.output
+    totals = json.loads(scored.output)
+    assert totals["rows"] == 40 == len(scores(table))
+    assert totals["share"] == totals["flagged"] / 40
+    alarm = ["score", str(out), str(new), "-o", str(table), "--force", "--fail-above"]
+    assert CliRunner().invoke(app, [*alarm, "0"]).exit_code == 3
+    assert CliRunner().invoke(app, [*alarm, "1"]).exit_code == 0
+    wrong = CliRunner().invoke(app, [*alarm, "2"])
+    assert wrong.exit_code == 2
+    assert "--fail-above must be a share from 0 to 1, got 2.0" in wrong.output
+    info = CliRunner().invoke(app, ["info", str(out)])
+    assert info.exit_code == 0, info.output
+    assert "table" in info.output
+    export = CliRunner().invoke(app, ["export", str(out), "-o", str(tmp_path / "model.onnx")])
+    assert export.exit_code == 2
+    assert "which holds a detector. Use contractive score" in " ".join(export.output.split())
