@@ -91,7 +91,7 @@ class Member:
         """
         at, directions = (torch.from_numpy(each.reshape(-1, each.shape[2])) for each in (places, steps))
         # by two backward passes: forward mode compiles scripts when it is first used
-        _, along = torch.autograd.functional.jvp(self.network, at, directions)
+        along: Any = torch.autograd.functional.jvp(self.network, at, directions)[1]
         return (directions - along).norm(dim=1).numpy().reshape(steps.shape[:2]).mean(1)
 
     def _apply(self, map_: nn.Module | object, z: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Whether new rows come from the distribution of the training rows: along the learned manifold and off it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import ks_2samp
@@ -72,7 +73,8 @@ def drift(fit: CrossFit, rows: np.ndarray, new: np.ndarray, z: np.ndarray, names
     pairs = [(fit.cross_scores(), scores)]
     for old, now in ((rows, new), (before, after), (fit.rows - before, z - after)):
         pairs += zip(old.T, now.T, strict=True)
-    corrected = holm(np.array([ks_2samp(old, now).pvalue for old, now in pairs]))
+    tests: list[Any] = [ks_2samp(old, now) for old, now in pairs]
+    corrected = holm(np.array([test.pvalue for test in tests]))
     by_feature = corrected[1:].reshape(3, -1).T.tolist()
     found = tuple(FeatureDrift(name, *values) for name, values in zip(names, by_feature, strict=True))
     return Drift(float(corrected.min()), float(corrected[0]), found)

@@ -161,11 +161,13 @@ def _plain(values: np.ndarray) -> Value:
 
 def _features(rows: np.ndarray, names: Sequence[str] | None, groups: Any) -> list[Feature]:
     width = rows.shape[1]
-    named = names or [f"x{column}" for column in range(width)]
+    named = [*names] if names else [f"x{column}" for column in range(width)]
     given: dict[str, list[int]] = {}
-    for name, columns in (groups if isinstance(groups, Mapping) else dict(enumerate(groups or ()))).items():
+    found: Any = groups if isinstance(groups, Mapping) else dict(enumerate(groups or ()))
+    for name, columns in found.items():
         numbers = [*columns]
-        given[name if isinstance(name, str) else " + ".join(named[i] for i in numbers if i in range(width))] = numbers
+        joined = " + ".join(str(named[i]) for i in numbers if i in range(width))
+        given[name if isinstance(name, str) else joined] = numbers
     taken = [column for columns in given.values() for column in columns]
     if len({*taken}) < len(taken) or not {*taken} <= {*range(width)} or not all(given.values()):
         rule = f"be disjoint lists of column numbers from 0 to {width - 1}"

@@ -1,7 +1,7 @@
 """How rare a number is among calibration numbers: by rank, with an order beyond the largest, and as a p-value."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,7 +28,8 @@ class Ranks:
         """Rank numbers of at least 0, (rows,); weights count relative to their mean."""
         weights = np.ones(len(numbers)) if weights is None else weights / weights.mean()
         order = np.argsort(numbers, kind="stable")
-        values, first = np.unique(numbers[order], return_index=True)
+        found: Any = np.unique(numbers[order], return_index=True)
+        values, first = found
         above = np.cumsum(weights[order][::-1])[::-1][first]
         largest = numbers[order][-max(_TAIL_ROWS, int(_TAIL_SHARE * len(numbers))) :]
         index = float(np.log(largest[1:] / largest[0]).mean()) if len(largest) > 1 and largest[0] > 0 else 1.0
