@@ -421,7 +421,8 @@ def main():
         put(arguments.docs, "adbench ranks", rank_table(found))
         put(arguments.docs, "adbench sets", details(found))
         put(arguments.docs, "adbench promises", promises(found))
-        put(arguments.docs, "adbench reasons", hits(found))
+        if found.get("reasons"):
+            put(arguments.docs, "adbench reasons", hits(found))
     else:
         print(summary(found), rank_table(found), details(found), promises(found), hits(found), sep="\n\n")
 
