@@ -12,8 +12,9 @@ import pytest
 from browser import faults, needs_browser
 from comparisons import BETTER, METRICS, Page, changed, objective, plain, results, usual
 from contractive.plots import color
-from contractive.report import comparison_html, summarize, write_page
+from contractive.report import compare_sentences, comparison_html, summarize, write_page
 from contractive.studies import metrics
+from contractive.studies.pages import first_sentence
 
 
 def test_numbers_on_the_page_equal_the_results():
@@ -146,3 +147,12 @@ def test_a_browser_draws_every_plot_on_any_screen(tmp_path):
     comparison = results(objective("standard"), objective("contractive", **BETTER), image=True, labelled=True)
     page = write_page(comparison_html(comparison), tmp_path / "report.html")
     assert faults(page, tmp_path, [picture.name for picture in summarize(comparison).pictures]) == []
+
+
+def test_the_first_screen_says_what_was_found():
+    text = comparison_html(usual())
+    verdict = first_sentence(next(iter(compare_sentences(usual()).values())))
+    header = Page(text.split("<header>")[1].split("</header>")[0]).text
+    assert verdict.startswith("Relative to its own spread, the contractive code is")
+    assert plain(verdict) in plain(header)
+    assert first_sentence("It is 0.3. 4 of 5. Then") == "It is 0.3. 4 of 5."

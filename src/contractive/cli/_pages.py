@@ -39,6 +39,7 @@ def analyze(
     """
     from contractive.core.artifacts import read_json
     from contractive.report import analysis_html, write_page
+    from contractive.studies.pages import first_sentence
     from contractive.studies.runs import AutoencoderRun, open_run
     from contractive.studies.sections import AnalysisSettings, analysis_sentences, read_rows, summary_of
     from contractive.studies.sections import analyze as work
@@ -69,8 +70,11 @@ def analyze(
     for section, reason in analysis.left_out.items():
         console.line(f"Left out: {section}: {reason}.", style="dim")
     console.line("Report: ", bold(page))
-    for topic, text in analysis_sentences(analysis):
+    sentences = analysis_sentences(analysis)
+    for topic, text in sentences:
         console.line(bold(topic), ": ", text)
+    if sentences:
+        console.line(bold(first_sentence(sentences[0][1])))
 
 
 _ALL = "all"

@@ -49,6 +49,7 @@ def compare(
     from contractive.data import load
     from contractive.report import compare_sentences, comparison_html, write_page
     from contractive.studies.compare import compare as work
+    from contractive.studies.pages import first_sentence
 
     check_results(out, "results.json", force=force)
     console = Console(quiet=quiet or json)
@@ -77,7 +78,7 @@ def compare(
     for each in results.objectives:
         console.warnings(each.warnings, of=each.name)
     console.line("Report: ", bold(page))
-    console.line(bold(next(iter(compare_sentences(results).values()))))
+    console.line(bold(first_sentence(next(iter(compare_sentences(results).values())))))
 
 
 def _print_table(console: Console, results: Results) -> None:

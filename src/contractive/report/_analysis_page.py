@@ -2,7 +2,7 @@
 
 from contractive.plots import color
 from contractive.report._html import render
-from contractive.studies.pages import described, shown
+from contractive.studies.pages import described, first_sentence, shown
 from contractive.studies.sections import (
     SECTIONS,
     Analysis,
@@ -26,10 +26,12 @@ def analysis_html(analysis: Analysis) -> str:
     for name, section in SECTIONS.items():
         if name in analysis.sections:
             groups.setdefault(section.group, []).append(name)
+    sentences = analysis_sentences(analysis)
     summary = {
         "analysis": analysis,
         "color": color(analysis.name),
-        "sentences": analysis_sentences(analysis),
+        "sentences": sentences,
+        "verdict": first_sentence(sentences[0][1]) if sentences else "",
         "tiles": analysis_tiles(analysis),
         "groups": groups,
         "titles": {name: section.title for name, section in SECTIONS.items()},

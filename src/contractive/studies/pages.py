@@ -1,6 +1,7 @@
 """What pages are made of: pictures with their words, tiles, and numbers as text."""
 
 import json
+import re
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -42,6 +43,11 @@ class Tile:
 def capital(text: str) -> str:
     """Return the text with a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def first_sentence(text: str) -> str:
+    """Return the first of several sentences."""
+    return re.split(r"(?<=\.) (?=[^a-z\d])", text, maxsplit=1)[0]
 
 
 def described(*settings: Any) -> dict[str, str]:
