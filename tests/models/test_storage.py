@@ -128,3 +128,11 @@ def test_a_checksum_is_that_of_the_bytes():
     assert tensors_checksum([x, x[0, 0]]) == zlib.crc32(x.numpy().tobytes() + x[0, 0].numpy().tobytes())
     assert tensors_checksum([x.bfloat16()]) == zlib.crc32(bytes([0x80, 0x3F, 0x00, 0xC0]))
     assert tensors_checksum([x > 0]) == zlib.crc32(bytes([1, 0]))
+
+
+@pytest.mark.parametrize("name", ["forward", "encode", "decode"])
+def test_a_method_of_ones_own_is_not_lost_silently(name, tmp_path):
+    own = type("Own", (ct.Autoencoder,), {name: lambda self, x: 2 * getattr(ct.Autoencoder, name)(self, x)})
+    made = ct.mlp(4, code=2)
+    with pytest.raises(StorageError, match=f"The `{name}` of Own would be lost"):
+        ct.save(own(made.encoder, made.decoder, recipe=made.recipe), tmp_path)

@@ -100,6 +100,40 @@ def test_the_file_gives_the_same_numbers(made, tmp_path, model, scale, part, end
         np.testing.assert_allclose(apply(x) / unit, right / unit, rtol=1e-5, atol=1e-5)
 
 
+def far_from_zero(tmp_path, offset, spread):
+    """A run on a column of numbers that single precision holds, whose mean it does not."""
+    random = np.random.RandomState(0)
+    step = float(np.spacing(np.float32(offset)))
+    rows = np.column_stack([offset + step * np.round(spread * random.rand(80) / step), random.rand(80)])
+    (tmp_path / "far.csv").write_text("\n".join(["t,v", *(",".join(map(repr, row)) for row in rows.tolist())]))
+    settings = runs.AutoencoderSettings.of(hidden=(5,), code=3, weight=0.01, max_epochs=1, device="cpu")
+    runs.train(data.load(tmp_path / "far.csv"), settings, tmp_path / "run", progress=False)
+    return runs.open_run(tmp_path / "run"), rows
+
+
+@pytest.mark.parametrize("part", ["encoder", "autoencoder"])
+def test_large_offsets_are_taken_off_in_full(tmp_path, part):
+    run, rows = far_from_zero(tmp_path, 5_400_000.0, 20_000.0)
+    path = export(run, tmp_path / "model.onnx", part=part)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    z = torch.from_numpy(run.preparation.transform({"t": rows[:, 0], "v": rows[:, 1]}))
+    with torch.no_grad():
+        code = run.model().encode(z)
+        right = code if part == "encoder" else run.model().decode(code)
+    found = session.run(["y"], {"x": rows.astype(np.float32)})[0]
+    if part == "autoencoder":
+        found = (found - run.preparation.offset) / run.preparation.scale
+    np.testing.assert_allclose(found, right.numpy(), atol=1e-5 if part == "encoder" else 1e-4)
+
+
+def test_numbers_that_single_precision_merges_are_told(tmp_path):
+    run, _ = far_from_zero(tmp_path, 1.7e9, 600.0)
+    with pytest.warns(
+        UserWarning, match=r"in single precision, in which neighbours of feature t are 0\.\d+ of its scale"
+    ):
+        export(run, tmp_path / "model.pt2")
+
+
 def test_an_existing_file_is_replaced_only_when_asked(made, tmp_path):
     run = made("tied", "standard")
     path = tmp_path / "model.pt2"

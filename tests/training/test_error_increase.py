@@ -48,7 +48,8 @@ def test_the_error_increase_is_the_allowed_one(allowed):
 
 
 def test_every_check_is_held_against_the_references_of_the_same_step(monkeypatch):
-    monkeypatch.setattr("contractive.training._rows.STEPS_PER_BLOCK", 1)
+    for module in ("_module", "_error_increase"):
+        monkeypatch.setattr(f"contractive.training.{module}.STEPS_PER_BLOCK", 1)
     # 103 steps an epoch, a check at every second one: 51 of 103 checks lie in the shared first half
     settings = {"max_epochs": 2, "batch_size": 8, "validation": rows(50, 1), "learning_rate": 0.01}
     history = ct.fit_with_max_error_increase(

@@ -315,6 +315,23 @@ def test_a_decoder_of_another_size_is_refused(data):
         ct.fit(autoencoder, data, objectives.standard(), progress=False)
 
 
+@pytest.mark.parametrize("name", ["forward", "encode", "decode"])
+def test_methods_of_ones_own_that_are_not_trained_are_refused(data, name):
+    own = type("Own", (ct.Autoencoder,), {name: lambda self, x: getattr(ct.Autoencoder, name)(self, x) + 0.1})
+    autoencoder = own(nn.Linear(8, 3), nn.Linear(3, 8))
+    with pytest.raises(ValueError, match=r"autoencoder must compute decoder\(encoder\(x\)\), which is what is trained"):
+        ct.fit(autoencoder, data, objectives.standard(), progress=False)
+
+
+def test_a_random_network_is_what_it_is(data):
+    class Random(nn.Module):
+        def forward(self, x):
+            return x + torch.randn_like(x)
+
+    autoencoder = ct.Autoencoder(nn.Sequential(nn.Linear(8, 3), Random()), nn.Linear(3, 8))
+    assert len(ct.fit(autoencoder, data, objectives.contractive(0.1), max_epochs=1, progress=False)) == 1
+
+
 def test_freed_memory_is_kept_where_the_allocator_allows_it(monkeypatch):
     from contractive.training import _contexts
 

@@ -28,6 +28,14 @@ class Plain(LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
+class Nested(Plain):
+    """The same, known by a longer name too."""
+
+    def __init__(self):
+        super().__init__()
+        self.model = nn.ModuleDict({"encoder": self.encoder})
+
+
 X = torch.rand(20, 6, generator=torch.Generator().manual_seed(1))
 
 
@@ -41,8 +49,8 @@ def quiet(recwarn):
         yield
 
 
-def train(callback, **settings):
-    module = Plain()
+def train(callback, make=Plain, **settings):
+    module = make()
     trainer = Trainer(
         max_epochs=1,
         callbacks=[callback],
@@ -93,3 +101,12 @@ def test_an_unknown_encoder_is_refused():
 def test_misuse_is_refused(settings, match):
     with pytest.raises(ValueError, match=match):
         JacobianPenalty(**settings)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_the_name_of_an_encoder_may_have_dots():
+    deep, plain = train(JacobianPenalty(0.5, encoder="model.encoder"), make=Nested), train(JacobianPenalty(0.5))
+    for a, b in zip(deep.encoder.parameters(), plain.encoder.parameters(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(ValueError, match=r"encoder must name an attribute of Nested .*, got 'model\.coder'"):
+        train(JacobianPenalty(0.5, encoder="model.coder"), make=Nested)

@@ -4,15 +4,35 @@ With N processes of B rows each, every process draws for all N * B rows and keep
 with batch B do exactly what one does with batch N * B.
 """
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
+_OF_TORCH = threading.RLock()
 _RANK: ContextVar[tuple[int, int]] = ContextVar("rank", default=(0, 1))
 _SELECTED: ContextVar[tuple[int, int] | None] = ContextVar("selected", default=None)
+
+
+@contextmanager
+def global_randomness(seed: int | None = None, devices: Iterable[Any] | None = None) -> Iterator[None]:
+    """Keep torch's random state to this thread, seeded if a seed is given, and put it back afterwards.
+
+    The process has one such state: of two threads that seed it and draw, each would take numbers from the other. So the
+    second waits.
+
+    Args:
+        seed: From which it starts; where it is if None.
+        devices: GPUs whose states are put back, too; all if None.
+    """
+    with _OF_TORCH, torch.random.fork_rng(devices):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
 
 
 @contextmanager

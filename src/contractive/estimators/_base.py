@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from contractive.analysis import apply, reconstruction, spread_rows
 from contractive.core.errors import InvalidValue
+from contractive.core.randomness import global_randomness
 from contractive.estimators import _saving
 from contractive.estimators._parameters import SOLVERS, Parameters
 from contractive.estimators._scaling import Scaling, learn, rows_that_count
@@ -25,7 +27,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FLOATS: Any = [np.float64, np.float32]
+ROWS: Any = {"dtype": FLOATS, "accept_sparse": "csr"}  # of `validate_data`
 _JUDGED_ROWS = 10_000
+
+
+def dense(rows: Any) -> np.ndarray:
+    """Return a sparse matrix as an array: scaling moves its zeros, and the network takes all features of a row."""
+    return rows.toarray() if issparse(rows) else rows
 
 
 class ContractiveEstimator(Parameters):
@@ -99,6 +107,11 @@ class ContractiveEstimator(Parameters):
             raise StorageError(f"parameters in {folder} must be valid, got: {error}") from error
         return found
 
+    def __sklearn_tags__(self) -> Any:
+        tags: Any = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     @property
     def _n_features_out(self) -> int:
         return self.n_components_
@@ -112,7 +125,7 @@ class ContractiveEstimator(Parameters):
         """
         self._check_parameters()
         keep = keep and hasattr(self, "autoencoder_")
-        x: Any = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2, reset=not keep)
+        x = dense(validate_data(self, X, **ROWS, ensure_min_samples=2, reset=not keep))
         x, weights = rows_that_count(x, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         chosen: Any = slice(None)
@@ -195,17 +208,15 @@ class ContractiveEstimator(Parameters):
         centred = self.scale in ("auto", "standard", "common")  # by the mean, which need not be taken again
         self._mean = np.zeros(x.shape[1]) if centred else self._scaling.mean(x, weights)
         self._history, self.n_iter_ = (), 0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return self._build(x.shape[1])
+        with global_randomness(seed, devices=[]):
+            return self._build(x.shape[1]).float()  # whatever torch's default is
 
     def _scores(self, z: np.ndarray) -> np.ndarray:
         return -np.square(self._run("forward", z) - z).sum(1)
 
     def _new_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "autoencoder_")
-        rows: Any = validate_data(self, X, dtype=FLOATS, reset=False)
-        return rows
+        return dense(validate_data(self, X, **ROWS, reset=False))
 
     def _scaled(self, X: Any) -> np.ndarray:
         rows = self._new_rows(X)  # refuses before `fit`

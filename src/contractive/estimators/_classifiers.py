@@ -18,7 +18,7 @@ from torch import Tensor
 from contractive import objectives
 from contractive.analysis import TangentsOf, apply
 from contractive.core.errors import InvalidValue, check_at_least, check_choice
-from contractive.estimators._base import FLOATS
+from contractive.estimators._base import ROWS, dense
 from contractive.estimators._parameters import widths_of
 from contractive.models import Autoencoder, Classifier, Output, encoder, stack, unroll
 from contractive.objectives import LOSSES, LossName, Objective
@@ -57,8 +57,8 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             TrainingDiverged: The loss became NaN or infinite.
         """
         self.__dict__.pop("network_", None)  # should this fail, no older network answers with new classes
-        checked: Any = validate_data(self, X, y, dtype=FLOATS)
-        rows, labels = checked
+        checked: Any = validate_data(self, X, y, **ROWS)
+        rows, labels = dense(checked[0]), checked[1]
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -78,7 +78,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             split = train_test_split(x, numbers, test_size=self.validation_fraction, stratify=even, random_state=seed)
             train, held_out = (split[0], split[2]), (split[1], split[3])
         widths = widths_of(self.hidden_layer_sizes)
-        layers = stack(x.shape[1], widths, output=_OUTPUTS[self.scale], seed=seed)
+        layers = [layer.float() for layer in stack(x.shape[1], widths, output=_OUTPUTS[self.scale], seed=seed)]
         self.pretraining_ = ()
         if self.pretraining_epochs:
             with warnings.catch_warnings():
@@ -94,7 +94,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
                     device=self.device,
                     progress=False,
                 )
-        network = Classifier(encoder(layers), widths[-1], len(self.classes_), output=self.output, seed=seed)
+        network = Classifier(encoder(layers), widths[-1], len(self.classes_), output=self.output, seed=seed).float()
         beside = self._beside(unlabelled_rows)
         self.history_ = fine_tune(
             network,
@@ -126,8 +126,12 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked(self, X: Any) -> np.ndarray:
         """Return new rows with the features that `fit` saw."""
-        rows: Any = validate_data(self, X, reset=False, dtype=FLOATS)
-        return rows
+        return dense(validate_data(self, X, **ROWS, reset=False))
+
+    def __sklearn_tags__(self) -> Any:
+        tags: Any = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _scaled(self, rows: np.ndarray) -> Tensor:
         return torch.as_tensor(np.ascontiguousarray(self._scaler.transform(rows), dtype=np.float32))

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from contractive.jacobian._chain import is_altered
 from contractive.jacobian._gains import value_and_gain_weighted_norm
+from contractive.jacobian._independence import check_independent_rows
 from contractive.jacobian._layers import PartlyLinear
 from contractive.jacobian._leading import Leading, leading
 from contractive.jacobian._linearise import Linearisation, linearise
@@ -30,6 +31,8 @@ __all__ += ["linearise", "Linearisation", "leading", "Leading"]
 __all__ += ["PartlyLinear"]
 # how the norm is computed
 __all__ += ["plan", "Plan", "METHODS", "Method", "MEMORY_BUDGET", "is_altered"]
+# what an encoder must obey
+__all__ += ["check_independent_rows"]
 
 
 class _CallableModule(ModuleType):

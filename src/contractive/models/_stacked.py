@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from contractive.core.errors import InvalidValue, check_at_least, check_choice
+from contractive.core.randomness import global_randomness
 from contractive.jacobian import is_altered
 from contractive.models._autoencoder import Autoencoder, tied
 
@@ -30,8 +31,7 @@ def stack(
     if not widths:
         raise InvalidValue("widths", "name at least one layer", "none", "For instance (1000,).")
     outputs = [output, *[_RANGE.get(activation, "linear")] * (len(widths) - 1)]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with global_randomness(seed):
         sizes = zip([features, *widths], widths, outputs, strict=False)
         return tuple(tied(below, above, activation=activation, output=name) for below, above, name in sizes)
 

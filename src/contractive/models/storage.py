@@ -46,6 +46,13 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, extra: Any = None) -> 
             "autoencoder must come from a builder (mlp, tied, conv, residual) to be saved, got one of your own modules."
             " Save its state_dict() with safetensors instead."
         )
+    kind = type(autoencoder)
+    for name in ("forward", "encode", "decode"):
+        if getattr(kind, name) is not getattr(Autoencoder, name):
+            raise StorageError(
+                f"The `{name}` of {kind.__name__} would be lost: a folder holds encoder and decoder alone. Move it into"
+                " them, or save its state_dict() with safetensors."
+            )
     with torch.device("meta"):
         built = recipe.build()
     for part in ("encoder", "decoder"):

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from contractive.core.errors import InvalidType, InvalidValue, check_at_least, check_positive
-from contractive.jacobian import squared_norm
+from contractive.core.randomness import global_randomness
+from contractive.jacobian import check_independent_rows, squared_norm
 from contractive.objectives._findings import MISTAKES, EncoderCheck, Formula, Map, PenaltyCheck, by_definition, formulas
 
 __all__ = ["check_penalty", "PenaltyCheck", "EncoderCheck", "MISTAKES"]
@@ -63,8 +64,8 @@ def check_penalty(
 
     Raises:
         InvalidType: `penalty` cannot be called, and as `contractive.squared_norm`.
-        InvalidValue: Only one of `encoder` and `x` is given, `tolerance` is not above 0, the encoder is random or has
-            no parameters that require a gradient, and as `contractive.squared_norm`.
+        InvalidValue: Only one of `encoder` and `x` is given, `tolerance` is not above 0, the encoder is random, mixes
+            the rows of a batch or has no parameters that require a gradient, and as `contractive.squared_norm`.
     """
     if not callable(penalty):
         raise InvalidType("penalty", "be a function of encoder and x", type(penalty).__name__, "Pass the function.")
@@ -74,8 +75,7 @@ def check_penalty(
     check_positive("tolerance", tolerance, "Leave it out for 1e-6.")
     check_at_least("draws", draws, 8, "Leave it out for 400.")
     devices = [x.device] if isinstance(x, Tensor) and x.is_cuda else []
-    with torch.random.fork_rng(devices), torch.enable_grad():
-        torch.manual_seed(seed)
+    with global_randomness(seed, devices), torch.enable_grad():
         pairs = _built_in() if encoder is None or x is None else {"your encoder": (encoder, x)}
         return PenaltyCheck(tuple(_Case(name, *pair, tolerance, draws).check(penalty) for name, pair in pairs.items()))
 
@@ -144,6 +144,7 @@ class _Case:
             raise InvalidValue("encoder", "have parameters that require a gradient", "none", "Nothing can be trained.")
         if not _same(code, encoder(self.x)):
             raise InvalidValue("encoder", "give the same code twice", "two that differ", "Call .eval() on it first.")
+        check_independent_rows(encoder, self.x)
         self.draws = draws
         self.tolerance = max(tolerance, 2000 * torch.finfo(x.dtype).eps)
         # uneven, so that the gradient of one example cannot stand in for that of another

@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,10 +15,14 @@ from contractive.data import Preparation
 from contractive.studies.runs import Run
 
 ENDINGS = (".onnx", ".pt2")
+_COARSE = 1e-4  # of a feature's scale
 
 
 class Exported(nn.Module):
     """A part of a model between raw numbers: (x - offset) / scale before what takes rows, back after what gives rows.
+
+    What rounding takes from a large offset, such as a time in seconds, is made good after the division: x minus the
+    rounded offset is exact.
 
     Args:
         module: The part, trained, on prepared numbers.
@@ -30,17 +35,20 @@ class Exported(nn.Module):
         self.module = module
         self.takes_rows, self.gives_rows = part != "decoder", part in ("decoder", "autoencoder")
         dtype = next(module.parameters()).dtype
+        offset, scale = torch.as_tensor(preparation.offset).double(), torch.as_tensor(preparation.scale).double()
         self.offset: Tensor
         self.scale: Tensor
-        self.register_buffer("offset", torch.as_tensor(preparation.offset).to(dtype))
-        self.register_buffer("scale", torch.as_tensor(preparation.scale).to(dtype))
+        self.rest: Tensor
+        self.register_buffer("offset", offset.to(dtype))
+        self.register_buffer("scale", scale.to(dtype))
+        self.register_buffer("rest", ((offset - self.offset.double()) / scale).to(dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to rows or codes (batch, numbers)."""
         if self.takes_rows:
-            x = (x - self.offset) / self.scale
+            x = (x - self.offset) / self.scale - self.rest
         y = self.module(x)
-        return y * self.scale + self.offset if self.gives_rows else y
+        return (y + self.rest) * self.scale + self.offset if self.gives_rows else y
 
 
 def export(run: Run[Any, Any], path: str | Path, *, part: str = "encoder", overwrite: bool = False) -> Path:
@@ -67,10 +75,27 @@ def export(run: Run[Any, Any], path: str | Path, *, part: str = "encoder", overw
         raise InvalidValue("out", "be a new file", path, "Choose another one, or replace it with `force`.")
     if not path.parent.is_dir():
         raise InvalidValue("out", "lie in a folder that exists", path, "Make the folder first.")
+    _warn_of_rounding(run.preparation)
     example = torch.zeros(2, run.num_units if part == "decoder" else run.preparation.features)
     write = _onnx if path.suffix == ".onnx" else _program
     replace_file(path, lambda temporary: write(module, example, temporary))
     return path
+
+
+def _warn_of_rounding(preparation: Preparation) -> None:
+    """Warn of features whose raw numbers are too far from 0 for their spread: single precision merges neighbours."""
+    offset, scale = np.broadcast_arrays(np.abs(preparation.offset), preparation.scale)
+    step = np.spacing(np.float32(offset + scale)) / scale
+    worst = int(step.argmax())
+    if step.flat[worst] > _COARSE:
+        names = getattr(preparation, "feature_names", None)
+        name = f"feature {names[worst] if names and len(names) == step.size else worst}"
+        warnings.warn(
+            f"The file takes and gives numbers in single precision, in which neighbours of {name} are"
+            f" {float(step.flat[worst]):.2g} of its scale apart: codes of raw numbers are off by as much. Subtract a"
+            " constant from it before training.",
+            stacklevel=3,
+        )
 
 
 def module_of(run: Run[Any, Any], part: str) -> nn.Module:

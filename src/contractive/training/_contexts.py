@@ -13,6 +13,8 @@ from typing import Any, Never
 import torch
 from torch import nn
 
+from contractive.core.randomness import global_randomness
+
 logger = logging.getLogger(__name__)
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
@@ -46,7 +48,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def rehearsing(module: nn.Module) -> Iterator[None]:
     """The modes as they are, and no trace: buffers (statistics of batch norms) and random generators are put back."""
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    with torch.random.fork_rng():
+    with global_randomness():
         try:
             yield
         finally:
@@ -62,7 +64,7 @@ def flushed_denormals() -> Iterator[None]:
     numbers in microcode, which was seen to make a step twenty times slower. Worker threads that torch has started
     before keep their own setting.
     """
-    before = float(torch.tensor(1e-40) * 0.5) == 0.0
+    before = float(torch.tensor(1e-40, dtype=torch.float32) * 0.5) == 0.0
     supported = torch.set_flush_denormal(True)
     logger.info("denormal numbers are %s", "flushed to zero" if supported else "not flushed: the processor cannot")
     try:

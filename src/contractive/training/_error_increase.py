@@ -11,6 +11,7 @@ extrapolated, since the effect of a weight shows late. Both runs have the same b
 
 import copy
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -32,7 +33,7 @@ from contractive.training._contexts import evaluating
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
 from contractive.training._module import Step
-from contractive.training._rows import Rows, as_tensor
+from contractive.training._rows import STEPS_PER_BLOCK, Data, as_tensor, size_of
 from contractive.training._settings import settings_of
 from contractive.training._trainer import SaveRegularly
 
@@ -79,10 +80,17 @@ class Checks(Callback):
     ) -> None:
         """Check, if it is time."""
         assert isinstance(pl_module, Step)
-        blocks = int(trainer.num_training_batches)
+        # in blocks of the usual size, counted from the beginning of the run: a resumed run and the penalised one, whose
+        # callbacks may watch every step, check at the same steps
+        if trainer.num_training_batches == math.inf:
+            raise InvalidValue(
+                "data", "have a length with `max_error_increase`", "a loader without one", "Give it one."
+            )
+        size, last = STEPS_PER_BLOCK // pl_module.steps_per_block, int(trainer.num_training_batches)
+        blocks, block = -(-last // size), -(-(batch_idx + 1) // size)
         stride = max(1, blocks * (trainer.max_epochs or 1) // NUM_CHECKS)
-        # counted from the beginning of the run: a resumed run and the penalised one check at the same steps
-        if (trainer.current_epoch * blocks + batch_idx + 1) % stride == 0:
+        whole = (batch_idx + 1) % size == 0 or batch_idx + 1 == last
+        if whole and (trainer.current_epoch * blocks + block) % stride == 0:
             self.errors.append(pl_module.validation_error())
             self.epochs.append(trainer.current_epoch)
             self.checked(pl_module)
@@ -126,7 +134,7 @@ class Checks(Callback):
 
 def fit_with_max_error_increase(
     autoencoder: Autoencoder,
-    data: Tensor | np.ndarray | Rows,
+    data: Data,
     objective: Objective,
     *,
     validation: Tensor | np.ndarray,
@@ -175,7 +183,7 @@ def fit_with_max_error_increase(
     """
     check_positive("max_error_increase", max_error_increase, "0.1 allows 10 % more reconstruction error.")
     settings, _ = settings_of(fit_with_max_error_increase, options, FitOptions.__annotations__, FIT_DEFAULTS)
-    max_epochs = settings.max_epochs or settings.completed(len(data), math.prod(data.shape[1:])).max_epochs
+    max_epochs = settings.max_epochs or settings.completed(*size_of(data)).max_epochs
     assert max_epochs is not None
     if checkpoint is None and settings.devices * settings.num_nodes > 1:
         remedy = "The processes share the state at half of training."
@@ -207,7 +215,10 @@ def fit_with_max_error_increase(
         before = sum(epoch < shared for epoch in checks.epochs)
         mover = Checks(checks.errors, float(max_error_increase), before, float(objective.loss(x, x).mean()))
         hooks = [mover, *callbacks]
-        history = train(autoencoder, objective=start, checkpoint=path, resume=True, callbacks=hooks)
+        with warnings.catch_warnings():
+            if not resume:  # the second half goes on with any batches of a loader
+                warnings.filterwarnings("ignore", "The checkpoint has no state of the loader")
+            history = train(autoencoder, objective=start, checkpoint=path, resume=True, callbacks=hooks)
     added = {"weight": 0.0, "error_increase": 0.0}
     rows = tuple({**row, **{name: row.get(name, none) for name, none in added.items()}} for row in history.rows)
     words = {**history.settings, "max_error_increase": in_words(max_error_increase)}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from contractive.analysis import apply
 from contractive.core.errors import InvalidValue, check_at_least, check_choice, check_positive
+from contractive.core.randomness import global_randomness
 from contractive.core.settings import check_settings, setting
 from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, architecture, tensors_checksum
@@ -238,8 +239,7 @@ class _Run:
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         place = self.train[0].device
-        with torch.random.fork_rng([place] if place.type == "cuda" else []):
-            torch.manual_seed(generator.initial_seed() + _DROPOUT)
+        with global_randomness(generator.initial_seed() + _DROPOUT, [place] if place.type == "cuda" else []):
             loss, error = self._pass(generator)
         if not (math.isfinite(loss) and all(bool(part.isfinite().all()) for part in self.classifier.parameters())):
             got = f"{loss} and infinite weights" if math.isfinite(loss) else loss

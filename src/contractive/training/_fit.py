@@ -1,34 +1,36 @@
 """`fit`: train an autoencoder on Lightning and return what happened."""
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from contractive.analysis import spread_rows
 from contractive.core.errors import InvalidType, InvalidValue, check_at_least
+from contractive.core.randomness import global_randomness
 from contractive.core.settings import checked
-from contractive.jacobian import plan
+from contractive.jacobian import check_independent_rows, plan
 from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective, num_penalty_rows
 from contractive.training import _checkpoints as checkpoints
 from contractive.training import _contexts as contexts
 from contractive.training._history import CollapseWarning, History, collapse
 from contractive.training._module import Step
-from contractive.training._rows import Rows, TrainingRows, as_tensor
+from contractive.training._rows import Data, Loader, TrainingRows, first_part, loader_of, size_of
 from contractive.training._settings import TrainingOptions, TrainingSettings, check_machine, settings_of
 from contractive.training._trainer import BestWeights, ProgressBar, SaveRegularly, make_trainer
 
 FIT_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=128, learning_rate=1e-3, schedule="constant")
 _COLLAPSE_ROWS = 2048
+_BY_STEP = ("on_train_batch_start", "on_train_batch_end", "on_before_optimizer_step")  # hooks that watch every step
 _DECISIVE = ("max_epochs", "batch_size", "learning_rate", "patience", "gradient_clip", "seed")  # on the weights
 
 
@@ -38,7 +40,11 @@ class FitOptions(TrainingOptions, total=False):
     Attributes:
         sample_weight: One factor of at least 0 per row of data in memory, brought to mean 1: of its reconstruction
             error and penalties in the objective. In the history only the total is weighted.
-        optimizer: Makes another optimiser than Adam from the parameters; `learning_rate` is then not used.
+        optimizer: Makes another optimiser than Adam from the parameters, also one that evaluates the loss several times
+            per step (LBFGS); `learning_rate` is then not used.
+        inputs: From a batch of a loader to its inputs (batch, *features); the batch itself or its first part if left
+            out.
+        accumulate: Batches per step of the optimiser: its gradient is that of all their rows; 1 by default.
         progress: Show a progress bar (the default).
         norm_rows: Validation rows on which exact Jacobian norms are computed each epoch; 64 by default.
         checkpoint_seconds: Least time between two checkpoints; 10 by default.
@@ -47,6 +53,8 @@ class FitOptions(TrainingOptions, total=False):
 
     sample_weight: Tensor | np.ndarray | None
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None
+    inputs: Callable[[Any], Tensor]
+    accumulate: int
     progress: bool
     norm_rows: int
     checkpoint_seconds: float
@@ -55,7 +63,7 @@ class FitOptions(TrainingOptions, total=False):
 
 def fit(
     autoencoder: Autoencoder,
-    data: Tensor | np.ndarray | Rows,
+    data: Data,
     objective: Objective,
     *,
     validation: Tensor | np.ndarray | None = None,
@@ -72,8 +80,10 @@ def fit(
 
     Args:
         autoencoder: Encoder and decoder; keeps the weights of the best epoch with `patience`, else of the last.
-        data: (examples, *features), floating point, in memory; or rows read in slices (`training.Rows`), which are
-            shuffled by blocks.
+        data: (examples, *features), floating point, in memory; rows read in slices (`training.Rows`), which are
+            shuffled by blocks; a torch Dataset; or a DataLoader or any other object that gives the batches of an epoch
+            each time it is iterated. A loader of one's own has no state in a checkpoint: a resumed run goes on, but not
+            to the same weights, and warns.
         objective: What is minimised, for instance `objectives.contractive(0.1)`.
         validation: Rows on which every epoch is measured, as `data`; never trained on.
         checkpoint: File for the state of training, written after an epoch if `checkpoint_seconds` have passed since
@@ -112,34 +122,51 @@ def fit(
         raise InvalidValue("resume", "come with a checkpoint", "none", "Pass checkpoint=.")
     check_machine(settings)
     like = _check_trainable(autoencoder, objective)
-    home = like.device
-    rows = TrainingRows.of(autoencoder, like, data, validation, options.get("sample_weight"))
-    settings = settings.completed(len(rows.train), math.prod(rows.train.shape[1:]))
+    home, order = like.device, torch.Generator().manual_seed(settings.seed)
+    settings = settings.completed(*size_of(data))
     assert settings.batch_size is not None and settings.learning_rate is not None
+    accumulate = checked("accumulate", options.get("accumulate", 1), int, least=1)
+    loaded = loader_of(data, options.get("inputs", first_part), like.dtype, settings.batch_size, order)
+    if isinstance(loaded, Loader) and settings.devices * settings.num_nodes > 1:
+        remedy = "Put the rows into a file that is read in slices."
+        raise InvalidValue("data", "be a tensor, an array or Rows with several processes", "a loader", remedy)
+    rows = TrainingRows.of(autoencoder, like, loaded, validation, options.get("sample_weight"))
     identity = {
         **checkpoints.objective_in_words(objective),
         **{name: checkpoints.in_words(getattr(settings, name)) for name in _DECISIVE},
         "schedule": checkpoints.in_words(schedule if callable(options.get("schedule")) else settings.schedule),
-        "rows": str(len(rows.train)),
+        "rows": "of a loader" if isinstance(rows.train, Loader) else str(len(rows.train)),
+        "accumulate": str(accumulate),
     }
     source = checkpoint if resume else None
     if source is not None:
-        checkpoints.read_checkpoint(source, identity)
+        # without a schedule the first epochs are the same however many follow
+        fixed = identity if schedule else {name: text for name, text in identity.items() if name != "max_epochs"}
+        done = len(checkpoints.read_checkpoint(source, fixed)["contractive"]["rows"])
+        check_at_least("max_epochs", settings.max_epochs or 0, done, "The checkpoint holds so many.")
+        if isinstance(rows.train, Loader) and not isinstance(data, Dataset):
+            warnings.warn("The checkpoint has no state of the loader: its batches may differ.", stacklevel=2)
     make = options.get("optimizer") or partial(torch.optim.Adam, lr=settings.learning_rate, fused=True)
-    step = Step(autoencoder, rows, objective, settings, make, schedule, norm_rows, identity)
+    step = Step(autoencoder, rows, objective, settings, make, schedule, norm_rows, identity, order, accumulate)
     bar = ProgressBar(objective.name) if options.get("progress", True) else None
     best = None if settings.patience is None else BestWeights(settings.patience)
     saver = None if checkpoint is None else SaveRegularly(Path(checkpoint), seconds)
     step.on_progress += [report for report in (bar and bar.show, best and best.update) if report]
     hooks = [*filter(None, (bar, best, saver)), *callbacks]
+    watched = [getattr(callback, name) for callback in callbacks for name in _BY_STEP]
+    if any(getattr(hook, "__func__", hook) not in vars(Callback).values() for hook in watched):
+        step.steps_per_block = 1
     contexts.keep_freed_memory()
     if not autoencoder.training:
         autoencoder.train()
     try:
-        first = as_tensor(rows.train[: settings.batch_size]).to(like)
+        first = rows.first[: settings.batch_size].to(like)
+        if objective.active().terms:
+            with contexts.evaluating(autoencoder), global_randomness():
+                check_independent_rows(autoencoder.encode, rows.first.to(like))
         _penalty_path(step, first)  # refuses what cannot be differentiated before anything is trained
-        with contexts.quiet(), contexts.interruptible(), contexts.flushed_denormals(), torch.random.fork_rng():
-            trainer = make_trainer(settings, hooks, options.get("loggers", ()))
+        with global_randomness(), contexts.quiet(), contexts.interruptible(), contexts.flushed_denormals():
+            trainer = make_trainer(settings, hooks, options.get("loggers", ()), validated=rows.validation is not None)
             torch.manual_seed(settings.seed + trainer.global_rank)
             trainer.fit(step, ckpt_path=source, weights_only=True)
         path = _penalty_path(step, first.to(next(autoencoder.parameters()).device))
@@ -153,8 +180,7 @@ def fit(
         if best is not None:
             best.restore(step)
         autoencoder.to(home).eval()
-    seen = rows.train if rows.validation is None else rows.validation
-    few = spread_rows(seen, _COLLAPSE_ROWS) if isinstance(seen, Tensor) else as_tensor(seen[:_COLLAPSE_ROWS])
+    few = spread_rows(rows.first if rows.validation is None else rows.validation, _COLLAPSE_ROWS)
     penalised = max([objective.weight_decay, *(term.weight for term in objective.terms)]) > 0
     found = collapse(autoencoder, few.to(like), penalised=penalised)
     for sentence in found:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_positive
+from contractive.core.randomness import global_randomness
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._contexts import evaluating
@@ -294,8 +295,7 @@ class _Runs:
 
 
 def _begin(network: Autoencoder, components: PrincipalComponents, seed: int) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with global_randomness(seed, devices=[]):
         start_at_principal_components(network, components)
 
 

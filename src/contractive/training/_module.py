@@ -3,13 +3,16 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
+from contractive.core.errors import InvalidValue
 from contractive.core.randomness import rank_context
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
@@ -18,12 +21,13 @@ from contractive.training._checkpoints import State
 from contractive.training._contexts import evaluating
 from contractive.training._history import TrainingDiverged
 from contractive.training._penalty_rows import PenaltyRows
-from contractive.training._rows import Batch, Blocks, TrainingRows
-from contractive.training._settings import Schedule, TrainingSettings
+from contractive.training._rows import STEPS_PER_BLOCK, Batch, Blocks, Loader, TrainingRows, WholeBatch
+from contractive.training._settings import Schedule, TrainingSettings, is_by_step
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 ProgressCallback = Callable[["Step"], None]
 
+_NEEDS_TWO = (nn.BatchNorm1d, nn.SyncBatchNorm)  # rows, where a row has one number per feature
 _ROWS_AT_ONCE = 2048
 _MANY_ROWS = 10_000
 _RUNAWAY = 1e4  # no weight of a healthy net is this large; NaN is not smaller either
@@ -45,6 +49,8 @@ class Step(LightningModule):
         schedule: Schedule | None,
         norm_rows: int,
         identity: Mapping[str, str],
+        order: torch.Generator,
+        accumulate: int,
     ) -> None:
         super().__init__()
         self.autoencoder = autoencoder
@@ -54,29 +60,55 @@ class Step(LightningModule):
         self.on_progress: list[ProgressCallback] = []
         self.automatic_optimization = False  # one call of `training_step` takes the steps of a whole block
         self._data, self._settings, self._norm_rows, self._identity = rows, settings, norm_rows, identity
-        self._make_optimizer, self._make_schedule = optimizer, schedule
-        # apart, so that a penalty that draws more probe vectors leaves the order of the rows as it is
-        self._order = torch.Generator().manual_seed(settings.seed)
+        self._make_optimizer, self._make_schedule, self._by_step = optimizer, schedule, is_by_step(schedule)
+        self._accumulate = accumulate
+        self.steps_per_block = STEPS_PER_BLOCK  # for Lightning a batch; 1 where callbacks watch every step
+        # apart from the order, so that a penalty that draws more probe vectors leaves the order of the rows as it is
+        self._order = order
         self._noise = torch.Generator().manual_seed(settings.seed + 1)
         self._checkpoint: State = {}
-        batch = (settings.batch_size or 1) * settings.devices * settings.num_nodes
-        self.penalty_rows = PenaltyRows(rows.train, rows.weights, batch, settings.seed + 2)
+        batch, data = (settings.batch_size or 1) * settings.devices * settings.num_nodes, rows.train
+        if isinstance(data, Loader):
+            batch, data = len(rows.first), rows.first  # one of its batches
+        self.penalty_rows = PenaltyRows(data, rows.weights, batch, settings.seed + 2)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = self._make_optimizer(self.autoencoder.parameters())
-        epochs = self.trainer.max_epochs or 1
-        self._schedule = self._make_schedule(optimizer, epochs) if self._make_schedule else None
+        epochs, steps = self.trainer.max_epochs or 1, ()
+        if self._by_step:
+            try:
+                steps = (epochs * -(-self.train_dataloader().num_batches // self._accumulate),)
+            except TypeError as error:
+                rule = "go by epochs for data without a length"
+                raise InvalidValue(
+                    "schedule", rule, "one by steps", "Take a function of optimizer and epochs."
+                ) from error
+        self._schedule = self._make_schedule(optimizer, epochs, *steps) if self._make_schedule else None
         return optimizer
 
-    def train_dataloader(self) -> Blocks:
+    def train_dataloader(self) -> Blocks | Loader:
+        # batch norm has no variance of one row: a last batch of one is left out
+        fewest = 1 + any(isinstance(part, _NEEDS_TWO) and part.training for part in self.autoencoder.modules())
+        per_block, train = self.steps_per_block * self._accumulate, self._data.train
+        if isinstance(train, Loader):
+            return replace(train, fewest=fewest, per_block=per_block)
         size, place = self._settings.batch_size or 1, (self.trainer.global_rank, self.trainer.world_size)
         dtype = next(self.autoencoder.parameters()).dtype
-        return Blocks(self._data.train, size, self._order, *place, dtype, self._data.weights)
+        blocks = Blocks(train, size, self._order, *place, dtype, self._data.weights, fewest, per_block)
+        if not blocks.num_batches:
+            got = f"{len(train)} rows in batches of {size}"
+            raise InvalidValue("batch_size", f"leave {fewest} rows to a batch for batch norm", got, "Use larger ones.")
+        return blocks
+
+    def val_dataloader(self) -> WholeBatch | list[Any]:
+        return [] if self._data.validation is None else WholeBatch(self._data.validation)
 
     def on_train_start(self) -> None:
         if self._schedule is not None and self._checkpoint:
             self._schedule.load_state_dict(self._checkpoint["schedule"])
         self.restored = True
+        for logger in self.trainer.loggers:
+            logger.log_hyperparams(dict(self._identity))
 
     def on_save_checkpoint(self, checkpoint: State) -> None:
         """Add what the next epoch depends on beside weights and optimiser: the random generators, the schedule."""
@@ -110,47 +142,79 @@ class Step(LightningModule):
         self.penalty_rows.agree(self.trainer.strategy.broadcast)
 
     def training_step(self, block: list[Batch], index: int) -> None:
-        """One optimiser step for each batch of the block."""
-        optimizer = self.trainer.optimizers[0]
+        """One optimiser step for each batch of the block; at the last one of an epoch the means over its rows."""
+        optimizer: Any = self.optimizers()  # through Lightning, which counts the steps for its callbacks
         objective = self.penalty_rows.applied(self.objective.active())
-        for x, weights in block:
+        for start in range(0, len(block), self._accumulate):
             self._steps += 1
+            sums: dict[str, Tensor] = {}
+            states = self._noise.get_state(), torch.get_rng_state()
+            batches = block[start : start + self._accumulate]
+            optimizer.step(closure=partial(self._evaluate, objective, batches, states, sums))
+            for name, amount in sums.items():
+                self._sums[name] = self._sums[name] + amount if name in self._sums else amount
+            self._count += sum(len(x) for x, _ in batches)
+            if self._schedule is not None and self._by_step:
+                self._schedule.step()
+        if self.trainer.is_last_batch and self._data.validation is None:
+            self._finish({})
+
+    def _evaluate(
+        self, objective: Objective, batches: list[Batch], states: tuple[Tensor, ...], sums: dict[str, Tensor]
+    ) -> Tensor:
+        """Loss and gradient of one step, as often as the optimiser asks: each time for the same noise and dropout."""
+        if sums:
+            self._noise.set_state(states[0])
+            torch.set_rng_state(states[1])
+        again, count, loss = bool(sums), sum(len(x) for x, _ in batches), 0.0
+        self.autoencoder.zero_grad()
+        for x, weights in batches:
             with rank_context(self.trainer.global_rank, self.trainer.world_size):
                 values = objective(self.autoencoder, x, generator=self._noise, sample_weight=weights)
             if not torch.isfinite(values.total):
                 raise TrainingDiverged(self._diagnosis(values))
-            optimizer.zero_grad()
-            self.manual_backward(values.total)
-            if self._settings.gradient_clip is not None:
-                nn.utils.clip_grad_norm_(self.autoencoder.parameters(), self._settings.gradient_clip)
-            optimizer.step()
-            sums = {"total": values.total.detach() * len(x), "reconstruction": values.reconstruction.detach().sum()}
-            sums |= {name: penalty.detach().sum() for name, penalty in values.penalties.items()}
-            for name, amount in sums.items():
-                self._sums[name] = self._sums[name] + amount if name in self._sums else amount
-            self._count += len(x)
+            share = values.total if len(batches) == 1 else values.total * (len(x) / count)
+            self.manual_backward(share)
+            loss = loss + share.detach()
+            found = {"reconstruction": values.reconstruction, **values.penalties}
+            found = {"total": values.total * len(x)} | {name: part.sum() for name, part in found.items()}
+            for name, amount in {} if again else found.items():
+                sums[name] = sums[name] + amount.detach() if name in sums else amount.detach()
+        if self._settings.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.autoencoder.parameters(), self._settings.gradient_clip)
+        return torch.as_tensor(loss)
 
-    def on_train_epoch_end(self) -> None:
-        """Finish the row of this epoch and report it.
+    def validation_step(self, x: Tensor, index: int) -> None:
+        """Measure the validation rows with the weights that callbacks have put in place, such as averaged ones."""
+        self._finish(self._validate(x))
 
-        Lightning calls most callbacks before this hook, so that they could not see the row in theirs.
-        """
+    def _finish(self, measured: dict[str, float]) -> None:
+        """Finish the row of this epoch and report it, before the hooks of callbacks at the end of the epoch."""
         mean = partial(self.trainer.strategy.reduce, reduce_op="mean")  # the processes have equally many rows
         row = {f"train_{name}": float(mean(total / self._count)) for name, total in self._sums.items()}
-        row = row | {f"train_{term.name}": math.nan for term in self.objective.terms} | row
-        if self._data.validation is not None:
-            row |= self._validate(self._data.validation.to(self.device))
+        row = row | {f"train_{term.name}": math.nan for term in self.objective.terms} | row | measured
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        seconds = time.perf_counter() - self._began
+        head = {"epoch": self.current_epoch + 1, "seconds": time.perf_counter() - self._began, "learning_rate": rate}
         self.penalty_rows.steps += self._steps
         used = self.penalty_rows.used(self.objective)
-        row |= {} if used is None else {"penalty_rows": float(used)}
-        self.rows.append({"epoch": self.current_epoch + 1, "seconds": seconds, "learning_rate": rate} | row)
-        if self._schedule is not None:
-            self._schedule.step()
-        self.log_dict(row)
+        self.rows.append(head | row | ({} if used is None else {"penalty_rows": float(used)}))
         for report in self.on_progress:
             report(self)
+        row = {name: value for name, value in self.rows[-1].items() if name != "epoch"}  # Lightning has its own
+        self.log_dict(row, logger=False, on_step=False, on_epoch=True, batch_size=1)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the row and take the step of a schedule by epochs."""
+        if not self.rows or self.rows[-1]["epoch"] <= self.current_epoch:
+            self._finish({})  # a callback has ended the epoch early
+        row = self.rows[-1]
+        if isinstance(self._schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self._schedule.step(row.get("val_total", row["train_total"]))
+        elif self._schedule is not None and not self._by_step:
+            self._schedule.step()
+        for logger in self.trainer.loggers:
+            logger.log_metrics(dict(row), step=self.trainer.global_step)
+            logger.save()
 
     def validation_error(self) -> float:
         """Mean reconstruction error on up to ten thousand validation rows."""

@@ -24,7 +24,7 @@ class JacobianPenalty(Callback):
 
     Args:
         weight: For a loss that is a mean over examples of errors summed over features.
-        encoder: Name of the module's attribute that is the encoder.
+        encoder: Name of the module's attribute that is the encoder, with dots where it lies deeper: `model.encoder`.
         inputs: From a batch to the encoder's inputs.
         method: As in `value_and_squared_norm`.
         seed: Of the probe vectors.
@@ -56,9 +56,15 @@ class JacobianPenalty(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a module without such an encoder."""
-        if not callable(getattr(pl_module, self._encoder, None)):
+        if not callable(self._encoder_of(pl_module)):
             rule = f"name an attribute of {type(pl_module).__name__} that is the encoder"
             raise InvalidValue("encoder", rule, repr(self._encoder), "Pass encoder= with its name.")
+
+    def _encoder_of(self, module: LightningModule) -> object:
+        found: Any = module
+        for name in self._encoder.split("."):  # a ModuleDict holds its modules as attributes, too
+            found = getattr(found, name, None)
+        return found
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Remember the inputs for the backward pass."""
@@ -69,7 +75,7 @@ class JacobianPenalty(Callback):
 
         The gradients of the module's loss are those of all processes by now, and scaled up under `16-mixed`.
         """
-        encoder = getattr(pl_module, self._encoder)
+        encoder: Any = self._encoder_of(pl_module)
         norm = squared_norm(encoder, self._x, method=self._method, generator=self._generator).mean()
         pl_module.log("contractive", norm.detach(), on_step=False, on_epoch=True)
         scaler = getattr(trainer.precision_plugin, "scaler", None)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from contractive.core.errors import InvalidValue
+from contractive.core.randomness import global_randomness
 from contractive.models import Autoencoder
 
 _MOST = 512  # directions; what lies outside is left to the reconstruction's mean
@@ -85,8 +86,7 @@ def principal_components(x: Tensor, code: int, *, weights: Tensor | None = None)
         variances, directions = values.square(), transposed.T
     else:
         few = torch.linspace(0, rows - 1, min(rows, _SAMPLE)).long()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with global_randomness(0, devices=[]):
             _, values, directions = torch.svd_lowrank(centred(few), q=min(max(_MOST, 2 * code), _SAMPLE), niter=4)
         variances = values.square() / share[few].sum()
     kept = min(int((variances > _NOISE * variances[0]).sum()), max(_MOST, 2 * code))

@@ -3,20 +3,24 @@
 They lie in memory or are read in slices; with several processes each takes its share of a batch.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from contractive.core.errors import InvalidType, InvalidValue
+from contractive.core.randomness import global_randomness
 from contractive.models import Autoencoder, Classifier
 from contractive.training._contexts import evaluating
 
 STEPS_PER_BLOCK = 16
+_FIRST = 2048  # rows that are looked at before training
 _BUFFER = 2**27  # bytes of streamed rows that are shuffled together
 Batch = tuple[Tensor, Tensor | None]
 
@@ -41,6 +45,9 @@ class Rows(Protocol):
     def __getitem__(self, rows: slice, /) -> np.ndarray: ...
 
 
+Data = Tensor | np.ndarray | Rows | Iterable[Any]  # what `fit` takes; a torch Dataset counts as the last
+
+
 def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
     """Return a tensor, also of arrays with negative strides or a foreign byte order, which torch refuses."""
     if isinstance(values, np.ndarray) and (min(values.strides, default=0) < 0 or not values.dtype.isnative):
@@ -52,23 +59,33 @@ def as_tensor(values: Any, dtype: torch.dtype | None = None) -> Tensor:
 class TrainingRows:
     """Rows of a run: those it learns from, those that validate every epoch, and one weight per row in memory."""
 
-    train: Tensor | Rows
+    train: "Tensor | Rows | Loader"
     validation: Tensor | None
     weights: Tensor | None
+    first: Tensor  # rows of them, more than a few where they lie in memory or come in batches
+
+    def __deepcopy__(self, memo: object) -> "TrainingRows":
+        """Share the rows: callbacks that average weights copy the module that holds them."""
+        return self
 
     @classmethod
     def of(
         cls, autoencoder: Autoencoder, like: Tensor, data: Any, validation: Any, sample_weight: Any
     ) -> "TrainingRows":
         """Return all rows, checked against the autoencoder, in the precision of `like`."""
-        streamed = isinstance(data, Rows) and not isinstance(data, Tensor | np.ndarray)
-        first = _checked(data[0 : min(len(data), 2)] if streamed else data, "data", like)
-        train, held_out = data if streamed else first, None
+        train: Any = data
+        if isinstance(data, Loader):
+            first = _checked(data.first(), "data", like)
+        elif isinstance(data, Rows) and not isinstance(data, Tensor | np.ndarray):
+            first = _checked(data[0 : min(len(data), _FIRST)], "data", like)
+        else:
+            first = train = _checked(data, "data", like)
+        held_out = None
         _check_fit(autoencoder, first, "data")
         if validation is not None:
             held_out = _checked(validation, "validation", like)
             _check_fit(autoencoder, held_out, "validation")
-        return cls(train, held_out, None if sample_weight is None else _weights_of(sample_weight, train))
+        return cls(train, held_out, None if sample_weight is None else _weights_of(sample_weight, train), first)
 
 
 def _checked(data: Any, what: str, like: Tensor) -> Tensor:
@@ -90,10 +107,11 @@ def _finite(x: Tensor, what: str) -> Tensor:
     return x
 
 
-def _weights_of(sample_weight: Any, rows: Tensor | Rows) -> Tensor:
+def _weights_of(sample_weight: Any, rows: "Tensor | Rows | Loader") -> Tensor:
     """One factor per row, with mean 1."""
     if not isinstance(rows, Tensor):
-        raise InvalidType("sample_weight", "come with data in memory", "rows read in slices", "Leave it out.")
+        got = "a loader" if isinstance(rows, Loader) else "rows read in slices"
+        raise InvalidType("sample_weight", "come with data in memory", got, "Leave it out.")
     weights = as_tensor(sample_weight, rows.dtype)
     if weights.shape != (len(rows),):
         rule = f"have one number per row, shape ({len(rows)},)"
@@ -111,14 +129,23 @@ def _check_fit(autoencoder: Autoencoder, x: Tensor, what: str) -> None:
     row = x[:1].to(first.device, first.dtype)
     features = tuple(x.shape[1:])
     try:
-        with evaluating(autoencoder):
-            shape = tuple(autoencoder(row).shape[1:])
+        with evaluating(autoencoder), global_randomness(devices=[]):
+            state, found = torch.get_rng_state(), []
+            trained: nn.Module = nn.Sequential(autoencoder.encoder, autoencoder.decoder)
+            for reconstruct in (trained, autoencoder, lambda x: autoencoder.decode(autoencoder.encode(x))):
+                torch.set_rng_state(state)
+                found.append(reconstruct(row))
     except RuntimeError as error:
         got = f"rows of shape {features}: {str(error).splitlines()[0].rstrip('.')}"
         raise InvalidValue(what, "fit the autoencoder", got, "Build it for this number of features.") from error
+    shape = tuple(found[0].shape[1:])
     if shape != features:
         rule, remedy = f"have the shape of the data {features}", "Let the decoder end with the number of features."
         raise InvalidValue("reconstructions", rule, shape, remedy)
+    own = [each for each in found[1:] if each.shape != found[0].shape]
+    if own or not all(torch.allclose(each, found[0], rtol=1e-3, atol=1e-5, equal_nan=True) for each in found[1:]):
+        rule, got = "compute decoder(encoder(x)), which is what is trained", "another reconstruction"
+        raise InvalidValue("autoencoder", rule, got, "Move what its methods add into its encoder and decoder.")
 
 
 def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier, place: torch.device) -> tuple[Tensor, Tensor]:
@@ -133,8 +160,9 @@ def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier, place:
         got = f"{tuple(classes.shape)} for {len(rows)} rows"
         raise InvalidValue(f"{what} labels", "be one per row", got, "Match them.")
     if classes.is_floating_point() or int(classes.min()) < 0 or int(classes.max()) >= num:
-        rule = f"be class numbers from 0 to {num - 1}"
-        raise InvalidValue(f"{what} labels", rule, "others", "Number the classes.")
+        rule, whole = f"be class numbers from 0 to {num - 1}", not classes.is_floating_point()
+        got = f"{int(classes.min())} to {int(classes.max())}" if whole else f"numbers of type {classes.dtype}"
+        raise InvalidValue(f"{what} labels", rule, got, "Number the classes: np.unique(y, return_inverse=True)[1].")
     rows = _finite(rows.to(classifier.linear.weight.dtype), f"{what} rows")
     return rows.to(place), classes.to(place)
 
@@ -154,24 +182,30 @@ class Blocks:
     world: int = 1
     dtype: torch.dtype = torch.float32
     weights: Tensor | None = None
+    fewest: int = 1  # rows of a process: a last batch of fewer is left out
+    per_block: int = STEPS_PER_BLOCK
 
     def __post_init__(self) -> None:
         self.rows_per_step = self.batch_size * self.world
 
-    def __len__(self) -> int:
+    @property
+    def num_batches(self) -> int:
+        """Batches per epoch."""
         full, rest = divmod(len(self.x), self.rows_per_step)
-        steps = full + (rest >= self.world)
-        return -(-steps // STEPS_PER_BLOCK)
+        return full * (self.batch_size >= self.fewest) + (rest >= self.world * self.fewest)
+
+    def __len__(self) -> int:
+        return -(-self.num_batches // self.per_block)
 
     def __iter__(self) -> Iterator[list[Batch]]:
         batches = self._indexed(self.x) if isinstance(self.x, Tensor) else self._streamed(self.x)
-        while block := list(islice(batches, STEPS_PER_BLOCK)):
+        while block := list(islice(batches, self.per_block)):
             yield block
 
     def _share(self, rows: Tensor) -> Tensor:
-        """This process's rows of a batch; a remainder of fewer rows than processes is left out."""
+        """This process's rows of a batch; a remainder of too few rows is left out."""
         each = len(rows) // self.world
-        return rows[self.rank * each : (self.rank + 1) * each]
+        return rows[self.rank * each : (self.rank + 1) * each if each >= self.fewest else 0]
 
     def _indexed(self, x: Tensor) -> Iterator[Batch]:
         order = torch.randperm(len(x), generator=self.generator).to(x.device)
@@ -196,3 +230,79 @@ class Blocks:
             left = chunk[full:].clone()  # a view would keep the whole chunk in memory
         if len(self._share(left)):
             yield self._share(left), None
+
+
+@dataclass
+class WholeBatch:
+    """A loader of one batch: all validation rows."""
+
+    x: Tensor
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Tensor]:
+        yield self.x
+
+
+def first_part(batch: Any) -> Tensor:
+    """Return the inputs of a batch: the batch itself, or its first part."""
+    part = batch if isinstance(batch, Tensor) else batch[0] if isinstance(batch, tuple | list) and batch else None
+    if not isinstance(part, Tensor):
+        remedy = "Pass inputs=, for instance inputs=lambda batch: batch['image']."
+        raise InvalidType("batch", "be a tensor or begin with one", type(batch).__name__, remedy)
+    return part
+
+
+@dataclass
+class Loader:
+    """Batches that a loader of the caller's makes, in blocks as those of `Blocks`."""
+
+    batches: Iterable[Any]
+    inputs: Callable[[Any], Tensor]
+    dtype: torch.dtype
+    fewest: int = 1
+    per_block: int = 1
+
+    def first(self) -> Tensor:
+        """Return the first batch; random numbers that it takes are put back."""
+        with global_randomness(devices=[]):
+            for batch in self.batches:
+                return self.inputs(batch)
+        raise InvalidValue("data", "hold at least one batch", "none", "Give it rows.")
+
+    @property
+    def num_batches(self) -> int:
+        """Batches per epoch; a TypeError where the loader has no length."""
+        return len(self.batches)  # pyright: ignore[reportArgumentType]
+
+    def __len__(self) -> int:
+        return -(-self.num_batches // self.per_block)
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        rows = (self.inputs(batch).to(self.dtype) for batch in self.batches)
+        batches = ((x, None) for x in rows if len(x) >= self.fewest)
+        while block := list(islice(batches, self.per_block)):
+            yield block
+
+
+def loader_of(
+    data: Any, inputs: Callable[[Any], Tensor], dtype: torch.dtype, batch_size: int, order: torch.Generator
+) -> Any:
+    """Return a loader for a Dataset or for what gives batches one after the other; all other data as they are."""
+    if isinstance(data, IterableDataset):
+        return Loader(DataLoader(data, batch_size), inputs, dtype)
+    if isinstance(data, Dataset):
+        return Loader(DataLoader(data, batch_size, shuffle=True, generator=order), inputs, dtype)
+    known = isinstance(data, Tensor | np.ndarray | Sequence | Mapping | Rows) or hasattr(data, "to_numpy")
+    if known or not isinstance(data, Iterable):
+        return data
+    if isinstance(data, Iterator):
+        remedy = "Pass a DataLoader, or an object whose __iter__ begins anew."
+        raise InvalidType("data", "be what can be read once per epoch", type(data).__name__, remedy)
+    return Loader(data, inputs, dtype)
+
+
+def size_of(data: Any) -> tuple[int, int]:
+    """Return the numbers of rows and of features, on which defaults depend; 0 where a loader does not tell."""
+    return (len(data), math.prod(data.shape[1:])) if hasattr(data, "shape") else (0, 0)

@@ -125,6 +125,12 @@ def settings_of(
     return settings, MAKE_SCHEDULE.get(settings.schedule)
 
 
+def is_by_step(schedule: Callable[..., Any] | None) -> bool:
+    """Return True for a schedule that takes the number of steps, too: it steps after each of them."""
+    parameters = inspect.signature(schedule).parameters.values() if schedule is not None else ()
+    return sum(each.default is each.empty and each.kind is not each.VAR_KEYWORD for each in parameters) > 2
+
+
 def check_seed(seed: int) -> None:
     """Refuse a seed that not all random generators take."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < _NUM_SEEDS:

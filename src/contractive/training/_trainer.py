@@ -19,7 +19,9 @@ from contractive.training._module import Step
 from contractive.training._settings import TrainingSettings
 
 
-def make_trainer(settings: TrainingSettings, callbacks: Sequence[Callback], loggers: Sequence[Logger]) -> Trainer:
+def make_trainer(
+    settings: TrainingSettings, callbacks: Sequence[Callback], loggers: Sequence[Logger], *, validated: bool
+) -> Trainer:
     """Lightning's trainer without what `fit` does itself."""
     return Trainer(
         accelerator="gpu" if settings.device == "cuda" else settings.device,
@@ -33,6 +35,9 @@ def make_trainer(settings: TrainingSettings, callbacks: Sequence[Callback], logg
         plugins=[SafeIO()],
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         enable_progress_bar=False,
+        limit_val_batches=1 if validated else 0,
+        num_sanity_val_steps=0,
+        inference_mode=False,  # the exact norms of validation need derivatives
         enable_model_summary=False,
     )
 
@@ -76,8 +81,9 @@ class ProgressBar(Callback):
         self._title = title
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        blocks = int(trainer.num_training_batches)
-        total, done = blocks * (trainer.max_epochs or 1), blocks * trainer.current_epoch
+        blocks = trainer.num_training_batches
+        total = None if blocks == math.inf else int(blocks) * (trainer.max_epochs or 1)  # a loader may have no length
+        done = 0 if total is None else int(blocks) * trainer.current_epoch
         self._bar = tqdm(total=total, initial=done, desc=self._title, unit="block", dynamic_ncols=True, leave=False)
 
     def on_train_batch_end(

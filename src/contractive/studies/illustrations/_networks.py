@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from contractive.core.randomness import global_randomness
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training import CollapseWarning, fit
@@ -41,8 +42,7 @@ class Budget:
 
 def seeded(build: Callable[[], Autoencoder], seed: int) -> Autoencoder:
     """What `build` makes with the weights of a seed; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with global_randomness(seed, devices=[]):
         return build()
 
 

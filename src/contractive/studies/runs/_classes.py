@@ -55,8 +55,11 @@ def class_labels(split: Split, labels_used: int | None = None, *, seed: int = 0)
     train, validation, test = split.labels
     known = np.concatenate([train, validation])
     if not is_categorical(known):
-        got = f"{len(np.unique(known))} different numbers"
-        raise DataError(field="label", rule="name a column of classes", got=got, remedy="Choose another column.")
+        values = np.unique(known)
+        broken = [value for value in values if float(value) % 1] if values.dtype.kind == "f" else []
+        got = f"{len(values)} different numbers" + (f", not all of them whole ({broken[0]:g})" if broken else "")
+        remedy = "Classes are whole numbers or texts: write them so, or choose another column."
+        raise DataError(field="label", rule="name a column of classes", got=got, remedy=remedy)
     if len(np.unique(train)) < 2:
         rule, got = "name a column of at least two classes", f"{train[0]!s} alone"
         raise DataError(field="label", rule=rule, got=got, remedy="Choose another column.")
