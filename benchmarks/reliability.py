@@ -124,6 +124,19 @@ byte, that of a run never killed.
 
 {kills()}
 
+## Killed at every write, and stopped by a signal
+
+Runs are killed before each file in turn is put in place, from the first to the last. The same command with `--resume`, or
+as it was where there is nothing to resume, ends with the weights and the files of a run that was never killed. SIGINT,
+SIGTERM and SIGHUP end a command with the exit code 128 + their number; training first finishes the epoch and writes the
+checkpoint, if that takes at most five seconds.
+
+    python -m pytest tests/failures/test_every_write.py tests/failures/test_signals.py
+
+Standard output or error that is closed, full or cannot encode a character ends no command:
+
+    python -m pytest tests/cli/test_streams.py
+
 ## Full disk
 
 Training and encoding end with one line and exit code 2 where a file cannot grow; old files stay as they were, and

@@ -136,3 +136,18 @@ def test_an_encoder_in_training_mode_is_refused():
     x = torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
     with pytest.raises(ValueError, match="encode must be in evaluation mode, got a training Dropout"):
         analysis.sensitivity(nn.Sequential(nn.Linear(4, 3), nn.Dropout()), x, Gaussian(0.1))
+
+
+def test_noise_that_touches_nothing_of_a_small_table_is_drawn_again():
+    for seed in range(40):
+        profile = analysis.sensitivity_profile(linear(3 * EYE[:2, :2]), gaussian(15, 2), generator=seeded(seed))
+        means = [entry.mean for entries in profile.sensitivities.values() for entry in entries]
+        assert means == pytest.approx([3.0] * len(means), rel=1e-5)  # the map is three times the identity
+
+
+def test_masking_of_zeros_has_no_sensitivity():
+    x = torch.zeros(20, 3)
+    x[0, 0] = 1.0  # masking touches this entry alone, salt and pepper all that it turns to 1
+    profile = analysis.sensitivity_profile(nn.Identity(), x, levels={"masking": [1e-9], "gaussian": [1.0]})
+    assert profile.sensitivities["masking"][0].mean != profile.sensitivities["masking"][0].mean
+    assert profile.sensitivities["gaussian"][0].mean == pytest.approx(1.0)

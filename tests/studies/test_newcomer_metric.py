@@ -1,14 +1,17 @@
 """A new metric is one record: it reaches Python, the table of the command line, results.csv and the page."""
 
 import csv
+from dataclasses import replace
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from comparisons import Page
 from contractive.cli._commands import app
+from contractive.models import mlp
 from contractive.studies.compare import Results
-from contractive.studies.metrics import METRICS, Metric
+from contractive.studies.metrics import METRICS, Metric, Subject, measure
 
 DUMMY = Metric(
     "largest_error", "largest error", better="lower", group="Reconstruction", help="Error of the worst <row>.",
@@ -44,3 +47,15 @@ def test_results_with_it_are_read_without_it(compared, monkeypatch):
     results = Results.read(folder)
     assert DUMMY.key in results["standard"].first.metrics
     assert DUMMY.key not in results.keys
+
+
+def test_a_metric_whose_measurement_fails_is_left_out_with_a_warning(monkeypatch, caplog):
+    def fail(subject):
+        raise ValueError("all rows are alike.\nMore")
+
+    monkeypatch.setitem(METRICS, DUMMY.key, replace(DUMMY, function=fail))
+    generator = torch.Generator().manual_seed(0)
+    found = measure(Subject(mlp(3, code=2).eval(), torch.rand(20, 3, generator=generator), 1.0, generator))
+    assert DUMMY.key not in found
+    assert found["reconstruction_error"] > 0
+    assert caplog.messages == ["Not measured: largest error (all rows are alike)."]

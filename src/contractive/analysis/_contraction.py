@@ -28,6 +28,7 @@ from contractive.objectives import Corruption, Gaussian, Masking, SaltAndPepper
 
 _NUM_RADII = 30
 _MOST_PAIRED = 1000
+_MOST_DRAWS = 20
 _MOST_NEIGHBOURS = 10_000
 NOISES: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {"gaussian": (0.1, 0.25, 0.5, 1.0), "masking": (0.1, 0.25, 0.5), "salt and pepper": (0.05, 0.1, 0.25)}
@@ -74,11 +75,18 @@ def sensitivity(encode: Map, x: Tensor, corruption: Corruption, *, generator: Ge
     """Measure how much the code changes when a corruption such as `objectives.Gaussian(0.1)` changes the input."""
     check_rows(x, 2)
     check_mode(encode)
-    noisy = corruption(x, generator)
+    found = _sensitivity(encode, x, corruption(x, generator))
+    if found is None:
+        raise InvalidValue("corruption", "change the data", f"{corruption} without effect", "Use a larger level.")
+    return found
+
+
+def _sensitivity(encode: Map, x: Tensor, noisy: Tensor) -> Sensitivity | None:
+    """The sensitivity to this noise; None where it has not touched a row."""
     code, noisy_code = apply(encode, x), apply(encode, noisy)
     changes, noise = (noisy_code - code).square().sum(1), (noisy - x).flatten(1).square().sum(1)
     if not bool(noise.sum() > 0):
-        raise InvalidValue("corruption", "change the data", f"{corruption} without effect", "Use a larger level.")
+        return None
     spread, code_spread = variance(x.flatten(1)), variance(code)
     if not spread > 0:
         raise equal_rows(x)
@@ -100,9 +108,11 @@ def sensitivity_profile(
     """Measure `sensitivity` to `gaussian`, `masking` and `salt and pepper` noise of several levels.
 
     `unit` is Gaussian noise of level 1 in the units of x; if omitted the standard deviation of a typical feature, the
-    root mean square over features.
+    root mean square over features. Noise of few entries may leave a small table as it is: it is drawn again, up to 20
+    times. Where that does not help, as with masking of zeros, there are no ratios, and their mean is NaN.
     """
     check_rows(x, 2)
+    check_mode(encode)
     if unknown := set(levels) - set(NOISES):
         raise InvalidValue("levels", f"be for {', '.join(NOISES)}", sorted(unknown), "Use these names.")
     low, high = float(x.min()), float(x.max())
@@ -113,10 +123,12 @@ def sensitivity_profile(
         "masking": Masking,
         "salt and pepper": lambda level: SaltAndPepper(level, low, high),
     }
-    found = {
-        kind: tuple(sensitivity(encode, rows, corruptions[kind](level), generator=generator) for level in levels[kind])
-        for kind in levels
-    }
+
+    def measured(corruption: Corruption) -> Sensitivity:
+        draws = (_sensitivity(encode, rows, corruption(rows, generator)) for _ in range(_MOST_DRAWS))
+        return next(filter(None, draws), Sensitivity(rows.new_empty(0), float("nan")))
+
+    found = {kind: tuple(measured(corruptions[kind](level)) for level in levels[kind]) for kind in levels}
     return SensitivityProfile({kind: tuple(levels[kind]) for kind in levels}, found, scale)
 
 

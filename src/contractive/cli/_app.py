@@ -15,6 +15,7 @@ import typer
 from contractive.cli._console import visible
 from contractive.cli._settings import with_options
 from contractive.core.errors import ContractiveError
+from contractive.core.signals import exit_code
 
 _REMEDIES = {
     errno.ENOSPC: "The disk is full: make room and run the command again (train: with --resume)",
@@ -53,11 +54,11 @@ def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
             text = _worded(error, names)
             if not text:
                 raise
-            typer.echo(f"Error: {visible(text)}", err=True)
+            print(f"Error: {visible(text)}", file=sys.stderr)
             raise typer.Exit(2) from error
-        except KeyboardInterrupt:
-            typer.echo("Stopped. Nothing was written; run the same command again.", err=True)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as error:
+            print("Stopped. Nothing was written; run the same command again.", file=sys.stderr)
+            raise typer.Exit(exit_code(error)) from None
 
     return run
 

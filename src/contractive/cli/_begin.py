@@ -10,11 +10,10 @@ import typer
 
 from contractive.cli._console import Console
 from contractive.core.errors import InvalidValue
-from contractive.core.files import write_text
+from contractive.core.files import check_writable, remove_temporary_files
 
 if TYPE_CHECKING:
     from contractive.data import Options, Split
-    from contractive.studies.runs import Run
 
 _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
@@ -31,15 +30,14 @@ def processors() -> int:
 
 def check_results(out: Path, name: str = "", *, force: bool = True) -> None:
     """Make the folder of the results; refuse, before the work, one that has them or that cannot be written."""
-    if not force and (out / name).exists():
+    if not force and (out / name).exists() and (out / "report.html").exists():  # without the page it was interrupted
         raise InvalidValue(
             "out", "be a folder without results", f"{out} with {name}", "Choose another or give `force`."
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        trial = out / ".writable"
-        write_text(trial, "")
-        trial.unlink()
+        remove_temporary_files(out)
+        check_writable(out)
     except OSError as error:
         got = f"{out}: {error.strerror}"
         raise InvalidValue("out", "be a folder that can be written", got, "Choose another.") from error
@@ -51,9 +49,13 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def resume_command(run: "Run[Any, Any]") -> str:
-    """Return a sentence that says how to resume a run."""
-    return f"Resume with: {run.task.command} --resume --out {run.folder}"
+def resume_command(out: Path) -> str:
+    """Return a sentence that says how to resume the run in a folder."""
+    from contractive.studies.runs import Files, open_run
+
+    if not Files(out).config.exists():
+        return "Nothing was written; run the same command again."
+    return f"Resume with: {open_run(out).task.command} --resume --out {out}"
 
 
 def begin_run(
@@ -83,6 +85,7 @@ def begin_run(
         run = open_run(out, kind)
         split, settings = run.load_data(data), run.settings
         if run.finished:
+            run.tidy()
             console.note(out, " is finished already; nothing was left to do.")
             return None
     else:

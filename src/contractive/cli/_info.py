@@ -51,7 +51,7 @@ def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
     else:
         stage = " of fine-tuning" if is_classifier else ""
         epochs = f"{len(written)} of {opened.settings.values()['max_epochs']} epochs{stage}"
-        console.line(bold("Not finished"), f": {epochs} are written. {resume_command(opened)}")
+        console.line(bold("Not finished"), f": {epochs} are written. {resume_command(run)}")
 
 
 def _about_detector(run: Path, json: bool) -> None:

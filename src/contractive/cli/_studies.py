@@ -12,6 +12,7 @@ from contractive.cli._begin import check_results, command_line, is_given, proces
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import Group, parse_numbers
 from contractive.core.errors import InvalidValue
+from contractive.core.signals import exit_code
 from contractive.studies.compare import CompareSettings, Results
 from contractive.studies.sweep import SweepSettings
 
@@ -52,15 +53,20 @@ def compare(
     from contractive.studies.pages import first_sentence
 
     check_results(out, "results.json", force=force)
-    console = Console(quiet=quiet or json)
+    console, page = Console(quiet=quiet or json), out / "report.html"
     fixed = {} if weight is None else {"contractive": weight}
     settings = replace(settings, weights=fixed, jobs=processors() if jobs is None else jobs)
     split = load(data, data_dir=data_dir, seed=settings.training.seed, options=reading).in_memory()
     console.notes(split.notes)
+
+    def keep(results: Results) -> None:
+        """Write what is finished, which an interruption then does not lose; a page would be that of other results."""
+        page.unlink(missing_ok=True)
+        results.write(out)
+
     with console.progress("Training") as progress:
-        results = work(split, settings, command=command_line(), on_progress=progress)
-    results.write(out)
-    page = write_page(comparison_html(results), out / "report.html")
+        results = work(split, settings, command=command_line(), on_progress=progress, on_results=keep)
+    write_page(comparison_html(results), page)
     if json:  # without the epochs and the arrays
         objectives = [
             {
@@ -163,9 +169,9 @@ def sweep(
     try:
         with console.progress("Trials") as progress:
             found = work(split, settings, out, command=command_line(), force=force, on_progress=progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         console.note("Stopped. What is finished is kept: run the same command again to resume.")
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(error)) from None
     page = write_page(sweep_html(found), out / "report.html")
     seeds, base = found.settings.seeds, found.baseline
     judged = [METRICS[key] for key in found.settings.judged]

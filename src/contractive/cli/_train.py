@@ -12,6 +12,7 @@ from contractive.cli._begin import begin_run, command_line, resume_command
 from contractive.cli._console import Console, bold
 from contractive.cli._info import classifier_tables, metrics_table
 from contractive.cli._settings import Group
+from contractive.core.signals import exit_code
 from contractive.studies.runs import AutoencoderRun, AutoencoderSettings, ClassifierRun, ClassifierSettings, open_run
 
 _PANELS = {"network": "Network", "training": "Training"}
@@ -55,12 +56,11 @@ def train(
             progress=not console.quiet and sys.stderr.isatty(),
             checkpoint_seconds=checkpoint_seconds,
         )
-    except KeyboardInterrupt:
-        run = open_run(out)
-        epochs = len(run.history())
+    except KeyboardInterrupt as error:
+        epochs = len(open_run(out).history()) if (out / "config.json").exists() else 0
         kept = f"after {epochs} epochs; the best model so far is kept" if epochs else "before the first checkpoint"
-        console.note(f"Stopped {kept}. {resume_command(run)}")
-        raise typer.Exit(130) from None
+        console.note(f"Stopped {kept}. {resume_command(out)}")
+        raise typer.Exit(exit_code(error)) from None
     metrics = trained.metrics
     metrics_table(console, metrics)
     console.warnings(metrics.warnings)
@@ -135,9 +135,9 @@ def classify(
             )
         run = open_run(out, ClassifierRun)
         page = write_page(classifier_html(run), out / "report.html")
-    except KeyboardInterrupt:
-        console.note(f"Stopped in {stage}. {resume_command(open_run(out))}")
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as error:
+        console.note(f"Stopped in {stage}. {resume_command(out)}")
+        raise typer.Exit(exit_code(error)) from None
     metrics = run.metrics()
     assert metrics is not None
     classifier_tables(console, metrics)

@@ -63,6 +63,15 @@ def new_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Write a temporary file into a folder and remove it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    tempfile.NamedTemporaryFile(dir=folder, prefix=_TEMPORARY).close()
+
+
 def replace_file(path: Path, write: Callable[[str], Any]) -> None:
     """Let `write` fill a file by its path, whole or not at all."""
     with new_file(path) as temporary:

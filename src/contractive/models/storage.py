@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from contractive.core.artifacts import Artifact, ArtifactError
 from contractive.core.errors import ContractiveError
-from contractive.core.files import replace_file
+from contractive.core.files import check_regular, replace_file
 from contractive.models._autoencoder import Autoencoder, Recipe
 
 _KIND, _NAME = "model", "config"
+_LARGEST, _LARGEST_HEADER = 2**37, 2**20  # bytes of a weight file
 
 
 class StorageError(ContractiveError):
@@ -74,6 +75,27 @@ def save_weights(model: nn.Module, path: Path) -> None:
     replace_file(path, lambda temporary: Path(temporary).write_bytes(content))
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; what is no regular file, or has a header of a million names, is refused unread.
+
+    Raises:
+        StorageError: A missing or broken file, or one with numbers that are not finite.
+    """
+    try:
+        check_regular(path, _LARGEST)
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        if header > _LARGEST_HEADER:
+            raise ValueError(f"a header of {header} bytes, more than the {_LARGEST_HEADER} that are read")
+        weights = load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise StorageError(f"{path} cannot be read: {_reason(error)}. Save the model again.") from error
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise StorageError(f"{path} holds numbers that are not finite, in {name!r:.80}. Save the model again.")
+    return weights
+
+
 def write_config(folder: Path, recipe: Recipe, extra: Any = None) -> None:
     """Write `config.json`, whole or not at all; arguments as in `ModelConfig`."""
     Artifact.of(_KIND, ModelConfig(recipe, torch.__version__, extra)).write(folder, _NAME)
@@ -98,10 +120,7 @@ def load(folder: str | Path) -> Autoencoder:
         StorageError: A missing or broken file, another format, weights that do not fit the architecture.
     """
     config, path = read_config(folder), Path(folder) / "model.safetensors"
-    try:
-        weights = load_file(path)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StorageError(f"{path} cannot be read: {_reason(error)}. Save the model again.") from error
+    weights = read_weights(path)
     try:
         with torch.device("meta"):  # shapes only: what a changed config asks for takes no memory before it is compared
             autoencoder = config.recipe.build()

@@ -3,6 +3,7 @@
 A new metric is a function, usually in `contractive.analysis`, and its record here.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ NOISE_LEVELS = (0.25, 0.5, 1.0, 1.5)
 _SENSITIVITY_LEVEL = 0.5
 _NORM_ROWS = 1000
 _PROBE_ROWS = 10_000
+# what measurements raise on rows and models for which they have no answer, those of linear algebra included
+MEASURING_ERRORS = (ValueError, RuntimeError, ArithmeticError, LookupError)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -189,12 +193,25 @@ METRICS: dict[str, Metric] = {
 
 
 def measure(subject: Subject) -> dict[str, float]:
-    """Return the metrics that apply to the subject, by key.
+    """Return the metrics that apply to the subject, by key; one whose measurement fails is left out with a warning.
 
     They are measured in the order of `METRICS`: those that draw noise share one generator, so a new one goes last.
     """
-    found = {key: metric.function(subject) for key, metric in METRICS.items() if metric.function}
-    return {key: value for key, value in found.items() if value is not None}
+    found = {}
+    for key, metric in METRICS.items():
+        try:
+            value = metric.function(subject) if metric.function else None
+        except MEASURING_ERRORS as error:
+            logger.warning("Not measured: %s (%s).", metric.label, first_line(error))
+            continue
+        if value is not None:
+            found[key] = value
+    return found
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def noise_unit(split: Split) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor
 from contractive import analysis
 from contractive.data import Split
 from contractive.models import Autoencoder
+from contractive.studies.metrics import MEASURING_ERRORS
 from contractive.studies.sections import LEAST_ROWS, AnalysisSettings, CodeMap, RobustCode, analyze, rows_of_split
 
 COMPARED = ("sensitivity", "contraction curve", "spectra", "codes", "map", "robustness")
@@ -57,4 +58,7 @@ def similarity_of(models: Mapping[str, ShownSections]) -> analysis.SimilarityTab
     if len(varying) < 2:
         return None
     neighbors = min(10, len(next(iter(varying.values()))) - 1)
-    return analysis.similarities(varying, num_neighbors=neighbors)
+    try:
+        return analysis.similarities(varying, num_neighbors=neighbors)
+    except MEASURING_ERRORS:  # of few rows
+        return None

@@ -3,7 +3,7 @@
 import io
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from contractive.core.errors import ContractiveError
 from contractive.core.files import BROKEN_FILE_ERRORS, replace_file
@@ -48,8 +49,12 @@ def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None,
         raise _refused("be one that training wrote", f"a broken {path}: {_reason(error)}") from error
     ours = checkpoint.get("contractive") if isinstance(checkpoint, dict) else None
     stored = ours.get("settings") if isinstance(ours, dict) else None
-    if not isinstance(stored, dict):
+    if not isinstance(ours, dict) or not isinstance(stored, dict):
         raise _refused("be one that training wrote", f"another file, {path}")
+    if not _is_table(ours.get("rows", [])):
+        raise _refused("hold the metrics of every epoch", f"{path} with others")
+    if not all(bool(tensor.isfinite().all()) for tensor in _tensors(checkpoint)):  # training never writes them
+        raise _refused("hold finite numbers", f"{path} with others")
     for name, now in {} if settings is None else settings.items():
         if stored.get(name) != now:
             raise CheckpointError(
@@ -57,6 +62,21 @@ def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None,
                 f" {stored.get(name)}. Set it back, or start the run anew."
             )
     return checkpoint
+
+
+def _is_table(rows: Any) -> bool:
+    """Whether these are rows of numbers, each with the names of the first one; a penalty that sets in adds some."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and rows[0].keys() <= row.keys() for row in rows):
+        return False
+    return all(isinstance(value, int | float) for row in rows for value in row.values())
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """All tensors of a state."""
+    if isinstance(state, Tensor):
+        yield state
+    for part in state.values() if isinstance(state, Mapping) else state if isinstance(state, list | tuple) else ():
+        yield from _tensors(part)
 
 
 def does_not_belong(path: Any, error: Exception) -> CheckpointError:

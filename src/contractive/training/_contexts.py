@@ -5,14 +5,16 @@ import logging
 import signal
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Never
+from typing import Any
 
 import torch
 from torch import nn
 
+from contractive.core import signals
 from contractive.core.randomness import global_randomness
 
 logger = logging.getLogger(__name__)
@@ -91,38 +93,75 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what Lightning reports about things that are intended here."""
+    """Silence what Lightning reports about things that are intended here.
+
+    A thread that cannot write to the disk, as TensorBoard's, is silent, too: the next write here raises its error.
+    """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
+    hook = threading.excepthook
+    threading.excepthook = lambda failed: None if issubclass(failed.exc_type, OSError) else hook(failed)
     with warnings.catch_warnings():
         for message, category in _QUIET:
             warnings.filterwarnings("ignore", message=message, category=category)
         try:
             yield
         finally:
+            threading.excepthook = hook
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
 
 
 class Interrupted(BaseException):
-    """Ctrl-C, under a name that Lightning does not turn into `sys.exit`."""
+    """A signal to end, under a name that Lightning does not turn into `sys.exit`."""
+
+
+class Stop:
+    """The handler of signals in training: it raises `Interrupted`, at once or, with patience, after the epoch."""
+
+    def __init__(self) -> None:
+        self.number, self._handled, self._patience, self._since = 0, tuple[int, ...](), 0.0, 0.0
+
+    def handle(self, numbers: Iterable[int], patience: float = 0.0) -> None:
+        """Handle these signals from now on."""
+        self._handled, self._patience = tuple(numbers), patience
+        for number in self._handled:
+            signal.signal(number, self)
+
+    def wait(self, seconds: float) -> None:
+        """Wait from now on for the end of the epoch, at most so many seconds; also where Lightning took over."""
+        self.handle(self._handled, seconds)
+
+    def __call__(self, number: int, frame: Any) -> None:
+        """Handle a signal; a second one does not wait."""
+        waits = self._patience > 0 and not self.number
+        self.number, self._since = number, time.monotonic()
+        if not waits:
+            raise Interrupted
+
+    def check(self, *, saved: bool) -> None:
+        """Raise if there was a signal, and the epoch is over and saved or has taken too long."""
+        if self.number and (saved or time.monotonic() - self._since > self._patience):
+            raise Interrupted
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Within it, Ctrl-C raises `Interrupted`, unless the program has its own handler."""
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
+def interruptible() -> Iterator[Stop]:
+    """Within it, a signal that ends a program raises `Interrupted`; afterwards it does what it would have done.
 
-    def interrupt(*_: Any) -> Never:
-        raise Interrupted
-
-    signal.signal(signal.SIGINT, interrupt)
+    A handler of the program itself is left alone.
+    """
+    stop, usual = Stop(), (signal.default_int_handler, signal.SIG_DFL, signals.stop)
+    here = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in signals.ENDING if here}
+    before = {number: handler for number, handler in before.items() if handler in usual}
+    stop.handle(before)
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if stop.number:
+            signal.raise_signal(stop.number)

@@ -28,7 +28,7 @@ from contractive.analysis import spread_rows
 from contractive.core.errors import ContractiveError, InvalidValue, check_positive
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
-from contractive.training._checkpoints import State, begin_anew, in_words
+from contractive.training._checkpoints import State, begin_anew, in_words, read_checkpoint
 from contractive.training._contexts import evaluating
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
@@ -202,7 +202,8 @@ def fit_with_max_error_increase(
         beside, half = path.with_name(f"reference-{path.name}"), path.with_name(f"half-{path.name}")
         twin, checks, shared = copy.deepcopy(autoencoder), Checks(), round(_SHARED * max_epochs)
         hooks, goal = [checks, SaveRegularly(half, epoch=shared)], scaled(objective, 0.0)
-        goes_on = resume and beside.exists()
+        # stopped between the two checkpoints of the same epoch, the first would go on without the second
+        goes_on = resume and beside.exists() and (half.exists() or read_checkpoint(beside)["epoch"] + 1 < shared)
         reference = train(twin, objective=goal, checkpoint=beside, resume=goes_on, callbacks=hooks, loggers=())
         x = as_tensor(validation).to(next(twin.parameters()))
         if max_epochs * -(-len(data) // (settings.batch_size or len(data))) >= _ENOUGH_STEPS:

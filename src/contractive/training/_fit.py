@@ -101,7 +101,8 @@ def fit(
         ValueError: Empty or non-finite data, a size that does not fit the encoder, a setting out of range.
         CheckpointError: A checkpoint that is missing, broken or of another run.
         TrainingDiverged: The loss became NaN or infinite; the message names the place and the term.
-        KeyboardInterrupt: Ctrl-C; the autoencoder then has the best weights with `patience`, else the latest ones.
+        KeyboardInterrupt: Ctrl-C, after the checkpoint is written if the epoch ends within five seconds; the
+            autoencoder then has the best weights with `patience`, else the latest ones.
 
     Examples:
         >>> import contractive as ct
@@ -165,13 +166,14 @@ def fit(
             with contexts.evaluating(autoencoder), global_randomness():
                 check_independent_rows(autoencoder.encode, rows.first.to(like))
         _penalty_path(step, first)  # refuses what cannot be differentiated before anything is trained
-        with global_randomness(), contexts.quiet(), contexts.interruptible(), contexts.flushed_denormals():
+        interrupted = contexts.interruptible()
+        with global_randomness(), contexts.quiet(), interrupted as stop, contexts.flushed_denormals():
+            if saver is not None:
+                saver.stop = stop
             trainer = make_trainer(settings, hooks, options.get("loggers", ()), validated=rows.validation is not None)
             torch.manual_seed(settings.seed + trainer.global_rank)
             trainer.fit(step, ckpt_path=source, weights_only=True)
         path = _penalty_path(step, first.to(next(autoencoder.parameters()).device))
-    except contexts.Interrupted:
-        raise KeyboardInterrupt from None
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         if source is None or step.restored or isinstance(error, checkpoints.CheckpointError):
             raise

@@ -15,8 +15,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from contractive.training._checkpoints import State, read_checkpoint, write_checkpoint
+from contractive.training._contexts import Stop
 from contractive.training._module import Step
 from contractive.training._settings import TrainingSettings
+
+_PATIENCE = 5.0  # seconds that a signal waits for the end of an epoch, before which there is nothing to resume from
 
 
 def make_trainer(
@@ -55,23 +58,44 @@ class SafeIO(TorchCheckpointIO):
 class SaveRegularly(Checkpoint):
     """Write the state after an epoch, but not more often than every so many seconds, and after the last epoch.
 
-    With `epoch` it is written once, after that one.
+    With `epoch` it is written once, after that one. A signal to stop waits until the epoch is over and written.
+
+    Attributes:
+        stop: The handler of signals.
     """
+
+    stop: Stop | None = None
 
     def __init__(self, path: Path, seconds: float = math.inf, epoch: int | None = None) -> None:
         self._path, self._seconds, self._epoch, self._written = path, seconds, epoch, time.monotonic()
+        self._stopped = False  # True once written after a signal
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.stop:
+            self.stop.wait(_PATIENCE)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.stop:
+            self.stop.check(saved=self._stopped)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.stop:
+            self.stop.check(saved=False)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         done = trainer.current_epoch + 1
         if self._epoch is None:
-            last = trainer.should_stop or done >= (trainer.max_epochs or 0)
-            due = last or time.monotonic() - self._written >= self._seconds
+            last = trainer.should_stop or done >= (trainer.max_epochs or 0) or (self.stop and self.stop.number)
+            due = bool(last) or time.monotonic() - self._written >= self._seconds
         else:
             due = done == self._epoch
         # all processes take part in saving, but their clocks differ: the first process decides
         if trainer.strategy.broadcast(due):
             trainer.save_checkpoint(self._path)
             self._written = time.monotonic()
+            self._stopped = bool(self.stop and self.stop.number)
 
 
 class ProgressBar(Callback):

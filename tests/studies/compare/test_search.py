@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from contractive.objectives import OBJECTIVES, Reference
-from contractive.studies.compare import Search, _compare
+from contractive.studies.compare import Results, Search, _compare
 from contractive.training import TrainingDiverged
 
 
@@ -48,7 +48,9 @@ def test_the_command_says_it_in_one_line(tmp_path, monkeypatch):
     assert result.stderr.startswith("Error: The search for contractive found no weight that can be trained")
     assert "Lower the --learning-rate, or fix the weight." in result.stderr
     assert result.stderr.count("\n") == 1
-    assert not list((tmp_path / "new").iterdir())
+    written = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert written == ["results.csv", "results.json", "results.npz"]  # of the standard model, which was finished
+    assert [each.name for each in Results.read(tmp_path / "new").objectives] == ["standard"]
 
 
 @pytest.mark.parametrize(("error", "squared_norm"), [(0.0, 1.0), (1.0, 0.0), (float("nan"), 1.0)], ids=str)

@@ -61,6 +61,20 @@ def test_every_measure_is_taken_or_left_out_with_a_reason(measured):
 
 
 @pytest.mark.parametrize(
+    "error", [ValueError("no two rows differ.\nMore"), torch.linalg.LinAlgError("svd"), IndexError()]
+)
+def test_a_measurement_that_fails_is_left_out_with_its_reason(error, monkeypatch):
+    def measure(self, subject):
+        raise error
+
+    monkeypatch.setattr(type(SECTIONS["codes"]), "measure", measure)
+    found = analyze(model(), rows(), SMALL, only=["norms", "codes"])
+    assert list(found.results) == ["norms"]
+    reason = (str(error) or "IndexError").split(".")[0]
+    assert found.left_out["codes"] == f"its measurement failed ({reason})"
+
+
+@pytest.mark.parametrize(
     ("change", "section"),
     [
         ({"layers": 1}, "contraction by depth"),

@@ -34,6 +34,7 @@ def compare(
     *,
     command: str = "",
     on_progress: ProgressCallback = lambda what, done, expected: None,
+    on_results: Callable[[Results], object] = lambda results: None,
 ) -> Results:
     """Train and measure every objective.
 
@@ -46,6 +47,7 @@ def compare(
         settings: What to compare and how.
         command: The command that repeats the comparison, kept with the results.
         on_progress: Called after every fit with a description, the number of fits done and the number expected.
+        on_results: Called with the results so far whenever an objective is finished.
     """
     began = time.perf_counter()
     if split.labels is not None:
@@ -55,6 +57,22 @@ def compare(
             split = replace(split, labels=None)
     settings = settings.completed(split)
     schedule = _Schedule(split, settings)
+
+    def results() -> Results:
+        found = map(schedule.result, settings.trained)
+        objectives = tuple(each for each in found if len(each.seeds) == settings.seeds)
+        return Results(
+            data=DataFacts.of(split),
+            settings=settings,
+            objectives=objectives,
+            noise_levels=(0.0, *NOISE_LEVELS),
+            versions=versions("lightning", "scikit-learn"),
+            seconds=time.perf_counter() - began,
+            command=command,
+            examples=examples(split),
+            similarity=similarity_of({each.name: each.first.sections for each in objectives}),
+        )
+
     with in_parallel(settings.jobs) as run:
         waiting = [Fit("standard", 0.0, settings.training.seed)]
         while waiting:
@@ -64,19 +82,10 @@ def compare(
             waiting = others[room:]
             for fit in run(partial(train, split=split, settings=settings), trials + others[:room]):
                 waiting += schedule.next(fit)
+                if not fit.trial and len(schedule.result(fit.objective).seeds) == settings.seeds:
+                    on_results(results())
                 on_progress(_describe(fit), schedule.done, schedule.expected())
-    objectives = tuple(schedule.result(name) for name in settings.trained)
-    return Results(
-        data=DataFacts.of(split),
-        settings=settings,
-        objectives=objectives,
-        noise_levels=(0.0, *NOISE_LEVELS),
-        versions=versions("lightning", "scikit-learn"),
-        seconds=time.perf_counter() - began,
-        command=command,
-        examples=examples(split),
-        similarity=similarity_of({each.name: each.first.sections for each in objectives}),
-    )
+    return results()
 
 
 class _Schedule:
@@ -181,21 +190,21 @@ def _measured(task: Fit, autoencoder: Autoencoder, split: Split, settings: Compa
     subject = Subject(autoencoder, torch.from_numpy(split.test), noise_unit(split), generator, labelled)
     metrics = measure(subject)
     metrics["seconds_per_epoch"] = float(np.median([row["seconds"] for row in task.history]))
+    accuracies = subject.accuracies if "probe_accuracy" in metrics else {}
     if task.seed != settings.training.seed:
-        return replace(task, metrics=metrics, arrays=subject.accuracies, state={})
+        return replace(task, metrics=metrics, arrays=accuracies, state={})
     clean, noisy = map(torch.from_numpy, examples(split).values())
     first = next(autoencoder.encoder.parameters()).detach()
     with torch.no_grad():
-        arrays = {
-            "sensitivity": subject.sensitivity.ratios[:_DISTRIBUTION_ROWS].numpy(),
-            "operator_norm": subject.norms.operator.numpy(),
-            "reconstructions": autoencoder(clean).numpy(),
-            "noisy_reconstructions": autoencoder(noisy).numpy(),
-        }
+        arrays = {"reconstructions": autoencoder(clean).numpy(), "noisy_reconstructions": autoencoder(noisy).numpy()}
+    if "sensitivity" in metrics:
+        arrays["sensitivity"] = subject.sensitivity.ratios[:_DISTRIBUTION_ROWS].numpy()
+    if "operator_norm" in metrics:
+        arrays["operator_norm"] = subject.norms.operator.numpy()
     if first.ndim == 2:  # not of a convolution, whose filters are no pictures of rows
         arrays["filters"] = first[:_FILTERS].numpy().copy()
     sections = ShownSections.of(autoencoder, split)
-    return replace(task, metrics=metrics, arrays=arrays | subject.accuracies, sections=sections)
+    return replace(task, metrics=metrics, arrays=arrays | accuracies, sections=sections)
 
 
 def examples(split: Split) -> dict[str, np.ndarray]:

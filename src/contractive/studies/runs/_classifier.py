@@ -6,14 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from contractive import training
 from contractive.core.artifacts import read_arrays, write_arrays
 from contractive.data import Split
-from contractive.models import Autoencoder, Classifier, Recipe, StorageError, encoder, unroll
+from contractive.models import Autoencoder, Classifier, Recipe, StorageError, encoder, storage, unroll
 from contractive.studies.runs._classes import (
     ClassifierMetrics,
     ClassLabels,
@@ -81,9 +79,7 @@ class ClassifierRun(Run[Classifier, ClassifierMetrics]):
         with torch.device("meta"):  # shapes only: what a changed file asks for takes no memory before it is compared
             classifier = self.settings.classifier(self.settings.build(self.preparation.features))
         try:
-            classifier.load_state_dict(load_file(path), assign=True)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise StorageError(f"{path} cannot be read: {str(error).rstrip('.')}. Train again.") from error
+            classifier.load_state_dict(storage.read_weights(path), assign=True)
         except RuntimeError as error:
             raise StorageError(f"{path} does not hold the weights that config.json describes. Train again.") from error
         return classifier.eval()
@@ -125,7 +121,7 @@ class ClassifierRun(Run[Classifier, ClassifierMetrics]):
         """
         path = self.folder / MISTAKES
         with as_run_errors(path):
-            found = Mistakes(**read_arrays(path))
+            found = Mistakes(**read_arrays(path, 2**16 + 1024 * (self.preparation.features + 16)))
         lengths = {array.shape[:1] for array in vars(found).values()}
         inside = [bool(((array < len(self.classes)) & (array >= -1)).all()) for array in (found.true, found.given)]
         if len(lengths) > 1 or found.rows.shape[1:] != (self.preparation.features,) or not all(inside):

@@ -80,10 +80,12 @@ def train(
     settings = settings.completed(split)
     if resume and is_first:
         _check_resumable(files, task, settings)
-        files.remove_temporary_files()
+        files.make_writable()
     elif is_first:
         files.prepare([name for each in TASKS.values() for name in each.own_files], force=force)
         _write_config(files, task, split, settings, command)
+    if split.parts is not None and is_first and not files.split.exists():
+        write_arrays(files.split, {"parts": split.parts})
     job = Job(split, settings, files, resume, progress, checkpoint_seconds, on_progress, callbacks)
     trained = task.fit(job)
     trained = replace(trained, metrics=task.measure(job, trained))
@@ -153,7 +155,7 @@ def _wrong_run(kind: type[Run[Any, Any]], got: str, remedy: str) -> RunError:
 def _write_config(
     files: Files, task: Task[Any, Any, Any], split: Split, settings: TaskSettings[Any, Any], command: str
 ) -> None:
-    """Write `config.json` and `split.npz`: all that is needed to rebuild the run."""
+    """Write `config.json`, with all that is needed to rebuild the run."""
     assert split.preparation is not None
     machine = {"python": platform.python_version(), "machine": platform.machine()}
     document = RunDocument(
@@ -166,8 +168,6 @@ def _write_config(
         tuple(split.notes),
         split.source,
     )
-    if split.parts is not None:
-        write_arrays(files.split, {"parts": split.parts})
     storage.write_config(files.folder, task.recipe(settings, split), {"run": document})
 
 

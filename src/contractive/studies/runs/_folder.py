@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contractive.core.artifacts import ArtifactError
 from contractive.core.errors import ContractiveError
-from contractive.core.files import is_temporary, remove_temporary_files, write_text
+from contractive.core.files import check_regular, check_writable, is_temporary, remove_temporary_files, write_text
 from contractive.models import StorageError
 from contractive.training import History
 
@@ -45,8 +45,7 @@ class Files:
         folder = self.folder
         try:
             is_folder = folder.is_dir()
-            # a split without a configuration is what remains where the disk was full at the very start
-            others = is_folder and any(not is_temporary(p) and p != self.split for p in folder.iterdir())
+            others = is_folder and not all(map(is_temporary, folder.iterdir()))
             loop = folder.is_symlink() and not folder.exists()
         except OSError as error:
             raise _wrong_out("be a folder that can be read", f"{folder}: {error.strerror}") from error
@@ -69,29 +68,32 @@ class Files:
             RunError: As in `check`, or it cannot be written.
         """
         self.check(force=force)
-        self.remove_temporary_files()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            trial = self.folder / ".writable"
-            write_text(trial, "")
-            trial.unlink()
-        except OSError as error:
-            raise _wrong_out("be a folder that can be written", f"{self.folder}: {error.strerror}") from error
-        old = (self.config, self.model, self.history, self.metrics, self.split, self.report)
+        self.make_writable()
+        # the configuration stays until it is replaced: without it, the rest would be taken for files of others
+        old = (self.metrics, self.model, self.history, self.split, self.report)
         for path in (*old, *(self.folder / name for name in own)):
             path.unlink(missing_ok=True)
         self.remove_checkpoints()
+
+    def make_writable(self) -> None:
+        """Make the folder if it is missing, and remove what a killed process left half-written.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            check_writable(self.folder)
+            for folder in (self.folder, self.checkpoints):
+                remove_temporary_files(folder)
+        except OSError as error:
+            raise _wrong_out("be a folder that can be written", f"{self.folder}: {error.strerror}") from error
 
     def remove_checkpoints(self) -> None:
         """Remove the state of training."""
         for pattern in ("*.ckpt", "*.safetensors", "*.npy", "*.npy.part*"):
             for path in self.checkpoints.glob(pattern):
                 path.unlink()
-
-    def remove_temporary_files(self) -> None:
-        """Remove what a killed process left half-written."""
-        for folder in (self.folder, self.checkpoints):
-            remove_temporary_files(folder)
 
 
 def _wrong_out(rule: str, got: object, remedy: str = "Choose another one.") -> RunError:
@@ -116,6 +118,7 @@ class HistoryTable:
             RunError: A broken file.
         """
         try:
+            check_regular(self._path, 2**26)
             with open(self._path, newline="") as file:
                 rows = list(csv.DictReader(file))
             return [{name: float(value) for name, value in row.items()} for row in rows]

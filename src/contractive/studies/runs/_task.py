@@ -15,6 +15,7 @@ from torch import nn
 
 from contractive import training
 from contractive.core.artifacts import Artifact, read_arrays
+from contractive.core.files import remove_temporary_files
 from contractive.data import SETS, DataSource, Preparation, Split, load
 from contractive.models import Autoencoder, Recipe
 from contractive.studies.documents import DataFacts
@@ -124,6 +125,13 @@ class Run(ABC, Generic[N, M]):
         """True where training came to its end."""
         return self.files.metrics.exists()
 
+    def tidy(self) -> None:
+        """Remove what a finished run does not need, which is there if the process was killed at its very end."""
+        if not self.task.keeps_checkpoints and any(self.files.checkpoints.glob("*")):
+            self.files.remove_checkpoints()
+        for folder in (self.folder, self.files.checkpoints):
+            remove_temporary_files(folder)
+
     def metrics(self) -> M | None:
         """Return the metrics; None while training is not finished.
 
@@ -193,7 +201,7 @@ class Run(ABC, Generic[N, M]):
         if not self.files.split.exists():
             return None
         with as_run_errors(self.files.split):
-            return read_arrays(self.files.split)["parts"]
+            return read_arrays(self.files.split, 2**16 + 16 * sum(self.document.data.rows.values()))["parts"]
 
 
 @dataclass(frozen=True)
@@ -221,7 +229,15 @@ class Job(Generic[S]):
         def report(trainer: Any, step: Any) -> None:
             self.on_progress(stage(), trainer.current_epoch + 1, trainer.max_epochs)
 
-        own = LambdaCallback(on_train_epoch_start=rank_zero_only(write), on_train_epoch_end=rank_zero_only(report))
+        def interrupted(trainer: Any, step: Any, error: BaseException) -> None:
+            if table is not None and step.rows and not isinstance(error, Exception):
+                table.write(step.rows)
+
+        own = LambdaCallback(
+            on_train_epoch_start=rank_zero_only(write),
+            on_train_epoch_end=rank_zero_only(report),
+            on_exception=rank_zero_only(interrupted),
+        )
         return [own, *self.extra_callbacks]
 
 

@@ -15,6 +15,7 @@ from contractive import analysis
 from contractive.core.artifacts import Artifact
 from contractive.core.errors import check_choice
 from contractive.models import Autoencoder
+from contractive.studies.metrics import MEASURING_ERRORS, first_line
 from contractive.studies.pages import Picture, Tile, shown
 from contractive.studies.sections import _contraction, _directions, _examples, _reconstruction, _robustness, _units
 from contractive.studies.sections._analysis import KIND, Analysis, AnalysisSettings, Facts, RunSummary, SectionResult
@@ -67,10 +68,10 @@ def analyze(
 
     The rows are from `read_rows` or `rows_of_split`, `run` from `summary_of`; `name` is that of the model in pictures,
     and `command` repeats the analysis. Before each section, and at the end, `on_progress` is called with its name, the
-    number of sections done and of all.
+    number of sections done and of all. A section whose measurement fails is left out with the reason.
 
     Raises:
-        ValueError: An unknown section, or rows that a section refuses.
+        ValueError: An unknown section.
     """
     for section in () if only is None else (only := tuple(only)):
         check_choice("only", section, SECTIONS)
@@ -81,9 +82,14 @@ def analyze(
     for done, section in enumerate(chosen):
         on_progress(section, done, len(chosen))
         started = time.perf_counter()
-        result = (measured := SECTIONS[section]).measure(subject)
+        try:
+            result = (measured := SECTIONS[section]).measure(subject)
+            described, listed = measured.described(result), measured.listed(result)
+        except MEASURING_ERRORS as error:  # of rows or a model for which it has no answer; the others may have one
+            reasons[section] = f"its measurement failed ({first_line(error)})"
+            continue
         seconds = round(time.perf_counter() - started, 3)
-        found[section] = SectionResult(measured.described(result), measured.listed(result), seconds, result)
+        found[section] = SectionResult(described, listed, seconds, result)
     on_progress("", len(chosen), len(chosen))
     return Analysis(
         name=name,

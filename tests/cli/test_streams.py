@@ -1,0 +1,45 @@
+"""Standard streams that are full, closed, or cannot encode end no command."""
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from contractive.cli._streams import Forgiving
+
+
+def run(redirection, **environment):
+    paths = os.pathsep.join(filter(None, sys.path))
+    command = f"{sys.executable} -m contractive version {redirection}"
+    return subprocess.run(
+        command, shell=True, env={**os.environ, "PYTHONPATH": paths, **environment}, capture_output=True
+    )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [
+        (">/dev/full", b"Standard output cannot be written: No space left on device"),
+        (">/dev/full 2>/dev/full", b""),
+        (">&- 2>&-", b""),
+        ("<&- >&-", b""),
+    ],
+)
+def test_a_stream_that_cannot_be_written_is_no_failure(redirection, said):
+    found = run(redirection)
+    assert found.returncode == 0
+    assert said in found.stderr
+    assert b"Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "cp1252"])
+def test_what_an_encoding_lacks_is_replaced(encoding):
+    content = io.BytesIO()
+    stream = Forgiving(io.TextIOWrapper(content, encoding=encoding))
+    assert stream.write("error ↓\n") == 8
+    stream.flush()
+    assert content.getvalue() == b"error ?\n"
+    assert stream.encoding == encoding
