@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.estimators._autoencoder import ContractiveAutoencoder
-from contractive.estimators._base import FLOATS, ContractiveEstimator
+from contractive.estimators._base import ROWS, ContractiveEstimator, dense
 from contractive.estimators._bounds import output_bounds
 from contractive.estimators._crossfit import SAFEGUARD, STRUCTURED, TABLE, TRIMMED, CrossFit, Member, Part
 from contractive.estimators._drift import Drift, drift
@@ -396,10 +396,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     def _table(self, X: Any, *, reset: bool) -> np.ndarray:
         finite: Any = True if self.impute is None else "allow-nan"
         least = _FEWEST_ROWS if reset else 1
-        rows: Any = validate_data(
-            self, X, dtype=FLOATS, ensure_all_finite=finite, ensure_min_samples=least, reset=reset
-        )
-        return rows.astype(np.float64)
+        rows: Any = validate_data(self, X, **ROWS, ensure_all_finite=finite, ensure_min_samples=least, reset=reset)
+        return dense(rows).astype(np.float64)
 
     def _new_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "autoencoder_")
