@@ -273,3 +273,68 @@ def test_a_test_file_may_be_an_array_too(tmp_path):
     refused(
         tmp_path / "x.npy", r"must be of the kind of the training data \(array\), got a table", test=tmp_path / "t.csv"
     )
+
+
+MEANS, WIDTHS = np.array([[101_325.0], [20.0], [0.5]]), np.array([[1.0], [3.0], [0.1]])
+RANGES = MEANS + WIDTHS * RANDOM.normal(size=(60, 3, 20))
+
+
+def by_hand(split, values, axes):
+    train = values[split.parts == 0]
+    mean, deviation = train.mean(axes, keepdims=True), train.std(axes, keepdims=True)
+    return ((values - mean) / deviation).reshape(len(values), -1)
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
+@pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
+def test_channels_of_different_units_are_a_series_scaled_per_channel(last, stream, tmp_path):
+    values = np.swapaxes(RANGES, 1, 2) if last else RANGES
+    np.save(tmp_path / "x.npy", np.ascontiguousarray(values))
+    split = load(tmp_path / "x.npy", options=Options(stream=stream))
+    assert split.image_shape is None
+    assert split.notes[0].startswith("Rows are series of 20 steps in 3 channels, and no images: ")
+    expected = by_hand(split, values, (0, 1) if last else (0, 2))
+    np.testing.assert_allclose(split.preparation.transform(values), expected, atol=1e-5)
+    again = split.preparation.inverse(split.preparation.transform(values)).reshape(values.shape)
+    np.testing.assert_allclose(again, values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scaler", ["minmax", "robust", "none"])
+def test_other_scalers_take_a_series_by_channel(scaler, tmp_path):
+    np.save(tmp_path / "x.npy", RANGES)
+    split = load(tmp_path / "x.npy", options=Options(scale=scaler))
+    offset = np.broadcast_to(split.preparation.offset, 60).reshape(3, 20)
+    assert (offset == offset[:, :1]).all()
+    if scaler == "minmax":
+        train = split.train.reshape(-1, 3, 20)
+        np.testing.assert_allclose((train.min((0, 2)), train.max((0, 2))), [[0] * 3, [1] * 3], atol=1e-6)
+
+
+def test_ranges_that_begin_alike_are_told_apart_by_their_width(tmp_path):
+    np.save(tmp_path / "x.npy", np.stack([1e5 * RANDOM.random((60, 20)), RANDOM.random((60, 20))], 2))
+    deviations = load(tmp_path / "x.npy").train.reshape(-1, 20, 2).std((0, 1))
+    np.testing.assert_allclose(deviations, 1, rtol=1e-5)
+
+
+def test_bands_of_an_image_with_different_units_have_a_range_each(tmp_path):
+    np.save(tmp_path / "x.npy", np.ascontiguousarray(np.moveaxis(RANGES.reshape(60, 3, 4, 5), 1, 3)))
+    split = load(tmp_path / "x.npy")
+    assert split.image_shape == (3, 4, 5)
+    assert "Each channel is scaled on its own: their units differ." in split.notes
+    train = split.train.reshape(-1, 3, 20)
+    np.testing.assert_allclose((train.min((0, 2)), train.max((0, 2))), [[0] * 3, [1] * 3], atol=1e-6)
+
+
+def test_a_flat_rim_makes_no_series_of_an_image(tmp_path):
+    images = np.zeros((60, 16, 16))
+    images[:, 4:12, 4:12] = RANDOM.random((60, 8, 8))
+    images[:, 0, 3] = 1e-4 * RANDOM.random(60)
+    np.save(tmp_path / "x.npy", images)
+    assert load(tmp_path / "x.npy").image_shape == (1, 16, 16)
+
+
+def test_an_array_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros((1000, 1000)))
+    assert (tmp_path / "x.npz").stat().st_size < 20_000
+    monkeypatch.setattr("contractive.data._memory.available_memory", lambda: 10_000_000)
+    refused(tmp_path / "x.npz", r"array x of .* must fit into memory \(10\.0 MB left\), got 12\.0 MB")

@@ -103,12 +103,26 @@ def test_decimal_commas_are_read_where_the_comma_separates_nothing(tmp_path):
         ("0,1,2\n" + "5,6,7\n2,4,9\n" * 6, ("0", "1", "2"), 12),
         ("year,2020,2021\n" + "1,5,6\n2,4,9\n" * 6, ("year", "2020", "2021"), 12),
         ("\n\na,b\n" + PAIRS.replace("\n", "\r\n\r\n"), ("a", "b"), 12),
-        (",b\n" + PAIRS, ("c0", "b"), 12),
+        (",b\n" + PAIRS, ("b",), 12),
+        ("a,,b\n" + "1,5,6\n2,4,9\n" * 6, ("a", "c1", "b"), 12),
         ("a\n" + "1\n2\n" * 6, ("a",), 12),
         ('"a,1","b"\n' + PAIRS.replace("1", '"1"'), ("a,1", "b"), 12),
         ('"a\nz",b\n' + PAIRS, ("a\nz", "b"), 12),
     ],
-    ids=["plain", "bar", "comments", "marked", "frame", "years", "blank", "unnamed", "one", "quoted", "two lines"],
+    ids=[
+        "plain",
+        "bar",
+        "comments",
+        "marked",
+        "frame",
+        "years",
+        "blank",
+        "index",
+        "unnamed",
+        "one",
+        "quoted",
+        "two lines",
+    ],
 )
 def test_headers_and_lines_at_the_top(text, columns, rows, tmp_path):
     path = tmp_path / "t.csv"
@@ -188,11 +202,10 @@ def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):
         ("a,b\n1,2\n\n3,4,5\n" + "1,2\n" * 12, r"rows of .*t\.csv must have 2 fields, got 3 in line 4"),
         ("a,b\n" + "1,2\n" * 12 + "7\n", "must have 2 fields, got 1 in line 14"),
         ('a,b\n1,"2\n' + PAIRS * 2, "got text in b.* b has values over several lines: is a quote left open"),
-        ("a,b\n1,2\n" + "1,3\n" * 12, "columns must vary among training rows, got one value in a. Use `drop` a"),
+        ("a\n" + "1\n" * 14, "data must vary, got the same value everywhere in each feature"),
         ("a,b\n1,inf\n2,-Infinity\n" + "3,4\n" * 12, r"must be finite and .*, got others in column b \(2\)"),
         ("a,b\n1,2e31\n2,1\n" + "3,4\n" * 12, r"must be finite and at most 1e\+30, got others in column b \(1\)"),
         ("a,b\0\n" + "1,2\n" * 12, "must be text, got NUL bytes"),
-        ("1 2 3\n4 5 6\n" * 8, r"got text in c0\..* give `separator` ' ' if a space separates them"),
         ("a,b\n1,abc\n" + "3,4\n" * 12, r"got text in b\..* b is mostly numbers: 'abc' is not\."),
     ],
     ids=[
@@ -208,7 +221,6 @@ def test_gaps_in_categories_and_booleans_get_what_is_most_frequent(tmp_path):
         "inf",
         "huge",
         "nul",
-        "space",
         "word",
     ],
 )
@@ -264,7 +276,7 @@ def test_a_label_is_no_feature_and_follows_its_rows(tmp_path):
         assert labels.tolist() == ["xy"[int(value)] for value in x[:, 1]]
     assert "stratified by the label" in " ".join(split.notes)
     gap = write(tmp_path / "g.csv", [[i, i % 2, "?" if i == 3 else "x"] for i in range(40)])
-    refused(gap, "labels must not be missing, got 1 missing in c", label="c")
+    assert load(gap, options=Options(label="c")).partial_labels is not None
 
 
 def test_a_test_file_is_prepared_as_the_training_file(tmp_path):

@@ -1,6 +1,7 @@
 """A format of one's own is a reader and a line in the table of formats."""
 
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -118,3 +119,11 @@ def test_a_format_whose_columns_cannot_be_passed_through_says_so(tmp_path, monke
     preparation = load(tmp_path / "x.dummy").preparation
     with pytest.raises(DataError, match=r"pass_through must name a column, got 'id'\. This source has none"):
         list(open_rows(tmp_path / "x.dummy", preparation, pass_through=("id",)))
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.npy", "x.parquet", "x.npz", "x.feather"])
+@pytest.mark.parametrize("link", [False, True], ids=["pipe", "device"])
+def test_what_has_no_end_is_refused_before_it_is_read(name, link, tmp_path):
+    (tmp_path / name).symlink_to("/dev/zero") if link else os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="data must be a regular file or a folder, got x"):
+        load(tmp_path / name)

@@ -1,3 +1,4 @@
+import os
 import warnings
 
 import numpy as np
@@ -203,3 +204,20 @@ def test_warnings_settings_are_left_as_they_were(tmp_path):
     before = list(warnings.filters)
     load(tmp_path)
     assert list(warnings.filters) == before
+
+
+def test_a_postscript_file_by_the_name_of_an_image_starts_no_program(tmp_path, monkeypatch):
+    fill(tmp_path)
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 4\n%%EndComments\n(a) print\n%%EOF\n"
+    (tmp_path / "x.jpg").write_bytes(program)
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("a program was started"))
+    refused(tmp_path, r"x\.jpg must be a whole image")
+
+
+def test_pipes_and_devices_among_images_are_skipped(tmp_path):
+    fill(tmp_path)
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    split = load(tmp_path)
+    assert "Skipped 1 that are no regular files." in split.notes
+    assert "Skipped 1 links out of the folder." in split.notes

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from contractive.data import DataSource, Options, load
+from contractive.data import DataError, DataSource, Options, load
 from contractive.data._split import most_held_out, partition
 
 
@@ -77,3 +77,37 @@ def test_a_split_knows_what_it_was_loaded_from(tmp_path, monkeypatch):
     source = load("x.npy", options=Options(scale="none", test=Path("t.npy"))).source
     assert source == DataSource(str(tmp_path / "x.npy"), None, 0, Options(scale="none", test=str(tmp_path / "t.npy")))
     assert msgspec.convert(json.loads(json.dumps(asdict(source))), DataSource) == source
+
+
+def partly_labelled(tmp_path, labels):
+    rows = "".join(f"{i},{i * i % 7},{label}\n" for i, label in enumerate(labels))
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + rows)
+    return tmp_path / "t.csv"
+
+
+@pytest.mark.parametrize("classes", [("u", "v"), ("3", "5")], ids=["texts", "numbers"])
+def test_rows_without_a_label_are_for_training(classes, tmp_path):
+    labels = [classes[i % 2] if i < 40 else "" for i in range(100)]
+    split = load(partly_labelled(tmp_path, labels), options=Options(label="kind", scale="none"))
+    assert split.labels is None
+    (train, validation, test), there = split.partial_labels
+    assert np.bincount(split.parts).tolist() == [88, 6, 6]
+    assert there.sum() == 28
+    expected = np.array([int(label) if label.isdigit() else label for label in labels[:40]])
+    rows = np.flatnonzero(split.parts == 0)
+    np.testing.assert_array_equal(train[there], expected[rows[there]])
+    assert (rows[~there] >= 40).all()
+    np.testing.assert_array_equal(validation, expected[split.parts[:40] == 1])
+    np.testing.assert_array_equal(test, expected[split.parts[:40] == 2])
+    assert "60 rows have no label: they are for training, without it." in split.notes
+
+
+def test_too_few_labels_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"at least 10 rows must have a label, got 4\. Label more"):
+        load(partly_labelled(tmp_path, ["u", "v"] * 2 + [""] * 30), options=Options(label="kind"))
+    with pytest.raises(DataError, match="labels must not all be missing, got no label in kind"):
+        load(partly_labelled(tmp_path, [""] * 30), options=Options(label="kind"))
+    path = partly_labelled(tmp_path, ["u", "v"] * 15)
+    (tmp_path / "test.csv").write_text("a,b,kind\n1,2,u\n3,4,\n")
+    with pytest.raises(DataError, match="labels of rows for testing must not be missing, got 1 missing in kind"):
+        load(path, options=Options(label="kind", test=tmp_path / "test.csv"))

@@ -1,12 +1,13 @@
 import datetime
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from contractive.data import DataError, Options, load
+from contractive.data import DataError, Options, load, open_rows
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(30, 2))
@@ -80,12 +81,10 @@ def test_broken_files_say_so_in_one_line(ending, tmp_path):
         ({"list": pa.array([[1]] * 30)}, r"columns must hold numbers, dates or text, got list \(.*Use `drop` list"),
         ({"raw": pa.array([b"x"] * 30)}, r"got raw \(binary\)\. Use `drop` raw"),
         ({"gap": pa.array([None, *range(29)])}, r"got missing ones in column gap \(1\)"),
-        ({"void": pa.nulls(30)}, "columns must vary among training rows, got one value in void"),
         ({"inf": pa.array([np.inf, *range(29)])}, r"must be finite and at most 1e\+30, got others in column inf \(1\)"),
-        ({"flat": pa.array([7] * 30)}, "columns must vary among training rows, got one value in flat. Use `drop` flat"),
         ({"word": pa.array(["x", "y"] * 15)}, "got text in word. Use `drop` word or `one_hot` word"),
     ],
-    ids=["list", "binary", "null", "nulls", "infinite", "constant", "text"],
+    ids=["list", "binary", "null", "infinite", "text"],
 )  # fmt: skip
 def test_columns_that_cannot_be_features_are_refused_by_name(extra, match, tmp_path):
     pq.write_table(pa.table({"a": X[:, 0], **extra}), tmp_path / "t.parquet")
@@ -146,3 +145,93 @@ def test_other_files_and_absent_ones_are_refused(tmp_path):
     refused(tmp_path / "t.parquet", "test must be a file or a folder .*'gone'", test="gone", one_hot=True)
     with pytest.raises(DataError, match="options on data must be for your own files, got `label` with digits"):
         load("digits", options=Options(label="y"))
+
+
+def test_columns_of_one_value_are_left_out(tmp_path):
+    table = pa.table({"a": X[:, 0], "void": pa.nulls(30), "flat": pa.array([7] * 30), "word": ["x"] * 30})
+    pq.write_table(table, tmp_path / "t.parquet")
+    split = load(tmp_path / "t.parquet", options=Options(one_hot=("word",)))
+    assert split.columns == ("a",)
+    assert "Left out 3 columns that have one value in the training rows: void, flat, word." in split.notes
+    split.preparation.transform({"a": [1.0]})
+    split.preparation.transform({"a": [1.0], "flat": [8], "void": [None], "word": ["y"]})
+    pq.write_table(table.select(["word", "flat"]), tmp_path / "t.parquet")
+    refused(tmp_path / "t.parquet", "data must vary", drop=("word",))
+
+
+FRAME = pd.DataFrame(X[:, :2], columns=list("ab"))
+
+
+def saved(frame, path):
+    frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        FRAME[FRAME.a > -0.5],
+        FRAME.sample(frac=1, random_state=0),
+        pd.concat([FRAME, FRAME]),
+        FRAME.set_index(pd.MultiIndex.from_product([["u", "v"], range(15)])),
+        FRAME.set_index(pd.date_range("2020-01-01", periods=30, name="day")),
+        FRAME.set_index(pd.Index([f"row {i}" for i in range(30)], name="id")),
+    ],
+    ids=["filtered", "shuffled", "concatenated", "several", "dates", "texts"],
+)
+@pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
+def test_the_index_of_a_data_frame_is_no_feature(frame, stream, tmp_path):
+    path = saved(frame, tmp_path / "t.parquet")
+    split = load(path, options=Options(scale="none", stream=stream))
+    assert split.columns == ("a", "b")
+    assert any(note.startswith("Left out the index, which counts or names the rows: ") for note in split.notes)
+    values = frame.to_numpy(np.float32)
+    np.testing.assert_array_equal(split.preparation.transform(frame), values)
+    np.testing.assert_array_equal(split.preparation.transform(FRAME), FRAME.to_numpy(np.float32))
+    rows = np.concatenate([block.x for block in open_rows(path, split.preparation)])
+    np.testing.assert_array_equal(rows, values)
+    plain = load(saved(FRAME, tmp_path / "p.parquet")).preparation
+    assert plain.transform(frame).shape == values.shape
+
+
+def test_an_index_can_be_the_label_or_be_passed_through(tmp_path):
+    path = saved(FRAME.set_index(pd.Index(["u", "v"] * 15, name="kind")), tmp_path / "t.parquet")
+    split = load(path, options=Options(label="kind"))
+    assert set(np.concatenate(split.labels)) == {"u", "v"}
+    assert load(path, options=Options(one_hot=("kind",))).columns == ("a", "b", "kind=u", "kind=v")
+    (block,) = open_rows(path, load(path).preparation, pass_through=("kind",))
+    assert block.pass_through["kind"].tolist() == ["u", "v"] * 15
+
+
+def test_a_damaged_note_of_pandas_is_no_obstacle(tmp_path):
+    table = pa.table({"a": X[:, 0], "__index_level_0__": range(30)}).replace_schema_metadata({b"pandas": b"{"})
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert load(tmp_path / "t.parquet").columns == ("a",)
+
+
+@pytest.mark.parametrize("type_", ["Categorical", "Enum"])
+@pytest.mark.parametrize("ending", ["arrow", "feather", "parquet"])
+def test_categories_of_polars_are_texts(type_, ending, tmp_path):
+    polars = pytest.importorskip("polars")
+    towns = ["Rome", "Oslo", "Bern"] * 10
+    kind = polars.Categorical if type_ == "Categorical" else polars.Enum(["Rome", "Oslo", "Bern"])
+    frame = polars.DataFrame({"a": X[:, 0], "town": polars.Series(towns, dtype=kind)})
+    path = tmp_path / f"t.{ending}"
+    frame.write_parquet(path) if ending == "parquet" else frame.write_ipc(path)
+    split = load(path, options=Options(one_hot=("town",), scale="none"))
+    assert split.columns == ("a", "town=Bern", "town=Oslo", "town=Rome")
+    expected = [[town == name for name in ("Bern", "Oslo", "Rome")] for town in towns]
+    np.testing.assert_array_equal(split.preparation.transform(frame)[:, 1:], expected)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_columns_that_are_not_used_are_never_decoded(ending, tmp_path):
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, np.int32)), pa.array(["x" * 10**6]))
+    table = pa.table({"id": texts, "a": np.arange(20_000.0), "b": np.arange(20_000) % 7})
+    path = tmp_path / f"t.{ending}"
+    pq.write_table(table, path) if ending == "parquet" else feather.write_feather(table, path, compression="zstd")
+    assert path.stat().st_size < 500_000
+    split = load(path, options=Options(drop=("id",)))
+    assert sum(len(block.x) for block in open_rows(path, split.preparation)) == 20_000
+    refused(path, r"texts of a column must have at most 2 GB, got 20\.0 GB|column of texts must fit", one_hot=("id",))
+    assert pa.default_memory_pool().max_memory() < 10**9

@@ -3,6 +3,7 @@
 Type, default, help and choices of an option are those of the field; tuples are texts with commas.
 """
 
+import csv
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -109,8 +110,9 @@ def _as_text(name: str, type_: Any) -> tuple[str | None, Parser | None]:
 
 
 def split_words(text: str | None) -> tuple[str, ...]:
-    """Return `a,b` as (a, b); nothing as ()."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    """Return `a,b` as (a, b), nothing as (); a part in double quotes may hold commas."""
+    parts = next(csv.reader([text or ""], skipinitialspace=True), [])
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def parse_numbers(name: str, text: str, type_: type = float) -> tuple[Any, ...]:

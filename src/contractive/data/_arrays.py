@@ -11,6 +11,8 @@ from contractive.data._errors import DataError, invalid
 from contractive.data._preparation import BLOCK, MOST_FEATURES, ArrayPreparation, ImagesPreparation
 from contractive.data._reader import Reader, Source
 
+_FEW, _WIDER_OF_FEW, _WIDER = 12, 30, 1000  # channels, and how much wider the range of another unit is
+
 
 @dataclass(frozen=True)
 class ArraySchema:
@@ -42,17 +44,27 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
         if not 1 <= width <= MOST_FEATURES:
             raise DataError(f"rows of {what} must have 1 to {MOST_FEATURES} numbers, got {width}. Make them smaller.")
         self.check_memory(width, on_disk)
-        image = _image_shape(shape[1:], self.options.size)
-        if image is None:
+        image, channels = _image_shape(shape[1:], self.options.size), None
+        if image is not None and self.options.size is None and dtype != np.uint8:
+            channels = _channels_of_units(next(iter(self.batches()), np.empty((0, *shape[1:]))))
+        if image is not None and len(shape) == 3 and channels is not None:  # a picture has one unit of measurement
+            draft = ArrayPreparation(features=width)
+            num = int(channels.max()) + 1
+            notes = [
+                f"Rows are series of {width // num} steps in {num} channels, and no images: the ranges of the channels"
+                " lie so far apart that their units differ. Each channel is scaled on its own."
+            ]
+        elif image is None:
             draft = ArrayPreparation(features=width, names=schema.names)
             notes = [f"Each row of {what} became {width} numbers from {shape[1:]}."] if len(shape) > 2 else []
         else:
             draft = ImagesPreparation(features=width, shape=image, whole=dtype == np.uint8)
-            channels = "grey" if image[0] == 1 else f"{image[0]} channels"
-            notes = [f"Rows are images of {image[1]}x{image[2]} in {channels}."]
+            colours = "grey" if image[0] == 1 else f"{image[0]} channels"
+            notes = [f"Rows are images of {image[1]}x{image[2]} in {colours}."]
+            notes += ["Each channel is scaled on its own: their units differ."] if channels is not None else []
         return Source(
             self, draft, shape[0], self.batches, self.labels(), as_bytes=dtype == np.uint8,
-            notes=[*notes, *self.notes()], on_disk=on_disk,
+            channels=channels, notes=[*notes, *self.notes()], on_disk=on_disk,
         )  # fmt: skip
 
     def labels(self) -> np.ndarray | None:
@@ -72,6 +84,31 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
         for rows in self.batches(size):
             yield rows, {name: column[start : start + len(rows)] for name, column in values.items()}
             start += len(rows)
+
+
+def _channels_of_units(rows: np.ndarray) -> np.ndarray | None:
+    """Return the channel of each feature where channels along an axis have different units, None where none have.
+
+    Units differ where two ranges are disjoint and further apart than they are wide; or where one is far wider than
+    another and the steps are twice as many as the channels. (The rim of a picture is flat, too.)
+    """
+    axes = [1, 2] if rows.ndim == 3 else [1 if rows.shape[1] in (1, 3) and rows.shape[3] not in (1, 3) else 3]
+    for axis in sorted(axes, key=lambda axis: rows.shape[axis]):
+        values = np.moveaxis(rows, axis, 0).reshape(rows.shape[axis], -1).astype(np.float64)
+        values = np.where(np.isfinite(values), values, np.nan)
+        if len(values) < 2 or np.isnan(values).all(1).any():
+            continue
+        low, high = np.nanmin(values, 1), np.nanmax(values, 1)
+        spread = high - low
+        gap = low[:, None] - high[None, :]
+        apart = (gap > np.maximum(spread[:, None], spread[None, :])).any()
+        wide = spread[spread > 0]
+        steps = math.prod(rows.shape[1:]) // len(values)
+        most = _WIDER_OF_FEW if len(values) <= _FEW else _WIDER
+        if apart or (len(wide) and 2 * len(values) <= steps and wide.max() > most * wide.min()):
+            num = np.arange(len(values))
+            return np.tile(num, steps) if rows.ndim < 4 and axis == rows.ndim - 1 else np.repeat(num, steps)
+    return None
 
 
 def _image_shape(row: tuple[int, ...], size: tuple[int, int] | None) -> tuple[int, int, int] | None:

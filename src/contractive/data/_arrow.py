@@ -68,8 +68,15 @@ class ParquetTable(TableReader, OnDisk):
     def _opened(self) -> Iterator[pq.ParquetFile]:
         with reraise_as_data_error(self.path, (*ARROW_ERRORS, OSError)):
             # by default Arrow holds on to all row groups it has come past
-            with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER) as file:
+            with pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_BUFFER, read_dictionary=self._texts) as file:
                 yield file
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        """Columns of texts, read as dictionaries: a long text that a few bytes repeat is in memory once."""
+        with reraise_as_data_error(self.path, (*ARROW_ERRORS, OSError)):
+            schema = pq.read_schema(self.path)
+        return [each.name for each in schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
 
     def schema(self) -> pa.Schema:
         with self._opened() as file:
@@ -138,19 +145,26 @@ class ArrowTable(TableReader):
     name = ".arrow or .feather"
 
     def schema(self) -> pa.Schema:
-        return self._table.schema
+        with self._opened() as reader:
+            return reader.schema
 
     def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        return slices(self._table if columns is None else self._table.select(columns), size)
-
-    @cached_property
-    def _table(self) -> pa.Table:
         check_fits(str(self.path), 2 * self.path.stat().st_size, _WHOLE)
+        names = self.schema().names if columns is None else list(columns)
+        with self._opened(names) as reader:
+            table = reader.read_all().select(names)
+            table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
+        return slices(table, size)
+
+    @contextmanager
+    def _opened(self, columns: Sequence[str] = ()) -> Iterator[Any]:
+        """Open it for the schema, or to read some columns and no others."""
+        there = self.schema().names if columns else []
+        options = ipc.IpcReadOptions(included_fields=[there.index(name) for name in columns])
         with reraise_as_data_error(self.path, (*ARROW_ERRORS, OSError)), pa.OSFile(str(self.path)) as file:
             try:
-                table = ipc.open_file(file).read_all()
+                reader: Any = ipc.open_file(file, options=options)
             except pa.ArrowInvalid:
                 file.seek(0)
-                table = ipc.open_stream(file).read_all()
-            table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
-        return table
+                reader = ipc.open_stream(file, options=options)
+            yield reader

@@ -1,6 +1,7 @@
 """Columns of tables: the kind of each, its numbers, and the way back to the user's units."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -10,15 +11,18 @@ import pyarrow.compute
 from msgspec import Meta
 
 from contractive.data._errors import DataError, join_names
+from contractive.data._marks import Marks
+from contractive.data._memory import check_fits, size
 
 pc: Any = pyarrow.compute  # its functions are made at run time, unknown to type checkers
 
 MOST_CATEGORIES = 1000
 Text = Annotated[str, Meta(max_length=100_000)]
 _MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null")
+_MOST_TEXT = 2**31 - 1  # bytes of a column in memory
 _MICROSECONDS = 86_400_000_000  # a day
+_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 _LARGEST_DAY = 2.9e6  # clip to dates that numpy can print in ISO format
-_DECIMAL_COMMA = r"^[+-]?\d*,\d+([eE][+-]?\d+)?$|^[+-]?\d+$"
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Column:
 
     def _positions(self, values: pa.ChunkedArray) -> np.ndarray:
         """Return the place of each value among the categories, -1 where it is missing."""
-        given = texts(values)
+        given = texts(values, self.categories)
         found = pc.index_in(given, value_set=pa.array(self.categories, pa.string()))
         unseen = pc.drop_null(pc.unique(pc.filter(given, pc.and_(pc.is_null(found), pc.is_valid(given)))))
         if len(unseen):
@@ -116,38 +120,62 @@ class Column:
         )
 
 
-def plain(column: Any) -> pa.ChunkedArray:
-    """Return a column without dictionaries, its texts trimmed and the words for a missing value made missing."""
+def plain(column: Any, keep: Collection[str] = ()) -> pa.ChunkedArray:
+    """Return a column without dictionaries, its texts trimmed and the words for a missing value made missing.
+
+    The texts in `keep` stay texts, whatever they seem to say.
+    """
     chunked = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
     if pa.types.is_dictionary(chunked.type):
-        chunked = chunked.cast(chunked.type.value_type)
+        chunked = _without_dictionary(chunked)
     if pa.types.is_large_string(chunked.type) or pa.types.is_string_view(chunked.type):
         chunked = chunked.cast(pa.string())
     if pa.types.is_string(chunked.type):
         chunked = pc.utf8_trim_whitespace(chunked)
         missing = pc.is_in(pc.utf8_lower(chunked), value_set=pa.array(_MISSING))
+        if keep:
+            missing = pc.and_(missing, pc.invert(pc.is_in(chunked, value_set=pa.array(list(keep), pa.string()))))
         chunked = pc.if_else(missing, pa.scalar(None, pa.string()), chunked)
     return chunked
 
 
-def guess(column: pa.ChunkedArray, *, decimal_comma: bool = False) -> tuple[str, pa.ChunkedArray]:
-    """Return the kind of a plain column ("text" and "other" among them), and the column in the type of that kind."""
+def _without_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the values themselves; a long text that a few bytes repeat may not fit into memory."""
+    chunks, is_text = [], kind_of_type(column.type.value_type) == "text"
+    for chunk in column.chunks:
+        values = chunk.dictionary.cast(pa.string()) if is_text else chunk.dictionary
+        if is_text:
+            needed = pc.sum(pc.take(pc.binary_length(values), chunk.indices)).as_py() or 0
+            check_fits("a column of texts", needed, "Use `drop`.")
+            if needed > _MOST_TEXT:
+                raise DataError(f"texts of a column must have at most 2 GB, got {size(needed)}. Use `drop`.")
+        chunks.append(pc.take(values, chunk.indices))
+    return pa.chunked_array(chunks, pa.string() if is_text else column.type.value_type)
+
+
+def index_columns(schema: pa.Schema) -> list[str]:
+    """Return the columns that are the index of a data frame of pandas, and not part of its data."""
+    try:
+        found = (schema.pandas_metadata or {}).get("index_columns", ())
+    except (ValueError, AttributeError):  # the note of pandas in the file is damaged
+        found = ()
+    noted = {name for name in found if isinstance(name, str)}
+    return [name for name in schema.names if name in noted or _INDEX.fullmatch(name)]
+
+
+def guess(column: pa.ChunkedArray, marks: Marks | None = None) -> tuple[str, pa.ChunkedArray]:
+    """Return the kind of a plain column ("text" and "other" among them), and the column in the type of that kind.
+
+    Numbers with marks have the kind "comma" or "thousands".
+    """
     kind = kind_of_type(column.type)
     if kind != "text":
         return kind, column
-    for kind, parse in ({**_PARSERS, "comma": _comma_numbers} if decimal_comma else _PARSERS).items():
+    for kind, parse in (_PARSERS if marks is None else {**marks.parsers(), **_OTHERS}).items():
         converted = _attempt(parse, column)
         if converted is not None:
             return kind, converted
     return "text", column
-
-
-def parse_decimal_commas(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a text column of numbers with decimal commas as numbers; any other column as it is."""
-    if kind_of_type(values.type) != "text" or _attempt(_PARSERS["number"], values) is not None:
-        return values
-    converted = _attempt(_comma_numbers, values)
-    return values if converted is None else converted
 
 
 def kind_of_type(kind: pa.DataType) -> str:
@@ -164,13 +192,13 @@ def kind_of_type(kind: pa.DataType) -> str:
     return "text" if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) else "other"
 
 
-def texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def texts(values: pa.ChunkedArray, keep: Collection[str] = ()) -> pa.ChunkedArray:
     """Return a plain column as texts: whole numbers without a point, true and false in small letters."""
     if pa.types.is_floating(values.type):
         whole = pc.and_kleene(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 2.0**53))
         if pc.all(whole, min_count=0).as_py() and not pc.any(pc.is_nan(values)).as_py():
             values = values.cast(pa.int64())
-    return plain(values.cast(pa.string()))
+    return plain(values.cast(pa.string()), keep)
 
 
 def as_table(raw: Any) -> pa.Table:
@@ -215,14 +243,13 @@ def _booleans(values: Any) -> Any:
     return pc.equal(lowered, "true")
 
 
-def _comma_numbers(values: Any) -> Any:
-    if not pc.all(pc.match_substring_regex(values, _DECIMAL_COMMA), min_count=0).as_py():
-        raise pa.ArrowInvalid("no decimal commas")
-    return pc.cast(pc.replace_substring(values, ",", "."), pa.float64())
+def _dates(values: Any) -> Any:
+    """Read dates in the ISO format; with a time zone each they become those of UTC."""
+    try:
+        return pc.cast(values, pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return pc.cast(pc.cast(values, pa.timestamp("us", "UTC")), pa.timestamp("us"))
 
 
-_PARSERS = {
-    "number": lambda values: pc.cast(values, pa.float64()),
-    "boolean": _booleans,
-    "date": lambda values: pc.cast(values, pa.timestamp("us")),
-}
+_OTHERS = {"boolean": _booleans, "date": _dates}
+_PARSERS = {"number": lambda values: pc.cast(values, pa.float64()), **_OTHERS}

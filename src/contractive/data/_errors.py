@@ -1,6 +1,7 @@
 """The error of this package, and how its messages list names."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,8 +27,20 @@ def join_names(names: Iterable[object], most: int = 12) -> str:
 
 def join_for_option(names: Iterable[str], most: int = 30) -> str:
     """Return names as an option takes them, `NAME,...` where they are too many to repeat."""
-    given = list(names)
+    given = [f'"{name}"' if "," in name else name for name in names]
     return ",".join(given) if len(given) <= most else "NAME,..."
+
+
+def whole_names(given: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return given names, those put together again that a list with commas has split at a comma of the name."""
+    bare = {re.sub(r"\s*,\s*", ",", name): name for name in names}
+    found, rest = [], list(given)
+    while rest:
+        sizes = (size for size in range(2, len(rest) + 1) if ",".join(rest[:size]) in bare)
+        size = 1 if rest[0] in names else next(sizes, 1)
+        found.append(rest[0] if size == 1 else bare[",".join(rest[:size])])
+        del rest[:size]
+    return tuple(found)
 
 
 def suggest(name: str, names: Sequence[str]) -> str:

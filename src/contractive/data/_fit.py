@@ -16,16 +16,17 @@ from contractive.data._survey import Survey
 def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tuple[Preparation, list[str]]:
     """Return the preparation, its imputation and scaling fitted on the training rows, and notes on what was decided.
 
-    Missing values without imputation are refused, and so are infinite ones, and columns that never vary.
+    Columns of a table that never vary are left out; missing values without imputation and infinite ones are refused.
     """
     draft = source.draft
     every, train = Survey(draft.features), Survey(draft.features)
     for block, mine in _encoded(source, parts):
         every.add(block)
         train.add(block[mine])
-    groups, notes = draft.groups, []
-    every.check_usable(groups, draft.part)
-    draft.check_varies(train)
+    every.check_usable(draft.groups, draft.part)
+    source.draft, kept, notes = draft.varying(train)
+    draft, every, train = source.draft, every.only(kept), train.only(kept)
+    groups = draft.groups
     if options.impute is None:
         missing = [group.name for group in groups if every.missing[group.start]]
         drop = f" (or mean), or `drop` {join_for_option(missing)}" if isinstance(draft, TablePreparation) else ""
@@ -36,10 +37,11 @@ def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tupl
         notes += [f"Filled {filled} missing values (option impute: {options.impute})."] if filled else []
     scaler: Scaler = "none" if options.scale == "auto" else options.scale
     if options.scale == "auto":
-        scaler, known, why = draft.automatic_scaler(train, source.as_bytes)
+        scaler, known, why = draft.automatic_scaler(train, source.as_bytes, source.channels)
         notes.append(f"{why} (option scale).")
         if known is not None:
-            return replace(draft, scaler=scaler, offset=known[:1], scale=np.diff(known)), notes
+            span = known[1] - known[0]
+            return replace(draft, scaler=scaler, offset=known[0], scale=np.where(span > 0, span, 1)), notes
     offset, scale = _fit_scaler(source, parts, scaler, draft)
     return replace(draft, scaler=scaler, offset=offset, scale=scale), notes
 
@@ -66,21 +68,27 @@ def _fit_scaler(source: Source, parts: np.ndarray, scaler: Scaler, draft: Prepar
     if scaler == "none" or not kept.any():
         return offset, scale
     rows = (draft.filled(block[mine])[:, kept] for block, mine in _encoded(source, parts))
+    if source.channels is not None:  # the steps of a series are further rows of its channels
+        order, num = np.argsort(source.channels, kind="stable"), int(source.channels.max()) + 1
+        rows = (block[:, order].reshape(len(block), num, -1).swapaxes(1, 2).reshape(-1, num) for block in rows)
     if scaler == "robust":
         if source.on_disk:
             raise invalid("scale", "be minmax or standard for data larger than memory", "robust", "Choose one.")
         robust = RobustScaler().fit(np.concatenate(list(rows)))
-        offset[kept], scale[kept] = robust.center_, robust.scale_
-        return offset, scale
-    fitted = MinMaxScaler() if scaler == "minmax" else StandardScaler()
-    for block in rows:
-        if len(block):
-            fitted.partial_fit(block)
-    if isinstance(fitted, MinMaxScaler):
-        span = fitted.data_range_
-        offset[kept], scale[kept] = fitted.data_min_, np.where(span < 10 * np.finfo(span.dtype).eps, 1, span)
+        low, span = robust.center_, robust.scale_
     else:
-        offset[kept], scale[kept] = fitted.mean_, fitted.scale_
+        fitted = MinMaxScaler() if scaler == "minmax" else StandardScaler()
+        for block in rows:
+            if len(block):
+                fitted.partial_fit(block)
+        if isinstance(fitted, MinMaxScaler):
+            low, span = fitted.data_min_, fitted.data_range_
+            span = np.where(span < 10 * np.finfo(span.dtype).eps, 1, span)
+        else:
+            low, span = fitted.mean_, fitted.scale_
+    if source.channels is not None:
+        low, span = np.asarray(low)[source.channels], np.asarray(span)[source.channels]
+    offset[kept], scale[kept] = low, span
     return offset, scale
 
 

@@ -16,6 +16,7 @@ from contractive.data._images import ImageFolder
 from contractive.data._named import SETS
 from contractive.data._npy import NpyArray, NpzArray
 from contractive.data._options import DEFAULT, Options
+from contractive.data._parts import PartFiles, part_files
 from contractive.data._preparation import Preparation
 from contractive.data._reader import Reader, Sink
 
@@ -25,6 +26,7 @@ FORMATS: dict[str, type[Reader[Any, Any]]] = {
     ".npy": NpyArray,
     ".npz": NpzArray,
     **dict.fromkeys((".csv", ".tsv", ".txt", ".data", ".test", ".dat"), TextTable),
+    **dict.fromkeys((f"{name}.{packed}" for name in (".csv", ".tsv", ".txt") for packed in ("gz", "zst")), TextTable),
     ".parquet": ParquetTable,
     **dict.fromkeys((".arrow", ".feather", ".ipc"), ArrowTable),
     FOLDER: ImageFolder,
@@ -42,7 +44,12 @@ def open_reader(
     if not path.exists():
         names = f"one of {', '.join(SETS)}, " if field == "data" else ""
         raise invalid(field, f"be {names}a file or a folder of images", repr(str(data)), "There is none there.")
-    reader = FORMATS.get(FOLDER if path.is_dir() else path.suffix.lower())
+    if not path.is_dir() and not path.is_file():
+        raise invalid(field, "be a regular file or a folder", path.name, "A pipe or a device can have no end.")
+    if path.is_dir():
+        reader = FORMATS[FOLDER] if part_files(path) is None else PartFiles
+    else:
+        reader = FORMATS.get("".join(path.suffixes[-2:]).lower()) or FORMATS.get(path.suffix.lower())
     if reader is None:
         suffixes = " ".join(suffix for suffix in FORMATS if suffix != FOLDER)
         raise invalid(field, f"end in one of {suffixes} or be a folder of images", path.name, "Convert it.")

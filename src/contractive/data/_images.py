@@ -18,6 +18,7 @@ from contractive.data._preparation import BLOCK, MOST_FEATURES, ImagesPreparatio
 from contractive.data._reader import Source, files_checksum, slices
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp")
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")  # of others some start a program to be read
 _GRAY_MODES = ("1", "L", "LA", "La")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _SUBSETS = {"train", "training", "test", "testing", "val", "valid", "validation"}
@@ -74,7 +75,7 @@ class ImageFolder(ArrayReader):
     @cached_property
     def _found(self) -> tuple[list[Path], list[str]]:
         """The images, sorted, and notes on what was skipped."""
-        files, other, outside, root = [], 0, 0, self.path
+        files, other, outside, odd, root = [], 0, 0, 0, self.path
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for path in (Path(folder) / name for name in sorted(names) if not name.startswith(".")):
@@ -82,6 +83,8 @@ class ImageFolder(ArrayReader):
                     other += 1
                 elif path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
                     outside += 1
+                elif not path.is_file():
+                    odd += 1
                 else:
                     files.append(path)
         if not files:
@@ -95,6 +98,7 @@ class ImageFolder(ArrayReader):
             )
         notes = [f"Skipped {other} files that are no images."] if other else []
         notes += [f"Skipped {outside} links out of the folder."] if outside else []
+        notes += [f"Skipped {odd} that are no regular files."] if odd else []
         if tops and any(path.parent == root for path in files):
             notes.append("Sub-folders are no labels here: some images lie beside them.")
         return files, notes
@@ -172,7 +176,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=_FORMATS) as image:
                 yield image
         except DataError:
             raise

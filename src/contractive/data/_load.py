@@ -18,6 +18,7 @@ from contractive.data._preparation import BLOCK, Preparation
 from contractive.data._preparation import rows_at_once as most_rows
 from contractive.data._reader import OnDisk, Rows, Source, TestRows
 from contractive.data._split import (
+    LEAST_ROWS,
     TEST,
     TRAIN,
     VALIDATION,
@@ -121,8 +122,14 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
         test = TestRows(str(further.path), rows, further.labels(), [f"Test file: {n}" for n in further.notes()])
     shares = options.validation_share, 0.0 if test else options.test_share
     by_label, most = (None, most_held_out(source.draft.features)) if on_disk else (source.labels, None)
-    parts, how = partition(source.num_rows, shares, seed=seed, labels=by_label, most=most)
+    labelled = np.ones(source.num_rows, bool) if source.labelled is None else source.labelled
+    if 0 < (num := int(labelled.sum())) < min(LEAST_ROWS, source.num_rows):
+        raise DataError(f"at least {LEAST_ROWS} rows must have a label, got {num}. Label more of them.")
+    parts, by_label = np.zeros(source.num_rows, np.uint8), None if by_label is None else by_label[labelled]
+    parts[labelled], how = partition(num, shares, seed=seed, labels=by_label, most=most)
     preparation, notes = fit_preparation(source, parts, options)
+    if source.labelled is not None:
+        notes.append(f"{source.num_rows - num} rows have no label: they are for training, without it.")
     arrays = _gather(source, preparation, parts)
     labels = None
     if source.labels is not None:
@@ -135,6 +142,9 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
         if labels is not None:
             labels, more = with_test_labels(labels, test.labels)
             notes += more
+    partial = None
+    if labels is not None and source.labelled is not None:
+        labels, partial = None, (labels, labelled[parts == TRAIN])
     if on_disk:
         notes.append("Training rows stay on disk (option stream).")
     shape = preparation.image_shape
@@ -143,6 +153,7 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
         reader.path.stem, train, arrays[VALIDATION], arrays[TEST], labels,
         shape[1:] if shape is not None and shape[0] == 1 else None, shape,
         preparation, parts, reader.checksum(), preparation.feature_names, (*source.notes, how, *notes),
+        partial_labels=partial,
     )  # fmt: skip
 
 

@@ -195,6 +195,11 @@ class NpzArray(ArrayReader):
     def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[np.ndarray]:
         return slices(self._rows, size)
 
+    def check_memory(self, num_columns: int, on_disk: bool) -> None:
+        header = self._headers[self.key]
+        needed, remedy = header.num_bytes + 4 * math.prod(header.shape), "Save it as .npy, which is read in chunks."
+        check_fits(f"array {self.key} of {self.path}", needed, remedy)
+
     @cached_property
     def _rows(self) -> np.ndarray:
         return self.column(self.key)

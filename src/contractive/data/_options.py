@@ -37,6 +37,15 @@ class Options:
     separator: str | None = setting(None, "Separator between the fields of a text table.", "detected")
     encoding: str | None = setting(None, "Character encoding of a text table.", "detected")
     header: bool | None = setting(None, "A text table has names in its first row.", "detected")
+    skip_rows: int = setting(0, "Lines above a text table that are no part of it.", least=0)
+    units_row: bool | None = setting(None, "A text table has a row of units below its header.", "detected")
+    decimal: Literal[".", ","] | None = setting(None, "Decimal mark of a text table: . or ,", "by all its rows")
+    thousands: str | None = setting(
+        None, "What separates thousands in a text table: . or , or ' or a space.", "by all its rows"
+    )
+    keep_na_text: bool | None = setting(
+        None, "The text NA is a category and no missing value.", "in one-hot columns without impute"
+    )
     test: str | None = setting(None, "File or folder with the test rows.", "a part of the data")
     validation_share: float = setting(0.15, "Fraction of the rows for validation.")
     test_share: float = setting(0.15, "Fraction of the rows for testing, without a test file.")
@@ -53,6 +62,11 @@ class Options:
             raise invalid("size", "be HEIGHTxWIDTH in pixels", self.size, "For instance 28x28.")
         if self.separator is not None and len(self.separator) != 1:
             raise invalid("separator", "be one character", repr(self.separator), "For instance ';'.")
+        if self.thousands is not None and (self.thousands not in {*".,' "} or self.thousands == self.decimal):
+            remedy = "For instance . with the decimal mark ,"
+            raise invalid(
+                "thousands", "be . or , or ' or a space, and not the decimal mark", repr(self.thousands), remedy
+            )
         try:
             "".encode("utf-8" if self.encoding is None else self.encoding)
         except (LookupError, ValueError):

@@ -1,8 +1,8 @@
 """From raw rows to the network's numbers and back, fitted on the training rows: of arrays, images and tables."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Meta
 
-from contractive.data._columns import Column, Text, as_table, plain
-from contractive.data._errors import DataError, first_line, join_for_option, join_names
+from contractive.data._columns import Column, Text, as_table, index_columns, plain
+from contractive.data._errors import DataError, first_line, join_names
 from contractive.data._survey import LARGEST, Group, Survey
 
 BLOCK = 8192  # rows read at once, fewer of wide ones
@@ -144,20 +144,30 @@ class Preparation(ABC):
         """Return encoded rows with the missing values filled."""
         return block if self.fill is None else np.where(np.isnan(block), self.fill, block)
 
-    def check_varies(self, seen: Survey) -> None:
-        """Refuse training rows of which nothing varies, or a column of a table does not."""
+    def varying(self, seen: Survey) -> tuple["Preparation", np.ndarray, list[str]]:
+        """Return the draft without columns that do not vary among training rows, the features kept, and notes."""
         if seen.constant.all():
             raise DataError("data must vary, got the same value everywhere in each feature. Check the file.")
+        return self, np.ones(self.features, bool), []
 
-    def automatic_scaler(self, seen: Survey, as_bytes: bool) -> tuple[Scaler, np.ndarray | None, str]:
-        """Return the scaler that suits the training numbers, the range where one is known, and the reason."""
+    def automatic_scaler(
+        self, seen: Survey, as_bytes: bool, channels: np.ndarray | None = None
+    ) -> tuple[Scaler, np.ndarray | None, str]:
+        """Return the scaler that suits the training numbers, the range where one is known, and the reason.
+
+        The range is (2, 1), or (2, features) where each feature has a channel of its own range.
+        """
         low, high = float(np.nanmin(seen.low)), float(np.nanmax(seen.high))
         if as_bytes and high > self.largest_grade:
-            return "range", np.array([0.0, 255.0]), "Bytes were divided by 255"
+            return "range", np.array([[0.0], [255.0]]), "Bytes were divided by 255"
         if seen.within_unit:
             return "none", None, "Numbers lie in [0, 1] already and stay as they are"
+        if self.image_shape is not None and channels is not None:
+            of_channel = [channels == channel for channel in range(int(channels.max()) + 1)]
+            ranges = [(np.nanmin(seen.low[mine]), np.nanmax(seen.high[mine])) for mine in of_channel]
+            return "range", np.array(ranges).T[:, channels], "Pixels of each channel were scaled to [0, 1]"
         if self.image_shape is not None:
-            return "range", np.array([low, high]), f"Pixels from {low:g} to {high:g} were scaled to [0, 1]"
+            return "range", np.array([[low], [high]]), f"Pixels from {low:g} to {high:g} were scaled to [0, 1]"
         return "standard", None, "Features were scaled to mean 0 and standard deviation 1 over the training rows"
 
     def to_dict(self) -> dict[str, Any]:
@@ -295,32 +305,44 @@ class TablePreparation(Preparation):
         starts = np.cumsum([0, *sizes])[:-1].tolist()
         return [Group(c.name, at, num, c.kind) for c, at, num in zip(self.columns, starts, sizes, strict=True)]
 
-    def check_varies(self, seen: Survey) -> None:
+    def varying(self, seen: Survey) -> tuple["Preparation", np.ndarray, list[str]]:
         # a category may be absent from the training rows; a single one carries no information
-        alone = [g.num == 1 if g.kind == "category" else seen.constant[g.start] for g in self.groups]
-        if any(alone):
-            flat = [column.name for column, is_flat in zip(self.columns, alone, strict=True) if is_flat]
-            drop = join_for_option(flat)
-            raise DataError(
-                f"columns must vary among training rows, got one value in {join_names(flat)}. Use `drop` {drop}."
-            )
+        flat = [g for g in self.groups if (g.num == 1 if g.kind == "category" else seen.constant[g.start])]
+        if not flat:
+            return self, np.ones(self.features, bool), []
+        names = [group.name for group in flat]
+        if len(flat) == len(self.columns):
+            raise DataError(f"columns must vary among training rows, got one value in {join_names(names)}.")
+        kept = np.ones(self.features, bool)
+        for group in flat:
+            kept[group.start : group.start + group.num] = False
+        columns = tuple(column for column in self.columns if column.name not in set(names))
+        dropped = (*self.dropped, *names)
+        draft = replace(self, features=int(kept.sum()), columns=columns, dropped=dropped)
+        word = "a column that has" if len(flat) == 1 else f"{len(flat)} columns that have"
+        return draft, kept, [f"Left out {word} one value in the training rows: {join_names(names)}."]
 
     def _rows(self, raw: Any) -> pa.Table:
         table = as_table(raw)
-        given, known = set(table.column_names), {column.name for column in self.columns}
+        self.check_columns(table.column_names, index_columns(table.schema))
+        return table
+
+    def check_columns(self, names: Sequence[str], further: Sequence[str] = ()) -> None:
+        """Refuse a table without all columns of training, or with others than these and `further` ones."""
+        given, known = set(names), {column.name for column in self.columns}
         missing = [column.name for column in self.columns if column.name not in given]
-        known |= {*self.dropped, self.label}
-        unknown = [name for name in table.column_names if name not in known]
+        known |= {*self.dropped, self.label, *further}
+        unknown = [name for name in names if name not in known]
         if missing or unknown:
             got = [f"missing {join_names(missing)}"] if missing else []
             got += [f"unknown {join_names(unknown)}"] if unknown else []
             raise DataError(f"columns must be those of training, got {' and '.join(got)}. Rename, add or remove them.")
-        return table
 
     def _encoded(self, rows: pa.Table) -> np.ndarray:
         out = np.empty((len(rows), self.features))
         for column, group in zip(self.columns, self.groups, strict=True):
-            column.encode(plain(rows.column(column.name)), out[:, group.start : group.start + group.num])
+            values = plain(rows.column(column.name), column.categories)
+            column.encode(values, out[:, group.start : group.start + group.num])
         return out
 
     def _decoded(self, raw: np.ndarray) -> dict[str, np.ndarray]:

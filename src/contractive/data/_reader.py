@@ -45,7 +45,9 @@ class Source:
     num_rows: int
     batches: Callable[[], Iterator[Any]]  # a pass over the rows, as `draft.encode` takes them
     labels: np.ndarray | None = None
+    labelled: np.ndarray | None = None  # mask of the rows that have a label, None where all have
     as_bytes: bool = False  # all raw values are bytes
+    channels: np.ndarray | None = None  # of each feature its channel, where channels are scaled each by its own range
     columns: list[str] | None = None  # those of a table that are read
     notes: list[str] = field(default_factory=list)
     on_disk: bool = False  # the training rows stay there

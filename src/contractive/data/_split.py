@@ -41,6 +41,8 @@ class Split:
         test: Likewise.
         labels: The three label arrays in the same order, or None. Whole numbers as int64, others as float64, text as
             text.
+        partial_labels: Where some training rows have no label: the three arrays, and a mask of the training rows that
+            have one. All validation and test rows have one. `labels` is None then.
         image: (height, width) where a row is a grey image, else None.
         image_shape: (channels, height, width) where a row is an image, its channels one after another; else None.
         preparation: What turned the source into these numbers, and turns them back.
@@ -66,6 +68,7 @@ class Split:
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     source: DataSource | None = None
+    partial_labels: tuple[Labels, np.ndarray] | None = None
 
     @property
     def features(self) -> int:
@@ -147,20 +150,22 @@ def _stratified(labels: np.ndarray, counts: list[int], seed: int) -> tuple[tuple
     return (validation, np.asarray(test)), ""
 
 
-def label_values(name: str, values: pa.ChunkedArray) -> np.ndarray:
-    """Return the labels of a plain column."""
+def label_values(name: str, values: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels of a plain column, and which rows have one; the label of others means nothing."""
     kind, values = guess(values)
     if kind == "other":
         got = f"{name!r} of {values.type}"
         raise invalid("label", "name a column of numbers or text", got, "Take another.")
     if kind == "text":
-        missing, found = values.null_count, np.asarray(values.to_pylist(), dtype=np.str_)
+        there = np.asarray(values.is_valid().to_pylist(), bool)
+        found = np.asarray(values.fill_null("").to_pylist(), dtype=np.str_)
     else:
-        found = Column("label", kind).numbers(values)
-        missing = int(np.isnan(found).sum())
-    if missing:
-        raise DataError(f"labels must not be missing, got {missing} missing in {name}. Take another `label`.")
-    return tidy(found)
+        numbers = Column("label", kind).numbers(values)
+        there = ~np.isnan(numbers)
+        found = np.where(there, numbers, 0)
+    if not there.any():
+        raise DataError(f"labels must not all be missing, got no label in {name}. Take another `label`.")
+    return tidy(found), there
 
 
 def tidy(labels: np.ndarray) -> np.ndarray:

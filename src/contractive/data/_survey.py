@@ -38,6 +38,14 @@ class Survey:
         self.low = np.fmin(self.low, np.fmin.reduce(block, axis=0))
         self.high = np.fmax(self.high, np.fmax.reduce(block, axis=0))
 
+    def only(self, kept: np.ndarray) -> "Survey":
+        """Return the survey of some of the features, given by a mask."""
+        found = Survey(int(kept.sum()))
+        found.rows = self.rows
+        for name in ("missing", "unusable", "low", "high"):
+            setattr(found, name, getattr(self, name)[kept])
+        return found
+
     @property
     def within_unit(self) -> bool:
         """All values lie in [0, 1]."""

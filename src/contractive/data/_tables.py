@@ -1,14 +1,25 @@
 """Tables of any format: which columns become features, which cannot, and which are passed through."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from contractive.data._columns import MOST_CATEGORIES, Column, check_unique, guess, kind_of_type, plain, texts
-from contractive.data._errors import DataError, invalid, join_for_option, join_names, suggest
+from contractive.data._columns import (
+    MOST_CATEGORIES,
+    Column,
+    check_unique,
+    guess,
+    index_columns,
+    kind_of_type,
+    plain,
+    texts,
+)
+from contractive.data._errors import DataError, invalid, join_for_option, join_names, suggest, whole_names
+from contractive.data._marks import Marks
 from contractive.data._preparation import BLOCK, TablePreparation
 from contractive.data._reader import OnDisk, Reader, Source, slices
 from contractive.data._split import label_values
@@ -19,6 +30,7 @@ _NOTES = {
     "date": "Dates became days since 1970-01-01",
     "boolean": "True and false became 1 and 0",
     "comma": "Decimal commas were read",
+    "thousands": "Thousands separators were read",
     "text": "Texts were one-hot encoded",
 }
 
@@ -28,45 +40,61 @@ class TableReader(Reader[pa.Schema, pa.Table]):
 
     kind = "a table"
     prepared_by = (TablePreparation,)
-    takes = frozenset({"label", "drop", "one_hot"})
+    takes = frozenset({"label", "drop", "one_hot", "keep_na_text"})
     untyped = False
+    marks = Marks()
 
     def source(self, on_disk: bool = False) -> Source:
-        options, schema = self.options, self.schema()
+        schema, options = self.schema(), self.options
         check_unique(schema.names)
+        drop, encoded = whole_names(options.drop, schema.names), options.one_hot
+        encoded = whole_names(encoded, schema.names) if isinstance(encoded, tuple) else encoded
+        self.options = options = replace(options, drop=drop, one_hot=encoded)
         self._check_columns_exist(schema.names)
-        kept = [name for name in schema.names if name not in options.drop and name != options.label]
+        one_hot = options.one_hot if isinstance(options.one_hot, tuple) else ()
+        index = [name for name in self.index() if name not in (*options.drop, *one_hot, options.label)]
+        left_out = {*options.drop, *index, options.label}
+        kept = [name for name in schema.names if name not in left_out]
         if not kept:
             got = join_names(schema.names)
             raise DataError(f"data must have a column beside label and dropped ones, got {got}. Keep one.")
         self.check_memory(len(kept), on_disk)
-        table = None if on_disk else self._whole()
+        read = kept if options.label is None else [*kept, options.label]
+        table = None if on_disk else self._whole(read)
         kinds, values = {}, {}
+        keep_na = options.impute is None if options.keep_na_text is None else options.keep_na_text
+        keep = ("NA",) if keep_na else ()
         for name in kept:
             values[name] = plain((schema.empty_table() if table is None else table).column(name))
             kinds[name] = kind_of_type(values[name].type)
-            if isinstance(options.one_hot, tuple) and name in options.one_hot:
+            if name in one_hot:
                 kinds[name] = "text"
             elif self.untyped:  # a typed table means its types: "01234" is a text there
-                kinds[name], values[name] = guess(values[name], decimal_comma=self.decimal_comma())
+                kinds[name], values[name] = guess(values[name], self.marks)
+            if keep and kinds[name] == "text" and table is not None:
+                values[name] = plain(table.column(name), keep)
         self._check_kinds(kinds, values)
         columns = tuple(
-            _column(name, kinds[name], (plain(part.column(0)) for part in self.batches(columns=[name])))
-            if on_disk else _column(name, kinds[name], [values[name]])
+            _column(name, kinds[name], (plain(part.column(0), keep) for part in self.batches(columns=[name])), keep)
+            if on_disk else _column(name, kinds[name], [values[name]], keep)
             for name in kept
         )  # fmt: skip
         found = {kind: [name for name in kept if kinds[name] == kind] for kind in _NOTES}
         width = sum(len(column.feature_names) for column in columns)
-        typed = pa.table(values)
+        labels, labelled = (None, None) if options.label is None else self._labels(options.label, table)
+        typed, na = pa.table(values), [column.name for column in columns if "NA" in column.categories]
         return Source(
             self,
-            TablePreparation(features=width, columns=columns, dropped=options.drop, label=options.label),
+            TablePreparation(features=width, columns=columns, dropped=(*options.drop, *index), label=options.label),
             self.size()[0] if isinstance(self, OnDisk) and on_disk else len(typed),
             lambda: self.batches(columns=kept) if on_disk else slices(typed),
-            None if options.label is None else label_values(options.label, self._column(options.label, table)),
+            labels,
+            None if labelled is None or labelled.all() else labelled,
             columns=kept,
             notes=[
                 *self.notes(),
+                *([f"Left out the index, which counts or names the rows: {join_names(index)}."] if index else []),
+                *([f"NA is a category in {join_names(na)} (option keep_na_text)."] if na else []),
                 *(f"{_NOTES[kind]} in {join_names(names)}." for kind, names in found.items() if names),
             ],
             on_disk=on_disk,
@@ -74,28 +102,41 @@ class TableReader(Reader[pa.Schema, pa.Table]):
 
     def labels(self) -> np.ndarray | None:
         label = self.options.label if self.like is None else self.like.label
-        return label_values(label, self._column(label)) if label is not None and label in self.column_names() else None
+        if label is None or label not in self.column_names():
+            return None
+        labels, labelled = self._labels(label)
+        if missing := int((~labelled).sum()):
+            raise DataError(f"labels of rows for testing must not be missing, got {missing} missing in {label}.")
+        return labels
 
     def column_names(self) -> list[str]:
         return self.schema().names
 
     def batches_with(self, names: Sequence[str], size: int = BLOCK) -> Iterator[tuple[pa.Table, dict[str, np.ndarray]]]:
-        """Columns that are passed through need not be known from training."""
-        features = {column.name for column in self.like.columns} if isinstance(self.like, TablePreparation) else set()
-        for table in self.batches(size):
+        """Columns that are passed through need not be known from training; what is not used is not read."""
+        features, there = set(), self.column_names()
+        if isinstance(self.like, TablePreparation):
+            features = {column.name for column in self.like.columns}
+            self.like.check_columns(there, [*names, *self.index()])
+        read = [name for name in there if name in features or name in names]
+        for table in self.batches(size, read):
             values = {name: plain(table.column(name)).to_numpy() for name in names}
             yield table.drop_columns([name for name in names if name not in features]), values
 
-    def decimal_comma(self) -> bool:
-        """Return whether texts may be numbers with a decimal comma."""
-        return False
+    def index(self) -> list[str]:
+        """Return the columns that are the index of a data frame."""
+        return index_columns(self.schema())
 
     def _whole(self, columns: Sequence[str] | None = None) -> pa.Table:
         parts = list(self.batches(2**30, columns))
         return pa.concat_tables(parts) if parts else self.schema().empty_table()
 
-    def _column(self, name: str, table: pa.Table | None = None) -> pa.ChunkedArray:
-        return plain((self._whole([name]) if table is None else table).column(name))
+    def _labels(self, name: str, table: pa.Table | None = None) -> tuple[np.ndarray, np.ndarray]:
+        given = (self._whole([name]) if table is None else table).column(name)
+        values = guess(plain(given), self.marks)[1] if self.untyped else plain(given)
+        if self.options.keep_na_text and kind_of_type(values.type) == "text":
+            values = plain(given, ("NA",))
+        return label_values(name, values)
 
     def _check_columns_exist(self, names: list[str]) -> None:
         one_hot = self.options.one_hot if isinstance(self.options.one_hot, tuple) else ()
@@ -136,8 +177,6 @@ def _hint(name: str, values: pa.ChunkedArray) -> str:
         return ""
     if pc.any(pc.match_substring(filled, "\n")).as_py():
         return f" {name} has values over several lines: is a quote left open?"
-    if pc.all(pc.match_substring_regex(filled, r"^[\d.eE+-]+( +[\d.eE+-]+)+$")).as_py():
-        return f" {name} holds several numbers: give `separator` ' ' if a space separates them."
     if pc.all(pc.match_substring_regex(filled, r"^[+-]?[\d.]*\d,\d+$")).as_py():
         return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."
     like = pc.match_substring_regex(filled, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
@@ -148,12 +187,12 @@ def _hint(name: str, values: pa.ChunkedArray) -> str:
     return f" {name} is mostly numbers: {first[:40]!r} is not." if share > 0.5 else ""
 
 
-def _column(name: str, kind: str, chunks: Iterable[pa.ChunkedArray]) -> Column:
+def _column(name: str, kind: str, chunks: Iterable[pa.ChunkedArray], keep: tuple[str, ...]) -> Column:
     """Return a column of a kind. Categories come from all rows (vocabulary, not statistics, hence no leakage)."""
     if kind == "text":
         found: set[str] = set()
         for values in chunks:
-            found.update(pc.unique(texts(values)).drop_null().to_pylist())
+            found.update(pc.unique(texts(values, keep)).drop_null().to_pylist())
             if len(found) > MOST_CATEGORIES:
                 break
         if not 1 <= len(found) <= MOST_CATEGORIES:

@@ -79,7 +79,8 @@ def test_the_draw_is_that_of_the_seed():
 def test_data_without_classes_are_refused():
     with pytest.raises(DataError, match="data must have labels to classify, got none in digits"):
         class_labels(replace(DIGITS, labels=None))
-    with pytest.raises(DataError, match="label must name a column of classes, got 4 different numbers"):
+    match = r"label must name a column of classes, got 4 different numbers with fractions\. Write classes as texts"
+    with pytest.raises(DataError, match=match):
         class_labels(labelled([0.5, 1.5, 3.5], [2.5], [0.5]))
     with pytest.raises(DataError, match="label must name a column of at least two classes, got 1 alone"):
         class_labels(labelled([1, 1], [1, 2], [1]))
@@ -89,3 +90,14 @@ def test_data_without_classes_are_refused():
 def test_a_number_of_labels_out_of_range_is_refused(count):
     with pytest.raises(ValueError, match=f"labels_used must lie between the 10 classes and the 1077 .*, got {count}"):
         class_labels(DIGITS, count)
+
+
+def test_only_rows_that_have_a_label_are_drawn():
+    split = labelled([3, 5, 0, 5, 0, 3], [3], [5])
+    there = np.array([True, True, False, True, False, True])
+    found = class_labels(replace(split, labels=None, partial_labels=(split.labels, there)))
+    assert found.classes == (3, 5)
+    assert found.labelled.tolist() == [0, 1, 3, 5]
+    assert found.numbers[0].tolist() == [0, 1, -1, 1, -1, 0]
+    with pytest.raises(ValueError, match=r"between the 2 classes and the 4 training rows that have a label, got 5"):
+        class_labels(replace(split, labels=None, partial_labels=(split.labels, there)), 5)

@@ -28,7 +28,7 @@ class ClassLabels:
     """The labels of a split as class numbers."""
 
     classes: tuple[int | str, ...]  # the labels, in order; class number i is classes[i]
-    numbers: tuple[np.ndarray, np.ndarray, np.ndarray]  # of training, validation, test rows; -1: in test rows only
+    numbers: tuple[np.ndarray, np.ndarray, np.ndarray]  # by part; -1: no label, or one of test rows only
     labelled: np.ndarray  # training rows whose labels are used, ascending
 
     @property
@@ -49,29 +49,33 @@ def class_labels(split: Split, labels_used: int | None = None, *, seed: int = 0)
         DataError: No labels, amounts instead of classes, or one class only.
         InvalidValue: Fewer labels than classes, or more than training rows.
     """
-    if split.labels is None:
+    if split.labels is None and split.partial_labels is None:
         remedy = "Name their column with `label`."
         raise DataError(field="data", rule="have labels to classify", got=f"none in {split.name}", remedy=remedy)
-    train, validation, test = split.labels
-    known = np.concatenate([train, validation])
+    (train, validation, test), there = split.partial_labels or (split.labels, None)
+    there = np.ones(len(train), bool) if there is None else there
+    known = np.concatenate([train[there], validation])
     if not is_categorical(known):
         values = np.unique(known)
         broken = [value for value in values if float(value) % 1] if values.dtype.kind == "f" else []
         got = f"{len(values)} different numbers" + (f", not all of them whole ({broken[0]:g})" if broken else "")
         remedy = "Classes are whole numbers or texts: write them so, or choose another column."
         raise DataError(field="label", rule="name a column of classes", got=got, remedy=remedy)
-    if len(np.unique(train)) < 2:
-        rule, got = "name a column of at least two classes", f"{train[0]!s} alone"
+    if len(np.unique(train[there])) < 2:
+        rule, got = "name a column of at least two classes", f"{train[there][0]!s} alone"
         raise DataError(field="label", rule=rule, got=got, remedy="Choose another column.")
     classes = np.unique(known)
     numbers = [np.searchsorted(classes, part) for part in (train, validation)]
     nearest = np.minimum(np.searchsorted(classes, test), len(classes) - 1)
     numbers.append(np.where(classes[nearest] == test, nearest, UNKNOWN))
-    count = len(train) if labels_used is None else labels_used
-    if not len(classes) <= count <= len(train):
-        rule = f"lie between the {len(classes)} classes and the {len(train)} training rows"
+    numbers[0] = np.where(there, numbers[0], UNKNOWN)
+    rows = np.flatnonzero(there)
+    count = len(rows) if labels_used is None else labels_used
+    if not len(classes) <= count <= len(rows):
+        with_label = "" if len(rows) == len(train) else " that have a label"
+        rule = f"lie between the {len(classes)} classes and the {len(rows)} training rows{with_label}"
         raise InvalidValue("labels_used", rule, count, "Leave it out to use all.")
-    labelled = balanced(numbers[0], count, np.random.default_rng(seed))
+    labelled = rows[balanced(numbers[0][rows], count, np.random.default_rng(seed))]
     return ClassLabels(tuple(classes.tolist()), (numbers[0], numbers[1], numbers[2]), labelled)
 
 

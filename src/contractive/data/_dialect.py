@@ -1,0 +1,343 @@
+"""How a text table is written: encoding, separator, header, and what above and below it is no row."""
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice, pairwise, takewhile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from contractive.data._columns import check_unique
+from contractive.data._errors import DataError, first_line, invalid, reraise_as_data_error
+from contractive.data._options import Options
+
+_SAMPLE = 2**18  # characters
+_LEAST_LINES, _LONGEST_SAMPLE = 30, 2**26
+_CHUNK = 2**20
+_TAIL = 2**14  # bytes
+_SEPARATORS = "\t;|,"  # the comma last: it is also a decimal mark
+_NAMES = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "space"}
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
+_VALUE = re.compile(rf"{_NUMBER.pattern}|\d{{4}}-\d\d-\d\d.*|true|false", re.IGNORECASE)
+_GAPS = ("", "?", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "-inf")
+_COMMENTS = ("#", "|", "%")
+_TOTALS = re.compile(r"(grand |sub)?(totals?|sum|mean|average|count)\W*", re.IGNORECASE)
+_MOST_UNITS, _MOST_ABOVE, _MOST_BELOW = 3, 50, 5  # rows of units below a header, lines above it and below the table
+
+Row = tuple[int, list[str]]  # the line it ends on, its fields
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written.
+
+    Attributes:
+        encoding: Of its characters.
+        separator: Between fields; runs of it count as one where it is a space.
+        names: Of the columns.
+        header: The names are in the file.
+        skip: Lines before the first row of values.
+        index: The columns that count or name the rows, as data frames of pandas and R write them.
+        foot: Lines below the last row that are notes.
+        total: The last row holds totals.
+        longest: Characters of the longest line seen.
+        notes: Sentences on what was detected.
+    """
+
+    encoding: str
+    separator: str
+    names: tuple[str, ...]
+    header: bool
+    skip: int
+    index: tuple[str, ...] = ()
+    foot: frozenset[str] = frozenset()
+    total: bool = False
+    longest: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file for reading its bytes, uncompressed where its name ends as that of a compressed one."""
+    with reraise_as_data_error(path, (OSError,)), pa.input_stream(str(path), "detect") as file:
+        yield file
+
+
+def texts_of(file: Any, encoding: str) -> io.TextIOWrapper:
+    """Return the lines of an open file."""
+    return io.TextIOWrapper(io.BufferedReader(file), encoding=encoding, errors="ignore", newline=None)
+
+
+def detect(path: Path, options: Options) -> Dialect:
+    """Return how a table is written, as the options say or as it seems."""
+    notes: list[str] = []
+    encoding, tail = _encoding(path, options.encoding)
+    if encoding not in ("utf-8", "utf-8-sig") and options.encoding is None:
+        notes.append(f"{path.name} was read in the encoding {encoding} (option encoding).")
+    lines = _sample(path, encoding)
+    if not any(line.strip() for line in lines):
+        raise DataError(f"{path} must hold rows, got an empty file. Give a table with at least 10 rows.")
+    skip, separator = options.skip_rows, options.separator
+    if given := re.fullmatch(r'"?sep=(.)"?', lines[0].strip("\r\n")):  # Excel's
+        skip, separator = max(skip, 1), separator or given[1]
+    lines = lines[skip:]
+    above = next((i for i, s in enumerate(lines) if s.strip() and not s.lstrip().startswith(_COMMENTS)), 0)
+    if separator is None:
+        separator = "\t" if ".tsv" in path.suffixes[-2:] else _separator(lines[above:] or lines)
+        notes += [f"The separator is a {_NAMES[separator]} (option separator)."] if separator != "," else []
+    rows = _rows(lines, separator, path)
+    if not rows:
+        raise DataError(f"{path} must hold rows, got none below the lines skipped. Give a smaller `skip_rows`.")
+    rows, width, above_notes = _without_lines_above(rows, above, lines)
+    notes += above_notes
+    cells = [[cell.strip() for cell in row] for _, row in rows]
+    header = _has_header(cells) if options.header is None else options.header
+    if header and options.header is None and any(map(_NUMBER.fullmatch, cells[0])):
+        notes.append(f"The numbers of the first row, {','.join(cells[0])[:40]}, are names of columns (option header).")
+    units = _num_units(cells) if options.units_row is None and header else int(bool(options.units_row and header))
+    if units and len(rows) > 1:
+        notes.append(f"Left out {' and '.join(','.join(row)[:40] for row in cells[1 : units + 1])}: units (units_row).")
+    names = tuple(cell or f"c{i}" for i, cell in enumerate(cells[0] if header else [""] * width))
+    unnamed = [f"c{i}" for i, cell in enumerate(cells[0]) if header and not cell]
+    index = tuple(name for i, name in enumerate(unnamed) if name == f"c{i}" and len(unnamed) < len(names))
+    unnamed = unnamed[len(index) :]
+    if unnamed:
+        notes.append(
+            f"Columns without a name: {', '.join(unnamed)}. Leave out those that only count rows (option drop)."
+        )
+    elif not header and options.header is None:
+        notes.append(f"The first row looks like values: columns are named c0 to c{width - 1} (option header).")
+    check_unique(names)
+    foot = list(takewhile(lambda line: width > 1 and _is_note(line, separator), reversed(tail[-_MOST_BELOW:])))
+    notes += [f"Left out lines below the table: {len(foot)}, ending with {foot[0].strip()[:40]!r}."] if foot else []
+    last = next(iter(_rows(tail[-1:], separator, None)), (0, []))[1]
+    total = len(rows) > 3 and len(last) == width and _is_total(last, cells[1:])
+    notes += [f"Left out the last row, {','.join(last)[:40]}: totals."] if total else []
+    return Dialect(
+        encoding, separator, names, header, skip + rows[units if header else 0][0] - (not header),
+        index, frozenset(foot), total, max(map(len, lines)), notes,
+    )  # fmt: skip
+
+
+def _sample(path: Path, encoding: str) -> list[str]:
+    """Return the first lines of a file, whole ones where there are more."""
+    with opened(path) as file:
+        text = texts_of(file, encoding)
+        sample = text.read(_SAMPLE)
+        while sample.count("\n") < _LEAST_LINES and len(sample) < _LONGEST_SAMPLE and (more := text.read(_CHUNK)):
+            sample += more  # a table may be wide
+        if text.read(1) and "\n" in sample:
+            sample = sample[: sample.rindex("\n")]
+    return sample.split("\n")
+
+
+def _encoding(path: Path, given: str | None) -> tuple[str, list[str]]:
+    """Return UTF-8 or UTF-16 by its mark, UTF-8 where that reads the whole file, else one of Windows; the last lines.
+
+    A given encoding is checked likewise.
+    """
+    with opened(path) as file:
+        start = file.read(4)
+    marked = [name for mark, name in _BOMS if start.startswith(mark)]
+    names = [given] if given is not None else marked or ["utf-8", "cp1252", "latin-1"]
+    failures = []
+    for name in names:
+        decoder, tail = codecs.getincrementaldecoder(name)(), ""
+        try:
+            with opened(path) as file:
+                while chunk := file.read(_CHUNK):
+                    text = decoder.decode(chunk)
+                    if "\0" in text:
+                        raise DataError(
+                            f"{path} must be text, got NUL bytes. Give it in another format, or `encoding` utf-16."
+                        )
+                    tail = (tail + text)[-_TAIL:]
+                decoder.decode(b"", final=True)
+            return name, [line for line in tail.splitlines() if line.strip()]
+        except UnicodeError as error:
+            failures.append(first_line(error))
+    raise invalid("encoding", f"be that of {path}", f"{names[0]}: {failures[0]}", "Try utf-8 or cp1252.")
+
+
+def _separator(lines: list[str]) -> str:
+    """Return the separator that gives most rows the same number of fields, at least two; else spaces if they do."""
+    shares = {}
+    for separator in (*_SEPARATORS, " "):
+        counts = [len(row) for _, row in _rows(lines[:200], separator, None)]
+        width = _most_common(counts)
+        shares[separator] = sum(count == width for count in counts) / len(counts) if width > 1 else 0.0
+    best = max(_SEPARATORS, key=lambda separator: shares[separator])
+    if shares[" "] > 0.9 and best == ",":  # the comma may be a decimal mark in columns aligned by spaces
+        fields = [cell for _, row in _rows(lines[-100:], " ", None) for cell in row]
+        if all(_VALUE.fullmatch(cell) and not cell.endswith(",") for cell in fields):
+            return " "
+    if shares[best]:
+        return best
+    return " " if shares[" "] > 0.5 else ","
+
+
+def _rows(lines: list[str], separator: str, path: Path | None) -> list[Row]:
+    """Return the rows that are not empty."""
+    spaced = separator == " "
+    given = [line.replace("\t", " ").rstrip(" ") for line in lines] if spaced else lines
+    reader = csv.reader(io.StringIO("\n".join(given)), delimiter=separator, skipinitialspace=spaced)
+    rows: list[Row] = []
+    try:
+        rows.extend((reader.line_num, row) for row in reader if row)
+    except csv.Error as error:
+        if path is not None and not rows:
+            raise DataError(f"{path} must be a table of text, got: {first_line(error)}. Check the file.") from error
+    return rows
+
+
+def _without_lines_above(rows: list[Row], comments: int, lines: list[str]) -> tuple[list[Row], int, list[str]]:
+    """Return the rows from the header on, the number of fields, and notes on the lines above.
+
+    Lines above have another number of fields than most rows, and begin like a comment or are no values. R leaves the
+    name of the first column out of a header.
+    """
+    width = _most_common([len(row) for line, row in rows if line > comments] or [len(row) for _, row in rows])
+    first = next(i for i, (_, row) in enumerate(rows) if len(row) == width)
+    if first and len(rows[first - 1][1]) == width - 1 and rows[first - 1][0] > comments:
+        (line, short), full = rows[first - 1], [row for _, row in rows[first : first + 200]]
+        words = not any(map(_VALUE.fullmatch, short))
+        if (
+            words
+            and rows[first][0] == line + 1
+            and not _has_header(full)
+            and _names_columns(short, [row[1:] for row in full])
+        ):
+            return [(line, ["", *short]), *rows[first:]], width, _above(rows[: first - 1], lines)
+    above = rows[:first]
+    if len(above) > _MOST_ABOVE or any(
+        line > comments and any(_VALUE.fullmatch(cell.strip()) for cell in row) and len(row) > 1 for line, row in above
+    ):
+        return rows, width, []  # such rows are refused when they are read
+    return rows[first:], width, _above(above, lines)
+
+
+def _above(rows: list[Row], lines: list[str]) -> list[str]:
+    start = next((line.strip()[:40] for line in lines if line.strip()), "")
+    return [f"Skipped lines above the table: {len(rows)}, starting with {start!r}."] if rows else []
+
+
+def _most_common(counts: list[int]) -> int:
+    return Counter(counts or [1]).most_common(1)[0][0]
+
+
+def _columns(rows: list[list[str]], width: int) -> list[list[str]]:
+    """Return what the first rows have in each column, missing values left out."""
+    return [[row[i] for row in rows[:200] if i < len(row) and row[i].lower() not in _GAPS] for i in range(width)]
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    return _names_columns(rows[0], rows[1:200])
+
+
+def _names_columns(first: list[str], body: list[list[str]]) -> bool:
+    """Return whether a row names the columns: words over values, or what never comes again, or positions."""
+    columns = _columns(body, len(first))
+    named = [cell for cell in first if cell]
+    numbers = [i for i, cell in enumerate(first) if _NUMBER.fullmatch(cell)]
+    whole = [[row[i] for i in numbers] for row in body if len(row) == len(first)]
+    if first == [str(i) for i in range(len(first))] and len(first) > 2:
+        return sum(map(_counts, whole)) <= 0.9 * len(whole)  # a data frame written without names of its own
+    if numbers and _are_positions([first[i] for i in numbers], whole):
+        rest = [i for i, cell in enumerate(first) if cell and i not in set(numbers)]
+        return not any(first[i] in columns[i] for i in rest)
+    for cell, column in zip(first, columns, strict=True):
+        if cell and cell.lower() not in _GAPS and not _VALUE.fullmatch(cell) and column:
+            if all(_VALUE.fullmatch(value) for value in column):
+                return True
+    if any(_VALUE.fullmatch(cell) or cell.lower() in _GAPS[1:] for cell in first):
+        return False
+    again = any(cell in column for cell, column in zip(first, columns, strict=True))
+    return len(set(named)) == len(named) and not again
+
+
+def _are_positions(cells: list[str], body: list[list[str]]) -> bool:
+    """Return whether numbers over columns count or place them (0, 1, 2; years; wavelengths), unlike the rows below."""
+    pattern = next((pattern for pattern in (_counts, _is_even, _ascends) if pattern(cells)), None)
+    if pattern is None or not body or all(any(row[i] == cell for row in body) for i, cell in enumerate(cells)):
+        return False
+    return sum(pattern(row) for row in body) <= 0.1 * len(body)
+
+
+def _floats(cells: list[str]) -> list[float]:
+    return [float(cell.replace(",", ".")) for cell in cells] if all(map(_NUMBER.fullmatch, cells)) else []
+
+
+def _counts(cells: list[str]) -> bool:
+    """Return whether cells are 0, 1 or 1, 2, or any three whole numbers that follow each other."""
+    start = int(cells[0]) if cells[0].isdigit() else -1
+    whole = start >= 0 and cells == [str(start + i) for i in range(len(cells))]
+    return whole and (len(cells) > 2 or (len(cells) == 2 and (start < 2 or 1800 < start < 2200)))
+
+
+def _is_even(cells: list[str]) -> bool:
+    """Return whether cells are at least four numbers at equal distances."""
+    steps = [b - a for a, b in pairwise(found)] if len(found := _floats(cells)) > 3 else []
+    return bool(steps) and steps[0] != 0 and all(abs(step - steps[0]) < 1e-3 * abs(steps[0]) for step in steps)
+
+
+def _ascends(cells: list[str]) -> bool:
+    """Return whether cells are at least eight numbers that only ascend or only descend."""
+    found = _floats(cells)
+    up = [b > a for a, b in pairwise(found)]
+    return len(found) > 7 and (all(up) or (not any(up) and len(set(found)) == len(found)))
+
+
+def _num_units(cells: list[list[str]]) -> int:
+    """Return how many rows below a header are words over columns of values alone, units for instance."""
+    for count in range(1, _MOST_UNITS + 1):
+        units, body = cells[1 : count + 1], cells[count + 1 :]
+        if any(_VALUE.fullmatch(cell) or cell.lower() in _GAPS[1:] for row in units for cell in row) or len(body) < 3:
+            return 0
+        columns = _columns(body, len(cells[0]))
+        if all(column and all(map(_VALUE.fullmatch, column)) for column in columns):
+            return count if len(columns) > 1 and any(len(list(filter(None, row))) > 1 for row in units) else 0
+    return 0
+
+
+def _is_note(line: str, separator: str) -> bool:
+    """Return whether a line below a table is a sentence and no row that is cut short."""
+    return len(_rows([line], separator, None)[0][1]) == 1 and re.search(r"[^\W\d_]{3}.* ", line) is not None
+
+
+def _is_total(last: list[str], body: list[list[str]]) -> bool:
+    """Return whether a row has a word for a total where all others have a value."""
+    columns = _columns([row for row in body if row != [cell.strip() for cell in last]], len(last))
+    return any(
+        _TOTALS.fullmatch(cell.strip()) and column and all(map(_VALUE.fullmatch, column))
+        for cell, column in zip(last, columns, strict=True)
+    )
+
+
+class Respaced(io.RawIOBase):
+    """The rows of a table that is aligned by spaces, written anew with commas for what reads tables fast."""
+
+    def __init__(self, file: Any, dialect: Dialect) -> None:
+        lines = islice(texts_of(file, dialect.encoding), dialect.skip, None)
+        spaced = (line.replace("\t", " ").rstrip() + "\n" for line in lines)
+        self._rows = csv.reader(spaced, delimiter=" ", skipinitialspace=True)
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        text = io.StringIO()
+        if not self._left:
+            csv.writer(text, lineterminator="\n").writerows(islice(self._rows, 2000))
+            self._left = text.getvalue().encode()
+        part, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
