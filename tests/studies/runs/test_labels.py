@@ -79,7 +79,7 @@ def test_the_draw_is_that_of_the_seed():
 def test_data_without_classes_are_refused():
     with pytest.raises(DataError, match="data must have labels to classify, got none in digits"):
         class_labels(replace(DIGITS, labels=None))
-    match = r"label must name a column of classes, got 4 different numbers with fractions\. Write classes as texts"
+    match = r"label must name a column of classes, got 4 different numbers, not all of them whole"
     with pytest.raises(DataError, match=match):
         class_labels(labelled([0.5, 1.5, 3.5], [2.5], [0.5]))
     with pytest.raises(DataError, match="label must name a column of at least two classes, got 1 alone"):
