@@ -156,7 +156,7 @@ def test_columns_of_one_value_are_left_out(tmp_path):
     split.preparation.transform({"a": [1.0]})
     split.preparation.transform({"a": [1.0], "flat": [8], "void": [None], "word": ["y"]})
     pq.write_table(table.select(["word", "flat"]), tmp_path / "t.parquet")
-    refused(tmp_path / "t.parquet", "data must vary", drop=("word",))
+    refused(tmp_path / "t.parquet", "columns must vary among training rows, got one value in flat", drop=("word",))
 
 
 FRAME = pd.DataFrame(X[:, :2], columns=list("ab"))

@@ -163,7 +163,7 @@ def index_columns(schema: pa.Schema) -> list[str]:
     return [name for name in schema.names if name in noted or _INDEX.fullmatch(name)]
 
 
-def guess(column: pa.ChunkedArray, marks: Marks | None = None) -> tuple[str, pa.ChunkedArray]:
+def guess(column: pa.ChunkedArray, marks: Marks | None = None) -> tuple[Any, pa.ChunkedArray]:
     """Return the kind of a plain column ("text" and "other" among them), and the column in the type of that kind.
 
     Numbers with marks have the kind "comma" or "thousands".
