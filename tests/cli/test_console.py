@@ -94,10 +94,12 @@ def test_analysis_and_illustration(place):
 
 @pytest.mark.parametrize("column", NAMES[:2])
 def test_errors_that_name_columns(column, place):
-    result = run(place, "train", "{data}", "-o", "{out}-new", "--drop", column)
+    result = run(
+        place, "train", "{data}", "-o", "{out}-new", "--force", "--drop", f"{column},flat", "--one-hot", column
+    )
     assert result.exit_code == 2
-    assert "flat" in result.output
-    result = run(place, "train", "{data}", "-o", "{out}-new", "--drop", f"{column}x")
+    assert visible(column) in result.output
+    result = run(place, "train", "{data}", "-o", "{out}-new", "--force", "--drop", f"{column}x")
     assert result.exit_code == 2
     assert visible(column) in result.output
 

@@ -248,7 +248,7 @@ def test_broken_npz_files_say_so_in_one_line(tmp_path):
 def test_an_array_larger_than_memory_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "x.npz", X=np.zeros((1000, 1000)))
     monkeypatch.setattr("contractive.data._memory.available_memory", lambda: 1_000_000)
-    refused(tmp_path / "x.npz", r"array X of .* must fit into memory \(1\.0 MB left\), got 8\.0 MB\. Save X as \.npy")
+    refused(tmp_path / "x.npz", r"array X of .* must fit into memory \(1\.0 MB left\), got 12\.0 MB\. Save it as \.npy")
 
 
 def test_key_and_label_are_for_npz(tmp_path):

@@ -161,7 +161,7 @@ def test_further_rows_beyond_the_range_of_the_first_are_refused_for_the_cross_en
 def test_every_variant_trains(parameters, term):
     estimator = quick(**parameters, max_epochs=5).fit(IRIS.data)
     columns = set(estimator.history_.columns)
-    assert columns - {"epoch", "seconds", "learning_rate", "train_total", "train_reconstruction"} == (
+    assert columns - {"penalty_rows", "epoch", "seconds", "learning_rate", "train_total", "train_reconstruction"} == (
         {f"train_{term}"} if term else set()
     )
     assert estimator.transform(IRIS.data).shape == (150, 8)
@@ -342,7 +342,7 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
         ({"activation": "step"}, ValueError, "activation must be one of sigmoid, .*, got 'step'"),
         ({"decoder_activation": "step"}, ValueError, "decoder_activation must be one of sigmoid, .*, got 'step'"),
         ({"solver": "lbfgs"}, ValueError, "solver must be one of adam, sgd, got 'lbfgs'"),
-        ({"scale": "log"}, ValueError, "scale must be one of auto, standard, common, .*, none, got 'log'"),
+        ({"scale": "loud"}, ValueError, "scale must be one of auto, standard, common, .*, none, got 'loud'"),
         ({"tied": "yes"}, TypeError, "tied must be True or False, got 'yes'"),
         ({"noise": -0.1}, ValueError, "noise must be at least 0, got -0.1"),
         ({"loss": "cross_entropy"}, ValueError, "loss must be squared_error with scale='standard', got cross_entropy"),

@@ -7,7 +7,10 @@ import contractive as ct
 
 # Equality to 1e-7 of weighted and repeated rows, which are shuffled into other batches; scikit-learn exempts its own
 # MLPs alike. What holds instead is in test_weights.py.
-EXEMPTED = {"check_sample_weight_equivalence_on_dense_data": "mini-batches of weighted and of repeated rows differ"}
+EXEMPTED = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "mini-batches of weighted and of repeated rows differ"
+    for kind in ("dense", "sparse")
+}
 
 
 # The checks fit on pure noise and on a constant; that a fit of noise may say so is not what they are about.

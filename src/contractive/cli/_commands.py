@@ -43,7 +43,7 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
-        if "--help-all" in rest:
+        if name and "--help-all" in rest:
             return name, load_command(name), ["--help"]
         return name, shortened(load_command(name)) if name else None, rest
 

@@ -176,7 +176,7 @@ def _separator(lines: list[str]) -> str:
         shares[separator] = sum(count == width for count in counts) / len(counts) if width > 1 else 0.0
     best = max(_SEPARATORS, key=lambda separator: shares[separator])
     if shares[" "] > 0.9 and best == ",":  # the comma may be a decimal mark in columns aligned by spaces
-        fields = [cell for _, row in _rows(lines[-100:], " ", None) for cell in row]
+        fields = [cell for _, row in _rows(lines[1:][-100:], " ", None) for cell in row]  # the first may be names
         if all(_VALUE.fullmatch(cell) and not cell.endswith(",") for cell in fields):
             return " "
     if shares[best]:

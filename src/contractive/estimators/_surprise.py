@@ -26,11 +26,11 @@ class Ranks:
     @classmethod
     def of(cls, numbers: np.ndarray, weights: np.ndarray | None = None) -> Self:
         """Rank numbers of at least 0, (rows,); weights count relative to their mean."""
-        weights = np.ones(len(numbers)) if weights is None else weights / weights.mean()
+        counted = np.ones(len(numbers)) if weights is None else weights / weights.mean()
         order = np.argsort(numbers, kind="stable")
         found: Any = np.unique(numbers[order], return_index=True)
         values, first = found
-        above = np.cumsum(weights[order][::-1])[::-1][first]
+        above = np.cumsum(counted[order][::-1])[::-1][first]
         largest = numbers[order][-max(_TAIL_ROWS, int(_TAIL_SHARE * len(numbers))) :]
         index = float(np.log(largest[1:] / largest[0]).mean()) if len(largest) > 1 and largest[0] > 0 else 1.0
         return cls(values, above, max(index, _THINNEST))

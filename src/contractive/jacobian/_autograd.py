@@ -39,7 +39,7 @@ class Linearised:
             # the faster kernels of attention have no second derivative, and TorchScript's own derivatives neither
             for mode in (torch.enable_grad(), seen, sdpa_kernel(SDPBackend.MATH)):
                 modes.enter_context(mode)
-            for mode in (inside, torch.jit.optimized_execution(False)) if scripted else ():
+            for mode in (inside, torch.jit.optimized_execution(False)) if scripted else ():  # pyright: ignore[reportPrivateImportUsage]
                 modes.enter_context(mode)
             self.x = x if x.requires_grad and self.keeps_graph else x.detach().requires_grad_()
             # a copy, since f may begin in place

@@ -97,12 +97,14 @@ def _through_activation(
     delta = gradient if gradient is None or slope is None else gradient * slope
     if in_slope is None or activation is None or activation.curvature is None:
         return delta
-    a, h, slope = extra.tape.preactivations[i], extra.tape.outputs[i], extra.tape.slopes[i]
+    a: Any = extra.tape.preactivations[i]  # None where the formulas of the activation need the output alone
+    slope_at: Any = extra.tape.slopes[i]
+    h = extra.tape.outputs[i]
     in_slope = reshaped(in_slope, h.shape)
     if activation.bend is not None:
-        curved = activation.bend(in_slope, a, h, slope)
+        curved = activation.bend(in_slope, a, h, slope_at)
     else:
-        curved = activation.curvature(a, h, slope).mul_(in_slope)
+        curved = activation.curvature(a, h, slope_at).mul_(in_slope)
     if rows is not None:
         delta = torch.zeros_like(tape.outputs[i]) if delta is None else delta
         return delta.index_add_(0, rows, curved, alpha=extra.scale)

@@ -71,7 +71,8 @@ class Shape:
         sizes = (tape.inputs[0].shape[1:].numel(), *(output.shape[1:].numel() for output in tape.outputs))
         layers = zip(tape.layers, tape.weights, tape.outputs, strict=True)
         macs = tuple(layer.affine.multiplications(weight, output.shape[1:]) for layer, weight, output in layers)
-        return Shape(tape.batch, sizes, macs, *(isinstance(tape.layers[i].affine, Dense) for i in (0, -1)), whole)
+        first, last = (isinstance(tape.layers[i].affine, Dense) for i in (0, -1))
+        return Shape(tape.batch, sizes, macs, first, last, whole)
 
     def code_side(self, rows: int, exact: bool) -> tuple[int, bool]:
         """Multiplications from the code side, value and gradient, and True if the Gram form is the cheaper end."""

@@ -69,6 +69,10 @@ class Room:
 class Panels(go.Figure):
     """A figure of panels numbered from 1; mappings and names are of models."""
 
+    def update_layout(self, dict1: Any = None, overwrite: bool = False, **kwargs: Any) -> "Panels":
+        super().update_layout(dict1, overwrite, **kwargs)
+        return self
+
     def line(self, name: str, x: Any, y: Any, number: int, /, **more: Any) -> None:
         """Draw a line with the look of a model; in the legend if it stands in the first panel."""
         own = look(name)

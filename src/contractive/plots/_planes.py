@@ -153,7 +153,7 @@ def _star(result: Panels, name: str, x: np.ndarray, y: np.ndarray, side: str) ->
     text = {"text": [label(name)], "textposition": side, "textfont": {"size": 14}} if side else {}
     more = {"mode": "markers+text" if side else "markers", "cliponaxis": False, **text}
     more["marker"] = {"symbol": own.symbol, "size": 16, "color": own.color}
-    result.line(name, *([at] for at in middle), 1, hovertemplate="mean: error %{x:.4g}, sensitivity %{y:.4g}", **more)
+    result.line(name, [middle[0]], [middle[1]], 1, hovertemplate="mean: error %{x:.4g}, sensitivity %{y:.4g}", **more)
 
 
 def pareto(

@@ -29,6 +29,10 @@ class DataFacts:
     image: tuple[int, int] | None = None  # height and width where a row is a grey image
     checksum: str = ""  # SHA-256 of what was read
 
+    def __post_init__(self) -> None:
+        if not {"train", "validation", "test"} <= set(self.rows):
+            raise ValueError("rows of train, validation and test must be counted")
+
     @classmethod
     def of(cls, split: Split) -> "DataFacts":
         """Return the facts of a split."""

@@ -53,7 +53,8 @@ def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None,
         raise _refused("be one that training wrote", f"another file, {path}")
     if not _is_table(ours.get("rows", [])):
         raise _refused("hold the metrics of every epoch", f"{path} with others")
-    if not all(bool(tensor.isfinite().all()) for tensor in _tensors(checkpoint)):  # training never writes them
+    learned = [checkpoint.get("state_dict"), checkpoint.get("optimizer_states"), ours]  # callbacks may hold infinities
+    if not all(bool(tensor.isfinite().all()) for tensor in _tensors(learned)):  # training never writes others
         raise _refused("hold finite numbers", f"{path} with others")
     for name, now in {} if settings is None else settings.items():
         if stored.get(name) != now:

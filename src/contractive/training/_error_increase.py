@@ -206,7 +206,8 @@ def fit_with_max_error_increase(
         goes_on = resume and beside.exists() and (half.exists() or read_checkpoint(beside)["epoch"] + 1 < shared)
         reference = train(twin, objective=goal, checkpoint=beside, resume=goes_on, callbacks=hooks, loggers=())
         x = as_tensor(validation).to(next(twin.parameters()))
-        if max_epochs * -(-len(data) // (settings.batch_size or len(data))) >= _ENOUGH_STEPS:
+        rows = len(data) if isinstance(data, Tensor | np.ndarray) else None  # a loader is taken to be long enough
+        if rows is None or max_epochs * -(-rows // (settings.batch_size or rows)) >= _ENOUGH_STEPS:
             check_reference(
                 reference["val_reconstruction"][-1], float(objective.loss(x.mean(0).expand_as(x), x).mean())
             )

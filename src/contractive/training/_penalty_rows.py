@@ -94,9 +94,15 @@ class PenaltyRows:
         return replace(objective, terms=tuple(self._fixed(term) for term in objective.terms))
 
     def used(self, objective: Objective) -> float | None:
-        """Return the rows of a batch that Jacobian penalties are computed on, the most of any; None without one."""
-        terms = [term for term in self.applied(objective.active()).terms if hasattr(term.penalty, "penalty_rows")]
-        counts = [num_penalty_rows(getattr(term.penalty, "penalty_rows"), self._batch) for term in terms]  # noqa: B009
+        """Return the rows of a batch that Jacobian penalties are computed on, the most of any; None without one.
+
+        A penalty of weight 0 is computed on none.
+        """
+        counts = [
+            num_penalty_rows(rows, self._batch) if term.weight else 0
+            for term in self.applied(objective).terms
+            if (rows := getattr(term.penalty, "penalty_rows", None)) is not None
+        ]
         return max(counts, default=None)
 
     def _fixed(self, term: Term) -> Term:

@@ -281,7 +281,7 @@ class Loader:
 
     def __iter__(self) -> Iterator[list[Batch]]:
         rows = (self.inputs(batch).to(self.dtype) for batch in self.batches)
-        batches = ((x, None) for x in rows if len(x) >= self.fewest)
+        batches: Iterator[Batch] = ((x, None) for x in rows if len(x) >= self.fewest)
         while block := list(islice(batches, self.per_block)):
             yield block
 

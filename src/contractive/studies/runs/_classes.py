@@ -49,10 +49,11 @@ def class_labels(split: Split, labels_used: int | None = None, *, seed: int = 0)
         DataError: No labels, amounts instead of classes, or one class only.
         InvalidValue: Fewer labels than classes, or more than training rows.
     """
-    if split.labels is None and split.partial_labels is None:
+    labels, there = split.partial_labels or (split.labels, None)
+    if labels is None:
         remedy = "Name their column with `label`."
         raise DataError(field="data", rule="have labels to classify", got=f"none in {split.name}", remedy=remedy)
-    (train, validation, test), there = split.partial_labels or (split.labels, None)
+    train, validation, test = labels
     there = np.ones(len(train), bool) if there is None else there
     known = np.concatenate([train[there], validation])
     if not is_categorical(known):
