@@ -92,11 +92,11 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     Examples:
         >>> from sklearn.datasets import load_iris
         >>> table = load_iris().data
-        >>> detector = ContractiveOutlierDetector(random_state=0).fit(table[:100])
+        >>> detector = ContractiveOutlierDetector(max_epochs=50, random_state=0).fit(table[:100])
         >>> new = table[100:101].copy()
         >>> new[0, 1] = 9.0
         >>> print(detector.predict(new), detector.explain(new)[0].ranking[0].feature)
-        [-1] 1
+        [-1] x1
     """
 
     false_alarm_rate: float = 0.05

@@ -226,7 +226,7 @@ def _name_layers(result: go.Figure, number: int, name: str, depths: "Sequence[Co
         result.add_annotation(text=f"layer {at + 1}", font=font, xref=x, yref=y, **where)
 
 
-def _finish_radii(result: go.Figure, number: int, curves: "Sequence[ContractionCurve]") -> None:
+def _finish_radii(result: Panels, number: int, curves: "Sequence[ContractionCurve]") -> None:
     """Set the axes, and draw lines at the distances between data."""
     smallest, median, largest = curves[0].distances
     end = max(float(curve.radii[-1]) for curve in curves)

@@ -12,7 +12,7 @@ extrapolated, since the effect of a weight shows late. Both runs have the same b
 import copy
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -206,8 +206,10 @@ def fit_with_max_error_increase(
         goes_on = resume and beside.exists() and (half.exists() or read_checkpoint(beside)["epoch"] + 1 < shared)
         reference = train(twin, objective=goal, checkpoint=beside, resume=goes_on, callbacks=hooks, loggers=())
         x = as_tensor(validation).to(next(twin.parameters()))
-        rows = len(data) if isinstance(data, Tensor | np.ndarray) else None  # a loader is taken to be long enough
-        if rows is None or max_epochs * -(-rows // (settings.batch_size or rows)) >= _ENOUGH_STEPS:
+        batches = len(data) if isinstance(data, Sized) else 0  # of a loader; too few to tell where it has no length
+        if isinstance(data, Tensor | np.ndarray):
+            batches = -(-len(data) // (settings.batch_size or len(data)))
+        if max_epochs * batches >= _ENOUGH_STEPS:
             check_reference(
                 reference["val_reconstruction"][-1], float(objective.loss(x.mean(0).expand_as(x), x).mean())
             )

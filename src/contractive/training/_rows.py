@@ -281,9 +281,9 @@ class Loader:
 
     def __iter__(self) -> Iterator[list[Batch]]:
         rows = (self.inputs(batch).to(self.dtype) for batch in self.batches)
-        batches: Iterator[Batch] = ((x, None) for x in rows if len(x) >= self.fewest)
-        while block := list(islice(batches, self.per_block)):
-            yield block
+        long_enough = (x for x in rows if len(x) >= self.fewest)
+        while block := list(islice(long_enough, self.per_block)):
+            yield [(x, None) for x in block]
 
 
 def loader_of(
