@@ -342,7 +342,7 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
         ({"activation": "step"}, ValueError, "activation must be one of sigmoid, .*, got 'step'"),
         ({"decoder_activation": "step"}, ValueError, "decoder_activation must be one of sigmoid, .*, got 'step'"),
         ({"solver": "lbfgs"}, ValueError, "solver must be one of adam, sgd, got 'lbfgs'"),
-        ({"scale": "loud"}, ValueError, "scale must be one of auto, standard, common, .*, none, got 'loud'"),
+        ({"scale": "loud"}, ValueError, "scale must be one of auto, standard, log, common, .*, none, got 'loud'"),
         ({"tied": "yes"}, TypeError, "tied must be True or False, got 'yes'"),
         ({"noise": -0.1}, ValueError, "noise must be at least 0, got -0.1"),
         ({"loss": "cross_entropy"}, ValueError, "loss must be squared_error with scale='standard', got cross_entropy"),
