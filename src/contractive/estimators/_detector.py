@@ -175,9 +175,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
 
         By `offset_`, or with `false_discovery_rate` by the p-values of these rows together.
         """
-        scores = self.score_samples(X)
-        limit = self.offset_ if self.false_discovery_rate is None else -self.discovery_limit(-scores)
-        return np.where(scores < limit, -1, 1)
+        strangeness = -self.score_samples(X)
+        return np.where(strangeness > self.flagging_limit(strangeness), -1, 1)
 
     def p_values(self, X: Any) -> np.ndarray:
         """Return (1 + calibration rows at least as strange) / (1 + calibration rows) of each row, (rows,).
@@ -191,13 +190,16 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         check_is_fitted(self, "autoencoder_")
         return self._ranks.p_values(np.asarray(scores, np.float64))
 
-    def discovery_limit(self, scores: Any) -> float:
-        """Return the score above which rows of a batch are flagged at the false-discovery rate, infinite for none.
+    def flagging_limit(self, scores: Any) -> float:
+        """Return the score above which rows of a batch are flagged: `-offset_`, or that of the false-discovery rate.
 
         Args:
-            scores: Of all rows of the batch, the negative of what `score_samples` returned.
+            scores: Of all rows of the batch, the negative of what `score_samples` returned. They matter with
+                `false_discovery_rate` only, for which the limit is infinite where no row is flagged.
         """
-        assert self.false_discovery_rate is not None
+        if self.false_discovery_rate is None:
+            check_is_fitted(self, "autoencoder_")
+            return -self.offset_
         p_values = self.p_values_of(scores)
         found = p_values[discoveries(p_values, float(self.false_discovery_rate))]
         return self._ranks.limit(float(found.max())) if len(found) else np.inf

@@ -333,12 +333,12 @@ def score_rows(
 def _limit(run: DetectionRun, data: str | Path, options: Options) -> float:
     """Return the score above which a row of these data is flagged."""
     detector = run.detector
-    if detector.false_discovery_rate is None:
-        return -detector.offset_
+    if detector.false_discovery_rate is None:  # the limit does not depend on the rows, which are not read for it
+        return detector.flagging_limit(())
     scores = np.concatenate(
         [-detector.score_samples(block.x) for block in open_rows(data, run.preparation, options=options)]
     )
-    return detector.discovery_limit(scores)
+    return detector.flagging_limit(scores)
 
 
 def _load(data: str | Path, seed: int, options: Options) -> tuple[Split, tuple[str, ...]]:
@@ -375,8 +375,7 @@ def _tested(
     """Measure the detector on rows kept apart; the most unusual of them come with their reasons."""
     scores = -detector.score_samples(x)
     p_values = detector.p_values_of(scores)
-    rate = detector.false_discovery_rate
-    flagged = scores > (-detector.offset_ if rate is None else detector.discovery_limit(scores))
+    flagged = scores > detector.flagging_limit(scores)
     normal = np.ones(len(x), bool) if anomalies is None else ~anomalies
     counts, _ = np.histogram(p_values[normal], bins=_BINS, range=(0, 1))
     both: dict[str, float] = {}

@@ -206,9 +206,8 @@ def fit_with_max_error_increase(
         goes_on = resume and beside.exists() and (half.exists() or read_checkpoint(beside)["epoch"] + 1 < shared)
         reference = train(twin, objective=goal, checkpoint=beside, resume=goes_on, callbacks=hooks, loggers=())
         x = as_tensor(validation).to(next(twin.parameters()))
-        batches = len(data) if isinstance(data, Sized) else 0  # of a loader; too few to tell where it has no length
-        if isinstance(data, Tensor | np.ndarray):
-            batches = -(-len(data) // (settings.batch_size or len(data)))
+        rows, _ = size_of(data)  # 0 of a loader, which has its length in batches, or none
+        batches = -(-rows // (settings.batch_size or rows)) if rows else len(data) if isinstance(data, Sized) else 0
         if max_epochs * batches >= _ENOUGH_STEPS:
             check_reference(
                 reference["val_reconstruction"][-1], float(objective.loss(x.mean(0).expand_as(x), x).mean())
