@@ -15,7 +15,7 @@ from torch.func import jacrev, vmap
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from contractive.jacobian import PartlyLinear
+from contractive.jacobian import Center, PartlyLinear
 
 Map = Callable[[Tensor], Tensor]
 Norm = Callable[[Map, Tensor], tuple[Tensor, Tensor]]
@@ -207,6 +207,13 @@ def stack(widths: Sequence[int], activation: Callable[[], nn.Module], bias: bool
 
 
 # name: (builder, shape of the points)
+def centred(features: int) -> nn.Module:
+    """x -> x - mean with a mean that is far from 0."""
+    module = Center(features)
+    module.mean.copy_(torch.arange(1.0, features + 1) / features)
+    return module
+
+
 ENCODERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "sigmoid layer": (lambda: stack((5, 4), nn.Sigmoid), (6, 5)),
     "deep, narrow code": (lambda: stack((9, 6, 4, 2), nn.Sigmoid), (6, 9)),
@@ -218,6 +225,14 @@ ENCODERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "two activations": (lambda: nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Sigmoid()), (5, 4)),
     "nested": (lambda: nn.Sequential(nn.Sequential(nn.Linear(4, 5), nn.ELU()), nn.Sequential(nn.Linear(5, 3))), (5, 4)),
     "partly linear": (lambda: nn.Sequential(nn.Linear(5, 6), PartlyLinear(2), nn.Linear(6, 4), nn.Tanh()), (6, 5)),
+    "centred": (lambda: nn.Sequential(centred(5), *stack((5, 4, 3), nn.Tanh)), (6, 5)),
+    "centred within": (
+        lambda: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), centred(4), nn.Linear(4, 3, bias=False)),
+        (6, 5),
+    ),
+    "centred batch norm": (lambda: nn.Sequential(centred(5), nn.Linear(5, 3), nn.BatchNorm1d(3), nn.Tanh()), (6, 5)),
+    "centred convolution": (lambda: nn.Sequential(centred(5), nn.Conv1d(2, 2, 3, padding=1), nn.Tanh()), (4, 2, 5)),
+    "centred code": (lambda: nn.Sequential(nn.Linear(5, 3), nn.Tanh(), centred(3)), (6, 5)),
     "image": (lambda: nn.Sequential(nn.Flatten(), *stack((12, 5, 3), nn.SiLU)), (4, 3, 2, 2)),
     "unflattened": (lambda: nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (2, 3)), nn.Tanh()), (4, 4)),
     "to image": (lambda: nn.Sequential(nn.Linear(3, 8), nn.Unflatten(1, (2, 4)), nn.Conv1d(2, 2, 2), nn.ELU()), (4, 3)),

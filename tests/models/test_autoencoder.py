@@ -68,6 +68,24 @@ def test_a_residual_autoencoder_is_a_linear_map_beside_a_hidden_layer():
     assert "autograd" not in str(ct.plan(net.encoder, x))
 
 
+@pytest.mark.parametrize("build", [ct.mlp, ct.tied])
+def test_a_centred_encoder_is_one_with_another_bias(build):
+    mean, x = torch.rand(6, dtype=torch.float64), torch.rand(5, 6, dtype=torch.float64)
+    net = build(6, code=3, hidden=(4,), center=True).double()
+    net.encoder[0].mean.copy_(mean)
+    plain = build(6, code=3, hidden=(4,)).double()
+    named = {
+        name.replace("encoder.1", "encoder.0").replace("encoder.3", "encoder.2"): v
+        for name, v in net.state_dict().items()
+        if "mean" not in name
+    }
+    named["encoder.0.bias"] = named["encoder.0.bias"] - named["encoder.0.weight"] @ mean
+    plain.load_state_dict(named)
+    torch.testing.assert_close(net(x), plain(x))
+    torch.testing.assert_close(ct.squared_norm(net.encoder, x), ct.squared_norm(plain.encoder, x))
+    assert "autograd" not in str(ct.plan(net.encoder, x))
+
+
 def test_encoders_of_the_builders_are_recognised_as_chains():
     assert "autograd" not in str(ct.plan(ct.mlp(8, code=3).encoder, torch.rand(4, 8)))
     assert "autograd" not in str(ct.plan(ct.conv((1, 8, 8), code=3).encoder, torch.rand(4, 1, 8, 8)))
@@ -75,7 +93,12 @@ def test_encoders_of_the_builders_are_recognised_as_chains():
 
 @pytest.mark.parametrize(
     "autoencoder",
-    [ct.mlp(6, code=3), ct.tied(6, 3), ct.conv((1, 6, 6), code=3), residual(6, code=3, hidden=5, activation="tanh")],
+    [
+        ct.mlp(6, code=3),
+        ct.tied(6, 3, center=True),
+        ct.conv((1, 6, 6), code=3),
+        residual(6, code=3, hidden=5, activation="tanh"),
+    ],
     ids=["mlp", "tied", "conv", "residual"],
 )
 def test_a_recipe_builds_the_same_architecture(autoencoder):

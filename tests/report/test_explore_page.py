@@ -13,7 +13,7 @@ from torch import nn
 from browser import evaluate, faults, needs_browser
 from comparisons import Page
 from contractive.data import ArrayPreparation, Column, ImagesPreparation, TablePreparation
-from contractive.jacobian import jacobian
+from contractive.jacobian import Center, jacobian
 from contractive.models import Autoencoder, conv, mlp, tied
 from contractive.report import explore_html, write_page
 from contractive.studies.explore import Exploration, layers_of
@@ -50,6 +50,13 @@ def normed():
     return Autoencoder(encoder, decoder)
 
 
+def centred(features, code):
+    """A tied autoencoder that subtracts a mean."""
+    autoencoder = tied(features, code, center=True)
+    nn.init.uniform_(autoencoder.encoder[0].mean)
+    return autoencoder
+
+
 MODELS = {
     "sigmoid": (20, lambda: mlp(20, hidden=(12,), code=5)),
     "tanh": (20, lambda: mlp(20, hidden=(12,), code=5, activation="tanh", decoder_activation="leaky_relu")),
@@ -57,6 +64,7 @@ MODELS = {
     "silu": (20, lambda: mlp(20, hidden=(12,), code=5, activation="silu", decoder_activation="gelu", output="linear")),
     "wide code": (4, lambda: mlp(4, hidden=(8,), code=9, activation="gelu", output="linear")),
     "tied": (20, lambda: tied(20, 5, hidden=(9,))),
+    "centred": (20, lambda: centred(20, 5)),
     "conv": (7 * 9, lambda: conv((1, 7, 9), code=6, channels=(3, 5), flat=True)),
     "normed": (60, normed),
 }
@@ -99,6 +107,8 @@ def rounded(autoencoder):
             module.weight.data, module.bias.data = scale.half().double(), bias.half().double()
             module.running_mean.zero_()
             module.running_var.fill_(1 - module.eps)
+        elif isinstance(module, Center):
+            module.mean = module.mean.half().double()
         else:
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.half().double()

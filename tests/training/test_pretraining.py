@@ -26,6 +26,15 @@ def test_a_decoder_that_starts_at_the_mean_gives_it_without_weights(output):
         torch.testing.assert_close(layer(X[:3]), X.mean(0).expand(3, -1))
 
 
+def test_a_centred_encoder_takes_the_mean_and_gives_the_activation_of_its_bias_there():
+    layer, upper = stack(6, (5, 4), center=True)
+    start_at_mean(layer, X)
+    torch.testing.assert_close(layer.encode(X.mean(0, keepdim=True)), torch.full((1, 5), 0.5))
+    with torch.no_grad():
+        start_at_mean(upper, layer.encode(X))
+        torch.testing.assert_close(upper.encode(layer.encode(X).mean(0, keepdim=True)), torch.full((1, 4), 0.5))
+
+
 def test_a_linear_layer_at_the_end_is_a_linear_output():
     decoder = nn.Sequential(nn.Linear(5, 4), nn.Sigmoid(), nn.Linear(4, 6))
     start_at_mean(ct.Autoencoder(ct.mlp(6, code=5).encoder, decoder), 3 * X - 1)

@@ -9,7 +9,7 @@ from types import ModuleType
 from contractive.jacobian._chain import is_altered
 from contractive.jacobian._gains import value_and_gain_weighted_norm
 from contractive.jacobian._independence import check_independent_rows
-from contractive.jacobian._layers import PartlyLinear
+from contractive.jacobian._layers import Center, PartlyLinear
 from contractive.jacobian._leading import Leading, leading
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import (
@@ -28,7 +28,7 @@ __all__ += ["jacobian", "singular_values"]
 # products with the Jacobian, and its leading directions
 __all__ += ["linearise", "Linearisation", "leading", "Leading"]
 # a layer whose structure the formulas read
-__all__ += ["PartlyLinear"]
+__all__ += ["Center", "PartlyLinear"]
 # how the norm is computed
 __all__ += ["plan", "Plan", "METHODS", "Method", "MEMORY_BUDGET", "is_altered"]
 # what an encoder must obey

@@ -15,7 +15,7 @@ from torch.nn.modules import module as _global
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from contractive.jacobian._layers import Activation, Affine, Dense, activation_of, affine_of
+from contractive.jacobian._layers import Activation, Affine, Center, Dense, activation_of, affine_of
 
 Map = Callable[[Tensor], Tensor]
 
@@ -27,13 +27,14 @@ _HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_
 
 @dataclass(frozen=True)
 class Layer:
-    """reshape, then affine map, then (eval-mode) batch norm, then activation."""
+    """reshape, then centring, then affine map, then (eval-mode) batch norm, then activation."""
 
     affine: Affine
     module: nn.Module
     reshapes: tuple[nn.Module, ...] = ()
     norm: nn.Module | None = None
     activation: Activation | None = None
+    center: Center | None = None
 
     @property
     def is_curved(self) -> bool:
@@ -46,10 +47,15 @@ class Layer:
         return self.is_curved and self.activation is not None and self.activation.bend is None
 
     def parameters(self) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias as used, read once: parametrizations evaluated, batch norm folded in."""
-        weight, bias = self.module.weight, self.module.bias
-        assert isinstance(weight, Tensor)
-        return _fold(weight, bias, self.norm) if self.norm is not None else (weight, bias)  # pyright: ignore
+        """Weight and bias as used, read once: parametrizations evaluated, batch norm and centring folded in."""
+        weight: Any = self.module.weight
+        bias: Any = self.module.bias
+        if self.norm is not None:
+            weight, bias = _fold(weight, bias, self.norm)
+        if self.center is not None:  # W (x - mean) + b = W x + (b - W mean)
+            shift = weight @ self.center.mean
+            bias = -shift if bias is None else bias - shift
+        return weight, bias
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,8 @@ def recognise(f: object, x: Tensor) -> Chain | None:
         rank = _rank_after(layer.reshapes, rank)
         if rank != layer.affine.rank:
             return None
-    return Chain(tuple(layers), tuple(reshapes)) if layers else None
+    whole = layers and not any(isinstance(module, Center) for module in reshapes)  # nothing to fold the last into
+    return Chain(tuple(layers), tuple(reshapes)) if whole else None
 
 
 def eager(f: Any) -> Any:
@@ -191,11 +198,15 @@ def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -
     parametrized = "parametrizations" in vars(module).get("_modules", ())  # a traced module has none there
     kind = type_before_parametrizations(module) if parametrized else type(module)
     if (affine := affine_of(kind, module)) is not None:
-        layers.append(Layer(affine, module, tuple(reshapes)))
+        center = reshapes.pop() if reshapes and isinstance(reshapes[-1], Center) else None
+        layers.append(Layer(affine, module, tuple(reshapes), center=center))
         reshapes.clear()
-        return True
-    if parametrized:
+        return center is None or isinstance(affine, Dense)  # zero padding comes after centring
+    if parametrized or any(isinstance(each, Center) for each in reshapes):
         return False
+    if kind is Center:
+        reshapes.append(module)
+        return True
     if isinstance(module, nn.Flatten) and kind is nn.Flatten:
         reshapes.append(module)
         return module.start_dim >= 1

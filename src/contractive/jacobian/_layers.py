@@ -189,6 +189,24 @@ def _softplus(beta: float, threshold: float) -> Activation:
     )
 
 
+class Center(nn.Module):
+    """x -> x - mean, with a mean that is stored but not trained: centred inputs make a layer easier to train.
+
+    Args:
+        features: Numbers per example; the mean is 0 until it is set (`training.start_at_mean`).
+    """
+
+    mean: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to rows (batch, features)."""
+        return x - self.mean
+
+
 class PartlyLinear(nn.Module):
     """The identity for the first units of a layer, the SiLU for the others: a linear and a hidden layer side by side.
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.settings import check_settings, setting
-from contractive.jacobian import PartlyLinear
+from contractive.jacobian import Center, PartlyLinear
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "linear"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -117,6 +117,7 @@ def mlp(
     activation: str = "sigmoid",
     decoder_activation: str = "relu",
     output: str = "sigmoid",
+    center: bool = False,
 ) -> Autoencoder:
     """Build a fully connected autoencoder, the decoder's widths mirroring the encoder's.
 
@@ -127,6 +128,7 @@ def mlp(
         activation: Activation after every encoder layer, the code included (see `ACTIVATIONS`).
         decoder_activation: Activation after every decoder layer but the last.
         output: Activation after the last decoder layer: `sigmoid` for data in [0, 1], `linear` for any other.
+        center: Subtract the mean of the data from the encoder's inputs; `training.start_at_mean` sets it.
 
     Raises:
         InvalidValue: A width below 1 or an unknown activation.
@@ -136,19 +138,26 @@ def mlp(
         torch.Size([5, 784])
     """
     widths = [features, *hidden, code]
-    return Autoencoder(_dense(widths, activation, activation), _dense(widths[::-1], decoder_activation, output))
+    encoder = _dense(widths, activation, activation, center)
+    return Autoencoder(encoder, _dense(widths[::-1], decoder_activation, output))
 
 
 @_builder
 def tied(
-    features: int, code: int, *, hidden: Sequence[int] = (), activation: str = "sigmoid", output: str = "sigmoid"
+    features: int,
+    code: int,
+    *,
+    hidden: Sequence[int] = (),
+    activation: str = "sigmoid",
+    output: str = "sigmoid",
+    center: bool = False,
 ) -> Autoencoder:
     """Build an autoencoder whose decoder uses the encoder's weights transposed, as in Rifai et al. (2011).
 
     Tying rules out the cheap way to a small penalty: an encoder that shrinks its code and a decoder that enlarges it
     again (their footnote 2). Arguments and errors as in `mlp`; the decoder's hidden activations are the encoder's.
     """
-    encoder = _dense([features, *hidden, code], activation, activation)
+    encoder = _dense([features, *hidden, code], activation, activation, center)
     layers: list[nn.Module] = []
     for layer in reversed([module for module in encoder if isinstance(module, nn.Linear)]):
         layers += [TiedLinear(layer), ACTIVATIONS[activation]()]
@@ -228,8 +237,8 @@ def residual(
     return Autoencoder(half(features, code, activation), half(code, features, output))
 
 
-def _dense(widths: Sequence[int], activation: str, last: str) -> nn.Sequential:
-    layers: list[nn.Module] = []
+def _dense(widths: Sequence[int], activation: str, last: str, center: bool = False) -> nn.Sequential:
+    layers: list[nn.Module] = [Center(widths[0])] if center else []
     for i, (here, there) in enumerate(pairwise(widths), 2):
         layers += _layer(nn.Linear(here, there), activation if i < len(widths) else last)
     return nn.Sequential(*layers)

@@ -19,11 +19,18 @@ _RANGE = {"sigmoid": "sigmoid", "tanh": "tanh"}  # the output activation that co
 
 
 def stack(
-    features: int, widths: Sequence[int], *, activation: str = "sigmoid", output: str = "sigmoid", seed: int = 0
+    features: int,
+    widths: Sequence[int],
+    *,
+    activation: str = "sigmoid",
+    output: str = "sigmoid",
+    center: bool = False,
+    seed: int = 0,
 ) -> tuple[Autoencoder, ...]:
     """Build one tied autoencoder per width, from the data upwards, each to be trained on the codes of the one below.
 
-    `output` is the activation of the lowest decoder: `sigmoid` for data in [0, 1], `linear` for any other.
+    `output` is the activation of the lowest decoder: `sigmoid` for data in [0, 1], `linear` for any other. `center` as
+    in `mlp`.
 
     Raises:
         InvalidValue: No layer, a width below 1, an unknown activation.
@@ -33,7 +40,9 @@ def stack(
     outputs = [output, *[_RANGE.get(activation, "linear")] * (len(widths) - 1)]
     with global_randomness(seed):
         sizes = zip([features, *widths], widths, outputs, strict=False)
-        return tuple(tied(below, above, activation=activation, output=name) for below, above, name in sizes)
+        return tuple(
+            tied(below, above, activation=activation, output=name, center=center) for below, above, name in sizes
+        )
 
 
 def encoder(layers: Sequence[Autoencoder]) -> nn.Sequential:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from contractive.core.errors import ContractiveError, check_at_least
 from contractive.data import SETS, Block, DataError, Options, open_rows
-from contractive.jacobian import leading
+from contractive.jacobian import Center, leading
 from contractive.models import Autoencoder, TiedLinear
 from contractive.studies.runs import AutoencoderRun, RunError
 from contractive.studies.sections import thinned
@@ -145,6 +145,8 @@ def _layer(module: nn.Module, empty: Layer) -> Layer | None:
             else module(torch.eye(empty.inputs[0])).T - module.bias[:, None]
         )
         return replace(empty, kind="linear", weight=weight, bias=module.bias)
+    if type(module) is Center:
+        return replace(empty, kind="scale", weight=torch.ones_like(module.mean), bias=-module.mean)
     if type(module) in (nn.Conv2d, nn.ConvTranspose2d):
         assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
         if module.padding_mode != "zeros" or isinstance(module.padding, str):
