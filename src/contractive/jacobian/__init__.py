@@ -8,6 +8,7 @@ from types import ModuleType
 
 from contractive.jacobian._chain import is_altered
 from contractive.jacobian._gains import value_and_gain_weighted_norm
+from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._independence import check_independent_rows
 from contractive.jacobian._layers import Center, PartlyLinear
 from contractive.jacobian._leading import Leading, leading
@@ -17,6 +18,7 @@ from contractive.jacobian._norms import (
     plan,
     singular_values,
     squared_norm,
+    value_and_jacobian,
     value_and_squared_norm,
     value_norm_and_difference,
 )
@@ -24,7 +26,7 @@ from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan
 
 __all__ = ["value_and_squared_norm", "squared_norm", "value_norm_and_difference", "value_and_gain_weighted_norm"]
 # the matrix
-__all__ += ["jacobian", "singular_values"]
+__all__ += ["jacobian", "value_and_jacobian", "singular_values"]
 # products with the Jacobian, and its leading directions
 __all__ += ["linearise", "Linearisation", "leading", "Leading"]
 # a layer whose structure the formulas read
@@ -32,7 +34,7 @@ __all__ += ["Center", "PartlyLinear"]
 # how the norm is computed
 __all__ += ["plan", "Plan", "METHODS", "Method", "MEMORY_BUDGET", "is_altered"]
 # what an encoder must obey
-__all__ += ["check_independent_rows"]
+__all__ += ["check_independent_rows", "BatchStatistics"]
 
 
 class _CallableModule(ModuleType):

@@ -13,7 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import draw
 from contractive.jacobian._chain import Map, eager
-from contractive.jacobian._operations import Inside, Operations, Repeatable, batch_statistics, is_opaque
+from contractive.jacobian._held import BatchStatistics, Held, Hold
+from contractive.jacobian._operations import Inside, Operations, Repeatable, is_opaque, of_the_batch
 from contractive.jacobian._plan import Plan, Request
 from contractive.jacobian._propagation import code_probes, input_probes
 
@@ -30,10 +31,14 @@ def _detached() -> InvalidValue:
 class Linearised:
     """f at x: its value, and products with its Jacobian, all on the graph of one forward pass."""
 
-    def __init__(self, f: Map, x: Tensor, *, columns: bool = False) -> None:
+    def __init__(
+        self, f: Map, x: Tensor, *, columns: bool = False, batch_statistics: BatchStatistics = "refuse"
+    ) -> None:
         """Run f; `columns` that are to be differentiated need another form of its normalisation (see `Operations`)."""
+        self._hold = Hold()
         f, self.keeps_graph = eager(f), torch.is_grad_enabled()
-        seen, inside, scripted = Operations(columns=columns), Inside(), is_opaque(f)
+        seen = Operations(columns=columns, hold=self._hold if batch_statistics == "constant" else None)
+        inside, scripted = Inside(), is_opaque(f)
         before = [(buffer, buffer.clone()) for buffer in f.buffers()] if scripted and isinstance(f, nn.Module) else []
         with ExitStack() as modes:
             # the faster kernels of attention have no second derivative, and TorchScript's own derivatives neither
@@ -47,7 +52,7 @@ class Linearised:
         if inside.batch:
             for buffer, value in before:
                 buffer.copy_(value)
-            raise batch_statistics()
+            raise of_the_batch()
         _check_code(self.y, x)
         self.normalised = seen.normalised or inside.normalised
         self.has_columns = not (inside.normalised or (seen.normalised and not columns))
@@ -74,7 +79,7 @@ class Linearised:
             )
             raise InvalidValue("f", rule, got, "Pass the module itself, or choose method 'exact' or 'probes'.")
         if not hasattr(self, "_adjoint"):
-            with torch.enable_grad():
+            with torch.enable_grad(), self._hold:
                 self._dummy = torch.zeros_like(self.y, requires_grad=True)
                 (adjoint,) = torch.autograd.grad(self.y, self.x, self._dummy, create_graph=True, allow_unused=True)
             if adjoint is None:
@@ -92,15 +97,16 @@ class Linearised:
 
     def _grad(self, outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
         def product(vector: Tensor, batched: bool) -> Tensor:
-            (gradient,) = torch.autograd.grad(
-                outputs,
-                inputs,
-                vector,
-                retain_graph=True,
-                create_graph=self.keeps_graph,
-                is_grads_batched=batched,
-                allow_unused=True,
-            )
+            with self._hold:
+                (gradient,) = torch.autograd.grad(
+                    outputs,
+                    inputs,
+                    vector,
+                    retain_graph=True,
+                    create_graph=self.keeps_graph,
+                    is_grads_batched=batched,
+                    allow_unused=True,
+                )
             if gradient is None:
                 raise _detached()
             return gradient
@@ -143,7 +149,9 @@ def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor,
 
 
 def _value_and_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
-    at = Linearised(f, x, columns=request.method == "forward_probes")
+    held = request.batch_statistics == "constant"  # f must run once, or running statistics would move on twice
+    columns = held or request.method == "forward_probes"
+    at = Linearised(f, x, columns=columns, batch_statistics=request.batch_statistics)
     chosen = choose(at.y, x, request)
     batch = len(x)
     if batch == 0:
@@ -191,14 +199,16 @@ def _with_copies(f: Map, x: Tensor, sigma: float, copies: int, request: Request)
     return code, norm, difference
 
 
-def jacobian(f: Map, x: Tensor, memory_budget: int) -> Tensor:
-    """The whole Jacobian, (batch, code, features)."""
-    at = Linearised(f, x)
+def value_and_jacobian(
+    f: Map, x: Tensor, memory_budget: int, batch_statistics: BatchStatistics
+) -> tuple[Tensor, Tensor]:
+    """f(x), and the whole Jacobian, (batch, code, features)."""
+    at = Linearised(f, x, columns=batch_statistics == "constant", batch_statistics=batch_statistics)
     at, by_rows = _for_columns(f, x, at, at.y.shape[1:].numel() <= x.shape[1:].numel())
     blocks = [_flat(block) for block in _blocks(at, memory_budget, by_rows)]
     size = (at.y if by_rows else x)[:1].numel()
     stacked = torch.cat(blocks) if blocks else x.new_zeros(size, len(x), 0)
-    return stacked.movedim(0, 1 if by_rows else 2)
+    return at.value, stacked.movedim(0, 1 if by_rows else 2)
 
 
 def _for_columns(f: Map, x: Tensor, at: Linearised, by_rows: bool) -> tuple[Linearised, bool]:
@@ -256,7 +266,7 @@ def _has_functions(y: Tensor) -> bool:
     nodes, seen = [y.grad_fn], set()
     while nodes:
         node = nodes.pop()
-        if isinstance(node, BackwardCFunction):
+        if isinstance(node, BackwardCFunction) and getattr(node, "_forward_cls", None) is not Held:
             return True
         if node is not None and node not in seen:
             seen.add(node)

@@ -1,13 +1,15 @@
 """Products with the Jacobian, J u and J^T v, for many vectors per example from one forward pass."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 
+from contractive.core.errors import check_choice
 from contractive.jacobian._autograd import Linearised, checked
 from contractive.jacobian._chain import Map, Tape, recognise, record
+from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._propagation import scaled, spread
 
 
@@ -26,7 +28,7 @@ class Linearisation(Protocol):
         ...
 
 
-def linearise(f: Map, x: Tensor) -> Linearisation:
+def linearise(f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse") -> Linearisation:
     """Run f once at x; the result has f(x) and the products J u and J^T v (see `Linearisation`).
 
     For a chain of affine maps and elementwise activations both products are plain passes through the layers,
@@ -35,6 +37,7 @@ def linearise(f: Map, x: Tensor) -> Linearisation:
     Args:
         f: Map whose row i depends on row i of `x` only.
         x: Points, (batch, *features), floating point.
+        batch_statistics: Of a batch norm in training mode, as in `value_and_squared_norm`.
 
     Raises:
         TypeError, ValueError: A map without a derivative in x, or with rows that depend on each other; vectors (later)
@@ -45,9 +48,10 @@ def linearise(f: Map, x: Tensor) -> Linearisation:
         >>> linearise(encoder, torch.rand(7, 5)).push(torch.rand(7, 2, 5)).shape
         torch.Size([7, 2, 3])
     """
+    check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     chain = recognise(f, x)
     if chain is None:
-        return Linearised(f, x, columns=True)
+        return Linearised(f, x, columns=True, batch_statistics=batch_statistics)
     return _OfChain(*record(chain, x), x.shape)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from contractive.jacobian import _autograd
 from contractive.jacobian._chain import Chain, Map, recognise, record
 from contractive.jacobian._exact import one_layer_and_difference
 from contractive.jacobian._function import ChainNorm
+from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
 
 
@@ -23,6 +25,7 @@ def value_and_squared_norm(
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
     rows: Tensor | None = None,
+    batch_statistics: BatchStatistics = "refuse",
 ) -> tuple[Tensor, Tensor]:
     """Compute f(x) and each example's squared Frobenius norm ||df/dx||_F^2 (Rifai et al., ICML 2011) in one pass.
 
@@ -41,6 +44,10 @@ def value_and_squared_norm(
         generator: Source of the probes; torch's global one if omitted.
         memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
         rows: Different numbers of the examples whose norm is wanted, (some,); all if omitted. The code is that of all.
+        batch_statistics: What happens to a batch norm in training mode, through which every row depends on all others.
+            `constant` holds mean and variance of the batch fixed in the derivative by x: J_i = df(x_i; mean, var)/dx_i.
+            What x_i adds to them, an effect of the order 1 / batch, is left out. The gradient of the norm in the
+            parameters is exact, through mean and variance as well.
 
     Returns:
         The code f(x), and the norm (batch,) or (some,). Values of one call share their probes' signs: unbiased, not
@@ -48,8 +55,8 @@ def value_and_squared_norm(
 
     Raises:
         TypeError: `x` or the code is not a floating-point tensor.
-        ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode, a code without one row per
-            example or that does not depend on `x`.
+        ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode (unless held constant), a code
+            without one row per example or that does not depend on `x`.
         RuntimeError: Inference mode, where derivatives are lost.
 
     Examples:
@@ -58,7 +65,7 @@ def value_and_squared_norm(
         >>> code.shape, norm.shape
         (torch.Size([128, 1000]), torch.Size([128]))
     """
-    request = _request(x, method, num_probes, generator, memory_budget, rows)
+    request = _request(x, method, num_probes, generator, memory_budget, rows, batch_statistics)
     chain = recognise(f, x)
     if chain is None:
         return _autograd.value_and_squared_norm(f, x, request)
@@ -92,13 +99,20 @@ def squared_norm(
     num_probes: int | None = None,
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
+    batch_statistics: BatchStatistics = "refuse",
 ) -> Tensor:
-    """Compute each example's squared Frobenius norm ||df/dx||_F^2, shape (batch,), exact unless told otherwise.
+    """Compute each example's squared Frobenius norm ||df/dx||_F^2, shape (batch,), exact unless `method` says not.
 
     For measuring; in training `value_and_squared_norm` saves a second encoder pass. Arguments and errors are the same.
     """
     return value_and_squared_norm(
-        f, x, method=method, num_probes=num_probes, generator=generator, memory_budget=memory_budget
+        f,
+        x,
+        method=method,
+        num_probes=num_probes,
+        generator=generator,
+        memory_budget=memory_budget,
+        batch_statistics=batch_statistics,
     )[1]
 
 
@@ -152,18 +166,30 @@ def value_norm_and_difference(
         return _autograd.norm_and_difference(f, x, sigma, copies, request)
 
 
-def jacobian(f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
+def jacobian(
+    f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET, batch_statistics: BatchStatistics = "refuse"
+) -> Tensor:
     """Compute each example's Jacobian df/dx, shape (batch, code, features), both flattened.
 
-    Differentiable in the parameters of `f`. Intermediate products keep to `memory_budget` bytes. Errors are those of
-    `value_and_squared_norm`.
+    Differentiable in the parameters of `f`. Intermediate products keep to `memory_budget` bytes. Errors and
+    `batch_statistics` are those of `value_and_squared_norm`.
     """
+    return value_and_jacobian(f, x, memory_budget=memory_budget, batch_statistics=batch_statistics)[1]
+
+
+def value_and_jacobian(
+    f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET, batch_statistics: BatchStatistics = "refuse"
+) -> tuple[Tensor, Tensor]:
+    """Compute f(x) and each example's Jacobian, as `jacobian` does, in one pass through `f`."""
     _check_input(x)
+    check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     chain = recognise(f, x)
-    if chain is not None and chain.is_dense:
-        rows = max(1, memory_budget // (dense_numbers(chain) * x.element_size()))
-        return torch.cat([torch.matmul(*dense_factors(chain, part)) for part in x.split(rows)])
-    return _autograd.jacobian(f, x, memory_budget)
+    if chain is None or not chain.is_dense:
+        return _autograd.value_and_jacobian(f, x, memory_budget, batch_statistics)
+    rows = max(1, memory_budget // (dense_numbers(chain) * x.element_size()))
+    parts = (dense_factors(chain, part) for part in x.split(rows))
+    codes, matrices = zip(*((code, left @ first) for code, left, first in parts), strict=True)
+    return torch.cat(codes), torch.cat(matrices)
 
 
 def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
@@ -185,7 +211,14 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     return torch.cat([torch.linalg.svdvals(reduced(f, part, k, memory_budget)[0])[:, :k] for part in parts])
 
 
-def plan(f: Map, x: Tensor, *, method: Method = "auto", num_probes: int | None = None) -> Plan:
+def plan(
+    f: Map,
+    x: Tensor,
+    *,
+    method: Method = "auto",
+    num_probes: int | None = None,
+    batch_statistics: BatchStatistics = "refuse",
+) -> Plan:
     """Tell how `value_and_squared_norm` would compute the norm for this encoder and batch, and what each way costs.
 
     Examples:
@@ -193,10 +226,10 @@ def plan(f: Map, x: Tensor, *, method: Method = "auto", num_probes: int | None =
         >>> print(plan(encoder, torch.rand(128, 784)))
         closed form (exact)
     """
-    request = _request(x, method, num_probes, None, MEMORY_BUDGET)
+    request = _request(x, method, num_probes, None, MEMORY_BUDGET, None, batch_statistics)
     chain = recognise(f, x)
     if chain is None:
-        return _autograd.choose(_autograd.Linearised(f, x).y, x, request)
+        return _autograd.choose(_autograd.Linearised(f, x, batch_statistics=batch_statistics).y, x, request)
     with torch.no_grad():
         return choose(Shape.of(record(chain, x)[1], len(x)), request.method, request.num_probes)
 
@@ -208,8 +241,10 @@ def _request(
     generator: torch.Generator | None,
     memory_budget: int,
     rows: Tensor | None = None,
+    batch_statistics: BatchStatistics = "refuse",
 ) -> Request:
     _check_input(x)
+    check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     check_choice("method", method, METHODS, "Choose 'exact' for the truth.")
     if num_probes is not None and num_probes < 1:
         raise InvalidValue("num_probes", "be at least 1", num_probes, "Leave it out for one probe vector per example.")
@@ -220,7 +255,10 @@ def _request(
     if rows is not None and (rows.ndim != 1 or rows.dtype != torch.long or len(rows) > len(x)):
         got = f"{rows.dtype} of shape {tuple(rows.shape)}"
         raise InvalidValue("rows", f"be at most {len(x)} different whole numbers", got, "Leave it out for all.")
-    return Request(method, num_probes or 1, generator, memory_budget, rows)
+    if rows is not None and batch_statistics == "constant":
+        rule, remedy = "be left out with batch_statistics 'constant'", "The whole batch must pass f together."
+        raise InvalidValue("rows", rule, f"{len(rows)} rows", remedy)
+    return Request(method, num_probes or 1, generator, memory_budget, rows, batch_statistics)
 
 
 def _check_input(x: Tensor) -> None:
@@ -246,8 +284,8 @@ def dense_numbers(chain: Chain | None) -> int:
     return len([first, *others][-1]) * (2 * widest + first.shape[1])
 
 
-def dense_factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (A, W_1) with J = A W_1, A of shape (batch, code, units of the first layer)."""
+def dense_factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the code, A and W_1 with J = A W_1, A of shape (batch, code, units of the first layer)."""
     code, tape = record(chain, x)
     slopes = [None if slope is None else slope.flatten(1) for slope in tape.slopes]
     eye = torch.eye(code.shape[1:].numel(), dtype=x.dtype, device=x.device)
@@ -255,7 +293,7 @@ def dense_factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor]:
     for weight, slope in zip(tape.weights[:0:-1], slopes[-2::-1], strict=True):
         rows = rows @ weight
         rows = rows if slope is None else rows * slope.unsqueeze(1)
-    return rows, tape.weights[0]
+    return code, rows, tape.weights[0]
 
 
 def reduced(f: Map, x: Tensor, num: int | None, memory_budget: int = MEMORY_BUDGET) -> tuple[Tensor, Tensor | None]:
@@ -263,7 +301,7 @@ def reduced(f: Map, x: Tensor, num: int | None, memory_budget: int = MEMORY_BUDG
     chain = recognise(f, x)
     if chain is None or not chain.is_dense:
         return jacobian(f, x, memory_budget=memory_budget), None
-    rows, first = dense_factors(chain, x)
+    _, rows, first = dense_factors(chain, x)
     units, features = first.shape
     if features <= units or units < (num or rows.shape[1]):
         return rows @ first, None

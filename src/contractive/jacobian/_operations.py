@@ -12,19 +12,20 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from contractive.core.errors import InvalidValue
+from contractive.jacobian._held import CAN_BE_HELD, Hold, batch_norm
 
 
 class Operations(TorchFunctionMode):
-    """Refuse statistics of the batch, and report normalisation, however deep in the encoder it is called.
+    """Refuse or hold statistics of the batch, and report normalisation, however deep in the encoder it is called.
 
     The gradient of a norm computed by columns is a third derivative. torch (2.13) takes mean and variance for constants
     in that of its layer norm and instance norm, silently; in that of its group norm it does not. With `columns` both
     run as group norms.
     """
 
-    def __init__(self, *, columns: bool) -> None:
+    def __init__(self, *, columns: bool, hold: Hold | None = None) -> None:
         super().__init__()
-        self.columns, self.normalised = columns, False
+        self.columns, self.hold, self.normalised = columns, hold, False
         self._counted: list[tuple[Tensor, Tensor]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -32,9 +33,11 @@ class Operations(TorchFunctionMode):
         if name == "add_" and args[0].ndim == 0 and not args[0].is_floating_point():
             self._counted.append((args[0], args[0].clone()))  # batches that a batch norm has seen
         elif name in _BATCH_NORMS and _uses_batch(func, args, kwargs):
+            if self.hold is not None and func in CAN_BE_HELD:
+                return batch_norm(self.hold, func, args, kwargs)
             for counter, before in self._counted:
                 counter.copy_(before)
-            raise batch_statistics()
+            raise of_the_batch()
         elif name in _NORMS:
             self.normalised = True
             if self.columns:
@@ -58,10 +61,11 @@ class Inside(TorchDispatchMode):
             return func(*args, **kwargs)
 
 
-def batch_statistics() -> InvalidValue:
+def of_the_batch() -> InvalidValue:
     """Return the error for an encoder whose rows depend on each other."""
     got = "a BatchNorm that uses the statistics of the batch (training mode, or no running statistics)"
-    return InvalidValue("f", "treat every example on its own", got, "Call .eval() on it, or use LayerNorm.")
+    remedy = "Call .eval() on it, use LayerNorm, or pass batch_statistics='constant' with the module itself."
+    return InvalidValue("f", "treat every example on its own", got, remedy)
 
 
 def is_opaque(f: Any) -> bool:

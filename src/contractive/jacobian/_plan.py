@@ -12,6 +12,7 @@ from torch import Tensor
 from contractive.core.randomness import place_of_rows, rank_and_world
 from contractive.jacobian._chain import Tape, reshaped
 from contractive.jacobian._exact import ExactRows, OneLayer
+from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._layers import Dense
 from contractive.jacobian._propagation import GROUP, CodeProbes, InputSide, Propagation, code_probes, group_probes
 
@@ -52,6 +53,7 @@ class Request:
     generator: torch.Generator | None = None
     memory_budget: int = MEMORY_BUDGET
     rows: Tensor | None = None  # numbers of the examples whose norm is wanted; None for all
+    batch_statistics: BatchStatistics = "refuse"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ place, `objectives.Objective`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from contractive.core.errors import ContractiveError, InvalidValue, check_choice
 from contractive.core.randomness import rank_and_world, selected_rows
 from contractive.jacobian import (
     METHODS,
+    BatchStatistics,
     Method,
     linearise,
     value_and_gain_weighted_norm,
@@ -115,21 +116,33 @@ class JacobianNorm:
     # rows of a batch that it is computed on, drawn anew at each step: `auto` (decided in training, by the variance of
     # the gradient; anywhere else all), a share such as 0.25, or a count
     penalty_rows: PenaltyRows = "auto"
+    # of a batch norm in training mode, as in `jacobian.value_and_squared_norm`; `constant` takes all rows
+    batch_statistics: BatchStatistics = "refuse"
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS, "Leave it out for auto.")
         check_penalty_rows(self.penalty_rows)
+        check_choice("batch_statistics", self.batch_statistics, get_args(BatchStatistics))
+        if self.batch_statistics == "constant":
+            if self.penalty_rows != "auto" and not (isinstance(self.penalty_rows, float) and self.penalty_rows == 1):
+                rule, remedy = "be 1.0 with batch_statistics 'constant'", "The whole batch must pass together."
+                raise InvalidValue("penalty_rows", rule, self.penalty_rows, remedy)
+            object.__setattr__(self, "penalty_rows", 1.0)
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         def evaluate(f: Map, generator: torch.Generator | None, rows: Tensor | None) -> tuple[Tensor, Tensor]:
-            options: Any = {"method": self.method, "num_probes": self.num_probes}
+            options: Any = {
+                "method": self.method,
+                "num_probes": self.num_probes,
+                "batch_statistics": self.batch_statistics,
+            }
             return value_and_squared_norm(f, x, **options, generator=generator, rows=rows)
 
         return _on_rows(self.penalty_rows, encode, x, evaluate)
 
     def exact(self) -> "JacobianNorm":
         """Return the same penalty without the noise of an estimate, for validation."""
-        return JacobianNorm("exact", penalty_rows=1.0)
+        return replace(self, method="exact", num_probes=None, penalty_rows=1.0)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, setting
-from contractive.jacobian import Method
+from contractive.jacobian import BatchStatistics, Method
 from contractive.objectives._corruption import Corruption, Gaussian
 from contractive.objectives._objective import LOSSES, Loss, Objective, Term, squared_error
 from contractive.objectives._penalties import (
@@ -51,6 +51,7 @@ def contractive(
     method: Method = "auto",
     num_probes: int | None = None,
     penalty_rows: PenaltyRows = "auto",
+    batch_statistics: BatchStatistics = "refuse",
     loss: Loss = squared_error,
 ) -> Objective:
     """Reconstruction error plus weight * ||J_f(x)||_F^2 (Rifai et al., ICML 2011).
@@ -62,9 +63,10 @@ def contractive(
         penalty_rows: Rows of each batch that the norm is computed on: a share such as 0.25 or 1.0, a count, or `auto`:
             as few as raise the variance of the gradient by at most 10 %, decided in training. All others pass the
             encoder only, and the estimate stays unbiased.
+        batch_statistics: `constant` takes a batch norm in training mode, with mean and variance held fixed in J.
         loss: Reconstruction loss.
     """
-    penalty = JacobianNorm(method, num_probes, penalty_rows)
+    penalty = JacobianNorm(method, num_probes, penalty_rows, batch_statistics)
     return Objective("contractive", loss, terms=(Term("contractive", weight, penalty),))
 
 
@@ -89,12 +91,12 @@ def reconstruction_contractive(
     method: Method = "auto",
     num_probes: int | None = None,
     penalty_rows: PenaltyRows = "auto",
+    batch_statistics: BatchStatistics = "refuse",
     loss: Loss = squared_error,
 ) -> Objective:
     """Reconstruction error plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014)."""
-    term = Term(
-        "reconstruction_contractive", weight, JacobianNorm(method, num_probes, penalty_rows), of="reconstruction"
-    )
+    penalty = JacobianNorm(method, num_probes, penalty_rows, batch_statistics)
+    term = Term("reconstruction_contractive", weight, penalty, of="reconstruction")
     return Objective("reconstruction_contractive", loss, terms=(term,))
 
 

@@ -218,6 +218,7 @@ def _penalty_path(step: Step, x: Tensor) -> str:
         if isinstance(penalty, JacobianNorm) and term.of == "encoder":
             encoder, rows = step.autoencoder.encoder, num_penalty_rows(penalty.penalty_rows, len(x))
             with contexts.rehearsing(encoder):
-                path = str(plan(encoder, x[:rows], method=penalty.method, num_probes=penalty.num_probes))
+                options: Any = {"num_probes": penalty.num_probes, "batch_statistics": penalty.batch_statistics}
+                path = str(plan(encoder, x[:rows], method=penalty.method, **options))
             return path if rows == len(x) else f"{path} on {rows} of {len(x)} rows"
     return ""
