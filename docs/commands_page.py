@@ -16,7 +16,8 @@ def page() -> str:
     command.commands = {name: load_command(name) for name in COMMANDS}
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="contractive")
     text = re.sub(r"\[bold\](.*?)\[/\]", r"**\1**", text)
-    return text.replace("# `contractive`", "# The command line", 1)
+    title = "# The command line\n\n`--epochs` is read as `--max-epochs`."
+    return text.replace("# `contractive`", title, 1)
 
 
 def on_files(files: Any, config: Any) -> Any:

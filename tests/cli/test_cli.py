@@ -138,6 +138,8 @@ def test_help_shows_the_defaults():
         ),
         (["compare", "digits", "--seeds", "0"], "--seeds must be at least 1, got 0"),
         (["compare", "digits", "--max-epochs", "0"], "--max-epochs must be at least 1, got 0"),
+        (["compare", "digits", "--epochs", "0"], "--max-epochs must be at least 1, got 0"),
+        (["compare", "digits", "--epochs=0"], "--max-epochs must be at least 1, got 0"),
         (["compare", "digits", "--jobs", "0"], "--jobs must be at least 1, got 0"),
         (["compare", "digits", "--hidden", "many"], "--hidden must be whole numbers with commas, got 'many'"),
         (["compare", "digits", "--code", "0", "--jobs", "1"], "--code must be at least 1, got 0"),

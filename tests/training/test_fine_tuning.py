@@ -313,6 +313,12 @@ def test_divergence_is_said():
         fine_tune(net, X, Y)
 
 
+def test_a_loss_above_that_of_a_guess_is_no_result():
+    net = Classifier(nn.Sequential(nn.Linear(4, 6), nn.Sigmoid()), 6, 3)
+    with pytest.raises(TrainingDiverged, match=r"that of a guess, 1\.1, got .*grown to .*: the steps were too large"):
+        fine_tune(net, X, Y, max_epochs=2, learning_rate=1e8)
+
+
 def test_weights_that_the_last_step_made_infinite_are_no_result():
     net = Classifier(nn.Sequential(nn.Linear(4, 6), nn.ReLU()), 6, 3)
     with pytest.raises(TrainingDiverged, match="and infinite weights in epoch 1 of fine-tuning"):

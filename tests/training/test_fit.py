@@ -211,6 +211,19 @@ def test_divergence_names_the_place_and_the_term(data, settings, match):
         fitted(data, **{"optimizer": None} | settings)
 
 
+PLAIN = objectives.contractive(0.0)
+
+
+def test_an_error_above_that_of_a_guess_is_no_result(data):
+    with pytest.raises(ct.TrainingDiverged, match=r"that of a guess, .*, got .*grown to 1e\+06: the steps"):
+        ct.fit(ct.mlp(8, code=3), data, PLAIN, max_epochs=1, batch_size=len(data), learning_rate=1e6, progress=False)
+
+
+def test_small_numbers_that_were_hardly_trained_are_no_divergence(data):
+    with pytest.warns(ct.CollapseWarning, match="no better than that of the data's mean"):
+        ct.fit(ct.mlp(8, code=3), data / 1e6, PLAIN, max_epochs=1, progress=False)
+
+
 def test_collapse_is_said_in_plain_words(data):
     with pytest.warns(ct.CollapseWarning, match="Collapsed: .* Use a smaller weight"):
         history = ct.fit(ct.tied(8, 3), data, objectives.contractive(1e4), max_epochs=60, progress=False)

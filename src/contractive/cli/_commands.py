@@ -38,11 +38,15 @@ _FIRST = (  # the options that the help of a command with more than a dozen show
 )
 
 
+_ALSO = {"--epochs": "--max-epochs"}  # what people type, which the help does not show
+
+
 class _Commands(TyperGroup):
     """The help shows the lines above; the command that runs is imported."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
+        rest = ["=".join((_ALSO.get(option, option), *value)) for option, *value in (each.split("=") for each in rest)]
         if name and "--help-all" in rest:
             return name, load_command(name), ["--help"]
         return name, shortened(load_command(name)) if name else None, rest

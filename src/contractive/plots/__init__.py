@@ -45,7 +45,7 @@ from contractive.plots._planes import (
     unit_activity,
     vector_fields,
 )
-from contractive.plots._style import NEUTRAL, color, in_order
+from contractive.plots._style import NEUTRAL, color, colored, in_order, plain
 
 # unusual rows
 __all__ = ["reason_bars", "p_values"]
@@ -70,4 +70,4 @@ __all__ += ["robustness", "learning", "confusion", "mistakes"]
 # the colour of an objective, and of models that are none
 __all__ += ["color", "in_order"]
 # a figure of your own in this style
-__all__ += ["panels", "Room", "axes", "set_axes", "NEUTRAL"]
+__all__ += ["panels", "Room", "axes", "set_axes", "NEUTRAL", "colored", "plain"]

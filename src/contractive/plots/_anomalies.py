@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from contractive.plots._panels import Room, panels, set_axes
-from contractive.plots._style import color
+from contractive.plots._style import color, plain
 
 _OURS = "contractive"
 
@@ -16,7 +16,8 @@ def reason_bars(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> go.F
     most = max(fall for _, reasons in rows for _, fall in reasons)
     for number, (_, reasons) in enumerate(rows, 1):
         words, falls = zip(*reasons, strict=True)
-        result.bars(_OURS, list(falls), list(words), number, showlegend=False, hovertemplate="%{y}: %{x:.3g}")
+        named = list(map(plain, words))
+        result.bars(_OURS, list(falls), named, number, showlegend=False, hovertemplate="%{y}: %{x:.3g}")
         axis = {"title": {"text": "fall of the score"}, "range": [0, 1.05 * most]}
         set_axes(result, number, axis, {"autorange": "reversed", "automargin": True})
     return result

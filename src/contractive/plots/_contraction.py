@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from contractive.core.errors import check_choice
 from contractive.plots._panels import Layout, Panels, Room, axes, figure, legend_height, log_axis, panels, set_axes
-from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, translucent, wrapped
+from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, plain, translucent, wrapped
 
 if TYPE_CHECKING:
     from contractive.analysis import (
@@ -283,7 +283,7 @@ def directions(measured: "Mapping[str, Directions]") -> go.Figure:
         index = numbers(found.index) + 1
         relative = numbers(found.squared_sensitivities) / found.isotropic if found.isotropic else variances * 0
         relatives.append(relative)
-        hover = f"{name}, direction %{{customdata}}: %{{y:.3g}} at variance %{{x:.3g}}"
+        hover = f"{label(name)}, direction %{{customdata}}: %{{y:.3g}} at variance %{{x:.3g}}"
         more = {"mode": "markers", "customdata": index, "hovertemplate": hover}
         result.line(name, found.variances, relative, 1, **more)
         result.line(name, index, relative, 2, hovertemplate="direction %{x}: %{y:.3g}")
@@ -302,7 +302,7 @@ def class_directions(measured: "Mapping[str, Mapping[Any, Directions]]") -> go.F
     result = panels(["Rank correlation by class"], Room(_HIGH - 60, _LOW, measured))
     for name, classes in measured.items():
         values = [found.rank_correlation for found in classes.values()]
-        more = {"x": [str(entry) for entry in classes], "mode": "markers", "marker_size": 11}
+        more = {"x": [plain(str(entry)) for entry in classes], "mode": "markers", "marker_size": 11}
         result.line(name, [], values, 1, hovertemplate="%{y:.2f} in class %{x}", **more)
     set_axes(result, 1, {"type": "category", "title": {"text": "class"}}, {"title": {"text": "Spearman's ρ"}})
     result.horizontal(1, 0)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import plotly.graph_objects as go
 
-from contractive.plots._style import FAINT, NEUTRAL, color, label, look, numbers, translucent, written
+from contractive.plots._style import FAINT, NEUTRAL, color, label, look, numbers, plain, translucent, written
 
 _LEGEND_ROW = 30  # pixels, as all here
 _WIDE, _NARROW = 1000, 330  # for the legend
@@ -153,7 +153,8 @@ class Panels(go.Figure):
 def panels(titles: Sequence[str], room: Room) -> Panels:
     """Return a figure with a pair of axes for each title, two or three in a row, or all stacked on a narrow screen.
 
-    `layout.meta` holds the layout for wide screens, which is set, and another for narrow ones.
+    `layout.meta` holds the layout for wide screens, which is set, and another for narrow ones. A title is shown as it
+    stands, unless it comes from `colored` or `heading`.
     """
     names = tuple(room.legend)
     columns = 3 if len(titles) == 3 and room.axis else 2
@@ -166,7 +167,7 @@ def panels(titles: Sequence[str], room: Room) -> Panels:
         set_axes(result, number, {"anchor": y}, {"anchor": x})
         where = {"xref": f"{x} domain", "yref": f"{y} domain", "x": 0, "y": 1, "yshift": 4}
         if title:
-            result.add_annotation(text=title, xanchor="left", yanchor="bottom", **where)
+            result.add_annotation(text=plain(title), xanchor="left", yanchor="bottom", **where)
     return result.update_layout(meta={"wide": wide, "narrow": narrow})
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from contractive.analysis.sampling import sheet
 from contractive.plots._panels import Layout, Room, diverging, panels, set_axes
-from contractive.plots._style import NEUTRAL, color, heading, numbers, wrapped, written
+from contractive.plots._style import NEUTRAL, color, heading, numbers, plain, wrapped, written
 
 if TYPE_CHECKING:
     from contractive.analysis import ExampleJacobians, Tangents, Walks
@@ -89,7 +89,7 @@ def _reconstructed_lines(groups: Mapping[str, Mapping[str, np.ndarray]], count: 
 
 
 def _name_rows(result: go.Figure, number: int, mosaic: np.ndarray, names: Sequence[str]) -> None:
-    ticks = {"tickvals": middles(len(mosaic), len(names)), "ticktext": list(names), "showticklabels": True}
+    ticks = {"tickvals": middles(len(mosaic), len(names)), "ticktext": list(map(plain, names)), "showticklabels": True}
     set_axes(result, number, {}, ticks)
 
 
@@ -142,7 +142,8 @@ def jacobian_features(
         order = np.argsort(-np.max(list(values_of.values()), axis=0), kind="stable")[:_MOST_BARS]
         labels, positions = [known[at] for at in order], np.arange(len(order))
         for name, values in values_of.items():
-            more = {"customdata": labels, "showlegend": number == 1, "hovertemplate": "%{customdata}: %{x:.3g}"}
+            more = {"customdata": list(map(plain, labels)), "showlegend": number == 1}
+            more["hovertemplate"] = "%{customdata}: %{x:.3g}"
             result.bars(name, values[order], positions, number, **more)
         ticks = {"tickvals": positions.tolist(), "ticktext": [short(text) for text in labels], "tickfont": {"size": 11}}
         set_axes(result, number, {"title": {"text": "‖∂z/∂x‖"}}, ticks | {"showgrid": False, "autorange": "reversed"})
@@ -208,7 +209,7 @@ def mistakes(rows: np.ndarray, image: tuple[int, int], true: Sequence[str], give
     for at, words in enumerate(zip(true, given, strict=True)):
         row, column = divmod(at, _MISTAKES)
         x, y = column * (width + gap) + (width - 1) / 2, row * (padded.shape[1] + gap) + height - 0.5
-        was, taken = (word if len(word) <= 8 else f"{word[:7]}…" for word in words)
+        was, taken = (plain(word if len(word) <= 8 else f"{word[:7]}…") for word in words)
         text = f"<b>{was}</b><br>as {taken}"
         result.add_annotation(text=text, x=x, y=y, yanchor="top", font={"size": 11}, xref="x", yref="y")
     return result
@@ -288,4 +289,4 @@ def feature_axis(names: Sequence[str] | None, count: int) -> Layout:
 def short(name: str) -> str:
     """Return both ends of a long name, as categories differ at the end; the hover has all of it."""
     head, tail = _LONGEST_NAME - 12, 11
-    return name if len(name) <= _LONGEST_NAME else f"{name[:head]}…{name[-tail:]}"
+    return plain(name if len(name) <= _LONGEST_NAME else f"{name[:head]}…{name[-tail:]}")

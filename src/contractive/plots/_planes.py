@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from contractive.core.errors import InvalidValue
 from contractive.plots._curves import WITHOUT
 from contractive.plots._panels import Layout, Panels, Room, axes, diverging, log_axis, panels, set_axes
-from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, translucent
+from contractive.plots._style import NEUTRAL, color, heading, label, look, numbers, plain, translucent
 
 if TYPE_CHECKING:
     from contractive.analysis import Codes, SimilarityTable, VectorField
@@ -72,7 +72,7 @@ def unit_activity(codes: "Mapping[str, Codes]") -> go.Figure:
 def similarity(table: "SimilarityTable") -> go.Figure:
     """Draw linear CKA, Procrustes similarity and shared neighbours of all pairs of models, with their values."""
     titles = ["Linear CKA", "Procrustes", f"Neighbours (chance {100 * table.neighbors_chance:.1f} %)"]
-    names = list(table.names)
+    names = list(map(plain, table.names))
     result = panels(titles, Room(max(200, 44 * len(names)), max(180, 36 * len(names))))
     for number, values in enumerate(map(numbers, (table.cka, table.procrustes, table.neighbors)), 1):
         text = {"text": [[f"{value:.2f}" for value in row] for row in values], "texttemplate": "%{text}"}
@@ -92,7 +92,8 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
     wide, narrow = min(620, max(260, 44 * len(counts) + 40)), min(330, max(240, 30 * len(counts) + 40))
     result = panels([""], Room(wide, narrow, ticks=24))
     cells = np.empty((*counts.shape, 4), object)
-    cells[..., 0], cells[..., 1] = np.meshgrid(np.array(names, object), np.array(names, object), indexing="ij")
+    shown_names = np.array(list(map(plain, names)), object)
+    cells[..., 0], cells[..., 1] = np.meshgrid(shown_names, shown_names, indexing="ij")
     cells[..., 2], cells[..., 3] = counts, shares
     hover = "true %{customdata[0]}, given %{customdata[1]}: %{customdata[2]} rows, %{customdata[3]:.1%}<extra></extra>"
     more = {"customdata": cells.tolist(), "hovertemplate": hover, "xgap": 1, "ygap": 1}
@@ -101,7 +102,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
         result.add_annotation(text=f"{counts[true, given]}", x=given, y=true, xref="x", yref="y")
     common: Layout = {"showgrid": False, "constrain": "domain", "fixedrange": True}
     if len(names) <= _MOST_NAMES:
-        short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+        short = [plain(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…") for name in names]
         common |= {"tickvals": list(range(len(names))), "ticktext": short}
     x = common | {"title": {"text": "given"}, "constraintoward": "left"}
     y = common | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"}
@@ -231,7 +232,7 @@ def code_map(
     classes = [] if known is None else sorted(set(known.tolist()))
     result = panels([heading(name) for name in maps], Room(380, 330, [str(entry) for entry in classes]))
     for number, points in enumerate(map(numbers, maps.values()), 1):
-        groups = [(str(entry), known == entry) for entry in classes] or [("", np.ones(len(points), bool))]
+        groups = [(plain(str(entry)), known == entry) for entry in classes] or [("", np.ones(len(points), bool))]
         for at, (name, chosen) in enumerate(groups):
             own: Layout = {"hovertemplate": f"{name}<extra></extra>"}
             if hover is not None:

@@ -1,5 +1,6 @@
 """Style of all pictures: colours, symbols, fonts, and a grid of panels that stacks on a narrow screen."""
 
+import html
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -68,19 +69,35 @@ def translucent(name: str, opacity: float) -> str:
     return f"rgba({red}, {green}, {blue}, {opacity})"
 
 
-def label(name: str) -> str:
+class Markup(str):
+    """Text in which plotly's markup is meant, such as `<b>`; in any other text it is shown as it stands."""
+
+
+def plain(text: str) -> Markup:
+    """Return text from data so that plotly shows it as it is: no markup, no formula in `$`, no variable `%{...}`."""
+    if isinstance(text, Markup):
+        return text
+    return Markup(html.escape(text, quote=False).replace("$", "&#36;").replace("%{", "&#37;{"))
+
+
+def label(name: str) -> Markup:
     """Return the text for a model: the label of an objective, else the name itself."""
-    return OBJECTIVES[name].label if name in OBJECTIVES else name
+    return plain(OBJECTIVES[name].label if name in OBJECTIVES else name)
 
 
-def wrapped(name: str) -> str:
+def wrapped(name: str) -> Markup:
     """Return the label as a tick; a long one is broken at its first space."""
-    return label(name).replace(" ", "<br>", 1) if len(name) > 14 else label(name)
+    return Markup(label(name).replace(" ", "<br>", 1)) if len(name) > 14 else label(name)
 
 
-def heading(name: str) -> str:
-    """Return the label with its colour, as the title of a panel."""
-    return f'<span style="color:{color(name)}">■</span> {label(name)}'
+def heading(name: str) -> Markup:
+    """Return the label of a model with its colour, as the title of a panel."""
+    return colored(label(name), color(name))
+
+
+def colored(text: str, color: str) -> Markup:
+    """Return the title of a panel with a mark in a colour."""
+    return Markup(f'<span style="color:{color}">■</span> {plain(text)}')
 
 
 def written(value: float) -> str:

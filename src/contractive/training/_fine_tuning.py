@@ -20,7 +20,7 @@ from contractive.models import Classifier, architecture, tensors_checksum
 from contractive.objectives import tangent_propagation
 from contractive.training._checkpoints import does_not_belong, read_checkpoint, write_checkpoint
 from contractive.training._contexts import flushed_denormals, keep_freed_memory
-from contractive.training._history import Epochs, Row, TrainingDiverged
+from contractive.training._history import Epochs, Row, TrainingDiverged, check_not_lost
 from contractive.training._rows import as_tensor, labelled_rows
 from contractive.training._settings import TrainingOptions, TrainingSettings, check_device, place_of, settings_of
 
@@ -143,7 +143,8 @@ def fine_tune(
     Raises:
         TypeError: An option that does not exist.
         ValueError: Settings out of range, labels that are not class numbers, tangents that do not fit.
-        TrainingDiverged: The loss became NaN or infinite.
+        TrainingDiverged: The loss became NaN or infinite, or ended above that of a guess with weights beyond any
+            healthy ones.
         CheckpointError: A checkpoint of another run.
 
     Examples:
@@ -198,6 +199,7 @@ def fine_tune(
                 on_epoch(row)
     classifier.load_state_dict(run.best)
     classifier.to(home).eval()
+    check_not_lost(classifier, run.rows[-1]["train_loss"], math.log(classifier.linear.out_features))
     return FineTuning(tuple(run.rows), run.best_epoch, run.is_stale and len(run.rows) < (settings.max_epochs or 0))
 
 

@@ -22,7 +22,7 @@ from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective, num_penalty_rows
 from contractive.training import _checkpoints as checkpoints
 from contractive.training import _contexts as contexts
-from contractive.training._history import CollapseWarning, History, collapse
+from contractive.training._history import CollapseWarning, History, check_reconstruction, collapse
 from contractive.training._module import Step
 from contractive.training._rows import Data, Loader, TrainingRows, first_part, loader_of, size_of
 from contractive.training._settings import TrainingOptions, TrainingSettings, check_machine, settings_of
@@ -100,7 +100,8 @@ def fit(
         TypeError: Data that are not floating-point numbers, no `Autoencoder` or `Objective`, an unknown option.
         ValueError: Empty or non-finite data, a size that does not fit the encoder, a setting out of range.
         CheckpointError: A checkpoint that is missing, broken or of another run.
-        TrainingDiverged: The loss became NaN or infinite; the message names the place and the term.
+        TrainingDiverged: The loss became NaN or infinite, or ended above that of a guess with weights beyond any
+            healthy ones; the message names the place and the term.
         KeyboardInterrupt: Ctrl-C, after the checkpoint is written if the epoch ends within five seconds; the
             autoencoder then has the best weights with `patience`, else the latest ones.
 
@@ -182,9 +183,10 @@ def fit(
         if best is not None:
             best.restore(step)
         autoencoder.to(home).eval()
-    few = spread_rows(rows.first if rows.validation is None else rows.validation, _COLLAPSE_ROWS)
+    few = spread_rows(rows.first if rows.validation is None else rows.validation, _COLLAPSE_ROWS).to(like)
+    check_reconstruction(autoencoder, few)
     penalised = max([objective.weight_decay, *(term.weight for term in objective.terms)]) > 0
-    found = collapse(autoencoder, few.to(like), penalised=penalised)
+    found = collapse(autoencoder, few, penalised=penalised)
     for sentence in found:
         warnings.warn(sentence, CollapseWarning, stacklevel=2)
     return History(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from contractive.core.errors import ContractiveError
 from contractive.models import Autoencoder
@@ -22,6 +23,7 @@ Row = Mapping[str, float]
 _UNEXPLAINED = 0.98  # share of the data's variance left unexplained from which nothing was learned
 _EDGE, _ALWAYS, _MOST = 0.05, 0.95, 0.5  # of the range, of the rows, of the units: these are saturated
 _ROUNDING = 1e-5
+RUNAWAY = 1e4  # no weight of a healthy network is this large; NaN is not smaller either
 _LEAST_SPREAD = 1e-3  # standard deviation of the unit of highest variance relative to the size of its activation
 
 
@@ -120,6 +122,42 @@ class History(Epochs):
     reference: tuple[Row, ...] = ()
 
 
+def check_reconstruction(autoencoder: Autoencoder, x: Tensor) -> None:
+    """Refuse an autoencoder that training has driven away from the rows x (batch, *features).
+
+    Raises:
+        TrainingDiverged: As `check_not_lost`.
+    """
+    _, error, variance = _reconstructed(autoencoder, x)
+    check_not_lost(autoencoder, error, variance)
+
+
+def check_not_lost(network: nn.Module, loss: float, guess: float) -> None:
+    """Refuse a network that is no better than a guess and has weights as no healthy one has.
+
+    Raises:
+        TrainingDiverged: It is, though its loss is a number.
+    """
+    if guess > 0 and not loss < guess and not (largest := largest_weight(network)) < RUNAWAY:
+        raise TrainingDiverged(
+            f"loss must end below that of a guess, {guess:.3g}, got {loss:.3g}. The largest weight had grown to"
+            f" {largest:.3g}: the steps were too large. Lower the learning rate."
+        )
+
+
+def largest_weight(network: nn.Module) -> float:
+    """Return the largest absolute value of all parameters."""
+    return float(torch.stack([parameter.detach().abs().max() for parameter in network.parameters()]).max())
+
+
+def _reconstructed(autoencoder: Autoencoder, x: Tensor) -> tuple[Tensor, float, float]:
+    """(code, mean squared error per row, that of the mean of the rows)."""
+    with evaluating(autoencoder):
+        code = autoencoder.encode(x)
+        error = (autoencoder.decode(code) - x).square().flatten(1).sum(1).mean()
+    return code, float(error), float((x - x.mean(0)).square().flatten(1).sum(1).mean())
+
+
 def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> list[str]:
     """Describe what collapsed on the rows x (batch, *features) and what to change; nothing if nothing did.
 
@@ -128,10 +166,7 @@ def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> 
         x: Rows to judge it on.
         penalised: True if a penalty may be the reason; it decides on the advice.
     """
-    with evaluating(autoencoder):
-        code = autoencoder.encode(x)
-        error = (autoencoder.decode(code) - x).square().flatten(1).sum(1).mean()
-    variance = (x - x.mean(0)).square().flatten(1).sum(1).mean()
+    code, error, variance = _reconstructed(autoencoder, x)
     if not variance > 0:
         return []
     flat = code.flatten(1)
@@ -141,8 +176,8 @@ def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> 
     found = []
     if error > _UNEXPLAINED * variance:
         found.append(
-            f"Collapsed: the reconstruction error {float(error):.4g} is no better than that of the data's mean"
-            f" ({float(variance):.4g}). {advice}"
+            f"Collapsed: the reconstruction error {error:.4g} is no better than that of the data's mean"
+            f" ({variance:.4g}). {advice}"
         )
     if spread < _LEAST_SPREAD:
         found.append(

@@ -19,7 +19,7 @@ from contractive.models import Autoencoder
 from contractive.objectives import JacobianNorm, Objective, Values
 from contractive.training._checkpoints import State
 from contractive.training._contexts import evaluating
-from contractive.training._history import TrainingDiverged
+from contractive.training._history import RUNAWAY, TrainingDiverged, largest_weight
 from contractive.training._penalty_rows import PenaltyRows
 from contractive.training._rows import STEPS_PER_BLOCK, Batch, Blocks, Loader, TrainingRows, WholeBatch
 from contractive.training._settings import Schedule, TrainingSettings, is_by_step
@@ -30,7 +30,6 @@ ProgressCallback = Callable[["Step"], None]
 _NEEDS_TWO = (nn.BatchNorm1d, nn.SyncBatchNorm)  # rows, where a row has one number per feature
 _ROWS_AT_ONCE = 2048
 _MANY_ROWS = 10_000
-_RUNAWAY = 1e4  # no weight of a healthy net is this large; NaN is not smaller either
 
 
 class Step(LightningModule):
@@ -246,10 +245,10 @@ class Step(LightningModule):
         terms = {"reconstruction": values.reconstruction, **values.penalties}
         names = [name for name, term in terms.items() if not bool(torch.isfinite(term).all())]
         source = f"{', '.join(names) or 'the sum'} at epoch {self.current_epoch + 1}, step {self._steps}"
-        largest = float(torch.stack([p.detach().abs().max() for p in self.autoencoder.parameters()]).max())
+        largest = largest_weight(self.autoencoder)
         cause = (
             "The term itself overflowed: its weight or the data's scale is too large."
-            if largest < _RUNAWAY
+            if largest < RUNAWAY
             else f"The largest weight had grown to {largest:.3g}: the steps were too large."
         )
         return (

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from contractive import plots
 from contractive.plots import NEUTRAL, Room, axes, set_axes
 
-__all__ = ["NEUTRAL", "axes", "heading", "line", "panels", "points", "set_axes", "square"]
+__all__ = ["NEUTRAL", "axes", "line", "panels", "points", "set_axes", "square"]
 
 Numbers = Sequence[float] | np.ndarray
 
@@ -63,8 +63,3 @@ def square(target: go.Figure, number: int, reach: float, vertical: float | None 
     plain |= {"constrain": "domain", "fixedrange": True}
     scaled = {**plain, "range": [-upper, upper], "scaleanchor": axes(number)["xaxis"]}
     set_axes(target, number, {**plain, "range": [-reach, reach]}, scaled)
-
-
-def heading(name: str, color: str) -> str:
-    """Return a panel's title with its colour."""
-    return f'<span style="color:{color}">■</span> {name}'

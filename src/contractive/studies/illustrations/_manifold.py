@@ -83,7 +83,7 @@ class Manifold(Illustration):
 
     def figures(self) -> dict[str, go.Figure]:
         shown = ("standard", "contractive")
-        sheet = draw.panels([draw.heading(name, _COLORS[name]) for name in shown], 430, 300, axis=False)
+        sheet = draw.panels([plots.colored(name, _COLORS[name]) for name in shown], 430, 300, axis=False)
         for number, name in enumerate(shown, 1):
             grey = "rgba(139, 135, 148, 0.5)"
             sheet.add_trace(draw.points(number, self.points[:, 0], self.points[:, 2], "points", grey))

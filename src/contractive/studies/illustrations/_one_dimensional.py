@@ -118,7 +118,7 @@ class OneDimensional(Illustration):
         return Table(headings, tuple(rows), f"Clusters are centred at {', '.join(map(str, CENTRES))}.")
 
     def figures(self) -> dict[str, go.Figure]:
-        titles = [draw.heading(kind, _COLORS[kind]) for kind in ("standard", "contractive")]
+        titles = [plots.colored(kind, _COLORS[kind]) for kind in ("standard", "contractive")]
         curves = draw.panels(titles, 330, 290)
         for number, kind in enumerate(("standard", "contractive"), 1):
             curve, color = self.curves[kind], _COLORS[kind]

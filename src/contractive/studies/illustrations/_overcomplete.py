@@ -95,7 +95,7 @@ class Overcomplete(Illustration):
     def figures(self) -> dict[str, go.Figure]:
         kinds = _kinds(self.settings.weight)
         shown = ("tied", "tied-contractive", "untied-contractive", "reconstruction")
-        titles = [draw.heading(kinds[name].words, kinds[name].color) for name in shown]
+        titles = [plots.colored(kinds[name].words, kinds[name].color) for name in shown]
         figure = draw.panels(titles, 330, 300, axis=False)
         for number, name in enumerate(shown, 1):
             clouds = {"noise": (self.noise, "rgba(139, 135, 148, 0.35)")}
