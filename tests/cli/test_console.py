@@ -1,6 +1,7 @@
 """Text from data is printed as it is: neither as markup nor as a command to the terminal."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -116,3 +117,23 @@ def run(place, *arguments):
     assert "\x1b" not in result.output
     assert "\x07" not in result.output
     return result
+
+
+NUMBERS = [("nearest neighbours, noisy ↑", *["95.2 ± 0.4 %"] * 3, "0.3501 ± 0.01"), ("error ↓", *["0.35 ± 0.01"] * 4)]
+OBJECTIVES = ("", "standard", "denoising", "sparse", "contractive")
+
+
+@pytest.mark.parametrize(("columns", "tables", "spaced"), [(120, 1, True), (80, 1, False), (60, 2, False)])
+def test_a_table_of_numbers_never_breaks_a_cell(columns, tables, spaced, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    Console().table(NUMBERS, OBJECTIVES, title="digits", caption="below")
+    printed = capsys.readouterr().out
+    assert max(len(line.rstrip()) for line in printed.splitlines()) <= columns
+    for name, *cells in NUMBERS:
+        lines = [line for line in printed.splitlines() if name in line]
+        assert len(lines) == tables
+        found = re.findall(r"[\d.]+ ?± ?[\d.]+", " ".join(lines))
+        assert found == [
+            cell.removesuffix(" %") if spaced else cell.removesuffix(" %").replace(" ", "") for cell in cells
+        ]
+    assert printed.count("digits") == printed.count("below") == 1

@@ -269,13 +269,13 @@ def test_a_table_larger_than_memory_is_refused_before_it_is_read(tmp_path, monke
 
 
 def test_a_label_is_no_feature_and_follows_its_rows(tmp_path):
-    path = write(tmp_path / "t.csv", [[i, i % 2, "xy"[i % 2]] for i in range(40)])
+    path = write(tmp_path / "t.csv", [[3 * i, i % 2, "xy"[i % 2]] for i in range(40)])
     split = load(path, options=Options(scale="none", label="c"))
     assert split.columns == ("a", "b")
     for x, labels in zip((split.train, split.validation, split.test), split.labels, strict=True):
         assert labels.tolist() == ["xy"[int(value)] for value in x[:, 1]]
     assert "stratified by the label" in " ".join(split.notes)
-    gap = write(tmp_path / "g.csv", [[i, i % 2, "?" if i == 3 else "x"] for i in range(40)])
+    gap = write(tmp_path / "g.csv", [[3 * i, i % 2, "?" if i == 3 else "x"] for i in range(40)])
     assert load(gap, options=Options(label="c")).partial_labels is not None
 
 

@@ -16,7 +16,7 @@ PAIRS = "".join(f"{i},{i * i % 7}\n" for i in range(40))
 
 def read(path, columns, rows=40, **options):
     """Load a table and check its columns and the number of its rows, also when it is read again for a model."""
-    split = load(path, options=Options(scale="none", **options))
+    split = load(path, options=Options(scale="none", keep_id=True, **options))
     assert split.columns == columns
     assert len(split.parts) == rows
     again = np.concatenate([block.x for block in open_rows(path, split.preparation, options=Options(**options))])

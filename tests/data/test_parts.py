@@ -25,7 +25,7 @@ def folder(request, tmp_path):
 
 
 def test_parts_are_read_as_one_table(folder):
-    split = load(folder, options=Options(scale="none"))
+    split = load(folder, options=Options(scale="none", keep_id=True))
     assert split.columns == ("a", "b")
     assert split.parts.shape == (60,)
     np.testing.assert_array_equal(split.train, FRAME[split.parts == 0].to_numpy(np.float32))

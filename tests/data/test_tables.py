@@ -53,7 +53,7 @@ def refused(path, match, **options):
 def test_typed_tables_are_read_by_their_types(ending, tmp_path):
     path = tmp_path / f"t.{ending}"
     WRITERS[ending](TABLE, path)
-    split = load(path, options=Options(scale="none", one_hot=True))
+    split = load(path, options=Options(scale="none", one_hot=True, keep_id=True))
     expected = np.column_stack([
         X[:, 0], np.arange(30), np.arange(30) % 3 == 0, 18262 + np.arange(30), np.arange(30) / 24,
         np.tile([[0, 0, 1], [0, 1, 0], [1, 0, 0]], (10, 1)), np.arange(30) + 0.25,
@@ -242,3 +242,46 @@ def test_columns_that_are_not_used_are_never_decoded(ending, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True, text=True)
     assert int(done.stdout) < 10**9
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "left_out"),
+    [
+        ("id", [f"n{7 * i}" for i in range(30)], True),
+        ("customer_id", [(i * 7) % 31 for i in range(30)], True),
+        ("PassengerId", [1000 - i for i in range(30)], True),
+        ("UUID", [float(3 * i) for i in range(30)], True),
+        ("anything", list(range(30)), True),
+        ("anything", [float(i) for i in range(1, 31)], True),
+        ("anything", [(i * 7) % 31 for i in range(30)], False),  # whole and different, but not called an identifier
+        ("anything", list(range(2000, 2030)), False),
+        ("id", [i % 29 for i in range(30)], False),
+        ("index", [i + 0.5 for i in range(30)], False),  # of prices
+        ("paid", [3 * i for i in range(30)], False),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_columns_that_number_or_name_the_rows_are_left_out(tmp_path, name, values, left_out, ending):
+    path = tmp_path / f"t.{ending}"
+    table = pa.table({name: values, "a": X[:, 0]})
+    table.to_pandas().to_csv(path, index=False) if ending == "csv" else pq.write_table(table, path)
+    split = load(path)
+    assert split.preparation.feature_names == (("a",) if left_out else (name, "a"))
+    assert any(f"numbers or names the rows (option keep_id): {name}." in note for note in split.notes) == left_out
+    whole = all(value == int(value) for value in values) if not isinstance(values[0], str) else False
+    differ = f"Whole numbers that are all different are features: {name}." in split.notes
+    assert differ == (whole and not left_out and len(set(values)) == 30)
+    if not isinstance(values[0], str):
+        assert load(path, options=Options(keep_id=True)).preparation.feature_names == (name, "a")
+    without = next(open_rows(path, split.preparation)).x
+    assert without.shape[1] == (1 if left_out else 2)  # a column that was left out may stay in later files
+
+
+def test_row_numbers_of_a_stream_are_found_in_its_first_rows(tmp_path):
+    pq.write_table(pa.table({"n": range(200), "a": np.tile(X[:, 0], 10)[:200]}), tmp_path / "t.parquet")
+    assert load(tmp_path / "t.parquet", options=Options(stream=True)).preparation.feature_names == ("a",)
+
+
+def test_a_table_of_row_numbers_alone_keeps_them(tmp_path):
+    pq.write_table(pa.table({"n": range(30)}), tmp_path / "t.parquet")
+    assert load(tmp_path / "t.parquet").preparation.feature_names == ("n",)

@@ -1,6 +1,7 @@
 """The commands in the order of the help. Each is imported when it is asked for: the help of all answers at once."""
 
 import inspect
+import re
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -10,23 +11,23 @@ from typer.main import get_command
 
 from contractive import __version__
 
-COMMANDS = {  # module, and the line of the help
-    "compare": ("_studies", "Train several objectives alike and compare what each does to code and reconstruction."),
+COMMANDS = {  # in the order of work: module, and the line of the help
     "train": ("_train", "Train an autoencoder into a folder that can be resumed, used and analyzed."),
+    "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
+    "encode": ("_use", "Write the code of every row."),
+    "reconstruct": ("_use", "Write the reconstruction of every row, in the columns and units of the data."),
+    "analyze": ("_pages", "Measure a trained autoencoder and write a page that shows it."),
+    "explore": ("_pages", "Write a page in which a trained autoencoder runs: move an example, see what changes."),
+    "compare": ("_studies", "Train several objectives alike and compare what each does to code and reconstruction."),
+    "sweep": ("_studies", "Sweep the penalty weight: reconstruction error against sensitivity, Pareto front and knee."),
     "classify": ("_train", "Train a classifier: layers learn from all rows without labels, then from the labels."),
     "predict": ("_use", "Write class and probabilities of every row."),
     "detect": ("_detect", "Train an outlier detector whose false-alarm rate holds, and write a page that shows it."),
     "score": ("_detect", "Write score, p-value, flag and reasons of every row by an outlier detector."),
-    "encode": ("_use", "Write the code of every row."),
-    "reconstruct": ("_use", "Write the reconstruction of every row, in the columns and units of the data."),
-    "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
-    "analyze": ("_pages", "Measure a trained autoencoder and write a page that shows it."),
-    "explore": ("_pages", "Write a page in which a trained autoencoder runs: move an example, see what changes."),
-    "sweep": ("_studies", "Sweep the penalty weight: reconstruction error against sensitivity, Pareto front and knee."),
-    "illustrate": ("_pages", "Show one phenomenon of contraction on a small problem."),
-    "report": ("_pages", "Write report.html again from the results in a folder."),
     "export": ("_use", "Write the model for use without this library, scaling included."),
     "projector": ("_use", "Write codes for the projector of TensorBoard."),
+    "report": ("_pages", "Write report.html again from the results in a folder."),
+    "illustrate": ("_pages", "Show one phenomenon of contraction on a small problem."),
     "version": ("_info", "Print the version."),
 }
 
@@ -57,7 +58,8 @@ def load_command(name: str) -> Any:
     module, line = COMMANDS[name]
     function = getattr(import_module(f"contractive.cli.{module}"), name)
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    alone.command(name, help=f"{line}\n\n{inspect.getdoc(function)}", epilog=function.epilog)(function)
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")  # the terminal breaks the lines
+    alone.command(name, help=f"{line}\n\n{text}", epilog=function.epilog)(function)
     return get_command(alone)
 
 

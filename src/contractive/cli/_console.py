@@ -6,10 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import HEAVY_HEAD
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+_BORDER, _GAP = 3, 2  # columns of the terminal between those of a table, with lines and without
 
 
 def visible(text: object) -> str:
@@ -77,18 +81,28 @@ class Console:
             left: The columns that are flush left; the others are numbers.
             bold_row: The row that stands out.
         """
-        table = Table(
-            title=Text(visible(title)) if title else None,
-            title_justify="left",
-            caption=Text(visible(caption)) if caption else None,
-            caption_justify="left",
-            show_header=any(headings),
-        )
-        for number, heading in enumerate(headings):
-            table.add_column(Text(visible(heading)), justify="left" if number in left else "right")
-        for number, row in enumerate(rows):
-            table.add_row(*(Text(visible(cell)) for cell in row), style="bold" if number == bold_row else None)
-        self._results.print(table)
+        grid = [[visible(cell) for cell in row] for row in (headings, *rows)]
+        bordered, parts = True, [list(range(len(headings)))]
+        if len(headings) > 2 and sum(_widths(grid)) + _BORDER * len(headings) + 1 > self._results.width:
+            bordered, grid = False, [[cell.replace(" ± ", "±") for cell in row] for row in grid]
+            parts = _side_by_side(_widths(grid), self._results.width)
+        for part in parts:
+            table = Table(
+                title=Text(visible(title)) if title and part is parts[0] else None,
+                title_justify="left",
+                caption=Text(visible(caption)) if caption and part is parts[-1] else None,
+                caption_justify="left",
+                show_header=any(headings),
+                box=HEAVY_HEAD if bordered else None,
+                padding=(0, 1) if bordered else (0, _GAP, 0, 0),
+                pad_edge=bordered,
+            )
+            for at in part:
+                justify = "left" if at in left else "right"
+                table.add_column(Text(grid[0][at]), justify=justify, no_wrap=not bordered)
+            for number, row in enumerate(grid[1:]):
+                table.add_row(*(Text(row[at]) for at in part), style="bold" if number == bold_row else None)
+            self._results.print(table)
 
     def document(self, document: Any) -> None:
         """Print plain values and dataclasses as JSON, in the form of the files, whatever else is kept quiet."""
@@ -119,6 +133,20 @@ class Console:
             if title:
                 move("", 0, None)
             yield move
+
+
+def _widths(grid: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(*grid, strict=True)]
+
+
+def _side_by_side(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Return the columns of each of the tables, one below the other, that show all columns and the first in each."""
+    parts = [[0]]
+    for at in range(1, len(widths)):
+        if len(parts[-1]) > 1 and sum(widths[each] + _GAP for each in (*parts[-1], at)) - _GAP > width:
+            parts.append([0])
+        parts[-1].append(at)
+    return parts
 
 
 def _joined(parts: Iterable[object], style: str) -> Text:

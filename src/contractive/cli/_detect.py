@@ -55,10 +55,12 @@ def detect(
         return
     console.notes(run.document.notes)
     console.warnings(dict.fromkeys(str(each.message) for each in caught))
-    for sentence in detection_sentences(run.document):
+    verdict, *others = detection_sentences(run.document)
+    for sentence in others:
         console.line(sentence)
     console.line("Run: ", bold(out))
     console.line("Report: ", bold(page))
+    console.line(bold(verdict))
 
 
 @command("score run new.csv -o scores.csv --pass-through id --fail-above 0.05")

@@ -22,6 +22,9 @@ _MISSING = ("", "?", "na", "n/a", "#n/a", "nan", "null")
 _MOST_TEXT = 2**31 - 1  # bytes of a column in memory
 _MICROSECONDS = 86_400_000_000  # a day
 _INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
+_IDENTIFIER = re.compile(
+    r"(?i:id|ids|idx|index|uuid|guid|row_?id|row_?(number|num|no|nr))|.*([_ .-](?i:id|uuid|guid)|[a-z](Id|ID))"
+)
 _LARGEST_DAY = 2.9e6  # clip to dates that numpy can print in ISO format
 
 
@@ -161,6 +164,23 @@ def index_columns(schema: pa.Schema) -> list[str]:
         found = ()
     noted = {name for name in found if isinstance(name, str)}
     return [name for name in schema.names if name in noted or _INDEX.fullmatch(name)]
+
+
+def counts_or_names_rows(name: str, values: pa.ChunkedArray) -> tuple[bool, bool]:
+    """Return whether a plain column identifies the rows, and whether it holds whole numbers that are all different.
+
+    It identifies them if it is the row number, or if it is called id, uuid or the like and all its values differ.
+    """
+    kind, num = kind_of_type(values.type), len(values)
+    if values.null_count or kind not in ("number", "text") or pc.count_distinct(values).as_py() < max(num, 2):
+        return False, False
+    if kind == "text":
+        return _IDENTIFIER.fullmatch(name) is not None, False
+    numbers = values.cast(pa.float64(), safe=False).to_numpy()
+    if (numbers != np.floor(numbers)).any():
+        return False, False
+    counted = numbers[0] in (0, 1) and (np.diff(numbers) == 1).all()
+    return bool(counted) or _IDENTIFIER.fullmatch(name) is not None, True
 
 
 def guess(column: pa.ChunkedArray, marks: Marks | None = None) -> tuple[Any, pa.ChunkedArray]:

@@ -21,6 +21,9 @@ class Options:
     key: str | None = setting(None, "Name of the array in an .npz file.", "detected")
     label: str | None = setting(None, "Column of a table, or key in an .npz file, with the labels; never a feature.")
     drop: tuple[str, ...] = setting((), "Columns to leave out.")
+    keep_id: bool = setting(
+        False, "Keep columns that count or name the rows: an id whose values all differ, the row number."
+    )
     one_hot: tuple[str, ...] | bool = setting((), "Columns to turn into 0/1 columns, one per category; or all texts.")
     impute: Imputation | None = setting(
         None,

@@ -12,6 +12,7 @@ from contractive.data._columns import (
     MOST_CATEGORIES,
     Column,
     check_unique,
+    counts_or_names_rows,
     guess,
     index_columns,
     kind_of_type,
@@ -40,7 +41,7 @@ class TableReader(Reader[pa.Schema, pa.Table]):
 
     kind = "a table"
     prepared_by = (TablePreparation,)
-    takes = frozenset({"label", "drop", "one_hot", "keep_na_text"})
+    takes = frozenset({"label", "drop", "one_hot", "keep_na_text", "keep_id"})
     untyped = False
     marks = Marks()
 
@@ -73,6 +74,9 @@ class TableReader(Reader[pa.Schema, pa.Table]):
                 kinds[name], values[name] = guess(values[name], self.marks)
             if keep and kinds[name] == "text" and table is not None:
                 values[name] = plain(table.column(name), keep)
+        ids, numbers = self._identifiers([name for name in kept if name not in one_hot], values)
+        kept = [name for name in kept if name not in ids]
+        kinds, values = ({name: of[name] for name in kept} for of in (kinds, values))
         self._check_kinds(kinds, values)
         columns = tuple(
             _column(name, kinds[name], (plain(part.column(0), keep) for part in self.batches(columns=[name])), keep)
@@ -85,7 +89,9 @@ class TableReader(Reader[pa.Schema, pa.Table]):
         typed, na = pa.table(values), [column.name for column in columns if "NA" in column.categories]
         return Source(
             self,
-            TablePreparation(features=width, columns=columns, dropped=(*options.drop, *index), label=options.label),
+            TablePreparation(
+                features=width, columns=columns, dropped=(*options.drop, *index, *ids), label=options.label
+            ),
             self.size()[0] if isinstance(self, OnDisk) and on_disk else len(typed),
             lambda: self.batches(columns=kept) if on_disk else slices(typed),
             labels,
@@ -94,6 +100,8 @@ class TableReader(Reader[pa.Schema, pa.Table]):
             notes=[
                 *self.notes(),
                 *([f"Left out the index, which counts or names the rows: {join_names(index)}."] if index else []),
+                *([f"Left out what numbers or names the rows (option keep_id): {join_names(ids)}."] if ids else []),
+                *([f"Whole numbers that are all different are features: {join_names(numbers)}."] if numbers else []),
                 *([f"NA is a category in {join_names(na)} (option keep_na_text)."] if na else []),
                 *(f"{_NOTES[kind]} in {join_names(names)}." for kind, names in found.items() if names),
             ],
@@ -126,6 +134,20 @@ class TableReader(Reader[pa.Schema, pa.Table]):
     def index(self) -> list[str]:
         """Return the columns that are the index of a data frame."""
         return index_columns(self.schema())
+
+    def _identifiers(self, names: list[str], values: dict[str, pa.ChunkedArray]) -> tuple[list[str], list[str]]:
+        """Return the columns that identify rows, and others whose numbers are whole and all different.
+
+        Of a file that stays on disk the first rows decide.
+        """
+        head = next(self.batches(columns=names), None) if all(not len(values[name]) for name in names) else None
+        found = {
+            name: counts_or_names_rows(name, values[name] if head is None else plain(head.column(name)))
+            for name in names
+        }
+        ids = [name for name, (identifies, _) in found.items() if identifies and not self.options.keep_id]
+        ids = ids if len(ids) < len(values) else []
+        return ids, [name for name, (_, differ) in found.items() if differ and name not in ids]
 
     def _whole(self, columns: Sequence[str] | None = None) -> pa.Table:
         parts = list(self.batches(2**30, columns))
