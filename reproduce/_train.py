@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import contractive as ct
 from contractive import analysis, objectives
-from contractive.models import Classifier, encoder, stack
+from contractive.models import Classifier, encoder, stack, unroll
 from contractive.objectives import Gaussian, Masking, cross_entropy
 from contractive.training import Regularisation, TrainingDiverged, fine_tune, start_at_mean, tangent_files
 
@@ -36,11 +36,11 @@ STRENGTHS = {
 class Setting:
     """Everything that decides on a result, the data apart.
 
-    Tied sigmoid layers, weights from U(+-sqrt(6 / (d + k))), decoder biases that give the mean of the data, summed
-    cross-entropy, plain gradient descent whose first two passes go at 0.3 of the rate: started wider, faster or from
-    biases of 0, many units are saturated for good. (Where backgrounds are bright, even then, unless the rate is lower;
-    momentum makes up for it.) Then a softmax layer and gradient descent on the labels, rates times `decay` after every
-    epoch, the weights of the epoch with the lowest validation error.
+    Tied sigmoid layers s(W (x - mean) + b), weights from U(+-sqrt(6 / (d + k))), decoder biases that give the mean of
+    the data, summed cross-entropy, plain gradient descent whose first two passes go at 0.3 of the rate: started wider,
+    faster or from biases of 0, many units are saturated for good. (Where backgrounds are bright, even then, unless the
+    rate is lower; momentum makes up for it.) Then a softmax layer and gradient descent on the labels, rates times
+    `decay` after every epoch, the weights of the epoch with the lowest validation error.
     """
 
     model: str
@@ -59,6 +59,9 @@ class Setting:
     num_tangents: int = 0
     tangent_weight: float = 0.0
     tangents_per_step: int | None = None
+    center: bool = True
+    tangents_of: str = "reconstruction"
+    unlabelled: int = 10_000  # the tangent term takes so many rows without labels, too
     seed: int = 0
 
 
@@ -119,9 +122,9 @@ class Trainer:
     def layers(self, setting):
         """The pretrained layers of a setting and what was measured of them; trained unless that has been done."""
         if setting.model == "NN":
-            return stack(self.train.shape[1], setting.widths, seed=setting.seed), None
+            return self._fresh(setting), None
         below = self.layers(replace(setting, widths=setting.widths[:-1]))[0] if len(setting.widths) > 1 else ()
-        layers = narrow(stack(self.train.shape[1], setting.widths, seed=setting.seed))
+        layers = narrow(self._fresh(setting))
         for layer, trained in zip(layers, below, strict=False):
             layer.load_state_dict(trained.state_dict())
         used = {name: value for name, value in asdict(setting).items() if name in PRETRAINING}
@@ -129,6 +132,9 @@ class Trainer:
         result, folder = self.pieces.get("pretrain", {"data": self.name, **used}, run)
         layers[-1].load_state_dict(load_file(folder / "layer.safetensors"))
         return layers, result
+
+    def _fresh(self, setting):
+        return stack(self.train.shape[1], setting.widths, center=setting.center, seed=setting.seed)
 
     def _pretrain(self, layers, setting, folder):
         rows = [self.train, self.validation]
@@ -159,19 +165,27 @@ class Trainer:
             "seconds_per_epoch": sorted(history["seconds"])[len(history) // 2],
         }
 
+    def without_labels(self, setting):
+        """The first training rows of those whose labels are not used."""
+        others = torch.ones(len(self.train), dtype=torch.bool)
+        others[self.labelled] = False
+        return self.train[others][: setting.unlabelled]
+
     def tangents(self, setting):
-        """Leading directions of all layers at the labelled rows, mapped from disk; None where there is no such term."""
+        """Tangents of all layers at labelled rows and then others, mapped from disk; None where there is no term."""
         if not setting.tangent_weight:
             return None
         layers, _ = self.layers(setting)
-        used = {name: value for name, value in asdict(setting).items() if name in (*PRETRAINING, "num_tangents")}
+        needed = (*PRETRAINING, "num_tangents", "tangents_of", "unlabelled")
+        used = {name: value for name, value in asdict(setting).items() if name in needed}
 
         def run(folder):
             tangent_files.write(
                 folder / "tangents.npy",
-                encoder(layers),
-                self.train[self.labelled],
+                unroll(layers),
+                torch.cat([self.train[self.labelled], self.without_labels(setting)]),
                 setting.num_tangents,
+                of=setting.tangents_of,
                 device=self.pieces.device,
                 on_rows=self.pieces.check_time,
             )
@@ -192,6 +206,7 @@ class Trainer:
         return classifier.eval(), result
 
     def _fine_tune(self, classifier, setting, tangents, folder):
+        others = self.without_labels(setting)
         found = fine_tune(
             classifier,
             self.train[self.labelled],
@@ -204,6 +219,7 @@ class Trainer:
             decay=setting.decay,
             patience=setting.patience,
             regularisation=Regularisation(0.0, setting.tangent_weight, tangents, setting.tangents_per_step),
+            unlabelled=None if tangents is None or not len(others) else others,
             seed=setting.seed,
             device=self.pieces.device,
             checkpoint=folder / "checkpoint.ckpt",
@@ -232,14 +248,26 @@ class Trainer:
         return {**result, "test_error": 100 * float(wrong.double().mean())}
 
 
-PRETRAINING = ("model", "strength", "widths", "pretrain_rate", "pretrain_momentum", "pretrain_epochs", "batch", "seed")
+PRETRAINING = (
+    *(
+        "model",
+        "strength",
+        "widths",
+        "pretrain_rate",
+        "pretrain_momentum",
+        "pretrain_epochs",
+        "batch",
+        "center",
+        "seed",
+    ),
+)
 
 
 @torch.no_grad()
 def narrow(layers):
     """The layers with a quarter of the weights they were made with: U(+-sqrt(6 / (d + k)))."""
     for layer in layers:
-        layer.encoder[0].weight.mul_(0.25)
+        next(iter(layer.encoder.parameters())).mul_(0.25)
     return layers
 
 

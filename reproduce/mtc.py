@@ -2,7 +2,8 @@
 
     python reproduce/mtc.py --data-dir DATA [--only "100 MTC,full MTC"] [--minutes 110] [--device cuda]
 
-Table 1: k nearest neighbours, 1,000 training rows, 10,000 test rows: raw pixels, with tangents, with the directions
+Table 1: k nearest neighbours among the first 1,000 training rows, 10,000 test rows: raw pixels, with tangents of the
+reconstruction or of the encoder, with the directions
 in which the images move up and sideways, codes of one and two layers; k, sides and number of tangents chosen on 1,000
 validation rows. Table 2: 100 to 3,000 labels, one layer of 1000 CAE+H units trained on all 50,000 rows, with and
 without the tangent term, of whose 15 directions each step draws three, and the same net without pretraining (NN);
@@ -21,11 +22,11 @@ from _table1 import start
 from _train import STRENGTHS, Trainer, finish, search, seeded
 
 from contractive import analysis
-from contractive.jacobian import leading
-from contractive.models import encoder
+from contractive.models import unroll
+from contractive.training import tangent_files
 
 COUNTS = (100, 600, 1000, 3000)
-NEIGHBOURS = ("raw", "raw with tangents", "raw with shifts", "one layer", "two layers")
+NEIGHBOURS = ("raw", "raw with tangents", "raw with encoder tangents", "raw with shifts", "one layer", "two layers")
 NAMES = [
     *(f"knn {name}" for name in NEIGHBOURS),
     *(f"{count} {model}" for count in (*COUNTS, "full") for model in ("NN", "CAE+H", "MTC")),
@@ -93,27 +94,31 @@ def shifts(x, shape):
 
 def choices(name, quick):
     """On how many sides of the distance there are tangents, and how many of them."""
-    nums = {"raw with tangents": (2, 4) if quick else (1, 3, 7, 15), "raw with shifts": (2,)}.get(name)
+    nums = (2, 4) if quick else (1, 3, 7, 15)
+    nums = {"raw with shifts": (2,)}.get(name, nums if name.endswith("tangents") else ())
     return [{"sides": sides, "num": num} for sides in (1, 2) for num in nums] if nums else [{"sides": 0, "num": 0}]
 
 
 def nearest(pieces, split, name, quick):
     """A row of Table 1."""
-    trainer = Trainer(pieces, split, labelled=60 if quick else 1000)
+    trainer = Trainer(pieces, split)
+    few = slice(60 if quick else 1000)
     first = start("CAE+H", quick)
     setting = replace(first, widths=first.widths * (2 if name == "two layers" else 1))
     # neither pixels nor true shifts need a net
-    encode = None if name in ("raw", "raw with shifts") else encoder(trainer.layers(setting)[0])
-    train, labels = trainer.train[trainer.labelled], trainer.labels[0][trainer.labelled]
+    net = None if name in ("raw", "raw with shifts") else unroll(trainer.layers(setting)[0])
+    train, labels = trainer.train[few], trainer.labels[0][few]
     queries = {"validation": trainer.validation[:1000], "test": trainer.test}
     truth = {"validation": trainer.labels[1][:1000], "test": trainer.labels[2]}
     if name.endswith(("layer", "layers")):
-        train, queries = analysis.apply(encode, train), {key: analysis.apply(encode, x) for key, x in queries.items()}
+        train, *coded = (analysis.apply(net.encoder, rows) for rows in (train, *queries.values()))
+        queries = dict(zip(queries, coded, strict=True))
 
     def directions(rows, num):
-        return (
-            shifts(rows, split.image) if name.endswith("shifts") else leading(encode, rows, num, tolerance=1e-2).vectors
-        )
+        if name.endswith("shifts"):
+            return shifts(rows, split.image)
+        of = "encoder" if "encoder" in name else "reconstruction"
+        return torch.cat([tangent_files.compute(net, some, num, of=of) for some in rows.split(500)])
 
     def error(part, k, sides, num):
         theirs = directions(train, num) if num else None
