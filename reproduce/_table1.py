@@ -40,7 +40,7 @@ def chosen(arguments, data, model, depth=1):
     path = arguments.out / f"{data}_table1{'_quick' if arguments.quick else ''}.json"
     setting = start(model, arguments.quick, data)
     if model in (rows := rows_of(path)):
-        found = rows[model]["setting"]
+        found = {"center": False, **rows[model]["setting"]}  # the first results name no centring and have none
         setting = Setting(**{**found, "widths": tuple(found["widths"])})
     return replace(setting, widths=setting.widths * depth)
 

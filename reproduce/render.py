@@ -75,17 +75,34 @@ def table1(found, published, exponent):
     return table(head, rows)
 
 
+def searched(row, name):
+    """A setting of a row: `set` where it was not searched, * where it is the first or last of the values tried."""
+    tried = sorted({entry[name] for entry in row["search"] if name in entry})
+    value = row["setting"].get(name, 0.0)
+    if len(tried) < 2:
+        return f"{value} set"
+    return f"{value}{'*' if value in (tried[0], tried[-1]) else ''} of {', '.join(map(str, tried))}"
+
+
 def chosen(found):
-    """The settings that were chosen, one line per model."""
+    """The settings of the rows that were trained, one line per row."""
     names = ("strength", "pretrain_rate", "pretrain_momentum", "pretrain_epochs", "rate", "output_rate", "batch")
-    rows = [[model, *(row["setting"].get(name, 0.0) for name in names)] for model, row in found.items()]
-    return table(["row", *names], rows) if rows else ""
+    rows = [
+        [model, "yes" if row["setting"].get("center") else "no", *(searched(row, name) for name in names)]
+        for model, row in found.items()
+        if "setting" in row
+    ]
+    return table(["row", "centred", *names], rows) if rows else ""
 
 
 def first_table(found, published, exponent):
     """Table 1 with what was chosen for it."""
     settings = chosen(found)
-    return table1(found, published, exponent) + (f"\n\nChosen on validation error:\n\n{settings}" if settings else "")
+    note = (
+        "Settings. A value `of` several was chosen on the validation error of one seed; * marks the first or"
+        " last of those tried, beyond which a better one may lie. `set`: by hand, on the contractive net alone."
+    )
+    return table1(found, published, exponent) + (f"\n\n{note}\n\n{settings}" if settings else "")
 
 
 def table2(found, published):
@@ -131,7 +148,7 @@ def spectra(found, published):
 
 def neighbours(found, published):
     """Accuracy of k nearest neighbours."""
-    names = {**published, "raw with shifts": None}
+    names = {**published, "raw with encoder tangents": None, "raw with shifts": None}
     rows = [
         [name, f"{value:.2f}" if value else "", ours(found.get(f"knn {name}"), "accuracy")]
         for name, value in names.items()
@@ -150,7 +167,15 @@ def by_labels(found, published):
         ]
         rows.append([count, *cells])
     heads = [cell for model in next(iter(published.values())) for cell in (f"{model} %, paper", "ours")]
-    return table(["labels", *heads], rows)
+    names = ("strength", "rate", "tangent_weight")
+    settings = [
+        [name, "yes" if row["setting"].get("center") else "no", *(searched(row, each) for each in names)]
+        for name, row in found.items()
+        if "setting" in row and name.split()[0] in published
+    ]
+    return table(["labels", *heads], rows) + (
+        f"\n\nSettings, marked as above:\n\n{table(['row', 'centred', *names], settings)}" if settings else ""
+    )
 
 
 def full(found, published):

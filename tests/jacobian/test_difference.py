@@ -66,7 +66,7 @@ def test_estimate_is_unbiased(num_probes):
     x = torch.randn(4, 6, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     draws, truths = [], []
-    for _ in range(1500):
+    for _ in range(400):
         draws.append(
             value_norm_and_difference(
                 encoder, x, sigma=0.5, copies=2, method="probes", num_probes=num_probes, generator=generator

@@ -62,7 +62,7 @@ def test_value_and_gradient_are_those_of_the_definition(net):
 
 def test_the_estimate_and_its_gradient_are_unbiased(net):
     generator, parameters, draws = torch.Generator().manual_seed(0), list(net.parameters()), []
-    for _ in range(1500):
+    for _ in range(400):
         norm = value_and_gain_weighted_norm(net.encoder, net.decoder, X, generator=generator)[1]
         gradients = torch.autograd.grad(norm.mean(), parameters, allow_unused=True)
         steepest = torch.stack([g.sum() for g in gradients if g is not None])

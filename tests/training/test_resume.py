@@ -41,7 +41,7 @@ class Slices:
         return self.x[rows]
 
 
-def rows(count=600):
+def rows(count=160):
     generator = torch.Generator().manual_seed(0)
     return torch.rand(count, 3, generator=generator) @ torch.rand(3, 8, generator=generator) / 3
 
