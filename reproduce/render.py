@@ -197,6 +197,65 @@ def likelihoods(found, published):
     return table(["samples of", "published", "ours"], rows)
 
 
+def overview(published, found):
+    """Every published figure that is known, and how ours stands to it."""
+    rows = []
+
+    def add(where, name, paper, mine, kind, num_test=0):
+        rows.append(
+            [where, name, paper, f"{mine:.3g}" if mine is not None else "", verdict(paper, mine, kind, num_test)]
+        )
+
+    for data in ("mnist", "cifar"):
+        for model, paper in published[f"{data}_table1"].items():
+            row = found[f"{data}_table1"].get(model, {})
+            where = f"CAE, Table 1, {'MNIST' if data == 'mnist' else 'grey CIFAR-10'}"
+            add(where, f"{model}, error %", paper["error"], row.get("test_error"), "error", row.get("num_test", 0))
+            for key in ("mean_squared_entry", "saturation"):
+                add(where, f"{model}, {key.replace('_', ' ')}", paper[key], row.get(key), "value")
+    for figure in ("figure1", "figure3"):
+        for net, paper in published[figure].items():
+            for key in ("start", "peak"):
+                mine = found["figures"].get(net, {}).get(key)
+                add(f"CAE, Figure {figure[-1]}", f"{net}, {key}", paper[key], mine, "value")
+    for points, paper in published["mtc_table1"].items():
+        row = found["mtc"].get(f"knn {points}", {})
+        add(
+            "MTC, Table 1, MNIST",
+            f"{points}, accuracy %",
+            paper,
+            row.get("accuracy"),
+            "accuracy",
+            row.get("num_test", 0),
+        )
+    for count, models in [*published["mtc_table2"].items(), ("full", published["mtc_table3"])]:
+        for model, paper in models.items():
+            row = found["mtc"].get(f"{count} {model}", {})
+            where = "MTC, Table 3" if count == "full" else f"MTC, Table 2, {count} labels"
+            add(where, f"{model}, error %", paper, row.get("test_error"), "error", row.get("num_test", 0))
+    rows += [[entry["where"], entry["what"], entry["figures"], "", "not tried"] for entry in published["not_tried"]]
+    return table(["where", "what", "published", "ours", "verdict"], rows)
+
+
+def verdict(paper, mine, kind, num_test):
+    """How a measured figure stands to the published one.
+
+    Errors and accuracies: `within chance` is worse by at most twice the standard error of the difference between two
+    shares of `num_test` rows, `near` by at most a tenth of the error. Any other value: `reached` differs by at most a
+    tenth, `near` by at most a quarter.
+    """
+    if mine is None:
+        return "not tried"
+    if kind == "value":
+        grades = {"reached": paper / 10, "near": paper / 4}
+        worse = abs(mine - paper)
+    else:
+        share = 100 - paper if kind == "accuracy" else paper
+        worse = paper - mine if kind == "accuracy" else mine - paper
+        grades = {"reached": 0, "within chance": 2 * (2 * share * (100 - share) / num_test) ** 0.5, "near": share / 10}
+    return next((grade for grade, most in grades.items() if worse <= most), "not reached")
+
+
 def sheets(results):
     """Sample sheets as pictures of the page, one walk per line."""
     found = sorted(results.glob("sampling_CAE-?.png"))
@@ -223,6 +282,9 @@ def render(page, results):
         "mtc_table2": by_labels(found("mtc"), published["mtc_table2"]),
         "mtc_table3": full(found("mtc"), published["mtc_table3"]),
         "sampling": likelihoods(found("sampling"), published["sampling"]) + sheets(results),
+        "overview": overview(
+            published, {name: found(name) for name in ("mnist_table1", "cifar_table1", "figures", "mtc")}
+        ),
         "sources": "\n".join(f"- {text}." for text in published["sources"].values()),
     }
     for name, text in tables.items():

@@ -46,6 +46,34 @@ def test_a_slice_of_each_script_runs_and_is_rendered(name, tmp_path, capsys):
     assert filled < empty
 
 
+@pytest.mark.parametrize(
+    ("paper", "mine", "kind", "found"),
+    [
+        (1.14, None, "error", "not tried"),
+        (1.14, 1.10, "error", "reached"),
+        (1.0, 1.28, "error", "within chance"),  # 2 sqrt(2 * 0.01 * 0.99 / 10,000) = 0.281 %
+        (1.0, 1.29, "error", "not reached"),
+        (20.0, 21.9, "error", "near"),
+        (80.0, 79.0, "accuracy", "within chance"),
+        (80.0, 77.9, "accuracy", "not reached"),
+        (0.4, 0.37, "value", "reached"),
+        (0.4, 0.31, "value", "near"),
+        (0.4, 0.29, "value", "not reached"),
+    ],
+)
+def test_a_figure_is_judged_beside_the_published_one(paper, mine, kind, found):
+    assert render.verdict(paper, mine, kind, 10_000) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "tried", "shown"),
+    [(0.1, [0.1, 0.2], "0.1* of 0.1, 0.2"), (0.2, [0.1, 0.2, 0.3], "0.2 of 0.1, 0.2, 0.3"), (3.0, [3.0], "3.0 set")],
+)
+def test_a_setting_says_whether_it_was_searched(value, tried, shown):
+    row = {"setting": {"strength": value}, "search": [{"strength": one} for one in tried] + [{"rate": 9}]}
+    assert render.searched(row, "strength") == shown
+
+
 def test_curves_are_drawn_where_there_are_results(tmp_path):
     sys.path.insert(0, str(ROOT / "docs"))
     drawn = importlib.import_module("papers_figures")

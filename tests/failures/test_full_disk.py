@@ -10,7 +10,8 @@ import torch
 
 from failures import places
 
-TRAIN = "--max-epochs 4 --batch-size 512 --weight 0.1 --hidden 64 --code 8 --seed 2 --device cpu --checkpoint-seconds 0 --quiet"
+NETWORK = "--hidden 64 --code 8 --weight 0.1"
+TRAIN = f"{NETWORK} --max-epochs 4 --batch-size 512 --seed 2 --device cpu --checkpoint-seconds 0 --quiet"
 UNLIMITED = resource.RLIM_INFINITY
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs a limit on the size of files")

@@ -24,7 +24,8 @@ def start(command, **options):
 def test_a_stopped_training_has_its_checkpoint_and_its_exit_code(number, tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32))
     out = tmp_path / "run"
-    process = start(f"train {tmp_path}/rows.npy --out {out} --weight 0.1 --max-epochs 3000 --hidden 4 --code 2 --checkpoint-seconds 0")
+    network = "--weight 0.1 --hidden 4 --code 2"
+    process = start(f"train {tmp_path}/rows.npy --out {out} {network} --max-epochs 3000 --checkpoint-seconds 0")
     while not (out / "history.csv").exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)

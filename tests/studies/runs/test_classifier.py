@@ -35,7 +35,9 @@ def small(tmp_path_factory):
 def learned(tmp_path_factory):
     """With the defaults, but for a narrower network."""
     folder = tmp_path_factory.mktemp("learned") / "run"
-    return train(DIGITS, ClassifierSettings(hidden=(128, 64), pretraining_epochs=8, max_epochs=30, device="cpu"), folder)
+    return train(
+        DIGITS, ClassifierSettings(hidden=(128, 64), pretraining_epochs=8, max_epochs=30, device="cpu"), folder
+    )
 
 
 def test_it_learns_as_well_as_a_linear_classifier_and_better_than_single_pixels(learned):
