@@ -180,7 +180,7 @@ def test_penalties_are_plain_functions_of_any_encoder(autoencoder, x):
         (lambda: objectives.higher_order(ratio=-1.0), "ratio must be a finite number of at least 0, got -1.0"),
         (lambda: objectives.higher_order(ratio=float("nan")), "ratio must be a finite number of at least 0, got nan"),
         (lambda: objectives.sparse(target=1.0), "target must lie strictly between 0 and 1, got 1.0"),
-        (lambda: Term("t", 1.0, objectives.code_l1, of="decoder"), "of must be one of encoder, reconstruction"),
+        (lambda: Term("t", 1.0, objectives.code_l1, of="code"), "of must be one of encoder, decoder"),
         (lambda: objectives.compose(), "compose must get at least one objective"),
         (
             lambda: objectives.compose(objectives.denoising(0.1), objectives.denoising(0.2)),

@@ -6,6 +6,7 @@ from contractive.core.errors import InvalidType, InvalidValue
 from contractive.objectives import LOSSES, OBJECTIVES, ObjectiveSettings, Reference
 
 JACOBIAN = ("contractive", "higher_order", "reconstruction_contractive", "gain_weighted", "contractive_denoising")
+JACOBIAN += ("largest_singular_value", "jacobian_l1", "isometric", "nuclear")
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -18,15 +19,15 @@ def test_every_record_is_complete(name):
     assert bool(record.weight_name) == bool(record.weight_help) == (record.guess is not None)
     assert record.default is not None or record.searched
     if record.searched:
-        assert [term.weight for term in made.terms] == [0.5]
+        assert {term.weight for term in made.terms} == {0.5}
     if record.guess:
         assert record.guess(0.1, Reference(error=3.0, squared_norm=5.0, feature_sd=0.7)) > 0
 
 
 @pytest.mark.parametrize("name", JACOBIAN)
 def test_the_method_reaches_the_penalty(name):
-    (term,) = ObjectiveSettings(name, method="exact").make().terms
-    assert term.penalty.method == "exact"
+    terms = ObjectiveSettings(name, method="exact").make().terms
+    assert {term.penalty.method for term in terms} == {"exact"}
 
 
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in JACOBIAN])
@@ -35,9 +36,10 @@ def test_a_method_is_refused_where_it_would_be_ignored(name):
         ObjectiveSettings(name, method="probes")
 
 
-def test_the_higher_order_penalty_has_no_forward_probes():
+@pytest.mark.parametrize("name", ["higher_order", "largest_singular_value", "jacobian_l1", "isometric"])
+def test_forward_probes_estimate_the_squared_norm_alone(name):
     with pytest.raises(InvalidValue, match="method must be one of auto, exact, probes, got 'forward_probes'"):
-        ObjectiveSettings("higher_order", method="forward_probes")
+        ObjectiveSettings(name, method="forward_probes")
 
 
 def test_a_missing_weight_is_the_default_or_searched():

@@ -11,8 +11,9 @@ from contractive.jacobian._gains import value_and_gain_weighted_norm
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._independence import check_independent_rows
 from contractive.jacobian._layers import Center, PartlyLinear
-from contractive.jacobian._leading import Leading, leading
+from contractive.jacobian._leading import Leading, OperatorNorm, leading, operator_norm
 from contractive.jacobian._linearise import Linearisation, linearise
+from contractive.jacobian._measures import NORMS, Norm, value_and_norm
 from contractive.jacobian._norms import (
     jacobian,
     plan,
@@ -25,10 +26,12 @@ from contractive.jacobian._norms import (
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan
 
 __all__ = ["value_and_squared_norm", "squared_norm", "value_norm_and_difference", "value_and_gain_weighted_norm"]
+# other norms, along directions
+__all__ += ["value_and_norm", "NORMS", "Norm"]
 # the matrix
 __all__ += ["jacobian", "value_and_jacobian", "singular_values"]
 # products with the Jacobian, and its leading directions
-__all__ += ["linearise", "Linearisation", "leading", "Leading"]
+__all__ += ["linearise", "Linearisation", "leading", "Leading", "operator_norm", "OperatorNorm"]
 # a layer whose structure the formulas read
 __all__ += ["Center", "PartlyLinear"]
 # how the norm is computed

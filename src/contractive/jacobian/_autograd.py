@@ -124,7 +124,7 @@ class Linearised:
             return torch.stack([product(vector, batched=False) for vector in vectors])
 
 
-def _on_rows(
+def on_rows(
     f: Map, x: Tensor, rows: Tensor | None, found: Callable[[Tensor], tuple[Tensor, ...]]
 ) -> tuple[Tensor, ...]:
     """Return the code of all of x, and what `found` returns beside the code for some of its rows.
@@ -144,7 +144,7 @@ def _on_rows(
 
 def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
     """(f(x), squared norm per example) for any encoder."""
-    code, norm, *_ = _on_rows(f, x, request.rows, lambda part: _value_and_norm(f, part, request))
+    code, norm, *_ = on_rows(f, x, request.rows, lambda part: _value_and_norm(f, part, request))
     return code, norm
 
 
@@ -174,7 +174,7 @@ def norm_and_difference(
     f: Map, x: Tensor, sigma: float, copies: int, request: Request
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return code, norm and mean over copies x' of the difference, by probe vectors v: E ||v^T (J(x) - J(x'))||^2."""
-    code, norm, difference = _on_rows(f, x, request.rows, lambda part: _with_copies(f, part, sigma, copies, request))
+    code, norm, difference = on_rows(f, x, request.rows, lambda part: _with_copies(f, part, sigma, copies, request))
     return code, norm, difference
 
 

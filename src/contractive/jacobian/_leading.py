@@ -8,6 +8,7 @@ from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._chain import Map, recognise
+from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import dense_numbers, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
@@ -45,7 +46,7 @@ def leading(
 
     `exact` decomposes the Jacobian; for a dense chain J = A W_1 with W_1^T = Q R it decomposes A R^T and turns the
     result by Q. `iterate` builds a block Krylov space of J^T J (Musco and Musco 2015, algorithm 2), which needs J u and
-    J^T v only: for 784-1000 it is several times faster. Singular values below 1e-8 of the largest are not told apart.
+    J^T v only: for 784-1000 it is several times faster. Singular values below 1e-8 of the largest are one.
 
     Args:
         f: Map whose row i depends on row i of `x` only.
@@ -76,9 +77,9 @@ def leading(
         numbers = 2 * room(num, features) * (units + features)
     else:
         numbers = max(4 * units * features, dense_numbers(recognise(f, x)))
-    seed = 0 if generator is None else int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
+    seed = _seed(generator)
     found = [
-        _iterate(linearise(f, part), part, num, tolerance, max_iterations, seed, side)
+        _iterate(_Space(linearise(f, part), part, num, seed), tolerance, max_iterations, side)
         if iterates
         else _exact(f, part, num, side)
         for part in x.split(max(1, memory_budget // (numbers * x.element_size())))
@@ -100,11 +101,82 @@ def room(num: int, features: int) -> int:
     return min(_ROOM * max(num, 4), features)
 
 
-def _iterate(
-    at: Linearisation, x: Tensor, num: int, tolerance: float, most: int, seed: int, side: Side
-) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class OperatorNorm:
+    """The largest singular value of each example's Jacobian."""
+
+    value: Tensor  # f(x)
+    norm: Tensor  # (batch,), differentiable
+    direction: Tensor  # the unit input directions that f stretches by it, (batch, *features): constants
+
+
+def operator_norm(
+    f: Map,
+    x: Tensor,
+    *,
+    start: Tensor | None = None,
+    tolerance: float = 1e-4,
+    max_iterations: int = 100,
+    generator: torch.Generator | None = None,
+    batch_statistics: BatchStatistics = "refuse",
+) -> OperatorNorm:
+    """Compute f(x) and the differentiable operator norm sigma_max(df/dx) at every row of x, in one pass through `f`.
+
+    The leading direction u is found as in `leading`, without a gradient; the norm is ||J u||, whose derivative at the
+    true u is that of sigma_max where this is a single singular value.
+
+    Args:
+        f: Map whose row i depends on row i of `x` only.
+        x: Points, (batch, *features).
+        start: The `direction` of an earlier call for the same rows (a warm start), from which it iterates.
+        tolerance: As in `leading`.
+        max_iterations: As in `leading`.
+        generator: As in `leading`.
+        batch_statistics: As in `value_and_squared_norm`.
+
+    Raises:
+        InvalidValue: A `start` of another shape than x, and as `linearise`.
+    """
+    if start is not None and start.shape != x.shape:
+        rule, remedy = f"have the shape {tuple(x.shape)} of x", "It is the direction of an earlier call."
+        raise InvalidValue("start", rule, tuple(start.shape), remedy)
+    at = linearise(f, x, batch_statistics=batch_statistics)
+    u = first_direction(at, x.shape[1:], tolerance=tolerance, most=max_iterations, generator=generator, start=start)
+    norm = torch.linalg.vector_norm(at.push(u.reshape(len(x), 1, *x.shape[1:])).flatten(1), dim=1)
+    return OperatorNorm(at.value, norm, u.reshape(x.shape))
+
+
+@torch.no_grad()
+def first_direction(
+    at: Linearisation,
+    shape: torch.Size,
+    *,
+    tolerance: float = 1e-4,
+    most: int = 100,
+    generator: torch.Generator | None = None,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Return the leading right singular vector of each example, (batch, features), for inputs of that shape."""
+    like, units, features = at.value, at.value.shape[1:].numel(), shape.numel()
+    if start is not None or min(units, features) > _SMALL:
+        x = like.new_zeros(()).expand(len(like), *shape)
+        return _iterate(_Space(at, x, 1, _seed(generator), start), tolerance, most, "right")[1][:, 0]
+    eye = torch.eye(min(units, features), dtype=like.dtype, device=like.device).expand(len(like), -1, -1)
+    if units <= features:
+        matrices = at.pull(eye.reshape(*eye.shape[:2], *like.shape[1:])).flatten(2)
+    else:
+        matrices = at.push(eye.reshape(*eye.shape[:2], *shape)).reshape(*eye.shape[:2], units).mT
+    return torch.linalg.svd(matrices, full_matrices=False)[2][:, 0]
+
+
+def _seed(generator: torch.Generator | None) -> int:
+    """Draw a seed, so that all steps of an iteration use one generator on the processor."""
+    return 0 if generator is None else int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
+
+
+def _iterate(space: "_Space", tolerance: float, most: int, side: Side) -> tuple[Tensor, Tensor]:
     """Musco and Musco (2015), algorithm 2, restarted from the best directions (Stewart 2001) where the room ends."""
-    space, features = _Space(at, x, num, seed), x.shape[1:].numel()
+    x, num, features = space.x, space.num, space.x.shape[1:].numel()
     before, noise = x.new_zeros(len(x), num), torch.finfo(x.dtype).eps
     drawn = False
     while space.size < features and (space.size < num or space.steps < most):
@@ -124,7 +196,7 @@ def _iterate(
 class _Space:
     """For every row an orthonormal basis of some input directions, and their images under J over the size of J."""
 
-    def __init__(self, at: Linearisation, x: Tensor, num: int, seed: int):
+    def __init__(self, at: Linearisation, x: Tensor, num: int, seed: int, start: Tensor | None = None):
         self.at, self.num, self.x = at, num, x
         self.generator = torch.Generator().manual_seed(seed)
         features, units = x.shape[1:].numel(), at.value.shape[1:].numel()
@@ -133,7 +205,10 @@ class _Space:
         self.basis, self.image = x.new_empty(len(x), most, features), x.new_empty(len(x), most, units)
         self.products = x.new_empty(len(x), most, most)  # of the images; the lower triangle
         self.size = self.steps = 0  # directions in the basis, blocks that were added
-        new = self._orthonormal(x.new_zeros(len(x), self.block, features))
+        block = x.new_zeros(len(x), self.block, features)
+        if start is not None:
+            block[:, 0] = start.flatten(1)
+        new = self._orthonormal(block)
         pushed = self._push(new)
         largest = pushed.abs().amax((1, 2), keepdim=True)
         self.scale = torch.where(largest > 0, largest, 1)  # squares might be beyond what numbers can hold

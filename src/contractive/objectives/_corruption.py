@@ -59,6 +59,28 @@ class SaltAndPepper:
         return torch.where(chance < self.fraction / 2, self.low, x)
 
 
+@dataclass(frozen=True)
+class Interpolation:
+    """(1 - a) x + a x' with x' another row of the batch and a uniform between `low` and `high`, drawn for each row.
+
+    For `Term(at=...)`: a penalty between the rows, or beyond them where a lies outside [0, 1] (Lee et al. 2022).
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise InvalidValue("low", "be at most high", f"{self.low} and {self.high}", "They are shares of the way.")
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        shape = (len(x), *(1,) * (x.ndim - 1))
+        share = self.low + (self.high - self.low) * draw(torch.rand, shape, like=x, generator=generator)
+        device = generator.device if generator is not None else x.device
+        others = torch.randperm(len(x), generator=generator, device=device).to(x.device)
+        return torch.lerp(x, x[others], share)
+
+
 def _check_fraction(fraction: float) -> None:
     if not 0 <= fraction <= 1:
         raise InvalidValue("fraction", "lie between 0 and 1", fraction, "It is a probability per entry.")

@@ -57,12 +57,67 @@ class Term:
     name: str  # under which the history reports it
     weight: float  # its factor in the objective, at least 0
     penalty: Penalty  # (map, x) -> (value of the map, penalty per example)
-    of: str = "encoder"  # the map it is given: `encoder`, or `reconstruction` for g(f(x))
+    # the map it is given: `encoder`, `reconstruction` for g(f(x)), `decoder` (at the code), or for x -> the output of a
+    # layer of an `nn.Sequential` encoder `encoder.` and its name, such as `encoder.1`
+    of: str = "encoder"
+    at: Corruption | None = None  # the points: those of the map with noise, or between them; a pass of its own
 
     def __post_init__(self) -> None:
         check_not_negative("weight", self.weight)
         object.__setattr__(self, "weight", float(self.weight))  # checkpoints may not hold a scalar of numpy
-        check_choice("of", self.of, ("encoder", "reconstruction"))
+        if not self.of.startswith("encoder."):
+            check_choice("of", self.of, (*_MAPS, "encoder.LAYER"))
+
+
+def _layer(encoder: nn.Module, name: str) -> nn.Module:
+    """Return the encoder up to and with one of its layers."""
+    children = dict(encoder.named_children())
+    if type(encoder) is not nn.Sequential or name not in children:
+        got = f"encoder.{name} of a {type(encoder).__name__} with {', '.join(children) or 'no layers'}"
+        raise InvalidValue("of", "name a layer of an nn.Sequential encoder", got, "Or pass a penalty of your own map.")
+    return encoder[: list(children).index(name) + 1]
+
+
+_MAPS: dict[str, Callable[[Autoencoder], nn.Module]] = {
+    "encoder": lambda autoencoder: autoencoder.encoder,
+    "decoder": lambda autoencoder: autoencoder.decoder,
+    "reconstruction": lambda autoencoder: nn.Sequential(autoencoder.encoder, autoencoder.decoder),
+}
+
+
+def map_of(autoencoder: Autoencoder, of: str) -> nn.Module:
+    """Return the map of a `Term`.
+
+    Raises:
+        InvalidValue: A layer that the encoder does not have.
+    """
+    kind, _, name = of.partition(".")
+    return _layer(autoencoder.encoder, name) if name else _MAPS[kind](autoencoder)
+
+
+class _Maps:
+    """The maps of an autoencoder during one step, of which each runs once at the points of the step."""
+
+    def __init__(self, autoencoder: Autoencoder, x: Tensor, generator: torch.Generator | None) -> None:
+        self.autoencoder, self.x, self.generator = autoencoder, x, generator
+        self._made: dict[str, Encode] = {}
+
+    def __getitem__(self, of: str) -> Encode:
+        if of not in self._made:
+            self._made[of] = Encode(map_of(self.autoencoder, of), self.generator)
+        return self._made[of]
+
+    def given_to(self, term: Term) -> tuple[Encode, Tensor]:
+        """Return the map of a term and its points."""
+        points = self["encoder"](self.x) if term.of == "decoder" else self.x
+        if term.at is None:
+            return self[term.of], points
+        return Encode(self[term.of].f, self.generator), term.at(points, self.generator)
+
+    def reconstruction(self) -> Tensor:
+        if "reconstruction" in self._made:
+            return self["reconstruction"](self.x)
+        return self["decoder"](self["encoder"](self.x))
 
 
 @dataclass(frozen=True)
@@ -101,31 +156,26 @@ class Objective:
     ) -> Values:
         """Evaluate the objective on a batch x (batch, *features), `sample_weight` (batch,) being factors in the total.
 
-        The encoder runs once, except with two Jacobian penalties, of which each makes its own pass. Noise and probe
+        The encoder runs once, except with two Jacobian penalties of it, or one `at` other points, of which each makes
+        its own pass. Noise and probe
         vectors come from the generator, or torch's global one.
 
         Raises:
             ContractiveError: A penalty that does not return one value per example.
         """
         corrupted = x if self.corruption is None else self.corruption(x, generator)
-        maps = {"encoder": Encode(autoencoder.encoder, generator)}
-        if any(term.of == "reconstruction" for term in self.terms):
-            maps["reconstruction"] = Encode(nn.Sequential(autoencoder.encoder, autoencoder.decoder), generator)
+        maps = _Maps(autoencoder, corrupted, generator)
         found: dict[str, Tensor] = {}
-        # Jacobian penalties first: they leave the code for the others
-        for term in sorted(self.terms, key=lambda term: not hasattr(term.penalty, "exact")):
-            values = found[term.name] = term.penalty(maps[term.of], corrupted)[1]
+        # Jacobian penalties first: they leave the code for the others, that of the encoder for one of the decoder
+        for term in sorted(self.terms, key=lambda term: (not hasattr(term.penalty, "exact"), term.of == "decoder")):
+            values = found[term.name] = term.penalty(*maps.given_to(term))[1]
             if values.shape != (len(x),):
                 raise ContractiveError(
                     f"The penalty {term.name!r} must return one value per example, shape ({len(x)},), got"
                     f" {tuple(values.shape)}. Sum over everything but the batch and leave mean and weight to the"
                     " objective."
                 )
-        if "reconstruction" in maps:
-            reconstruction = self.loss(maps["reconstruction"](corrupted), x)
-        else:
-            reconstruction = self.loss(autoencoder.decoder(maps["encoder"](corrupted)), x)
-        weighted = reconstruction
+        reconstruction = weighted = self.loss(maps.reconstruction(), x)
         for term in self.terms:
             weighted = weighted + term.weight * found[term.name]
         total = weighted.mean() if sample_weight is None else (sample_weight * weighted).mean()

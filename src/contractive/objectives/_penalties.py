@@ -6,7 +6,7 @@ place, `objectives.Objective`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args
 
 import torch
@@ -16,10 +16,13 @@ from contractive.core.errors import ContractiveError, InvalidValue, check_choice
 from contractive.core.randomness import rank_and_world, selected_rows
 from contractive.jacobian import (
     METHODS,
+    NORMS,
     BatchStatistics,
     Method,
+    Norm,
     linearise,
     value_and_gain_weighted_norm,
+    value_and_norm,
     value_and_squared_norm,
     value_norm_and_difference,
 )
@@ -109,7 +112,10 @@ def _on_rows(
 
 @dataclass(frozen=True)
 class JacobianNorm:
-    """||J(x)||_F^2 (Rifai et al., ICML 2011): no factor 1/2, summed over all entries."""
+    """||J(x)||_F^2 (Rifai et al., ICML 2011): no factor 1/2, summed over all entries; or another `norm`.
+
+    With `directions` it is that of J M: in a weighted metric of the input, for chosen features, along tangents.
+    """
 
     method: Method = "auto"  # as in `jacobian.value_and_squared_norm`
     num_probes: int | None = None  # per example where an estimate is taken
@@ -118,25 +124,39 @@ class JacobianNorm:
     penalty_rows: PenaltyRows = "auto"
     # of a batch norm in training mode, as in `jacobian.value_and_squared_norm`; `constant` takes all rows
     batch_statistics: BatchStatistics = "refuse"
+    norm: Norm = "squared"  # as in `jacobian.value_and_norm`, and so are these
+    # (num, *features) for all examples, or a function x -> (batch, num, *features)
+    directions: Tensor | Callable[[Tensor], Tensor] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_choice("method", self.method, METHODS, "Leave it out for auto.")
         check_penalty_rows(self.penalty_rows)
         check_choice("batch_statistics", self.batch_statistics, get_args(BatchStatistics))
+        check_choice("norm", self.norm, NORMS)
+        if self._is_general:
+            check_choice("method", self.method, ("auto", "exact", "probes"), "Forward probes estimate ||J||_F^2 alone.")
+            if self.penalty_rows == "auto":  # whose choice rests on the counted cost of the squared norm
+                object.__setattr__(self, "penalty_rows", 1.0)
         if self.batch_statistics == "constant":
             if self.penalty_rows != "auto" and not (isinstance(self.penalty_rows, float) and self.penalty_rows == 1):
                 rule, remedy = "be 1.0 with batch_statistics 'constant'", "The whole batch must pass together."
                 raise InvalidValue("penalty_rows", rule, self.penalty_rows, remedy)
             object.__setattr__(self, "penalty_rows", 1.0)
 
+    @property
+    def _is_general(self) -> bool:
+        return self.norm != "squared" or self.directions is not None
+
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
+        options: Any = {"method": self.method, "num_probes": self.num_probes, "batch_statistics": self.batch_statistics}
+        compute: Callable[..., tuple[Tensor, Tensor]] = value_and_squared_norm
+        if self._is_general:
+            compute = value_and_norm
+            given = self.directions
+            options |= {"norm": self.norm, "directions": given(x) if callable(given) else given}
+
         def evaluate(f: Map, generator: torch.Generator | None, rows: Tensor | None) -> tuple[Tensor, Tensor]:
-            options: Any = {
-                "method": self.method,
-                "num_probes": self.num_probes,
-                "batch_statistics": self.batch_statistics,
-            }
-            return value_and_squared_norm(f, x, **options, generator=generator, rows=rows)
+            return compute(f, x, **options, generator=generator, rows=rows)
 
         return _on_rows(self.penalty_rows, encode, x, evaluate)
 

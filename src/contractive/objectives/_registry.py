@@ -1,4 +1,4 @@
-"""The presets, the objectives by name (one record holds all that is known about one), and the objective of a run."""
+"""The objectives by name, one record for all that is known about one, and the objective of a run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -6,116 +6,25 @@ from typing import Any, Literal
 
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, setting
-from contractive.jacobian import BatchStatistics, Method
-from contractive.objectives._corruption import Corruption, Gaussian
-from contractive.objectives._objective import LOSSES, Loss, Objective, Term, squared_error
-from contractive.objectives._penalties import (
-    GainWeightedNorm,
-    HigherOrder,
-    JacobianNorm,
-    KLSparsity,
-    PenaltyRows,
-    check_penalty_rows,
-    code_l1,
+from contractive.jacobian import Method
+from contractive.objectives._objective import LOSSES, Objective, Term
+from contractive.objectives._penalties import PenaltyRows, check_penalty_rows
+from contractive.objectives._presets import (
+    contractive,
+    contractive_denoising,
+    denoising,
+    gain_weighted,
+    higher_order,
+    isometric,
+    jacobian_l1,
+    l1,
+    largest_singular_value,
+    nuclear,
+    reconstruction_contractive,
+    sparse,
+    standard,
+    weight_decay,
 )
-
-
-def standard(*, loss: Loss = squared_error) -> Objective:
-    """Reconstruction error only."""
-    return Objective("standard", loss)
-
-
-def weight_decay(weight: float = 1e-4, *, loss: Loss = squared_error) -> Objective:
-    """Reconstruction error plus weight * sum of squared weights."""
-    return Objective("weight_decay", loss, weight_decay=weight)
-
-
-def denoising(corruption: Corruption | float = 0.3, *, loss: Loss = squared_error) -> Objective:
-    """Reconstruction error of the clean input from a corrupted one; a number is Gaussian (Vincent et al. 2008)."""
-    return Objective("denoising", loss, corruption if callable(corruption) else Gaussian(float(corruption)))
-
-
-def sparse(weight: float = 0.1, *, target: float = 0.05, loss: Loss = squared_error) -> Objective:
-    """Reconstruction error plus weight * KL divergence of mean unit activations from `target`."""
-    return Objective("sparse", loss, terms=(Term("kl_sparsity", weight, KLSparsity(target)),))
-
-
-def l1(weight: float = 0.01, *, loss: Loss = squared_error) -> Objective:
-    """Reconstruction error plus weight * sum of absolute code values."""
-    return Objective("l1", loss, terms=(Term("code_l1", weight, code_l1),))
-
-
-def contractive(
-    weight: float = 0.1,
-    *,
-    method: Method = "auto",
-    num_probes: int | None = None,
-    penalty_rows: PenaltyRows = "auto",
-    batch_statistics: BatchStatistics = "refuse",
-    loss: Loss = squared_error,
-) -> Objective:
-    """Reconstruction error plus weight * ||J_f(x)||_F^2 (Rifai et al., ICML 2011).
-
-    Args:
-        weight: The paper's lambda, for a reconstruction error summed over features.
-        method: How the norm is computed in training; validation is always exact.
-        num_probes: Probe vectors per example where an estimate is taken.
-        penalty_rows: Rows of each batch that the norm is computed on: a share such as 0.25 or 1.0, a count, or `auto`:
-            as few as raise the variance of the gradient by at most 10 %, decided in training. All others pass the
-            encoder only, and the estimate stays unbiased.
-        batch_statistics: `constant` takes a batch norm in training mode, with mean and variance held fixed in J.
-        loss: Reconstruction loss.
-    """
-    penalty = JacobianNorm(method, num_probes, penalty_rows, batch_statistics)
-    return Objective("contractive", loss, terms=(Term("contractive", weight, penalty),))
-
-
-def higher_order(
-    weight: float = 0.1,
-    *,
-    ratio: float = 1.0,
-    sigma: float = 0.1,
-    copies: int = 4,
-    method: Method = "auto",
-    penalty_rows: PenaltyRows = "auto",
-    loss: Loss = squared_error,
-) -> Objective:
-    """Reconstruction error plus weight * `HigherOrder`: CAE+H (Rifai et al., ECML 2011)."""
-    penalty = HigherOrder(ratio, sigma, copies, method, penalty_rows)
-    return Objective("higher_order", loss, terms=(Term("higher_order", weight, penalty),))
-
-
-def reconstruction_contractive(
-    weight: float = 0.01,
-    *,
-    method: Method = "auto",
-    num_probes: int | None = None,
-    penalty_rows: PenaltyRows = "auto",
-    batch_statistics: BatchStatistics = "refuse",
-    loss: Loss = squared_error,
-) -> Objective:
-    """Reconstruction error plus weight * ||J_{g o f}(x)||_F^2: the whole map is contracted (Alain and Bengio 2014)."""
-    penalty = JacobianNorm(method, num_probes, penalty_rows, batch_statistics)
-    term = Term("reconstruction_contractive", weight, penalty, of="reconstruction")
-    return Objective("reconstruction_contractive", loss, terms=(term,))
-
-
-def gain_weighted(weight: float = 0.01, *, method: Method = "auto", loss: Loss = squared_error) -> Objective:
-    """Reconstruction error plus weight * sum_j gamma_j^2 ||grad f_j(x)||^2, gamma_j the decoder's gain of unit j.
-
-    The norm of the encoder's Jacobian as the decoder sees it: scaling the code does not change it. Arguments as in
-    `contractive`.
-    """
-    term = Term("gain_weighted", weight, GainWeightedNorm(method), of="reconstruction")
-    return Objective("gain_weighted", loss, terms=(term,))
-
-
-def contractive_denoising(
-    weight: float = 0.1, corruption: Corruption | float = 0.3, *, loss: Loss = squared_error
-) -> Objective:
-    """Denoising with the contractive penalty at the corrupted input (Chen et al. 2013)."""
-    corrupted = denoising(corruption, loss=loss)
-    return replace(corrupted, name="contractive_denoising", terms=contractive(weight).terms)
 
 
 @dataclass(frozen=True)
@@ -197,6 +106,30 @@ _RECORDS = (
         "gain_weighted", gain_weighted,
         "Penalises each unit's gradient times the decoder's gain of that unit: scaling the code does not evade it.",
         color="#e0608a", symbol="pentagon-open", weight_help="weight of sum_j gain_j^2 ||grad f_j||^2",
+        guess=lambda share, scales: share * scales.error / 20, searched=True,
+    ),
+    NamedObjective(
+        "largest_singular_value", largest_singular_value,
+        "Penalises the squared largest singular value of the encoder's Jacobian (Yoshida and Miyato 2017).",
+        color="#0f8ea3", symbol="diamond-open", weight_help="weight of sigma_max(J)^2",
+        guess=lambda share, scales: share * scales.error / scales.squared_norm, searched=True,
+    ),
+    NamedObjective(
+        "jacobian_l1", jacobian_l1,
+        "Penalises the sum of absolute entries of the encoder's Jacobian: few inputs move a unit (Farnik et al. 2025).",
+        color="#5c8a2e", symbol="triangle-left", weight_help="weight of the sum of |J_ij|",
+        guess=lambda share, scales: 0.1 * share * scales.error / scales.squared_norm**0.5, searched=True,
+    ),
+    NamedObjective(
+        "isometric", isometric,
+        "Penalises the relaxed distortion of the decoder: the code keeps ratios of distances (Lee et al. 2022).",
+        color="#5a6acf", symbol="square-open", weight_help="weight of the relaxed distortion",
+        guess=lambda share, scales: share * scales.error / 10, searched=True,
+    ),
+    NamedObjective(
+        "nuclear", nuclear,
+        "Penalises encoder's and decoder's Jacobian: low rank of their product (Scarvelis and Solomon 2024).",
+        color="#b0701c", symbol="hexagon-open", weight_help="weight of ||J_f||_F^2 + ||J_g||_F^2",
         guess=lambda share, scales: share * scales.error / 20, searched=True,
     ),
     NamedObjective(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from contractive.jacobian import Method, plan
 from contractive.models import Autoencoder
-from contractive.objectives import HigherOrder, JacobianNorm, Objective, Term, num_penalty_rows
+from contractive.objectives import HigherOrder, JacobianNorm, Objective, Term, map_of, num_penalty_rows
 from contractive.training._contexts import rehearsing
 from contractive.training._rows import Rows, as_tensor
 
@@ -72,7 +72,8 @@ class PenaltyRows:
             return
         due = self.steps >= _STEPS
         for term in objective.active().terms:
-            if getattr(term.penalty, "penalty_rows", 1.0) != "auto":
+            # the cost is counted for rows of the data; a decoder is given codes
+            if getattr(term.penalty, "penalty_rows", 1.0) != "auto" or term.of == "decoder":
                 continue
             if due or term.name not in self.variances:
                 now = self._measured(autoencoder, objective, term, groups)
@@ -175,7 +176,7 @@ class PenaltyRows:
         return Choice(method, rows)
 
     def _usual(self, autoencoder: Autoencoder, term: Term) -> Method:
-        encoder, like = self._map(autoencoder, term), self._example(autoencoder, self._batch)
+        encoder, like = map_of(autoencoder, term.of), self._example(autoencoder, self._batch)
         with rehearsing(encoder):
             return "exact" if plan(encoder, like, num_probes=term.penalty.num_probes).exact else "probes"  # pyright: ignore
 
@@ -186,17 +187,13 @@ class PenaltyRows:
             penalty: Any = term.penalty
             if isinstance(penalty, HigherOrder):
                 return rows
-            encoder = self._map(autoencoder, term)
+            encoder = map_of(autoencoder, term.of)
             probes = None if method == "exact" else penalty.num_probes
             with rehearsing(encoder):
                 path = plan(encoder, self._example(autoencoder, rows), method=method, num_probes=probes)
             per_call = path.multiplications[path.path]
             self._costs[key] = per_call * rows if path.path.startswith("autograd") else per_call
         return self._costs[key]
-
-    def _map(self, autoencoder: Autoencoder, term: Term) -> nn.Module:
-        whole = term.of == "reconstruction"
-        return nn.Sequential(autoencoder.encoder, autoencoder.decoder) if whole else autoencoder.encoder
 
     def _example(self, autoencoder: Autoencoder, rows: int) -> Tensor:
         first = self._rows(torch.zeros(1, dtype=torch.long), next(autoencoder.parameters()))[0]
