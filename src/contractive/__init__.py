@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from contractive.models import Autoencoder, Recipe, conv, load, mlp, save, tied
     from contractive.objectives import Objective, Term
     from contractive.objectives.check import PenaltyCheck, check_penalty
-    from contractive.training import CollapseWarning, History, TrainingDiverged, fit, fit_with_max_error_increase
+    from contractive.training import (
+        CollapseWarning,
+        History,
+        TrainingDiverged,
+        contract,
+        fit,
+        fit_with_max_error_increase,
+    )
 
 __version__ = "0.1.0"
 
@@ -31,7 +38,7 @@ __all__ += ["Autoencoder", "Recipe", "mlp", "tied", "conv", "save", "load"]
 # what is minimised
 __all__ += ["Objective", "Term", "objectives"]
 # training
-__all__ += ["fit", "fit_with_max_error_increase", "History", "CollapseWarning", "TrainingDiverged"]
+__all__ += ["fit", "fit_with_max_error_increase", "contract", "History", "CollapseWarning", "TrainingDiverged"]
 # scikit-learn
 __all__ += ["ContractiveAutoencoder", "ContractiveOutlierDetector", "StackedContractiveClassifier"]
 __all__ += ["ManifoldTangentClassifier", "PromiseWarning"]
@@ -44,7 +51,10 @@ _HOME = {
     "objectives.check": ("check_penalty", "PenaltyCheck"),
     "models": ("Autoencoder", "Recipe", "mlp", "tied", "conv", "save", "load"),
     "objectives": ("Objective", "Term"),
-    "training": ("fit", "fit_with_max_error_increase", "History", "CollapseWarning", "TrainingDiverged"),
+    "training": (
+        *("fit", "fit_with_max_error_increase", "contract"),
+        *("History", "CollapseWarning", "TrainingDiverged"),
+    ),
     "estimators": (
         *("ContractiveAutoencoder", "ContractiveOutlierDetector"),
         *("StackedContractiveClassifier", "ManifoldTangentClassifier", "PromiseWarning"),

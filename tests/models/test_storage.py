@@ -1,5 +1,6 @@
 import json
 import zlib
+from functools import partial
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import contractive as ct
+from contractive import models
 from contractive.core.files import replace_file, write_text
 from contractive.models import StorageError, architecture, read_config, tensors_checksum
 
@@ -72,7 +74,10 @@ def other_config(**changes):
         (cut_weights, "model.safetensors cannot be read"),
         (other_config(version=99), "config.json has version 99, and 2 is read"),
         (other_config(builder=7), "config.json does not hold a model"),
-        (other_config(builder="os.system"), "must describe the weights it holds, got: builder must be one of"),
+        (
+            other_config(builder="os.system"),
+            "must be loaded with its builder, 'os.system', which is none of",
+        ),
         (other_config(arguments={"features": 7, "code": 3}), "must describe the weights it holds, got: Error"),
         (other_config(arguments={"width": 7}), "must describe the weights it holds, got: .*unexpected keyword"),
     ],
@@ -136,3 +141,71 @@ def test_a_method_of_ones_own_is_not_lost_silently(name, tmp_path):
     made = ct.mlp(4, code=2)
     with pytest.raises(StorageError, match=f"The `{name}` of Own would be lost"):
         ct.save(own(made.encoder, made.decoder, recipe=made.recipe), tmp_path)
+
+
+class Residual(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.inner = nn.Linear(width, width)
+        self.register_buffer("scale", torch.full((1,), 3.0), persistent=False)
+
+    def forward(self, x):
+        return x + self.scale * torch.tanh(self.inner(x))
+
+
+class Own(ct.Autoencoder):
+    def encode(self, x):
+        return self.encoder(x) + 0.0
+
+
+def residual(width, activation="tanh"):
+    layer = nn.Linear(width, width)
+    encoder = nn.Sequential(Residual(width), nn.LayerNorm(width), models.ACTIVATIONS[activation](), layer)
+    decoder = nn.Sequential(nn.Linear(width, width), Residual(width))
+    decoder[0].weight = layer.weight  # tied
+    return Own(encoder, decoder)
+
+
+def test_own_modules_come_back_by_their_builder(tmp_path):
+    saved, x = residual(4, "gelu").eval(), torch.rand(3, 4)
+    ct.save(saved, tmp_path, builder=partial(residual, width=4, activation="gelu"), extra={"note": 1})
+    state = torch.get_rng_state()
+    loaded = ct.load(tmp_path, builder=residual)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert type(loaded) is Own
+    assert torch.equal(loaded(x), saved(x))
+    assert loaded.decoder[0].weight is loaded.encoder[3].weight
+    assert read_config(tmp_path).recipe == models.Recipe("residual", {"width": 4, "activation": "gelu"})
+    content = (tmp_path / "config.json").read_text()
+    assert __name__ not in content  # no place of code
+
+
+@pytest.mark.parametrize(
+    ("builder", "match"),
+    [
+        (residual, "loaded with the builder 'make', got another. Pass that one"),
+        (None, "loaded with its builder, 'make', which is none of this library's. Pass the function it was"),
+    ],
+)
+def test_own_modules_need_the_builder_they_were_saved_with(builder, match, tmp_path):
+    def make():
+        return residual(4)
+
+    ct.save(residual(4), tmp_path, builder=make)
+    with pytest.raises(StorageError, match=match):
+        ct.load(tmp_path, builder=builder)
+
+
+@pytest.mark.parametrize(
+    ("builder", "match"),
+    [
+        (partial(residual, width=4, activation="relu"), "The encoder has other modules than residual made"),
+        (partial(residual, 4), r"must be given by keyword. Write partial\(builder, name=value\)"),
+        (partial(residual, width=torch.ones(1)), "argument 'width' must be a number, a string, or a list"),
+        (lambda: residual(4).double(), "The weights have other names, shapes or types"),
+    ],
+)
+def test_a_builder_that_makes_something_else_is_refused(builder, match, tmp_path):
+    with pytest.raises(StorageError, match=match):
+        ct.save(residual(4), tmp_path / "model", builder=builder)
+    assert not (tmp_path / "model").exists()

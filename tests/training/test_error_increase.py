@@ -90,7 +90,7 @@ class BreakOff(Callback):
             raise RuntimeError("power cut")
 
 
-def break_off(checks, step):
+def break_off(checks, step, own):
     if step.current_epoch == 4:
         raise RuntimeError("power cut")
 

@@ -42,6 +42,7 @@ from contractive.training._settings import (
 )
 
 if TYPE_CHECKING:
+    from contractive.training._contract import contract
     from contractive.training._error_increase import fit_with_max_error_increase
     from contractive.training._fit import FitOptions, fit
     from contractive.training._from_components import (
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
 
-__all__ = ["fit", "fit_with_max_error_increase", "History", "Rows", "is_first_process"]
+__all__ = ["fit", "fit_with_max_error_increase", "contract", "History", "Rows", "is_first_process"]
 # from principal components on
 __all__ += ["fit_from_components", "continue_from_components", "FromComponents", "WarmCosine"]
 __all__ += ["PrincipalComponents", "principal_components", "start_at_principal_components", "preconditioned"]
@@ -74,6 +75,7 @@ _LATER = {
     "fit": "_fit",
     "FitOptions": "_fit",
     "fit_with_max_error_increase": "_error_increase",
+    "contract": "_contract",
     "JacobianPenalty": "_penalty",
     "pretrain": "_pretraining",
     "start_at_mean": "_pretraining",

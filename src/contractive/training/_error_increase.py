@@ -61,6 +61,8 @@ class Checks(Callback):
         floor: Error of a perfect reconstruction: 0, but for the cross-entropy.
     """
 
+    column = "error_increase"  # of the history
+
     def __init__(
         self, reference: Sequence[float] = (), max_error_increase: float = 0.0, shared: int = 0, floor: float = 0.0
     ) -> None:
@@ -71,7 +73,7 @@ class Checks(Callback):
         """Take the weights the objective has as the first guess."""
         assert isinstance(pl_module, Step)
         self._base = pl_module.objective
-        if self._reference:
+        if self._allowed:
             pl_module.objective = scaled(self._base, self.factor)
             pl_module.on_progress.insert(0, self._add_columns)
 
@@ -88,42 +90,46 @@ class Checks(Callback):
             )
         size, last = STEPS_PER_BLOCK // pl_module.steps_per_block, int(trainer.num_training_batches)
         blocks, block = -(-last // size), -(-(batch_idx + 1) // size)
-        stride = max(1, blocks * (trainer.max_epochs or 1) // NUM_CHECKS)
+        steps = blocks * (trainer.max_epochs or 1)
+        stride = max(1, steps // NUM_CHECKS)
         whole = (batch_idx + 1) % size == 0 or batch_idx + 1 == last
         if whole and (trainer.current_epoch * blocks + block) % stride == 0:
-            self.errors.append(pl_module.validation_error())
+            self.errors.append(self.measured(pl_module))
             self.epochs.append(trainer.current_epoch)
-            self.checked(pl_module)
+            self.checked(pl_module, steps // stride - self._shared)
 
-    def checked(self, step: Step) -> None:
+    def measured(self, step: Step) -> float:
+        """Return the error that is checked."""
+        return step.validation_error()
+
+    def checked(self, step: Step, own: int) -> None:
         """Raise or lower the weights: one step of the multiplier.
 
-        With a = allowed and d = expected increase, log(weight) += gain * log(a / d). In logarithms, since neither the
-        weight nor its effect has a known scale.
+        `own` is the number of checks under the penalty. With a = allowed and d = expected increase, log(weight) += gain
+        * log(a / d). In logarithms, since neither the weight nor its effect has a known scale.
         """
-        if not self._reference:
+        if not self._allowed:
             return
-        own = len(self._reference) - self._shared
         done = (len(self.errors) - self._shared) / own
         # allowing all of it at once would drive the weight up as long as the network has not yet reacted to it
         allowed = self._allowed * min(1.0, done / _RAMP)
         # the network reacts with a delay: without extrapolation the increase swings about the allowed one
         back = min(max(1, own // 10), len(self.errors) - self._shared)
-        slope = (self._increase() - self._increase(back)) * own / back  # per length of the penalised half
-        expected = self._increase() + _LOOK_AHEAD * (1 - done) * slope
+        slope = (self.increase() - self.increase(back)) * own / back  # per length of the penalised half
+        expected = self.increase() + _LOOK_AHEAD * (1 - done) * slope
         nearest = min(max(expected, allowed / _FURTHEST), allowed * _FURTHEST)  # it may be negative, or huge
         # shorter runs have fewer checks, and take larger steps
         self.factor *= (allowed / nearest) ** (_GAIN * NUM_CHECKS * (1 - _SHARED) / own)
         step.objective = scaled(self._base, self.factor)
 
-    def _increase(self, back: int = 0) -> float:
+    def increase(self, back: int = 0) -> float:
         """Error increase that many checks ago, against the reference at the same step."""
         at = min(len(self.errors), len(self._reference)) - 1 - back
         error, reference = self.errors[at], self._reference[at]
         return (error - self._floor) / max(reference - self._floor, 1e-30) - 1
 
     def _add_columns(self, step: Step) -> None:
-        step.rows[-1] |= {"weight": step.objective.terms[0].weight, "error_increase": self._increase()}
+        step.rows[-1] |= {"weight": step.objective.terms[0].weight, self.column: self.increase()}
 
     def state_dict(self) -> State:
         return {"errors": self.errors, "epochs": self.epochs, "factor": self.factor}

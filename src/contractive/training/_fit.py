@@ -19,7 +19,7 @@ from contractive.core.randomness import global_randomness
 from contractive.core.settings import checked
 from contractive.jacobian import check_independent_rows, plan
 from contractive.models import Autoencoder
-from contractive.objectives import JacobianNorm, Objective, num_penalty_rows
+from contractive.objectives import LOSSES, JacobianNorm, Objective, num_penalty_rows
 from contractive.training import _checkpoints as checkpoints
 from contractive.training import _contexts as contexts
 from contractive.training._history import CollapseWarning, History, check_reconstruction, collapse
@@ -132,7 +132,9 @@ def fit(
     if isinstance(loaded, Loader) and settings.devices * settings.num_nodes > 1:
         remedy = "Put the rows into a file that is read in slices."
         raise InvalidValue("data", "be a tensor, an array or Rows with several processes", "a loader", remedy)
-    rows = TrainingRows.of(autoencoder, like, loaded, validation, options.get("sample_weight"))
+    # a loss of the caller's may compare the code of an encoder alone with anything
+    alone = isinstance(autoencoder.decoder, nn.Identity) and objective.loss not in LOSSES.values()
+    rows = TrainingRows.of(autoencoder, like, loaded, validation, options.get("sample_weight"), alone)
     identity = {
         **checkpoints.objective_in_words(objective),
         **{name: checkpoints.in_words(getattr(settings, name)) for name in _DECISIVE},

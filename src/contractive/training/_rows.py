@@ -70,9 +70,9 @@ class TrainingRows:
 
     @classmethod
     def of(
-        cls, autoencoder: Autoencoder, like: Tensor, data: Any, validation: Any, sample_weight: Any
+        cls, autoencoder: Autoencoder, like: Tensor, data: Any, validation: Any, sample_weight: Any, alone: bool
     ) -> "TrainingRows":
-        """Return all rows, checked against the autoencoder, in the precision of `like`."""
+        """Return all rows, checked against the autoencoder (or an encoder `alone`), in the precision of `like`."""
         train: Any = data
         if isinstance(data, Loader):
             first = _checked(data.first(), "data", like)
@@ -81,10 +81,10 @@ class TrainingRows:
         else:
             first = train = _checked(data, "data", like)
         held_out = None
-        _check_fit(autoencoder, first, "data")
+        _check_fit(autoencoder, first, "data", alone)
         if validation is not None:
             held_out = _checked(validation, "validation", like)
-            _check_fit(autoencoder, held_out, "validation")
+            _check_fit(autoencoder, held_out, "validation", alone)
         return cls(train, held_out, None if sample_weight is None else _weights_of(sample_weight, train), first)
 
 
@@ -123,7 +123,7 @@ def _weights_of(sample_weight: Any, rows: "Tensor | Rows | Loader") -> Tensor:
     return weights / weights.mean()
 
 
-def _check_fit(autoencoder: Autoencoder, x: Tensor, what: str) -> None:
+def _check_fit(autoencoder: Autoencoder, x: Tensor, what: str, alone: bool) -> None:
     """Run one row through, so that a wrong width is one clear line and not an error from deep inside."""
     first = next(autoencoder.parameters())
     row = x[:1].to(first.device, first.dtype)
@@ -139,7 +139,7 @@ def _check_fit(autoencoder: Autoencoder, x: Tensor, what: str) -> None:
         got = f"rows of shape {features}: {str(error).splitlines()[0].rstrip('.')}"
         raise InvalidValue(what, "fit the autoencoder", got, "Build it for this number of features.") from error
     shape = tuple(found[0].shape[1:])
-    if shape != features:
+    if shape != features and not alone:
         rule, remedy = f"have the shape of the data {features}", "Let the decoder end with the number of features."
         raise InvalidValue("reconstructions", rule, shape, remedy)
     own = [each for each in found[1:] if each.shape != found[0].shape]
