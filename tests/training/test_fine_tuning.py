@@ -189,7 +189,7 @@ def test_dropout_is_of_the_seed_and_goes_on_where_it_was(tmp_path):
 def test_dropout_differs_from_epoch_to_epoch():
     masks = []
     net = Classifier(nn.Sequential(nn.Linear(4, 60), nn.Dropout(0.5)), 60, 3)
-    net.encoder[1].register_forward_hook(lambda module, args, found: masks.append(found == 0))
+    net.encoder[1].register_forward_hook(lambda drop, _, found: masks.append(found == 0) if drop.training else None)
     fine_tune(net, X, Y, max_epochs=2, batch_size=len(X), device="cpu")
     assert not torch.equal(*masks)
 

@@ -6,7 +6,7 @@ and is left to autograd, which gives the same answer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,9 +23,10 @@ _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropo
 _BN = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _NORM_OF = dict(zip((nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d), _BN, strict=True))
 _HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+_GLOBAL_HOOKS, _OWN_HOOKS = ([f"{kind}_{name}" for name in _HOOKS] for kind in ("_global", ""))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Layer:
     """reshape, then centring, then affine map, then (eval-mode) batch norm, then activation."""
 
@@ -83,7 +84,7 @@ class Tape:
     inputs: list[Tensor]
     preactivations: list[Tensor | None]
     outputs: list[Tensor]
-    slopes: list[Tensor | None]  # None where the activation is the identity
+    slopes: list[Tensor | None]  # None where the activation is the identity; empty where they are not wanted
 
     def rows(self, start: int, stop: int) -> "Tape":
         """The same for examples start..stop."""
@@ -94,17 +95,18 @@ class Tape:
         return Tape(self.layers, self.weights, *parts)  # pyright: ignore
 
     def select(self, rows: Tensor | None) -> "Tape":
-        """The same for examples of these numbers; of the inputs, only shape and type are right."""
+        """The same for examples of these numbers, with slopes; of the inputs, only shapes and types are right."""
         if rows is None:
             return self
-        inputs = [t[:1].expand(len(rows), *t.shape[1:]) for t in self.inputs]
-        fields = (self.preactivations, self.outputs, self.slopes)
-        parts = ([t if t is None else t.index_select(0, rows) for t in field] for field in fields)
-        return Tape(self.layers, self.weights, inputs, *parts)  # pyright: ignore
+        outputs = [t.index_select(0, rows) for t in self.outputs]
+        preactivations = [t if t is None else t.index_select(0, rows) for t in self.preactivations]
+        at = zip(self.layers, preactivations, outputs, strict=True)
+        slopes = [layer.activation and layer.activation.slope(a, h) for layer, a, h in at]  # pyright: ignore
+        return Tape(self.layers, self.weights, self.inputs, preactivations, outputs, slopes)
 
     @property
     def batch(self) -> int:
-        return len(self.inputs[0])
+        return self.outputs[0].shape[0]
 
     @property
     def depth(self) -> int:
@@ -138,7 +140,7 @@ def reshaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
 def recognise(f: object, x: Tensor) -> Chain | None:
     """The chain that `f` is for a batch of the rank of x, or None where it is not one."""
     f = eager(f)
-    if not isinstance(f, nn.Module) or any(getattr(_global, f"_global_{name}") for name in _HOOKS):
+    if not isinstance(f, nn.Module) or any([getattr(_global, name) for name in _GLOBAL_HOOKS]):
         return None
     layers: list[Layer] = []
     reshapes: list[nn.Module] = []
@@ -159,7 +161,9 @@ def eager(f: Any) -> Any:
     return getattr(f, "_orig_mod", f)
 
 
-def record(chain: Chain, x: Tensor, parameters: Sequence[Tensor | None] | None = None) -> tuple[Tensor, Tape]:
+def record(
+    chain: Chain, x: Tensor, parameters: Sequence[Tensor | None] | None = None, *, slopes: bool = True
+) -> tuple[Tensor, Tape]:
     """Run the chain and keep what the Jacobian formulas need. Returns (code, tape)."""
     parameters = chain.parameters() if parameters is None else parameters
     tape = Tape(chain.layers, [weight for weight in parameters[::2] if weight is not None], [], [], [], [])
@@ -171,7 +175,8 @@ def record(chain: Chain, x: Tensor, parameters: Sequence[Tensor | None] | None =
         tape.inputs.append(h)
         h = act.apply(a) if act else a
         tape.preactivations.append(a if act and act.keeps_input else None)
-        tape.slopes.append(act.slope(a, h) if act else None)
+        if slopes:
+            tape.slopes.append(act.slope(a, h) if act else None)
         tape.outputs.append(h)
     return _reshape(chain.reshapes, h), tape
 
@@ -190,7 +195,7 @@ def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
 def is_altered(module: nn.Module) -> bool:
     """Return True if hooks or a replaced `forward` make a module more than its type says."""
     own = vars(module)
-    return "forward" in own or any(own[f"_{name}"] for name in _HOOKS)
+    return "forward" in own or any([own[name] for name in _OWN_HOOKS])
 
 
 def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:
@@ -218,10 +223,10 @@ def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -
     if not layers or layers[-1].activation is not None:
         return False
     if (activation := activation_of(module)) is not None:
-        layers[-1] = replace(layers[-1], activation=activation)
+        layers[-1].activation = activation
         return True
     if not reshapes and layers[-1].norm is None and _can_fold(module, layers[-1].module):
-        layers[-1] = replace(layers[-1], norm=module)
+        layers[-1].norm = module
         return True
     return False
 

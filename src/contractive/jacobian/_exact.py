@@ -1,6 +1,7 @@
 """The exact norm from the code side: in closed form for one layer, else by all rows, none as wide as the input."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ class OneLayer:
     Linear in the size of W. For a convolution, ||W_j||^2 belongs to one output position: the squared kernel without
     what lies in the padding.
     """
+
+    asks_common: ClassVar[bool] = True
 
     def value(self, tape: Tape) -> tuple[Tensor, State]:
         affine, weight, slope = tape.layers[0].affine, tape.weights[0], tape.slopes[0]
@@ -108,6 +111,7 @@ class ExactRows:
     gram: bool  # close with G (first layer Dense only); else with the rows A W_1 themselves
     chunk: int  # examples at a time
     ahead: bool  # whether `value` takes the gradient too
+    asks_common: ClassVar[bool] = True
 
     def value(self, tape: Tape) -> tuple[Tensor, State]:
         if not self.ahead:

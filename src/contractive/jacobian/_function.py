@@ -18,7 +18,7 @@ class ChainNorm(torch.autograd.Function):
     def forward(
         ctx: Any, chain: Chain, request: Request, x: Tensor, *parameters: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        code, tape = record(chain, x, parameters)
+        code, tape = record(chain, x, parameters, slopes=request.rows is None)
         part = tape.select(request.rows)
         ctx.propagation = propagation_of(part, len(x), request, differentiable=any(ctx.needs_input_grad))
         norm, state = ctx.propagation.value(part)
@@ -27,8 +27,9 @@ class ChainNorm(torch.autograd.Function):
         last = tape.outputs[-1]
         if chain.layers[-1].activation is None:  # only its shape is needed, and what comes next may overwrite the code
             last = last.new_empty(()).expand(last.shape)
-        outputs = [*tape.outputs[:-1], last]
-        ctx.save_for_backward(*parameters, *tape.inputs, *tape.preactivations, *outputs, *tape.slopes, *state)
+        kept = [*tape.weights, *tape.inputs, *tape.preactivations, *tape.outputs[:-1], last]
+        kept += part.slopes if part is tape else [*part.preactivations, *part.outputs, *part.slopes]
+        ctx.save_for_backward(*kept, *state)
         return code, norm
 
     @staticmethod
@@ -41,15 +42,20 @@ class ChainNorm(torch.autograd.Function):
                 " Pass `lambda x: encoder(x)` for the encoder: it then goes through autograd, which can go on."
             )
         saved, depth = ctx.saved_tensors, len(ctx.layers)
-        fields = (list(saved[i * depth : (i + 1) * depth]) for i in range(2, 6))
-        tape = Tape(ctx.layers, list(saved[: 2 * depth : 2]), *fields)
+        fields = [list(saved[i : i + depth]) for i in range(0, (5 if ctx.rows is None else 7) * depth, depth)]
+        if ctx.rows is None:
+            part = tape = Tape(ctx.layers, *fields)
+        else:
+            weights, inputs, preactivations, outputs, *of_part = fields
+            tape = Tape(ctx.layers, weights, inputs, preactivations, outputs, [])
+            part = Tape(ctx.layers, weights, inputs, *of_part)
         # autocast may be on when the backward pass runs; the forward pass was computed without it
         with torch.autocast(ctx.device, enabled=False) if torch.is_autocast_enabled(ctx.device) else nullcontext():
-            gradients = Gradients(tape.select(ctx.rows))
+            gradients = Gradients(part)
             if grad_norm is not None:
-                common = _common(grad_norm)
-                weights = grad_norm if common is None else None
-                gradients = ctx.propagation.pull_back(gradients.tape, list(saved[6 * depth :]), weights)
+                common = _common(grad_norm) if ctx.propagation.asks_common else None
+                g = grad_norm if common is None else None
+                gradients = ctx.propagation.pull_back(part, list(saved[len(fields) * depth :]), g)
                 gradients.scale *= 1.0 if common is None else common
             return None, None, *_backpropagate(ctx, tape, gradients, grad_code)
 
@@ -93,8 +99,11 @@ def _through_activation(
     tape: Tape, i: int, gradient: Tensor | None, extra: Gradients, rows: Tensor | None
 ) -> Tensor | None:
     """Return that in the preactivation: act'(a) times that in the output, plus act''(a) times that in the slope."""
-    slope, in_slope, activation = tape.slopes[i], extra.slope(i), tape.layers[i].activation
-    delta = gradient if gradient is None or slope is None else gradient * slope
+    in_slope, activation = extra.slope(i), tape.layers[i].activation
+    delta = gradient
+    if gradient is not None and activation is not None:
+        known: Any = (tape.preactivations[i], tape.outputs[i])
+        delta = activation.pull(gradient, *known) if rows is not None else gradient * tape.slopes[i]
     if in_slope is None or activation is None or activation.curvature is None:
         return delta
     a: Any = extra.tape.preactivations[i]  # None where the formulas of the activation need the output alone

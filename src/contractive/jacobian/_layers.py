@@ -118,6 +118,11 @@ class Activation:
     # (y, a, h, slope) -> y act''(a) / act'(a), which saves keeping what stood before the slope; None where act' has
     # zeros with act'' not zero
     bend: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
+    backward: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # (y, a, h) -> y act'(a) in one operation
+
+    def pull(self, y: Tensor, a: Tensor, h: Tensor) -> Tensor:
+        """Return y act'(a), for which no slope need be kept."""
+        return y * self.slope(a, h) if self.backward is None else self.backward(y, a, h)
 
 
 def _normal_density(a: Tensor) -> Tensor:
@@ -135,6 +140,7 @@ _SIGMOID = Activation(
     curvature=lambda a, h, s: torch.addcmul(s, s, h, value=-2),
     keeps_input=False,
     bend=lambda y, a, h, s: torch.addcmul(y, y, h, value=-2),
+    backward=lambda y, a, h: torch.ops.aten.sigmoid_backward(y, h),
 )
 _TANH = Activation(
     torch.tanh,
@@ -142,19 +148,28 @@ _TANH = Activation(
     curvature=lambda a, h, s: (h * s).mul_(-2),
     keeps_input=False,
     bend=lambda y, a, h, s: (y * h).mul_(-2),
+    backward=lambda y, a, h: torch.ops.aten.tanh_backward(y, h),
 )
-_RELU = Activation(torch.relu, lambda a, h: (h > 0).to(h.dtype), None, keeps_input=False)
+_RELU = Activation(
+    torch.relu,
+    slope=lambda a, h: (h > 0).to(h.dtype),
+    curvature=None,
+    keeps_input=False,
+    backward=lambda y, a, h: torch.ops.aten.threshold_backward(y, h, 0),
+)
 _SILU = Activation(
     F.silu,
     slope=lambda a, h: (p := torch.sigmoid(a)) * (1 + a * (1 - p)),
     curvature=lambda a, h, s: _silu_curvature(a),
     keeps_input=True,
+    backward=lambda y, a, h: torch.ops.aten.silu_backward(y, a),
 )
 _GELU = Activation(
     F.gelu,
     slope=lambda a, h: torch.special.ndtr(a) + a * _normal_density(a),
     curvature=lambda a, h, s: _normal_density(a) * (2 - a * a),
     keeps_input=True,
+    backward=lambda y, a, h: torch.ops.aten.gelu_backward(y, a),
 )
 
 

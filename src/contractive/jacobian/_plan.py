@@ -122,8 +122,11 @@ def choose(shape: Shape, method: Method, num_probes: int) -> Plan:
 def propagation_of(tape: Tape, whole: int, request: Request, *, differentiable: bool) -> Propagation:
     """Return the propagation of the chosen plan, with its probe vectors drawn, in a step of so many examples."""
     shape = Shape.of(tape, whole)
-    # by the rows of all processes, so that they choose as one would
-    everywhere = replace(shape, batch=place_of_rows(shape.batch)[1], whole=whole * rank_and_world()[1])
+    world = rank_and_world()[1]
+    if world > 1:  # by the rows of all processes, so that they choose as one would
+        everywhere = replace(shape, batch=place_of_rows(shape.batch)[1], whole=whole * world)
+    else:
+        everywhere = shape
     plan = choose(everywhere, request.method, request.num_probes)
     x, code, batch = tape.inputs[0], tape.outputs[-1], max(tape.batch, 1)
     if plan.path == "closed form":

@@ -8,7 +8,7 @@ order.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -52,8 +52,10 @@ class Propagation(Protocol):
     """One way to the squared norm of a chain.
 
     `value` returns the norm per example and what `pull_back` needs for the gradients of sum(g * norm), or of sum(norm)
-    for g None.
+    for g None, which is worth looking for where it `asks_common`.
     """
+
+    asks_common: ClassVar[bool]
 
     def value(self, tape: Tape) -> tuple[Tensor, State]: ...
     def pull_back(self, tape: Tape, state: State, g: Tensor | None) -> Gradients: ...
@@ -129,6 +131,7 @@ class CodeProbes:
     probes: Tensor  # (batch * num_probes, *code); those of one example follow each other
     num_probes: int
     gram: bool  # close with G (first layer Dense only); else with u W_1
+    asks_common: ClassVar[bool] = False
 
     def value(self, tape: Tape) -> tuple[Tensor, State]:
         u, for_slope = [], []  # from the last layer to the first
@@ -145,7 +148,8 @@ class CodeProbes:
         else:
             end = tape.pull(0, row)
             norm = squared_sum(end)
-        return self._sum(norm) / self.num_probes, [*u[::-1], *for_slope[::-1], end]
+        norm = norm if self.num_probes == 1 else self._sum(norm) / self.num_probes
+        return norm, [*u[::-1], *for_slope[::-1], end]
 
     def pull_back(self, tape: Tape, state: State, g: Tensor | None) -> Gradients:
         u, for_slope, end = state[: tape.depth], state[tape.depth : -1], state[-1]
@@ -192,6 +196,7 @@ class InputSide:
     chunk: int  # examples at a time; a multiple of `group` or the whole batch
     keep: bool  # whether `value` keeps its tangents for `pull_back`; if not, they are computed again
     offset: int = 0  # place of the first example in its group
+    asks_common: ClassVar[bool] = False
 
     def value(self, tape: Tape) -> tuple[Tensor, State]:
         first = tape.push(0, self.probes)  # W_1 u, (groups, columns, *features)
@@ -264,7 +269,7 @@ def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generat
 
         def indices(shape: tuple[int, ...]) -> Tensor:  # they run through 0 .. order - 1 as often as needed
             rows = torch.randperm(order, generator=generator, device=device)
-            return rows.repeat(-(-shape[0] // order))[: shape[0]]
+            return (rows if shape[0] <= order else rows.repeat(-(-shape[0] // order)))[: shape[0]]
 
         rows = this_rank_slice(indices, (count,), per_row=num_probes)
         signs = _signs((size,), like.dtype, device, generator)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from contractive.core import signals
 from contractive.core.randomness import global_randomness
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 _KEEP = 2**30
 _MAP = 2**26  # larger blocks, such as row groups of a streamed file, go back at once: kept, they would leave gaps
+_SMALL_STEP = 2**24  # multiplications of a forward pass on a batch; below it a second thread gains next to nothing
 _QUIET = (
     (".*LeafSpec.*", FutureWarning),  # Lightning 2.6 on torch 2.13 uses a deprecated pytree class
     (".*GPU available but not used.*", Warning),
@@ -73,6 +75,31 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+@contextmanager
+def using_threads(threads: int | None, network: nn.Module, x: Tensor) -> Iterator[None]:
+    """Compute with so many threads, or by a fixed rule: with one where a step on the batch x is small.
+
+    A small step is over before a second thread has begun; beside other work, where each product waits for its slowest
+    thread, it was seen to take twenty times as long.
+    """
+    before = torch.get_num_threads()
+    chosen = threads or (1 if _multiplications(network, x) < _SMALL_STEP else before)
+    logger.info("training with %d thread(s), %s", chosen, "as asked" if threads else "by the size of network and batch")
+    torch.set_num_threads(chosen)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _multiplications(network: nn.Module, x: Tensor) -> int:
+    """Count those of a forward pass on x, from one row; operations that cannot be counted count as their weights."""
+    with rehearsing(network), evaluating(network), FlopCounterMode(display=False) as counter:
+        network(x[:1])
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    return len(x) * max(counter.get_total_flops() // 2, weights)
 
 
 def keep_freed_memory() -> bool:

@@ -19,7 +19,7 @@ from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, architecture, tensors_checksum
 from contractive.objectives import tangent_propagation
 from contractive.training._checkpoints import does_not_belong, read_checkpoint, write_checkpoint
-from contractive.training._contexts import flushed_denormals, keep_freed_memory
+from contractive.training._contexts import flushed_denormals, keep_freed_memory, using_threads
 from contractive.training._history import Epochs, Row, TrainingDiverged, check_not_lost
 from contractive.training._rows import as_tensor, labelled_rows
 from contractive.training._settings import TrainingOptions, TrainingSettings, check_device, place_of, settings_of
@@ -189,7 +189,8 @@ def fine_tune(
         run.resume(path, identity)
     keep_freed_memory()
     written = time.monotonic()
-    with flushed_denormals():
+    batch = train[0][: settings.batch_size]
+    with using_threads(settings.threads, classifier, batch), flushed_denormals():
         while not run.is_over:
             row = run.train_epoch()
             if path is not None and (run.is_over or time.monotonic() - written >= checkpoint_seconds):

@@ -74,9 +74,10 @@ def fit(
 ) -> History:
     """Train an autoencoder in place and return what happened, epoch by epoch.
 
-    Denormal numbers are flushed to zero in the calling thread while it runs, and the process keeps freed memory for the
-    next step. An autoencoder in evaluation mode is put into training mode; in one that is in training mode, parts in
-    evaluation mode (a frozen batch norm) stay so. Afterwards it is in evaluation mode, on the device it came from.
+    While it runs, small networks on small batches have one processor thread unless `threads` is given (the log tells),
+    and denormal numbers are flushed to zero in the calling thread; the process keeps freed memory for the next step. An
+    autoencoder in evaluation mode is put into training mode; in one that is in training mode, parts in evaluation mode
+    (a frozen batch norm) stay so. Afterwards it is in evaluation mode, on the device it came from.
 
     Args:
         autoencoder: Encoder and decoder; keeps the weights of the best epoch with `patience`, else of the last.
@@ -170,7 +171,8 @@ def fit(
                 check_independent_rows(autoencoder.encode, rows.first.to(like))
         _penalty_path(step, first)  # refuses what cannot be differentiated before anything is trained
         interrupted = contexts.interruptible()
-        with global_randomness(), contexts.quiet(), interrupted as stop, contexts.flushed_denormals():
+        threads = contexts.using_threads(settings.threads, autoencoder, first)
+        with global_randomness(), contexts.quiet(), interrupted as stop, threads, contexts.flushed_denormals():
             if saver is not None:
                 saver.stop = stop
             trainer = make_trainer(settings, hooks, options.get("loggers", ()), validated=rows.validation is not None)

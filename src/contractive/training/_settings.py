@@ -45,6 +45,7 @@ class TrainingOptions(TypedDict, total=False):
     devices: int
     num_nodes: int
     strategy: str
+    threads: int | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class TrainingSettings:
     devices: int = setting(1, "Processes on this machine, one per device.", least=1)
     num_nodes: int = setting(1, "Number of machines.", least=1)
     strategy: str = setting("auto", "Lightning strategy, for instance ddp.")
+    threads: int | None = setting(
+        None, "Processor threads while training.", by_data="1 for small networks and batches, else torch's", least=1
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)

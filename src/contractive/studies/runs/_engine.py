@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (AutoencoderTask(), ClassifierTask())}
 R = TypeVar("R", bound=Run[Any, Any])
-_MACHINE = ("device", "precision", "devices", "num_nodes", "strategy")  # a run may be resumed on another one
+_MACHINE = ("device", "precision", "devices", "num_nodes", "strategy", "threads")  # a run may be resumed on another one
 
 
 def train(
