@@ -1,13 +1,17 @@
-"""Trains a small model in as many processes as asked for, and saves its weights: run by test_distributed.py."""
+"""Trains small models in as many processes as asked for, and saves their weights: run by test_distributed.py."""
 
 import sys
 import warnings
 
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_only
+from test_penalty import Plain, X
+from torch.utils.data import DataLoader, TensorDataset
 
 import contractive as ct
 from contractive import objectives
+from contractive.training import JacobianPenalty
 
 OBJECTIVES = {
     "contractive": objectives.contractive(0.1, method="probes"),
@@ -21,11 +25,23 @@ OBJECTIVES = {
 def train(name, devices, batch_size):
     torch.manual_seed(0)
     autoencoder = ct.mlp(12, hidden=() if name == "higher order" else (10,), code=5).double()
-    x = torch.rand(1008, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    # of the last batch each of two processes has eight rows
+    x = torch.rand(112, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     settings = {"devices": devices, "strategy": "ddp" if devices > 1 else "auto", "batch_size": batch_size}
-    settings |= {"max_epochs": 2, "learning_rate": 0.01, "device": "cpu", "progress": False, "validation": x[:100]}
+    settings |= {"max_epochs": 2, "learning_rate": 0.01, "device": "cpu", "progress": False, "validation": x[:20]}
     history = ct.fit(autoencoder, x, OBJECTIVES[name], **settings)
     return autoencoder, history
+
+
+def train_with_callback(devices, batch_size):
+    """Train somebody's own module with the callback."""
+    module = Plain()
+    off = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    strategy = "ddp" if devices > 1 else "auto"
+    callback = JacobianPenalty(0.3, method="exact")
+    trainer = Trainer(max_epochs=2, callbacks=[callback], accelerator="cpu", devices=devices, strategy=strategy, **off)
+    trainer.fit(module, DataLoader(TensorDataset(X), batch_size=batch_size))
+    return module.state_dict()
 
 
 if __name__ == "__main__":
@@ -35,5 +51,5 @@ if __name__ == "__main__":
     for name in OBJECTIVES:
         autoencoder, history = train(name, 2, 16)
         results[name] = {"weights": autoencoder.state_dict(), "loss": history["train_total"]}
-    if rank_zero_only.rank == 0:
-        torch.save(results, sys.argv[1])
+    results["callback"] = train_with_callback(2, 10)
+    torch.save(results, f"{sys.argv[1]}.{rank_zero_only.rank}")

@@ -5,43 +5,39 @@ import subprocess
 import sys
 from pathlib import Path
 
-import distributed_penalty
 import pytest
 import torch
-from distributed_run import OBJECTIVES, train
+from distributed_run import OBJECTIVES, train, train_with_callback
 
 SCRIPT = Path(__file__).with_name("distributed_run.py")
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    out = tmp_path_factory.mktemp("distributed") / "weights.pt"
+    """What each of the two processes found."""
+    out = tmp_path_factory.mktemp("distributed") / "weights"
     command = [sys.executable, SCRIPT, out]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    return torch.load(out, weights_only=True)
+    return [torch.load(f"{out}.{rank}", weights_only=True) for rank in (0, 1)]
 
 
 @pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_two_processes_equal_one_with_the_doubled_batch(name, shared):
     alone, history = train(name, 1, 32)
-    for key, weight in alone.state_dict().items():
-        torch.testing.assert_close(shared[name]["weights"][key], weight, rtol=1e-6, atol=1e-9)
-    assert shared[name]["loss"] == pytest.approx(history["train_total"], rel=1e-9)
+    for found in shared:
+        for key, weight in alone.state_dict().items():
+            torch.testing.assert_close(found[name]["weights"][key], weight, rtol=1e-6, atol=1e-9)
+        assert found[name]["loss"] == pytest.approx(history["train_total"], rel=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning on small loaders and a deprecated class of torch
-def test_the_callback_adds_the_penalty_of_all_processes(tmp_path):
-    command = [sys.executable, distributed_penalty.__file__, tmp_path / "weights"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    alone, _ = distributed_penalty.train(1, 20)
-    for rank in (0, 1):
-        weights = torch.load(tmp_path / f"weights.{rank}", weights_only=True)
-        torch.testing.assert_close(weights, alone)
+def test_the_callback_adds_the_penalty_of_all_processes(shared):
+    alone = train_with_callback(1, 20)
+    for found in shared:
+        torch.testing.assert_close(found["callback"], alone)
 
 
 def test_the_command_trains_in_two_processes_without_a_word_of_the_machinery(tmp_path):
