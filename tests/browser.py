@@ -78,7 +78,8 @@ class Seen:
 
 def look(page: Path, folder: Path, *screens: tuple[int, bool]) -> list[Seen]:
     """Open a page on every screen at once, let it draw, and say what is seen."""
-    text = json.dumps(page.read_text(encoding="utf-8")).replace("<", "\\u003c")
+    opened = page.read_text(encoding="utf-8").replace("<details", "<details open")  # what is folded is drawn, too
+    text = json.dumps(opened).replace("<", "\\u003c")
     frames = _FRAMES.replace("SCREENS", json.dumps(screens)).replace("PAGE", text)
     framed = folder / f"{page.stem}-framed.html"
     framed.write_text(frames, encoding="utf-8")

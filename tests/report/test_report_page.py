@@ -12,7 +12,7 @@ import pytest
 from browser import faults, needs_browser
 from comparisons import BETTER, METRICS, Page, changed, objective, plain, results, usual
 from contractive.plots import color
-from contractive.report import compare_sentences, comparison_html, summarize, write_page
+from contractive.report import compare_verdict, comparison_html, summarize, write_page
 from contractive.studies import metrics
 from contractive.studies.pages import first_sentence
 
@@ -151,8 +151,27 @@ def test_a_browser_draws_every_plot_on_any_screen(tmp_path):
 
 def test_the_first_screen_says_what_was_found():
     text = comparison_html(usual())
-    verdict = first_sentence(next(iter(compare_sentences(usual()).values())))
+    verdict = plain(compare_verdict(usual(reconstruction_error=(0.78, 0.01))))
+    assert verdict.startswith(
+        "The contractive code is 4.0 times less sensitive to noise than the standard one, at 20 %"
+    )
+    assert verdict.endswith("% more reconstruction error.")
+    verdict = compare_verdict(usual())
+    assert verdict.endswith("than the standard one, with no clear change of the error.")
     header = Page(text.split("<header>")[1].split("</header>")[0]).text
-    assert verdict.startswith("Relative to its own spread, the contractive code is")
     assert plain(verdict) in plain(header)
     assert first_sentence("It is 0.3. 4 of 5. Then") == "It is 0.3. 4 of 5."
+
+
+def test_the_contents_lead_to_every_section():
+    page = comparison_html(usual())
+    titles = re.findall(r'<li><a href="#(.*?)">(.*?)</a></li>', page)
+    assert [title for _, title in titles] == ["Findings", "Pictures", "All metrics", "Definitions", "Settings"]
+    assert all(page.count(f'id="{target}"') == 1 for target, _ in titles)
+
+
+def test_the_verdict_is_followed_by_its_picture_and_the_numbers():
+    page = comparison_html(usual())
+    places = [page.index(text) for text in ('id="trade-off"', 'class="tiles"', "<h2>Findings", 'class="folded"')]
+    assert places == sorted(places)
+    assert page.count('data-plot="trade-off"') == 1

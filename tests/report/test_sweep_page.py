@@ -105,7 +105,14 @@ def test_the_page_holds_all_it_needs_and_escapes(tmp_path):
 def test_the_page_of_seeds_and_accuracy_shows_both():
     spread = {"reconstruction_error": 0.125, "scale_free_sensitivity": 0.0625, "probe_accuracy": 0.01}
     spread |= {"squared_norm": 0.1}
-    trials = [trial(n, w, 1.0 + n, 1.0 - n / 4, accuracy=0.75, spread=spread) for n, w in enumerate((0.0, 0.1, 0.2))]
+    trials = [trial(n, w, 1.0 + n, 1.0 - n / 4, accuracy=0.75) for n, w in enumerate((0.0, 0.1, 0.2))]
+    trials = [
+        replace(
+            each,
+            by_seed={key: tuple(each.metrics[key] + step * sd for step in (-1, 0, 1)) for key, sd in spread.items()},
+        )
+        for each in trials
+    ]
     text = sweep_html(found(*trials, front=(0, 1, 2), knee=1, seeds=3, **THREE))
     page = Page(text)
     assert page.cells["1/reconstruction_error"]["data-sd"] == "0.125"

@@ -14,13 +14,17 @@ from contractive.cli._begin import check_results, command_line
 from contractive.cli._console import Console, bold
 from contractive.core.errors import ContractiveError, InvalidValue, check_choice
 
+_ALL = "all"
+_TRIED = 100  # examples in the page of an analysis
+_EXPLORER = "explore.html"  # beside that page, which shows it in a frame
+
 
 @command("analyze run table.csv -o analysis")
 def analyze(
     *,
     run: options.RunFolder,
     data: options.Source,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json and report.html.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json, report.html and explore.html.")],
     rows: Annotated[int, typer.Option(help="Largest number of rows of each part, evenly spaced.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Random seed of noise, points and directions.")] = 0,
     umap: Annotated[
@@ -38,7 +42,8 @@ def analyze(
     writes report.html: open it in a browser.
     """
     from contractive.core.artifacts import read_json
-    from contractive.report import analysis_html, write_page
+    from contractive.report import analysis_html, explore_html, write_page
+    from contractive.studies.explore import explore as explore_run
     from contractive.studies.pages import first_sentence
     from contractive.studies.runs import AutoencoderRun, open_run
     from contractive.studies.sections import AnalysisSettings, analysis_sentences, read_rows, summary_of
@@ -63,7 +68,9 @@ def analyze(
             on_progress=progress,
         )
     analysis.write(out)
-    page = write_page(analysis_html(analysis), out / "report.html")
+    explorer = explore_html(explore_run(opened, data, examples=_TRIED, options=reading, data_dir=data_dir))
+    write_page(explorer, out / _EXPLORER)
+    page = write_page(analysis_html(analysis, explorer), out / "report.html")
     if json:
         console.document(read_json(out / "analysis.json"))
         return
@@ -75,9 +82,6 @@ def analyze(
         console.line(bold(topic), ": ", text)
     if sentences:
         console.line(bold(first_sentence(sentences[0][1])))
-
-
-_ALL = "all"
 
 
 @command("explore run table.csv -o page.html")
@@ -168,10 +172,11 @@ def report(
     from contractive.studies.sections import read_analysis
     from contractive.studies.sweep import Sweep
 
-    page = folder / "report.html"
+    page, model = folder / "report.html", folder / _EXPLORER
+    explorer = model.read_text(encoding="utf-8") if model.is_file() else ""
     writers: dict[str, Callable[[], Path]] = {  # by the file that only results of this kind have
         "results.json": lambda: pages.write_page(pages.comparison_html(Results.read(folder)), page),
-        "analysis.json": lambda: pages.write_page(pages.analysis_html(read_analysis(folder)), page),
+        "analysis.json": lambda: pages.write_page(pages.analysis_html(read_analysis(folder), explorer), page),
         "sweep.json": lambda: pages.write_page(pages.sweep_html(Sweep.read(folder)), page),
         "mistakes.npz": lambda: pages.write_page(pages.classifier_html(open_run(folder, ClassifierRun)), page),
     }

@@ -48,9 +48,8 @@ def compare(
     data are only measured. Prints a table and writes report.html: open it in a browser.
     """
     from contractive.data import load
-    from contractive.report import compare_sentences, comparison_html, write_page
+    from contractive.report import compare_verdict, comparison_html, write_page
     from contractive.studies.compare import compare as work
-    from contractive.studies.pages import first_sentence
 
     check_results(out, "results.json", force=force)
     console, page = Console(quiet=quiet or json), out / "report.html"
@@ -84,7 +83,7 @@ def compare(
     for each in results.objectives:
         console.warnings(each.warnings, of=each.name)
     console.line("Report: ", bold(page))
-    console.line(bold(first_sentence(next(iter(compare_sentences(results).values())))))
+    console.line(bold(compare_verdict(results)))
 
 
 def _print_table(console: Console, results: Results) -> None:

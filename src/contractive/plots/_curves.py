@@ -123,6 +123,7 @@ def weight_curves(
     `spreads` are their standard deviations over seeds; the lines have the colour of `objective`, and `knee` is marked.
     """
     result = panels(list(metrics), Room(300, 240))
+    to_the_right = bool(knee) and np.log10(knee) > np.log10([min(weights), max(weights)]).mean()
     for number, (title, values) in enumerate(metrics.items(), 1):
         more: Layout = {"mode": "lines+markers", "showlegend": False}
         more["hovertemplate"] = f"%{{y:.4g}} at {axis} %{{x:.3g}}<extra></extra>"
@@ -131,9 +132,9 @@ def weight_curves(
         result.line(objective, weights, values, number, **more)
         set_axes(result, number, {"title": {"text": axis}, **log_axis(weights)}, {})
         if without and title in without:
-            result.horizontal(number, without[title], WITHOUT)
+            result.horizontal(number, without[title], WITHOUT, side="left" if to_the_right else "right")
         if knee:
-            result.vertical(number, knee, "knee", side="left")
+            result.vertical(number, knee, "knee", side="left" if to_the_right else "right")
             # annotations are placed by the exponent on a logarithmic axis, shapes by the number
             result.layout.annotations[-1].update(x=float(np.log10(knee)))  # pyright: ignore[reportAttributeAccessIssue]
     return result

@@ -125,13 +125,14 @@ class Panels(go.Figure):
             beside = {"xanchor": "left", "xshift": 4} if side == "right" else {"xanchor": "right", "xshift": -4}
             self.add_annotation(text=text, x=at, y=1, yanchor="top", font={"size": 11}, **beside, **where)
 
-    def horizontal(self, number: int, at: float, text: str = "") -> None:
-        """Draw a dashed line across one panel at y = `at`, with a word at its right end."""
+    def horizontal(self, number: int, at: float, text: str = "", *, side: Literal["left", "right"] = "right") -> None:
+        """Draw a dashed line across one panel at y = `at`, with a word at one of its ends."""
         x, y = axes(number).values()
         where = {"xref": f"{x} domain", "yref": y}
         self.add_shape(type="line", x0=0, x1=1, y0=at, y1=at, line=_DASHED, layer="below", **where)
         if text:
-            self.add_annotation(text=text, x=1, y=at, xanchor="right", yanchor="bottom", font={"size": 11}, **where)
+            beside = {"x": float(side == "right"), "xanchor": side}
+            self.add_annotation(text=text, y=at, yanchor="bottom", font={"size": 11}, **beside, **where)
 
     def grey(self, mosaic: np.ndarray, number: int, low: float, high: float) -> None:
         """Draw pictures in a panel, dark at `low`."""

@@ -3,7 +3,7 @@
 from contractive.report._analysis_page import analysis_html
 from contractive.report._classifier_page import classifier_html, classifier_sentences
 from contractive.report._compare_page import comparison_html, summarize
-from contractive.report._compare_sentences import compare_sentences
+from contractive.report._compare_sentences import compare_sentences, compare_verdict
 from contractive.report._detection_page import detection_html, detection_sentences
 from contractive.report._explore_page import explore_html
 from contractive.report._html import write_page
@@ -13,7 +13,7 @@ from contractive.report._sweep_page import sweep_html, sweep_sentences
 # the file
 __all__ = ["write_page"]
 # of a comparison
-__all__ += ["comparison_html", "compare_sentences", "summarize"]
+__all__ += ["comparison_html", "compare_sentences", "compare_verdict", "summarize"]
 # of an analysis, an illustration
 __all__ += ["analysis_html", "illustration_html"]
 # of a model that runs in the page

@@ -1,8 +1,10 @@
 """An analysis as one HTML file: sentences, pictures, all numbers with units, settings."""
 
+from typing import Any
+
 from contractive.plots import color
 from contractive.report._html import render
-from contractive.studies.pages import described, first_sentence, shown
+from contractive.studies.pages import Picture, described, first_sentence, shown
 from contractive.studies.sections import (
     SECTIONS,
     Analysis,
@@ -10,12 +12,28 @@ from contractive.studies.sections import (
     Group,
     analysis_sentences,
     analysis_tiles,
+    caveats,
     section_pictures,
 )
 
+_LARGEST = 3_000_000  # characters of a page that holds the model as well
 
-def analysis_html(analysis: Analysis) -> str:
-    """Return the whole page as text."""
+
+def analysis_html(analysis: Analysis, explorer: str = "") -> str:
+    """Return the whole page as text.
+
+    Args:
+        analysis: What was measured.
+        explorer: The page of `explore_html`, which is shown in a frame if both together stay below 3 MB.
+    """
+    content = _content(analysis)
+    page = render(content, "analysis.html.jinja")
+    if not explorer or len(page) + len(explorer) > _LARGEST:
+        return page
+    return render(content | {"explorer": explorer}, "analysis.html.jinja")
+
+
+def _content(analysis: Analysis) -> dict[str, Any]:
     data = analysis.data
     height_and_width = data.image_shape[1:] if data.image_shape else None
     channels = data.image_shape[0] if data.image_shape else 1
@@ -27,7 +45,13 @@ def analysis_html(analysis: Analysis) -> str:
         if name in analysis.sections:
             groups.setdefault(section.group, []).append(name)
     sentences = analysis_sentences(analysis)
-    summary = {
+    every = [picture for drawn in pictures.values() for picture in drawn]
+    lead = next(iter(every), None)
+    shown_below: dict[str, list[Picture]] = {
+        group.title: [each for name in sections for each in pictures.get(name, []) if each is not lead]
+        for group, sections in groups.items()
+    }
+    return {
         "analysis": analysis,
         "color": color(analysis.name),
         "sentences": sentences,
@@ -36,14 +60,16 @@ def analysis_html(analysis: Analysis) -> str:
         "groups": groups,
         "titles": {name: section.title for name, section in SECTIONS.items()},
         "measured": [name for name, found in analysis.sections.items() if found.metrics],
-        "drawn": pictures,
-        "pictures": [picture for drawn in pictures.values() for picture in drawn],
+        "lead": lead,
+        "pictures_of": shown_below,
+        "pictures": every,
+        "explorer": "",
+        "warnings": caveats(analysis),
         "settings": _settings(analysis),
         "versions": analysis.versions,
         "command": analysis.command,
         "shown": shown,
     }
-    return render(summary, "analysis.html.jinja")
 
 
 def _settings(analysis: Analysis) -> dict[str, str]:

@@ -6,12 +6,12 @@ from contractive.core.errors import ContractiveError
 from contractive.objectives import OBJECTIVES
 from contractive.plots import color
 from contractive.report._compare_pictures import compare_pictures
-from contractive.report._compare_sentences import compare_sentences, label, roles, value
+from contractive.report._compare_sentences import compare_sentences, compare_verdict, label, roles, value
 from contractive.report._html import render
 from contractive.report._numbers import MetricTable, Row, Value, cells, clear, signed, tile
 from contractive.studies.compare import ObjectiveResult, Results
 from contractive.studies.metrics import METRICS, Metric
-from contractive.studies.pages import Picture, Tile, described, first_sentence
+from contractive.studies.pages import Picture, Tile, described
 
 _TILES = (
     "scale_free_sensitivity", "squared_norm", "reconstruction_error", "probe_accuracy", "probe_accuracy_noisy",
@@ -51,7 +51,7 @@ def comparison_html(results: Results) -> str:
     page = vars(summarize(results))
     words = {"label": label, "color": color, "signed": signed, "records": OBJECTIVES}
     versions = {"versions": results.versions, "command": results.command}
-    words["verdict"] = first_sentence(next(iter(page["sentences"].values())))
+    words["verdict"] = compare_verdict(results)
     return render({**page, **words, **versions}, "compare.html.jinja")
 
 

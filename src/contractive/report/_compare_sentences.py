@@ -1,13 +1,15 @@
 """What a comparison found, in sentences made from its numbers; also where the contractive objective loses."""
 
 from dataclasses import dataclass
+from math import nan
 
 from contractive.objectives import OBJECTIVES
 from contractive.report._numbers import Value, change, clear, listing, signed, times, verdict
 from contractive.studies.compare import ObjectiveResult, Results
 from contractive.studies.metrics import METRICS
-from contractive.studies.pages import MINUS, NBSP, capital
+from contractive.studies.pages import MINUS, NBSP, capital, first_sentence
 
+_FREE, _ERROR = "scale_free_sensitivity", "reconstruction_error"
 _SENSITIVITY = {"scale_free_sensitivity": "scale-free sensitivity", "sensitivity": "raw sensitivity"}
 _RECONSTRUCTION = {"reconstruction_error": "squared reconstruction error on test data", "r2": "R²"}
 
@@ -45,7 +47,7 @@ def label(name: str) -> str:
 
 def value(result: ObjectiveResult, key: str) -> Value | None:
     """Return a metric with its spread over the seeds; None where it was not measured or is not finite."""
-    return Value.of(key, result.mean(key), result.sd(key))
+    return Value.of(key, result.mean(key), result.sd(key), tuple(fit.metrics.get(key, nan) for fit in result.seeds))
 
 
 def compare_sentences(results: Results) -> dict[str, str]:
@@ -65,6 +67,28 @@ def compare_sentences(results: Results) -> dict[str, str]:
         "Collapse": collapse,
         "Weights": _weights(results),
     }
+
+
+def compare_verdict(results: Results) -> str:
+    """Return the result in one sentence: how much less sensitive the code is, and at which error."""
+    found = roles(results)
+    pairs = {
+        key: [value(one, key) if one else None for one in (found.focus, found.baseline)] for key in (_FREE, _ERROR)
+    }
+    (free, base), (error, base_error) = pairs[_FREE], pairs[_ERROR]
+    if not (found.focus and free and base and error and base_error) or found.focus.warnings:
+        return first_sentence(next(iter(compare_sentences(results).values())))
+    amount, more = change(error, base_error).lstrip(f"+{MINUS}"), "more" if error.mean >= base_error.mean else "less"
+    cost = (
+        f"at {amount} {more} reconstruction error" if clear(error, base_error) else "with no clear change of the error"
+    )
+    return f"The {label(found.focus.name)} code {_relative(free, base)} the standard one, {cost}."
+
+
+def _relative(mine: Value, other: Value) -> str:
+    if not clear(mine, other):
+        return "is not clearly less or more sensitive to noise than"
+    return f"is {times(mine, other)} {'less' if mine.mean < other.mean else 'more'} sensitive to noise than"
 
 
 def _alone(results: Results, keys: dict[str, str]) -> str:
@@ -89,9 +113,6 @@ def _sensitivity(found: Roles) -> str:
             f"The {name} model raised a warning, so that a small sensitivity is no success: scale-free {free} against"
             f" {base} of the standard one, raw {raw} against {raw_base}."
         )
-    relative = "is not clearly less or more sensitive to noise than"
-    if clear(free, base):
-        relative = f"is {times(free, base)} {'less' if free.mean < base.mean else 'more'} sensitive to noise than"
     change_of_code = "no clear difference"
     if clear(raw, raw_base):
         change_of_code = f"{times(raw, raw_base)} {'less' if raw.mean < raw_base.mean else 'more'}"
@@ -101,8 +122,9 @@ def _sensitivity(found: Roles) -> str:
     words = {"better": f"{clearly}more", "worse": f"{clearly}less", "even": "no clear difference"}
     others = "".join(f"; {other} {number}, {words[than]}" for other, number, than in standing)
     return (
-        f"Relative to its own spread, the {name} code {relative} the standard one: scale-free sensitivity {free}"
-        f" against {base}{others}. In raw units: {change_of_code} ({raw} against {raw_base}).{_only_smaller(found)}"
+        f"Relative to its own spread, the {name} code {_relative(free, base)} the standard one: scale-free sensitivity"
+        f" {free} against {base}{others}. In raw units: {change_of_code} ({raw} against {raw_base})."
+        f"{_only_smaller(found)}"
     )
 
 
@@ -128,7 +150,7 @@ def _reconstruction(found: Roles) -> str:
         return "The reconstruction error is not finite."
     more = "more" if mine.mean >= base.mean else "less"
     amount = change(mine, base).lstrip(f"+{MINUS}") or "an unknown share"
-    within = "" if clear(mine, base) else ", which is within the spread over seeds"
+    within = "" if clear(mine, base) else ", which is no clear difference over the seeds"
     others = ((label(other.name), value(other, "reconstruction_error")) for other in found.others)
     listed = ", ".join(f"{name} {change(number, base)}" for name, number in others if number)
     return (

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -25,17 +26,34 @@ def render(content: Mapping[str, Any], template: str, *styles: str) -> str:
         template: File name of the template.
         styles: File names of its styles; that of the reports if omitted.
     """
-    loader = PackageLoader("contractive", "report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     embedded = {"style": Markup("").join(map(script, styles or ("report.css",)))}
     if "pictures" in content:
         figures = _as_json({picture.name: picture.content for picture in content["pictures"]})
         embedded |= {"figures": figures, "plotly": _packed_plotly(), "script": script("report.js")}
     if "exploration" in content:
         embedded["exploration"] = _as_json(content["exploration"])
-    return environment.get_template(template).render({**content, **embedded})
+    return _with_contents(_environment().get_template(template).render({**content, **embedded}))
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("contractive", "report")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _with_contents(page: str) -> str:
+    """Return the page with an id for every section that has a heading, and the list of them."""
+    titles: list[str] = []
+
+    def numbered(found: re.Match[str]) -> str:
+        titles.append(found[1])
+        return f'<section id="part-{len(titles)}">\n  <h2>{found[1]}</h2>'
+
+    page = re.sub(r"<section>\s*<h2>(.*?)</h2>", numbered, page)
+    links = [f'<li><a href="#part-{number}">{title}</a></li>' for number, title in enumerate(titles, 1)]
+    links.append('<li><a href="#settings">Settings</a></li>')
+    begin = '<nav class="contents" aria-label="Contents">'
+    return page.replace(f"{begin}</nav>", f"{begin}<ul>{''.join(links)}</ul></nav>", 1)
 
 
 @cache

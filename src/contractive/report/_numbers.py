@@ -7,6 +7,7 @@ from typing import Literal
 
 from contractive.studies.metrics import METRICS, Metric
 from contractive.studies.pages import MINUS, NBSP, Tile
+from contractive.studies.paired import paired_difference
 
 Verdict = Literal["better", "even", "worse"]
 
@@ -18,13 +19,14 @@ class Value:
     mean: float  # finite
     sd: float | None  # standard deviation over seeds; None with a single seed
     percent: bool = False  # whether it is a share, written in per cent
+    by_seed: tuple[float, ...] = ()  # what it is the mean of, in the order of the seeds; empty where it is not known
 
     @classmethod
-    def of(cls, key: str, mean: float | None, sd: float | None) -> "Value | None":
+    def of(cls, key: str, mean: float | None, sd: float | None, by_seed: tuple[float, ...] = ()) -> "Value | None":
         """Return the value of a metric; None where it is missing or not finite."""
         if mean is None or not math.isfinite(mean):
             return None
-        return cls(mean, sd, METRICS[key].unit == "%")
+        return cls(mean, sd, METRICS[key].unit == "%", by_seed)
 
     def __str__(self) -> str:
         """For sentences: `0.339 ± 0.003`, `95.9 ± 0.7 %`."""
@@ -52,8 +54,10 @@ class Value:
 
 
 def clear(a: Value, b: Value) -> bool:
-    """Return whether two means differ by more than the larger standard deviation over seeds (one seed: at all)."""
-    return abs(a.mean - b.mean) > max(a.sd or 0.0, b.sd or 0.0)
+    """Return whether the 95 % interval of the paired difference over the seeds excludes zero (one seed: any does)."""
+    if a.sd is None or b.sd is None:
+        return a.mean != b.mean
+    return paired_difference(a.by_seed, b.by_seed).is_clear
 
 
 def verdict(a: Value, b: Value, better: str) -> Verdict:

@@ -93,7 +93,7 @@ def _pruned(sweep: Sweep) -> str:
 
 
 def _value(trial: SweepTrial, key: str) -> Value | None:
-    return Value.of(key, trial.metrics.get(key), trial.spread.get(key))
+    return Value.of(key, trial.metrics.get(key), trial.spread.get(key), trial.by_seed.get(key, ()))
 
 
 def _tiles(sweep: Sweep) -> list[Tile]:

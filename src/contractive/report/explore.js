@@ -2,6 +2,7 @@
 // The page around the model: one example, what is changed about it, and what the model makes of that.
 (() => {
   const data = JSON.parse(document.getElementById("exploration").textContent);
+  if (parent !== window) document.documentElement.dataset.framed = "yes"; // the page around it says the rest
   const $ = (id) => document.getElementById(id);
   const { features: width, units, image, columns, axis, fixed } = data;
   const flat = Model.numbers(data.rows, data.bytes);

@@ -55,11 +55,41 @@
       fitted.margin = { ...layout.margin, ...fitted.margin };
       fitted.margin.t += 30;
     } else if (picture && !narrow) fitted.height *= Math.min(1, width / WIDE); // square pixels fill the height
-    return Plotly.react(div, data, { ...themed(fitted, theme), width }, picture || narrow ? still : config);
+    return Plotly.react(div, data, { ...themed(fitted, theme), width }, picture || narrow ? still : config).then(() => addKeys(div));
   }
 
+  // The legend for the keyboard: a button per name, seen while one of them has the focus.
+  function addKeys(div) {
+    if (div.nextElementSibling?.className === "keys") return;
+    const groups = new Map();
+    figures[div.dataset.plot].data.forEach((trace, i) => {
+      const group = trace.legendgroup || trace.name;
+      if (!group || (trace.showlegend === false && !groups.has(group))) return;
+      groups.set(group, { name: trace.name || group, traces: [...(groups.get(group)?.traces || []), i] });
+    });
+    if (groups.size < 2) return;
+    const keys = document.createElement("div");
+    keys.className = "keys";
+    keys.setAttribute("role", "group");
+    keys.setAttribute("aria-label", "Legend: show or hide");
+    for (const { name, traces } of groups.values()) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = name;
+      button.setAttribute("aria-pressed", "true");
+      button.addEventListener("click", () => {
+        const shown = button.getAttribute("aria-pressed") === "true";
+        button.setAttribute("aria-pressed", String(!shown));
+        Plotly.restyle(div, { visible: shown ? "legendonly" : true }, traces);
+      });
+      keys.append(button);
+    }
+    div.after(keys);
+  }
+
+  // A folded picture has no width: it is drawn when it is opened.
   function drawAll(printing) {
-    return Promise.all(plots.map((div) => draw(div, printing)));
+    return Promise.all(plots.filter((div) => div.clientWidth > 0).map((div) => draw(div, printing)));
   }
 
   function listen() {
@@ -72,8 +102,12 @@
       waiting = requestAnimationFrame(() => drawAll(false));
     });
     dark.addEventListener("change", () => drawAll(false));
+    for (const part of document.querySelectorAll("details"))
+      part.addEventListener("toggle", () => {
+        if (part.open) part.querySelectorAll("[data-plot]").forEach((div) => draw(div, false));
+      });
     addEventListener("beforeprint", () => {
-      document.querySelectorAll("details").forEach((part) => (part.open = true));
+      document.querySelectorAll("details:not(.folded)").forEach((part) => (part.open = true));
       drawAll(true);
     });
     addEventListener("afterprint", () => drawAll(false));

@@ -30,7 +30,7 @@ from contractive.studies.sections import (
     read_analysis,
     rows_of_split,
 )
-from contractive.studies.sections._rows import thinned
+from contractive.studies.sections._rows import _still_falling, thinned
 
 FACTS = Facts(20, 5, "", 20, True, 2)
 SMALL = AnalysisSettings(num_points=20, map_points=30, attack_points=20, umap=False)
@@ -355,6 +355,32 @@ def test_each_caveat_is_given_alone(measured, numbers, rows, words):
     assert words in text
     assert text.count(". ") == 0
     assert "No warning sign" not in text
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (
+            RunSummary(still_falling=0.05),
+            "Undertrained: in the last tenth of the epochs the error still fell by 5\xa0%.",
+        ),
+        (
+            RunSummary(error_increase=0.12, max_error_increase=0.1),
+            "more error than asked: 12\xa0% on validation rows, and 10",
+        ),
+        (RunSummary(still_falling=0.01, error_increase=0.1, max_error_increase=0.1), "No warning sign"),
+        (RunSummary(error_increase=0.12), "No warning sign"),
+    ],
+    ids=["undertrained", "dear", "as asked", "nothing asked"],
+)
+def test_the_training_is_doubted(measured, run, words):
+    assert words in caveats(replace(measured, run=run))
+
+
+def test_how_far_the_error_still_fell():
+    assert _still_falling([*range(20, 10, -1), 10.0, 8.0]) == pytest.approx(1 - 8 / 10)  # a tenth of 12 is one epoch
+    assert _still_falling([4.0] * 10 + [5.0] * 10) == 0
+    assert _still_falling([3.0, 2.0, 1.0]) is None
 
 
 def test_the_gravest_caveat_comes_first(measured):

@@ -67,6 +67,8 @@ class RunSummary:
     network: str = ""  # architecture in a few words
     weight: float | None = None  # weight of the penalty
     error_increase: float | None = None  # relative increase of the validation error by the penalty, if measured
+    max_error_increase: float | None = None  # what was allowed for it
+    still_falling: float | None = None  # share by which the error fell in the last tenth of the epochs
     squared_norm: float | None = None  # ‖J‖² on validation rows
     squared_norm_without: float | None = None  # the same after the same training without the penalty
     command: str = ""  # command that trained it

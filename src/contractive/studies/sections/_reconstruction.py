@@ -15,7 +15,8 @@ from contractive.studies.sections._section import RECONSTRUCTION, Caveat, Contex
 from contractive.training import collapse
 
 _PICTURED = 10
-_LITTLE = 0.3  # of the variance reconstructed
+_LITTLE = 0.5  # of the variance reconstructed
+_FALLING = 0.02  # of the error, in the last tenth of the epochs
 _GAP = 0.1  # of the variance, training against measured rows
 
 
@@ -102,6 +103,17 @@ class Reconstruction(
         if mine < _LITTLE:
             text = f"{shown(max(mine, 0.0), '%')} of the variance is reconstructed"
             yield Caveat(1, f"Low sensitivity may only reflect underfitting: {text}.")
+        run = document.run
+        if run.still_falling is not None and run.still_falling > _FALLING:
+            fell = percent(run.still_falling, ".0f")
+            yield Caveat(
+                1,
+                f"Undertrained: in the last tenth of the epochs the error still fell by {fell}. Train for more epochs.",
+            )
+        increase, allowed = run.error_increase, run.max_error_increase
+        if increase is not None and allowed is not None and round(100 * increase) > round(100 * allowed):
+            paid = f"{percent(increase, '.0f')} on validation rows, and {percent(allowed, '.0f')} was allowed"
+            yield Caveat(2, f"The penalty costs more error than asked: {paid}.")
         if other - mine > _GAP:
             yield Caveat(3, f"Overfitting: reconstruction is much better on {known} than on others.")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -157,11 +158,19 @@ def summary_of(run: AutoencoderRun) -> RunSummary:
         network=f"{network.model} {widths}, {network.activation}, output {network.output}",
         weight=objective.weight if found is None else found,
         error_increase=metrics.error_increase if metrics else None,
+        max_error_increase=metrics.max_error_increase if metrics else None,
+        still_falling=_still_falling([row.get("val_reconstruction", nan) for row in run.history()]),
         squared_norm=(metrics.validation or {}).get("squared_norm") if metrics else None,
         squared_norm_without=(metrics.reference or {}).get("val_squared_norm") if metrics else None,
         command=run.document.command,
         checksum=run.document.data.checksum,
     )
+
+
+def _still_falling(errors: Sequence[float]) -> float | None:
+    """Return by what share of itself the smallest error fell in the last tenth of the epochs; None of under 10."""
+    before = errors[: len(errors) - len(errors) // 10]
+    return 1 - min(errors) / min(before) if len(errors) >= 10 and min(before) > 0 else None
 
 
 def _new_rows(run: AutoencoderRun, data: str | Path, rows: int, data_dir: str | Path | None, options: Options) -> Rows:

@@ -157,7 +157,7 @@ def analysis_sentences(document: Analysis) -> list[tuple[str, str]]:
     for name, section in SECTIONS.items():
         if name in document.sections and (text := section.sentences(document)):
             found.setdefault(section.topic or section.title, []).append(text)
-    found["Caveats"] = caveats(document)
+    found["Caveats"] = caveats(document) or [_NO_CAVEAT]
     return [(topic, " ".join(texts)) for topic, texts in found.items()]
 
 
@@ -168,14 +168,14 @@ def analysis_tiles(document: Analysis) -> list[Tile]:
 
 
 def caveats(document: Analysis) -> list[str]:
-    """Return sentences on why the numbers must not be taken at face value; one that reassures if there are none."""
+    """Return sentences on why the numbers must not be taken at face value."""
     if document.warnings:
         return [*document.warnings, "Do not read any number here as contraction."]
     found = [caveat for name in document.sections if name in SECTIONS for caveat in SECTIONS[name].caveats(document)]
     texts, rows = [caveat.text for caveat in sorted(found)], document.data.measured.rows
     if rows < _FEW_ROWS:
         texts.append(f"Only {rows} rows were measured: all numbers are rough.")
-    return texts or [_NO_CAVEAT]
+    return texts
 
 
 def _versions() -> dict[str, str]:

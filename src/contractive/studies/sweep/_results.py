@@ -28,12 +28,17 @@ class SweepTrial:
     weight: float  # 0 is the unpenalised baseline
     reason: str = ""  # why it was pruned; empty where it is complete
     metrics: dict[str, float] = field(default_factory=dict)  # means over seeds on validation rows; empty where pruned
-    spread: dict[str, float] = field(default_factory=dict)  # their standard deviations over seeds; empty with one seed
+    by_seed: dict[str, tuple[float, ...]] = field(default_factory=dict)  # what they are the means of
     test: dict[str, float] = field(default_factory=dict)  # the same means on test rows; nothing is chosen by them
     seconds: float = 0.0  # training time of all seeds
     warnings: tuple[str, ...] = ()
     learned_early: bool = True  # whether a quarter of the epochs was enough to be better than the mean
     reference: Reference | None = None  # scales of the first seed, from which a range of weights is guessed
+
+    @property
+    def spread(self) -> dict[str, float]:
+        """Standard deviations of `metrics` over seeds; empty with one seed."""
+        return {key: float(np.std(each, ddof=1)) for key, each in self.by_seed.items() if len(each) > 1}
 
     @property
     def folder(self) -> str:

@@ -136,14 +136,14 @@ def _measured(
 def _together(seeds: list[SweepTrial]) -> SweepTrial:
     """One trial with the means over its seeds and their spread."""
     first = seeds[0]
-    values = {key: [seed.metrics[key] for seed in seeds] for key in first.metrics}
+    values = {key: tuple(seed.metrics[key] for seed in seeds) for key in first.metrics}
     metrics = {key: float(np.mean(each)) for key, each in values.items()}
     assert first.reference is not None
     return replace(
         first,
         reason="",
         metrics=metrics,
-        spread={key: float(np.std(each, ddof=1)) for key, each in values.items()} if len(seeds) > 1 else {},
+        by_seed=values,
         test={key: float(np.mean([seed.test[key] for seed in seeds])) for key in first.test},
         seconds=sum(seed.seconds for seed in seeds),
         warnings=tuple(sorted({text for seed in seeds for text in seed.warnings})),
