@@ -89,7 +89,12 @@ def document(out):
 def test_it_writes_a_document_and_a_page(analyses, name):
     _, _, out, result = analyses(name)
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in out.iterdir()) == ["analysis.json", "analysis.npz", "explore.html", "report.html"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "analysis.json",
+        "analysis.npz",
+        "explore.html",
+        "report.html",
+    ]
     assert (out / "report.html").stat().st_size < 5_000_000
     for topic in ("Contraction", "Reach", "Directions", "Reconstruction", "Code", "Caveats"):
         assert f"{topic}: " in result.stdout
