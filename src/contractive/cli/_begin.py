@@ -3,6 +3,8 @@
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import typer
 from contractive.cli._console import Console
 from contractive.core.errors import InvalidValue
 from contractive.core.files import check_writable, remove_temporary_files
+from contractive.core.signals import exit_code
 
 if TYPE_CHECKING:
     from contractive.data import Options, Split
@@ -58,6 +61,16 @@ def resume_command(out: Path) -> str:
     return f"Resume with: {open_run(out).task.command} --resume --out {out}"
 
 
+@contextmanager
+def resumable(console: Console, out: Path, stage: Callable[[], str]) -> Iterator[None]:
+    """End the command that a signal stops: say in which stage, and how the run in the folder is resumed."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        console.note(f"Stopped in {stage()}. {resume_command(out)}")
+        raise typer.Exit(exit_code(error)) from None
+
+
 def begin_run(
     context: typer.Context, kind: Any, settings: Any, about: "Options", seed: int, console: Console
 ) -> "tuple[Split, Any] | None":
@@ -93,7 +106,7 @@ def begin_run(
             remedy = f"For instance: contractive {context.info_name} digits -o run"
             raise InvalidValue("data", "be given for a new run", "none", remedy)
         settings.check_machine()
-        check_at_least("checkpoint_seconds", given["checkpoint_seconds"], 0)
+        check_at_least("checkpoint_seconds", given.get("checkpoint_seconds", 0), 0)
         if is_first_process():  # the others find what it wrote
             Files(out).check(force=given["force"])
         split = load(data, data_dir=given["data_dir"], seed=seed, options=about)

@@ -1,6 +1,5 @@
 """The commands of anomaly detection: `detect` and `score`."""
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +7,16 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import command_line
+from contractive.cli._begin import begin_run, command_line, resumable
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import Group, split_words
 from contractive.core.errors import InvalidValue
-from contractive.studies.detection import DetectionSettings
+from contractive.studies.runs import DetectorSettings
 
 _ALARM = 3  # exit code for schedulers
 _PANELS = {
     **dict.fromkeys(("false_alarm_rate", "false_discovery_rate", "calibration"), "Promise"),
+    "dates": options.DATA,
     **dict.fromkeys(("code", "weight", "max_epochs", "seed"), "Training"),
 }
 
@@ -24,10 +24,13 @@ _PANELS = {
 @command("detect table.csv --out run --false-alarm-rate 0.01")
 def detect(
     *,
-    data: options.Source,
+    context: typer.Context,
+    data: options.OptionalSource = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the detector and its page.")],
-    settings: Annotated[DetectionSettings, Group("Score", _PANELS)],
+    settings: Annotated[DetectorSettings, Group("Score", _PANELS)],
+    data_dir: options.DataDir = None,
     reading: Annotated[options.Options, Group(options.DATA, without=("stream", "validation_share"))],
+    resume: options.Resume = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -38,24 +41,24 @@ def detect(
     anomalies found are counted. Columns of dates are left out. The rows are stored in the folder: they are the
     neighbours of new rows. Afterwards: `contractive score RUN NEW -o scores.csv`.
     """
-    from contractive.estimators import PromiseWarning
-    from contractive.report import detection_html, detection_sentences, write_page
-    from contractive.studies import detection
-    from contractive.training import CollapseWarning
+    from contractive.report import detector_html, detector_sentences, write_page
+    from contractive.studies.runs import DetectorRun, open_run, train
 
     console = Console(quiet=quiet or json)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        for kind in (PromiseWarning, CollapseWarning):
-            warnings.simplefilter("always", kind)
-        run = detection.detect(data, settings, out, options=reading, command=command_line(), force=force)
-    page = write_page(detection_html(run.document), out / "report.html")
+    begun = begin_run(context, DetectorRun, settings, reading, settings.seed, console)
+    with resumable(console, out, lambda: "training"):
+        if begun is not None:
+            train(*begun, out, command=command_line(), force=force, resume=resume)
+        run = open_run(out, DetectorRun)
+        page = write_page(detector_html(run), out / "report.html")
+    metrics = run.metrics()
+    assert metrics is not None
     if json:
-        console.document(run.document)
+        console.document(metrics)
         return
-    console.notes(run.document.notes)
-    console.warnings(dict.fromkeys(str(each.message) for each in caught))
-    verdict, *others = detection_sentences(run.document)
+    console.notes(note for note in run.document.notes if begun is None or note not in begun[0].notes)
+    console.warnings(metrics.warnings)
+    verdict, *others = detector_sentences(run)
     for sentence in others:
         console.line(sentence)
     console.line("Run: ", bold(out))
@@ -84,14 +87,14 @@ def score(
     A reason is a column, its value, and in brackets the value that would make the row usual. Rows are streamed in
     constant memory. The data are prepared as in training; columns may come in another order.
     """
-    from contractive.studies import detection
+    from contractive.studies import runs
 
     if fail_above is not None and not 0 <= fail_above <= 1:
         raise InvalidValue("fail_above", "be a share from 0 to 1", fail_above, "For instance 0.05.")
     console = Console(quiet=quiet or json)
-    opened = detection.open_detection(run)
+    opened = runs.open_run(run, runs.DetectorRun)
     with console.progress("Rows") as progress:
-        found = detection.score_rows(
+        found = runs.score(
             opened,
             data,
             out,

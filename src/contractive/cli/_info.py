@@ -1,6 +1,5 @@
 """The commands `info` and `version`, and the tables of metrics that training prints, too."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contractive.cli import _options as options
@@ -10,7 +9,13 @@ from contractive.cli._console import Console, bold
 
 if TYPE_CHECKING:
     from contractive.data import Preparation
-    from contractive.studies.runs import AutoencoderMetrics, AutoencoderRun, ClassifierMetrics, ClassifierRun
+    from contractive.studies.runs import (
+        AutoencoderMetrics,
+        AutoencoderRun,
+        ClassifierMetrics,
+        ClassifierRun,
+        DetectorRun,
+    )
 
 _PARTS = ("validation", "test")
 _MOST_NAMES = 12
@@ -23,11 +28,8 @@ _ORDER = (
 @command("info run")
 def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
     """A run that was interrupted says how it is resumed."""
-    from contractive.studies.runs import AutoencoderRun, ClassifierRun, open_run
+    from contractive.studies.runs import AutoencoderRun, ClassifierRun, DetectorRun, open_run
 
-    if (run / "detection.json").exists():
-        _about_detector(run, json)
-        return
     console, opened = Console(), open_run(run)
     metrics, data = opened.metrics(), opened.document.data
     if json:
@@ -38,6 +40,7 @@ def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
     facts = {
         **(_facts_of_classifier(opened) if is_classifier else {}),
         **(_facts(opened) if isinstance(opened, AutoencoderRun) else {}),
+        **(_facts_of_detector(opened) if isinstance(opened, DetectorRun) else {}),
         "data": f"{data.name}: " + ", ".join(f"{count:,} {part}" for part, count in data.rows.items()),
         "preparation": _prepared(opened.preparation),
         "versions": ", ".join(f"{name} {number}" for name, number in opened.document.versions.items()),
@@ -46,32 +49,32 @@ def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
     rows = [(name, facts[name]) for name in _ORDER if facts.get(name)]
     console.table(rows, ("", ""), title=str(opened.folder), left=(0, 1))
     if metrics:
-        (classifier_tables if is_classifier else metrics_table)(console, metrics)
+        if isinstance(opened, DetectorRun):
+            from contractive.report import detector_sentences
+
+            for sentence in detector_sentences(opened):
+                console.line(sentence)
+        else:
+            (classifier_tables if is_classifier else metrics_table)(console, metrics)
         console.warnings(metrics.warnings)
+    elif isinstance(opened, DetectorRun):
+        console.line(bold("Not finished"), f". {resume_command(run)}")
     else:
         stage = " of fine-tuning" if is_classifier else ""
         epochs = f"{len(written)} of {opened.settings.values()['max_epochs']} epochs{stage}"
         console.line(bold("Not finished"), f": {epochs} are written. {resume_command(run)}")
 
 
-def _about_detector(run: Path, json: bool) -> None:
-    from contractive.report import detection_sentences
-    from contractive.studies.detection import open_detection
-
-    console, document = Console(), open_detection(run).document
-    if json:
-        console.document(document)
-        return
-    facts = {
+def _facts_of_detector(run: "DetectorRun") -> dict[str, str]:
+    settings, metrics = run.settings, run.metrics()
+    rate = settings.false_discovery_rate
+    promise = f"false-discovery rate {rate:g}" if rate else f"false-alarm rate {settings.false_alarm_rate:g}"
+    learned = f", {metrics.trained_rows:,} rows learned from" if metrics else ""
+    return {
         "task": "outlier detector",
-        "score": document.score_by,
-        "data": f"{document.data}: {document.trained_rows:,} learned from, {document.tested.rows:,} kept apart",
-        "versions": ", ".join(f"{name} {number}" for name, number in document.versions.items()),
-        "command": document.command,
+        "training": f"score {metrics.score_by if metrics else settings.score_by}, {promise}, {settings.calibration}"
+        f" calibration, {settings.code} numbers per code, seed {settings.seed}{learned}",
     }
-    console.table([(name, text) for name, text in facts.items() if text], ("", ""), title=str(run), left=(0, 1))
-    for sentence in detection_sentences(document):
-        console.line(sentence)
 
 
 def _facts(run: "AutoencoderRun") -> dict[str, str]:

@@ -168,7 +168,7 @@ def report(
     from contractive import report as pages
     from contractive.studies.compare import Results
     from contractive.studies.illustrations import TOPICS
-    from contractive.studies.runs import ClassifierRun, open_run
+    from contractive.studies.runs import ClassifierRun, DetectorRun, open_run
     from contractive.studies.sections import read_analysis
     from contractive.studies.sweep import Sweep
 
@@ -179,6 +179,7 @@ def report(
         "analysis.json": lambda: pages.write_page(pages.analysis_html(read_analysis(folder), explorer), page),
         "sweep.json": lambda: pages.write_page(pages.sweep_html(Sweep.read(folder)), page),
         "mistakes.npz": lambda: pages.write_page(pages.classifier_html(open_run(folder, ClassifierRun)), page),
+        "detector/estimator.json": lambda: pages.write_page(pages.detector_html(open_run(folder, DetectorRun)), page),
     }
     found = [write for name, write in writers.items() if (folder / name).is_file()]
     for write in found:

@@ -8,7 +8,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import begin_run, command_line, resume_command
+from contractive.cli._begin import begin_run, command_line, resumable, resume_command
 from contractive.cli._console import Console, bold
 from contractive.cli._info import classifier_tables, metrics_table
 from contractive.cli._settings import Group
@@ -116,7 +116,7 @@ def classify(
     if begun is None:
         write_page(classifier_html(open_run(out, ClassifierRun)), out / "report.html")
         return
-    try:
+    with resumable(console, out, lambda: stage):
         with console.progress() as progress:
 
             def on_progress(what: str, done: int, total: int) -> None:
@@ -135,9 +135,6 @@ def classify(
             )
         run = open_run(out, ClassifierRun)
         page = write_page(classifier_html(run), out / "report.html")
-    except KeyboardInterrupt as error:
-        console.note(f"Stopped in {stage}. {resume_command(out)}")
-        raise typer.Exit(exit_code(error)) from None
     metrics = run.metrics()
     assert metrics is not None
     classifier_tables(console, metrics)

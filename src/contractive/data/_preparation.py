@@ -313,14 +313,19 @@ class TablePreparation(Preparation):
         names = [group.name for group in flat]
         if len(flat) == len(self.columns):
             raise DataError(f"columns must vary among training rows, got one value in {join_names(names)}.")
-        kept = np.ones(self.features, bool)
-        for group in flat:
-            kept[group.start : group.start + group.num] = False
-        columns = tuple(column for column in self.columns if column.name not in set(names))
-        dropped = (*self.dropped, *names)
-        draft = replace(self, features=int(kept.sum()), columns=columns, dropped=dropped)
         word = "a column that has" if len(flat) == 1 else f"{len(flat)} columns that have"
-        return draft, kept, [f"Left out {word} one value in the training rows: {join_names(names)}."]
+        return *self.without(names), [f"Left out {word} one value in the training rows: {join_names(names)}."]
+
+    def without(self, names: Sequence[str]) -> tuple["Preparation", np.ndarray]:
+        """Return the preparation without some columns, and which features are kept."""
+        kept = np.ones(self.features, bool)
+        for group in self.groups:
+            kept[group.start : group.start + group.num] = group.name not in names
+        numbers: Any = {name: getattr(self, name) for name in ("offset", "scale", "fill")}
+        numbers = {name: v[kept] for name, v in numbers.items() if v is not None and v.size == self.features}
+        columns = tuple(column for column in self.columns if column.name not in names)
+        dropped = (*self.dropped, *names)
+        return replace(self, features=int(kept.sum()), columns=columns, dropped=dropped, **numbers), kept
 
     def _rows(self, raw: Any) -> pa.Table:
         table = as_table(raw)

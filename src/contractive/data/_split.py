@@ -1,6 +1,7 @@
 """Splits: which rows train, validate and test, and their labels as whole numbers, numbers or text."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 from contractive.data._columns import Column, guess
 from contractive.data._errors import DataError, invalid, join_names
 from contractive.data._options import Options
-from contractive.data._preparation import Preparation
+from contractive.data._preparation import Preparation, TablePreparation
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 LEAST_ROWS = 10
@@ -79,6 +80,13 @@ class Split:
     def streamed(self) -> bool:
         """Return whether `train` is `Rows` on disk and not an array."""
         return not isinstance(self.train, np.ndarray)
+
+    def without_columns(self, names: Sequence[str]) -> "Split":
+        """Return the split of a table in memory without some columns, which may be absent later."""
+        assert isinstance(self.preparation, TablePreparation)
+        preparation, kept = self.preparation.without(names)
+        arrays = {name: getattr(self, name)[:, kept] for name in ("train", "validation", "test")}
+        return replace(self, **arrays, preparation=preparation, columns=preparation.feature_names)
 
     def in_memory(self) -> "Split":
         """Return itself where all subsets are arrays; `DataError` where the training rows stay on disk."""

@@ -13,12 +13,13 @@ from contractive import training
 from contractive.data import Block, DataError, Options, label_texts, open_rows, writer
 from contractive.studies.runs._classes import interval
 from contractive.studies.runs._classifier import PREDICTED, ClassifierRun
+from contractive.studies.runs._detector import FLAGGED, DetectorRun
 from contractive.studies.runs._folder import RunError
-from contractive.studies.runs._task import Run
+from contractive.studies.runs._task import RowFunction, Run
 
 
 class RowOptions(TypedDict, total=False):
-    """Keyword arguments of `encode`, `reconstruct` and `predict`."""
+    """Keyword arguments of `encode`, `reconstruct`, `predict` and `score`."""
 
     pass_through: Sequence[str]  # columns of the data that are copied before the others, an identifier for instance
     options: Options  # how to read the data
@@ -39,12 +40,12 @@ def encode(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unp
     Raises:
         DataError: Data that do not fit the run, or a file that cannot be written.
     """
-    return _write_rows("encode", run, data, out, **options)
+    return _write_rows(_function(run, "encode"), run, data, out, **options)
 
 
 def reconstruct(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> int:
     """Write the reconstruction of every row in the user's own units and columns; arguments as in `encode`."""
-    return _write_rows("reconstruct", run, data, out, **options)
+    return _write_rows(_function(run, "reconstruct"), run, data, out, **options)
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,59 @@ def predict(run: ClassifierRun, data: str | Path, out: str | Path, **options: Un
             remedy = "Leave it out to predict without labels."
             raise DataError(field="label", rule="name a column", got=repr(asked), remedy=remedy)
 
-    rows = _write_rows("predict", run, data, out, optional=(label,), on_block=compare, **options)
+    rows = _write_rows(_function(run, "predict"), run, data, out, optional=(label,), on_block=compare, **options)
     return Predicted(rows, labelled, right)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How many rows were scored and flagged."""
+
+    rows: int
+    flagged: int
+
+    @property
+    def share(self) -> float:
+        """Share of the rows that was flagged; 0 without any."""
+        return self.flagged / self.rows if self.rows else 0.0
+
+
+def score(run: DetectorRun, data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> Scored:
+    """Write score, p-value, flag and the first three reasons of every row of `data`.
+
+    Columns: those passed through, `score` (higher is stranger), `p_value`, `flagged` (1 or 0), `reason_1` to `reason_3`
+    of flagged rows; texts need .csv or .parquet. With a false-discovery rate, which depends on all rows, the data are
+    read twice. Arguments as in `encode`.
+
+    Raises:
+        DataError: Data that do not fit the detector, or a file that cannot be written.
+    """
+    flagged, detector, scores = 0, run.detector, []
+    if detector.false_discovery_rate is not None:
+        blocks = open_rows(data, run.preparation, options=options.get("options", Options()))
+        scores = [-detector.score_samples(block.x) for block in blocks]
+
+    def count(block: Block, made: dict[str, np.ndarray]) -> None:
+        nonlocal flagged
+        flagged += int(made[FLAGGED].sum())
+
+    limit = detector.flagging_limit(np.concatenate([[], *scores]))
+    return Scored(_write_rows(run.scores(limit), run, data, out, on_block=count, **options), flagged)
+
+
+def _function(run: Run[Any, Any], name: str) -> RowFunction:
+    """Return what the run can do with rows under this name, or refuse."""
+    functions = run.row_functions(run.parts())
+    if name not in functions:
+        got = f"{run.folder} with the {run.task.name} of {run.task.command}"
+        remedy = f"Its commands are {run.task.uses}."
+        raise RunError(field="run", rule=f"hold a model that can {name} rows", got=got, remedy=remedy)
+    return functions[name]
 
 
 @torch.no_grad()
 def _write_rows(
-    name: str,
+    function: RowFunction,
     run: Run[Any, Any],
     data: str | Path,
     out: str | Path,
@@ -112,15 +159,9 @@ def _write_rows(
     on_progress: Callable[[int], None] = lambda rows: None,
     on_block: Callable[[Block, Any], None] = lambda block, made: None,
 ) -> int:
-    """Write what a row function of the run makes of the data; `optional` columns are only handed to `on_block`."""
+    """Write what a function of the run makes of the data; `optional` columns are only handed to `on_block`."""
     training.check_device(device)
-    functions = run.row_functions(run.parts())
-    if name not in functions:
-        got = f"{run.folder} with the {run.task.name} of {run.task.command}"
-        remedy = f"Its commands are {run.task.uses}."
-        raise RunError(field="run", rule=f"hold a model that can {name} rows", got=got, remedy=remedy)
-    function, done = functions[name], 0
-    module = function.module.to(device)
+    module, done = function.module.to(device), 0
     if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
         raise DataError(field="out", rule="be another file than the data", got=out, remedy="Choose another name.")
     blocks = open_rows(data, run.preparation, pass_through=pass_through, optional=optional, options=options)

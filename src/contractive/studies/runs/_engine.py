@@ -14,6 +14,7 @@ from contractive.models import storage
 from contractive.studies.documents import DataFacts, versions
 from contractive.studies.runs._autoencoder import AutoencoderTask
 from contractive.studies.runs._classifier import ClassifierTask
+from contractive.studies.runs._detector import DetectorTask
 from contractive.studies.runs._folder import Files, HistoryTable, RunError, as_run_errors
 from contractive.studies.runs._task import (
     METRICS,
@@ -31,7 +32,9 @@ from contractive.studies.runs._task import (
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
 
-TASKS: dict[str, Task[Any, Any, Any]] = {task.name: task for task in (AutoencoderTask(), ClassifierTask())}
+TASKS: dict[str, Task[Any, Any, Any]] = {
+    task.name: task for task in (AutoencoderTask(), ClassifierTask(), DetectorTask())
+}
 R = TypeVar("R", bound=Run[Any, Any])
 _MACHINE = ("device", "precision", "devices", "num_nodes", "strategy", "threads")  # a run may be resumed on another one
 
@@ -55,7 +58,7 @@ def train(
 
     Args:
         split: Data; for a classifier with labels, and in memory.
-        settings: `AutoencoderSettings` or `ClassifierSettings`; what is None is chosen by the data.
+        settings: Of one of the `TASKS`, for instance `AutoencoderSettings`; what is None is chosen by the data.
         out: The folder.
         command: That repeats the run; it is kept likewise.
         force: Replace a run that is in the folder.
@@ -77,6 +80,7 @@ def train(
     files, is_first = Files(out), training.is_first_process()
     settings.check_machine()
     check_at_least("checkpoint_seconds", checkpoint_seconds, 0)
+    split = settings.prepared(split)
     settings = settings.completed(split)
     if resume and is_first:
         _check_resumable(files, task, settings)
@@ -103,7 +107,7 @@ def open_run(folder: str | Path, kind: type[R] = Run) -> R:
 
     Args:
         folder: That `train` wrote.
-        kind: `AutoencoderRun` or `ClassifierRun`, where it must be of that kind.
+        kind: `AutoencoderRun`, `ClassifierRun` or `DetectorRun`, where it must be of that kind.
 
     Raises:
         RunError: Not the folder of such a run, or broken files.
@@ -135,9 +139,6 @@ def _read_config(folder: Path, kind: type[Run[Any, Any]]) -> RunDocument:
     with as_run_errors(path):
         extra = storage.read_config(folder).extra
         run = extra.get("run") if isinstance(extra, dict) else None
-        if (folder / "detection.json").exists():
-            remedy = "Use contractive score: the score needs the training rows, which no exported model holds."
-            raise _wrong_run(kind, f"{folder}, which holds a detector", remedy)
         if not isinstance(run, dict):
             got = f"{folder}, a model saved without data"
             raise _wrong_run(kind, got, "Load it with contractive.load in Python.")

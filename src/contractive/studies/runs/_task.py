@@ -41,6 +41,10 @@ class TaskSettings(ABC, Generic[N, M]):
 
     by_data: ClassVar[tuple[str, ...]]
 
+    def prepared(self, split: Split) -> Split:
+        """Return the data as the task takes them, for instance without some columns; twice gives the same as once."""
+        return split
+
     @abstractmethod
     def completed(self, split: Split) -> Self:
         """Return the settings with the defaults that depend on the data, checked against the data."""

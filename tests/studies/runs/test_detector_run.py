@@ -1,18 +1,28 @@
 import csv
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 import contractive as ct
 from contractive.cli._commands import app
-from contractive.core.artifacts import Artifact
-from contractive.data import DataError, Options
-from contractive.report import detection_html, detection_sentences
-from contractive.studies.detection import KIND, DetectionSettings, detect, open_detection, score_rows
-from contractive.studies.runs import RunError, open_run
+from contractive.data import DataError, Options, load
+from contractive.report import detector_html, detector_sentences
+from contractive.studies.runs import (
+    AutoencoderRun,
+    DetectorRun,
+    DetectorSettings,
+    RunError,
+    encode,
+    open_run,
+    score,
+    train,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 COLUMNS = ("id", "time", "temperature", "pressure", "mode", "bad")
@@ -40,8 +50,14 @@ def write(path, rows, seed, columns=COLUMNS):
     return path
 
 
-SETTINGS = DetectionSettings(max_epochs=15, code=32, false_alarm_rate=0.1)
+SETTINGS = DetectorSettings(max_epochs=15, code=32, false_alarm_rate=0.1)
+TINY = {"max_epochs": 1, "code": 4}
 READING = Options(label="bad", drop=("id",), one_hot=("mode",))
+
+
+def detect(data, settings, out, options=Options(), **others):  # noqa: B008
+    train(load(data, seed=settings.seed, options=options), settings, out, **others)
+    return open_run(out, DetectorRun)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +67,9 @@ def run(tmp_path_factory):
 
 
 def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(run):
-    document = run.document
+    document = run.metrics()
     assert run.preparation.column_names() == ("temperature", "pressure", "mode")
-    assert "Columns of dates are no features: time." in document.notes
+    assert "Columns of dates are no features: time." in run.document.notes
     assert document.trained_rows == 204 - 20  # 85 % of the rows, a tenth of which is left out
     tested = document.tested
     assert (tested.rows, tested.normal) == (36, 32)
@@ -68,8 +84,12 @@ def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(
 
 
 def test_what_is_opened_is_what_was_written(run):
-    again = open_detection(run.folder)
-    assert Artifact.of(KIND, again.document).document == Artifact.of(KIND, run.document).document
+    again = open_run(run.folder)
+    assert type(again) is DetectorRun
+    assert (again.document, again.settings, again.metrics()) == (run.document, SETTINGS, run.metrics())
+    assert (again.finished, again.num_units) == (True, 32)
+    assert torch.equal(again.model().encoder[0].weight, run.detector.autoencoder_.encoder[0].weight)
+    assert [row["epoch"] for row in again.history()] == [*range(1, 16)]
     x = np.random.RandomState(0).standard_normal((5, run.preparation.features)).astype(np.float32)
     np.testing.assert_array_equal(again.detector.score_samples(x), run.detector.score_samples(x))
 
@@ -81,7 +101,7 @@ def scores(path):
 
 def test_new_rows_are_scored_with_reasons_in_their_units(run, tmp_path):
     new, seen = write(tmp_path / "new.csv", 60, 1), []
-    found = score_rows(run, new, tmp_path / "out.csv", pass_through=("id", "time"), on_progress=seen.append)
+    found = score(run, new, tmp_path / "out.csv", pass_through=("id", "time"), on_progress=seen.append)
     rows = scores(tmp_path / "out.csv")
     assert seen == [60]
     assert [*rows[0]] == ["id", "time", "score", "p_value", "flagged", "reason_1", "reason_2", "reason_3"]
@@ -106,7 +126,7 @@ def test_a_false_discovery_rate_is_of_the_whole_file(run, tmp_path):
     new = write(tmp_path / "new.csv", 80, 2)
     run.detector.set_params(false_discovery_rate=0.2)
     try:
-        found = score_rows(run, new, tmp_path / "out.csv")
+        found = score(run, new, tmp_path / "out.csv")
         p_values = np.array([float(row["p_value"]) for row in scores(tmp_path / "out.csv")])
         # the largest k with p_(k) <= k/n 0.2
         ordered = np.sort(p_values)
@@ -120,11 +140,11 @@ def test_a_false_discovery_rate_is_of_the_whole_file(run, tmp_path):
 def test_a_table_without_label_is_learned_from_whole(tmp_path):
     columns = ("temperature", "pressure")
     folder = write(tmp_path / "plain.csv", 60, 3, columns)
-    run = detect(folder, DetectionSettings(max_epochs=2, code=8), tmp_path / "run")
-    assert run.document.trained_rows == 51
-    assert run.document.tested.auroc is None
-    assert len(detection_sentences(run.document)) == 2
-    assert "anomalies" not in detection_html(run.document).split('<script type="application/gzip"')[0]
+    run = detect(folder, DetectorSettings(**TINY), tmp_path / "run")
+    assert run.metrics().trained_rows == 51
+    assert run.metrics().tested.auroc is None
+    assert len(detector_sentences(run)) == 2
+    assert "anomalies" not in detector_html(run).split('<script type="application/gzip"')[0]
 
 
 def test_labels_other_than_0_and_1_are_refused(tmp_path):
@@ -135,47 +155,85 @@ def test_labels_other_than_0_and_1_are_refused(tmp_path):
         detect(path, SETTINGS, tmp_path / "run", options=Options(label="mode", drop=("id",)))
 
 
+def test_labels_must_be_known_of_all_rows(tmp_path):
+    path = tmp_path / "old.csv"
+    rows = [f"{number},{number % 7},{number % 2 if number > 9 else ''}" for number in range(40)]
+    path.write_text("\n".join(["a,b,bad", *rows]))
+    with pytest.raises(DataError, match=r"label must be a column of 0 .* got rows without a label\. Or `drop`"):
+        detect(path, SETTINGS, tmp_path / "run", options=Options(label="bad"))
+
+
+def test_dates_are_features_where_they_are_asked_for(tmp_path):
+    columns = ("time", "temperature")
+    path = write(tmp_path / "old.csv", 60, 3, columns)
+    settings = DetectorSettings(**TINY, dates=True)
+    assert detect(path, settings, tmp_path / "run").preparation.column_names() == columns
+    with pytest.raises(DataError, match=r"must have a column that is no date, got time\. Set `dates`"):
+        detect(path, SETTINGS, tmp_path / "other", options=Options(drop=("temperature",)))
+
+
+def test_a_resumed_run_ends_with_the_same_detector(tmp_path, monkeypatch):
+    data, settings = write(tmp_path / "plain.csv", 30, 3, ("temperature", "pressure")), DetectorSettings(**TINY)
+    whole, stopped = detect(data, settings, tmp_path / "whole"), tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(ct.ContractiveOutlierDetector, "save", lambda self, folder: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            train(load(data), settings, stopped)
+    opened = open_run(stopped, DetectorRun)
+    assert not opened.finished
+    with pytest.raises(RunError, match="is not finished"):
+        detector_html(opened)
+    with pytest.raises(RunError, match="interrupted before it had a model"):
+        opened.detector  # noqa: B018
+    train(opened.load_data(), opened.settings, stopped, resume=True)
+    assert open_run(stopped).metrics() == whole.metrics()
+    with pytest.raises(RunError, match=r"resume must continue with the settings of the run, got code 5"):
+        train(load(data), replace(settings, code=5), stopped, resume=True)
+
+
 def test_what_is_no_detector_is_refused(run, tmp_path):
-    with pytest.raises(RunError, match=r"run must be a folder that contractive detect wrote, got .* without detection"):
-        open_detection(tmp_path)
-    (tmp_path / "detection.json").write_text("{}")
-    with pytest.raises(RunError, match="cannot be read"):
-        open_detection(tmp_path)
-    with pytest.raises(RunError, match=r"which holds a detector\. Use contractive score"):
-        open_run(run.folder)
+    with pytest.raises(RunError, match=r"run must be a folder that contractive detect wrote, got .* without config"):
+        open_run(tmp_path, DetectorRun)
+    with pytest.raises(RunError, match=r"train wrote, got .* with the detector of contractive detect\. Its commands"):
+        open_run(run.folder, AutoencoderRun)
+    with pytest.raises(
+        RunError, match=r"run must hold one network, got .*, which holds a detector\. Use contractive score"
+    ):
+        encode(run, run.document.source.data, tmp_path / "codes.npy")
 
 
 def test_a_file_is_not_written_over_its_data(run, tmp_path):
     new = write(tmp_path / "new.csv", 20, 1)
     with pytest.raises(DataError, match="out must be another file than the data"):
-        score_rows(run, new, new, overwrite=True)
+        score(run, new, new, overwrite=True)
 
 
-def test_a_folder_of_another_table_is_refused(run, tmp_path):
-    import shutil
-
+def test_a_changed_detector_is_refused(run, tmp_path):
     shutil.copytree(run.folder, tmp_path / "run")
     other = ct.ContractiveOutlierDetector(max_epochs=1, random_state=0).fit(np.random.RandomState(0).rand(40, 2))
-    other.save(tmp_path / "run")
+    other.save(tmp_path / "run" / "detector")
     with pytest.raises(RunError, match="does not hold a detector of its 4 features"):
-        open_detection(tmp_path / "run")
+        open_run(tmp_path / "run", DetectorRun).detector  # noqa: B018
+    (tmp_path / "run" / "detector" / "estimator.json").write_text("{}")
+    with pytest.raises(RunError, match="does not hold the detector of the run"):
+        open_run(tmp_path / "run", DetectorRun).detector  # noqa: B018
 
 
 def test_a_wrong_setting_is_refused():
     with pytest.raises(ValueError, match=r"false_alarm_rate must be above 0 and at most 0\.5, got 0\.7"):
-        DetectionSettings(false_alarm_rate=0.7)
+        DetectorSettings(false_alarm_rate=0.7)
 
 
 def test_the_page_shows_the_rows_their_reasons_and_the_bounds(run):
-    html = detection_html(run.document)
+    html = detector_html(run)
     text = html.split('<script type="application/gzip"')[0]
     assert "Unusual rows of <em>old</em>" in text
-    assert all(reason.column in text for row in run.document.unusual for reason in row.reasons)
+    assert all(reason.column in text for row in run.metrics().unusual for reason in row.reasons)
     assert "Values that are always flagged" in text
     assert "http" not in text.replace("http-equiv", "")
     figures = json.loads(html.split('id="figures">')[1].split("</script>")[0])
-    assert figures["p-values"]["data"][0]["y"] == [*run.document.tested.histogram]
-    first = run.document.unusual[0]
+    assert figures["p-values"]["data"][0]["y"] == [*run.metrics().tested.histogram]
+    first = run.metrics().unusual[0]
     assert figures["reasons"]["data"][0]["x"] == pytest.approx([reason.fall for reason in first.reasons])
 
 
@@ -202,7 +260,12 @@ def test_the_commands_detect_and_score(tmp_path):
     assert "--fail-above must be a share from 0 to 1, got 2.0" in wrong.output
     info = CliRunner().invoke(app, ["info", str(out)])
     assert info.exit_code == 0, info.output
-    assert "table" in info.output
+    assert "score table" in info.output
+    report = CliRunner().invoke(app, ["report", str(out)])
+    assert report.exit_code == 0, report.output
+    resumed = CliRunner().invoke(app, ["detect", "-o", str(out), "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+    assert "nothing was left to do" in resumed.output
     export = CliRunner().invoke(app, ["export", str(out), "-o", str(tmp_path / "model.onnx")])
     assert export.exit_code == 2
     assert "which holds a detector. Use contractive score" in " ".join(export.output.split())

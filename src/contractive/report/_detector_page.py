@@ -2,31 +2,37 @@
 
 from contractive.plots import p_values, reason_bars
 from contractive.report._html import render
-from contractive.studies.detection import Detection, DetectionSettings
 from contractive.studies.pages import Picture, Tile, described, percent, shown
+from contractive.studies.runs import DetectorMetrics, DetectorRun, DetectorSettings, RunError
 
 
-def detection_html(detection: Detection) -> str:
-    """Return the whole page as text."""
-    pictures = _pictures(detection)
+def detector_html(run: DetectorRun) -> str:
+    """Return the whole page as text.
+
+    Raises:
+        RunError: A run that is not finished, or broken files.
+    """
+    metrics = _metrics(run)
     page = {
-        "detection": detection,
-        "sentences": detection_sentences(detection),
-        "tiles": _tiles(detection),
-        "pictures": pictures,
+        "name": run.document.data.name,
+        "metrics": metrics,
+        "sentences": detector_sentences(run),
+        "tiles": _tiles(run.settings, metrics),
+        "pictures": _pictures(metrics),
         "shown": shown,
-        "settings": described(detection.settings),
-        "versions": detection.versions,
-        "command": detection.command,
+        "settings": described(run.settings),
+        "notes": run.document.notes,
+        "versions": run.document.versions,
+        "command": run.document.command,
     }
-    return render(page, "detection.html.jinja")
+    return render(page, "detector.html.jinja")
 
 
-def detection_sentences(detection: Detection) -> list[str]:
+def detector_sentences(run: DetectorRun) -> list[str]:
     """Return what the detector does to rows that it has not seen, in sentences."""
-    settings, tested = detection.settings, detection.tested
+    metrics, settings = _metrics(run), run.settings
+    tested, kind = metrics.tested, _kind(metrics)
     share = tested.false_alarms / tested.normal if tested.normal else 0.0
-    kind = "normal rows" if detection.label else "rows"
     sentences = [
         f"{tested.flagged:,} of {tested.rows:,} rows kept apart are flagged at a {_promise(settings)}:"
         f" {tested.false_alarms:,} of {tested.normal:,} {kind} ({percent(share)})."
@@ -44,23 +50,33 @@ def detection_sentences(detection: Detection) -> list[str]:
         "split": "The rate is a theorem for new rows that are exchangeable with the training rows.",
     }
     sentences.append(
-        f"{detection.trained_rows:,} rows were learned from; the smallest rate they can promise is"
-        f" {percent(detection.smallest_rate, '.3g')}. {held[settings.calibration]}"
+        f"{metrics.trained_rows:,} rows were learned from; the smallest rate they can promise is"
+        f" {percent(metrics.smallest_rate, '.3g')}. {held[settings.calibration]}"
     )
     return sentences
 
 
-def _promise(settings: DetectionSettings) -> str:
+def _metrics(run: DetectorRun) -> DetectorMetrics:
+    metrics = run.metrics()
+    if metrics is None:
+        raise RunError(f"{run.folder} holds a run that is not finished. Resume it with `resume`.")
+    return metrics
+
+
+def _kind(metrics: DetectorMetrics) -> str:
+    return "normal rows" if metrics.tested.auroc is not None else "rows"
+
+
+def _promise(settings: DetectorSettings) -> str:
     if settings.false_discovery_rate is None:
         return f"false-alarm rate of {percent(settings.false_alarm_rate, '.3g')}"
     return f"false-discovery rate of {percent(settings.false_discovery_rate, '.3g')}"
 
 
-def _tiles(detection: Detection) -> list[Tile]:
-    tested, settings = detection.tested, detection.settings
+def _tiles(settings: DetectorSettings, metrics: DetectorMetrics) -> list[Tile]:
+    tested = metrics.tested
     share = tested.false_alarms / tested.normal if tested.normal else 0.0
-    kind = "normal rows flagged" if detection.label else "rows flagged"
-    tiles = [Tile(percent(share), kind, f"at a {_promise(settings)}")]
+    tiles = [Tile(percent(share), f"{_kind(metrics)} flagged", f"at a {_promise(settings)}")]
     if tested.auroc is not None:
         anomalies = tested.rows - tested.normal
         caught = f"{tested.flagged - tested.false_alarms:,} of {anomalies:,}"
@@ -71,10 +87,10 @@ def _tiles(detection: Detection) -> list[Tile]:
     return tiles
 
 
-def _pictures(detection: Detection) -> list[Picture]:
+def _pictures(metrics: DetectorMetrics) -> list[Picture]:
     reasons = [
         (f"row {row.number}", [(reason.text, reason.fall) for reason in row.reasons])
-        for row in detection.unusual
+        for row in metrics.unusual
         if row.reasons
     ]
     pictures = []
@@ -93,10 +109,10 @@ def _pictures(detection: Detection) -> list[Picture]:
     pictures.append(
         Picture(
             "p-values",
-            "p-values of normal rows" if detection.label else "p-values",
+            f"p-values of {_kind(metrics)}",
             "Of normal rows that are like the training rows each bin holds about the same number (dashed line). More"
             " rows in the first bin are unlike the training rows.",
-            p_values(detection.tested.histogram),
+            p_values(metrics.tested.histogram),
             alt="A histogram of p-values between 0 and 1.",
         )
     )
