@@ -14,6 +14,7 @@ from contractive import __version__
 COMMANDS = {  # in the order of work: module, and the line of the help
     "train": ("_train", "Train an autoencoder into a folder that can be resumed, used and analyzed."),
     "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
+    "drift": ("_detect", "Test whether rows have changed since a detector was trained, and in which features."),
     "encode": ("_use", "Write the code of every row."),
     "reconstruct": ("_use", "Write the reconstruction of every row, in the columns and units of the data."),
     "analyze": ("_pages", "Measure a trained autoencoder and write a page that shows it."),

@@ -1,4 +1,4 @@
-"""The commands of anomaly detection: `detect` and `score`."""
+"""The commands of anomaly detection: `detect`, `score` and `drift`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import begin_run, command_line, resumable
+from contractive.cli._begin import begin_run, check_results, command_line, resumable
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import Group, split_words
 from contractive.core.errors import InvalidValue
@@ -107,4 +107,43 @@ def score(
         console.document({"rows": found.rows, "flagged": found.flagged, "share": found.share, "out": str(out)})
     console.line(f"{found.rows:,} rows, of which {found.flagged:,} ({found.share:.1%}) are flagged: ", bold(out))
     if fail_above is not None and found.share > fail_above:
+        raise typer.Exit(_ALARM)
+
+
+@command("drift run new.csv --out drift --fail-below 0.01")
+def drift(
+    *,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive detect` wrote.")],
+    data: options.Source,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for drift.json and the page.")],
+    fail_below: Annotated[
+        float | None,
+        typer.Option(help=f"Exit with code {_ALARM} if the corrected p-value is at most this.", show_default="never"),
+    ] = None,
+    reading: options.ReadingOptions,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    json: options.Json = False,
+) -> None:
+    """Features, their reconstructions and residuals, and the score are tested, with p-values corrected for all tests.
+
+    Of more than 20,000 rows as many are compared, drawn at random.
+    """
+    from contractive.core.artifacts import Artifact
+    from contractive.report import drift_html, drift_sentence, write_page
+    from contractive.studies import runs
+
+    if fail_below is not None and not 0 <= fail_below <= 1:
+        raise InvalidValue("fail_below", "be a p-value from 0 to 1", fail_below, "For instance 0.01.")
+    console = Console(quiet=quiet or json)
+    check_results(out, "drift.json", force=force)
+    opened = runs.open_run(run, runs.DetectorRun)
+    found = runs.drift(opened, data, options=reading)
+    Artifact.of("drift", found).write(out, "drift")
+    page = write_page(drift_html(opened, found, Path(data).stem, command_line()), out / "report.html")
+    if json:
+        console.document(found)
+    console.line("Report: ", bold(page))
+    console.line(bold(drift_sentence(found)))
+    if fail_below is not None and found.p_value <= fail_below:
         raise typer.Exit(_ALARM)

@@ -5,6 +5,7 @@ from contractive.report._classifier_page import classifier_html, classifier_sent
 from contractive.report._compare_page import comparison_html, summarize
 from contractive.report._compare_sentences import compare_sentences, compare_verdict
 from contractive.report._detector_page import detector_html, detector_sentences
+from contractive.report._drift_page import drift_html, drift_sentence
 from contractive.report._explore_page import explore_html
 from contractive.report._html import write_page
 from contractive.report._illustration import illustration_html
@@ -23,4 +24,4 @@ __all__ += ["sweep_html", "sweep_sentences"]
 # of a classifier
 __all__ += ["classifier_html", "classifier_sentences"]
 # of a detector
-__all__ += ["detector_html", "detector_sentences"]
+__all__ += ["detector_html", "detector_sentences", "drift_html", "drift_sentence"]

@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 import contractive as ct
 from contractive.cli._commands import app
-from contractive.data import DataError, Options, load
-from contractive.report import detector_html, detector_sentences
+from contractive.data import DataError, Options, load, open_rows
+from contractive.report import detector_html, detector_sentences, drift_sentence
 from contractive.studies.runs import (
     AutoencoderRun,
     DetectorRun,
     DetectorSettings,
     RunError,
+    drift,
     encode,
     open_run,
     score,
@@ -269,3 +270,29 @@ def test_the_commands_detect_and_score(tmp_path):
     export = CliRunner().invoke(app, ["export", str(out), "-o", str(tmp_path / "model.onnx")])
     assert export.exit_code == 2
     assert "which holds a detector. Use contractive score" in " ".join(export.output.split())
+
+
+def test_drift_names_the_columns_that_changed(run, tmp_path):
+    columns = ("temperature", "pressure", "mode")
+    same, moved = write(tmp_path / "same.csv", 90, 5, COLUMNS), tmp_path / "moved.csv"
+    rows = [row for row in scores(same) if row["bad"] == "0"]
+    same.write_text("\n".join([",".join(columns), *(",".join(row[name] for name in columns) for row in rows)]))
+    words = [f"{row['temperature']},{float(row['pressure']) + 6},{row['mode']}" for row in rows]
+    moved.write_text("\n".join([",".join(columns), *words]))
+    found = drift(run, moved)
+    expected = run.detector.drift(np.concatenate([block.x for block in open_rows(moved, run.preparation)]))
+    assert (found.p_value, found.score) == (expected.p_value, expected.score)
+    assert [each.feature for each in found.features] == ["temperature", "pressure", "mode=a", "mode=b"]
+    assert found.changed(0.01)[0] == "pressure"
+    assert "changed since training, in pressure" in drift_sentence(found, 0.01)
+    assert drift_sentence(drift(run, same)).startswith("No change is found")
+    common = ["drift", str(run.folder), str(moved), "-o", str(tmp_path / "out")]
+    stopped = CliRunner().invoke(app, [*common, "--fail-below", "0.01", "--json"])
+    assert stopped.exit_code == 3, stopped.output
+    assert json.loads(stopped.output)["p_value"] == found.p_value
+    assert json.loads((tmp_path / "out" / "drift.json").read_text())["content"]["p_value"] == found.p_value
+    assert "moved</em> differs from old" in (tmp_path / "out" / "report.html").read_text()
+    assert CliRunner().invoke(app, common).exit_code == 2
+    assert CliRunner().invoke(app, [*common, "--force", "--fail-below", "0"]).exit_code == 0
+    wrong = CliRunner().invoke(app, [*common, "--force", "--fail-below", "2"])
+    assert "--fail-below must be a p-value from 0 to 1, got 2.0" in wrong.output

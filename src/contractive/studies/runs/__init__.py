@@ -1,6 +1,6 @@
 """Runs: a trained model as a folder that can be resumed, opened and used on data. `TASKS` lists what can be trained."""
 
-from contractive.studies.runs._apply import Predicted, RowOptions, Scored, encode, predict, reconstruct, score
+from contractive.studies.runs._apply import Predicted, RowOptions, Scored, drift, encode, predict, reconstruct, score
 from contractive.studies.runs._autoencoder import AutoencoderMetrics, AutoencoderRun, AutoencoderSettings, value_range
 from contractive.studies.runs._classes import (
     ClassifierMetrics,
@@ -25,7 +25,7 @@ __all__ += ["TASKS", "Task", "TaskSettings", "Job", "AutoencoderSettings", "Clas
 # from a folder
 __all__ += ["open_run", "Run", "AutoencoderRun", "ClassifierRun", "DetectorRun", "RunDocument", "RunError", "Files"]
 # on data
-__all__ += ["encode", "reconstruct", "predict", "Predicted", "score", "Scored", "RowOptions"]
+__all__ += ["encode", "reconstruct", "predict", "Predicted", "score", "Scored", "drift", "RowOptions"]
 # metrics
 __all__ += ["AutoencoderMetrics", "ClassifierMetrics", "Evaluation", "EncoderMetrics", "LayerMetrics"]
 __all__ += ["evaluate", "DetectorMetrics", "Tested", "Row", "Reason", "Bound"]

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -16,6 +16,11 @@ from contractive.studies.runs._classifier import PREDICTED, ClassifierRun
 from contractive.studies.runs._detector import FLAGGED, DetectorRun
 from contractive.studies.runs._folder import RunError
 from contractive.studies.runs._task import RowFunction, Run
+
+if TYPE_CHECKING:
+    from contractive.estimators import Drift
+
+_MOST_DRIFT_ROWS = 20_000  # as many as the training rows that a detector keeps
 
 
 class RowOptions(TypedDict, total=False):
@@ -132,6 +137,26 @@ def score(run: DetectorRun, data: str | Path, out: str | Path, **options: Unpack
 
     limit = detector.flagging_limit(np.concatenate([[], *scores]))
     return Scored(_write_rows(run.scores(limit), run, data, out, on_block=count, **options), flagged)
+
+
+def drift(run: DetectorRun, data: str | Path, *, options: Options = Options()) -> "Drift":  # noqa: B008
+    """Test whether the rows of `data` come from another distribution than the training rows, and in which features.
+
+    Of more than 20,000 rows as many are compared, drawn at random; the others are read in constant memory.
+
+    Raises:
+        DataError: Data that do not fit the detector.
+        InvalidValue: Fewer than 2 rows.
+    """
+    random = np.random.default_rng(0)
+    kept, keys = np.empty((0, run.preparation.features), np.float32), np.empty(0)
+    for block in open_rows(data, run.preparation, options=options):
+        kept, keys = np.concatenate([kept, block.x]), np.concatenate([keys, random.random(len(block.x))])
+        chosen = np.sort(np.argsort(keys)[:_MOST_DRIFT_ROWS])
+        kept, keys = kept[chosen], keys[chosen]
+    found = run.detector.drift(kept)
+    named = zip(found.features, run.preparation.feature_names, strict=True)
+    return replace(found, features=tuple(replace(each, feature=name) for each, name in named))
 
 
 def _function(run: Run[Any, Any], name: str) -> RowFunction:

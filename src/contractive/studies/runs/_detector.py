@@ -185,7 +185,7 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
     """Train an outlier detector on the normal rows, and test it on rows kept apart."""
 
     name, command = "detector", "contractive detect"
-    uses = "contractive score and info"
+    uses = "contractive score, drift and info"
     settings, metrics, run = DetectorSettings, DetectorMetrics, DetectorRun
     own_files = tuple(f"{_FOLDER}/{name}" for name in _FILES)
 

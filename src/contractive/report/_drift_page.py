@@ -1,0 +1,31 @@
+"""Whether new rows differ from those that a detector was trained on, as one HTML file."""
+
+from contractive.estimators import Drift
+from contractive.report._html import render
+from contractive.studies.pages import described, shown
+from contractive.studies.runs import DetectorRun
+
+
+def drift_html(run: DetectorRun, found: Drift, data: str, command: str = "") -> str:
+    """Return the whole page as text; features with the smallest p-values come first."""
+    page = {
+        "name": run.document.data.name,
+        "data": data,
+        "sentence": drift_sentence(found),
+        "features": sorted(found.features, key=lambda each: min(each.p_value, each.along, each.off)),
+        "shown": shown,
+        "settings": described(run.settings),
+        "versions": run.document.versions,
+        "command": command,
+    }
+    return render(page, "drift.html.jinja")
+
+
+def drift_sentence(found: Drift, rate: float = 0.05) -> str:
+    """Return whether the rows have changed, at a corrected p-value of at most `rate`, and in which features."""
+    if found.p_value > rate:
+        return f"No change is found: the smallest corrected p-value is {shown(found.p_value)}."
+    names, where = found.changed(rate), "in how strange rows are, in no single feature"
+    if names:
+        where = f"in {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"The rows have changed since training, {where}: the smallest corrected p-value is {shown(found.p_value)}."
