@@ -24,6 +24,8 @@ def test_the_types_name_what_there_is():
         ("mlp", 3, (128, 64), 2),
         ("tied", 784, (), 64),
         ("conv", 784, (16, 32), 64),
+        ("residual", 9, (64,), 4),
+        ("residual", 784, (64,), 64),
     ],
 )
 def test_defaults_depend_on_the_data(model, features, hidden, code):
@@ -48,7 +50,7 @@ def test_networks_are_built(model):
 @pytest.mark.parametrize(
     ("wrong", "error", "match"),
     [
-        ({"model": "rnn"}, InvalidValue, "model must be one of mlp, tied, conv, got 'rnn'"),
+        ({"model": "rnn"}, InvalidValue, "model must be one of mlp, tied, conv, residual, got 'rnn'"),
         ({"code": 0}, InvalidValue, "code must be at least 1, got 0"),
         ({"code": 2.5}, InvalidType, "code must be a whole number, got 2.5"),
         ({"code": True}, InvalidType, "code must be a whole number, got True"),
@@ -66,5 +68,7 @@ def test_wrong_settings_are_refused(wrong, error, match):
 def test_images_and_completion_are_asked_for():
     with pytest.raises(InvalidValue, match="model must be mlp or tied for data that are not images, got conv"):
         NetworkSettings("conv").completed(features=4, unit_range=True)
+    with pytest.raises(InvalidValue, match=r"hidden must be one width for the residual model, got \(5, 4\)"):
+        NetworkSettings("residual", (5, 4)).completed(features=4, unit_range=True)
     with pytest.raises(InvalidValue, match=r"must be completed before .* Call completed\(\) first"):
         NetworkSettings().build(4)

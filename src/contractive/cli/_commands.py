@@ -35,8 +35,8 @@ COMMANDS = {  # in the order of work: module, and the line of the help
 
 _DOZEN = 12
 _FIRST = (  # the options that the help of a command with more than a dozen shows
-    *("out", "objective", "objectives", "weight", "weights", "hidden", "code", "max_epochs", "seeds", "labels_used"),
-    *("label", "false_alarm_rate", "drop", "resume", "force", "rows"),
+    *("out", "objective", "objectives", "weight", "weights", "start", "hidden", "code", "max_epochs", "seeds"),
+    *("labels_used", "label", "false_alarm_rate", "drop", "resume", "force", "rows"),
 )
 
 

@@ -57,7 +57,8 @@ def train(
             checkpoint_seconds=checkpoint_seconds,
         )
     except KeyboardInterrupt as error:
-        epochs = len(open_run(out).history()) if (out / "config.json").exists() else 0
+        run = open_run(out) if (out / "config.json").exists() else None
+        epochs = len(run.history()) if run is not None and run.files.model.exists() else 0
         kept = f"after {epochs} epochs; the best model so far is kept" if epochs else "before the first checkpoint"
         console.note(f"Stopped {kept}. {resume_command(out)}")
         raise typer.Exit(exit_code(error)) from None

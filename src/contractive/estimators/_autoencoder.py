@@ -55,7 +55,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         batch_size: Rows per step; `auto` for 128, from 25,600 rows on a 200th of them, at most 1024.
         early_stopping: Hold rows out, stop when they stop improving, and keep the best weights.
         validation_fraction: Share of the rows held out for that, and to judge the error increase with `auto`. With
-            `pca` they decide when to stop, and are learned, too, in the end.
+            `pca` they decide when to stop, and are learned, too, in a shorter training that follows.
         n_iter_no_change: Epochs without improvement after which to stop.
         scale: `standard` (mean 0, variance 1), `common` (one scale for all: features in one unit), `robust` (median,
             quartiles), `minmax` ([0, 1]), `none`; `auto` for `common` where the columns are one signal or image (16 or

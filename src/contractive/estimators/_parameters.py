@@ -13,7 +13,7 @@ from torch import nn
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, checked, setting
 from contractive.estimators._scaling import Scale
-from contractive.models import Autoencoder, NetworkSettings, residual
+from contractive.models import Autoencoder, NetworkSettings, half_of, residual
 from contractive.objectives import LOSSES, OBJECTIVES, Gaussian, Objective, ObjectiveSettings, Term, squared_error
 from contractive.training import Device, ScheduleName, TrainingSettings, WarmCosine
 
@@ -33,7 +33,6 @@ _NAMES = {
 }
 _AUTO = {"hidden_layer_sizes": (), "activation": "sigmoid", "decoder_activation": "relu", "learning_rate_init": 3e-3}
 _FROM_COMPONENTS = {"hidden_layer_sizes": (64,), "learning_rate_init": 1e-2}
-_MOST_COMPONENTS = 64
 _WEIGHTS = {"gain_weighted": 0.0}  # where none is given; of all others 0.1
 _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 600, 5, 300
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 128, 1024, 200
@@ -131,7 +130,7 @@ class Parameters(BaseEstimator):
 
     def _components(self, features: int) -> int:
         """Numbers per code for so many features."""
-        return self.n_components or max(1, min(_MOST_COMPONENTS, features // 2))
+        return self.n_components or half_of(features)
 
     def _build(self, features: int) -> Autoencoder:
         """Build the network with fresh weights."""
@@ -171,12 +170,10 @@ class Parameters(BaseEstimator):
         return replace(given, batch_size=done.batch_size, max_epochs=done.max_epochs)
 
     def _warm_cosine(self, rows: int) -> WarmCosine:
-        """How a network is trained from its principal components on: about 600 steps, in at least 5 passes."""
-        checked = self._training(rows)
-        assert checked.batch_size is not None and checked.max_epochs is not None
-        epochs = max(-(-_STEPS // -(-rows // checked.batch_size)), _FEWEST_EPOCHS)
-        given = checked.max_epochs if self.max_epochs != "auto" else epochs
-        return WarmCosine(given, checked.batch_size, float(self._value("learning_rate_init")))
+        """How a network is trained from its principal components on."""
+        self._training(rows)  # refuses what is out of range
+        given: tuple[Any, Any, Any] = self.batch_size, self.max_epochs, self.learning_rate_init
+        return WarmCosine.of(rows, *(None if value == "auto" else value for value in given))
 
     def _made_objective(self) -> Objective:
         """The objective; a weight that is to be found is 1."""

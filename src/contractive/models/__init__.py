@@ -11,8 +11,6 @@ from contractive.models._autoencoder import (
     BUILDERS,
     Activation,
     Autoencoder,
-    Model,
-    NetworkSettings,
     Recipe,
     TiedLinear,
     conv,
@@ -20,6 +18,7 @@ from contractive.models._autoencoder import (
     residual,
     tied,
 )
+from contractive.models._settings import Model, NetworkSettings, half_of
 from contractive.models._stacked import OUTPUTS, Classifier, Output, encoder, stack, unroll
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ __all__ = ["Autoencoder", "Recipe", "mlp", "tied", "conv", "residual", "TiedLine
 # layers one on the other
 __all__ += ["stack", "encoder", "unroll", "Classifier", "Output", "OUTPUTS"]
 # by names and numbers
-__all__ += ["NetworkSettings", "Model", "Activation"]
+__all__ += ["NetworkSettings", "Model", "Activation", "half_of"]
 # on disk
 __all__ += ["save", "load", "save_weights", "write_config", "read_config", "ModelConfig", "StorageError"]
 __all__ += ["architecture", "tensors_checksum"]

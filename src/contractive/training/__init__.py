@@ -45,14 +45,10 @@ if TYPE_CHECKING:
     from contractive.training._contract import contract
     from contractive.training._error_increase import fit_with_max_error_increase
     from contractive.training._fit import FitOptions, fit
-    from contractive.training._from_components import (
-        FromComponents,
-        WarmCosine,
-        continue_from_components,
-        fit_from_components,
-    )
+    from contractive.training._from_components import FromComponents, continue_from_components, fit_from_components
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
+    from contractive.training._warm_cosine import WarmCosine
 
 __all__ = ["fit", "fit_with_max_error_increase", "contract", "History", "Rows", "is_first_process"]
 # from principal components on
@@ -80,7 +76,7 @@ _LATER = {
     "pretrain": "_pretraining",
     "start_at_mean": "_pretraining",
     "FromComponents": "_from_components",
-    "WarmCosine": "_from_components",
+    "WarmCosine": "_warm_cosine",
     "fit_from_components": "_from_components",
     "continue_from_components": "_from_components",
 }

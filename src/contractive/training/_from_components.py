@@ -1,8 +1,10 @@
 """Train a residual autoencoder from its principal components on: never further than held-out rows justify.
 
 Some rows are held out. On the others the network begins as their principal components and is trained in the whole
-budget; the epoch that is best on the held-out rows is noted. Then all rows are learned by the same schedule, up to that
-epoch. Without a penalty the components are kept unless the gain on held-out rows is more than one standard error.
+budget, or until the held-out rows are reconstructed no better for a quarter of it; the best check's network is kept. A
+training on all rows, a quarter as long, follows, so that the held-out rows are learned, too. Without a penalty the
+components are kept unless the gain on held-out rows is more than one standard error. Where the caller gives the
+held-out rows, they are not learned.
 
 A weight is found by its error increase between two such runs, of the objective with and without penalty: short trials
 from the unpenalised weights bracket it, a whole run measures it. Training with the weight found, the same rows and the
@@ -27,57 +29,26 @@ from contractive.objectives import Objective
 from contractive.training._contexts import evaluating
 from contractive.training._error_increase import check_reference, scaled
 from contractive.training._fit import fit
-from contractive.training._history import CollapseWarning, History, SearchWarning
+from contractive.training._history import CollapseWarning, History, Row, SearchWarning
 from contractive.training._principal_components import (
     PrincipalComponents,
     preconditioned,
     principal_components,
     start_at_principal_components,
 )
+from contractive.training._warm_cosine import WarmCosine
 
-_WARM_UP = 20  # steps over which the rate rises
-_BETAS, _EPSILON = (0.9, 0.99), 1e-12  # gradients are as small as what is left unexplained
 _FEWEST_STEPS = 30  # per epoch: few rows are gone through several times in one
 _FEWEST_HELD_OUT = 32
+_PATIENCE = 0.25  # share of the budget without a better check on held-out rows, after which a run stops
+_AGAIN = 0.25  # of the steps up to the best check: so many follow on all rows
 _SHORT, _SLOW = 1 / 6, 0.3  # length and rate of a trial
 _TRIALS, _TOLERANCE = 5, 0.12  # of them, and by how much of the allowed increase a trial may miss it
 _SLOPE = 1.2  # the increase grows like weight^1.2
 _WHOLE_RUNS, _CLOSE_ENOUGH, _WITHIN = 4, 0.2, 0.03
 _FACTOR = 30.0  # most by which a trial's weight differs from its neighbour's
+_LEAST = 0.1  # of the allowed increase: what is smaller, or a gain, is noise
 _FEW = 256  # rows for the first guess
-
-
-@dataclass(frozen=True)
-class WarmCosine:
-    """How long, in which steps and at which rate: a warm-up of 20 steps, then a cosine to zero.
-
-    Attributes:
-        max_epochs: Passes over the rows in the whole budget.
-        batch_size: Rows per step.
-        learning_rate: The highest.
-        constant: Keep that one, instead.
-    """
-
-    max_epochs: int
-    batch_size: int
-    learning_rate: float
-    constant: bool = False
-
-    def optimizer(self, parameters: Any, *, steps: int) -> torch.optim.Optimizer:
-        """Make Adam, whose rate follows the schedule over so many steps."""
-        made = torch.optim.Adam(parameters, self.learning_rate, betas=_BETAS, eps=_EPSILON, fused=True)
-        done = 0
-
-        def adjust(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            nonlocal done
-            rate = min(1.0, (done + 1) / _WARM_UP) * (1 + math.cos(math.pi * min(done / steps, 1))) / 2
-            rate = 1.0 if self.constant else rate
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * rate
-            done += 1
-
-        made.register_step_pre_hook(adjust)
-        return made
 
 
 @dataclass(frozen=True)
@@ -85,7 +56,8 @@ class FromComponents:
     """What `fit_from_components` found.
 
     Attributes:
-        history: Of the last run, on all rows; no rows where the principal components were kept.
+        history: Of the last run, on all rows; no rows where the principal components were kept. With `validation` of
+            the run on the others, `best_epoch` 0 where the components were kept.
         weight: Of the first penalty; 0 without one.
         error_increase: By which the penalty raised the error of held-out rows; None where the weight was given.
         gain: Share of the principal components' error on held-out rows that training removed; may be negative.
@@ -104,6 +76,7 @@ def fit_from_components(
     schedule: WarmCosine,
     *,
     max_error_increase: float | None = None,
+    validation: Tensor | None = None,
     validation_fraction: float = 0.1,
     sample_weight: Tensor | None = None,
     seed: int = 0,
@@ -117,10 +90,11 @@ def fit_from_components(
         objective: With a squared error and without corruption that depends on the data's mean.
         schedule: Length and rate of a whole run.
         max_error_increase: Find the weight with this error increase; None takes the objective as it is.
-        validation_fraction: Share of the rows to hold out, at least 32 or a quarter of them.
+        validation: Rows that are held out, and never learned; not with `sample_weight`.
+        validation_fraction: Else the share of the rows to hold out, at least 32 or a quarter of them.
         sample_weight: How much each row counts, (rows,); in the error of held-out rows, too.
         seed: Of the split, weights, order and probe vectors.
-        options: `device` and `progress` of `fit`.
+        options: `device`, `progress`, `callbacks` and `loggers` of `fit`.
 
     Raises:
         InvalidValue: No penalty to find a weight for, an increase not above 0, a network that is not a residual one.
@@ -129,15 +103,25 @@ def fit_from_components(
 
     A search that misses the allowed increase by more than a fifth of it and three points gives a `SearchWarning`.
     """
-    run = _Runs(autoencoder, data, objective, schedule, validation_fraction, sample_weight, seed, options)
+    if validation is not None and sample_weight is not None:
+        raise InvalidValue("sample_weight", "be left out with `validation`", "both", "Leave one of them out.")
+    run = _Runs(autoencoder, data, objective, schedule, validation, validation_fraction, sample_weight, seed, options)
     if max_error_increase is None:
         found, increase = run.whole(objective), None
     else:
         found, increase = _search(run, objective, max_error_increase)
-    history = run.final(autoencoder, found)
     terms = found.objective.terms
+    weight = terms[0].weight if terms else 0.0
+    if validation is None:
+        history = run.final(autoencoder, found)
+    else:
+        autoencoder.load_state_dict(found.network.state_dict())
+        added = {} if increase is None else {"weight": weight, "error_increase": increase}
+        rows = tuple({**row, **added} for row in found.history.rows)
+        best = found.history.best_epoch if found.share else 0
+        history = replace(found.history, rows=rows, best_epoch=best, reference=run.reference)
     gain = 1 - found.error / run.start_error if run.start_error > 0 else 0.0
-    return FromComponents(history, terms[0].weight if terms else 0.0, increase, gain)
+    return FromComponents(history, weight, increase, gain)
 
 
 def continue_from_components(
@@ -182,6 +166,7 @@ class _Found:
     objective: Objective
     error: float
     share: float
+    history: History
 
 
 class _Runs:
@@ -193,15 +178,22 @@ class _Runs:
         data: Tensor,
         objective: Objective,
         schedule: WarmCosine,
+        validation: Tensor | None,
         validation_fraction: float,
         sample_weight: Tensor | None,
         seed: int,
         options: dict[str, Any],
     ) -> None:
-        self.data, self.weights, self.schedule, self.seed, self.options = data, sample_weight, schedule, seed, options
+        self.weights, self.schedule, self.seed, self.options = sample_weight, schedule, seed, options
+        self.reference: tuple[Row, ...] = ()  # of the history without penalty, where the weight is searched
         self.code = autoencoder.encode(data[:1]).shape[1]
-        count = max(round(validation_fraction * len(data)), min(len(data) // 4, _FEWEST_HELD_OUT), 1)
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+        if validation is None:
+            count = max(round(validation_fraction * len(data)), min(len(data) // 4, _FEWEST_HELD_OUT), 1)
+            order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+        else:
+            count, order = len(validation), torch.arange(len(data) + len(validation)).roll(len(validation))
+            data = torch.cat([data, validation])
+        self.data = data
         self.held, self.learned = order[:count].sort().values, order[count:].sort().values
         self.components = self._components(self.learned)
         self.start = copy.deepcopy(autoencoder)
@@ -232,8 +224,8 @@ class _Runs:
         """Train in the whole budget on the rows that are not held out, and return the best epoch's network."""
         network = copy.deepcopy(self.start)
         history = self._fit(network, self.learned, self.components, objective, self.schedule, select=True)
-        share = history.best_epoch / len(history)  # patience is the whole budget: no run stops early
-        found = _Found(network, objective, self.mean(self.errors(network, objective)), share)
+        share = history.best_epoch / _passes(self.schedule, len(self.learned))[1]
+        found = _Found(network, objective, self.mean(self.errors(network, objective)), share, history)
         if not _penalised(objective):
             gains = (self.start_errors - self.errors(network, objective)).double()
             if float(gains.mean()) <= float(gains.std()) / math.sqrt(len(gains)):
@@ -248,19 +240,19 @@ class _Runs:
             max_epochs=max(1, round(_SHORT * schedule.max_epochs)),
             learning_rate=_SLOW * schedule.learning_rate,
         )
-        self._fit(network, self.learned, self.components, objective, short)
-        return _Found(network, objective, self.mean(self.errors(network, objective)), 1.0)
+        history = self._fit(network, self.learned, self.components, objective, short)
+        return _Found(network, objective, self.mean(self.errors(network, objective)), 1.0, history)
 
     def final(self, autoencoder: Autoencoder, found: _Found) -> History:
-        """Learn all rows with the same objective and schedule, up to the epoch that was best."""
+        """Learn the held-out rows, too: by a short training on all rows, which begins as the network that was found."""
         everything = torch.arange(len(self.data))
         components = self._components(everything)
-        _begin(autoencoder, components, self.seed)
         if not found.share:
+            _begin(autoencoder, components, self.seed)
             return History((), 0)
-        return self._fit(
-            autoencoder, everything, components, found.objective, self.schedule, share=found.share, quiet=False
-        )
+        autoencoder.load_state_dict(found.network.state_dict())
+        short = replace(self.schedule, max_epochs=max(1, round(_AGAIN * found.share * self.schedule.max_epochs)))
+        return self._fit(autoencoder, everything, components, found.objective, short, quiet=False)
 
     def _fit(
         self,
@@ -271,10 +263,9 @@ class _Runs:
         schedule: WarmCosine,
         *,
         select: bool = False,
-        share: float = 1.0,
         quiet: bool = True,
     ) -> History:
-        """Train on these rows, for this share of the schedule."""
+        """Train on these rows."""
         weights = None if self.weights is None else self.weights[rows]
         held_out = self.data[self.held] if select else None
         with warnings.catch_warnings():
@@ -288,7 +279,6 @@ class _Runs:
                 objective,
                 schedule,
                 held_out=held_out,
-                share=share,
                 seed=self.seed,
                 **self.options,
             )
@@ -308,7 +298,6 @@ def _train(
     schedule: WarmCosine,
     *,
     held_out: Tensor | None = None,
-    share: float = 1.0,
     **options: Any,
 ) -> History:
     """Train in the units of the components; keep the epoch that is best on held-out rows, where there are any.
@@ -316,9 +305,7 @@ def _train(
     The rows are centred meanwhile: with a mean in the way, the inputs of a layer would not be whitened.
     """
     mean = components.mean.to(x)
-    size = min(schedule.batch_size, len(x))
-    times = min(max(1, _FEWEST_STEPS // -(-len(x) // size)), schedule.max_epochs)  # of each row in an epoch
-    max_epochs = max(1, round(schedule.max_epochs / times))
+    size, (times, max_epochs) = min(schedule.batch_size, len(x)), _passes(schedule, len(x))
     rows = (x - mean).repeat(times, 1)
     shift(network, mean)
     try:
@@ -329,8 +316,8 @@ def _train(
                 objective,
                 validation=None if held_out is None else held_out - mean,
                 optimizer=partial(schedule.optimizer, steps=max_epochs * -(-len(rows) // size)),
-                max_epochs=max(1, round(share * max_epochs)),
-                patience=None if held_out is None else max_epochs,
+                max_epochs=max_epochs,
+                patience=None if held_out is None else max(1, round(_PATIENCE * max_epochs)),
                 batch_size=size,
                 schedule=None,
                 sample_weight=None if weights is None else weights.repeat(times),
@@ -338,6 +325,13 @@ def _train(
             )
     finally:
         shift(network, -mean)
+
+
+def _passes(schedule: WarmCosine, rows: int) -> tuple[int, int]:
+    """Return how often each of so many rows is in an epoch, which is checked at its end, and the number of epochs."""
+    batches = -(-rows // min(schedule.batch_size, rows))
+    times = min(max(1, _FEWEST_STEPS // batches), schedule.max_epochs)
+    return times, max(1, round(schedule.max_epochs / times))
 
 
 def shift(network: Autoencoder, mean: Tensor) -> None:
@@ -360,6 +354,7 @@ def _search(run: _Runs, objective: Objective, allowed: float) -> tuple[_Found, f
     if not any(term.weight for term in objective.terms):
         raise InvalidValue("objective", "have a penalty with a weight above 0", repr(objective.name), "Add one.")
     reference = run.whole(scaled(objective, 0.0))
+    run.reference = reference.history.rows
     check_reference(reference.error, run.mean_error)
     error = max(reference.error, 1e-6 * run.mean_error)  # of a perfect reconstruction no share can be spent
     weight = _by_trials(run, objective, reference, error, allowed)
@@ -410,10 +405,10 @@ def _next_weight(tried: Sequence[tuple[float, float]], allowed: float) -> float:
     below = max((entry for entry in tried if entry[1] < allowed), default=None)
     above = min((entry for entry in tried if entry[1] >= allowed), default=None)
     if below and above and below[0] < above[0]:
-        low, high = (math.log(max(entry[1], 1e-3 * allowed)) for entry in (below, above))
+        low, high = (math.log(max(entry[1], _LEAST * allowed)) for entry in (below, above))
         share = (math.log(allowed) - low) / (high - low) if high > low else 0.5
         share = min(max(share, 0.1), 0.9)
         return math.exp((1 - share) * math.log(below[0]) + share * math.log(above[0]))
     weight, increase = below or above or tried[-1]
-    ratio = (allowed / max(increase, 1e-3 * allowed)) ** (1 / _SLOPE)
+    ratio = (allowed / max(increase, _LEAST * allowed)) ** (1 / _SLOPE)
     return weight * min(max(ratio, 1 / _FACTOR), _FACTOR)

@@ -17,6 +17,7 @@ from contractive.models import Autoencoder, NetworkSettings, Recipe, storage
 from contractive.objectives import ObjectiveSettings
 from contractive.studies.metrics import Subject, measure, noise_unit
 from contractive.studies.runs._folder import HistoryTable, RunError
+from contractive.studies.runs._start import Start, check_start, fit_from_components, starting
 from contractive.studies.runs._task import Job, RowFunction, Run, Task, TaskSettings, Trained
 from contractive.training import CollapseWarning, TrainingSettings
 
@@ -32,7 +33,8 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
     An objective whose weight is None gets the largest weight that `max_error_increase` allows, found in training.
 
     Raises:
-        InvalidValue: A `max_error_increase` together with a weight, or with an objective that has none to be found.
+        InvalidValue: A `max_error_increase` together with a weight, or with an objective that has none to be found; a
+            start as principal components with a setting that does not suit them.
     """
 
     by_data = ("hidden", "code", "output", "max_epochs", "batch_size", "learning_rate")
@@ -40,6 +42,12 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
     network: NetworkSettings = field(default_factory=NetworkSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    start: Start = setting(
+        "auto",
+        "Where training starts: random weights, or pca, the principal components of the data, with a residual network"
+        " that learns what they leave unexplained. auto is pca where the objective has no penalty on the encoder alone"
+        " (gain_weighted, standard, denoising) and no other network, loss or schedule is asked for.",
+    )
     max_error_increase: float | None = setting(
         None,
         "Allowed increase of the reconstruction error over a run without penalty, where the weight is found.",
@@ -56,9 +64,10 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
                 f"the objective {self.objective.objective} with weight {self.objective.weight}",
                 "Leave it out, or leave `weight` out and choose an `objective` with a penalty.",
             )
+        check_start(self)
 
     @classmethod
-    def of(cls, *, max_error_increase: float | None = None, **values: Any) -> Self:
+    def of(cls, *, start: Start = "auto", max_error_increase: float | None = None, **values: Any) -> Self:
         """Return the settings with these values of the fields of network, objective and training.
 
         Examples:
@@ -71,7 +80,7 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
         }
         if values:
             raise TypeError(f"AutoencoderSettings has no field {next(iter(values))!r}. Check the spelling.")
-        return cls(**parts, max_error_increase=max_error_increase)
+        return cls(**parts, start=start, max_error_increase=max_error_increase)
 
     def changed(self, **values: Any) -> Self:
         """Return the settings with other values of some fields, as in `of`."""
@@ -88,13 +97,14 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
         increase = self.max_error_increase
         if increase is None and self.objective.searches:
             increase = DEFAULT_MAX_ERROR_INCREASE
+        begun = starting(self, split)
         made = replace(
-            self,
-            network=self.network.completed(
+            begun,
+            network=begun.network.completed(
                 features=split.features, unit_range=low >= 0 and high <= 1, image_shape=split.image_shape
             ),
             objective=self.objective.completed(),
-            training=self.training.completed(len(split.train), split.features),
+            training=begun.training.completed(len(split.train), split.features),
             max_error_increase=increase,
         )
         check_loss(made.objective.loss, made.network.output, low, high)
@@ -205,6 +215,8 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
         torch.manual_seed(settings.training.seed)
         autoencoder = settings.build(split)
         table = HistoryTable(job.files.history, job.checkpoint_seconds)
+        if settings.start == "pca":
+            return Trained(job.files.folder, autoencoder, fit_from_components(job, autoencoder, table))
         fit: Any = partial(training.fit, resume=job.resume and checkpoint.exists())
         if (allowed := settings.max_error_increase) is not None:
             fit = partial(training.fit_with_max_error_increase, max_error_increase=allowed, resume=job.resume)
