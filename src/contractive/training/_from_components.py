@@ -94,7 +94,7 @@ def fit_from_components(
         validation_fraction: Else the share of the rows to hold out, at least 32 or a quarter of them.
         sample_weight: How much each row counts, (rows,); in the error of held-out rows, too.
         seed: Of the split, weights, order and probe vectors.
-        options: `device`, `progress`, `callbacks` and `loggers` of `fit`.
+        options: `device`, `threads`, `progress`, `callbacks` and `loggers` of `fit`.
 
     Raises:
         InvalidValue: No penalty to find a weight for, an increase not above 0, a network that is not a residual one.

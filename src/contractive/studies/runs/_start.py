@@ -20,7 +20,14 @@ from contractive.studies.runs._task import Job
 from contractive.training import CollapseWarning, History, TrainingSettings, WarmCosine
 
 Start = Literal["auto", "pca", "random"]
-_FREE = ("max_epochs", "batch_size", "learning_rate", "seed", "device")  # settings of training that suit components
+_FREE = (
+    "max_epochs",
+    "batch_size",
+    "learning_rate",
+    "seed",
+    "device",
+    "threads",
+)  # settings of training that suit components
 
 
 def check_start(settings: Any) -> None:
@@ -68,6 +75,7 @@ def fit_from_components(job: Job[Any], autoencoder: Autoencoder, table: HistoryT
             validation=torch.from_numpy(split.validation),
             seed=given.seed,
             device=given.device,
+            threads=given.threads,
             progress=job.progress,
             callbacks=job.callbacks(lambda: "training", table),
         )
