@@ -167,3 +167,8 @@ def _embedded(figures: dict[str, Any]) -> str:
     """JSON that cannot end the script element it stands in."""
     text = dumps(figures, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Lead to the pages of the chapters from the course's first page, which in the repository leads to their scripts."""
+    return re.sub(r"\]\((\d_\w+)\.py\)", r"](\1.md)", markdown) if page.file.src_uri == "course/index.md" else markdown

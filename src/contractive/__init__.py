@@ -1,4 +1,4 @@
-"""Contractive autoencoders: the right Jacobian penalty for any encoder, fast; training, comparison, analysis.
+"""Contractive autoencoders: a correct Jacobian penalty for your encoder; training, comparison, analysis.
 
 Names are loaded when first used, so that `import contractive` costs nothing and the penalty needs torch only.
 """

@@ -64,6 +64,23 @@ def test_blocks_and_commands_are_found():
     assert len(COMMAND_LINES) >= 20
 
 
+LINKED = [*PAGES, *(ROOT / "docs").glob("*/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in LINKED])
+def test_links_and_pictures_work_in_the_repository(page):
+    found = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [link for link in found if not link.startswith("http")]
+    missing = [link for link in local if not (page.parent / link).exists()]
+    assert missing == (["commands.md"] if page == ROOT / "docs" / "index.md" else [])  # made when the site is built
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    assert [page for page in pages if f" {page}\n" not in navigation] == []
+
+
 def test_the_version_to_cite_is_that_of_the_package():
     (version,) = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
     assert version == metadata.version("contractive")
