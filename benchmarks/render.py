@@ -52,36 +52,52 @@ SHADES = {"auto": "#1b6ca8", "random vjp": "#7a9cb8", "vmap(jacrev)": "#c58b4e",
 
 
 def picture(found, batch=128):
-    """Draw the ratios to a plain step as bars, a group for each network, on a logarithmic axis."""
-    rows = [row for row in found["rows"] if row["batch"] == batch]
-    left, right, bar, gap = 150, 770, 17, 16
-    most = max(row["ratio"][name] for row in rows for name in BARS if name in row["ratio"])
-    scale = (right - left) / log(most)
-    parts, top = [], 44
-    for row in rows:
-        names = [name for name in BARS if name in row["ratio"]]
-        middle = top + bar * len(names) / 2 + 4
-        parts.append(f'<text x="{left - 10}" y="{middle:g}" text-anchor="end">{row["net"]}</text>')
-        for name in names:
-            value = row["ratio"][name]
-            width = max(scale * log(value), 1)
-            parts.append(f'<rect x="{left}" y="{top}" width="{width:.0f}" height="{bar - 3}" fill="{SHADES[name]}"/>')
-            parts.append(f'<text x="{left + width + 5:.0f}" y="{top + 12}" class="value">{value:.2f}</text>')
-            top += bar
-        top += gap
-    keys, at = [], left
-    for name, shown in BARS.items():
-        keys.append(f'<rect x="{at}" y="12" width="12" height="12" fill="{SHADES[name]}"/>')
-        keys.append(f'<text x="{at + 17}" y="23">{shown}</text>')
-        at += 40 + 7.2 * len(shown)
+    """Draw the ratios to a plain step, a group of bars for each network."""
+    rows = [(row["net"], row["ratio"]) for row in found["rows"] if row["batch"] == batch]
     title = (
         f"Cost of a training step relative to the same step without penalty, batch {batch}, one CPU thread, log scale"
     )
+    return bars(rows, BARS, SHADES, title)
+
+
+PENALISED = {False: "without a penalty", True: "with one"}
+
+
+def packages_picture(found):
+    """Draw the time of an epoch of each package, relative to a bare loop."""
+    entries = sorted(found["seconds_per_epoch"].items(), key=lambda item: (item[1]["penalised"], item[1]["ratio"]))
+    rows = [(name, {entry["penalised"]: entry["ratio"]}) for name, entry in entries]
+    title = "Time of an epoch relative to a bare loop without penalty, one CPU thread, log scale"
+    return bars(rows, PENALISED, {False: "#7a9cb8", True: "#1b6ca8"}, title, left=230)
+
+
+def bars(rows, shown, shades, title, left=150):
+    """Draw (name, ratios by key) as bars on a logarithmic axis; keys are shown by their words and shades."""
+    right, bar, gap = 770, 17, 16
+    most = max(ratios[key] for _, ratios in rows for key in shown if key in ratios)
+    scale = (right - left) / log(most)
+    parts, top = [], 44
+    for name, ratios in rows:
+        keys = [key for key in shown if key in ratios]
+        middle = top + bar * len(keys) / 2 + 4
+        parts.append(f'<text x="{left - 10}" y="{middle:g}" text-anchor="end">{name}</text>')
+        for key in keys:
+            value = ratios[key]
+            width = max(scale * log(value), 1)
+            parts.append(f'<rect x="{left}" y="{top}" width="{width:.0f}" height="{bar - 3}" fill="{shades[key]}"/>')
+            parts.append(f'<text x="{left + width + 5:.0f}" y="{top + 12}" class="value">{value:.2f}</text>')
+            top += bar
+        top += gap
+    legend, at = [], left
+    for key, words in shown.items():
+        legend.append(f'<rect x="{at}" y="12" width="12" height="12" fill="{shades[key]}"/>')
+        legend.append(f'<text x="{at + 17}" y="23">{words}</text>')
+        at += 40 + 7.2 * len(words)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 830 {top}" role="img" aria-label="{title}">'
         "<style>text{font:13px system-ui,sans-serif;fill:#1f2933}.value{font-size:12px}"
         "line{stroke:#7b8794}@media(prefers-color-scheme:dark){text{fill:#e4e7eb}}</style>"
-        f'{"".join(keys)}<line x1="{left}" y1="36" x2="{left}" y2="{top - gap + 4}"/>{"".join(parts)}</svg>\n'
+        f'{"".join(legend)}<line x1="{left}" y1="36" x2="{left}" y2="{top - gap + 4}"/>{"".join(parts)}</svg>\n'
     )
 
 
@@ -196,8 +212,9 @@ def main():
             put(performance, name, render(found))
     if found := read("estimator.json"):
         put(ROOT / "docs" / "scikit-learn.md", "estimator", estimator(found))
-    if tables["step"][0]:
-        (ROOT / "docs" / "images" / "step.svg").write_text(picture(tables["step"][0]))
+    for name, draw in {"step": picture, "packages": packages_picture}.items():
+        if found := tables[name][0]:
+            (ROOT / "docs" / "images" / f"{name}.svg").write_text(draw(found))
 
 
 if __name__ == "__main__":

@@ -170,5 +170,5 @@ def _embedded(figures: dict[str, Any]) -> str:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Lead to the pages of the chapters from the course's first page, which in the repository leads to their scripts."""
+    """Link the chapters from the first page of the course; in the repository it links to their scripts."""
     return re.sub(r"\]\((\d_\w+)\.py\)", r"](\1.md)", markdown) if page.file.src_uri == "course/index.md" else markdown

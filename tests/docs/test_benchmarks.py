@@ -43,12 +43,23 @@ def test_the_last_layer_is_not_the_norm(encoder):
     assert float((norm / ct.squared_norm(encoder, x)).detach().log().abs().min()) > 0.1
 
 
-def test_the_picture_of_the_steps_shows_the_committed_figures():
-    place = spec_from_file_location(
-        "render_benchmarks", ROOT / "benchmarks" / "render.py"
-    )  # reproduce has a render.py too
-    render = module_from_spec(place)
-    place.loader.exec_module(render)
+@pytest.fixture(scope="module")
+def render():
+    place = spec_from_file_location("render_benchmarks", ROOT / "benchmarks" / "render.py")  # reproduce has one too
+    loaded = module_from_spec(place)
+    place.loader.exec_module(loaded)
+    return loaded
+
+
+def test_the_picture_of_the_packages_shows_the_committed_figures(render):
+    found = render.read("packages.json")
+    drawn = (ROOT / "docs" / "images" / "packages.svg").read_text()
+    assert drawn == render.packages_picture(found)
+    for name, entry in found["seconds_per_epoch"].items():
+        assert f">{name}<" in drawn and f">{entry['ratio']:.2f}<" in drawn
+
+
+def test_the_picture_of_the_steps_shows_the_committed_figures(render):
     found = render.read("step.json")
     drawn = (ROOT / "docs" / "images" / "step.svg").read_text()
     assert drawn == render.picture(found)

@@ -81,6 +81,19 @@ def test_every_page_is_in_the_navigation():
     assert [page for page in pages if f" {page}\n" not in navigation] == []
 
 
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("confusion matrix", "classifying.md"),
+        ("PCA", "scikit-learn.md"),
+        ("export", "export.md"),
+        ("baseline", "sweep.md"),
+    ],
+)
+def test_a_search_for_words_of_the_field_finds_the_page(words, page):
+    assert words.lower() in (ROOT / "docs" / page).read_text(encoding="utf-8").lower()
+
+
 def test_the_version_to_cite_is_that_of_the_package():
     (version,) = re.findall(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.M)
     assert version == metadata.version("contractive")
