@@ -62,9 +62,10 @@ def explore(folder: Path) -> None:
         for step in _STEPS
     ]
     save(frames[0], "explore")
-    moving = [frame.resize((_WIDTH * 3 // 4, frame.height * 3 // 4)).quantize(_COLOURS) for frame in frames]
-    turns = [*moving, *moving[-2:0:-1]]
-    turns[0].save(IMAGES / "explore.gif", save_all=True, append_images=turns[1:], duration=350, loop=0, optimize=True)
+    size = (_WIDTH * 2 // 3, frames[0].height * 2 // 3)
+    palette = frames[-1].quantize(_COLOURS // 2)  # one for all, so that only what changes is stored again
+    first, *others = (frame.resize(size).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    first.save(IMAGES / "explore.gif", save_all=True, append_images=others, duration=500, loop=0, optimize=True)
     metrics = json.loads((run / "metrics.json").read_text())["content"]
     facts = {"r2": metrics["test"]["r2"], "megabytes": page.stat().st_size / 1e6}
     (IMAGES / "explore.json").write_text(json.dumps({name: round(value, 3) for name, value in facts.items()}) + "\n")

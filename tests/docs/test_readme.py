@@ -1,5 +1,6 @@
 """The code of README and of the documentation runs as it stands, page by page, in a folder of its own."""
 
+import json
 import re
 import shlex
 from importlib import metadata
@@ -62,6 +63,13 @@ def test_a_command_of_the_documentation_has_these_arguments_and_options(line):
 def test_blocks_and_commands_are_found():
     assert sum(len(blocks(page, "python")) for page in PAGES) >= 20
     assert len(COMMAND_LINES) >= 20
+
+
+def test_the_numbers_under_the_picture_are_those_of_its_run():
+    found = json.loads((ROOT / "docs" / "images" / "explore.json").read_text())
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"reconstruct {found['r2']:.0%} of the variance".replace("%", " %") in text
+    assert f"the file has {found['megabytes']:.1f} MB" in text
 
 
 LINKED = [*PAGES, *(ROOT / "docs").glob("*/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
