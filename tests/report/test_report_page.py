@@ -175,3 +175,14 @@ def test_the_verdict_is_followed_by_its_picture_and_the_numbers():
     places = [page.index(text) for text in ('id="trade-off"', 'class="tiles"', "<h2>Findings", 'class="folded"')]
     assert places == sorted(places)
     assert page.count('data-plot="trade-off"') == 1
+
+
+def test_every_picture_has_a_text_that_says_what_it_shows():
+    alts = {picture.name: picture.alt for picture in summarize(usual()).pictures}
+    assert all(alts.values())
+    assert alts["trade-off"].startswith(
+        "Marks in the plane of error and sensitivity: standard at 0.65 and 0.56; denoising"
+    )
+    median = np.median(usual()["standard"].first.arrays["sensitivity"])
+    assert f"medians: standard {median:.3g}, denoising" in alts["sensitivity"]
+    assert f'aria-label="{alts["trade-off"]}"' in comparison_html(usual())

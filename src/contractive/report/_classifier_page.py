@@ -134,7 +134,11 @@ def _learning(run: ClassifierRun, metrics: ClassifierMetrics) -> list[Picture]:
         " were kept: the one with the lowest validation error, and of equal errors the lowest validation loss."
     )
     drawn = plots.learning(run.history(), metrics.best_epoch)
-    return [Picture("learning", "How it learned from the labels", caption, drawn)]
+    return [
+        Picture(
+            "learning", "How it learned from the labels", caption, drawn, "Lines of error and loss over the epochs."
+        )
+    ]
 
 
 def _pretraining(run: ClassifierRun) -> list[Picture]:
@@ -150,7 +154,15 @@ def _pretraining(run: ClassifierRun) -> list[Picture]:
     )
     with plots.in_order(list(histories)[:10]):
         drawn = plots.training_curves(histories)
-    return [Picture("pretraining", "How the layers learned without labels", caption, drawn)]
+    return [
+        Picture(
+            "pretraining",
+            "How the layers learned without labels",
+            caption,
+            drawn,
+            "Lines over the epochs, one per layer.",
+        )
+    ]
 
 
 def _confusion(run: ClassifierRun, metrics: ClassifierMetrics) -> Picture:
@@ -159,7 +171,9 @@ def _confusion(run: ClassifierRun, metrics: ClassifierMetrics) -> Picture:
         " The more orange a cell, the larger its share of the class."
     )
     drawn = plots.confusion(np.array(metrics.test.confusion), run.names)
-    return Picture("confusion", "Which classes are confused", caption, drawn)
+    right = f"{metrics.test.rows - metrics.test.wrong:,} of {metrics.test.rows:,}"
+    alt = f"Matrix of {len(run.names)} classes; {right} rows lie on the diagonal."
+    return Picture("confusion", "Which classes are confused", caption, drawn, alt)
 
 
 def _mistakes(run: ClassifierRun, wrong: int) -> tuple[list[Picture], list[tuple[Any, ...]]]:
@@ -182,7 +196,11 @@ def _mistakes(run: ClassifierRun, wrong: int) -> tuple[list[Picture], list[tuple
         " predicted class."
     )
     drawn = plots.mistakes(rows, (shape[1], shape[2]), true, given)
-    return [Picture("mistakes", "The most confident mistakes", caption, drawn)], []
+    return [
+        Picture(
+            "mistakes", "The most confident mistakes", caption, drawn, "Small grey pictures with two words below each."
+        )
+    ], []
 
 
 def _filters(run: ClassifierRun) -> list[Picture]:
@@ -196,7 +214,7 @@ def _filters(run: ClassifierRun) -> list[Picture]:
         " orange, negative ones blue, all on one scale."
     )
     drawn = plots.filters({run.settings.objective: pictures}, (shape[1], shape[2]))
-    return [Picture("filters", "Weights of the first layer", caption, drawn)]
+    return [Picture("filters", "Weights of the first layer", caption, drawn, "Small coloured pictures, one per unit.")]
 
 
 def _classes(run: ClassifierRun, metrics: ClassifierMetrics) -> list[tuple[str, ...]]:

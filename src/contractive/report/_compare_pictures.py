@@ -6,13 +6,16 @@ import numpy as np
 
 from contractive import plots
 from contractive.analysis import SimilarityTable
+from contractive.report._compare_sentences import label
 from contractive.report._numbers import Value
 from contractive.studies.compare import Results
-from contractive.studies.pages import Picture
+from contractive.studies.pages import Picture, percent
 from contractive.studies.sections import Context, section_pictures
 from contractive.studies.side_by_side import ShownSections
 
 _FIRST = " First seed."
+_ROWS = "Rows of examples: the inputs, and below them what each objective makes of them, without and with noise."
+_WEIGHTS = "Small coloured pictures, one per unit, in a block for each objective."
 
 
 def side_by_side(
@@ -62,7 +65,9 @@ def _scores(results: Results) -> list[Picture]:
             " better trade-off."
         )
         drawn = plots.trade_off(errors, sensitivities)
-        made.append(Picture("trade-off", "Reconstruction error against sensitivity", caption, drawn))
+        places = (f"{label(name)} at {errors[name].mean():.3g} and {sensitivities[name].mean():.3g}" for name in errors)
+        alt = f"Marks in the plane of error and sensitivity: {'; '.join(places)}."
+        made.append(Picture("trade-off", "Reconstruction error against sensitivity", caption, drawn, alt))
     classifiers = {"Linear probe": "probe", "Nearest neighbours": "knn"}
     curves = {
         title: {
@@ -78,7 +83,12 @@ def _scores(results: Results) -> list[Picture]:
             " one standard deviation over seeds."
         )
         drawn = plots.accuracy_under_noise(results.noise_levels, curves)
-        made.append(Picture("accuracy", "Accuracy under noise", caption, drawn))
+        falls = (
+            f"{label(name)} from {percent(each[:, 0].mean())} to {percent(each[:, -1].mean())}"
+            for name, each in curves["Linear probe"].items()
+        )
+        alt = f"Lines that fall with the noise; of the linear probe: {'; '.join(falls)}."
+        made.append(Picture("accuracy", "Accuracy under noise", caption, drawn, alt))
     histories = {o.name: [seed.history for seed in o.seeds] for o in results.objectives}
     noisy = (
         " Denoising trains on noisy inputs, so that its dotted line lies higher." if "denoising" in histories else ""
@@ -88,7 +98,8 @@ def _scores(results: Results) -> list[Picture]:
         " computed exactly on validation data for every objective, whether its penalty contains it or not. Thick lines"
         " are means, thin ones single seeds."
     )
-    return [*made, Picture("training", "Training history", caption, plots.training_curves(histories))]
+    alt = "Lines over the epochs, one colour per objective: left the reconstruction error, right the Jacobian norm."
+    return [*made, Picture("training", "Training history", caption, plots.training_curves(histories), alt)]
 
 
 def _distributions(results: Results) -> list[Picture]:
@@ -101,14 +112,17 @@ def _distributions(results: Results) -> list[Picture]:
             f" sensitivity in the table.{_FIRST}"
         )
         drawn = plots.sensitivity(ratios)
-        made.append(Picture("sensitivity", "Sensitivity of single examples to noise", caption, drawn))
+        made.append(
+            Picture("sensitivity", "Sensitivity of single examples to noise", caption, drawn, _histogram(ratios))
+        )
     if norms := _arrays(results, "operator_norm"):
         caption = (
             "The largest factor by which a small step from a test example is stretched. Left of the line at 1 the"
             " encoder contracts in every direction; right of it, at least one direction is stretched. Contraction is"
             f" trained near the data, and may fail far from them.{_FIRST}"
         )
-        made.append(Picture("operator-norm", "Where the encoder contracts", caption, plots.operator_norm(norms)))
+        drawn = plots.operator_norm(norms)
+        made.append(Picture("operator-norm", "Where the encoder contracts", caption, drawn, _histogram(norms)))
     return made
 
 
@@ -123,7 +137,7 @@ def _examples(results: Results) -> list[Picture]:
         )
         inputs = results.examples["inputs"], results.examples["noisy_inputs"]
         drawn = plots.reconstructions({"input": inputs[0]} | clean, {"input": inputs[1]} | noisy, image)
-        made.append(Picture("reconstructions", "Reconstructions", caption, drawn))
+        made.append(Picture("reconstructions", "Reconstructions", caption, drawn, _ROWS))
     if filters := _arrays(results, "filters"):
         what = "One small picture per unit" if image else "One line per unit, one column per feature"
         units = len(next(iter(filters.values())))
@@ -132,8 +146,13 @@ def _examples(results: Results) -> list[Picture]:
             " scale. Smooth, local patterns follow the structure of the data; fine grain is left from the random"
             f" initial weights.{_FIRST}"
         )
-        made.append(Picture("filters", "Weights of the first layer", caption, plots.filters(filters, image)))
+        made.append(Picture("filters", "Weights of the first layer", caption, plots.filters(filters, image), _WEIGHTS))
     return made
+
+
+def _histogram(values: Mapping[str, np.ndarray]) -> str:
+    medians = (f"{label(name)} {np.nanmedian(each):.3g}" for name, each in values.items() if np.isfinite(each).any())
+    return f"Histograms and boxes, one colour per objective; medians: {', '.join(medians)}."
 
 
 def _arrays(results: Results, what: str) -> dict[str, np.ndarray]:

@@ -122,7 +122,10 @@ def _pictures(sweep: Sweep) -> list[Picture]:
         " The ring marks the knee: the point of the Pareto front farthest below the dotted line between its ends, both"
         f" axes logarithmic.{third}"
     )
-    made = [Picture("front", "Reconstruction error against sensitivity", caption, drawn)]
+    ends = (sweep.trial(sweep.front[0]), sweep.trial(sweep.front[-1]))
+    steps = (f"error {each.metrics[_ERROR]:.3g} and sensitivity {each.metrics[_SENSITIVITY]:.3g}" for each in ends)
+    alt = f"A line that falls from {' to '.join(steps)}; the ring is at weight {sweep.best.weight:.3g}."
+    made = [Picture("front", "Reconstruction error against sensitivity", caption, drawn, alt)]
     penalised = [trial for trial in complete if trial.weight]
     if penalised:
         scale = {key: 100.0 if METRICS[key].unit == "%" else 1.0 for key in judged}
@@ -143,7 +146,15 @@ def _pictures(sweep: Sweep) -> list[Picture]:
             " without a penalty, the vertical one the knee. Bars are one standard deviation over seeds, where there are"
             " several."
         )
-        made.append(Picture("weights", "Each metric over the weight", caption, drawn))
+        made.append(
+            Picture(
+                "weights",
+                "Each metric over the weight",
+                caption,
+                drawn,
+                f"Lines over the weight: {', '.join(titles.values())}.",
+            )
+        )
     return made
 
 
