@@ -128,7 +128,7 @@ def test_batch_norm_with_fixed_statistics_is_welcome():
 @pytest.mark.parametrize(
     ("bad", "error", "match"),
     [
-        (lambda x: (x, x), TypeError, r"f must return one tensor, got tuple\. Wrap it: `lambda x: f\(x\)\[0\]`"),
+        (lambda x: (x, x), TypeError, r"f must return one tensor, got tuple\. Choose the code: jacobian\.Output"),
         (lambda x: x.sum(), ValueError, r"f must return one row per example, got shape \(\) for \d examples\. Keep"),
         (lambda x: x.T, ValueError, r"f must return one row per example, got shape \(3, \d\) for \d examples\. Keep"),
         (lambda x: (x > 0).long(), TypeError, r"f must return floating-point numbers, got torch\.int64\. It has no"),

@@ -23,7 +23,9 @@ from contractive.jacobian._norms import (
     value_and_squared_norm,
     value_norm_and_difference,
 )
+from contractive.jacobian._outputs import Output
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan
+from contractive.jacobian._shared import Encode
 
 __all__ = ["value_and_squared_norm", "squared_norm", "value_norm_and_difference", "value_and_gain_weighted_norm"]
 # other norms, along directions
@@ -32,6 +34,8 @@ __all__ += ["value_and_norm", "NORMS", "Norm"]
 __all__ += ["jacobian", "value_and_jacobian", "singular_values"]
 # products with the Jacobian, and its leading directions
 __all__ += ["linearise", "Linearisation", "leading", "Leading", "operator_norm", "OperatorNorm"]
+# a map that runs once in a step, and one of several outputs
+__all__ += ["Encode", "Output"]
 # a layer whose structure the formulas read
 __all__ += ["Center", "PartlyLinear"]
 # how the norm is computed

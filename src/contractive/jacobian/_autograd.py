@@ -12,11 +12,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import draw
-from contractive.jacobian._chain import Map, eager
+from contractive.jacobian._chain import eager, is_transformed
 from contractive.jacobian._held import BatchStatistics, Held, Hold
 from contractive.jacobian._operations import Inside, Operations, Repeatable, is_opaque, of_the_batch
 from contractive.jacobian._plan import Plan, Request
 from contractive.jacobian._propagation import code_probes, input_probes
+from contractive.jacobian._shared import Map
+from contractive.jacobian._transformed import Products, Transformed
 
 
 def _detached() -> InvalidValue:
@@ -28,7 +30,7 @@ def _detached() -> InvalidValue:
     )
 
 
-class Linearised:
+class Linearised(Products):
     """f at x: its value, and products with its Jacobian, all on the graph of one forward pass."""
 
     def __init__(
@@ -87,14 +89,6 @@ class Linearised:
             self._adjoint = adjoint
         return self._grad(self._adjoint, self._dummy, u)
 
-    def push(self, tangents: Tensor) -> Tensor:
-        """`columns` for tangents (batch, columns, *features), as in `Linearisation`."""
-        return self.columns(checked("tangents", tangents, self.x.shape).movedim(1, 0)).movedim(0, 1)
-
-    def pull(self, cotangents: Tensor) -> Tensor:
-        """`rows` for cotangents (batch, rows, *code), as in `Linearisation`."""
-        return self.rows(checked("cotangents", cotangents, self.y.shape).movedim(1, 0)).movedim(0, 1)
-
     def _grad(self, outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
         def product(vector: Tensor, batched: bool) -> Tensor:
             with self._hold:
@@ -124,6 +118,17 @@ class Linearised:
             return torch.stack([product(vector, batched=False) for vector in vectors])
 
 
+def linearised(
+    f: Map, x: Tensor, *, columns: bool = False, batch_statistics: BatchStatistics = "refuse"
+) -> "Linearised | Transformed":
+    """Return `f` at `x`, by torch.autograd or inside a transform of torch.func by such transforms."""
+    if not is_transformed():
+        return Linearised(f, x, columns=columns, batch_statistics=batch_statistics)
+    at = Transformed(eager(f), x)
+    _check_shape(at.y, x)
+    return at
+
+
 def on_rows(
     f: Map, x: Tensor, rows: Tensor | None, found: Callable[[Tensor], tuple[Tensor, ...]]
 ) -> tuple[Tensor, ...]:
@@ -151,7 +156,7 @@ def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor,
 def _value_and_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
     held = request.batch_statistics == "constant"  # f must run once, or running statistics would move on twice
     columns = held or request.method == "forward_probes"
-    at = Linearised(f, x, columns=columns, batch_statistics=request.batch_statistics)
+    at = linearised(f, x, columns=columns, batch_statistics=request.batch_statistics)
     chosen = choose(at.y, x, request)
     batch = len(x)
     if batch == 0:
@@ -182,7 +187,7 @@ def _with_copies(f: Map, x: Tensor, sigma: float, copies: int, request: Request)
     noise = draw(torch.randn, (copies, *x.shape), like=x, generator=request.generator, axis=1).mul_(sigma)
     stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)
     with Repeatable():
-        at = Linearised(f, stacked)
+        at = linearised(f, stacked)
     code = at.value.unflatten(0, (1 + copies, len(x)))[0]
     size = code.shape[1:].numel()
     if request.method == "exact":
@@ -203,7 +208,7 @@ def value_and_jacobian(
     f: Map, x: Tensor, memory_budget: int, batch_statistics: BatchStatistics
 ) -> tuple[Tensor, Tensor]:
     """f(x), and the whole Jacobian, (batch, code, features)."""
-    at = Linearised(f, x, columns=batch_statistics == "constant", batch_statistics=batch_statistics)
+    at = linearised(f, x, columns=batch_statistics == "constant", batch_statistics=batch_statistics)
     at, by_rows = _for_columns(f, x, at, at.y.shape[1:].numel() <= x.shape[1:].numel())
     blocks = [_flat(block) for block in _blocks(at, memory_budget, by_rows)]
     size = (at.y if by_rows else x)[:1].numel()
@@ -211,10 +216,12 @@ def value_and_jacobian(
     return at.value, stacked.movedim(0, 1 if by_rows else 2)
 
 
-def _for_columns(f: Map, x: Tensor, at: Linearised, by_rows: bool) -> tuple[Linearised, bool]:
+def _for_columns(
+    f: Map, x: Tensor, at: Linearised | Transformed, by_rows: bool
+) -> tuple[Linearised | Transformed, bool]:
     """Return f at x as its columns need it, and whether to take rows in any case, as where TorchScript normalises."""
     if not (by_rows or at.has_columns) and at.keeps_graph:
-        at = Linearised(f, x, columns=True)
+        at = linearised(f, x, columns=True)
     return at, by_rows or not (at.has_columns or not at.keeps_graph)
 
 
@@ -234,7 +241,7 @@ def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
     return Plan(path, "exact" in path, False, MappingProxyType(passes))
 
 
-def _blocks(at: Linearised, memory_budget: int, by_rows: bool) -> Iterator[Tensor]:
+def _blocks(at: Linearised | Transformed, memory_budget: int, by_rows: bool) -> Iterator[Tensor]:
     """All rows (or columns) of the Jacobian, as many at a time as the memory budget allows."""
     start, end = (at.y, at.x) if by_rows else (at.x, at.y)
     size, batch = start.shape[1:].numel(), len(start)
@@ -275,21 +282,17 @@ def _has_functions(y: Tensor) -> bool:
 
 
 def _check_code(y: Any, x: Tensor) -> None:
+    _check_shape(y, x)
+    if not y.requires_grad:
+        raise _detached()
+
+
+def _check_shape(y: Any, x: Tensor) -> None:
     if not isinstance(y, Tensor):
-        remedy = "Wrap it: `lambda x: f(x)[0]` if the code comes first."
+        remedy = "Choose the code: jacobian.Output(f, 0) of a tuple, Output(f, 'key') of a dictionary or an object."
         raise InvalidType("f", "return one tensor", type(y).__name__, remedy)
     if y.ndim == 0 or len(y) != len(x):
         got = f"shape {tuple(y.shape)} for {len(x)} examples"
         raise InvalidValue("f", "return one row per example", got, "Keep the batch as the first dimension.")
     if not y.is_floating_point():
         raise InvalidType("f", "return floating-point numbers", y.dtype, "It has no derivative.")
-    if not y.requires_grad:
-        raise _detached()
-
-
-def checked(what: str, vectors: Tensor, shape: torch.Size) -> Tensor:
-    """Return the vectors if they are some for each row of x or of its codes, which have this shape."""
-    if vectors.ndim != len(shape) + 1 or vectors.shape[:1] + vectors.shape[2:] != shape or vectors.shape[1] < 1:
-        rule = f"have the shape ({shape[0]}, num, {', '.join(map(str, shape[1:]))})"
-        raise InvalidValue(what, rule, tuple(vectors.shape), "One vector per example: unsqueeze(1).")
-    return vectors

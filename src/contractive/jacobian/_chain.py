@@ -5,7 +5,7 @@ module type: anything with hooks, an overridden `forward`, batch statistics or a
 and is left to autograd, which gives the same answer.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from contractive.jacobian._layers import Activation, Affine, Center, Dense, activation_of, affine_of
-
-Map = Callable[[Tensor], Tensor]
+from contractive.jacobian._shared import Encode
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 _BN = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -140,6 +139,8 @@ def reshaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
 def recognise(f: object, x: Tensor) -> Chain | None:
     """The chain that `f` is for a batch of the rank of x, or None where it is not one."""
     f = eager(f)
+    if is_transformed():  # whose rules an autograd.Function and in-place operations do not have
+        return None
     if not isinstance(f, nn.Module) or any([getattr(_global, name) for name in _GLOBAL_HOOKS]):
         return None
     layers: list[Layer] = []
@@ -156,8 +157,14 @@ def recognise(f: object, x: Tensor) -> Chain | None:
     return Chain(tuple(layers), tuple(reshapes)) if whole else None
 
 
+def is_transformed() -> bool:
+    """Return True inside torch.func.grad, vmap and the like."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+
+
 def eager(f: Any) -> Any:
-    """Return the module that torch.compile was given: a compiled one has no second derivative."""
+    """Return the map that is shared, and the module that torch.compile was given: it has no second derivative."""
+    f = f.f if isinstance(f, Encode) else f
     return getattr(f, "_orig_mod", f)
 
 

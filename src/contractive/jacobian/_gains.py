@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice
-from contractive.jacobian._chain import Map
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._propagation import input_probes
+from contractive.jacobian._shared import Map
 
 _METHODS = ("auto", "exact", "probes")
 _MEMORY_BUDGET = 2**26

@@ -157,6 +157,7 @@ _RELU = Activation(
     keeps_input=False,
     backward=lambda y, a, h: torch.ops.aten.threshold_backward(y, h, 0),
 )
+_HARDSIGMOID = Activation(F.hardsigmoid, lambda a, h: ((h > 0) & (h < 1)).to(h.dtype) / 6, None, keeps_input=False)
 _SILU = Activation(
     F.silu,
     slope=lambda a, h: (p := torch.sigmoid(a)) * (1 + a * (1 - p)),
@@ -259,6 +260,7 @@ _KNOWN: dict[type[nn.Module], Callable[..., Activation | None]] = {
     nn.Sigmoid: lambda _: _SIGMOID,
     nn.Tanh: lambda _: _TANH,
     nn.ReLU: lambda _: _RELU,
+    nn.Hardsigmoid: lambda _: _HARDSIGMOID,
     nn.LeakyReLU: lambda module: _leaky_relu(module.negative_slope),
     nn.ELU: lambda module: _elu(module.alpha),
     nn.Softplus: lambda module: _softplus(module.beta, module.threshold),

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice
-from contractive.jacobian._chain import Map, recognise
+from contractive.jacobian._chain import recognise
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import Linearisation, linearise
-from contractive.jacobian._norms import dense_numbers, reduced
+from contractive.jacobian._norms import code_size, dense_numbers, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
+from contractive.jacobian._shared import Map
 
 Side = Literal["right", "left"]
 WAYS = ("auto", "exact", "iterate")
@@ -67,8 +68,7 @@ def leading(
     if not tolerance > 0 or max_iterations < 1:
         got = f"{tolerance} and {max_iterations}"
         raise InvalidValue("tolerance and max_iterations", "be above 0", got, "Leave them out.")
-    first = linearise(f, x[:1])
-    units, features = first.value.shape[1:].numel(), x.shape[1:].numel()
+    units, features = code_size(f, x), x.shape[1:].numel()
     smaller = min(units, features)
     if not 1 <= num <= smaller:
         raise InvalidValue("num", f"lie between 1 and {smaller}", num, "A Jacobian has no more singular values.")

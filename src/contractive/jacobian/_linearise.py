@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from contractive.core.errors import check_choice
-from contractive.jacobian._autograd import Linearised, checked
-from contractive.jacobian._chain import Map, Tape, recognise, record
+from contractive.jacobian._autograd import linearised
+from contractive.jacobian._chain import Tape, recognise, record
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._propagation import scaled, spread
+from contractive.jacobian._shared import Map, remember
+from contractive.jacobian._transformed import checked
 
 
 class Linearisation(Protocol):
@@ -51,8 +53,11 @@ def linearise(f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse"
     check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     chain = recognise(f, x)
     if chain is None:
-        return Linearised(f, x, columns=True, batch_statistics=batch_statistics)
-    return _OfChain(*record(chain, x), x.shape)
+        at = linearised(f, x, columns=True, batch_statistics=batch_statistics)
+    else:
+        at = _OfChain(*record(chain, x), x.shape)
+    remember(f, x, at.value)
+    return at
 
 
 @dataclass(frozen=True)

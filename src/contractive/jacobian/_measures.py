@@ -10,12 +10,12 @@ from torch import Tensor
 from contractive.core.errors import InvalidValue, check_at_least, check_choice
 from contractive.core.randomness import draw
 from contractive.jacobian._autograd import on_rows
-from contractive.jacobian._chain import Map
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._leading import first_direction
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._plan import MEMORY_BUDGET
 from contractive.jacobian._propagation import code_probes, input_probes
+from contractive.jacobian._shared import Map, remember
 
 Norm = Literal["squared", "largest", "entries", "distortion"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
@@ -201,6 +201,7 @@ def value_and_norm(
 
     of = spans if spans is None or rows is None or len(spans) == 1 else spans.index_select(0, rows)
     code, values, *_ = on_rows(f, x, rows, lambda part: found(part, of))
+    remember(f, x, code)
     return code, values
 
 

@@ -9,11 +9,13 @@ from torch import Tensor
 
 from contractive.core.errors import InvalidType, InvalidValue, check_choice
 from contractive.jacobian import _autograd
-from contractive.jacobian._chain import Chain, Map, recognise, record
+from contractive.jacobian._chain import Chain, recognise, record
 from contractive.jacobian._exact import one_layer_and_difference
 from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._held import BatchStatistics
+from contractive.jacobian._linearise import linearise
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
+from contractive.jacobian._shared import Map, remember
 
 
 def value_and_squared_norm(
@@ -44,10 +46,9 @@ def value_and_squared_norm(
         generator: Source of the probes; torch's global one if omitted.
         memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
         rows: Different numbers of the examples whose norm is wanted, (some,); all if omitted. The code is that of all.
-        batch_statistics: What happens to a batch norm in training mode, through which every row depends on all others.
-            `constant` holds mean and variance of the batch fixed in the derivative by x: J_i = df(x_i; mean, var)/dx_i.
-            What x_i adds to them, an effect of the order 1 / batch, is left out. The gradient of the norm in the
-            parameters is exact, through mean and variance as well.
+        batch_statistics: `constant` takes a batch norm in training mode, with mean and variance held fixed in the
+            derivative by x: what x_i adds to them, of the order 1 / batch, is left out of J_i. The gradient of the norm
+            in the parameters is exact, through both.
 
     Returns:
         The code f(x), and the norm (batch,) or (some,). Values of one call share their probes' signs: unbiased, not
@@ -55,8 +56,8 @@ def value_and_squared_norm(
 
     Raises:
         TypeError: `x` or the code is not a floating-point tensor.
-        ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode (unless held constant), a code
-            without one row per example or that does not depend on `x`.
+        ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode that is not held constant, a
+            code without one row per example or that does not depend on `x`.
         RuntimeError: Inference mode, where derivatives are lost.
 
     Examples:
@@ -66,6 +67,12 @@ def value_and_squared_norm(
         (torch.Size([128, 1000]), torch.Size([128]))
     """
     request = _request(x, method, num_probes, generator, memory_budget, rows, batch_statistics)
+    code, norm = _value_and_squared_norm(f, x, request)
+    remember(f, x, code)
+    return code, norm
+
+
+def _value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
     chain = recognise(f, x)
     if chain is None:
         return _autograd.value_and_squared_norm(f, x, request)
@@ -147,8 +154,7 @@ def value_norm_and_difference(
         Code, norm (batch,) and the mean over copies of the squared difference (batch,).
 
     Raises:
-        ValueError: `sigma` not above 0 and finite, `copies` below 1, method `forward_probes`; and as
-            `value_and_squared_norm`.
+        ValueError: `sigma` not above 0 and finite, `copies` below 1, `forward_probes`; as `value_and_squared_norm`.
     """
     request = _request(x, method, num_probes, generator, MEMORY_BUDGET, rows)
     if not 0 < sigma < math.inf:
@@ -196,8 +202,8 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     """Compute each example's largest singular values of df/dx, descending, shape (batch, min(k, code, features)).
 
     The first is the operator norm; their squares sum to the squared Frobenius norm. Examples are done in chunks that
-    keep to `memory_budget` bytes. For a dense chain with a wide input the Jacobian is never formed: with the QR
-    factorisation W_1^T = Q R, J = A W_1 has the singular values of A R^T.
+    keep to `memory_budget` bytes: `f` is given some rows of x where the whole batch needs more. For a dense chain with
+    a wide input J is never formed: J = A W_1 has the singular values of A R^T, W_1^T = Q R.
 
     Raises:
         ValueError: `k` below 1 (omitted: all), and as `value_and_squared_norm`.
@@ -205,8 +211,7 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     _check_input(x)
     if k is not None and k < 1:
         raise InvalidValue("k", "be at least 1", k, "Leave it out for all singular values.")
-    with torch.no_grad():
-        numbers = max(3 * reduced(f, x[:1], k, memory_budget)[0].numel(), dense_numbers(recognise(f, x)), 1)
+    numbers = max(3 * code_size(f, x) * x.shape[1:].numel(), dense_numbers(recognise(f, x)), 1)
     parts = x.split(max(1, memory_budget // (numbers * x.element_size())))
     return torch.cat([torch.linalg.svdvals(reduced(f, part, k, memory_budget)[0])[:, :k] for part in parts])
 
@@ -229,7 +234,7 @@ def plan(
     request = _request(x, method, num_probes, None, MEMORY_BUDGET, None, batch_statistics)
     chain = recognise(f, x)
     if chain is None:
-        return _autograd.choose(_autograd.Linearised(f, x, batch_statistics=batch_statistics).y, x, request)
+        return _autograd.choose(_autograd.linearised(f, x, batch_statistics=batch_statistics).y, x, request)
     with torch.no_grad():
         return choose(Shape.of(record(chain, x)[1], len(x)), request.method, request.num_probes)
 
@@ -273,6 +278,12 @@ def _check_input(x: Tensor) -> None:
             "x must be a normal tensor outside torch.inference_mode(), got inference mode, where derivatives are lost."
             " Use torch.no_grad() instead, and x.clone() outside for a tensor made inside."
         )
+
+
+@torch.no_grad()
+def code_size(f: Map, x: Tensor) -> int:
+    """Return the numbers of a code; a map that is no chain may hold a condition for each row, and needs all rows."""
+    return linearise(f, x[:1] if recognise(f, x) is not None else x).value.shape[1:].numel()
 
 
 def dense_numbers(chain: Chain | None) -> int:

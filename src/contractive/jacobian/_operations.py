@@ -42,6 +42,8 @@ class Operations(TorchFunctionMode):
             self.normalised = True
             if self.columns:
                 return _as_group_norm(func, name, args, kwargs)
+        elif name in _ONCE:
+            return _ONCE[name](*args, **kwargs)
         return func(*args, **kwargs)
 
 
@@ -139,6 +141,21 @@ def _instance_norm(*args: Any, **kwargs: Any) -> Tensor:
     return torch.group_norm(call["input"], call["input"].shape[1], call["weight"], call["bias"], call["eps"])
 
 
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    y = (input / 6 + 0.5).clamp(0, 1)
+    return input.copy_(y) if inplace else y
+
+
+def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
+    """All distances by their definition, at 0 with the derivative 0 that torch's own has."""
+    differences = x1.unsqueeze(-2) - x2.unsqueeze(-3)
+    if p != 2:
+        return torch.linalg.vector_norm(differences, p, dim=-1)
+    squares = differences.square().sum(-1)
+    apart = squares > 0
+    return torch.where(apart, torch.where(apart, squares, 1).sqrt(), 0)
+
+
 def _bound(func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     call = signature(func).bind(*args, **kwargs)
     call.apply_defaults()
@@ -152,4 +169,6 @@ _BATCH_NORMS += (
     "_native_batch_norm_legit_functional",
     "_batch_norm_with_update_functional",
 )
+# what torch (2.13) can differentiate once only, by operations that it can differentiate again
+_ONCE: dict[str, Callable[..., Tensor]] = {"hardsigmoid": _hardsigmoid, "cdist": _cdist}
 _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
