@@ -169,6 +169,29 @@ def outcome(found):
     return table(["", "method", "validation objective", "against exact", "CPU seconds", "seeds"], rows)
 
 
+def default(found):
+    cells = {}
+    for key, piece in found["pieces"].items():
+        cell, method, weight, _ = key.split(", ")
+        cells.setdefault((cell, weight), {}).setdefault(method, []).append(piece)
+    rows = []
+    for (cell, weight), methods in cells.items():
+        mean = {
+            (method, name): sum(piece[name] for piece in pieces) / len(pieces)
+            for method, pieces in methods.items()
+            for name in ("objective", "seconds", "rows")
+        }
+        rows.append([cell, weight, *(f"{mean[method, 'objective']:.3f}" for method in methods)])
+        rows[-1] += [*(f"{mean[method, 'seconds']:.2f}" for method in methods), f"{mean['auto', 'rows']:.0f}"]
+    methods = list(next(iter(cells.values())))
+    shown = table(["", "", *methods, *(f"{method}, CPU s" for method in methods), "rows of auto, at the end"], rows)
+    lines = ["", "Mean of the paired log-ratios, with its 95 % interval:", ""]
+    for name, ratio in found["compared"].items():
+        ends = f"{ratio['low']:+.1%} to {ratio['high']:+.1%}"
+        lines.append(f"- {name}: {ratio['mean']:+.1%} ({ends}; {ratio['pairs']} pairs)")
+    return "\n".join([shown, *lines])
+
+
 def throughput(found):
     rows = [
         [name, f"{entry['bare']:.3f}", f"{entry['fit']:.3f}", f"{entry['throughput']:.2f}", f"{entry['start_up']:.2f}"]
@@ -200,6 +223,7 @@ def main():
         "rows": (read("step_rows.json"), step),
         "gradient": (read("quality_gradient.json"), gradient),
         "outcome": (read("quality_outcome.json"), outcome),
+        "default": (read("outcome.json"), default),
         "throughput": (read("throughput.json"), throughput),
         "floor": (read("step.json"), floor),
         "memory": (read("step.json"), memory),
