@@ -47,7 +47,7 @@ def leading(
 
     `exact` decomposes the Jacobian; for a dense chain J = A W_1 with W_1^T = Q R it decomposes A R^T and turns the
     result by Q. `iterate` builds a block Krylov space of J^T J (Musco and Musco 2015, algorithm 2), which needs J u and
-    J^T v only: for 784-1000 it is several times faster. Singular values below 1e-8 of the largest are one.
+    J^T v only: for 784-1000 it is several times faster. Singular values below 1e-8 of the largest count as equal.
 
     Args:
         f: Map whose row i depends on row i of `x` only.
