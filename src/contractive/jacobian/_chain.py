@@ -210,7 +210,10 @@ def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -
     parametrized = "parametrizations" in vars(module).get("_modules", ())  # a traced module has none there
     kind = type_before_parametrizations(module) if parametrized else type(module)
     if (affine := affine_of(kind, module)) is not None:
-        center = reshapes.pop() if reshapes and isinstance(reshapes[-1], Center) else None
+        last = reshapes[-1] if reshapes else None
+        center = last if isinstance(last, Center) else None
+        if center is not None:
+            reshapes.pop()
         layers.append(Layer(affine, module, tuple(reshapes), center=center))
         reshapes.clear()
         return center is None or isinstance(affine, Dense)  # zero padding comes after centring
