@@ -28,8 +28,8 @@ def bad_inputs() -> dict[str, int]:
     }
 
 
-def results(campaign: str) -> dict[str, Any]:
-    """What a campaign wrote: kills, fuzz or streaming."""
+def results(campaign: str) -> Any:
+    """What a campaign wrote: kills, writes, fuzz or streaming."""
     return json.loads((RESULTS / f"{campaign}.json").read_text())
 
 
@@ -49,6 +49,15 @@ def kills() -> str:
 |---|---|---|---|
 {rows}
 | all | {found["trials"]} | {found["kills"]} | {found["good"]} |"""
+
+
+def writes() -> str:
+    rows = "\n".join(
+        f"| {each['command']} | {each['writes']} | {each['writes'] - len(each['bad'])} |" for each in results("writes")
+    )
+    return f"""| command | writes | after which it ended well |
+|---|---|---|
+{rows}"""
 
 
 def fuzzing() -> str:
@@ -126,10 +135,17 @@ byte, that of a run never killed.
 
 ## Killed at every write, and stopped by a signal
 
-Runs are killed before each file in turn is put in place, from the first to the last. The same command with `--resume`, or
-as it was where there is nothing to resume, ends with the weights and the files of a run that was never killed. SIGINT,
-SIGTERM and SIGHUP end a command with the exit code 128 + their number; training first finishes the epoch and writes the
-checkpoint, if that takes at most five seconds.
+The commands below are ended, as if killed, before each change of a file or folder in turn: putting it in place, renaming,
+making or removing it (`classify`, `sweep` and `detect`, which have many, before every third). The same command with `--resume`, or as it
+was where there is nothing to resume, ends with the files of a command that was never ended, no others, and the same models
+and codes.
+
+    python benchmarks/kills.py --writes --out benchmarks/results/writes.json
+
+{writes()}
+
+The tests do so at some of the writes. SIGINT, SIGTERM and SIGHUP end a command with the exit code 128 + their number; training
+first finishes the epoch and writes the checkpoint, if that takes at most five seconds.
 
     python -m pytest tests/failures/test_every_write.py tests/failures/test_signals.py
 

@@ -84,7 +84,7 @@ def test_what_no_document_can_hold_is_refused():
         Artifact.of("thing", {"a": [object()]})
 
 
-def test_a_fifo_or_a_huge_file_is_refused_before_it_is_read(tmp_path):
+def test_a_fifo_or_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "fifo.json")
     with pytest.raises(ArtifactError, match="not a regular file"):
         read_json(tmp_path / "fifo.json")
@@ -94,3 +94,6 @@ def test_a_fifo_or_a_huge_file_is_refused_before_it_is_read(tmp_path):
     np.savez_compressed(tmp_path / "bomb.npz", zeros=np.zeros(10**6))
     with pytest.raises(ArtifactError, match="when unpacked, more than the 100000"):
         read_arrays(tmp_path / "bomb.npz", largest=100_000)
+    monkeypatch.setattr("contractive.core.artifacts.available_memory", lambda: 200_000)
+    with pytest.raises(ArtifactError, match="when unpacked, more than the 200000"):
+        read_arrays(tmp_path / "bomb.npz")

@@ -320,7 +320,7 @@ def test_bands_of_an_image_with_different_units_have_a_range_each(tmp_path):
     np.save(tmp_path / "x.npy", np.ascontiguousarray(np.moveaxis(RANGES.reshape(60, 3, 4, 5), 1, 3)))
     split = load(tmp_path / "x.npy")
     assert split.image_shape == (3, 4, 5)
-    assert "Each channel is scaled on its own: their units differ." in split.notes
+    assert "Each channel is scaled on its own: their units differ (option size: all alike)." in split.notes
     train = split.train.reshape(-1, 3, 20)
     np.testing.assert_allclose((train.min((0, 2)), train.max((0, 2))), [[0] * 3, [1] * 3], atol=1e-6)
 

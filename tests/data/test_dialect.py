@@ -156,7 +156,7 @@ def test_the_index_of_a_frame_in_a_text_table_is_no_feature(tmp_path):
             "Skipped lines above the table: 2, starting with 'Instrument: X'.",
         ),
         ("a,b\n" + PAIRS + "# restart\n" + PAIRS, "Skipped 1 comment lines."),
-        ("a,b\n" + PAIRS + "Total,\n", "Left out the last row, Total,: totals."),
+        ("a,b\n" + PAIRS + "Total,\n", "Left out the last row, Total,: totals (total_row)."),
         (
             "a,b\n" + PAIRS + "\nSource: World Bank\n",
             "Left out lines below the table: 1, ending with 'Source: World Bank'.",
@@ -180,6 +180,10 @@ def test_options_say_what_is_above_and_below_the_header(tmp_path):
     found, _ = read(path, ("a", "b"), skip_rows=2)
     assert found[3].tolist() == [3, 2]
     read(written(tmp_path, "a\nm\n" + "1\n2\n" * 20), ("a",), units_row=True)
+    kept, _ = read(written(tmp_path, "a,b\n" + PAIRS + "8,9\n"), ("a", "b"), total_row=True)
+    assert [8, 9] not in kept.tolist()
+    with pytest.raises(DataError, match=r"got text in a\..* 'Total' is not"):
+        load(written(tmp_path, "a,b\n" + PAIRS + "Total,3\n"), options=Options(total_row=False))
     with pytest.raises(DataError, match="got text in a, b"):
         load(written(tmp_path, "a,b\nC,bar\n" + PAIRS), options=Options(units_row=False))
     with pytest.raises(DataError, match=r"got none below the lines skipped\. Give a smaller `skip_rows`"):

@@ -54,6 +54,17 @@ def test_folders_name_a_column(tmp_path):
     np.testing.assert_array_equal(rows[:, 3], rows[:, 0] % 2 == 0)
 
 
+def test_a_column_that_folders_and_files_both_hold_is_one(tmp_path):
+    for year in (2023, 2024):
+        (tmp_path / "t" / f"year={year}").mkdir(parents=True)
+        part = FRAME[FRAME.index % 2 == year % 2].assign(year=year)
+        part.to_parquet(tmp_path / "t" / f"year={year}" / "0.parquet", index=False)
+    split = load(tmp_path / "t", options=Options(scale="none"))
+    assert split.columns == ("a", "b", "year")
+    rows = np.concatenate([split.train, split.validation, split.test])
+    np.testing.assert_array_equal(rows[:, 2], 2024 - rows[:, 0] % 2)
+
+
 def test_empty_parts_are_refused(tmp_path):
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "part-00000.csv").touch()

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from contractive.core.memory import available_memory
 from contractive.data import DataError, Options, Rows, load, open_rows
 from contractive.data._arrow import ParquetTable
-from contractive.data._memory import available_memory, fits
+from contractive.data._memory import fits
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(1000, 5)) * 3 + 1

@@ -35,6 +35,14 @@ def test_what_is_written_can_be_read(ending, blocks, tmp_path):
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+def test_what_a_killed_process_left_of_the_same_file_is_removed(tmp_path):
+    for name in (".writing-codes[1].npy.x", ".writing-codes[1].npyz.x"):
+        (tmp_path / name).touch()
+    with writer(tmp_path / "codes[1].npy", NAMES) as out:
+        out.write(X)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".writing-codes[1].npyz.x", "codes[1].npy"]
+
+
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_columns_keep_their_kinds(ending, tmp_path):
     day = datetime.date(2020, 1, 1)

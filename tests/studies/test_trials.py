@@ -36,6 +36,20 @@ def test_a_trial_that_failed_is_computed_again(tmp_path):
     assert [trial.state for trial in ledger(tmp_path).trials] == ["failed", "finished"]
 
 
+def test_what_dead_processes_left_is_removed_when_nobody_is_at_work(tmp_path):
+    found = ledger(tmp_path)
+    (tmp_path / "workers").mkdir()
+    for name in ("workers/dead", ".writing-trials.json.x"):
+        (tmp_path / name).touch()
+    with found.at_work():
+        assert [path.name for path in (tmp_path / "workers").iterdir()] == [found.worker]
+        assert not (tmp_path / ".writing-trials.json.x").exists()
+        (tmp_path / ".writing-trials.json.y").touch()
+        with ledger(tmp_path).at_work():
+            assert (tmp_path / ".writing-trials.json.y").exists()
+    assert not (tmp_path / "workers").exists()
+
+
 def test_other_settings_are_refused_by_name_unless_forced(tmp_path):
     ledger(tmp_path, learning_rate=0.1).once("a", lambda: Found(1.0, {}))
     with pytest.raises(ValueError, match=r"one of the same settings, got .* with learning rate 0.1 instead of 0.2"):

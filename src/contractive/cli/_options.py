@@ -14,7 +14,7 @@ DATA = "Data"
 _FILES = " ".join(suffix for suffix in FORMATS if suffix.startswith("."))
 _NAMES = ", ".join(f"[bold]{name}[/]" for name in SETS)
 _DATA = f"{_NAMES} (digits are bundled), or the path of a file ({_FILES}) or of a folder of images."
-_READING = ("key", "separator", "encoding", "header", "skip_rows", "units_row", "decimal", "thousands")
+_READING = ("key", "separator", "encoding", "header", "skip_rows", "units_row", "total_row", "decimal", "thousands")
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
 OptionalSource = Annotated[str | None, typer.Argument(metavar="DATA", help=f"{_DATA} Not needed with --resume.")]

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from contractive.core.errors import ContractiveError, first_line
 from contractive.core.files import BROKEN_FILE_ERRORS, check_regular, new_file, write_text
+from contractive.core.memory import available_memory
 
 VERSION = 2  # files without one were written before the first release
 LARGEST_DOCUMENT = 2**26  # bytes
@@ -96,9 +97,15 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
 
 
-def read_arrays(path: Path, largest: int = 2**32) -> dict[str, np.ndarray]:
-    """Read an .npz file; `ArtifactError` if it is missing, no regular file, of more unpacked bytes, or broken."""
+def read_arrays(path: Path, largest: int | None = None) -> dict[str, np.ndarray]:
+    """Read an .npz file; `ArtifactError` if it is missing, no regular file, broken, or of more unpacked bytes.
+
+    Args:
+        path: Of the file.
+        largest: Unpacked bytes at most; as many as the memory that is left if None.
+    """
     try:
+        largest = available_memory() if largest is None else largest
         check_regular(path, largest)
         with zipfile.ZipFile(path) as packed:
             size = sum(entry.file_size for entry in packed.infolist())

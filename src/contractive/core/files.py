@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and read with bounds."""
 
+import glob
 import os
 import stat
 import tempfile
@@ -37,9 +38,9 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(_TEMPORARY)
 
 
-def remove_temporary_files(folder: Path) -> None:
-    """Remove the temporary files of `new_file` in a folder, if there is one."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
+def remove_temporary_files(folder: Path, of: str = "") -> None:
+    """Remove the temporary files of `new_file` in a folder, if there is one; with `of` only those of a file."""
+    for path in folder.glob(f"{_TEMPORARY}{glob.escape(of)}{'.' if of else ''}*"):
         path.unlink(missing_ok=True)
 
 

@@ -52,7 +52,7 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
             num = int(channels.max()) + 1
             notes = [
                 f"Rows are series of {width // num} steps in {num} channels, and no images: the ranges of the channels"
-                " lie so far apart that their units differ. Each channel is scaled on its own."
+                " lie so far apart that their units differ. Each channel is scaled on its own (option size: images)."
             ]
         elif image is None:
             draft = ArrayPreparation(features=width, names=schema.names)
@@ -61,7 +61,8 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
             draft = ImagesPreparation(features=width, shape=image, whole=dtype == np.uint8)
             colours = "grey" if image[0] == 1 else f"{image[0]} channels"
             notes = [f"Rows are images of {image[1]}x{image[2]} in {colours}."]
-            notes += ["Each channel is scaled on its own: their units differ."] if channels is not None else []
+            if channels is not None:
+                notes.append("Each channel is scaled on its own: their units differ (option size: all alike).")
         return Source(
             self, draft, shape[0], self.batches, self.labels(), as_bytes=dtype == np.uint8,
             channels=channels, notes=[*notes, *self.notes()], on_disk=on_disk,

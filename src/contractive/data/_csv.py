@@ -27,7 +27,8 @@ class TextTable(TableReader):
 
     name = "text tables"
     takes = TableReader.takes | {
-        "separator", "encoding", "header", "skip_rows", "units_row", "decimal", "thousands", "keep_na_text",
+        "separator", "encoding", "header", "skip_rows", "units_row", "total_row", "decimal", "thousands",
+        "keep_na_text",
     }  # fmt: skip
     sink = partial(ArrowSink, make=pa_csv.CSVWriter)
     untyped = True

@@ -119,8 +119,10 @@ def detect(path: Path, options: Options) -> Dialect:
     foot = list(takewhile(lambda line: width > 1 and _is_note(line, separator), reversed(tail[-_MOST_BELOW:])))
     notes += [f"Left out lines below the table: {len(foot)}, ending with {foot[0].strip()[:40]!r}."] if foot else []
     last = next(iter(_rows(tail[-1:], separator, None)), (0, []))[1]
-    total = len(rows) > 3 and len(last) == width and _is_total(last, cells[1:])
-    notes += [f"Left out the last row, {','.join(last)[:40]}: totals."] if total else []
+    total = options.total_row
+    if total is None:
+        total = len(rows) > 3 and len(last) == width and _is_total(last, cells[1:])
+    notes += [f"Left out the last row, {','.join(last)[:40]}: totals (total_row)."] if total else []
     return Dialect(
         encoding, separator, names, header, skip + rows[units if header else 0][0] - (not header),
         index, frozenset(foot), total, max(map(len, lines)), notes,

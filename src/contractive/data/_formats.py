@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from contractive.core.files import new_file
+from contractive.core.files import new_file, remove_temporary_files
 from contractive.data._arrow import ArrowTable, ParquetTable
 from contractive.data._columns import check_unique
 from contractive.data._csv import TextTable
@@ -94,6 +94,7 @@ class writer:
     def __enter__(self) -> "writer":
         with ExitStack() as stack:
             try:
+                remove_temporary_files(self._path.parent, self._path.name)
                 temporary = stack.enter_context(new_file(self._path))
             except OSError as error:
                 got = f"{self._path.parent}: {error.strerror}"

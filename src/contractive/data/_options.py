@@ -42,6 +42,7 @@ class Options:
     header: bool | None = setting(None, "A text table has names in its first row.", "detected")
     skip_rows: int = setting(0, "Lines above a text table that are no part of it.", least=0)
     units_row: bool | None = setting(None, "A text table has a row of units below its header.", "detected")
+    total_row: bool | None = setting(None, "The last row of a text table holds totals and is left out.", "detected")
     decimal: Literal[".", ","] | None = setting(None, "Decimal mark of a text table: . or ,", "by all its rows")
     thousands: str | None = setting(
         None, "What separates thousands in a text table: . or , or ' or a space.", "by all its rows"

@@ -32,7 +32,7 @@ def part_files(folder: Path) -> tuple[list[Path], type[TableReader]] | None:
 
 
 class PartFiles(TableReader):
-    """The part files of a folder. A sub-folder `name=value` gives its rows a column more."""
+    """The part files of a folder. A sub-folder `name=value` gives its rows a column more, if they lack it."""
 
     name = "folders of part files"
     takes = TextTable.takes
@@ -60,7 +60,8 @@ class PartFiles(TableReader):
     def schema(self) -> pa.Schema:
         schema = self._parts[0].schema()
         for name, value in self._values(self._parts[0]).items():
-            schema = schema.append(pa.field(name, pa.scalar(value).type))
+            if name not in schema.names:  # polars writes it into the files, too
+                schema = schema.append(pa.field(name, pa.scalar(value).type))
         return schema
 
     def index(self) -> list[str]:

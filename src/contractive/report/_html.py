@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from contractive.core.errors import InvalidValue
-from contractive.core.files import write_text
+from contractive.core.files import remove_temporary_files, write_text
 
 
 def render(content: Mapping[str, Any], template: str, *styles: str) -> str:
@@ -85,5 +85,6 @@ def write_page(html: str, path: str | Path) -> Path:
     if path.is_dir():
         raise InvalidValue("path", "name a file", f"the folder {path}", f"Try {path / 'report.html'}.")
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_temporary_files(path.parent, path.name)
     write_text(path, html)
     return path

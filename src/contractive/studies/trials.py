@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from contractive.core.artifacts import Artifact
 from contractive.core.errors import InvalidValue
+from contractive.core.files import remove_temporary_files
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -117,10 +118,12 @@ class Ledger(Generic[R]):
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Show the others that this process is alive, by a lock that it holds; clear up after dead ones at the end."""
+        """Show the others that this process is alive, by a lock that it holds; clear up after dead ones."""
         workers = self._folder / "workers"
         with self.lock:
             workers.mkdir(exist_ok=True)
+            if all([self.is_dead(path.name) for path in workers.iterdir()]):  # nobody writes
+                remove_temporary_files(self._folder)
             sign = FileLock(workers / self.worker)
             sign.acquire()
         try:

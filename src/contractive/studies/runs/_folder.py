@@ -84,10 +84,14 @@ class Files:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             check_writable(self.folder)
-            for folder in (self.folder, self.checkpoints):
-                remove_temporary_files(folder)
+            self.remove_temporary_files()
         except OSError as error:
             raise _wrong_out("be a folder that can be written", f"{self.folder}: {error.strerror}") from error
+
+    def remove_temporary_files(self) -> None:
+        """Remove what a killed process left half-written, here and one folder below."""
+        for folder in (self.folder, *filter(Path.is_dir, self.folder.iterdir())):
+            remove_temporary_files(folder)
 
     def remove_checkpoints(self) -> None:
         """Remove the state of training."""

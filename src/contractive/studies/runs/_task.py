@@ -15,7 +15,6 @@ from torch import nn
 
 from contractive import training
 from contractive.core.artifacts import Artifact, read_arrays
-from contractive.core.files import remove_temporary_files
 from contractive.data import SETS, DataSource, Preparation, Split, load
 from contractive.models import Autoencoder, Recipe
 from contractive.studies.documents import DataFacts
@@ -133,8 +132,7 @@ class Run(ABC, Generic[N, M]):
         """Remove what a finished run does not need, which is there if the process was killed at its very end."""
         if not self.task.keeps_checkpoints and any(self.files.checkpoints.glob("*")):
             self.files.remove_checkpoints()
-        for folder in (self.folder, self.files.checkpoints):
-            remove_temporary_files(folder)
+        self.files.remove_temporary_files()
 
     def metrics(self) -> M | None:
         """Return the metrics; None while training is not finished.

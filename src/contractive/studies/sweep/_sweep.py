@@ -2,8 +2,8 @@
 
 import shutil
 import time
-import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,8 @@ def sweep(
     front, best = front_and_knee(trials, settings.judged)
     chosen = replace(settings, trials=max(2, len(trials)))
     found = Sweep(DataFacts.of(split), chosen, trials, front, best, versions("lightning"), command)
-    _keep_best(found, out)
+    with store.ledger.lock:
+        _keep_best(found, out)
     on_progress("the models side by side", len(trials), len(trials))
     models = {name: open_run(out / trial.folder, AutoencoderRun).model() for name, trial in found.shown.items()}
     sections = {name: ShownSections.of(model, split, SWEPT, _SHOWN_ROWS) for name, model in models.items()}
@@ -210,16 +211,15 @@ class TrialStore:
 
 
 def _keep_best(found: Sweep, out: Path) -> None:
-    """Copy the run of the knee to `best`: at any time there is none, the old or the new one, whole."""
-    mark = uuid.uuid4().hex[:8]
-    fresh, old = out / f".{BEST}-{mark}", out / f".{BEST}-old-{mark}"
+    """Copy the run of the knee to `best`: at any time there is none, the old or the new one, whole.
+
+    One process at a time does so: what another has left behind is that of a dead one.
+    """
+    fresh, old = out / f".{BEST}-new", out / f".{BEST}-old"
+    for left in out.glob(f".{BEST}-*"):
+        shutil.rmtree(left, ignore_errors=True)
     shutil.copytree(out / found.best.folder, fresh)
-    try:
+    with suppress(FileNotFoundError):
         (out / BEST).rename(old)
-    except FileNotFoundError:
-        pass
-    try:
-        fresh.rename(out / BEST)
-    except OSError:  # another process has just put the same run there
-        shutil.rmtree(fresh)
+    fresh.rename(out / BEST)
     shutil.rmtree(old, ignore_errors=True)
