@@ -1,20 +1,26 @@
 import csv
 import json
+import pickle
 import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
 import contractive as ct
+from contractive.batch import Encoder, Scorer
 from contractive.cli._commands import app
 from contractive.data import DataError, Options, load, open_rows
 from contractive.report import detector_html, detector_sentences, drift_sentence
 from contractive.studies.runs import (
     AutoencoderRun,
+    AutoencoderSettings,
     DetectorRun,
     DetectorSettings,
     RunError,
@@ -296,3 +302,41 @@ def test_drift_names_the_columns_that_changed(run, tmp_path):
     assert CliRunner().invoke(app, [*common, "--force", "--fail-below", "0"]).exit_code == 0
     wrong = CliRunner().invoke(app, [*common, "--force", "--fail-below", "2"])
     assert "--fail-below must be a p-value from 0 to 1, got 2.0" in wrong.output
+
+
+def test_a_pickled_scorer_gives_batch_by_batch_what_one_process_writes(run, tmp_path):
+    new = write(tmp_path / "new.csv", 50, 6, ("id", "temperature", "pressure", "mode"))
+    score(run, new, tmp_path / "out.parquet", pass_through=("id",))
+    rows = pa_csv.read_csv(new)
+    whole = pq.read_table(tmp_path / "out.parquet").to_pydict() | {"id": [*range(50)]}  # a text file has texts
+    scorer = pickle.loads(pickle.dumps(Scorer(run.folder, ["id"])))
+    batches = rows.to_batches(max_chunksize=20)
+    assert pa.Table.from_batches([scorer(batch) for batch in batches]).to_pydict() == whole
+    assert scorer(rows).to_pydict() == whole
+    assert scorer(rows.to_pandas()).to_dict("list") == whole
+    arrays = scorer({name: rows.column(name).to_numpy() for name in rows.column_names})
+    assert {name: values.tolist() for name, values in arrays.items()} == whole
+    assert scorer(batches[0].slice(0, 0)).num_rows == 0
+    with pytest.raises(ValueError, match=r"pass_through must name a column, got 'id'"):
+        scorer(rows.drop_columns(["id"]))
+    with pytest.raises(DataError, match="columns must be those of training, got unknown humidity"):
+        scorer(rows.append_column("humidity", rows["pressure"]))
+
+
+def test_a_scorer_refuses_what_depends_on_all_rows_and_what_is_no_detector(run, tmp_path):
+    data = write(tmp_path / "plain.csv", 30, 3, ("temperature", "pressure"))
+    detect(data, DetectorSettings(**TINY, false_discovery_rate=0.2), tmp_path / "run")
+    with pytest.raises(ValueError, match=r"false_discovery_rate must be None for single batches, .* got 0\.2"):
+        Scorer(tmp_path / "run")
+    with pytest.raises(RunError, match="run must hold one network"):
+        Encoder(run.folder)
+    settings = AutoencoderSettings.of(code=2, max_epochs=1, objective="standard")
+    train(load(data), settings, tmp_path / "codes", progress=False)
+    opened = open_run(tmp_path / "codes", AutoencoderRun)
+    encode(opened, data, tmp_path / "codes.npy")
+    codes = pickle.loads(pickle.dumps(Encoder(opened.folder)))(pa_csv.read_csv(data))
+    np.testing.assert_array_equal(
+        np.stack([codes.column(i).to_numpy() for i in range(2)], 1), np.load(tmp_path / "codes.npy")
+    )
+    with pytest.raises(RunError, match="run must be a folder that contractive detect wrote"):
+        Scorer(opened.folder)

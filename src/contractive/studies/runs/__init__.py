@@ -16,7 +16,16 @@ from contractive.studies.runs._classifier_settings import ClassifierSettings
 from contractive.studies.runs._detector import DetectorRun, DetectorSettings
 from contractive.studies.runs._engine import TASKS, open_run, train
 from contractive.studies.runs._folder import Files, RunError
-from contractive.studies.runs._task import Job, ProgressCallback, Run, RunDocument, Task, TaskSettings, Trained
+from contractive.studies.runs._task import (
+    Job,
+    ProgressCallback,
+    RowFunction,
+    Run,
+    RunDocument,
+    Task,
+    TaskSettings,
+    Trained,
+)
 from contractive.studies.runs._unusual import Bound, DetectorMetrics, Reason, Row, Tested
 
 __all__ = ["train", "Trained", "ProgressCallback"]
@@ -24,6 +33,7 @@ __all__ = ["train", "Trained", "ProgressCallback"]
 __all__ += ["TASKS", "Task", "TaskSettings", "Job", "AutoencoderSettings", "ClassifierSettings", "DetectorSettings"]
 # from a folder
 __all__ += ["open_run", "Run", "AutoencoderRun", "ClassifierRun", "DetectorRun", "RunDocument", "RunError", "Files"]
+__all__ += ["RowFunction"]
 # on data
 __all__ += ["encode", "reconstruct", "predict", "Predicted", "score", "Scored", "drift", "RowOptions"]
 # metrics

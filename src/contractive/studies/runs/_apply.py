@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
-import torch
 
 from contractive import training
 from contractive.data import Block, DataError, Options, label_texts, open_rows, writer
@@ -169,7 +168,6 @@ def _function(run: Run[Any, Any], name: str) -> RowFunction:
     return functions[name]
 
 
-@torch.no_grad()
 def _write_rows(
     function: RowFunction,
     run: Run[Any, Any],
@@ -186,13 +184,14 @@ def _write_rows(
 ) -> int:
     """Write what a function of the run makes of the data; `optional` columns are only handed to `on_block`."""
     training.check_device(device)
-    module, done = function.module.to(device), 0
+    function.module.to(device)
+    done = 0
     if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
         raise DataError(field="out", rule="be another file than the data", got=out, remedy="Choose another name.")
     blocks = open_rows(data, run.preparation, pass_through=pass_through, optional=optional, options=options)
     with writer(out, (*pass_through, *function.columns), overwrite=overwrite) as file:
         for block in _prefetched(blocks):
-            made = function.finish(module(torch.from_numpy(block.x).to(device)).flatten(1).cpu().numpy())
+            made = function.apply(block.x, device)
             on_block(block, made)
             if pass_through and not isinstance(made, dict):
                 made = dict(zip(function.columns, made.reshape(len(made), -1).T, strict=True))

@@ -169,7 +169,7 @@ class DetectorRun(Run[Autoencoder, DetectorMetrics]):
         names = tuple(f"{REASON}_{number + 1}" for number in range(MOST_REASONS))
 
         def finish(x: np.ndarray) -> dict[str, np.ndarray]:
-            scores = -self.detector.score_samples(x)
+            scores = -self.detector.score_samples(x) if len(x) else np.empty(0)
             flagged = scores > limit
             texts = np.full((len(x), MOST_REASONS), "", dtype=object)
             found = reasons(self.detector, self.preparation, x[flagged])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
 import numpy as np
+import torch
 from torch import nn
 
 from contractive import training
@@ -84,6 +85,11 @@ class RowFunction:
     module: nn.Module  # from prepared rows (batch, features) to numbers
     columns: tuple[str, ...]  # names of the results
     finish: Callable[[np.ndarray], Any] = lambda y: y  # from the numbers to values by name, or an array (rows, columns)
+
+    @torch.no_grad()
+    def apply(self, x: np.ndarray, device: str = "cpu") -> Any:
+        """Return what it makes of prepared rows; its module must be on the device."""
+        return self.finish(self.module(torch.from_numpy(x).to(device)).flatten(1).cpu().numpy())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""Runs as callables over batches of rows, for engines that spread work over processes and machines.
+
+A callable is pickled as the path of its run, which every machine must see; each process opens the run once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from contractive.core.errors import InvalidValue
+from contractive.studies.runs import DetectorRun, RowFunction, Run, open_run
+
+
+class OnBatches(ABC):
+    """What a run makes of a batch of raw rows; see `Scorer` and `Encoder`.
+
+    Args:
+        run: Folder of the run.
+        pass_through: Columns that are copied before the others, and are no features.
+    """
+
+    def __init__(self, run: str | Path, pass_through: Sequence[str] = ()) -> None:
+        self.folder, self.pass_through = Path(run).resolve(), tuple(pass_through)
+        self._function  # noqa: B018  (refuses at once what is no run of the kind)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "pass_through": self.pass_through}
+
+    def __call__(self, batch: Any) -> Any:
+        """Return the results as the batch is: a data frame, an Arrow table or record batch, or a mapping of arrays.
+
+        Raises:
+            DataError: Rows that do not fit the run.
+            InvalidValue: A column to pass through that the batch lacks.
+        """
+        table = batch if isinstance(batch, pa.Table) else _table(batch)
+        for name in self.pass_through:
+            if name not in table.column_names:
+                raise InvalidValue("pass_through", "name a column", repr(name), "Leave it out.")
+        x = self._run.preparation.transform(table.drop_columns([*self.pass_through]))
+        made = self._function.apply(x)
+        if not isinstance(made, dict):
+            made = dict(zip(self._function.columns, made.T, strict=True))
+        kept = {name: table.column(name) for name in self.pass_through}
+        found = pa.table({**kept, **{name: pa.array(values) for name, values in made.items()}})
+        if isinstance(batch, pa.Table):
+            return found
+        if isinstance(batch, pa.RecordBatch):
+            return pa.RecordBatch.from_arrays([each.combine_chunks() for each in found.columns], schema=found.schema)
+        if isinstance(batch, dict):
+            return {name: found.column(name).to_numpy() for name in found.column_names}
+        return found.to_pandas()
+
+    @cached_property
+    def _run(self) -> Run[Any, Any]:
+        return open_run(self.folder, self._kind)
+
+    @cached_property
+    def _function(self) -> RowFunction:
+        return self._made(self._run)
+
+    _kind: type[Run[Any, Any]] = Run
+
+    @abstractmethod
+    def _made(self, run: Any) -> RowFunction: ...
+
+
+class Scorer(OnBatches):
+    """Score, p-value, flag and reasons of rows by a detector, as `contractive score` writes them.
+
+    Args:
+        run: Folder of a detector.
+        pass_through: Columns that are copied before the others, and are no features.
+
+    Raises:
+        InvalidValue: A detector with a false-discovery rate, which depends on all rows together.
+    """
+
+    _kind = DetectorRun
+
+    def _made(self, run: DetectorRun) -> RowFunction:
+        rate = run.detector.false_discovery_rate
+        if rate is not None:
+            rule = "be None for single batches, since it depends on all rows together"
+            raise InvalidValue("false_discovery_rate", rule, rate, "Train with a `false_alarm_rate`.")
+        return run.scores(run.detector.flagging_limit(()))
+
+
+class Encoder(OnBatches):
+    """Codes of rows by an autoencoder or a classifier, as `contractive encode` writes them.
+
+    Args:
+        run: Folder of the run.
+        pass_through: Columns that are copied before the others, and are no features.
+    """
+
+    def _made(self, run: Run[Any, Any]) -> RowFunction:
+        return run.row_functions(run.parts())["encode"]
+
+
+def _table(batch: Any) -> pa.Table:
+    if isinstance(batch, pa.RecordBatch):
+        return pa.Table.from_batches([batch])
+    if isinstance(batch, dict):
+        return pa.table({name: pa.array(np.asarray(values)) for name, values in batch.items()})
+    return pa.Table.from_pandas(batch, preserve_index=False)
