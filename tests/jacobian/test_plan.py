@@ -1,6 +1,8 @@
 """What `plan` says, and that it is what happens."""
 
+import copy
 import dataclasses
+import pickle
 
 import pytest
 import torch
@@ -113,3 +115,10 @@ def test_planning_refuses_what_the_norm_refuses(method):
     assert torch.equal(f[1].running_mean, before)
     with pytest.raises(TypeError, match="f must return one tensor, got tuple"):
         ct.plan(lambda x: (x, x), x)
+
+
+def test_a_plan_is_pickled_and_copied():
+    made = ct.jacobian.plan(nn.Linear(3, 2), torch.rand(4, 3))
+    for other in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
+        assert other == made
+        assert str(other) == str(made)

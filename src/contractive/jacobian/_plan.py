@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -39,9 +39,17 @@ class Plan:
     gram: bool  # the widest product is replaced by the Gram matrix of the first weights
     multiplications: Mapping[str, int]  # of value and gradient for the batch, per path considered
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _plan, (self.path, self.exact, self.gram, dict(self.multiplications))
+
     def __str__(self) -> str:
         kind = "exact" if self.exact else "unbiased estimate"
         return f"{self.path} ({kind}{', Gram form' if self.gram else ''})"
+
+
+def _plan(path: str, exact: bool, gram: bool, multiplications: dict[str, int]) -> Plan:
+    """Make a plan that was pickled or copied: a read-only view cannot be."""
+    return Plan(path, exact, gram, MappingProxyType(multiplications))
 
 
 @dataclass(frozen=True)
