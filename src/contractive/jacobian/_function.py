@@ -102,9 +102,12 @@ def _through_activation(
     in_slope, activation = extra.slope(i), tape.layers[i].activation
     delta = gradient
     if gradient is not None and activation is not None:
-        known: Any = (tape.preactivations[i], tape.outputs[i])
-        slope: Any = tape.slopes[i]  # of all rows, None where only those of the penalty have one
-        delta = activation.pull(gradient, *known) if rows is not None else gradient * slope
+        if rows is None:
+            slope: Any = tape.slopes[i]
+            delta = gradient * slope
+        else:
+            known: Any = (tape.preactivations[i], tape.outputs[i])
+            delta = activation.pull(gradient, *known)
     if in_slope is None or activation is None or activation.curvature is None:
         return delta
     a: Any = extra.tape.preactivations[i]  # None where the formulas of the activation need the output alone
