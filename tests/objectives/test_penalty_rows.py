@@ -184,3 +184,19 @@ def test_settings_refuse_rows_for_an_objective_without_a_jacobian():
 def test_validation_takes_all_rows():
     for penalty in (JacobianNorm(penalty_rows=3), HigherOrder(penalty_rows=3)):
         assert penalty.exact().penalty_rows == 1.0
+
+
+@pytest.mark.parametrize(
+    "activation", [nn.Sigmoid, nn.Tanh, nn.ReLU, nn.SiLU, nn.GELU, nn.ELU, nn.Softplus, nn.LeakyReLU]
+)
+def test_gradients_through_code_and_norm_of_some_rows_are_those_of_autograd(activation):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 5), activation(), nn.Linear(5, 4), activation()).double()
+    x, factors = torch.rand(9, 6, dtype=torch.float64), torch.randn(9, 4, dtype=torch.float64)
+
+    def gradients(f):
+        code, norm = ct.value_and_squared_norm(f, x, method="exact", rows=torch.tensor([1, 4, 7]))
+        total = (code * factors).sum() + (norm * torch.arange(1.0, 4.0)).sum()
+        return torch.autograd.grad(total, list(net.parameters()))
+
+    torch.testing.assert_close(gradients(net), gradients(lambda z: net(z)))
