@@ -1,9 +1,14 @@
 """What stands around the formulas: in-place operations, compiled maps, half precision, dropout, memory, no_grad."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
+from torch.utils.checkpoint import checkpoint
 
 import contractive as ct
 from contractive.jacobian import jacobian, leading, singular_values, value_norm_and_difference
@@ -122,3 +127,72 @@ def test_a_code_may_be_one_number_without_a_dimension(method):
     norm = ct.value_and_squared_norm(lambda x: x.square().sum(1), x, method=method)[1]
     torch.testing.assert_close(norm, 4 * x.square().sum(1))
     torch.testing.assert_close(jacobian(lambda x: x.square().sum(1), x), 2 * x.unsqueeze(1))
+
+
+def block(compiled=None):
+    made = nn.Sequential(nn.Linear(4, 5), nn.LayerNorm(5), nn.Mish(), nn.Linear(5, 3)).double()
+    if compiled == "method":
+        made.compile(backend="eager")
+    return torch.compile(made, backend="eager") if compiled == "part" else made
+
+
+@pytest.mark.parametrize("compiled", ["method", "part"])
+def test_compiled_parts_run_as_they_were_written(compiled, monkeypatch):
+    inner = block(compiled)
+    encoder = nn.Sequential(inner, nn.Linear(3, 3).double())
+    stances = []
+    real = torch.compiler.set_stance
+    monkeypatch.setattr(torch.compiler, "set_stance", lambda stance: stances.append(stance) or real(stance))
+    x = seeded(3, 4)
+    _, norm = ct.value_and_squared_norm(encoder, x, method="exact")
+    assert stances == ["force_eager"]
+    plain = nn.Sequential(block(), encoder[1])
+    plain[0].load_state_dict(getattr(inner, "_orig_mod", inner).state_dict())
+    torch.testing.assert_close(norm, brute(plain, x))
+    assert all(gradient is not None for gradient in torch.autograd.grad(norm.sum(), [encoder[1].weight]))
+    stances.clear()
+    ct.value_and_squared_norm(plain, x)
+    assert not stances
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, inner, recomputes=True):
+        super().__init__()
+        self.inner, self.recomputes = inner, recomputes
+
+    def forward(self, x):
+        tokens = x.unflatten(1, (2, 4))
+        if self.recomputes:
+            return checkpoint(self.inner, tokens, use_reentrant=False).mean(1)
+        return self.inner(tokens).mean(1)
+
+
+@pytest.mark.parametrize("method", ["exact", "probes"])
+def test_activation_checkpointing_with_attention_and_layer_norm(method):
+    inner, x = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True).double(), seeded(3, 8)
+    found = []
+    for recomputes in (False, True):
+        inner.zero_grad()
+        with sdpa_kernel(SDPBackend.MATH):
+            generator = torch.Generator().manual_seed(0)
+            norm = ct.value_and_squared_norm(Checkpointed(inner, recomputes), x, method=method, generator=generator)[1]
+            norm.sum().backward()
+        found.append([norm.detach(), *(parameter.grad for parameter in inner.parameters())])
+    torch.testing.assert_close(*found)
+    if method == "exact":
+        with sdpa_kernel(SDPBackend.MATH):
+            torch.testing.assert_close(found[1][0], brute(Checkpointed(inner, recomputes=False), x))
+
+
+@pytest.mark.parametrize("method", ["probes", "forward_probes"])
+def test_checkpointed_attention_outside_of_its_kernel_says_what_to_do(method):
+    inner = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True).double()
+    with pytest.raises(RuntimeError, match=r"f uses activation checkpointing.*around this call and backward"):
+        ct.value_and_squared_norm(Checkpointed(inner), seeded(3, 8), method=method)
+
+
+def test_a_plan_can_be_pickled_and_copied():
+    plan = ct.plan(nn.Linear(4, 3), torch.rand(2, 4))
+    for again in (pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan)):
+        assert again == plan
+        assert str(again) == str(plan)

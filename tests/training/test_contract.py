@@ -10,7 +10,7 @@ from torch import nn
 import contractive as ct
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.objectives import JacobianNorm
-from contractive.training import SearchWarning
+from contractive.training import SearchWarning, WeightWarmUp
 
 SETTINGS = {"max_epochs": 10, "batch_size": 32, "learning_rate": 0.01, "progress": False}
 
@@ -128,6 +128,7 @@ def test_a_code_as_wide_as_the_rows_is_no_bad_reconstruction(recwarn):
     [
         ({"max_code_change": 0}, InvalidValue, "max_code_change must be"),
         ({"encoder": torch.tanh}, InvalidType, "encoder must be a torch module"),
+        ({"callbacks": [WeightWarmUp(1)]}, InvalidValue, "be without WeightWarmUp beside `max_code_change`"),
         ({"data": [rows(8)]}, InvalidValue, "validation must be rows in memory where the data are not"),
         ({"data": torch.ones(8, 6)}, InvalidValue, "encoder must have a code that varies with the data"),
     ],

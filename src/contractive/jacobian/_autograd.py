@@ -1,7 +1,7 @@
 """Any differentiable encoder: rows and columns of its Jacobian through torch.autograd, in chunks, one forward pass."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import CheckpointError
 
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import draw
@@ -44,7 +45,7 @@ class Linearised(Products):
         before = [(buffer, buffer.clone()) for buffer in f.buffers()] if scripted and isinstance(f, nn.Module) else []
         with ExitStack() as modes:
             # the faster kernels of attention have no second derivative, and TorchScript's own derivatives neither
-            for mode in (torch.enable_grad(), seen, sdpa_kernel(SDPBackend.MATH)):
+            for mode in (torch.enable_grad(), seen, sdpa_kernel(SDPBackend.MATH), _uncompiled(f)):
                 modes.enter_context(mode)
             for mode in (inside, torch.jit.optimized_execution(False)) if scripted else ():  # pyright: ignore[reportPrivateImportUsage]
                 modes.enter_context(mode)
@@ -81,7 +82,7 @@ class Linearised(Products):
             )
             raise InvalidValue("f", rule, got, "Pass the module itself, or choose method 'exact' or 'probes'.")
         if not hasattr(self, "_adjoint"):
-            with torch.enable_grad(), self._hold:
+            with torch.enable_grad(), self._hold, _recomputing():
                 self._dummy = torch.zeros_like(self.y, requires_grad=True)
                 (adjoint,) = torch.autograd.grad(self.y, self.x, self._dummy, create_graph=True, allow_unused=True)
             if adjoint is None:
@@ -91,7 +92,7 @@ class Linearised(Products):
 
     def _grad(self, outputs: Tensor, inputs: Tensor, vectors: Tensor) -> Tensor:
         def product(vector: Tensor, batched: bool) -> Tensor:
-            with self._hold:
+            with self._hold, _recomputing():
                 (gradient,) = torch.autograd.grad(
                     outputs,
                     inputs,
@@ -279,6 +280,27 @@ def _has_functions(y: Tensor) -> bool:
             seen.add(node)
             nodes += [following for following, _ in node.next_functions]
     return False
+
+
+def _uncompiled(f: Any) -> AbstractContextManager[Any]:
+    """Run the compiled parts of f as they were written: compiled ones have no second derivative."""
+    parts = f.modules() if isinstance(f, nn.Module) else ()
+    if any(hasattr(part, "_orig_mod") or getattr(part, "_compiled_call_impl", None) is not None for part in parts):
+        return torch.compiler.set_stance("force_eager")
+    return nullcontext()
+
+
+@contextmanager
+def _recomputing() -> Iterator[None]:
+    """Say what to do where activation checkpointing recomputes something else than what ran."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise RuntimeError(
+            "f uses activation checkpointing, and what was recomputed is not what ran. For attention write `with"
+            " torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):` around this call and backward()."
+            " Where a layer is normalised, too, choose method 'probes'."
+        ) from error
 
 
 def _check_code(y: Any, x: Tensor) -> None:

@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
     from contractive.training._warm_cosine import WarmCosine
+    from contractive.training._warm_up import WeightWarmUp
 
-__all__ = ["fit", "fit_with_max_error_increase", "contract", "History", "Rows", "is_first_process"]
+__all__ = ["fit", "fit_with_max_error_increase", "contract", "WeightWarmUp", "History", "Rows", "is_first_process"]
 # from principal components on
 __all__ += ["fit_from_components", "continue_from_components", "FromComponents", "WarmCosine"]
 __all__ += ["PrincipalComponents", "principal_components", "start_at_principal_components", "preconditioned"]
@@ -72,6 +73,7 @@ _LATER = {
     "FitOptions": "_fit",
     "fit_with_max_error_increase": "_error_increase",
     "contract": "_contract",
+    "WeightWarmUp": "_warm_up",
     "JacobianPenalty": "_penalty",
     "pretrain": "_pretraining",
     "start_at_mean": "_pretraining",

@@ -23,6 +23,7 @@ from contractive.training._fit import FitOptions, fit
 from contractive.training._history import History, SearchWarning
 from contractive.training._module import Step
 from contractive.training._rows import Data, as_tensor
+from contractive.training._warm_up import refuse_warm_up
 
 _DEFAULTS = FitOptions(max_epochs=10, batch_size=64, learning_rate=1e-4, schedule="cosine", norm_rows=4)
 _ROWS, _AT_ONCE = 256, 32  # rows that the change is measured on; together in one pass, since encoders may be large
@@ -118,6 +119,7 @@ def contract(
     check_positive("max_code_change", max_code_change, "0.05 allows a change of 5 % of the code's variance.")
     if not isinstance(encoder, nn.Module):
         raise InvalidType("encoder", "be a torch module", type(encoder).__name__, "Wrap a function in a module.")
+    refuse_warm_up(callbacks, "max_code_change")
     rows = _rows(data if validation is None else validation, next(encoder.parameters()))
     net = Autoencoder(encoder.eval(), nn.Identity())  # itself in training mode, so that `fit` leaves the encoder's
     with evaluating(encoder):

@@ -36,6 +36,7 @@ from contractive.training._module import Step
 from contractive.training._rows import STEPS_PER_BLOCK, Data, as_tensor, size_of
 from contractive.training._settings import settings_of
 from contractive.training._trainer import SaveRegularly
+from contractive.training._warm_up import refuse_warm_up, scaled
 
 NUM_CHECKS = 100
 _SHARED = 0.5  # share of training before the penalty sets in
@@ -202,6 +203,7 @@ def fit_with_max_error_increase(
     if settings.patience is not None:
         remedy = "The objective changes during training."
         raise InvalidValue("patience", "be left out with `max_error_increase`", settings.patience, remedy)
+    refuse_warm_up(callbacks, "max_error_increase")
     train: Any = partial(fit, data=data, validation=validation, **options)
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "last.ckpt" if checkpoint is None else Path(checkpoint)
@@ -253,8 +255,3 @@ def _first_guess(twin: Autoencoder, objective: Objective, x: Tensor, max_error_i
     penalty = sum(term.weight * float(values.penalties[term.name].mean()) for term in objective.terms)
     error = float((values.reconstruction - objective.loss(few, few)).mean())
     return max_error_increase * error / max(penalty, 1e-30)
-
-
-def scaled(objective: Objective, factor: float) -> Objective:
-    """The objective with all its penalties' weights times `factor`."""
-    return replace(objective, terms=tuple(replace(term, weight=term.weight * factor) for term in objective.terms))

@@ -27,7 +27,7 @@ from contractive.core.randomness import global_randomness
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._contexts import evaluating
-from contractive.training._error_increase import check_reference, scaled
+from contractive.training._error_increase import check_reference
 from contractive.training._fit import fit
 from contractive.training._history import CollapseWarning, History, Row, SearchWarning
 from contractive.training._principal_components import (
