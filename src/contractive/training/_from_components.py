@@ -37,6 +37,7 @@ from contractive.training._principal_components import (
     start_at_principal_components,
 )
 from contractive.training._warm_cosine import WarmCosine
+from contractive.training._warm_up import scaled
 
 _FEWEST_STEPS = 30  # per epoch: few rows are gone through several times in one
 _FEWEST_HELD_OUT = 32
