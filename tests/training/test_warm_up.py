@@ -7,6 +7,7 @@ import contractive as ct
 from contractive.core.errors import InvalidValue
 from contractive.training import WeightWarmUp
 
+pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # few epochs
 SETTINGS = {"batch_size": 8, "progress": False, "schedule": "constant"}
 
 

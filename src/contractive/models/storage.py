@@ -63,8 +63,8 @@ def save(autoencoder: Autoencoder, folder: str | Path, *, builder: Builder | Non
         ...     return Autoencoder(nn.Sequential(nn.Linear(8, width), nn.LayerNorm(width)), nn.Linear(width, 8))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     ct.save(normed(3), folder, builder=partial(normed, width=3))
-        ...     ct.load(folder, builder=normed).encoder[1]
-        LayerNorm((3,), eps=1e-05, elementwise_affine=True)
+        ...     ct.load(folder, builder=normed).encoder[1].normalized_shape
+        (3,)
     """
     recipe = _recipe_of(builder) if builder is not None else autoencoder.recipe
     if recipe is None:

@@ -26,10 +26,14 @@ class WeightWarmUp(Callback):
 
     Examples:
         >>> import contractive as ct, torch
-        >>> options = {"max_epochs": 4, "batch_size": 8, "progress": False, "callbacks": [WeightWarmUp(2)]}
-        >>> history = ct.fit(ct.mlp(4, code=2), torch.rand(16, 4), ct.objectives.contractive(0.3), **options)
+        >>> _ = torch.manual_seed(0)
+        >>> x = torch.rand(256, 1) @ torch.ones(1, 4)
+        >>> options = {"max_epochs": 4, "batch_size": 8, "learning_rate": 0.02, "progress": False}
+        >>> history = ct.fit(
+        ...     ct.mlp(4, code=2), x, ct.objectives.contractive(0.03), callbacks=[WeightWarmUp(2)], **options
+        ... )
         >>> [round(weight, 3) for weight in history["weight"]]
-        [0.1, 0.2, 0.3, 0.3]
+        [0.01, 0.02, 0.03, 0.03]
     """
 
     def __init__(self, epochs: int) -> None:
