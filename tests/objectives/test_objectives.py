@@ -1,5 +1,4 @@
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ from torch.func import functional_call, jacrev, vmap
 import contractive as ct
 from contractive import objectives
 from contractive.core.errors import ContractiveError
-from contractive.jacobian import value_and_jacobian, value_and_norm, value_norm_and_difference
 from contractive.objectives import Gaussian, Masking, Objective, Term
 
 
@@ -243,43 +241,3 @@ def test_a_unit_that_hardly_fires_has_a_gradient_in_the_kl_sparsity():
     wanted = 2 * (0.05 * (math.log(0.05) + 30) + 0.95 * math.log(0.95))
     torch.testing.assert_close(value, torch.full((4,), wanted))
     torch.testing.assert_close(torch.autograd.grad(value.mean(), bias)[0], torch.full((2,), -0.05))
-
-
-@pytest.mark.parametrize(
-    "function",
-    [ct.value_and_squared_norm, partial(value_norm_and_difference, sigma=0.1), value_and_norm, value_and_jacobian],
-    ids=["norm", "difference", "measure", "matrix"],
-)
-def test_a_penalty_written_by_hand_keeps_the_chain_and_runs_the_encoder_once(function):
-    """The closed forms of the encoder itself, at the randomness of the step."""
-    torch.manual_seed(0)
-    net, x, passes, paths = ct.mlp(6, code=3), torch.rand(5, 6), [], []
-
-    def mine(encode, x):
-        paths.append(str(ct.plan(encode, x)))
-        code, found, *_ = function(encode, x)
-        return code, found.square().flatten(1).sum(1) if found.ndim > 1 else found
-
-    objective = Objective("mine", terms=(Term("mine", 0.1, mine),))
-    values = objective(net, x, generator=torch.Generator().manual_seed(3))
-    generator = torch.Generator().manual_seed(3)
-    draws = {} if function is value_and_jacobian else {"generator": generator}
-    code, found, *_ = function(net.encoder, x, **draws)
-    torch.testing.assert_close(values.penalties["mine"], found.square().flatten(1).sum(1) if found.ndim > 1 else found)
-    torch.testing.assert_close(values.reconstruction, (net.decoder(code) - x).square().sum(1))
-    assert paths == [str(ct.plan(net.encoder, x))]
-    loose = nn.Sequential(Counted(net.encoder, passes))  # no chain: its passes can be counted
-    objective(ct.Autoencoder(loose, net.decoder), x)
-    passes.clear()
-    objective(ct.Autoencoder(loose, net.decoder), x)
-    assert len(passes) == 2  # one of `plan` above, one of the penalty and the reconstruction together
-
-
-class Counted(nn.Module):
-    def __init__(self, inner, passes):
-        super().__init__()
-        self.inner, self.passes = inner, passes
-
-    def forward(self, x):
-        self.passes.append(len(x))
-        return self.inner(x) * 1.0
