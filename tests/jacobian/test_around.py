@@ -1,8 +1,5 @@
 """What stands around the formulas: in-place operations, compiled maps, half precision, dropout, memory, no_grad."""
 
-import copy
-import pickle
-
 import pytest
 import torch
 from torch import nn
@@ -189,10 +186,3 @@ def test_checkpointed_attention_outside_of_its_kernel_says_what_to_do(method):
     inner = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True).double()
     with pytest.raises(RuntimeError, match=r"f uses activation checkpointing.*around this call and backward"):
         ct.value_and_squared_norm(Checkpointed(inner), seeded(3, 8), method=method)
-
-
-def test_a_plan_can_be_pickled_and_copied():
-    plan = ct.plan(nn.Linear(4, 3), torch.rand(2, 4))
-    for again in (pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan)):
-        assert again == plan
-        assert str(again) == str(plan)
