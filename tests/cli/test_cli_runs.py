@@ -208,10 +208,10 @@ def test_compare_takes_a_table(tmp_path):
         (["train", "digits", "--out", "{out}", "--size", "big"], "--size must be HEIGHTxWIDTH, got 'big'"),
         (["train", "digits", "--out", "{out}", "--device", "tpu"], "device must be one of auto, cpu, cuda, mps"),
         (["train", "--resume", "--out", "{out}"], "--out must be a folder that contractive train wrote, got"),
-        (["info", "{out}"], "RUN must be a folder that contractive train or contractive classify wrote, got"),
+        (["info", "{out}"], "RUN must be a folder that contractive train, contractive classify or"),
         (
             ["encode", "{out}", "digits", "-o", "codes.npy"],
-            "RUN must be a folder that contractive train or contractive classify wrote, got",
+            "RUN must be a folder that contractive train, contractive classify or contractive detect wrote, got",
         ),
     ],
 )

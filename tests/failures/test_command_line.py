@@ -363,7 +363,7 @@ CASES = {
     "NaN weight": (config("content", "extra", "run", "settings", "objective", "weight", {"number": "nan"}), "info run", "config.json does not describe a run: .*weight must be at least 0, got nan"),
     "huge width": (config("content", "recipe", "arguments", "hidden", [2**31, 2**31]), "encode run table.csv -o z.csv", "must describe the weights it holds"),
     "negative width": (config("content", "recipe", "arguments", "code", -1), "encode run table.csv -o z.csv", "must describe the weights it holds"),
-    "unknown builder": (config("content", "recipe", "builder", "os.system"), "encode run table.csv -o z.csv", "builder must be one of"),
+    "unknown builder": (config("content", "recipe", "builder", "os.system"), "encode run table.csv -o z.csv", "which is none of this library's"),
     "scaling by 0": (config("content", "extra", "run", "preparation", "scale", [0] * 5), "encode run table.csv -o z.csv", "preparation of the data must be as it was saved, got: scale must be positive"),
     "weights gone": (lambda: Path("rows/model.safetensors").unlink(), "encode rows rows.npy -o z.csv", "before it had a model"),
     "weights cut": (cut("run/model.safetensors", 200), "encode run table.csv -o z.csv", "model.safetensors cannot be read"),

@@ -146,7 +146,7 @@ CASES = {
     "load nothing": (lambda tmp: ct.load(tmp / "no"), "config.json cannot be read"),
     "load a file": (lambda tmp: ct.load(saved(tmp, "x", b"")), "config.json cannot be read"),
     # runs
-    "open nothing": (lambda tmp: runs.open_run(tmp / "no"), "run must be a folder that contractive train or contractive classify wrote"),
+    "open nothing": (lambda tmp: runs.open_run(tmp / "no"), "run must be a folder that contractive train, contractive classify or contractive detect wrote"),
     "open a model": (lambda tmp: (ct.save(net(), tmp), runs.open_run(tmp)), "a model saved without data"),
     "epochs of a half": (lambda tmp: runs.AutoencoderSettings.of(max_epochs=2.5), "max_epochs must be a whole number, got 2.5"),
     "a weight in words": (lambda tmp: runs.AutoencoderSettings.of(weight="big"), "weight must be a number, got 'big'"),

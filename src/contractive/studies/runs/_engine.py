@@ -149,7 +149,8 @@ def _read_config(folder: Path, kind: type[Run[Any, Any]]) -> RunDocument:
 
 
 def _wrong_run(kind: type[Run[Any, Any]], got: str, remedy: str) -> RunError:
-    commands = " or ".join(task.command for task in TASKS.values() if issubclass(task.run, kind))
+    *others, last = (task.command for task in TASKS.values() if issubclass(task.run, kind))
+    commands = f"{', '.join(others)} or {last}" if others else last
     return RunError(field="run", rule=f"be a folder that {commands} wrote", got=got, remedy=remedy)
 
 
