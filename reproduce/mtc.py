@@ -94,7 +94,7 @@ def shifts(x, shape):
 
 def choices(name, quick):
     """On how many sides of the distance there are tangents, and how many of them."""
-    nums = (2, 4) if quick else (1, 3, 7, 15, 25, 40)
+    nums = (2, 4) if quick else (1, 3, 7, 15)
     nums = {"raw with shifts": (2,)}.get(name, nums if name.endswith("tangents") else ())
     return [{"sides": sides, "num": num} for sides in (1, 2) for num in nums] if nums else [{"sides": 0, "num": 0}]
 

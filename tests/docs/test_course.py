@@ -204,7 +204,7 @@ def test_chapters_ask_and_name_sources(path):
 def test_minutes_and_chapters_add_up():
     words = {"One minute": 1, "Five minutes": 5, "Six minutes": 6, "Seven minutes": 7}
     index = (COURSE / "index.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| \[(.+?)\]\((\w+)\.md\) \| (\d+) \|", index, re.MULTILINE)
+    listed = re.findall(r"^\| \[(.+?)\]\((\w+)\.py\) \| (\d+) \|", index, re.MULTILINE)
     nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert re.findall(r"course/(\d_\w+)\.md", nav) == [path.stem for path in build.chapters()]
     assert len(listed) == len(CHAPTERS)
