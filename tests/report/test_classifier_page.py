@@ -61,7 +61,7 @@ def told(changes, names=("a", "b", "c"), train_rows=100):
     )  # fmt: skip
     metrics = replace(metrics, **{**changes, "test": replace(test, **changes.get("test", {}))})
     run = SimpleNamespace(
-        metrics=lambda: metrics,
+        finished_metrics=lambda: metrics,
         names=names,
         settings=ClassifierSettings(hidden=(5, 4)),
         document=SimpleNamespace(data=SimpleNamespace(rows={"train": train_rows, "validation": 40})),

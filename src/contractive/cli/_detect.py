@@ -14,6 +14,7 @@ from contractive.core.errors import InvalidValue
 from contractive.studies.runs import DetectorSettings
 
 _ALARM = 3  # exit code for schedulers
+_Detector = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive detect` wrote.")]
 _PANELS = {
     **dict.fromkeys(("false_alarm_rate", "false_discovery_rate", "calibration"), "Promise"),
     "dates": options.DATA,
@@ -51,8 +52,7 @@ def detect(
             train(*begun, out, command=command_line(), force=force, resume=resume)
         run = open_run(out, DetectorRun)
         page = write_page(detector_html(run), out / "report.html")
-    metrics = run.metrics()
-    assert metrics is not None
+    metrics = run.finished_metrics()
     if json:
         console.document(metrics)
         return
@@ -69,7 +69,7 @@ def detect(
 @command("score run new.csv -o scores.csv --pass-through id --fail-above 0.05")
 def score(
     *,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive detect` wrote.")],
+    run: _Detector,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="File: .csv or .parquet.")],
     pass_through: options.PassThrough = None,
@@ -113,7 +113,7 @@ def score(
 @command("drift run new.csv --out drift --fail-below 0.01")
 def drift(
     *,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `contractive detect` wrote.")],
+    run: _Detector,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for drift.json and the page.")],
     fail_below: Annotated[

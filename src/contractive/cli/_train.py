@@ -136,8 +136,7 @@ def classify(
             )
         run = open_run(out, ClassifierRun)
         page = write_page(classifier_html(run), out / "report.html")
-    metrics = run.metrics()
-    assert metrics is not None
+    metrics = run.finished_metrics()
     classifier_tables(console, metrics)
     console.warnings(metrics.warnings)
     console.line("Run: ", bold(out))

@@ -1,4 +1,4 @@
-"""Which way to the squared norm of a chain: chosen by counting multiplications, and told to the user."""
+"""Which way to the squared norm of a chain: chosen by counting multiplications, and reported by `plan`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

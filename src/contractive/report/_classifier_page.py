@@ -7,7 +7,7 @@ import numpy as np
 from contractive import plots
 from contractive.report._html import render
 from contractive.studies.pages import NBSP, Picture, Tile, as_text, percent
-from contractive.studies.runs import ClassifierMetrics, ClassifierRun, EncoderMetrics, RunError
+from contractive.studies.runs import ClassifierMetrics, ClassifierRun, EncoderMetrics
 
 _FILTERS = 64
 _COUNTS = {2: "two", 3: "three", 4: "four"}
@@ -27,7 +27,7 @@ def classifier_html(run: ClassifierRun) -> str:
     Raises:
         RunError: A run that is not finished, or broken files.
     """
-    metrics, data = _metrics(run), run.document.data
+    metrics, data = run.finished_metrics(), run.document.data
     learned = [*_learning(run, metrics), *_pretraining(run)]
     mistakes, listed = _mistakes(run, metrics.test.wrong)
     wrong, filters = [_confusion(run, metrics), *mistakes], _filters(run)
@@ -57,7 +57,7 @@ def classifier_html(run: ClassifierRun) -> str:
 
 def classifier_sentences(run: ClassifierRun) -> list[str]:
     """Return the findings in words: test error, linear baseline, hardest class, labels, layers."""
-    metrics = _metrics(run)
+    metrics = run.finished_metrics()
     test, used = metrics.test, metrics.labels_used
     low, high = test.interval
     found = [
@@ -98,13 +98,6 @@ def classifier_sentences(run: ClassifierRun) -> list[str]:
         f"After {run.settings.objective.replace('_', ' ')} pretraining, ‖J‖² of {layers} was"
         f" {metrics.before.squared_norm:.3g} on average; after fine-tuning it was {metrics.after.squared_norm:.3g}.",
     ]
-
-
-def _metrics(run: ClassifierRun) -> ClassifierMetrics:
-    metrics = run.metrics()
-    if metrics is None:
-        raise RunError(f"{run.folder} holds a run that is not finished. Run {run.task.command} again with `resume`.")
-    return metrics
 
 
 def _are(count: int) -> str:

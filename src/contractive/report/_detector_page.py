@@ -3,7 +3,7 @@
 from contractive.plots import p_values, reason_bars
 from contractive.report._html import render
 from contractive.studies.pages import Picture, Tile, described, percent, shown
-from contractive.studies.runs import DetectorMetrics, DetectorRun, DetectorSettings, RunError
+from contractive.studies.runs import DetectorMetrics, DetectorRun, DetectorSettings
 
 
 def detector_html(run: DetectorRun) -> str:
@@ -12,7 +12,7 @@ def detector_html(run: DetectorRun) -> str:
     Raises:
         RunError: A run that is not finished, or broken files.
     """
-    metrics = _metrics(run)
+    metrics = run.finished_metrics()
     page = {
         "name": run.document.data.name,
         "metrics": metrics,
@@ -30,7 +30,7 @@ def detector_html(run: DetectorRun) -> str:
 
 def detector_sentences(run: DetectorRun) -> list[str]:
     """Return what the detector does to rows that it has not seen, in sentences."""
-    metrics, settings = _metrics(run), run.settings
+    metrics, settings = run.finished_metrics(), run.settings
     tested, kind = metrics.tested, _kind(metrics)
     share = tested.false_alarms / tested.normal if tested.normal else 0.0
     sentences = [
@@ -54,13 +54,6 @@ def detector_sentences(run: DetectorRun) -> list[str]:
         f" {percent(metrics.smallest_rate, '.3g')}. {held[settings.calibration]}"
     )
     return sentences
-
-
-def _metrics(run: DetectorRun) -> DetectorMetrics:
-    metrics = run.metrics()
-    if metrics is None:
-        raise RunError(f"{run.folder} holds a run that is not finished. Resume it with `resume`.")
-    return metrics
 
 
 def _kind(metrics: DetectorMetrics) -> str:

@@ -152,6 +152,18 @@ class Run(ABC, Generic[N, M]):
         with as_run_errors(path):
             return Artifact.read(self.folder, path.stem, METRICS).to(self.task.metrics, path)
 
+    def finished_metrics(self) -> M:
+        """Return the metrics.
+
+        Raises:
+            RunError: Training is not finished, or a broken file.
+        """
+        if (found := self.metrics()) is None:
+            raise RunError(
+                f"{self.folder} holds a run that is not finished. Run {self.task.command} again with `resume`."
+            )
+        return found
+
     def history(self) -> list[dict[str, float]]:
         """Return a row of numbers for every epoch."""
         return HistoryTable(self.files.history).read()
