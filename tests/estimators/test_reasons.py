@@ -32,9 +32,9 @@ def test_features_are_ranked_by_the_fall_of_the_score_with_the_value_that_makes_
     assert [change.feature for change in found.ranking] == ["x1", "x0", "x2"]
     best = found.ranking[0]
     tried = np.quantile(rows[:, 1], (np.arange(15) + 0.5) / 15, method="nearest")
-    assert best.observed == 90.0
-    assert abs(best.usual) <= np.abs(tried).min()
-    assert best.fall == pytest.approx(9 - abs(best.usual) / 10)
+    assert (best.observed, best.usual) == (90.0, pytest.approx(np.quantile(rows[:, 1], 0.5, method="nearest")))
+    assert abs(best.repaired) <= np.abs(tried).min()
+    assert best.fall == pytest.approx(9 - abs(best.repaired) / 10)
     assert best.p_value == ranks.p_values(np.array([14 - best.fall]))[0]
 
 
@@ -45,7 +45,7 @@ def test_repairs_follow_each_other_until_the_row_is_usual(rows):
     assert found.repairs[1].p_value >= 0.5
     assert found.repairs[0].p_value < 0.5
     assert sum(change.fall for change in found.repairs) == pytest.approx(
-        14 - distance(np.array([[found.repairs[1].usual, found.repairs[0].usual, 0.1]]))[0]
+        14 - distance(np.array([[found.repairs[1].repaired, found.repairs[0].repaired, 0.1]]))[0]
     )
     assert len(explainer(rows, distance).explain(np.array([[4.0, 90.0, 0.1]]), ranks, 1)[0].repairs) == 1
 
@@ -66,7 +66,7 @@ def test_neighbours_are_those_in_the_other_features():
 
     found = explainer(rows, score).explain(np.array([[1.234, 8.0]]), Ranks.of(score(rows)), 1)[0]
     assert found.ranking[0].feature == "x1"
-    assert found.ranking[0].usual == pytest.approx(1.234**2, abs=0.05)
+    assert found.ranking[0].repaired == pytest.approx(1.234**2, abs=0.05)
 
 
 def test_groups_of_columns_count_as_one_feature_with_values_that_occur():
@@ -82,7 +82,8 @@ def test_groups_of_columns_count_as_one_feature_with_values_that_occur():
     found = explainer(rows, score, ("size", "red", "green", "blue"), {"colour": [1, 2, 3]}).explain(row, ranks, 3)[0]
     assert found.ranking[0].feature == "colour"
     assert found.ranking[0].observed == (1, 0, 0)
-    assert found.ranking[0].usual == (0, 1, 0)
+    assert found.ranking[0].usual == tuple(np.eye(3)[colour.sum(0).argmax()])
+    assert found.ranking[0].repaired == (0, 1, 0)
     assert [change.feature for change in found.ranking] == ["colour", "size"]
     named = explainer(rows, score, ("size", "red", "green", "blue"), [[1, 2, 3]]).explain(row, ranks, 3)[0]
     assert named.ranking[0].feature == "red + green + blue"
@@ -121,7 +122,7 @@ def test_an_injected_fault_is_named_and_its_repair_is_in_the_unit_of_the_table()
     first = np.array([each.ranking[0].feature == f"x{column}" for each, column in zip(found, columns, strict=True)])
     assert first.mean() >= 0.8
     errors = [
-        abs(each.ranking[0].usual - x[200 + i, columns[i]]) / (units[columns[i]] * mixed[:, columns[i]].std())
+        abs(each.ranking[0].repaired - x[200 + i, columns[i]]) / (units[columns[i]] * mixed[:, columns[i]].std())
         for i, each in enumerate(found)
         if first[i]
     ]

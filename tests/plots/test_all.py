@@ -41,9 +41,7 @@ def figures():
         "similarity": plots.similarity(r.similarities),
         "code map": plots.code_map(r.maps, r.labels.numpy()),
         "robustness": plots.robustness(r.robustness, chance=1 / 3),
-        "reason bars": plots.reason_bars(
-            [("row 3", [("a 5 (usual 2)", 4.0), ("b 1 (usual 0)", 1.5)]), ("row 7", [("c x (usual y)", 2.0)])]
-        ),
+        "ranking curves": plots.ranking_curves({"detector": ([0, 1], [0.5, 1], [1, 0.5]), "forest": ([1], [1], [0.5])}),
         "p values": plots.p_values([5, 3, 4, 6]),
         "vector fields": plots.vector_fields({"contractive": field}, np.zeros((4, 2))),
     }

@@ -1,6 +1,6 @@
 import json
 
-import pytest
+import numpy as np
 
 from contractive import plots
 
@@ -9,12 +9,13 @@ def data(figure):
     return json.loads(figure.to_json())["data"]
 
 
-def test_bars_are_the_falls_of_the_score_on_one_scale():
-    found = plots.reason_bars([("row 3", [("a", 4.0), ("b", 1.5)]), ("row 7", [("c", 2.0)])])
-    first, second = data(found)
-    assert (first["x"], first["y"], second["x"], second["y"]) == ([4.0, 1.5], ["a", "b"], [2.0], ["c"])
-    layout = json.loads(found.to_json())["layout"]
-    assert layout["xaxis"]["range"] == layout["xaxis2"]["range"] == [0, pytest.approx(4.2)]
+def test_curves_begin_where_nothing_is_flagged():
+    found = plots.ranking_curves({"detector": ([0.0, 1.0], [0.5, 1.0], [1.0, 0.4]), "other": ([1.0], [1.0], [0.4])})
+    roc, recall, other, _ = found.data
+    np.testing.assert_allclose([roc.x, roc.y], [[0, 0, 1], [0, 0.5, 1]])
+    np.testing.assert_allclose([recall.x, recall.y], [[0.5, 1], [1, 0.4]])
+    np.testing.assert_allclose([other.x, other.y], [[0, 1], [0, 1]])
+    assert other.name == "other"
 
 
 def test_p_values_stand_beside_the_count_of_uniform_ones():

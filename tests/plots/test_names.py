@@ -39,7 +39,7 @@ def drawn():
         "class in a table": plots.confusion(np.eye(2, dtype=int), [NAME, "b"]),
         "class below a picture": plots.mistakes(pictures[:1], (3, 3), ["a"], [NAME[:8]]),
         "class at an axis": plots.class_directions({"contractive": renamed(r.classes["contractive"])}),
-        "reason": plots.reason_bars([("row 1", [(NAME, 1.0)])]),
+        "method in the legend": plots.ranking_curves({NAME: ([1.0], [1.0], [0.5])}),
     }
 
 

@@ -84,8 +84,8 @@ def score(
 ) -> None:
     """Columns: score (higher is stranger), p_value, flagged, and for flagged rows reason_1 to reason_3.
 
-    A reason is a column, its value, and in brackets the value that would make the row usual. Rows are streamed in
-    constant memory. The data are prepared as in training; columns may come in another order.
+    A reason is a column, its value, and the value that would make the row most usual. Rows are streamed in constant
+    memory. The data are prepared as in training; columns may come in another order.
     """
     from contractive.studies import runs
 

@@ -24,14 +24,16 @@ class Change:
     Attributes:
         feature: Its name; x0, x1, ... in a table without names.
         observed: What the row has, in the table's unit; a tuple for a group of columns.
-        usual: The value that makes the row most usual.
-        fall: How far the score falls.
+        usual: The median of the training rows, of a feature with few values the most frequent one.
+        repaired: The value that makes the row most usual.
+        fall: How far the score falls, with the repaired value.
         p_value: Of the row afterwards.
     """
 
     feature: str
     observed: Value
     usual: Value
+    repaired: Value
     fall: float
     p_value: float
 
@@ -60,7 +62,7 @@ class Feature:
     Attributes:
         name: Of the feature.
         columns: Column numbers.
-        common: Values to try in every row, (values, columns).
+        common: Values to try in every row, (values, columns): quantiles, or the most frequent ones first.
         is_coded: True where only values that occur make sense, not means of them.
     """
 
@@ -68,6 +70,11 @@ class Feature:
     columns: np.ndarray
     common: np.ndarray
     is_coded: bool
+
+    @property
+    def usual(self) -> np.ndarray:
+        """The median, or the most frequent value, (columns,)."""
+        return self.common[0 if self.is_coded else len(self.common) // 2]
 
 
 class Explainer:
@@ -118,7 +125,7 @@ class Explainer:
             feature = next(each for each in left if each.name == best.feature)
             left.remove(feature)
             repairs.append(best)
-            repaired[feature.columns] = best.usual
+            repaired[feature.columns] = best.repaired
             if len(repairs) == num_repairs or best.p_value >= _USUAL:
                 break
             score -= best.fall
@@ -143,8 +150,8 @@ class Explainer:
         for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
             best = int(scores[start:end].argmin())
             fall, p_value = before - scores[start + best], ranks.p_values(scores[start + best : start + best + 1])[0]
-            pair = (_plain(row[feature.columns]), _plain(values[best]))
-            found.append(Change(feature.name, *pair, float(max(fall, 0.0)), float(p_value)))
+            three = map(_plain, (row[feature.columns], feature.usual, values[best]))
+            found.append(Change(feature.name, *three, float(max(fall, 0.0)), float(p_value)))
         return sorted(found, key=lambda change: -change.fall)
 
     def _values(self, feature: Feature, squares: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -1,25 +1,29 @@
-"""Pictures of unusual rows: why each is unusual, and the p-values of all."""
+"""Pictures of a detector: how well it orders rows, and the p-values of all."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
 from contractive.plots._panels import Room, panels, set_axes
-from contractive.plots._style import color, plain
+from contractive.plots._style import color, in_order
 
 _OURS = "contractive"
 
 
-def reason_bars(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]]) -> go.Figure:
-    """Draw for each row, in a panel of its own, its reasons as bars: how far the score falls without each."""
-    result = panels([name for name, _ in rows], Room(90, 90, ticks=0))
-    most = max(fall for _, reasons in rows for _, fall in reasons)
-    for number, (_, reasons) in enumerate(rows, 1):
-        words, falls = zip(*reasons, strict=True)
-        named = list(map(plain, words))
-        result.bars(_OURS, list(falls), named, number, showlegend=False, hovertemplate="%{y}: %{x:.3g}")
-        axis = {"title": {"text": "fall of the score"}, "range": [0, 1.05 * most]}
-        set_axes(result, number, axis, {"autorange": "reversed", "automargin": True})
+def ranking_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float]]]) -> go.Figure:
+    """Draw by method the ROC and the precision-recall curve: false alarms, found anomalies and precision, all shares.
+
+    They are those of `studies.runs.Ranking`; what stands first has the strongest colour.
+    """
+    result = panels(["ROC curve", "Precision and recall"], Room(260, 220, legend=curves))
+    with in_order([*curves][::-1]):
+        for name, (false_alarms, found, precision) in curves.items():
+            result.line(name, [0.0, *false_alarms], [0.0, *found], 1)
+            result.line(name, found, precision, 2)
+    share = {"range": [-0.02, 1.02]}
+    flagged = {"title": {"text": "share of anomalies flagged"}, **share}
+    set_axes(result, 1, {"title": {"text": "share of normal rows flagged"}, **share}, flagged)
+    set_axes(result, 2, flagged, {"title": {"text": "anomalies among flagged rows"}, **share})
     return result
 
 

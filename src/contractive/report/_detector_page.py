@@ -1,6 +1,6 @@
 """A detector as one HTML file: how many rows it flags at which promise, the most unusual ones and why."""
 
-from contractive.plots import p_values, reason_bars
+from contractive.plots import p_values, ranking_curves
 from contractive.report._html import render
 from contractive.studies.pages import Picture, Tile, described, percent, shown
 from contractive.studies.runs import DetectorMetrics, DetectorRun, DetectorSettings
@@ -19,6 +19,7 @@ def detector_html(run: DetectorRun) -> str:
         "sentences": detector_sentences(run),
         "tiles": _tiles(run.settings, metrics),
         "pictures": _pictures(metrics),
+        "largest": max((each.fall for row in metrics.unusual for each in row.reasons), default=1.0),
         "shown": shown,
         "settings": described(run.settings),
         "notes": run.document.notes,
@@ -38,13 +39,10 @@ def detector_sentences(run: DetectorRun) -> list[str]:
         f" {tested.false_alarms:,} of {tested.normal:,} {kind} ({percent(share)})."
     ]
     found = tested.flagged - tested.false_alarms
-    if tested.auroc is not None and tested.average_precision is not None:
+    if tested.ranking:
         sentences.append(f"{found:,} of {tested.rows - tested.normal:,} anomalies are flagged.")
-        sentences.append(
-            f"Area under the ROC curve {shown(tested.auroc)} and average precision {shown(tested.average_precision)};"
-            f" the distance to 5 neighbours has {shown(tested.nearest_auroc)} and"
-            f" {shown(tested.nearest_average_precision)}."
-        )
+        areas = [f"{each.score} {shown(each.auroc)} and {shown(each.average_precision)}" for each in tested.ranking]
+        sentences.append(f"Area under the ROC curve and average precision: {', '.join(areas)}.")
     held = {
         "cross": "The rate held in trials; no theorem says so. Split calibration has one.",
         "split": "The rate is a theorem for new rows that are exchangeable with the training rows.",
@@ -57,7 +55,7 @@ def detector_sentences(run: DetectorRun) -> list[str]:
 
 
 def _kind(metrics: DetectorMetrics) -> str:
-    return "normal rows" if metrics.tested.auroc is not None else "rows"
+    return "normal rows" if metrics.tested.ranking else "rows"
 
 
 def _promise(settings: DetectorSettings) -> str:
@@ -70,36 +68,17 @@ def _tiles(settings: DetectorSettings, metrics: DetectorMetrics) -> list[Tile]:
     tested = metrics.tested
     share = tested.false_alarms / tested.normal if tested.normal else 0.0
     tiles = [Tile(percent(share), f"{_kind(metrics)} flagged", f"at a {_promise(settings)}")]
-    if tested.auroc is not None:
+    if tested.ranking:
+        ours, nearest, _ = tested.ranking
         anomalies = tested.rows - tested.normal
         caught = f"{tested.flagged - tested.false_alarms:,} of {anomalies:,}"
         tiles.append(Tile(caught, "anomalies flagged", "among the rows kept apart"))
-        tiles.append(
-            Tile(shown(tested.auroc), "area under the ROC curve", f"neighbours: {shown(tested.nearest_auroc)}")
-        )
+        tiles.append(Tile(shown(ours.auroc), "area under the ROC curve", f"neighbours: {shown(nearest.auroc)}"))
     return tiles
 
 
 def _pictures(metrics: DetectorMetrics) -> list[Picture]:
-    reasons = [
-        (f"row {row.number}", [(reason.text, reason.fall) for reason in row.reasons])
-        for row in metrics.unusual
-        if row.reasons
-    ]
-    pictures = []
-    if reasons:
-        pictures.append(
-            Picture(
-                "reasons",
-                "Why the most unusual rows are unusual",
-                "Each bar is one column of a row, with its value and, in brackets, the value that would make the row"
-                " most usual; its length is how far the score would fall. The score is about minus the logarithm of the"
-                " share of training rows that are at least as strange.",
-                reason_bars(reasons),
-                alt="Bars of the columns that make rows unusual.",
-            )
-        )
-    pictures.append(
+    pictures = [
         Picture(
             "p-values",
             f"p-values of {_kind(metrics)}",
@@ -108,5 +87,17 @@ def _pictures(metrics: DetectorMetrics) -> list[Picture]:
             p_values(metrics.tested.histogram),
             alt="A histogram of p-values between 0 and 1.",
         )
-    )
+    ]
+    if metrics.tested.ranking:
+        curves = {each.score: (each.false_alarms, each.found, each.precision) for each in metrics.tested.ranking}
+        pictures.append(
+            Picture(
+                "ranking",
+                "Anomalies before normal rows",
+                "Each point of a curve is a threshold. Baselines learn from the same rows: the mean distance to five"
+                " neighbours in standardised features, and scikit-learn's isolation forest with its defaults.",
+                ranking_curves(curves),
+                alt="ROC curves, and precision against recall, of the detector and the baselines.",
+            )
+        )
     return pictures

@@ -81,8 +81,11 @@ def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(
     tested = document.tested
     assert (tested.rows, tested.normal) == (36, 32)
     assert sum(tested.histogram) == 32
-    assert tested.auroc is not None
-    assert tested.auroc > 0.95
+    assert [each.score for each in tested.ranking] == ["detector", "5 neighbours", "isolation forest"]
+    for each in tested.ranking:
+        assert np.trapezoid([0, *each.found], [0, *each.false_alarms]) == pytest.approx(each.auroc)
+        assert np.diff([0, *each.found]) @ each.precision == pytest.approx(each.average_precision)
+    assert tested.ranking[0].auroc > 0.95
     assert len(document.unusual) == 10
     assert [row.score for row in document.unusual] == sorted((row.score for row in document.unusual), reverse=True)
     assert document.smallest_rate == pytest.approx(1 / 185)
@@ -122,7 +125,7 @@ def test_new_rows_are_scored_with_reasons_in_their_units(run, tmp_path):
     reasons = " ".join(row["reason_1"] for row, is_bad in zip(rows, bad, strict=True) if is_bad)
     assert "pressure" in reasons
     errors = [
-        abs(float(words[3].rstrip(")")) - (float(words[1]) - 15))
+        abs(float(words[4]) - (float(words[1]) - 15))
         for words in (row["reason_1"].split() for row, is_bad in zip(rows, bad, strict=True) if is_bad)
         if words[0] == "pressure"
     ]
@@ -149,7 +152,7 @@ def test_a_table_without_label_is_learned_from_whole(tmp_path):
     folder = write(tmp_path / "plain.csv", 60, 3, columns)
     run = detect(folder, DetectorSettings(**TINY), tmp_path / "run")
     assert run.metrics().trained_rows == 51
-    assert run.metrics().tested.auroc is None
+    assert run.metrics().tested.ranking == ()
     assert len(detector_sentences(run)) == 2
     assert "anomalies" not in detector_html(run).split('<script type="application/gzip"')[0]
 
@@ -240,8 +243,15 @@ def test_the_page_shows_the_rows_their_reasons_and_the_bounds(run):
     assert "http" not in text.replace("http-equiv", "")
     figures = json.loads(html.split('id="figures">')[1].split("</script>")[0])
     assert figures["p-values"]["data"][0]["y"] == [*run.metrics().tested.histogram]
-    first = run.metrics().unusual[0]
-    assert figures["reasons"]["data"][0]["x"] == pytest.approx([reason.fall for reason in first.reasons])
+    assert [line["name"] for line in figures["ranking"]["data"][::2]] == [
+        "detector",
+        "5 neighbours",
+        "isolation forest",
+    ]
+    reasons = [reason for row in run.metrics().unusual for reason in row.reasons]
+    largest = max(reason.fall for reason in reasons)
+    assert all(f"width: {100 * reason.fall / largest:.1f}%" in text for reason in reasons)
+    assert all(f"<td>{value}</td>" in text for reason in reasons for value in (reason.usual, reason.repaired))
 
 
 def test_the_commands_detect_and_score(tmp_path):

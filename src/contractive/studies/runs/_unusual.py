@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from contractive.estimators import Change, ContractiveOutlierDetector
 
 MOST_REASONS = 3
-_SHOWN_ROWS, _BINS = 10, 20
+_SHOWN_ROWS, _BINS, _CURVE_POINTS = 10, 20, 200
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,14 @@ class Reason:
 
     column: str
     observed: str
-    usual: str  # the value that makes the row most usual
+    usual: str  # the median of the training rows, of a column with few values the most frequent one
+    repaired: str  # the value that makes the row most usual
     fall: float  # of the score, if it had that value
 
     @property
     def text(self) -> str:
         """The reason in a few words."""
-        return f"{self.column} {self.observed} (usual {self.usual})"
+        return f"{self.column} {self.observed} instead of {self.repaired}"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """How well a score orders anomalies before normal rows."""
+
+    score: str  # whose
+    auroc: float  # area under the ROC curve
+    average_precision: float
+    false_alarms: tuple[float, ...]  # share of the normal rows at or above each threshold, descending
+    found: tuple[float, ...]  # share of the anomalies, at the same thresholds
+    precision: tuple[float, ...]  # share of anomalies among all rows, at the same thresholds
+
+
+@dataclass(frozen=True)
 class Tested:
     """What the detector says of rows that it has not seen."""
 
@@ -59,10 +72,7 @@ class Tested:
     normal: int  # rows with the label 0; all without labels
     false_alarms: int  # flagged rows among these
     histogram: tuple[int, ...]  # counts of the p-values of the normal rows in 20 equal bins
-    auroc: float | None = None  # area under the ROC curve; None without both kinds of rows
-    average_precision: float | None = None  # likewise
-    nearest_auroc: float | None = None  # of the mean distance to five neighbours in standardised features
-    nearest_average_precision: float | None = None  # likewise
+    ranking: tuple[Ranking, ...] = ()  # by the detector and by baselines; none without rows of both kinds
 
 
 @dataclass(frozen=True)
@@ -92,9 +102,9 @@ def measured(
     flagged = scores > detector.flagging_limit(scores)
     normal = np.ones(len(x), bool) if anomalies is None else ~anomalies
     counts, _ = np.histogram(p_values[normal], bins=_BINS, range=(0, 1))
-    compared = {} if anomalies is None else _compared(trained, x, anomalies, scores)
+    ranking = () if anomalies is None else _ranking(trained, x, anomalies, scores)
     false_alarms = int(flagged[normal].sum())
-    tested = Tested(len(x), int(flagged.sum()), int(normal.sum()), false_alarms, tuple(map(int, counts)), **compared)
+    tested = Tested(len(x), int(flagged.sum()), int(normal.sum()), false_alarms, tuple(map(int, counts)), ranking)
     most = np.argsort(-scores, kind="stable")[:_SHOWN_ROWS]
     unusual = tuple(
         Row(
@@ -123,30 +133,40 @@ def reasons(
     return found
 
 
-def _compared(trained: np.ndarray, x: np.ndarray, anomalies: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Return how well scores, and distances to neighbours, tell anomalies from normal rows; {} without both kinds."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
+def _ranking(trained: np.ndarray, x: np.ndarray, anomalies: np.ndarray, scores: np.ndarray) -> tuple[Ranking, ...]:
+    """Return how well the detector and baselines order rows; nothing without both kinds of rows."""
+    from sklearn.ensemble import IsolationForest
     from sklearn.neighbors import NearestNeighbors
     from sklearn.preprocessing import StandardScaler
 
     if not 0 < anomalies.sum() < len(x):
-        return {}
+        return ()
     scaler = StandardScaler().fit(trained)
     search = NearestNeighbors(n_neighbors=min(5, len(trained))).fit(scaler.transform(trained))
     near = search.kneighbors(scaler.transform(x))[0].mean(1)
-    found: dict[str, float] = {}
-    for name, values in (("", scores), ("nearest_", near)):
-        found[f"{name}auroc"] = float(roc_auc_score(anomalies, values))
-        found[f"{name}average_precision"] = float(average_precision_score(anomalies, values))
-    return found
+    forest = -IsolationForest(random_state=0).fit(trained).score_samples(x)
+    named = {"detector": scores, "5 neighbours": near, "isolation forest": forest}
+    return tuple(_ranked(name, anomalies, values) for name, values in named.items())
+
+
+def _ranked(name: str, anomalies: np.ndarray, scores: np.ndarray) -> Ranking:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=np.nan))  # the last of equal scores
+    caught, above = np.cumsum(anomalies[order])[ends], ends + 1
+    shown = np.unique(np.linspace(0, len(ends) - 1, _CURVE_POINTS).round().astype(int))
+    curves = ((above - caught) / (~anomalies).sum(), caught / anomalies.sum(), caught / above)
+    areas = roc_auc_score(anomalies, scores), average_precision_score(anomalies, scores)
+    return Ranking(name, *map(float, areas), *(tuple(map(float, curve[shown])) for curve in curves))
 
 
 def _reason(preparation: Preparation, row: np.ndarray, columns: range, change: "Change") -> Reason:
-    pair = np.stack([row, row]).astype(np.float64)
-    pair[1, columns] = change.usual
-    values = preparation.inverse(pair)
-    observed, usual = values[change.feature] if isinstance(values, dict) else values[:, columns.start]
-    return Reason(change.feature, _text(observed), _text(usual), change.fall)
+    rows = np.stack([row, row, row]).astype(np.float64)
+    rows[1, columns], rows[2, columns] = change.usual, change.repaired
+    values = preparation.inverse(rows)
+    three = values[change.feature] if isinstance(values, dict) else values[:, columns.start]
+    return Reason(change.feature, *map(_text, three), change.fall)
 
 
 def _text(value: Any) -> str:
