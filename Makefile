@@ -3,19 +3,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test tests lint style types docs bench clean
 
 demo: .venv/all
 	$(BIN)/contractive compare digits --out demo --force
 	@echo "Open demo/report.html in a browser."
 
-test: .venv/dev lint
+test: style
+	@$(MAKE) --no-print-directory -j 2 types tests  # pyright takes one core for a while, beside the tests
+
+tests: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-lint: .venv/dev
+lint: style types
+
+types: .venv/dev
+	$(BIN)/pyright --pythonpath $(BIN)/python  # not whatever python comes first on the PATH
+
+style: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python  # not whatever python comes first on the PATH
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/structure.py
 	$(BIN)/python scripts/words.py

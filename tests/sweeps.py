@@ -1,12 +1,10 @@
-"""Small data and settings for sweeps, and a process that takes part in one."""
-
-import sys
+"""Small data and settings for sweeps."""
 
 import numpy as np
 
 from contractive import data
 from contractive.studies import runs
-from contractive.studies.sweep import SweepSettings, SweepTrial, sweep
+from contractive.studies.sweep import SweepTrial
 
 FITS = runs.AutoencoderSettings.of(
     hidden=(8,), code=3, max_epochs=8, batch_size=16, learning_rate=0.02, device="cpu", schedule="constant"
@@ -29,8 +27,3 @@ def trial(number, weight, error, sensitivity, accuracy=None, **more):
     metrics = {"reconstruction_error": error, "scale_free_sensitivity": sensitivity, "squared_norm": 1.0, "r2": 0.5}
     metrics |= {} if accuracy is None else {"probe_accuracy": accuracy}
     return SweepTrial(number, weight, **{"metrics": metrics, "test": dict(metrics)} | more)
-
-
-if __name__ == "__main__":
-    path, out, trials = sys.argv[1:]
-    sweep(split_of(path), SweepSettings(FITS, trials=int(trials)), out)

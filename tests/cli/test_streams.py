@@ -43,3 +43,12 @@ def test_what_an_encoding_lacks_is_replaced(encoding):
     stream.flush()
     assert content.getvalue() == b"error ?\n"
     assert stream.encoding == encoding
+
+
+def test_a_reader_that_has_closed_its_end_is_no_failure():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "contractive", "version"]
+    found = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (found.returncode, found.stderr) == (0, b"")

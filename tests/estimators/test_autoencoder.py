@@ -276,7 +276,8 @@ def test_it_works_where_scikit_learn_puts_it():
     scores = cross_val_score(classify, IRIS.data, IRIS.target, cv=2)
     assert scores.mean() > 0.85
     grid = {"contractiveautoencoder__weight": [0.1]}
-    search = GridSearchCV(classify, grid, cv=2, n_jobs=2).fit(IRIS.data, IRIS.target)
+    with joblib.parallel_config("multiprocessing"):
+        search = GridSearchCV(classify, grid, cv=2, n_jobs=2).fit(IRIS.data, IRIS.target)
     assert search.cv_results_["mean_test_score"][0] == pytest.approx(scores.mean())
 
 

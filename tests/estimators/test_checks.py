@@ -18,7 +18,7 @@ EXEMPTED = {
 @pytest.mark.filterwarnings("ignore::contractive.PromiseWarning")
 @parametrize_with_checks(
     [
-        ct.ContractiveAutoencoder(max_epochs=20),
+        ct.ContractiveAutoencoder(max_epochs=2),
         ct.ContractiveAutoencoder(max_epochs=20, start="random", objective="contractive", weight=0.1),
         ct.ContractiveOutlierDetector(max_epochs=1, n_components=4),
     ],

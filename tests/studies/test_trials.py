@@ -1,14 +1,19 @@
 """Trials are computed once, written whole, refused under other settings, and spread over processes."""
 
+import multiprocessing
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+import sweeps
 from contractive.core.artifacts import ArtifactError
+from contractive.models import NetworkSettings
+from contractive.studies.compare import CompareSettings, compare
+from contractive.studies.sweep import SweepSettings, sweep
 from contractive.studies.trials import Ledger, in_parallel
 
 
@@ -74,3 +79,40 @@ def test_tasks_of_several_rounds_are_computed_here_with_one_job():
         found = [sorted(run(partial(squared, rows), range(3))) for _ in range(2)]
     assert [[value[:2] for value in each] for each in found] == [[(0, 6e5), (1, 6e5), (4, 6e5)]] * 2
     assert {value[2] for value in found[0]} == {os.getpid()}
+
+
+# processes that start anew take seconds, and joblib keeps them: all tests that need some stand here
+
+COMPARED = CompareSettings(
+    NetworkSettings(hidden=(8,), code=3), sweeps.FITS.training, objectives=("contractive",), seeds=2
+)
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    return sweeps.split_of(sweeps.write_data(tmp_path_factory.mktemp("data")))
+
+
+def test_two_processes_compare_as_one(split):
+    ours, theirs = (compare(split, replace(COMPARED, jobs=jobs)).objectives for jobs in (1, 2))
+    assert [each.name for each in theirs] == ["standard", "contractive"]
+    for here, there in zip(ours, theirs, strict=True):
+        assert here.seeds[1].metrics["r2"] == pytest.approx(there.seeds[1].metrics["r2"], rel=1e-4)
+
+
+def test_two_processes_do_the_trials_of_one(split, tmp_path):
+    ours, theirs = (
+        sweep(split, SweepSettings(sweeps.FITS, (0.001, 0.01), accuracy=True, jobs=jobs), tmp_path / str(jobs)).trials
+        for jobs in (1, 2)
+    )
+    assert {trial.weight: trial.metrics for trial in ours} == {trial.weight: trial.metrics for trial in theirs}
+
+
+def test_an_interrupt_ends_the_processes_at_once(split):
+    def interrupt(what, done, expected):
+        raise KeyboardInterrupt
+
+    others = set(multiprocessing.active_children())  # joblib keeps its own alive
+    with pytest.raises(KeyboardInterrupt):
+        compare(split, replace(COMPARED, jobs=2), on_progress=interrupt)
+    assert set(multiprocessing.active_children()) <= others

@@ -1,25 +1,28 @@
 """Two processes with batch 16 take the steps of one with batch 32: noise and probes included."""
 
 import os
+import socket
 import subprocess
 import sys
-from pathlib import Path
 
+import distributed_run
 import pytest
 import torch
 from distributed_run import OBJECTIVES, train, train_with_callback
 
-SCRIPT = Path(__file__).with_name("distributed_run.py")
+import processes
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """What each of the two processes found."""
     out = tmp_path_factory.mktemp("distributed") / "weights"
-    command = [sys.executable, SCRIPT, out]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ranks = [processes.start(distributed_run.main, out, rank, port, errors=f"{out}.{rank}.txt") for rank in (0, 1)]
+    for rank, process in enumerate(ranks):
+        process.join(300)
+        assert process.exitcode == 0, out.with_name(f"{out.name}.{rank}.txt").read_text()
     return [torch.load(f"{out}.{rank}", weights_only=True) for rank in (0, 1)]
 
 

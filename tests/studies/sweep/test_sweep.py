@@ -3,11 +3,7 @@
 import builtins
 import csv
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -19,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
+import processes
 import sweeps
 from browser import faults, needs_browser
 from contractive.cli._commands import app
@@ -193,20 +190,18 @@ def test_after_a_break_it_goes_on_to_the_same_trials(split, tmp_path):
     assert len({t.weight for t in found.trials}) == 8
 
 
-def start(source, out, trials):
-    command = [sys.executable, sweeps.__file__, str(source), str(out), str(trials)]
-    paths = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"})
+def start(split, out, trials):
+    return processes.start(sweep, split, SweepSettings(FITS, trials=trials), out)
 
 
-def test_what_a_killed_process_had_begun_is_done_again(source, split, tmp_path):
+def test_what_a_killed_process_had_begun_is_done_again(split, tmp_path):
     out = tmp_path / "out"
-    process = start(source, out, 5)
+    process = start(split, out, 5)
     limit = time.monotonic() + 60
-    while not list(out.glob("trials/0002/config.json")) and process.poll() is None and time.monotonic() < limit:
+    while not list(out.glob("trials/0002/config.json")) and process.is_alive() and time.monotonic() < limit:
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     finished = {path.parent for path in out.glob("trials/*/metrics.json")}
     found = sweep(split, SweepSettings(FITS, trials=5), out)
     assert len(found.trials) == 5
@@ -215,25 +210,21 @@ def test_what_a_killed_process_had_begun_is_done_again(source, split, tmp_path):
     assert not (out / "workers").exists()
 
 
-def test_two_processes_share_a_folder(source, split, tmp_path):
+def test_two_processes_share_a_folder(split, tmp_path):
     out = tmp_path / "out"
-    other = start(source, out, 8)
+    other = start(split, out, 8)
     limit = time.monotonic() + 100
     while not list(out.glob("trials/0000/config.json")) and time.monotonic() < limit:
         time.sleep(0.01)
     mine = []
     found = sweep(split, SweepSettings(FITS, trials=8), out, on_progress=lambda what, done, total: mine.append(what))
-    assert other.wait(timeout=100) == 0
+    other.join(100)
+    assert other.exitcode == 0
     assert found == Sweep.read(out)
     assert [trial.number for trial in found.trials] == list(range(8))
     assert len({trial.weight for trial in found.trials}) == 8
     assert sorted(path.name for path in (out / "trials").iterdir()) == [f"{n:04d}" for n in range(8)]
     assert 0 < sum(what.startswith("weight ") for what in mine) < 8  # both took part
-
-
-def test_processes_of_its_own_do_the_same_trials(split, tmp_path, swept):
-    found = sweep(split, SweepSettings(FITS, GRID[:2], accuracy=True, jobs=2), tmp_path / "out")
-    assert {t.weight: t.metrics for t in found.trials} == {t.weight: t.metrics for t in swept[1].trials[:3]}
 
 
 def test_trials_of_a_process_that_is_gone_are_taken_over_and_its_late_results_ignored(split, tmp_path):
