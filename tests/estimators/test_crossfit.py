@@ -83,14 +83,14 @@ def test_a_new_row_is_judged_by_all_members(fit):
     x = np.random.RandomState(4).standard_normal((2, 4))
     together = np.mean([fit._together(member.numbers(x)) for member in fit.members], axis=0)
     residual = np.mean([member.numbers(x)["residual"] for member in fit.members], axis=0)
-    score = fit._ranks["together"].surprise(together)
+    score = fit.ranks["together"].surprise(together)
     expected = np.maximum(score, np.minimum(fit.residuals.surprise(residual) - SAFEGUARD, fit.ceiling)) + 1e-3 * score
     np.testing.assert_allclose(fit.score(x), expected)
 
 
 def test_the_parts_together_are_mean_plus_largest_surprise(fit):
     numbers = {part: values[:5] for part, values in fit.numbers.items()}
-    surprises = np.array([fit._ranks[part].surprise(numbers[part]) for part in TABLE])
+    surprises = np.array([fit.ranks[part].surprise(numbers[part]) for part in TABLE])
     np.testing.assert_allclose(fit._together(numbers), surprises.mean(0) + surprises.max(0))
 
 

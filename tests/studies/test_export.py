@@ -1,17 +1,20 @@
 """What is exported gives torch's numbers, on raw numbers, for any batch size."""
 
+import json
 import sys
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
 
+import contractive as ct
 from contractive import data
 from contractive.cli._commands import app
 from contractive.studies import runs
-from contractive.studies.export import export
+from contractive.studies.export import export, module_of
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
 pytest.importorskip("onnxscript", reason="needs the extra export")
@@ -217,3 +220,61 @@ def test_a_classifier_goes_out_with_its_probabilities(output, name, tmp_path):
     np.testing.assert_allclose(found, (p / p.sum(1, keepdim=True)).numpy(), atol=1e-5)
     with pytest.raises(ValueError, match="part must be one of encoder, classifier, got 'autoencoder'"):
         export(run, tmp_path / "other.pt2", part="autoencoder")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Folders of fitted estimators, and raw rows."""
+    folder = tmp_path_factory.mktemp("saved")
+    rows = np.random.RandomState(0).standard_normal((40, 4)) * UNITS + UNITS
+    few = {"max_epochs": 1, "n_components": 3, "random_state": 0}
+    estimators = {
+        "autoencoder": ct.ContractiveAutoencoder(scale="log", **few),
+        "structured": ct.ContractiveOutlierDetector(score_by="structured", **few),
+        "table": ct.ContractiveOutlierDetector(**few),
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("contractive.estimators._detector._FOLDS", 2)
+        for name, estimator in estimators.items():
+            estimator.fit(pd.DataFrame(rows, columns=list("abcd"))).save(folder / name)
+    return folder, rows
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_score_and_flag_of_a_saved_detector_are_exported(saved, tmp_path):
+    folder, rows = saved
+    x = np.r_[rows[::2] + 0.1 * UNITS, rows[:3] * 100].astype(np.float32)
+    path = tmp_path / "score.pt2"
+    done = CliRunner().invoke(app, ["export", str(folder / "structured"), "-o", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "4 input numbers are, in this order: a, b, c, d" in done.output
+    score, flagged = torch.export.load(path).module()(torch.from_numpy(x))
+    detector = ct.ContractiveOutlierDetector.load(folder / "structured")
+    np.testing.assert_allclose(score, -detector.score_samples(x), rtol=1e-4)
+    np.testing.assert_array_equal(flagged, detector.predict(x) == -1)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_reconstruction_of_an_estimator_is_in_its_units(saved):
+    folder, rows = saved
+    encoder = ct.ContractiveAutoencoder.load(folder / "autoencoder")
+    with torch.no_grad():
+        found = module_of(encoder, "autoencoder")(torch.from_numpy(rows.astype(np.float32))).numpy()
+    right = encoder.inverse_transform(encoder.transform(rows))
+    np.testing.assert_allclose(found / UNITS, right / UNITS, rtol=1e-3, atol=1e-4)
+
+
+def test_a_score_of_distances_is_refused(saved, tmp_path):
+    done = CliRunner().invoke(app, ["export", str(saved[0] / "table"), "-o", str(tmp_path / "table.onnx")])
+    assert done.exit_code == 2
+    assert "got table, which needs the training rows" in " ".join(done.output.split())
+    assert not (tmp_path / "table.onnx").exists()
+
+
+def test_saved_estimators_are_described(saved):
+    for name, words in {"autoencoder": "scale='log'", "structured": "smallest false-alarm rate"}.items():
+        found = CliRunner().invoke(app, ["info", str(saved[0] / name)])
+        assert found.exit_code == 0, found.output
+        assert words in found.output
+    document = json.loads(CliRunner().invoke(app, ["info", str(saved[0] / "table"), "--json"]).output)
+    assert (document["score"], document["features"], document["parameters"]["n_components"]) == ("table", 4, 3)

@@ -8,7 +8,10 @@ from contractive.cli._begin import resume_command
 from contractive.cli._console import Console, bold
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from contractive.data import Preparation
+    from contractive.estimators import ContractiveEstimator
     from contractive.studies.runs import (
         AutoencoderMetrics,
         AutoencoderRun,
@@ -26,11 +29,16 @@ _ORDER = (
 
 
 @command("info run")
-def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
+def info(run: options.TrainedFolder, json: options.Json = False) -> None:
     """A run that was interrupted says how it is resumed."""
+    from contractive.estimators import ContractiveEstimator, is_saved
     from contractive.studies.runs import AutoencoderRun, ClassifierRun, DetectorRun, open_run
 
-    console, opened = Console(), open_run(run)
+    console = Console()
+    if is_saved(run):
+        _show_estimator(console, run, ContractiveEstimator.load(run), json=json)
+        return
+    opened = open_run(run)
     metrics, data = opened.metrics(), opened.document.data
     if json:
         console.document({"finished": opened.finished, **vars(opened.document), "metrics": metrics})
@@ -63,6 +71,31 @@ def info(run: options.AnyRunFolder, json: options.Json = False) -> None:
         stage = " of fine-tuning" if is_classifier else ""
         epochs = f"{len(written)} of {opened.settings.values()['max_epochs']} epochs{stage}"
         console.line(bold("Not finished"), f": {epochs} are written. {resume_command(run)}")
+
+
+def _show_estimator(console: Console, folder: "Path", estimator: "ContractiveEstimator", *, json: bool) -> None:
+    """Print what a saved estimator is: parameters other than the defaults, and what was learned."""
+    from contractive.estimators import ContractiveOutlierDetector
+
+    given, defaults = estimator.get_params(), type(estimator)().get_params()
+    changed = {name: value for name, value in given.items() if value != defaults[name]}
+    facts = {
+        "estimator": type(estimator).__name__,
+        "features": estimator.n_features_in_,
+        "numbers per code": estimator.n_components_,
+        "weight": estimator.weight_,
+        "epochs": estimator.n_iter_,
+        "reconstruction error": estimator.reconstruction_error_,
+    }
+    if isinstance(estimator, ContractiveOutlierDetector):
+        smallest = estimator.smallest_false_alarm_rate_
+        facts |= {"score": estimator.score_by_, "offset": estimator.offset_, "smallest false-alarm rate": smallest}
+    if json:
+        console.document({**facts, "parameters": given})
+        return
+    words = ", ".join(f"{name}={value!r}" for name, value in changed.items()) or "defaults"
+    rows = [(name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in facts.items()]
+    console.table([*rows, ("parameters", words)], ("", ""), title=str(folder), left=(0, 1))
 
 
 def _facts_of_detector(run: "DetectorRun") -> dict[str, str]:

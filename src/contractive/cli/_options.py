@@ -46,6 +46,10 @@ RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `con
 AnyRunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `contractive train` or `contractive classify` wrote.")
 ]
+TrainedFolder = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Folder of a run, or that the `save` of an estimator wrote."),
+]
 PassThrough = Annotated[
     str | None,
     typer.Option(metavar="A,B,...", help="Columns of DATA to copy before the others; an identifier for instance."),

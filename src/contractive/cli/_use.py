@@ -74,22 +74,31 @@ predict = _applying(
 
 @command("export run -o encoder.onnx")
 def export(
-    run: options.AnyRunFolder,
+    run: options.TrainedFolder,
     out: Annotated[Path, typer.Option("--out", "-o", help="File: .onnx, or .pt2 for torch.export.")],
     part: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="encoder (rows to codes); of an autoencoder also decoder (codes to rows) and autoencoder (rows to"
-            " rows); of a classifier also classifier (rows to probabilities)."
+            " rows); of a classifier also classifier (rows to probabilities); of a detector detector (rows to score"
+            " and flag).",
+            show_default="encoder; detector",
         ),
-    ] = "encoder",
+    ] = None,
     force: options.Force = False,
 ) -> None:
-    """The exported model takes the numbers of the data as they are."""
-    from contractive.studies.export import export as write
-    from contractive.studies.runs import ClassifierRun, open_run
+    """The exported model takes the numbers of the data as they are.
 
-    opened, console = open_run(run), Console()
+    Of a detector the scores `reconstruction` and `structured` can be exported; the others need the training rows.
+    """
+    from contractive.estimators import ContractiveEstimator, ContractiveOutlierDetector, is_saved
+    from contractive.studies.export import export as write
+    from contractive.studies.runs import ClassifierRun, DetectorRun, open_run
+
+    console = Console()
+    opened = ContractiveEstimator.load(run) if is_saved(run) else open_run(run)
+    is_detector = isinstance(opened, DetectorRun | ContractiveOutlierDetector)
+    part = part or ("detector" if is_detector else "encoder")
     path = write(opened, out, part=part, overwrite=force)
     console.line(f"{part.capitalize()} of {run}: {path}")
     load = f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{'x': rows}})"
@@ -98,8 +107,14 @@ def export(
     console.line(f"To run it in Python, on rows in single precision: {load}")
     if part == "classifier" and isinstance(opened, ClassifierRun):
         console.line(f"Its outputs are the probabilities of: {', '.join(opened.names)}")
-    if opened.preparation.kind == "table":
+    if part == "detector":
+        console.line("Its outputs are the score, higher for stranger rows, and whether the row is flagged.")
+    names = ()
+    if isinstance(opened, ContractiveEstimator):
+        names = tuple(getattr(opened, "feature_names_in_", ()))
+    elif opened.preparation.kind == "table":
         names = opened.preparation.feature_names
+    if names:
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         console.line(f"Its {len(names)} input numbers are, in this order: {shown}")
 

@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
 from contractive.analysis import apply, reconstruction, spread_rows
 from contractive.core.errors import InvalidValue
@@ -96,16 +97,30 @@ class ContractiveEstimator(Parameters):
     def load(cls, folder: str | Path) -> Self:
         """Load an estimator saved by `save`; running it on the same rows gives the same numbers.
 
+        `ContractiveEstimator.load` takes an autoencoder as well as a detector.
+
         Raises:
             StorageError: A missing, broken or changed file, another class, another version of the format.
         """
-        found = _saving.read(folder, cls)
+        found = _saving.read(folder, [cls, *cls.__subclasses__()])
         try:
             check_random_state(found.random_state)
             found._check_parameters()
         except ValueError as error:
             raise StorageError(f"parameters in {folder} must be valid, got: {error}") from error
         return found
+
+    @property
+    def scaling_(self) -> Scaling:
+        """From the user's units to those of the network and back."""
+        check_is_fitted(self, "autoencoder_")
+        return self._scaling
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return what can be exported, by name: `encoder`, `decoder` and `autoencoder`, on scaled rows."""
+        check_is_fitted(self, "autoencoder_")
+        net = self.autoencoder_
+        return {"encoder": net.encoder, "decoder": net.decoder, "autoencoder": net}
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()

@@ -19,7 +19,7 @@ STRUCTURED: tuple[Part, ...] = ("code",)
 TRIMMED: tuple[Part, ...] = ("residual", "off_neighbour", "distance")
 NEIGHBOURS = 5
 SAFEGUARD = float(np.log(10))  # the residual alone flags a row where it is ten times rarer than the limit
-_ORDER = 1e-3  # share of the score that orders rows which the residual alone flags
+ORDER = 1e-3  # share of the score that orders rows which the residual alone flags
 _SPREAD = 0.3  # share of the mean distance in a local density: none is infinite
 _NUMBERS_AT_ONCE = 2**21  # in differences to neighbours, at most
 
@@ -32,14 +32,15 @@ class Member:
         network: In evaluation mode.
         rows: Scaled training rows, (rows, features).
         parts: Which numbers it gives of a row, beside the residual.
+        codes: Of the rows, where the distance in the code is one of the parts.
     """
 
     network: Autoencoder
     rows: np.ndarray
     parts: tuple[Part, ...]
+    codes: np.ndarray | None = field(init=False, default=None)
     _search: NearestNeighbors = field(init=False)
     _code_search: NearestNeighbors = field(init=False)
-    _codes: np.ndarray = field(init=False)
     _spacing: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +52,7 @@ class Member:
             object.__setattr__(self, "_spacing", _spacing(self.rows))
         if "code" in self.parts:
             codes = self._apply(self.network.encode, self.rows)
-            object.__setattr__(self, "_codes", codes)
+            object.__setattr__(self, "codes", codes)
             object.__setattr__(self, "_code_search", NearestNeighbors(n_neighbors=count, algorithm="brute").fit(codes))
 
     def reconstruct(self, z: np.ndarray) -> np.ndarray:
@@ -78,10 +79,10 @@ class Member:
                 found["off_manifold"] = self._off_manifold(np.repeat(z[:, None], steps.shape[1], axis=1), steps)
             if "off_neighbour" in self.parts:
                 found["off_neighbour"] = self._off_manifold(self.rows[near], steps)
-        if "code" in self.parts:
+        if self.codes is not None:
             codes = self._apply(self.network.encode, z)
             near = self._code_search.kneighbors(codes, return_distance=False)
-            found["code"] = np.linalg.norm(codes[:, None] - self._codes[near], axis=2).mean(1)
+            found["code"] = np.linalg.norm(codes[:, None] - self.codes[near], axis=2).mean(1)
         return found
 
     def _off_manifold(self, places: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -126,6 +127,7 @@ class CrossFit:
         parts: What the score is made of.
         weights: How much each row counts, (rows,); None for all alike.
         numbers: The parts of each training row by the member of its fold, (rows,) each; measured if not given.
+        ranks: Of each part among the training rows, and of the parts `together`.
     """
 
     members: tuple[Member, ...]
@@ -134,7 +136,7 @@ class CrossFit:
     parts: tuple[Part, ...]
     weights: np.ndarray | None = None
     numbers: dict[Part, np.ndarray] = field(default_factory=dict)
-    _ranks: dict[str, Ranks] = field(init=False, default_factory=dict)
+    ranks: dict[str, Ranks] = field(init=False, default_factory=dict)
     _folds_with: dict[bytes, set[int]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -147,18 +149,18 @@ class CrossFit:
                 for part, values in member.numbers(self.rows[own]).items():
                     if part in self.numbers:
                         self.numbers[part][own] = values
-        self._ranks.update({part: Ranks.of(values, self.weights) for part, values in self.numbers.items()})
-        self._ranks["together"] = Ranks.of(self._together(self.numbers), self.weights)
+        self.ranks.update({part: Ranks.of(values, self.weights) for part, values in self.numbers.items()})
+        self.ranks["together"] = Ranks.of(self._together(self.numbers), self.weights)
 
     @property
     def ceiling(self) -> float:
         """Most that the residual alone contributes: above every training row, but no order among rows beyond."""
-        return (1 + 2 * _ORDER) * float(np.log(1 + self.residuals.rows))
+        return (1 + 2 * ORDER) * float(np.log(1 + self.residuals.rows))
 
     @property
     def residuals(self) -> Ranks:
         """Ranks of the length of the residual."""
-        return self._ranks["residual"]
+        return self.ranks["residual"]
 
     def score(self, z: np.ndarray) -> np.ndarray:
         """Return how strange scaled rows are, (rows,): about -log of the share of training rows at least as strange.
@@ -201,12 +203,12 @@ class CrossFit:
         return self._mean(z, Member.reconstruct)
 
     def _scores(self, together: np.ndarray, residual: np.ndarray) -> np.ndarray:
-        score = self._ranks["together"].surprise(together)
+        score = self.ranks["together"].surprise(together)
         alone = np.minimum(self.residuals.surprise(residual) - SAFEGUARD, self.ceiling)
-        return np.maximum(score, alone) + _ORDER * score
+        return np.maximum(score, alone) + ORDER * score
 
     def _together(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
-        surprises = np.stack([self._ranks[part].surprise(numbers[part]) for part in self.parts])
+        surprises = np.stack([self.ranks[part].surprise(numbers[part]) for part in self.parts])
         return surprises.mean(0) + surprises.max(0)
 
     def _mean(self, z: np.ndarray, measure: Callable[[Member, np.ndarray], np.ndarray]) -> np.ndarray:

@@ -13,6 +13,7 @@ from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.estimators._autoencoder import ContractiveAutoencoder
@@ -24,6 +25,7 @@ from contractive.estimators._parameters import Parameters, budget
 from contractive.estimators._reasons import Explainer, Explanation
 from contractive.estimators._saving import DetectorState
 from contractive.estimators._scaling import learn, quantile, rows_that_count
+from contractive.estimators._score_module import ScoreModule
 from contractive.estimators._surprise import Ranks
 from contractive.models import Autoencoder, StorageError
 
@@ -266,6 +268,20 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         low, high = intervals[:, 0].min(0) - limit, intervals[:, 1].max(0) + limit
         with np.errstate(over="ignore"):
             return np.stack([self._scaling.invert(z) for z in (low, high)], axis=1)
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return what can be exported: `detector`, from scaled rows to their scores and whether each is flagged.
+
+        Rows that equal training rows are judged by all networks there, as new ones are.
+
+        Raises:
+            InvalidValue: A score that needs the training rows, or flags that depend on the other rows of a batch.
+        """
+        check_is_fitted(self, "autoencoder_")
+        if self.false_discovery_rate is not None:
+            rule, got = "be None to be exported", f"{self.false_discovery_rate}: flags depend on the other rows"
+            raise InvalidValue("false_discovery_rate", rule, got, "Set it to None to flag by `false_alarm_rate`.")
+        return {"detector": ScoreModule(self._fit, -self.offset_, self.score_by_)}
 
     def drift(self, X: Any) -> Drift:
         """Test whether rows come from another distribution than the training rows, and in which features.

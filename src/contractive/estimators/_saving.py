@@ -1,6 +1,7 @@
 """A fitted estimator as a folder: the autoencoder's two files, `estimator.json` and `estimator.npz`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,15 +87,22 @@ def write(folder: str | Path, estimator: Any) -> None:
     Artifact.of(_KIND, stored).write(folder, _NAME)
 
 
-def read(folder: str | Path, kind: type[E]) -> E:
-    """Read what `write` wrote; the state fits the network, the parameters may be wrong."""
+def is_saved(folder: str | Path) -> bool:
+    """Return whether the folder looks like that of a fitted estimator."""
+    return (Path(folder) / f"{_NAME}.json").exists()
+
+
+def read(folder: str | Path, kinds: Sequence[type[E]]) -> E:
+    """Read what `write` wrote, of one of these classes; the state fits the network, the parameters may be wrong."""
     try:
         stored = Artifact.read(folder, _NAME, _KIND).to(Stored, folder)
     except ArtifactError as error:
         raise StorageError(str(error)) from error
+    kind = next((each for each in kinds if each.__name__ == stored.estimator), None)
+    if kind is None:
+        wanted = " or ".join(each.__name__ for each in kinds)
+        raise StorageError(f"{folder} holds a {stored.estimator!r}, not a {wanted}. Load it with that class.")
     name, parameters, state = kind.__name__, stored.parameters, stored.state
-    if stored.estimator != name:
-        raise StorageError(f"{folder} holds a {stored.estimator!r}, not a {name}. Load it with that class.")
     autoencoder = load(folder)
     features = autoencoder.recipe.arguments.get("features") if autoencoder.recipe else None
     wrong = _wrong_part(state, features)

@@ -62,19 +62,20 @@ class Ranks:
         Beyond the largest number m all ranks are equal; there it goes on as log(number / m) / index does, the survival
         function of a Pareto tail, so that stranger rows still have higher numbers.
         """
-        found = np.interp(numbers, self.values, self._heights)
+        found = np.interp(numbers, self.values, self.heights)
         most = self.values[-1]
         ratio = np.maximum(numbers, most) / most if most > 0 else 1 + np.maximum(numbers, 0)
-        return np.where(numbers > most, self._heights[-1] + np.log(ratio) / self.index, found)
+        return np.where(numbers > most, self.heights[-1] + np.log(ratio) / self.index, found)
 
     def inverse(self, surprise: float) -> float:
         """Return the smallest number above which every number has more than this surprise."""
-        heights, most = self._heights, self.values[-1]
+        heights, most = self.heights, self.values[-1]
         if surprise >= heights[-1]:
             ratio = np.exp((surprise - heights[-1]) * self.index)
             return float(most * ratio if most > 0 else ratio - 1)
         return float(np.interp(surprise, heights, self.values))
 
     @property
-    def _heights(self) -> np.ndarray:
+    def heights(self) -> np.ndarray:
+        """The surprise of each value, (distinct,)."""
         return -np.log((1 + self.above) / (1 + self.rows))

@@ -156,9 +156,12 @@ def _ranked(name: str, anomalies: np.ndarray, scores: np.ndarray) -> Ranking:
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan))  # the last of equal scores
     caught, above = np.cumsum(anomalies[order])[ends], ends + 1
     shown = np.unique(np.linspace(0, len(ends) - 1, _CURVE_POINTS).round().astype(int))
-    curves = ((above - caught) / (~anomalies).sum(), caught / anomalies.sum(), caught / above)
-    areas = roc_auc_score(anomalies, scores), average_precision_score(anomalies, scores)
-    return Ranking(name, *map(float, areas), *(tuple(map(float, curve[shown])) for curve in curves))
+    false_alarms, found, precision = (
+        tuple(map(float, curve[shown]))
+        for curve in ((above - caught) / (~anomalies).sum(), caught / anomalies.sum(), caught / above)
+    )
+    area, average = roc_auc_score(anomalies, scores), average_precision_score(anomalies, scores)
+    return Ranking(name, float(area), float(average), false_alarms, found, precision)
 
 
 def _reason(preparation: Preparation, row: np.ndarray, columns: range, change: "Change") -> Reason:
@@ -166,7 +169,8 @@ def _reason(preparation: Preparation, row: np.ndarray, columns: range, change: "
     rows[1, columns], rows[2, columns] = change.usual, change.repaired
     values = preparation.inverse(rows)
     three = values[change.feature] if isinstance(values, dict) else values[:, columns.start]
-    return Reason(change.feature, *map(_text, three), change.fall)
+    observed, usual, repaired = map(_text, three)
+    return Reason(change.feature, observed, usual, repaired, change.fall)
 
 
 def _text(value: Any) -> str:
