@@ -1,6 +1,6 @@
 """Draw the pictures of the documentation from runs: pages are made by the commands and photographed by Chromium.
 
-python scripts/pictures.py [explore spectra detection classifier sweep illustrations]
+python scripts/pictures.py [explore spectra detection classifier comparison analysis sweep illustrations]
 """
 
 import json
@@ -44,7 +44,7 @@ def photograph(page: Path, size: tuple[int, int], script: str = "") -> Image.Ima
 
 def save(image: Image.Image, name: str) -> None:
     """Write a picture with few colours."""
-    image.quantize(_COLOURS).save(IMAGES / f"{name}.png", optimize=True)
+    image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE).save(IMAGES / f"{name}.png", optimize=True)
 
 
 def explore(folder: Path) -> None:
@@ -63,7 +63,9 @@ def explore(folder: Path) -> None:
     ]
     save(frames[0], "explore")
     size = (_WIDTH * 2 // 3, frames[0].height * 2 // 3)
-    palette = frames[-1].quantize(_COLOURS // 2)  # one for all, so that only what changes is stored again
+    palette = frames[-1].quantize(
+        _COLOURS, Image.Quantize.MAXCOVERAGE
+    )  # one for all, so that only what changes is stored again
     first, *others = (frame.resize(size).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     first.save(IMAGES / "explore.gif", save_all=True, append_images=others, duration=500, loop=0, optimize=True)
     metrics = json.loads((run / "metrics.json").read_text())["content"]
@@ -100,6 +102,19 @@ def classifier(folder: Path) -> None:
     save(photograph(folder / "few" / "report.html", (1180, 1000)), "classifier")
 
 
+def comparison(folder: Path) -> None:
+    """Draw the page of a comparison of four objectives on digits."""
+    contractive("compare", "digits", "--max-epochs", 60, "-o", folder / "compare")
+    save(photograph(folder / "compare" / "report.html", (1180, 1000)), "report")
+
+
+def analysis(folder: Path) -> None:
+    """Draw the page of an analysis of a run whose weight was found."""
+    contractive("train", "digits", "-o", folder / "run")
+    contractive("analyze", folder / "run", "digits", "-o", folder / "analysis")
+    save(photograph(folder / "analysis" / "report.html", (1180, 1000)), "analysis")
+
+
 def sweep(folder: Path) -> None:
     """Draw the page of a sweep over the weight on digits."""
     weights = "0.001,0.003,0.01,0.03,0.1,0.3,1.0"
@@ -115,7 +130,8 @@ def illustrations(folder: Path) -> None:
 
 
 DRAWN: dict[str, Callable[[Path], None]] = {
-    each.__name__: each for each in (explore, spectra, detection, classifier, sweep, illustrations)
+    each.__name__: each
+    for each in (explore, spectra, detection, classifier, comparison, analysis, sweep, illustrations)
 }
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ _FRAMES = """<!doctype html><meta charset="utf-8"><body style="margin: 0">
           .filter(([, box]) => box.width > 0 && (box.left < room.left - 2 || box.right > room.right + 2))
           .map(([text]) => plot.dataset.plot + ": " + text);
       }),
+      uneven: [...page.querySelectorAll("tr")].filter((row) => {
+        const tops = [...row.cells].filter((cell) => cell.offsetWidth).map((cell) => cell.getBoundingClientRect().top);
+        return Math.max(...tops) - Math.min(...tops) > 3; // borders are a pixel or two
+      }).length,
     };
   }
   (function wait() {
@@ -65,6 +69,7 @@ class Seen:
         overflow: Pixels by which it is wider than the screen.
         drawn: Plots that show something.
         clipped: Words of plots that end outside of them.
+        uneven: Rows of tables whose cells do not begin at one height.
         console: What the browser complained of, on any screen.
     """
 
@@ -73,6 +78,7 @@ class Seen:
     overflow: int
     drawn: list[str]
     clipped: list[str]
+    uneven: int
     console: list[str]
 
 
@@ -103,6 +109,7 @@ def faults(page: Path, folder: Path, plots: list[str]) -> list[str]:
         wrong = [f"console: {line}" for line in seen.console]
         wrong += [f"{seen.overflow} pixels too wide"] if seen.overflow > 0 else []
         wrong += [f"cut off in {text}" for text in seen.clipped]
+        wrong += [f"{seen.uneven} rows of tables fall apart"] if seen.uneven else []
         wrong += [f"not drawn: {name}" for name in plots if name not in seen.drawn]
         wrong += [f"not expected: {name}" for name in seen.drawn if name not in plots]
         found += [f"{seen.width}: {text}" for text in wrong]

@@ -115,10 +115,10 @@ rule = 0.1 * table[0][0] / table[0][1]
 print(f"rule of thumb, error increase · error / ‖J‖²: {rule:.4f}")
 
 # %% [markdown]
-# It lies where the error column says it should. The search costs about 1.7 plain runs. The limit is met nearly, not
-# exactly; the longer the training, the nearer. The rule of thumb below it starts a search by hand; it comes out far
-# too small, because the first part of ‖J‖² can be shed for almost nothing. The scikit-learn estimator and the command
-# line say `weight="auto"` and `--weight auto`; several runs side by side are [a sweep](../sweep.md).
+# It lies where the error column says it should. The search costs a little more than two plain runs. The limit is met
+# nearly, not exactly; the longer the training, the nearer. The rule of thumb below it starts a search by hand; it comes
+# out far too small, because the first part of ‖J‖² can be shed for almost nothing. The scikit-learn estimator and the
+# command line say `weight="auto"` and `--weight auto`; several runs side by side are [a sweep](../sweep.md).
 #
 # Never choose the weight by the reconstruction error. It always prefers 0. If you have labels, search over the error
 # increase ([Choosing the weight](../choosing-the-weight.md)).

@@ -1,5 +1,6 @@
 """The peers in the benchmark compute what their names say, or the comparison would be worth nothing."""
 
+import json
 import math
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -78,3 +79,12 @@ def test_objectives_are_compared_in_pairs_with_an_interval():
     half = 12.706 * 0.1  # Student's t for one degree of freedom, times the error of the mean
     expected = {"mean": 0.1, "low": 0.1 - half, "high": 0.1 + half, "pairs": 2}
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_cost_of_finding_the_weight_is_the_measured_range():
+    found = json.loads((ROOT / "benchmarks" / "results" / "weight_cost.json").read_text())
+    ratios = [ratio for each in found.values() for ratio in each]
+    assert len(ratios) == 9
+    words = f"{min(ratios):.1f} to {max(ratios):.1f}"
+    assert f"took {words} times as long" in (ROOT / "docs" / "choosing-the-weight.md").read_text()
+    assert f"costs {words} plain runs" in ct.fit_with_max_error_increase.__doc__

@@ -20,6 +20,8 @@ def test_learning_draws_both_parts_and_marks_the_best_epoch():
     assert [(shape.x0, shape.x1) for shape in drawn.layout.shapes] == [(3, 3), (3, 3)]
     assert any(note.text == "epoch 3" for note in drawn.layout.annotations)
     assert plots.learning(HISTORY[:1], 1).data[0].mode == "markers"
+    long = [HISTORY[3] | {"epoch": epoch} for epoch in range(1, 101)]
+    assert [len(plots.learning(long, best).data[0].x) for best in (3, 30, 80)] == [20, 60, 100]
 
 
 COUNTS = np.array([[8, 2, 0], [1, 19, 0], [0, 0, 0]])
@@ -56,3 +58,6 @@ def test_mistakes_stand_with_their_words(count):
     words = [note for note in drawn.layout.annotations if note.text]
     assert [note.text for note in words] == ["<b>a</b><br>as a very …"] * count
     assert (words[0].x, words[0].y) == (1, 3.5)
+    short = plots.mistakes(rows, (4, 3), ["7"] * count, ["12"] * count)
+    assert [note.text for note in short.layout.annotations if note.text] == ["<b>7</b> → 12"] * count
+    assert np.array(short.data[0].z).shape == (6, 12 * 4 - 1)  # twelve in a row

@@ -193,7 +193,7 @@ def test_moving_editing_and_interpolating(tmp_path):
     assert found["along"] == pytest.approx(1, abs=1e-6)
     assert found["end"] < 1e-9
     assert found["unit"] == pytest.approx(1)
-    assert found["row"].startswith("row 15, b, error")
+    assert found["row"].startswith("row 15, class b, error")
     assert found["missing"] == "row 16 is not in this page; the nearest is 15."
     assert found["neighbours"] == 5
     assert found["within"] == "Within the data: 99 % of validation rows have an error below 1.00·10⁹."

@@ -153,7 +153,11 @@ def test_curves_are_drawn_with_spread_and_baseline():
     (trace,) = figure.data
     np.testing.assert_array_equal(trace.y, [2, 3])
     np.testing.assert_array_equal(trace.error_y.array, [0.5, 0.25])
-    assert {note.text for note in figure.layout.annotations} == {"error", "without penalty", "knee"}
+    notes = {note.text: note.xanchor for note in figure.layout.annotations}
+    assert notes == {"error": "left", "without penalty": "right", "knee": "right"}  # where the curve is not
+    falling = plots.weight_curves([0.1, 1], {"error": [3, 2]}, without={"error": 1}, knee=1)
+    notes = {note.text: note.xanchor for note in falling.layout.annotations}
+    assert (notes["without penalty"], notes["knee"]) == ("left", "left")
 
 
 def test_the_page_is_made_again_from_the_folder(tmp_path):

@@ -14,7 +14,6 @@ from contractive import __version__
 COMMANDS = {  # in the order of work: module, and the line of the help
     "train": ("_train", "Train an autoencoder into a folder that can be resumed, used and analyzed."),
     "info": ("_info", "Show what a run is: data, network, training, metrics, versions, and how to repeat it."),
-    "drift": ("_detect", "Test whether rows have changed since a detector was trained, and in which features."),
     "encode": ("_use", "Write the code of every row."),
     "reconstruct": ("_use", "Write the reconstruction of every row, in the columns and units of the data."),
     "analyze": ("_pages", "Measure a trained autoencoder and write a page that shows it."),
@@ -25,6 +24,7 @@ COMMANDS = {  # in the order of work: module, and the line of the help
     "predict": ("_use", "Write class and probabilities of every row."),
     "detect": ("_detect", "Train an outlier detector whose false-alarm rate holds, and write a page that shows it."),
     "score": ("_detect", "Write score, p-value, flag and reasons of every row by an outlier detector."),
+    "drift": ("_detect", "Test whether rows have changed since a detector was trained, and in which features."),
     "export": ("_use", "Write the model for use without this library, scaling included."),
     "projector": ("_use", "Write codes for the projector of TensorBoard."),
     "report": ("_pages", "Write report.html again from the results in a folder."),

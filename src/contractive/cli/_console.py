@@ -90,8 +90,6 @@ class Console:
             table = Table(
                 title=Text(visible(title)) if title and part is parts[0] else None,
                 title_justify="left",
-                caption=Text(visible(caption)) if caption and part is parts[-1] else None,
-                caption_justify="left",
                 show_header=any(headings),
                 box=HEAVY_HEAD if bordered else None,
                 padding=(0, 1) if bordered else (0, _GAP, 0, 0),
@@ -103,6 +101,8 @@ class Console:
             for number, row in enumerate(grid[1:]):
                 table.add_row(*(Text(row[at]) for at in part), style="bold" if number == bold_row else None)
             self._results.print(table)
+        if caption:
+            self._results.print(Text(visible(caption), "dim italic"))
 
     def document(self, document: Any) -> None:
         """Print plain values and dataclasses as JSON, in the form of the files, whatever else is kept quiet."""

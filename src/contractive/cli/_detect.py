@@ -36,7 +36,7 @@ def detect(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Rows for testing are kept apart, and the page shows how many of them are flagged.
+    """Some rows are held out for testing, and the page shows how many of them are flagged.
 
     With --label, a column of 0 for normal rows and 1 for anomalies, only normal rows are learned from, and the
     anomalies found are counted. Columns of dates are left out. The rows are stored in the folder: they are the

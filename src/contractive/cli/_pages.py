@@ -25,7 +25,7 @@ def analyze(
     run: options.RunFolder,
     data: options.Source,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for analysis.json, report.html and explore.html.")],
-    rows: Annotated[int, typer.Option(help="Largest number of rows of each part, evenly spaced.")] = 10_000,
+    rows: Annotated[int, typer.Option(help="Largest number of rows of each split, evenly spaced.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Random seed of noise, points and directions.")] = 0,
     umap: Annotated[
         bool, typer.Option("--umap/--no-umap", help="Add a map by UMAP, where umap-learn is installed.")
@@ -36,7 +36,7 @@ def analyze(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Where it contracts and where not, which directions it keeps, what its units do, how stable a classifier on it is.
+    """See where the encoder contracts, which directions the code keeps, what its units do, how robust a classifier is.
 
     DATA that the run was trained on are split as they were; any other rows are new ones. Prints a few sentences and
     writes report.html: open it in a browser.
@@ -44,9 +44,14 @@ def analyze(
     from contractive.core.artifacts import read_json
     from contractive.report import analysis_html, explore_html, write_page
     from contractive.studies.explore import explore as explore_run
-    from contractive.studies.pages import first_sentence
     from contractive.studies.runs import AutoencoderRun, open_run
-    from contractive.studies.sections import AnalysisSettings, analysis_sentences, read_rows, summary_of
+    from contractive.studies.sections import (
+        AnalysisSettings,
+        analysis_sentences,
+        analysis_verdict,
+        read_rows,
+        summary_of,
+    )
     from contractive.studies.sections import analyze as work
 
     opened = open_run(run, AutoencoderRun)
@@ -77,11 +82,9 @@ def analyze(
     for section, reason in analysis.left_out.items():
         console.line(f"Left out: {section}: {reason}.", style="dim")
     console.line("Report: ", bold(page))
-    sentences = analysis_sentences(analysis)
-    for topic, text in sentences:
+    for topic, text in analysis_sentences(analysis):
         console.line(bold(topic), ": ", text)
-    if sentences:
-        console.line(bold(first_sentence(sentences[0][1])))
+    console.line(bold(analysis_verdict(analysis)))
 
 
 @command("explore run table.csv -o page.html")
@@ -101,7 +104,7 @@ def explore(
     Choose a row and see its code, its reconstruction and its neighbours. Move it along the directions that the model
     follows and those it ignores, move single code units, or go through the code to another row.
     """
-    from contractive.report import explore_html, write_page
+    from contractive.report import explore_html, explore_verdict, write_page
     from contractive.studies.explore import explore as work
     from contractive.studies.runs import AutoencoderRun, open_run
 
@@ -113,7 +116,7 @@ def explore(
     if found.why_fixed:
         console.note(f"The page shows what was computed beforehand, because {found.why_fixed}.")
     console.line("Page: ", bold(page), f" ({page.stat().st_size / 1e6:.1f} MB)")
-    console.line(f"{len(found.rows)} {found.what}, {found.explained:.1%} of their variance reconstructed.")
+    console.line(bold(explore_verdict(found)))
 
 
 @command("illustrate manifold")

@@ -172,25 +172,21 @@ def sweep(
         console.note("Stopped. What is finished is kept: run the same command again to resume.")
         raise typer.Exit(exit_code(error)) from None
     page = write_page(sweep_html(found), out / "report.html")
-    seeds, base = found.settings.seeds, found.baseline
-    judged = [METRICS[key] for key in found.settings.judged]
-    shown = [*judged, METRICS["squared_norm"]]
-    tested = [metric for metric in judged if metric.key in base.test]
+    seeds = found.settings.seeds
+    shown = [*(METRICS[key] for key in found.settings.judged), METRICS["squared_norm"]]
+    marks = {number: " ●" for number in found.front} | {found.knee: " ● knee"}
     rows = [
         (
-            f"{trial.weight:.3g}" if trial.weight else "none",
+            (f"{trial.weight:.3g}" if trial.weight else "none") + marks.get(trial.number, ""),
             *(metric.text(trial.metrics[metric.key], trial.spread.get(metric.key)) for metric in shown),
-            *(metric.text(trial.test[metric.key]) for metric in tested),
-            "● knee" if trial.number == found.knee else "●" if trial.number in found.front else "",
         )
         for trial in found.complete
     ]
     console.table(
         rows,
-        ("weight", *(metric.heading for metric in shown), *(f"test: {metric.heading}" for metric in tested), ""),
+        ("weight", *(metric.heading for metric in shown)),
         title=f"{found.data.name}: {found.settings.objective}, {seeds} seed{'' if seeds == 1 else 's'}",
-        caption="Validation rows choose; test rows are only shown. ● on the Pareto front.",
-        left=(len(rows[0]) - 1,),
+        caption="Validation rows; the page has test rows, too. ● is on the Pareto front.",
         bold_row=[trial.number for trial in found.complete].index(found.knee),
     )
     console.warnings(found.baseline.warnings, of="without penalty")

@@ -50,7 +50,7 @@ def _applying(name: str, run_folder: Any, about: Any, example: str, text: str) -
             interval = f" (95 % interval {100 * low:.1f} to {high:.1%}) of {found.labelled:,} labelled rows{trained}."
             console.line("Accuracy: ", bold(f"{found.accuracy:.1%}"), interval)
 
-    apply.__doc__ = f"{text}The data are prepared as in training; columns may come in another order, but not be others."
+    apply.__doc__ = f"{text}The data are prepared as in training. The same columns are needed, in any order."
     return command(f"{name} run table.csv {example}")(apply)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Histories = Mapping[str, Sequence[Sequence[Mapping[str, float | None]]]]
 
 _MOST_POINTS = 400  # per line; a longer training is thinned out, last epoch kept
+_FEWEST_EPOCHS = 20  # that are drawn
 _VALIDATION = "contractive"  # its colour is the page's own
 WITHOUT = "without penalty"
 
@@ -49,7 +50,11 @@ def training_curves(histories: Histories) -> go.Figure:
 
 
 def learning(rows: Sequence[Mapping[str, float]], best_epoch: int) -> go.Figure:
-    """Draw errors (per cent) and losses (nats) by epoch, from the rows of `fine_tune`: training dotted."""
+    """Draw errors (per cent) and losses (nats) by epoch, from the rows of `fine_tune`: training dotted.
+
+    Epochs beyond twice the best one are left out, since nothing after it was kept.
+    """
+    rows = rows[: max(2 * best_epoch, _FEWEST_EPOCHS)]
     parts = {
         "train": ("training", {"color": NEUTRAL, "dash": "dot", "width": 1.5}),
         "val": ("validation", {"color": color(_VALIDATION), "dash": "solid", "width": 2.5}),
@@ -123,7 +128,7 @@ def weight_curves(
     `spreads` are their standard deviations over seeds; the lines have the colour of `objective`, and `knee` is marked.
     """
     result = panels(list(metrics), Room(300, 240))
-    to_the_right = bool(knee) and np.log10(knee) > np.log10([min(weights), max(weights)]).mean()
+    free = "right"
     for number, (title, values) in enumerate(metrics.items(), 1):
         more: Layout = {"mode": "lines+markers", "showlegend": False}
         more["hovertemplate"] = f"%{{y:.4g}} at {axis} %{{x:.3g}}<extra></extra>"
@@ -132,9 +137,11 @@ def weight_curves(
         result.line(objective, weights, values, number, **more)
         set_axes(result, number, {"title": {"text": axis}, **log_axis(weights)}, {})
         if without and title in without:
-            result.horizontal(number, without[title], WITHOUT, side="left" if to_the_right else "right")
+            first, last = (abs(values[at] - without[title]) for at in (0, -1))
+            free = "left" if first > last else "right"  # where the curve is farthest from the line
+            result.horizontal(number, without[title], WITHOUT, side=free)
         if knee:
-            result.vertical(number, knee, "knee", side="left" if to_the_right else "right")
+            result.vertical(number, knee, "knee", side="right" if free == "left" else "left")
             # annotations are placed by the exponent on a logarithmic axis, shapes by the number
             result.layout.annotations[-1].update(x=float(np.log10(knee)))  # pyright: ignore[reportAttributeAccessIssue]
     return result

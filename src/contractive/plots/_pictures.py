@@ -23,7 +23,8 @@ _EXAMPLES = 2  # of reconstructions that are no images
 _NAMES = 90  # pixels of row headings
 _MOST_BARS = 20
 _SHOWN = 3  # directions of either end
-_MISTAKES = 6  # in a row
+_MISTAKES = {True: (12, 1040), False: (6, 620)}  # in a row, and its pixels: with short names, with long ones
+_SHORT = 2  # characters of a short name
 _WORDS = 0.7  # room below a mistake, as a share of its height
 _ACROSS = 8  # tiles in a row
 _LARGEST_SIDE = 32  # pixels of a tile; larger images are averaged down
@@ -200,17 +201,19 @@ def mistakes(rows: np.ndarray, image: tuple[int, int], true: Sequence[str], give
     """Draw misclassified pictures (pictures, pixels), below each its true class and the class it was given."""
     pictures = shrunk(rows, image)
     height, width = pictures.shape[1:]
+    brief = max(map(len, (*true, *given))) <= _SHORT
+    columns, across = _MISTAKES[brief]
     gap, below = max(1, width // 8), ceil(_WORDS * height)
     padded = np.pad(pictures, ((0, 0), (0, max(0, below - gap)), (0, 0)), constant_values=np.nan)
-    mosaic = sheet(padded, padded.shape[1:], columns=_MISTAKES, gap=gap, background=np.nan)
+    mosaic = sheet(padded, padded.shape[1:], columns=columns, gap=gap, background=np.nan)
     ratio = mosaic.shape[0] / mosaic.shape[1]
-    result = panels([""], Room(round(620 * ratio), round(330 * ratio), axis=False))
+    result = panels([""], Room(round(across * ratio), round(330 * ratio), axis=False))
     result.grey(mosaic, 1, float(rows.min()), float(rows.max()))
     for at, words in enumerate(zip(true, given, strict=True)):
-        row, column = divmod(at, _MISTAKES)
+        row, column = divmod(at, columns)
         x, y = column * (width + gap) + (width - 1) / 2, row * (padded.shape[1] + gap) + height - 0.5
         was, taken = (plain(word if len(word) <= 8 else f"{word[:7]}…") for word in words)
-        text = f"<b>{was}</b><br>as {taken}"
+        text = f"<b>{was}</b> → {taken}" if brief else f"<b>{was}</b><br>as {taken}"
         result.add_annotation(text=text, x=x, y=y, yanchor="top", font={"size": 11}, xref="x", yref="y")
     return result
 

@@ -107,7 +107,8 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
     x = common | {"title": {"text": "given"}, "constraintoward": "left"}
     y = common | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"}
     set_axes(result, 1, x, y)
-    return result
+    # as high on a narrow card as on a wide one
+    return result.update_layout(meta=result["layout"]["meta"] | {"square": True})
 
 
 def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.ndarray]) -> go.Figure:

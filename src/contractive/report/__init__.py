@@ -6,7 +6,7 @@ from contractive.report._compare_page import comparison_html, summarize
 from contractive.report._compare_sentences import compare_sentences, compare_verdict
 from contractive.report._detector_page import detector_html, detector_sentences
 from contractive.report._drift_page import drift_html, drift_sentence
-from contractive.report._explore_page import explore_html
+from contractive.report._explore_page import explore_html, explore_verdict
 from contractive.report._html import write_page
 from contractive.report._illustration import illustration_html
 from contractive.report._sweep_page import sweep_html, sweep_sentences
@@ -18,7 +18,7 @@ __all__ += ["comparison_html", "compare_sentences", "compare_verdict", "summariz
 # of an analysis, an illustration
 __all__ += ["analysis_html", "illustration_html"]
 # of a model that runs in the page
-__all__ += ["explore_html"]
+__all__ += ["explore_html", "explore_verdict"]
 # of a sweep
 __all__ += ["sweep_html", "sweep_sentences"]
 # of a classifier

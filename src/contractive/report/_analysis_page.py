@@ -4,7 +4,7 @@ from typing import Any
 
 from contractive.plots import color
 from contractive.report._html import render
-from contractive.studies.pages import Picture, described, first_sentence, shown
+from contractive.studies.pages import Picture, described, shown
 from contractive.studies.sections import (
     SECTIONS,
     Analysis,
@@ -12,6 +12,7 @@ from contractive.studies.sections import (
     Group,
     analysis_sentences,
     analysis_tiles,
+    analysis_verdict,
     caveats,
     section_pictures,
 )
@@ -24,13 +25,15 @@ def analysis_html(analysis: Analysis, explorer: str = "") -> str:
 
     Args:
         analysis: What was measured.
-        explorer: The page of `explore_html`, which is shown in a frame if both together stay below 3 MB.
+        explorer: The page of `explore_html`, which is shown in a frame if both together stay below 3 MB, and else is
+            linked as `explore.html` beside the page.
     """
     content = _content(analysis)
     page = render(content, "analysis.html.jinja")
-    if not explorer or len(page) + len(explorer) > _LARGEST:
+    if not explorer:
         return page
-    return render(content | {"explorer": explorer}, "analysis.html.jinja")
+    room = len(page) + len(explorer) <= _LARGEST
+    return render(content | ({"explorer": explorer} if room else {"beside": True}), "analysis.html.jinja")
 
 
 def _content(analysis: Analysis) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def _content(analysis: Analysis) -> dict[str, Any]:
         "analysis": analysis,
         "color": color(analysis.name),
         "sentences": sentences,
-        "verdict": first_sentence(sentences[0][1]) if sentences else "",
+        "verdict": analysis_verdict(analysis),
         "tiles": analysis_tiles(analysis),
         "groups": groups,
         "titles": {name: section.title for name, section in SECTIONS.items()},
@@ -64,6 +67,7 @@ def _content(analysis: Analysis) -> dict[str, Any]:
         "pictures_of": shown_below,
         "pictures": every,
         "explorer": "",
+        "beside": False,
         "warnings": caveats(analysis),
         "settings": _settings(analysis),
         "versions": analysis.versions,

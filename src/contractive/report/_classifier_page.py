@@ -6,7 +6,7 @@ import numpy as np
 
 from contractive import plots
 from contractive.report._html import render
-from contractive.studies.pages import NBSP, Picture, Tile, as_text, percent
+from contractive.studies.pages import NBSP, Picture, Tile, as_text, percent, shows_something
 from contractive.studies.runs import ClassifierMetrics, ClassifierRun, EncoderMetrics
 
 _FILTERS = 64
@@ -112,7 +112,7 @@ def _tiles(run: ClassifierRun, metrics: ClassifierMetrics) -> list[Tile]:
     low, high = metrics.test.interval
     same = "same labels" if metrics.linear_labels == metrics.labels_used else _few_labels(metrics)
     return [
-        Tile(percent(metrics.test.error), "test error", f"95 % interval {100 * low:.1f} to {percent(high)}"),
+        Tile(percent(metrics.test.error), "test error", f"95{NBSP}% interval {100 * low:.1f} to {percent(high)}"),
         Tile(percent(metrics.linear_error), "test error of a linear classifier", f"{same}, same test rows"),
         Tile(
             percent(metrics.validation.error), "validation error", "the epoch was chosen by it: an optimistic estimate"
@@ -127,6 +127,8 @@ def _learning(run: ClassifierRun, metrics: ClassifierMetrics) -> list[Picture]:
         " were kept: the one with the lowest validation error, and of equal errors the lowest validation loss."
     )
     drawn = plots.learning(run.history(), metrics.best_epoch)
+    if (last := int(max(drawn.data[0].x))) < metrics.epochs:
+        caption += f" The last {metrics.epochs - last} of {metrics.epochs} epochs are not drawn."
     return [
         Picture(
             "learning", "How it learned from the labels", caption, drawn, "Lines of error and loss over the epochs."
@@ -185,8 +187,8 @@ def _mistakes(run: ClassifierRun, wrong: int) -> tuple[list[Picture], list[tuple
         "All wrong test rows" if len(rows) == wrong else f"The {len(rows)} wrong test rows with the highest probability"
     )
     caption = (
-        f"{shown}, the most confident first: from {chances[0]} to {chances[-1]}. In bold the true class, below it the"
-        " predicted class."
+        f"{shown}, the most confident first: from {chances[0]} to {chances[-1]}. In bold the true class, beside or"
+        " below it the predicted class."
     )
     drawn = plots.mistakes(rows, (shape[1], shape[2]), true, given)
     return [
@@ -206,6 +208,8 @@ def _filters(run: ClassifierRun) -> list[Picture]:
         f"Weights of the first {len(pictures)} units of the lowest layer after fine-tuning. Positive weights are"
         " orange, negative ones blue, all on one scale."
     )
+    if not shows_something(pictures, (shape[1], shape[2])):
+        return []
     drawn = plots.filters({run.settings.objective: pictures}, (shape[1], shape[2]))
     return [Picture("filters", "Weights of the first layer", caption, drawn, "Small coloured pictures, one per unit.")]
 

@@ -9,7 +9,7 @@ from contractive.analysis import SimilarityTable
 from contractive.report._compare_sentences import label
 from contractive.report._numbers import Value
 from contractive.studies.compare import Results
-from contractive.studies.pages import Picture, percent
+from contractive.studies.pages import Picture, percent, shows_something
 from contractive.studies.sections import Context, section_pictures
 from contractive.studies.side_by_side import ShownSections
 
@@ -138,7 +138,8 @@ def _examples(results: Results) -> list[Picture]:
         inputs = results.examples["inputs"], results.examples["noisy_inputs"]
         drawn = plots.reconstructions({"input": inputs[0]} | clean, {"input": inputs[1]} | noisy, image)
         made.append(Picture("reconstructions", "Reconstructions", caption, drawn, _ROWS))
-    if filters := _arrays(results, "filters"):
+    filters = _arrays(results, "filters")
+    if any(shows_something(weights, image) for weights in filters.values()):
         what = "One small picture per unit" if image else "One line per unit, one column per feature"
         units = len(next(iter(filters.values())))
         caption = (

@@ -34,13 +34,12 @@ def detector_sentences(run: DetectorRun) -> list[str]:
     metrics, settings = run.finished_metrics(), run.settings
     tested, kind = metrics.tested, _kind(metrics)
     share = tested.false_alarms / tested.normal if tested.normal else 0.0
-    sentences = [
-        f"{tested.flagged:,} of {tested.rows:,} rows kept apart are flagged at a {_promise(settings)}:"
-        f" {tested.false_alarms:,} of {tested.normal:,} {kind} ({percent(share)})."
-    ]
-    found = tested.flagged - tested.false_alarms
+    flagged = f"{tested.false_alarms:,} of {tested.normal:,} {kind} ({percent(share)})"
     if tested.ranking:
-        sentences.append(f"{found:,} of {tested.rows - tested.normal:,} anomalies are flagged.")
+        caught = tested.flagged - tested.false_alarms
+        flagged = f"{caught:,} of {tested.rows - tested.normal:,} anomalies and {flagged}"
+    sentences = [f"At a {_promise(settings)} the detector flags {flagged} that it has not seen."]
+    if tested.ranking:
         areas = [f"{each.score} {shown(each.auroc)} and {shown(each.average_precision)}" for each in tested.ranking]
         sentences.append(f"Area under the ROC curve and average precision: {', '.join(areas)}.")
     held = {
@@ -72,9 +71,10 @@ def _tiles(settings: DetectorSettings, metrics: DetectorMetrics) -> list[Tile]:
         ours, nearest, _ = tested.ranking
         anomalies = tested.rows - tested.normal
         caught = f"{tested.flagged - tested.false_alarms:,} of {anomalies:,}"
-        tiles.append(Tile(caught, "anomalies flagged", "among the rows kept apart"))
+        tiles.append(Tile(caught, "anomalies flagged", "among the held-out rows"))
         tiles.append(Tile(shown(ours.auroc), "area under the ROC curve", f"neighbours: {shown(nearest.auroc)}"))
-    return tiles
+    learned = f"smallest rate they can promise: {percent(metrics.smallest_rate, '.3g')}"
+    return [*tiles, Tile(f"{metrics.trained_rows:,}", "rows learned from", learned)]
 
 
 def _pictures(metrics: DetectorMetrics) -> list[Picture]:

@@ -25,7 +25,8 @@ def drift_sentence(found: Drift, rate: float = 0.05) -> str:
     """Return whether the rows have changed, at a corrected p-value of at most `rate`, and in which features."""
     if found.p_value > rate:
         return f"No change is found: the smallest corrected p-value is {shown(found.p_value)}."
-    names, where = found.changed(rate), "in how strange rows are, in no single feature"
-    if names:
-        where = f"in {', '.join(names[:10])}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    return f"The rows have changed since training, {where}: the smallest corrected p-value is {shown(found.p_value)}."
+    names, end = found.changed(rate), f"the smallest corrected p-value is {shown(found.p_value)}"
+    if not names:
+        return f"The rows have changed since training. They are stranger as a whole, in no single feature: {end}."
+    where = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return f"The rows have changed since training, in {where}: {end}."

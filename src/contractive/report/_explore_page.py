@@ -44,16 +44,10 @@ def explore_html(exploration: Exploration) -> str:
         "projection": {"mean": exploration.codes.mean(0).tolist(), "axes": axes.tolist()},
         "fixed": None if live else _fixed(exploration),
     }
-    share = percent(max(exploration.explained, 0.0))
-    verdict = (
-        f"{exploration.codes.shape[1]} numbers per row keep {share} of the variance of these {len(rows)}"
-        f" {exploration.what} of {rows.shape[1]} features each. Move a row, and see what the code follows and what it"
-        " ignores."
-    )
     page = {
         "name": exploration.name,
         "objective": run.settings.objective.objective.replace("_", " "),
-        "verdict": verdict,
+        "verdict": explore_verdict(exploration),
         "live": live,
         "why_fixed": exploration.why_fixed,
         "count": len(rows),
@@ -75,6 +69,14 @@ def explore_html(exploration: Exploration) -> str:
         "explore_script": script("explore.js"),
     }
     return render(page, "explore.html.jinja", "report.css", "explore.css")
+
+
+def explore_verdict(exploration: Exploration) -> str:
+    """Return how much of the examples the code keeps, in one sentence."""
+    return (
+        f"{exploration.codes.shape[1]} numbers per row keep {percent(max(exploration.explained, 0.0))} of the variance"
+        f" of these {len(exploration.rows)} {exploration.what} of {exploration.rows.shape[1]} features each."
+    )
 
 
 def _encoded(array: np.ndarray, kind: type[np.floating] = np.float16) -> str:

@@ -46,7 +46,7 @@ def _with_contents(page: str) -> str:
     titles: list[str] = []
 
     def numbered(found: re.Match[str]) -> str:
-        titles.append(found[1].partition(":")[0])
+        titles.append(re.split("[:,]", found[1])[0])
         return f'<section id="part-{len(titles)}">\n  <h2>{found[1]}</h2>'
 
     page = re.sub(r"<section>\s*<h2>(.*?)</h2>", numbered, page)

@@ -177,7 +177,7 @@ def _table(sweep: Sweep) -> MetricTable:
             Row(
                 f"{trial.weight:.3g}" if trial.weight else "none",
                 [column[at] for column in columns],
-                color if on_front else "",
+                (color if trial.weight else plots.color("standard")) if on_front else "",
                 f"trial {trial.number}{', knee' if knee else ', front' if on_front else ''}",
                 style="knee" if knee else "",
             )

@@ -24,7 +24,7 @@
     const [mantissa, exponent] = value.toExponential(digits - 1).split("e+");
     return `${mantissa.replace("-", "−")}·10${[...exponent].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
   }
-  const name = (i) => `${data.row} ${data.numbers[i]}` + (data.labels.length ? `, ${data.labels[i]}` : "");
+  const name = (i) => `${data.row} ${data.numbers[i]}` + (data.labels.length ? `, class ${data.labels[i]}` : "");
 
   // ----- the state: an example, and either an input or a code that was moved away from it
   let at = 0; // which example
@@ -231,7 +231,7 @@
   };
   function buildDirections() {
     for (let i = 0; i < LEADING + (model ? LEAST : 0); i++) {
-      const label = i < LEADING ? `leading ${i + 1}` : `least sensitive ${i - LEADING + 1}`;
+      const label = i < LEADING ? `most sensitive ${i + 1}` : `least sensitive ${i - LEADING + 1}`;
       const reach = fixed ? Math.max(...fixed.steps) : REACH;
       const [input, line] = slider(label, -reach, reach, fixed ? 1 : 0.02, 0, moveAlong);
       line.hidden = true;
@@ -249,7 +249,9 @@
     const x = Float64Array.from(edited);
     directions.forEach(({ vector, spread }, i) => {
       const by = directionSliders[i].value * spread;
-      directionSliders[i].nextElementSibling.textContent = `${round(Number(directionSliders[i].value), 2)} sd`;
+      const steps = `${round(Number(directionSliders[i].value), 2)} sd`;
+      directionSliders[i].nextElementSibling.textContent = steps;
+      directionSliders[i].setAttribute("aria-valuetext", steps);
       if (by) for (let k = 0; k < width; k++) x[k] += by * vector[k];
     });
     resetUnits();
@@ -299,7 +301,7 @@
         const line = input.parentNode, there = directions[i];
         line.hidden = !there;
         if (there && there.value !== undefined) {
-          const name = i < LEADING ? `leading ${i + 1}` : `least sensitive ${i - LEADING + 1}`;
+          const name = i < LEADING ? `most sensitive ${i + 1}` : `least sensitive ${i - LEADING + 1}`;
           line.firstChild.textContent = `${name}: gain ${there.value.toFixed(2)}`;
           input.setAttribute("aria-label", `${name}, gain ${there.value.toFixed(2)}`);
         }
@@ -320,7 +322,7 @@
     const list = nearest(codes[i], NEIGHBOURS).map(([other, distance]) => {
       const button = element("button", { type: "button", onclick: () => choose(other) });
       if (image) { const small = element("canvas"); paint(small, rows[other]); small.setAttribute("aria-hidden", "true"); button.append(small); }
-      button.append(element("span", { textContent: `${name(other)} (${round(distance, 2)})` }));
+      button.append(element("span", { textContent: `${name(other)}, distance ${round(distance, 2)}` }));
       return element("li", {}, button);
     });
     $("neighbours").replaceChildren(...list);

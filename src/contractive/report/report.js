@@ -54,7 +54,7 @@
       fitted.height = Math.min(0.82 * fitted.height + 30, TALLEST); // the legend takes another line on paper
       fitted.margin = { ...layout.margin, ...fitted.margin };
       fitted.margin.t += 30;
-    } else if (picture && !narrow) fitted.height *= Math.min(1, width / WIDE); // square pixels fill the height
+    } else if (picture && !narrow && !layout.meta.square) fitted.height *= Math.min(1, width / WIDE); // square pixels fill the height
     return Plotly.react(div, data, { ...themed(fitted, theme), width }, picture || narrow ? still : config).then(() => addKeys(div));
   }
 

@@ -5,10 +5,12 @@ import re
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 _MACHINE = {"device", "devices", "num nodes", "strategy", "precision"}
+_SMOOTH = 0.2  # correlation of neighbouring pixels; weights that training did not order are below 0.05
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -38,6 +40,16 @@ class Tile:
     metric: str = ""  # `section/key` of the number in the document, where it has one
     verdict: str = ""  # `better`, `even` or `worse` where two models are compared
     words: str = ""  # the verdict in words
+
+
+def shows_something(pictures: np.ndarray, image: tuple[int, int] | None) -> bool:
+    """Return whether pictures (pictures, pixels) are smoother than noise; rows that are no images always are."""
+    if image is None:
+        return True
+    tiles = pictures.reshape(-1, *image).astype(np.float64)
+    tiles = tiles - tiles.mean((1, 2), keepdims=True)
+    products = (tiles[:, 1:] * tiles[:, :-1]).ravel(), (tiles[:, :, 1:] * tiles[:, :, :-1]).ravel()
+    return float(np.concatenate(products).mean()) > _SMOOTH * float(np.square(tiles).mean())
 
 
 def capital(text: str) -> str:

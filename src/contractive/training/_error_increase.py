@@ -155,7 +155,7 @@ def fit_with_max_error_increase(
 
     An unpenalised copy is trained first, in the whole budget. The autoencoder itself shares the first half of that run
     and then trains with the penalties, whose weights are moved together until its validation error lies
-    `max_error_increase` above the copy's at the same point of training. Together that costs about 1.7 plain runs
+    `max_error_increase` above the copy's at the same point of training. Together that costs 2.2 to 2.5 plain runs
     (source and deviations: see the module). A schedule that lowers the rate brings the error increase closer to it.
 
     Args:

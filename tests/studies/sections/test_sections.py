@@ -13,6 +13,7 @@ from contractive.core.artifacts import Artifact, ArtifactError
 from contractive.data import Block, DataError, Split
 from contractive.jacobian import jacobian
 from contractive.models import mlp
+from contractive.report import analysis_html
 from contractive.studies.pages import shown
 from contractive.studies.sections import (
     SECTIONS,
@@ -23,6 +24,7 @@ from contractive.studies.sections import (
     RowSet,
     RunSummary,
     analysis_sentences,
+    analysis_verdict,
     analyze,
     class_numbers,
     fit_probe,
@@ -259,6 +261,26 @@ def changed(found, numbers):
 def said(found, numbers):
     """The sentences after some numbers were changed."""
     return dict(analysis_sentences(changed(found, numbers)))
+
+
+def test_the_verdict_holds_what_is_kept_and_how_widely_it_contracts(measured):
+    kept = f"reconstruction/r2:{measured.rows}"
+    found = replace(changed(measured, {kept: 0.5, "norms/contractive_share": 0.75}), warnings=[])
+    start = f"{measured.facts.code} numbers per row keep 50.0\xa0% of the variance of the {measured.rows}, and"
+    assert analysis_verdict(found).startswith(f"{start} the encoder contracts at 75.0\xa0% of them: no small change")
+    nothing = changed(found, {kept: -2.0, "norms/contractive_share": 0.0})
+    assert "keep 0\xa0% of" in analysis_verdict(nothing)
+    assert "contracts at none of them" in analysis_verdict(nothing)
+    assert analysis_verdict(replace(found, warnings=["The code is constant."])) == "The code is constant."
+    less = replace(found, sections={"norms": found.sections["norms"]})
+    assert analysis_verdict(less).startswith(f"At the {measured.rows} the encoder")
+
+
+@pytest.mark.parametrize(("size", "found"), [(0, ()), (10, ("<iframe",)), (3_000_000, ('href="explore.html"',))])
+def test_the_model_runs_in_the_page_or_beside_it(measured, size, found):
+    page = analysis_html(measured, "x" * size)
+    assert [word for word in ("<iframe", 'href="explore.html"') if word in page] == list(found)
+    assert len(page) < 3_000_000
 
 
 def test_sentences_follow_the_numbers(measured):

@@ -182,7 +182,7 @@ class DetectorRun(Run[Autoencoder, DetectorMetrics]):
 
 
 class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
-    """Train an outlier detector on the normal rows, and test it on rows kept apart."""
+    """Train an outlier detector on the normal rows, and test it on held-out rows."""
 
     name, command = "detector", "contractive detect"
     uses = "contractive score, drift and info"

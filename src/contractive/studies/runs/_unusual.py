@@ -1,4 +1,4 @@
-"""What is measured of a detector: the rows it flags among rows kept apart, the most unusual ones, and why."""
+"""What is measured of a detector: the rows it flags among held-out rows, the most unusual ones, and why."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,7 @@ class DetectorMetrics:
     trained_rows: int  # that the detector learned from
     score_by: str  # the score that was chosen
     smallest_rate: float  # the smallest false-alarm rate that the calibration rows can promise
-    tested: Tested  # on rows kept apart
+    tested: Tested  # on held-out rows
     unusual: tuple[Row, ...]  # the most unusual of these
     bounds: tuple[Bound, ...]  # of numeric columns
     warnings: tuple[str, ...] = ()  # sentences on what collapsed or cannot be promised
@@ -96,7 +96,7 @@ def measured(
     anomalies: np.ndarray | None,
     warnings: tuple[str, ...] = (),
 ) -> DetectorMetrics:
-    """Measure the detector on prepared rows kept apart; the most unusual of them come with their reasons."""
+    """Measure the detector on prepared rows that were held out; the most unusual of them come with their reasons."""
     scores = -detector.score_samples(x)
     p_values = detector.p_values_of(scores)
     flagged = scores > detector.flagging_limit(scores)

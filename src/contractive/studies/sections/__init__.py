@@ -30,6 +30,7 @@ from contractive.studies.sections._sections import (
     SECTIONS,
     analysis_sentences,
     analysis_tiles,
+    analysis_verdict,
     analyze,
     caveats,
     left_out,
@@ -41,7 +42,7 @@ from contractive.studies.sections._units import CodeMap, umap_map
 __all__ = ["analyze", "read_analysis", "AnalysisSettings"]
 # what it found, in words and pictures
 __all__ += ["Analysis", "SectionResult", "MetricValue", "DataSummary", "RowSet", "RunSummary", "Facts"]
-__all__ += ["analysis_sentences", "analysis_tiles", "caveats", "section_pictures", "Context"]
+__all__ += ["analysis_sentences", "analysis_tiles", "analysis_verdict", "caveats", "section_pictures", "Context"]
 # rows to measure on
 __all__ += ["Rows", "read_rows", "rows_of_split", "class_numbers", "summary_of", "thinned", "LEAST_ROWS"]
 # sections, and one of your own

@@ -6,7 +6,7 @@ import torch
 
 from contractive import analysis, plots
 from contractive.studies.metrics import Metric
-from contractive.studies.pages import MINUS, Picture, Tile, shown
+from contractive.studies.pages import MINUS, NBSP, Picture, Tile, shown
 from contractive.studies.sections._analysis import Analysis, Facts
 from contractive.studies.sections._section import CODE, DIRECTIONS, Caveat, Context, Section, Subject
 
@@ -61,14 +61,15 @@ class Spectra(Section[analysis.Spectra], name="spectra", title="Singular values"
         if rank != rank:
             return "The Jacobian is zero: no direction changes the code."
         return (
-            f"The code responds mainly to about {held:.0f} of {shown(every)} possible directions, which hold 95 % of"
-            f" ‖J‖² at a typical row. The effective rank, from the entropy of squared singular values, is {rank:.1f}."
+            f"The code responds mainly to about {held:.0f} of {shown(every)} possible directions, which hold 95{NBSP}%"
+            " of ‖J‖² at a typical row. The effective rank, from the entropy of squared singular values, is"
+            f" {rank:.1f}."
         )
 
     def tile(self, document: Analysis) -> Tile | None:
         held, every = (shown(document.value(self.name, key)) for key in ("dimension_by_share", "code"))
         detail = f"of {every} at a typical row"
-        return Tile(held, "directions hold 95 % of ‖J‖²", detail, "spectra/dimension_by_share")
+        return Tile(held, f"directions hold 95{NBSP}% of ‖J‖²", detail, "spectra/dimension_by_share")
 
 
 class Directions(

@@ -16,7 +16,7 @@ from contractive.core.artifacts import Artifact
 from contractive.core.errors import check_choice
 from contractive.models import Autoencoder
 from contractive.studies.metrics import MEASURING_ERRORS, first_line
-from contractive.studies.pages import Picture, Tile, shown
+from contractive.studies.pages import Picture, Tile, first_sentence, shown
 from contractive.studies.sections import _contraction, _directions, _examples, _reconstruction, _robustness, _units
 from contractive.studies.sections._analysis import KIND, Analysis, AnalysisSettings, Facts, RunSummary, SectionResult
 from contractive.studies.sections._rows import Rows
@@ -159,6 +159,22 @@ def analysis_sentences(document: Analysis) -> list[tuple[str, str]]:
             found.setdefault(section.topic or section.title, []).append(text)
     found["Caveats"] = caveats(document) or [_NO_CAVEAT]
     return [(topic, " ".join(texts)) for topic, texts in found.items()]
+
+
+def analysis_verdict(document: Analysis) -> str:
+    """Return the result in one sentence: how much the code keeps, and how widely the encoder contracts."""
+    if document.warnings:
+        return document.warnings[0]
+    kept = document.value("reconstruction", f"r2:{document.rows}")
+    share = document.value("norms", "contractive_share")
+    if kept != kept or share != share:
+        return first_sentence(analysis_sentences(document)[0][1])
+    where = "all" if share == 1 else "none" if share == 0 else shown(share, "%")
+    units = "1 number" if document.facts.code == 1 else f"{document.facts.code} numbers"
+    return (
+        f"{units} per row keep {shown(max(kept, 0.0), '%')} of the variance of the {document.rows}, and the encoder"
+        f" contracts at {where} of them: no small change of such a row changes the code by more than its own length."
+    )
 
 
 def analysis_tiles(document: Analysis) -> list[Tile]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from contractive import analysis, plots
 from contractive.core.errors import InvalidValue
 from contractive.studies.metrics import METRICS, Metric
-from contractive.studies.pages import Picture, Tile, percent, shown
+from contractive.studies.pages import Picture, Tile, percent, shown, shows_something
 from contractive.studies.sections._analysis import Analysis, Facts
 from contractive.studies.sections._section import UNITS, Caveat, Context, Section, Subject
 
@@ -229,6 +229,8 @@ class Filters(Section[Tensor], name="filters", title="Filters", group=UNITS):
             name: (found.flatten(1) if kernels else context.one_channel(found)).numpy()
             for name, found in results.items()
         }
+        if not any(shows_something(each, kernels or context.image) for each in weights.values()):
+            return
         caption = f"One {what}, the first {len(first)}: orange weights excite, blue ones inhibit, all on one scale."
         figure = plots.filters(weights, kernels or context.image)
         yield Picture("filters", "Filters of the first layer", caption, figure, "Weights in orange and blue.")
