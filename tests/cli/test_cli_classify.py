@@ -222,3 +222,12 @@ def test_every_field_of_a_document_with_every_wrong_value(name, commands, made, 
         opened(name, commands)
     path.write_text(json.dumps(document)[:100])
     assert re.search("got|cannot be read", complaint(contractive("info", "run")))
+
+
+def test_a_training_that_collapsed_ends_with_an_error_and_its_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("contractive.training.is_constant", lambda network, x: True)
+    path, few = table(tmp_path / "plants.csv"), ["--hidden", "2", "--pretraining-epochs", "1", "--max-epochs", "1"]
+    result = contractive("classify", path, "--label", "kind", "--out", tmp_path / "run", *few)
+    assert result.exit_code == 2
+    assert "Error: The network must tell rows apart, got about the same output for all of them" in result.output
+    assert open_run(tmp_path / "run", ClassifierRun).finished_metrics().collapsed

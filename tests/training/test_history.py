@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import contractive as ct
-from contractive.training import FineTuning, History, principal_components, shortcomings
+from contractive.training import FineTuning, History, is_constant, principal_components, shortcomings
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 ROWS = (
@@ -71,3 +71,11 @@ def test_shortcomings_are_worse_than_principal_components_and_saturated():
     assert saturated == (
         "4 of 7 units are saturated on nearly all rows. Use a smaller weight or rate, or scale the rows."
     )
+
+
+def test_a_network_is_constant_if_its_outputs_hardly_vary_beside_the_rows():
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    for share, constant in ((0.002, True), (0.009, True), (0.011, False), (1.0, False)):
+        assert is_constant(lambda rows, share=share: 5 + share * rows, x) is constant
+    assert is_constant(lambda rows: rows * float("nan"), x)
+    assert not is_constant(lambda rows: rows, torch.ones(50, 3))  # equal rows have equal outputs

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from contractive.cli._console import Console
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import ContractiveError, InvalidValue
 from contractive.core.files import check_writable, remove_temporary_files
 from contractive.core.signals import exit_code
 
@@ -59,6 +59,15 @@ def resume_command(out: Path) -> str:
     if not Files(out).config.exists():
         return "Nothing was written; run the same command again."
     return f"Resume with: {open_run(out).task.command} --resume --out {out}"
+
+
+def refuse_collapsed(metrics: Any) -> None:
+    """End a command whose training is finished and of no use with an error, so that a scheduler notices."""
+    if metrics.collapsed:
+        raise ContractiveError(
+            "The network must tell rows apart, got about the same output for all of them: training collapsed. The run"
+            " was written. Use a smaller weight of the penalty, or a smaller learning rate."
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import begin_run, check_results, command_line, resumable
+from contractive.cli._begin import begin_run, check_results, command_line, refuse_collapsed, resumable
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import Group, split_words
 from contractive.core.errors import InvalidValue
@@ -55,7 +55,6 @@ def detect(
     metrics = run.finished_metrics()
     if json:
         console.document(metrics)
-        return
     console.notes(note for note in run.document.notes if begun is None or note not in begun[0].notes)
     console.warnings(metrics.warnings)
     verdict, *others = detector_sentences(run)
@@ -64,6 +63,7 @@ def detect(
     console.line("Run: ", bold(out))
     console.line("Report: ", bold(page))
     console.line(bold(verdict))
+    refuse_collapsed(metrics)
 
 
 @command("score run new.csv -o scores.csv --pass-through id --fail-above 0.05")

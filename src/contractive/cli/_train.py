@@ -8,7 +8,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import begin_run, command_line, resumable, resume_command
+from contractive.cli._begin import begin_run, command_line, refuse_collapsed, resumable, resume_command
 from contractive.cli._console import Console, bold
 from contractive.cli._info import classifier_tables, metrics_table
 from contractive.cli._settings import Group
@@ -77,6 +77,7 @@ def train(
             f". It changes the reconstruction error by {increase:+.1%}, at most {allowed:.0%} was allowed; ‖J‖² fell"
             f" from {before:.4g} to {after:.4g}.",
         )
+    refuse_collapsed(metrics)
 
 
 _PRETRAINING = ("objective", "weight", "loss", "pretraining_epochs", "pretraining_rate", "pretraining_batch_size")
@@ -144,3 +145,4 @@ def classify(
     verdict, *others = classifier_sentences(run)
     for sentence in (*others, verdict):
         console.line(sentence)
+    refuse_collapsed(metrics)

@@ -15,6 +15,7 @@ from contractive.training._history import (
     SearchWarning,
     TrainingDiverged,
     collapse,
+    is_constant,
     shortcomings,
 )
 from contractive.training._principal_components import (
@@ -64,7 +65,7 @@ __all__ += ["ScheduleName", "Schedule", "Device", "Precision"]
 __all__ += ["JacobianPenalty"]
 # errors and warnings
 __all__ += ["CheckpointError", "read_checkpoint", "CollapseWarning", "SearchWarning", "TrainingDiverged"]
-__all__ += ["collapse", "shortcomings"]
+__all__ += ["collapse", "is_constant", "shortcomings"]
 # checks of arguments
 __all__ += ["check_device", "check_machine", "check_seed", "place_of"]
 

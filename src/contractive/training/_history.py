@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ _UNEXPLAINED = 0.98  # share of the data's variance left unexplained from which 
 _EDGE, _ALWAYS, _MOST = 0.05, 0.95, 0.5  # of the range, of the rows, of the units: these are saturated
 _ROUNDING = 1e-5
 RUNAWAY = 1e4  # no weight of a healthy network is this large; NaN is not smaller either
+_CONSTANT = 0.01  # largest standard deviation of outputs that do not vary, relative to that of the rows
 _LEAST_SPREAD = 1e-3  # standard deviation of the unit of highest variance relative to the size of its activation
 
 
@@ -185,6 +186,13 @@ def collapse(autoencoder: Autoencoder, x: Tensor, *, penalised: bool = True) -> 
             f"Collapsed: the code does not vary (largest relative spread of a unit {float(spread):.1e}). {advice}"
         )
     return found
+
+
+@torch.no_grad()
+def is_constant(network: Callable[[Tensor], Tensor], x: Tensor) -> bool:
+    """Return whether a network gives about the same output for all rows x (rows, ...), which differ."""
+    outputs, rows = (values.flatten(1).std(0, correction=0).max() for values in (network(x), x))
+    return bool(rows > 0) and not bool(outputs > _CONSTANT * rows)
 
 
 def shortcomings(autoencoder: Autoencoder, x: Tensor, bounds: tuple[float, float] | None) -> list[str]:

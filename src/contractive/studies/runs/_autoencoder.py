@@ -138,6 +138,7 @@ class AutoencoderMetrics:
     stopped_early: bool  # true where patience ended the training
     seconds: float  # of all epochs
     warnings: tuple[str, ...] = ()  # sentences on what collapsed
+    collapsed: bool = False  # true where all rows have about the same reconstruction
     penalty_path: str = ""  # how the Jacobian norm was computed in training
     noise_unit: float = 1.0  # what noise of level 1 is
     validation: dict[str, float] | None = None  # metrics on validation rows, by key
@@ -259,6 +260,7 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
             stopped_early=history.stopped_early,
             seconds=history.seconds,
             warnings=history.warnings,
+            collapsed=job.is_constant(trained.model),
             penalty_path=history.penalty_path,
             noise_unit=unit,
             validation=measured(job.split.validation),

@@ -206,6 +206,7 @@ class ClassifierMetrics:
     after: EncoderMetrics  # all layers together after fine-tuning
     pretraining: tuple[LayerMetrics, ...] = ()  # each layer after its pretraining
     warnings: tuple[str, ...] = ()  # sentences on what collapsed
+    collapsed: bool = False  # true where all rows have about the same probabilities
 
 
 def layer_metrics(layers: Sequence[Autoencoder], histories: Sequence[History], x: Tensor) -> tuple[LayerMetrics, ...]:

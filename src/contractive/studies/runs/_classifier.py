@@ -173,6 +173,7 @@ class ClassifierTask(Task[ClassifierSettings, Classifier, ClassifierMetrics]):
             before=encoder_metrics(encoder(trained.layers), validation),
             after=encoder_metrics(classifier.encoder, validation),
             pretraining=layer_metrics(trained.layers, histories, validation),
+            collapsed=job.is_constant(classifier),
             warnings=tuple(f"Layer {i}: {text}" for i, each in enumerate(histories, 1) for text in each.warnings),
         )
 

@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from contractive.core.errors import first_line
 from contractive.core.settings import check_settings, setting
@@ -213,7 +214,7 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
 
         detector, known = ContractiveOutlierDetector.load(trained.folder / _FOLDER), anomalies(job.split)
         assert job.split.preparation is not None
-        return measured(
+        found = measured(
             detector,
             job.split.preparation,
             _normal(job.split),
@@ -221,6 +222,11 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
             None if known is None else known[2],
             trained.history.warnings,
         )
+
+        def network(x: Tensor) -> Tensor:
+            return detector.autoencoder_(torch.from_numpy(detector.scaled(x.numpy())).float())
+
+        return replace(found, collapsed=job.is_constant(network))
 
 
 def _normal(split: Split) -> np.ndarray:

@@ -25,6 +25,7 @@ from contractive.training import History
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
 
+_ROWS = 2000  # that tell whether a training collapsed
 METRICS = "set of metrics"  # of the document in metrics.json
 N = TypeVar("N", bound=nn.Module)
 M = TypeVar("M")
@@ -259,6 +260,10 @@ class Job(Generic[S]):
             on_exception=rank_zero_only(interrupted),
         )
         return [own, *self.extra_callbacks]
+
+    def is_constant(self, network: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+        """Return whether a trained network gives all prepared rows the same output."""
+        return training.is_constant(network, torch.from_numpy(self.split.train[:_ROWS]))
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ class DetectorMetrics:
     unusual: tuple[Row, ...]  # the most unusual of these
     bounds: tuple[Bound, ...]  # of numeric columns
     warnings: tuple[str, ...] = ()  # sentences on what collapsed or cannot be promised
+    collapsed: bool = False  # true where all rows have about the same reconstruction
 
 
 def measured(
