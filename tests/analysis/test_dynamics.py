@@ -92,7 +92,33 @@ def test_the_average_is_unbiased_and_its_error_honest():
     assert found.mean.fill_diagonal_(0).abs().max() == 0
 
 
+@pytest.mark.parametrize("num", [1, 3])
+def test_a_sketch_is_unbiased_and_its_error_honest(num):
+    encoder = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Unflatten(1, (2, 3))).double()
+    x, exact = gaussian(40, 4), analysis.averaged_jacobian(encoder, gaussian(40, 4))
+    generator = torch.Generator().manual_seed(0)
+    found = [analysis.averaged_jacobian(encoder, x.split(25), num_probes=num, generator=generator) for _ in range(200)]
+    means, errors = (torch.stack([getattr(one, name) for one in found]) for name in ("mean", "standard_error"))
+    z = (means.mean(0) - exact.mean) / (means.std(0) / math.sqrt(200))
+    assert z.abs().max() < 4
+    # over rows and signs, of which only the signs differ between the sketches
+    expected = errors.square().mean(0)
+    seen = means.var(0) + exact.standard_error.square()
+    torch.testing.assert_close(expected, seen, rtol=0.4, atol=0)
+    assert float(expected.mean() / seen.mean()) == pytest.approx(1, rel=0.05)
+
+
+def test_a_sketch_is_the_mean_of_what_its_rows_give():
+    """Of a linear map of one unit, whose signs cancel: v (v w) = w, without an error."""
+    weight = gaussian(1, 5)
+    found = analysis.averaged_jacobian(linear(weight), gaussian(7, 5), num_probes=2)
+    torch.testing.assert_close(found.mean, weight)
+    torch.testing.assert_close(found.standard_error, torch.zeros(1, 5).double(), rtol=0, atol=1e-7)
+
+
 def test_averages_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="num_probes must be at least 1, got 0"):
+        analysis.averaged_jacobian(torch.square, torch.rand(3, 3), num_probes=0)
     with pytest.raises(ValueError, match="the number of rows in batches must be at least 2, got 1"):
         analysis.averaged_jacobian(torch.square, torch.rand(1, 3))
     with pytest.raises(ValueError, match=r"batches must have one number of features, got \(2, 2\) after \(3, 3\)"):

@@ -102,6 +102,17 @@ def test_parts_keep_to_the_budget_where_inner_layers_are_wide(measure):
     assert max(event.cpu_memory_usage for event in seen.events()) < 16 * 2**20  # it was 38 for each product
 
 
+@pytest.mark.parametrize("method", ["exact", "probes", "forward_probes"])
+def test_shapes_are_known_without_numbers(method):
+    """On the meta device, where large networks are planned."""
+    chain = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).to("meta")
+    x = torch.empty(2, 4, device="meta")
+    for f in (chain, lambda x: chain(x)):
+        code, norm = ct.value_and_squared_norm(f, x, method=method)
+        (code.sum() + norm.sum()).backward()
+        assert (code.shape, norm.shape, norm.device.type) == ((2, 3), (2,), "meta")
+
+
 def test_no_gradient_is_prepared_under_no_grad():
     net = ct.mlp(20, hidden=(16, 12), code=8).encoder
     x = seeded(32, 20, dtype=torch.float32)

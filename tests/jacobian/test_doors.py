@@ -58,6 +58,16 @@ def test_what_torch_differentiates_once(kind):
         ct.value_and_squared_norm(nets[0], X, method=method)[1].sum().backward()
 
 
+def test_products_where_the_backward_formula_has_no_derivative_at_zero():
+    """torch's formula for logcumsumexp takes logarithms of the vector v in v^T J."""
+    net = at_scale(After(lambda h: h.logcumsumexp(1)), 0.8)
+    matrices = vmap(jacrev(lambda row: net(row[None])[0]))(X)
+    u = torch.rand(5, 2, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    assert_close(linearise(net, X).push(u), u @ matrices.mT, "products")
+    pushed = vmap(lambda row, u: linearise(net, row[None]).push(u[None])[0])(X, u)
+    assert_close(pushed, u @ matrices.mT, "products under vmap")
+
+
 def test_a_distance_of_zero_has_a_finite_gradient():
     f = After(lambda h: torch.cdist(h, h[:1].detach()))
     ct.squared_norm(f, X.float()).sum().backward()

@@ -3,10 +3,11 @@
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 import contractive as ct
-from contractive.jacobian import value_norm_and_difference
+from contractive.jacobian import linearise, value_norm_and_difference
 
 f = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
 x = torch.linspace(-1, 1, 12).reshape(4, 3)
@@ -50,6 +51,15 @@ def test_inference_mode(function):
         made_inside = x.clone()
     with pytest.raises(RuntimeError, match=match):
         function(f, made_inside)
+
+
+@pytest.mark.parametrize("function", [*ALL, linearise], ids=name)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # which torch itself calls there
+def test_tangents_of_forward_mode(function):
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, x)
+        with pytest.raises(RuntimeError, match=r"forward_ad do not pass .* use func.jvp"):
+            function(f, dual)
 
 
 @pytest.mark.parametrize("function", NORMS, ids=name)

@@ -5,7 +5,9 @@ import functools
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.modules import module as global_hooks
+from torch.overrides import TorchFunctionMode
 
 import contractive as ct
 from problems import assert_same, at_scale, outcome, points, stack, true_norm
@@ -127,6 +129,39 @@ def test_global_hooks_count(register, hook):
         handle.remove()
     assert_same(seen, truth)
     assert not torch.allclose(seen.norm, without)
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, nn.Sigmoid, nn.Sequential])
+def test_a_class_whose_forward_was_replaced_counts(kind, monkeypatch):
+    f, x = plain(), points(6, 4)
+    without = exact(f, x)[1]
+
+    @functools.wraps(kind.forward)  # it has the names of the former
+    def doubled(self, x, forward=kind.forward):
+        return 2 * forward(self, x)
+
+    monkeypatch.setattr(kind, "forward", doubled)
+    seen = outcome(exact, f, x)
+    assert_same(seen, outcome(true_norm, f, x))
+    assert not torch.allclose(seen.norm, without)
+
+
+def test_replaced_operations_count():
+    class Doubled(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            return 2 * result if func is F.linear else result
+
+    f, x = plain(), points(6, 4)
+    without = exact(f, x)[1].detach()
+    with Doubled():
+        code, norm = exact(f, x)
+        torch.testing.assert_close(code, f(x))
+        with torch.device("cpu"):
+            torch.testing.assert_close(norm, true_norm(f, x)[1])
+    assert not torch.allclose(norm, without)
+    with torch.device("cpu"):  # a mode of torch's own, which changes no number
+        assert "autograd" not in str(ct.plan(f, x))
 
 
 def test_backward_hooks_run():

@@ -106,6 +106,18 @@ def test_tangents_drawn_anew_have_the_right_expectation():
     assert float(draws.std()) > 0
 
 
+def test_the_penalty_of_the_logits_has_the_right_expectation():
+    net, rows = network(), torch.arange(20)
+    whole = 0.5 * float(brute_force(net, X[rows])[1].detach().square().sum((1, 2)).mean())
+    rule, generator = Regularisation(0.5, jacobian_of="logits"), torch.Generator().manual_seed(0)
+    found = [rule(net, X[rows], rows, generator) for _ in range(100)]
+    torch.testing.assert_close(found[0][0], net(X[rows]))
+    draws = torch.stack([extra.detach().mean() for _, extra in found])
+    assert abs(float(draws.mean()) - whole) < 4 * float(draws.std()) / 10 + 1e-6 * whole
+    (gradient,) = torch.autograd.grad(found[0][1].sum(), net.linear.weight)
+    assert float(gradient.abs().max()) > 0  # the penalty of the code has none there
+
+
 def test_it_learns_and_keeps_the_best_epoch():
     net = network()
     validation = blobs(60, seed=1)
@@ -356,6 +368,7 @@ def test_weights_that_the_last_step_made_infinite_are_no_result():
         ),
         (lambda: fine_tune(network(), X, Y, unlabelled=X[:0]), "unlabelled must have at least one row, got none"),
         (lambda: Regularisation(-1), "jacobian_weight must be at least 0, got -1"),
+        (lambda: Regularisation(jacobian_of="outputs"), "jacobian_of must be one of code, logits, got 'outputs'"),
         (lambda: Regularisation(0, np.inf), "tangent_weight must be a finite number, got inf"),
         (lambda: Regularisation(0, 1), "tangents must come with a `tangent_weight`"),
         (lambda: Regularisation(tangents_per_step=0), "tangents_per_step must be at least 1, got 0"),

@@ -1,11 +1,14 @@
 """Datasets and loaders in `fit`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import contractive as ct
+from contractive.objectives import Term
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 X = torch.rand(70, 8, generator=torch.Generator().manual_seed(0))
@@ -80,6 +83,47 @@ def test_inputs_are_found_in_any_batch():
     loader = DataLoader([{"image": x, "name": "a"} for x in X], 16)
     ct.fit(ours, loader, OBJECTIVE, inputs=lambda batch: batch["image"], **SETTINGS)
     torch.testing.assert_close(flat(ours), by_hand(X.split(16)))
+
+
+def near(encode, x, labels):
+    code = encode(x)
+    return code, (code[:, 0] - labels["class"]).square()
+
+
+SUPERVISED = replace(OBJECTIVE, terms=(*OBJECTIVE.terms, Term("near", 0.5, near, labelled=True)))
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_labels_reach_terms_of_your_own(accumulate):
+    classes = torch.arange(64) % 3
+    loader = DataLoader(TensorDataset(X[:64], classes), 16)
+    ours, theirs = net(), net().train()
+    history = ct.fit(
+        ours,
+        loader,
+        SUPERVISED,
+        labels=lambda batch: {"class": batch[1]},
+        accumulate=accumulate,
+        validation=X[64:],
+        **SETTINGS,
+    )
+    optimizer = torch.optim.Adam(theirs.parameters(), 1e-3, fused=True)
+    for x, y in [*zip(X[:64].split(16 * accumulate), classes.split(16 * accumulate), strict=True)] * 3:
+        optimizer.zero_grad()
+        (OBJECTIVE(theirs, x).total + 0.5 * (theirs.encode(x)[:, 0] - y).square().mean()).backward()
+        optimizer.step()
+    torch.testing.assert_close(flat(ours), flat(theirs))
+    assert "train_near" in history.rows[0]
+    assert "val_near" not in history.rows[0]  # validation rows have no labels
+    assert history["val_total"][-1] == pytest.approx(float(OBJECTIVE.exact()(ours, X[64:]).total.detach()), rel=1e-5)
+
+
+def test_labels_are_demanded_where_they_are_needed():
+    loader = DataLoader(X, 16)
+    with pytest.raises(ValueError, match=r"labels must come with the penalty 'near', got none\. In `fit`: labels=l"):
+        ct.fit(net(), loader, SUPERVISED, **SETTINGS)
+    with pytest.raises(ValueError, match=r"labels must come with a loader or a Dataset, got Tensor\. TensorDataset"):
+        ct.fit(net(), X, SUPERVISED, labels=lambda batch: batch[1], **SETTINGS)
 
 
 class Noisy(Dataset):

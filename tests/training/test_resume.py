@@ -255,7 +255,7 @@ def test_streamed_rows_are_each_seen_once_and_shuffled():
 
     x = torch.arange(1000.0)[:, None].repeat(1, 2)
     blocks = Blocks(Slices(x, 64), 32, torch.Generator().manual_seed(0))
-    batches = [batch for block in blocks for batch, _ in block]
+    batches = [batch.x for block in blocks for batch in block]
     seen = torch.cat(batches)[:, 0]
     assert len(list(blocks)) == len(blocks)
     assert torch.equal(seen.sort().values, x[:, 0])
@@ -270,7 +270,7 @@ def test_streamed_lots_smaller_than_a_batch_make_no_empty_batch(monkeypatch, cou
     monkeypatch.setattr(_rows, "_BUFFER", 1)  # two slices to a lot
     x = torch.arange(float(count))[:, None].repeat(1, 2)
     blocks = _rows.Blocks(Slices(x, 7), 128, torch.Generator().manual_seed(0))
-    batches = [batch for block in blocks for batch, _ in block]
+    batches = [batch.x for block in blocks for batch in block]
     assert [len(batch) for batch in batches] == sizes
     assert torch.equal(torch.cat(batches)[:, 0].sort().values, x[:, 0])
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from contractive.analysis._rows import Map, check_rows, code_size, parts
 from contractive.core.errors import InvalidValue, check_at_least, check_positive
+from contractive.core.randomness import draw
 from contractive.core.results import Result, TableResult
-from contractive.jacobian import jacobian
+from contractive.jacobian import jacobian, linearise
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,25 +88,59 @@ class AveragedJacobian(Result):
 
 
 @torch.no_grad()
-def averaged_jacobian(f: Map, batches: Tensor | Iterable[Tensor]) -> AveragedJacobian:
+def averaged_jacobian(
+    f: Map,
+    batches: Tensor | Iterable[Tensor],
+    *,
+    num_probes: int | None = None,
+    generator: torch.Generator | None = None,
+) -> AveragedJacobian:
     """Average the Jacobian of f over rows, which may come as a stream of batches (rows, *features).
 
     f is any map from the activations of one layer to those of another: the average says which inputs drive which units
     all over the data, signs included, and cancels what differs from row to row. One pass, in memory for one batch and
     two matrices: mean and squared deviations are merged batch by batch (Chan, Golub and LeVeque 1983).
+
+    With `num_probes` the Jacobian J of a row is estimated without bias by the mean of v (v^T J) over so many vectors v
+    of random signs, E[v v^T] = I: as many backward passes instead of one for each number of a wide code, and no
+    Jacobian of a row in memory. The standard errors then include the noise of the signs, which come from `generator`
+    (torch's global one if omitted).
+
+    Raises:
+        InvalidValue: Fewer than two rows, rows of different sizes, `num_probes` below 1.
     """
+    check_at_least("num_probes", 1 if num_probes is None else num_probes, 1)
     count, mean, squares = 0, torch.zeros(()), torch.zeros(())
     for batch in [batches] if isinstance(batches, Tensor) else batches:
         check_rows(batch, 1, "batches")
-        for part in parts(batch, 4 * code_size(f, batch) * batch[0].numel()):
-            matrices = jacobian(f, part).double()
-            here, own = len(matrices), matrices.mean(0)
+        units, features = code_size(f, batch), batch[0].numel()
+        per_row = 4 * units * features if num_probes is None else 2 * num_probes**2 * (units + features)
+        for part in parts(batch, per_row):
+            if num_probes is None:
+                matrices = jacobian(f, part).double()
+                own = matrices.mean(0)
+                around = (matrices - own).square().sum(0)
+            else:
+                own, around = _sketched(f, part, num_probes, generator)
+            here = len(part)
             if count and own.shape != mean.shape:
                 got = f"{tuple(own.shape)} after {tuple(mean.shape)}"
                 raise InvalidValue("batches", "have one number of features", got, "Use rows of the same data.")
             step, total = own - mean.to(own), count + here
             # sum of squares around the common mean: both own sums, and what the two means differ by
-            squares = squares.to(own) + (matrices - own).square().sum(0) + step.square() * (count * here / total)
+            squares = squares.to(own) + around + step.square() * (count * here / total)
             mean, count = mean.to(own) + step * (here / total), total
     check_at_least("the number of rows in batches", count, 2, "One row has no standard error.")
     return AveragedJacobian(mean, (squares / (count - 1) / count).sqrt(), count)
+
+
+def _sketched(f: Map, x: Tensor, num: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    """Return the mean over rows of the estimates mean_p v_p g_p^T, g_p = J^T v_p, and their squares around it."""
+    at = linearise(f, x)
+    shape = (len(x), num, *at.value.shape[1:])
+    v = draw(torch.rand, shape, like=at.value, generator=generator).lt(0.5).to(at.value) * 2 - 1
+    v, g = v.flatten(2).double(), at.pull(v).flatten(2).double()  # (rows, num, code), (rows, num, features)
+    mean = v.flatten(0, 1).T @ g.flatten(0, 1) / (len(x) * num)
+    # the square of an entry of one row's estimate is sum_pq (v_p v_q)_i (g_p g_q)_j / num^2: one product for all rows
+    pairs = [(each.unsqueeze(2) * each.unsqueeze(1)).flatten(0, 2) for each in (v, g)]
+    return mean, (pairs[0].T @ pairs[1] / num**2 - len(x) * mean.square()).clamp_min(0)  # not below 0 by rounding

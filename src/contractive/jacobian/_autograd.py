@@ -13,7 +13,7 @@ from torch.utils.checkpoint import CheckpointError
 
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import draw
-from contractive.jacobian._chain import eager, is_transformed
+from contractive.jacobian._chain import eager, has_tangents, is_transformed
 from contractive.jacobian._held import BatchStatistics, Held, Hold
 from contractive.jacobian._operations import Inside, Operations, Repeatable, is_opaque, of_the_batch
 from contractive.jacobian._plan import Plan, Request
@@ -83,7 +83,8 @@ class Linearised(Products):
             raise InvalidValue("f", rule, got, "Pass the module itself, or choose method 'exact' or 'probes'.")
         if not hasattr(self, "_adjoint"):
             with torch.enable_grad(), self._hold, _recomputing():
-                self._dummy = torch.zeros_like(self.y, requires_grad=True)
+                # any v will do but 0, at which torch's formulas may have no derivative (logcumsumexp: NaN)
+                self._dummy = torch.ones_like(self.y, requires_grad=True)
                 (adjoint,) = torch.autograd.grad(self.y, self.x, self._dummy, create_graph=True, allow_unused=True)
             if adjoint is None:
                 raise _detached()
@@ -124,6 +125,8 @@ def linearised(
 ) -> "Linearised | Transformed":
     """Return `f` at `x`, by torch.autograd or inside a transform of torch.func by such transforms."""
     if not is_transformed():
+        if has_tangents():
+            raise RuntimeError("Tangents of torch.autograd.forward_ad do not pass jacobian's functions: use func.jvp.")
         return Linearised(f, x, columns=columns, batch_statistics=batch_statistics)
     at = Transformed(eager(f), x)
     _check_shape(at.y, x)
@@ -159,20 +162,17 @@ def _value_and_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor
     columns = held or request.method == "forward_probes"
     at = linearised(f, x, columns=columns, batch_statistics=request.batch_statistics)
     chosen = choose(at.y, x, request)
-    batch = len(x)
-    if batch == 0:
+    if not len(x):
         return at.value, x.new_zeros(0)
     if chosen.exact:
         at, by_rows = _for_columns(f, x, at, chosen.path == "autograd exact rows")
-        blocks = _blocks(at, request.memory_budget, by_rows)
-        norm = sum((_squares(block) for block in blocks), x.new_zeros(batch))
+        norm = sum(map(_squares, _blocks(at, request.memory_budget, by_rows)), x.new_zeros(len(x)))
     elif chosen.path == "autograd forward probes":
-        u = input_probes(batch, request.num_probes, x.shape[1:].numel(), like=x, generator=request.generator)
+        u = input_probes(len(x), request.num_probes, x[:1].numel(), like=x, generator=request.generator)
         norm = _squares(at.columns(_probe_first(u, x))) / request.num_probes
     else:
-        y = at.y
-        v = code_probes(batch, request.num_probes, y.shape[1:].numel(), like=y, generator=request.generator)
-        norm = _squares(at.rows(_probe_first(v, y))) / request.num_probes
+        v = code_probes(len(x), request.num_probes, at.y[:1].numel(), like=at.y, generator=request.generator)
+        norm = _squares(at.rows(_probe_first(v, at.y))) / request.num_probes
     return at.value, norm
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn.modules import module as _global
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrize import type_before_parametrizations
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
 
 from contractive.jacobian._layers import Activation, Affine, Center, Dense, activation_of, affine_of
 from contractive.jacobian._shared import Encode
@@ -139,7 +142,9 @@ def reshaped(tensor: Tensor, shape: Sequence[int]) -> Tensor:
 def recognise(f: object, x: Tensor) -> Chain | None:
     """The chain that `f` is for a batch of the rank of x, or None where it is not one."""
     f = eager(f)
-    if is_transformed():  # whose rules an autograd.Function and in-place operations do not have
+    # whose rules an autograd.Function and in-place operations do not have, or which may replace single operations
+    modes = _get_current_function_mode_stack()
+    if is_transformed() or has_tangents() or not all(isinstance(mode, DeviceContext) for mode in modes):
         return None
     if not isinstance(f, nn.Module) or any([getattr(_global, name) for name in _GLOBAL_HOOKS]):
         return None
@@ -160,6 +165,11 @@ def recognise(f: object, x: Tensor) -> Chain | None:
 def is_transformed() -> bool:
     """Return True inside torch.func.grad, vmap and the like."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+
+
+def has_tangents() -> bool:
+    """Return True inside torch.autograd.forward_ad, which torch.func.jvp uses, too."""
+    return forward_ad._current_level >= 0
 
 
 def eager(f: Any) -> Any:
@@ -200,9 +210,13 @@ def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
 
 
 def is_altered(module: nn.Module) -> bool:
-    """Return True if hooks or a replaced `forward` make a module more than its type says."""
+    """Return True if hooks or a replaced `forward`, its own or of its class, make a module more than its type says."""
     own = vars(module)
-    return "forward" in own or any([own[name] for name in _OWN_HOOKS])
+    if "forward" in own or any([own[name] for name in _OWN_HOOKS]):
+        return True
+    home = next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
+    # written in another file than its class, which no name tells that a decorator may have copied
+    return getattr(vars(home)["forward"], "__globals__", {}).get("__name__", home.__module__) != home.__module__
 
 
 def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:

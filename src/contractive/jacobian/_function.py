@@ -1,4 +1,8 @@
-"""One autograd node for a whole chain: the code and ||J||_F^2 together, both gradients in one backward pass."""
+"""One autograd node for a whole chain: the code and ||J||_F^2 together, both gradients in one backward pass.
+
+Notation: layer l has preactivation a_l = W_l h_(l-1) + b_l, output h_l = act(a_l) and slope s_l = act'(a_l). The loss L
+has a part N, the sum of g times the norms, which depends on W_l directly and on a_l through s_l.
+"""
 
 from contextlib import nullcontext
 from typing import Any
@@ -9,6 +13,7 @@ from torch import Tensor
 from contractive.jacobian._chain import Chain, Tape, record, reshaped
 from contractive.jacobian._plan import Request, propagation_of
 from contractive.jacobian._propagation import Gradients
+from contractive.jacobian._shared import autocast_is_on
 
 
 class ChainNorm(torch.autograd.Function):
@@ -50,7 +55,7 @@ class ChainNorm(torch.autograd.Function):
             tape = Tape(ctx.layers, weights, inputs, preactivations, outputs, [])
             part = Tape(ctx.layers, weights, inputs, *of_part)
         # autocast may be on when the backward pass runs; the forward pass was computed without it
-        with torch.autocast(ctx.device, enabled=False) if torch.is_autocast_enabled(ctx.device) else nullcontext():
+        with torch.autocast(ctx.device, enabled=False) if autocast_is_on(ctx.device) else nullcontext():
             gradients = Gradients(part)
             if grad_norm is not None:
                 common = _common(grad_norm) if ctx.propagation.asks_common else None
@@ -77,7 +82,7 @@ def _backpropagate(ctx: Any, tape: Tape, extra: Gradients, grad_code: Tensor | N
         layer = tape.layers[i]
         delta = _through_activation(tape, i, gradient, extra, ctx.rows)
         if needed[1 + 2 * i]:
-            total = extra.weights[i]
+            total = extra.weights[i]  # dN/dW_l with all slopes held; delta h_(l-1)^T comes on top, in one product
             if delta is not None:
                 total = layer.affine.weight_gradient(delta, tape.inputs[i], tape.weights[i], total, beta=extra.scale)
             elif total is not None:
@@ -99,6 +104,7 @@ def _through_activation(
     tape: Tape, i: int, gradient: Tensor | None, extra: Gradients, rows: Tensor | None
 ) -> Tensor | None:
     """Return that in the preactivation: act'(a) times that in the output, plus act''(a) times that in the slope."""
+    # dL/da_l = act'(a_l) dL/dh_l + act''(a_l) dN/ds_l
     in_slope, activation = extra.slope(i), tape.layers[i].activation
     delta = gradient
     if gradient is not None and activation is not None:
@@ -119,6 +125,7 @@ def _through_activation(
     else:
         curved = activation.curvature(a, h, slope_at).mul_(in_slope)
     if rows is not None:
+        # N knows some rows only, L all of them
         delta = torch.zeros_like(tape.outputs[i]) if delta is None else delta
         return delta.index_add_(0, rows, curved, alpha=extra.scale)
     return curved.mul_(extra.scale) if delta is None else delta.add_(curved, alpha=extra.scale)

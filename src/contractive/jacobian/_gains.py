@@ -1,4 +1,7 @@
-"""The encoder's squared norm with every unit weighted by what the decoder makes of it."""
+"""The encoder's squared norm with every unit weighted by what the decoder makes of it.
+
+Notation: f is the encoder, g the decoder, h_j unit j of the code, J_f = dh/dx and J_g = dg/dh.
+"""
 
 import torch
 from torch import Tensor
@@ -6,7 +9,7 @@ from torch import Tensor
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._propagation import input_probes
-from contractive.jacobian._shared import Map
+from contractive.jacobian._shared import Map, autocast_is_on
 
 _METHODS = ("auto", "exact", "probes")
 _MEMORY_BUDGET = 2**26
@@ -35,12 +38,12 @@ def value_and_gain_weighted_norm(
         InvalidValue: Another method, or a code that is not (batch, code).
     """
     check_choice("method", method, _METHODS, "Leave it out for the estimate.")
-    if torch.is_autocast_enabled(x.device.type):
+    if autocast_is_on(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
             return value_and_gain_weighted_norm(encoder, decoder, x.float(), method=method, generator=generator)
     if method != "exact":
         value, changes, gains = _estimated(encoder, decoder, x, generator)
-        return value, changes @ gains.mean(0)
+        return value, changes @ gains.mean(0)  # sum_j gamma_j^2 ||grad f_j||^2
     size = _code_size(linearise(encoder, x[:1]))
     rows = max(1, _MEMORY_BUDGET // (2 * size * max(x[:1].numel(), 1) * x.element_size()))
     parts = [_exact(encoder, decoder, part, size) for part in x.split(rows)]
@@ -52,6 +55,7 @@ def _exact(encoder: Map, decoder: Map, x: Tensor, size: int) -> tuple[Tensor, Te
     """Return g(f(x)), ||grad f_j||^2 and ||dg/dh_j||^2, the latter (batch, code)."""
     below = linearise(encoder, x)
     above = linearise(decoder, below.value)
+    # e_j^T J_f is the gradient of f_j, J_g e_j is dg/dh_j
     units = torch.eye(size, dtype=below.value.dtype, device=x.device).expand(len(x), -1, -1)
     return above.value, _squares(below.pull(units)), _squares(above.push(units))
 
@@ -67,6 +71,7 @@ def _estimated(
         input_probes(len(x), 1, like[:1].numel(), like=like, generator=generator).reshape(len(x), 1, *like.shape[1:])
         for like in (x, above.value)
     )
+    # E (J_f u)_j^2 = ||grad f_j||^2, E (J_g^T v)_j^2 = ||dg/dh_j||^2, and u and v are independent
     return above.value, below.push(u).squeeze(1).square(), above.pull(v).squeeze(1).square()
 
 

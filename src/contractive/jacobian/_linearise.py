@@ -70,13 +70,13 @@ class _OfChain:
 
     def push(self, tangents: Tensor) -> Tensor:
         rows = checked("tangents", tangents, self.shape).reshape(*tangents.shape[:2], *self.tape.inputs[0].shape[1:])
-        for i, slope in enumerate(self.tape.slopes):
+        for i, slope in enumerate(self.tape.slopes):  # t_l = D_l W_l t_(l-1), from the input to the code
             rows = scaled(self.tape.push(i, rows), spread(slope))
         return rows.reshape(*tangents.shape[:2], *self.value.shape[1:])
 
     def pull(self, cotangents: Tensor) -> Tensor:
         rows = checked("cotangents", cotangents, self.value.shape)
         rows = rows.reshape(*cotangents.shape[:2], *self.tape.outputs[-1].shape[1:])
-        for i, slope in reversed([*enumerate(self.tape.slopes)]):
+        for i, slope in reversed([*enumerate(self.tape.slopes)]):  # u_(l-1) = W_l^T D_l u_l, and back
             rows = self.tape.pull(i, scaled(rows, spread(slope)))
         return rows.reshape(*cotangents.shape[:2], *self.shape[1:])

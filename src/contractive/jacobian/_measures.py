@@ -15,7 +15,7 @@ from contractive.jacobian._leading import first_direction
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._plan import MEMORY_BUDGET
 from contractive.jacobian._propagation import code_probes, input_probes
-from contractive.jacobian._shared import Map, remember
+from contractive.jacobian._shared import Map, autocast_is_on, remember
 
 Norm = Literal["squared", "largest", "entries", "distortion"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
@@ -182,7 +182,7 @@ def value_and_norm(
     if rows is not None and batch_statistics == "constant":
         remedy = "The whole batch must pass f together."
         raise InvalidValue("rows", "be left out with batch_statistics 'constant'", f"{len(rows)} rows", remedy)
-    if torch.is_autocast_enabled(x.device.type):
+    if autocast_is_on(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
             options: Any = {"directions": directions, "method": method, "num_probes": num_probes, "rows": rows}
             options |= {"generator": generator, "batch_statistics": batch_statistics}

@@ -2,7 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import linearise
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
-from contractive.jacobian._shared import Map, remember
+from contractive.jacobian._shared import Map, autocast_is_on, remember
 
 
 def value_and_squared_norm(
@@ -40,8 +40,8 @@ def value_and_squared_norm(
         x: Points at which to differentiate, (batch, *features), floating point.
         method: `exact`; `probes`, the unbiased estimate mean_v ||v^T J||^2 over random code-side probes
             (Hutchinson 1989; Hoffman et al. 2019); `forward_probes`, mean_u ||J u||^2 with probes u shared by eight
-            examples, cheaper and much noisier; `auto`, exact where the step costs about as much, else `probes` (`plan`
-            tells).
+            examples, much noisier, and cheaper for a chain alone; `auto`, exact where the step costs about as much,
+            else `probes` (`plan` tells).
         num_probes: Probes per example, 1 if omitted. Variance falls at least as 1 / num_probes.
         generator: Source of the probes; torch's global one if omitted.
         memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
@@ -58,7 +58,7 @@ def value_and_squared_norm(
         TypeError: `x` or the code is not a floating-point tensor.
         ValueError: Unknown method, `num_probes` below 1, a batch norm in training mode that is not held constant, a
             code without one row per example or that does not depend on `x`.
-        RuntimeError: Inference mode, where derivatives are lost.
+        RuntimeError: Inference mode or `forward_ad`, where derivatives are lost.
 
     Examples:
         >>> encoder = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.Sigmoid())
@@ -91,7 +91,7 @@ def _value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor
 
 def _full_precision(chain: Chain, x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:
     """Leave autocast: squares of small slopes need the full range, and the difference of two has few digits in half."""
-    if not torch.is_autocast_enabled(x.device.type):
+    if not autocast_is_on(x.device.type):
         return x, nullcontext()
     weight = chain.parameters()[0]
     assert weight is not None
@@ -112,15 +112,8 @@ def squared_norm(
 
     For measuring; in training `value_and_squared_norm` saves a second encoder pass. Arguments and errors are the same.
     """
-    return value_and_squared_norm(
-        f,
-        x,
-        method=method,
-        num_probes=num_probes,
-        generator=generator,
-        memory_budget=memory_budget,
-        batch_statistics=batch_statistics,
-    )[1]
+    options: Any = {"method": method, "num_probes": num_probes, "memory_budget": memory_budget}
+    return value_and_squared_norm(f, x, generator=generator, batch_statistics=batch_statistics, **options)[1]
 
 
 def value_norm_and_difference(
@@ -300,6 +293,7 @@ def dense_factors(chain: Chain, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     code, tape = record(chain, x)
     slopes = [None if slope is None else slope.flatten(1) for slope in tape.slopes]
     eye = torch.eye(code.shape[1:].numel(), dtype=x.dtype, device=x.device)
+    # A = D_L W_L ... W_2 D_1, from the left
     rows = eye.expand(len(x), *eye.shape) if slopes[-1] is None else torch.diag_embed(slopes[-1])
     for weight, slope in zip(tape.weights[:0:-1], slopes[-2::-1], strict=True):
         rows = rows @ weight
@@ -316,5 +310,6 @@ def reduced(f: Map, x: Tensor, num: int | None, memory_budget: int = MEMORY_BUDG
     units, features = first.shape
     if features <= units or units < (num or rows.shape[1]):
         return rows @ first, None
+    # J = A W_1 = (A R^T) Q^T with W_1^T = Q R and orthonormal columns of Q
     basis, r = torch.linalg.qr(first.T)
     return rows @ r.T, basis  # the same singular values, with fewer columns

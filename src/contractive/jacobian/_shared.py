@@ -26,6 +26,11 @@ class Encode:
         self._last = (x, code)
 
 
+def autocast_is_on(device: str) -> bool:
+    """Return True under autocast for that type of device; torch fails where it asks for tensors without numbers."""
+    return device != "meta" and torch.is_autocast_enabled(device)
+
+
 def remember(f: object, x: Tensor, code: Tensor) -> None:
     """Let a shared map know its code, which was computed together with its Jacobian."""
     if isinstance(f, Encode):

@@ -55,7 +55,7 @@ class Transformed(Products):
                 return f(z.clone())
 
         self.x = x
-        made: Any = vjp(run, x)
+        made: Any = vjp(run, x)  # its pull-back v -> J^T v is differentiable by whatever transform is around
         self.y, self._pull = made[0], made[1]
 
     @property
@@ -68,5 +68,6 @@ class Transformed(Products):
 
     def columns(self, u: Tensor) -> Tensor:
         """J u, the derivative of v^T J in v, as in `Linearised`."""
-        adjoint: Any = vjp(lambda vector: self._pull(vector)[0], torch.zeros_like(self.y))[1]
+        # v -> J^T v is linear: its own pull-back is u -> J u, wherever it is taken
+        adjoint: Any = vjp(lambda vector: self._pull(vector)[0], torch.ones_like(self.y))[1]
         return vmap(lambda vector: adjoint(vector)[0])(u)

@@ -8,6 +8,8 @@ contractive autoencoders are presets of this one thing; `compose` joins them.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +63,8 @@ class Term:
     # layer of an `nn.Sequential` encoder `encoder.` and its name, such as `encoder.1`
     of: str = "encoder"
     at: Corruption | None = None  # the points: those of the map with noise, or between them; a pass of its own
+    # whether the penalty is (map, x, labels) -> ..., with the labels of the batch; validation leaves it out
+    labelled: bool = False
 
     def __post_init__(self) -> None:
         check_not_negative("weight", self.weight)
@@ -153,22 +157,31 @@ class Objective:
         *,
         generator: torch.Generator | None = None,
         sample_weight: Tensor | None = None,
+        labels: Any = None,
     ) -> Values:
         """Evaluate the objective on a batch x (batch, *features), `sample_weight` (batch,) being factors in the total.
+
+        `labels` are handed to the labelled terms as they are.
 
         The encoder runs once, except with two Jacobian penalties of it, or one `at` other points, of which each makes
         its own pass. Noise and probe
         vectors come from the generator, or torch's global one.
 
         Raises:
-            ContractiveError: A penalty that does not return one value per example.
+            ContractiveError: A penalty that does not return one value per example, a labelled one without labels.
         """
         corrupted = x if self.corruption is None else self.corruption(x, generator)
         maps = _Maps(autoencoder, corrupted, generator)
         found: dict[str, Tensor] = {}
         # Jacobian penalties first: they leave the code for the others, that of the encoder for one of the decoder
         for term in sorted(self.terms, key=lambda term: (not hasattr(term.penalty, "exact"), term.of == "decoder")):
-            values = found[term.name] = term.penalty(*maps.given_to(term))[1]
+            if term.labelled and labels is None:
+                remedy = "In `fit`: labels=lambda batch: batch[1]."
+                raise InvalidValue("labels", f"come with the penalty {term.name!r}", "none", remedy)
+            penalty: Any = term.penalty
+            if term.labelled:
+                penalty = partial(penalty, labels=labels)
+            values = found[term.name] = penalty(*maps.given_to(term))[1]
             if values.shape != (len(x),):
                 raise ContractiveError(
                     f"The penalty {term.name!r} must return one value per example, shape ({len(x)},), got"
@@ -190,10 +203,10 @@ class Objective:
         return replace(self, terms=tuple(term for term in self.terms if term.weight))
 
     def exact(self) -> "Objective":
-        """Return the objective without corruption and without the noise of estimates, for validation."""
-        exact = (getattr(term.penalty, "exact", None) for term in self.terms)
-        terms = (replace(term, penalty=make()) if make else term for term, make in zip(self.terms, exact, strict=True))
-        return replace(self, corruption=None, terms=tuple(terms))
+        """Return the objective without corruption, noise of estimates and labelled terms, for validation."""
+        kept = [(term, getattr(term.penalty, "exact", None)) for term in self.terms if not term.labelled]
+        terms = tuple(replace(term, penalty=make()) if make else term for term, make in kept)
+        return replace(self, corruption=None, terms=terms)
 
 
 def compose(*objectives: Objective, name: str | None = None) -> Objective:

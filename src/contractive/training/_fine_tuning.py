@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from contractive.analysis import apply
 from contractive.core.errors import InvalidValue, check_at_least, check_choice, check_positive
@@ -37,7 +37,7 @@ class Regularisation:
     `tangents_per_step` makes a step cheaper and noisier than in the paper (Rifai et al., NIPS 2011).
     """
 
-    jacobian_weight: float = setting(0.0, "Factor of the encoder's ||J(x)||_F^2.", least=0)
+    jacobian_weight: float = setting(0.0, "Factor of ||J(x)||_F^2.", least=0)
     tangent_weight: float = setting(0.0, "Factor of sum_u ||(do/dx) u||^2, o the outputs, u the directions.", least=0)
     tangents: Tensor | np.ndarray | None = setting(
         None, "Directions of every training example, (examples, num, features); an array may lie on disk."
@@ -48,6 +48,7 @@ class Regularisation:
         by_data="all",
         least=1,
     )
+    jacobian_of: Literal["code", "logits"] = setting("code", "What J is the Jacobian of; logits: Hoffman et al. 2019.")
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -60,7 +61,7 @@ class Regularisation:
         if self.tangents is not None and self.tangent_weight:
             rows = torch.linspace(0, len(self.tangents) - 1, _CHECKED, dtype=torch.float64).long().unique()
             checksum = tensors_checksum([self._rows(rows)])
-        numbers = f"{self.jacobian_weight}, {self.tangent_weight}, {self.tangents_per_step}"
+        numbers = f"{self.jacobian_weight} of the {self.jacobian_of}, {self.tangent_weight}, {self.tangents_per_step}"
         return {"regularisation": numbers, "tangents": str(checksum)}
 
     def _rows(self, rows: Tensor, which: Any = slice(None)) -> Tensor:
@@ -84,8 +85,10 @@ class Regularisation:
             # drawn without replacement, each with probability count / num: the factor keeps the expectation
             extra = self.tangent_weight * (num / count) * omega
         if self.jacobian_weight:
-            code, norm = value_and_squared_norm(classifier.encoder, x, generator=generator)
-            logits = classifier.linear(code) if logits is None else logits
+            parts = {"code": (classifier.encoder, classifier.linear), "logits": (classifier.chain, nn.Identity())}
+            f, rest = parts[self.jacobian_of]
+            value, norm = value_and_squared_norm(f, x, generator=generator)
+            logits = rest(value) if logits is None else logits
             extra = extra + self.jacobian_weight * norm
         return classifier(x) if logits is None else logits, extra
 

@@ -44,6 +44,7 @@ class FitOptions(TrainingOptions, total=False):
             per step (LBFGS); `learning_rate` is then not used.
         inputs: From a batch of a loader to its inputs (batch, *features); the batch itself or its first part if left
             out.
+        labels: From a batch of a loader to what the labelled terms of the objective are given (`Term(labelled=True)`).
         accumulate: Batches per step of the optimiser: its gradient is that of all their rows; 1 by default.
         progress: Show a progress bar (the default).
         norm_rows: Validation rows on which exact Jacobian norms are computed each epoch; 64 by default.
@@ -54,6 +55,7 @@ class FitOptions(TrainingOptions, total=False):
     sample_weight: Tensor | np.ndarray | None
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None
     inputs: Callable[[Any], Tensor]
+    labels: Callable[[Any], Any]
     accumulate: int
     progress: bool
     norm_rows: int
@@ -129,7 +131,10 @@ def fit(
     settings = settings.completed(*size_of(data))
     assert settings.batch_size is not None and settings.learning_rate is not None
     accumulate = checked("accumulate", options.get("accumulate", 1), int, least=1)
-    loaded = loader_of(data, options.get("inputs", first_part), like.dtype, settings.batch_size, order)
+    parts = options.get("inputs", first_part), options.get("labels")
+    loaded = loader_of(data, parts, like.dtype, settings.batch_size, order)
+    if parts[1] is not None and not isinstance(loaded, Loader):
+        raise InvalidValue("labels", "come with a loader or a Dataset", type(data).__name__, "TensorDataset(x, y).")
     if isinstance(loaded, Loader) and settings.devices * settings.num_nodes > 1:
         remedy = "Put the rows into a file that is read in slices."
         raise InvalidValue("data", "be a tensor, an array or Rows with several processes", "a loader", remedy)

@@ -152,7 +152,7 @@ class Step(LightningModule):
             optimizer.step(closure=partial(self._evaluate, objective, batches, states, sums))
             for name, amount in sums.items():
                 self._sums[name] = self._sums[name] + amount if name in self._sums else amount
-            self._count += sum(len(x) for x, _ in batches)
+            self._count += sum(len(batch.x) for batch in batches)
             if self._schedule is not None and self._by_step:
                 self._schedule.step()
         if self.trainer.is_last_batch and self._data.validation is None:
@@ -165,11 +165,12 @@ class Step(LightningModule):
         if sums:
             self._noise.set_state(states[0])
             torch.set_rng_state(states[1])
-        again, count, loss = bool(sums), sum(len(x) for x, _ in batches), 0.0
+        again, count, loss = bool(sums), sum(len(batch.x) for batch in batches), 0.0
         self.autoencoder.zero_grad()
-        for x, weights in batches:
+        for x, weights, labels in batches:
+            given: Any = {"generator": self._noise, "sample_weight": weights, "labels": labels}
             with rank_context(self.trainer.global_rank, self.trainer.world_size):
-                values = objective(self.autoencoder, x, generator=self._noise, sample_weight=weights)
+                values = objective(self.autoencoder, x, **given)
             if not torch.isfinite(values.total):
                 raise TrainingDiverged(self._diagnosis(values))
             share = values.total if len(batches) == 1 else values.total * (len(x) / count)

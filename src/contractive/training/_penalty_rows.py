@@ -122,7 +122,9 @@ class PenaltyRows:
         """
         penalty: Any = term.penalty
         estimate = replace(penalty, method="probes" if penalty.method == "auto" else penalty.method, penalty_rows=1.0)
-        terms = tuple(replace(one, penalty=estimate) if one is term else one for one in objective.active().terms)
+        # the rows that it is measured on have no labels
+        measured = [one for one in objective.active().terms if not one.labelled]
+        terms = tuple(replace(one, penalty=estimate) if one is term else one for one in measured)
         objective = replace(self.applied(objective), terms=terms, weight_decay=0.0)
         parameters = [parameter for parameter in autoencoder.parameters() if parameter.requires_grad]
         products, sums = torch.zeros(5, dtype=torch.float64), [torch.zeros(())] * 3

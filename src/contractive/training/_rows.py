@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,7 +22,14 @@ from contractive.training._contexts import evaluating
 STEPS_PER_BLOCK = 16
 _FIRST = 2048  # rows that are looked at before training
 _BUFFER = 2**27  # bytes of streamed rows that are shuffled together
-Batch = tuple[Tensor, Tensor | None]
+
+
+class Batch(NamedTuple):
+    """What one evaluation of the objective is given; Lightning moves all of it to the device."""
+
+    x: Tensor
+    weights: Tensor | None = None
+    labels: Any = None
 
 
 @runtime_checkable
@@ -212,7 +219,7 @@ class Blocks:
         for rows in order.split(self.rows_per_step):
             mine = self._share(rows)
             if len(mine):
-                yield x[mine], None if self.weights is None else self.weights[mine]
+                yield Batch(x[mine], None if self.weights is None else self.weights[mine])
 
     def _streamed(self, rows: Rows) -> Iterator[Batch]:
         """Slices in random order, several shuffled together; the rest of them goes into the next chunk."""
@@ -226,10 +233,10 @@ class Blocks:
             chunk = chunk[torch.randperm(len(chunk), generator=self.generator)]
             full = len(chunk) // self.rows_per_step * self.rows_per_step
             for start in range(0, full, self.rows_per_step):
-                yield self._share(chunk[start : start + self.rows_per_step]), None
+                yield Batch(self._share(chunk[start : start + self.rows_per_step]))
             left = chunk[full:].clone()  # a view would keep the whole chunk in memory
         if len(self._share(left)):
-            yield self._share(left), None
+            yield Batch(self._share(left))
 
 
 @dataclass
@@ -260,6 +267,7 @@ class Loader:
 
     batches: Iterable[Any]
     inputs: Callable[[Any], Tensor]
+    labels: Callable[[Any], Any] | None
     dtype: torch.dtype
     fewest: int = 1
     per_block: int = 1
@@ -280,27 +288,29 @@ class Loader:
         return -(-self.num_batches // self.per_block)
 
     def __iter__(self) -> Iterator[list[Batch]]:
-        rows = (self.inputs(batch).to(self.dtype) for batch in self.batches)
-        long_enough = (x for x in rows if len(x) >= self.fewest)
+        labels = self.labels or (lambda batch: None)
+        made = (Batch(self.inputs(batch).to(self.dtype), None, labels(batch)) for batch in self.batches)
+        long_enough = (batch for batch in made if len(batch.x) >= self.fewest)
         while block := list(islice(long_enough, self.per_block)):
-            yield [(x, None) for x in block]
+            yield block
 
 
-def loader_of(
-    data: Any, inputs: Callable[[Any], Tensor], dtype: torch.dtype, batch_size: int, order: torch.Generator
-) -> Any:
-    """Return a loader for a Dataset or for what gives batches one after the other; all other data as they are."""
+def loader_of(data: Any, parts: tuple[Any, Any], dtype: torch.dtype, batch_size: int, order: torch.Generator) -> Any:
+    """Return a loader for a Dataset or for what gives batches one after the other; all other data as they are.
+
+    `parts` find the inputs and the labels of a batch.
+    """
     if isinstance(data, IterableDataset):
-        return Loader(DataLoader(data, batch_size), inputs, dtype)
+        return Loader(DataLoader(data, batch_size), *parts, dtype)
     if isinstance(data, Dataset):
-        return Loader(DataLoader(data, batch_size, shuffle=True, generator=order), inputs, dtype)
+        return Loader(DataLoader(data, batch_size, shuffle=True, generator=order), *parts, dtype)
     known = isinstance(data, Tensor | np.ndarray | Sequence | Mapping | Rows) or hasattr(data, "to_numpy")
     if known or not isinstance(data, Iterable):
         return data
     if isinstance(data, Iterator):
         remedy = "Pass a DataLoader, or an object whose __iter__ begins anew."
         raise InvalidType("data", "be what can be read once per epoch", type(data).__name__, remedy)
-    return Loader(data, inputs, dtype)
+    return Loader(data, *parts, dtype)
 
 
 def size_of(data: Any) -> tuple[int, int]:
