@@ -1,5 +1,7 @@
 """What stands around the formulas: in-place operations, compiled maps, half precision, dropout, memory, no_grad."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,14 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
 import contractive as ct
-from contractive.jacobian import jacobian, leading, singular_values, value_norm_and_difference
+from contractive.jacobian import (
+    jacobian,
+    leading,
+    operator_norm,
+    singular_values,
+    value_and_norm,
+    value_norm_and_difference,
+)
 
 
 def seeded(*shape, dtype=torch.float64):
@@ -78,6 +87,25 @@ def test_small_squares_survive_half_precision():
     with torch.autocast("cpu", torch.float16):
         found = ct.squared_norm(lambda x: torch.tanh(layer(x)), x)
     torch.testing.assert_close(found.float(), wanted, rtol=0.01, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["chain", "function"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_decompositions_of_half_precision_are_done_in_single(dtype, kind):
+    chain = nn.Sequential(nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 4)).to(dtype)
+    x = seeded(6, 8).to(dtype)
+    f = chain if kind == "chain" else lambda x: chain(x)
+    truth = singular_values(copy.deepcopy(chain).double(), x.double())
+    seen = [
+        singular_values(f, x),
+        leading(f, x, 4).values,
+        leading(f, x, 4, method="iterate").values,
+        operator_norm(f, x).norm.unsqueeze(1),
+        operator_norm(f, x, start=torch.ones_like(x)).norm.unsqueeze(1),
+        value_and_norm(f, x, "largest")[1].sqrt().unsqueeze(1),
+    ]
+    for values in seen:
+        torch.testing.assert_close(values.double(), truth[:, : values.shape[1]], rtol=0.01, atol=0.01)
 
 
 def test_dropout_is_refused_where_x_is_compared_with_its_copies():

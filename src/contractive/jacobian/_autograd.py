@@ -18,7 +18,7 @@ from contractive.jacobian._held import BatchStatistics, Held, Hold
 from contractive.jacobian._operations import Inside, Operations, Repeatable, is_opaque, of_the_batch
 from contractive.jacobian._plan import Plan, Request
 from contractive.jacobian._propagation import code_probes, input_probes
-from contractive.jacobian._shared import Map
+from contractive.jacobian._shared import Map, wide
 from contractive.jacobian._transformed import Products, Transformed
 
 
@@ -256,8 +256,7 @@ def _blocks(at: Linearised | Transformed, memory_budget: int, by_rows: bool) -> 
 
 def _squares(products: Tensor) -> Tensor:
     """Sum of squares over everything but the batch, for products of shape (vectors, batch, ...)."""
-    full = products.float() if products.element_size() < 4 else products  # half precision loses small squares
-    return _flat(full).square().sum((0, 2))
+    return _flat(wide(products)).square().sum((0, 2))
 
 
 def _flat(products: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from contractive.jacobian._shared import wide
+
 BatchStatistics = Literal["refuse", "constant"]
 
 
@@ -45,11 +47,11 @@ def batch_norm(hold: Hold, func: Any, args: Sequence[Any], kwargs: dict[str, Any
     with torch.no_grad():
         func(*args, **kwargs)  # for its checks, and to move the running statistics on
     x = call["input"]
-    wide = x.float() if x.element_size() < 4 else x
+    full = wide(x)
     shape = (1, -1, *(1,) * (x.ndim - 2))
-    moments = torch.var_mean(wide, (0, *range(2, x.ndim)), correction=0)
+    moments = torch.var_mean(full, (0, *range(2, x.ndim)), correction=0)
     variance, mean = (Held.apply(moment, hold).reshape(shape) for moment in moments)  # pyright: ignore
-    y = (wide - mean) * (variance + call["eps"]).rsqrt()
+    y = (full - mean) * (variance + call["eps"]).rsqrt()
     y = y if call["weight"] is None else y * call["weight"].reshape(shape)
     y = y if call["bias"] is None else y + call["bias"].reshape(shape)
     return y.to(x.dtype)

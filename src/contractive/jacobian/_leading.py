@@ -12,7 +12,7 @@ from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import code_size, dense_numbers, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
-from contractive.jacobian._shared import Map
+from contractive.jacobian._shared import Map, wide
 
 Side = Literal["right", "left"]
 WAYS = ("auto", "exact", "iterate")
@@ -160,13 +160,13 @@ def first_direction(
     like, units, features = at.value, at.value.shape[1:].numel(), shape.numel()
     if start is not None or min(units, features) > _SMALL:
         x = like.new_zeros(()).expand(len(like), *shape)
-        return _iterate(_Space(at, x, 1, _seed(generator), start), tolerance, most, "right")[1][:, 0]
+        return _iterate(_Space(at, x, 1, _seed(generator), start), tolerance, most, "right")[1][:, 0].to(like)
     eye = torch.eye(min(units, features), dtype=like.dtype, device=like.device).expand(len(like), -1, -1)
     if units <= features:
         matrices = at.pull(eye.reshape(*eye.shape[:2], *like.shape[1:])).flatten(2)
     else:
         matrices = at.push(eye.reshape(*eye.shape[:2], *shape)).reshape(*eye.shape[:2], units).mT
-    return torch.linalg.svd(matrices, full_matrices=False)[2][:, 0]
+    return torch.linalg.svd(wide(matrices), full_matrices=False)[2][:, 0].to(like)
 
 
 def _seed(generator: torch.Generator | None) -> int:
@@ -197,7 +197,7 @@ class _Space:
     """For every row an orthonormal basis of some input directions, and their images under J over the size of J."""
 
     def __init__(self, at: Linearisation, x: Tensor, num: int, seed: int, start: Tensor | None = None):
-        self.at, self.num, self.x = at, num, x
+        self.at, self.num, self.x = at, num, (x := wide(x))
         self.generator = torch.Generator().manual_seed(seed)
         features, units = x.shape[1:].numel(), at.value.shape[1:].numel()
         # directions added in a step: the fewer, the higher the degree; several find equal singular values
@@ -219,8 +219,8 @@ class _Space:
         if random:
             return self._extend(self.x.new_zeros(len(self.x), self.block, self.basis.shape[2]))
         last = self.image[:, self.size - self.block : self.size]
-        pulled = self.at.pull(last.reshape(*last.shape[:2], *self.at.value.shape[1:])).flatten(2)
-        self._extend(pulled)
+        pulled = self.at.pull(last.reshape(*last.shape[:2], *self.at.value.shape[1:]).to(self.at.value))
+        self._extend(wide(pulled).flatten(2))
 
     def squares(self) -> Tensor:
         """The largest squared singular values of J on the space, descending."""
@@ -259,7 +259,8 @@ class _Space:
         self.size, self.steps = end, self.steps + 1
 
     def _push(self, directions: Tensor) -> Tensor:
-        return self.at.push(directions.reshape(*directions.shape[:2], *self.x.shape[1:])).flatten(2)
+        shaped = directions.reshape(*directions.shape[:2], *self.x.shape[1:]).to(self.at.value)
+        return wide(self.at.push(shaped)).flatten(2)
 
     def _orthonormal(self, block: Tensor) -> Tensor:
         """The block without what the basis has of it; where nothing is left, directions drawn at random."""

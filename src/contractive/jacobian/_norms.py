@@ -15,7 +15,7 @@ from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import linearise
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
-from contractive.jacobian._shared import Map, autocast_is_on, remember
+from contractive.jacobian._shared import Map, autocast_is_on, remember, wide
 
 
 def value_and_squared_norm(
@@ -83,9 +83,8 @@ def _value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor
     with full_precision:
         if x.element_size() >= 4:
             return ChainNorm.apply(chain, request, x, *parameters)  # pyright: ignore[reportReturnType]
-        # half precision has neither range nor digits for sums of squares
-        wide = [None if tensor is None else tensor.float() for tensor in (x, *parameters)]
-        code, norm = ChainNorm.apply(chain, request, *wide)  # pyright: ignore
+        tensors = [None if tensor is None else wide(tensor) for tensor in (x, *parameters)]
+        code, norm = ChainNorm.apply(chain, request, *tensors)  # pyright: ignore
         return code.to(x.dtype), norm
 
 
@@ -305,8 +304,8 @@ def reduced(f: Map, x: Tensor, num: int | None, memory_budget: int = MEMORY_BUDG
     """Return M and Q with J = M Q^T for its `num` largest singular values; Q is None for the identity."""
     chain = recognise(f, x)
     if chain is None or not chain.is_dense:
-        return jacobian(f, x, memory_budget=memory_budget), None
-    _, rows, first = dense_factors(chain, x)
+        return wide(jacobian(f, x, memory_budget=memory_budget)), None
+    _, rows, first = map(wide, dense_factors(chain, x))
     units, features = first.shape
     if features <= units or units < (num or rows.shape[1]):
         return rows @ first, None

@@ -26,6 +26,11 @@ class Encode:
         self._last = (x, code)
 
 
+def wide(numbers: Tensor) -> Tensor:
+    """Return half precision as single: it has neither range nor digits for squares, and torch decomposes none."""
+    return numbers.float() if numbers.element_size() < 4 else numbers
+
+
 def autocast_is_on(device: str) -> bool:
     """Return True under autocast for that type of device; torch fails where it asks for tensors without numbers."""
     return device != "meta" and torch.is_autocast_enabled(device)
