@@ -292,7 +292,9 @@ def test_channels_of_different_units_are_a_series_scaled_per_channel(last, strea
     np.save(tmp_path / "x.npy", np.ascontiguousarray(values))
     split = load(tmp_path / "x.npy", options=Options(stream=stream))
     assert split.image_shape is None
-    assert split.notes[0].startswith("Rows are series of 20 steps in 3 channels, and no images: ")
+    assert split.notes[0].startswith(
+        "Rows are series of 20 steps in 3 channels, each scaled on its own, and no images: "
+    )
     expected = by_hand(split, values, (0, 1) if last else (0, 2))
     np.testing.assert_allclose(split.preparation.transform(values), expected, atol=1e-5)
     again = split.preparation.inverse(split.preparation.transform(values)).reshape(values.shape)
@@ -308,6 +310,38 @@ def test_other_scalers_take_a_series_by_channel(scaler, tmp_path):
     if scaler == "minmax":
         train = split.train.reshape(-1, 3, 20)
         np.testing.assert_allclose((train.min((0, 2)), train.max((0, 2))), [[0] * 3, [1] * 3], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8])
+def test_an_option_says_that_rows_are_series_or_images(dtype, tmp_path):
+    values = (100 + 50 * RANDOM.random((60, 8, 3))).astype(dtype)
+    np.save(tmp_path / "x.npy", values)
+    assert load(tmp_path / "x.npy").image_shape == (1, 8, 3)
+    split = load(tmp_path / "x.npy", options=Options(rows_are="series"))
+    assert split.image_shape is None
+    assert split.notes[0] == "Rows are series of 8 steps in 3 channels, each scaled on its own (option rows_are)."
+    expected = by_hand(split, values.astype(np.float64), (0, 1))
+    np.testing.assert_allclose(split.preparation.transform(values), expected, atol=1e-5)
+    np.save(tmp_path / "y.npy", RANGES)
+    images = load(tmp_path / "y.npy", options=Options(rows_are="images"))
+    assert images.image_shape == (1, 3, 20)
+    low, high = RANGES[images.parts == 0].min(), RANGES[images.parts == 0].max()
+    expected = ((RANGES - low) / (high - low)).reshape(60, -1)
+    np.testing.assert_allclose(images.preparation.transform(RANGES), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows_are"), [((30, 5), "series"), ((30, 5), "images"), ((30, 4, 4, 3), "series"), ((30, 4, 1), "images")]
+)
+def test_rows_of_another_shape_are_no_series_or_images(shape, rows_are, tmp_path):
+    np.save(tmp_path / "x.npy", RANDOM.random(shape))
+    with pytest.raises(DataError, match=rf"rows_are must fit the array, \(rows, .*, got {rows_are} of \(30, "):
+        load(tmp_path / "x.npy", options=Options(rows_are=rows_are))
+
+
+def test_series_have_no_size():
+    with pytest.raises(DataError, match="size must be left out where rows are series, got"):
+        Options(rows_are="series", size=(2, 3))
 
 
 def test_ranges_that_begin_alike_are_told_apart_by_their_width(tmp_path):

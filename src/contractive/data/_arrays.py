@@ -12,6 +12,7 @@ from contractive.data._preparation import BLOCK, MOST_FEATURES, ArrayPreparation
 from contractive.data._reader import Reader, Source
 
 _FEW, _WIDER_OF_FEW, _WIDER = 12, 30, 1000  # channels, and how much wider the range of another unit is
+_NO_IMAGES = ", and no images: their ranges lie so far apart that their units differ"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
 
     kind = "an array"
     prepared_by = (ArrayPreparation, ImagesPreparation)
-    takes = frozenset({"size"})
+    takes = frozenset({"size", "rows_are"})
 
     def source(self, on_disk: bool = False) -> Source:
         schema = self.schema()
@@ -44,15 +45,22 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
         if not 1 <= width <= MOST_FEATURES:
             raise DataError(f"rows of {what} must have 1 to {MOST_FEATURES} numbers, got {width}. Make them smaller.")
         self.check_memory(width, on_disk)
-        image, channels = _image_shape(shape[1:], self.options.size), None
-        if image is not None and self.options.size is None and dtype != np.uint8:
+        rows_are, size = self.options.rows_are, self.options.size
+        image, channels = _image_shape(shape[1:], size), None
+        if rows_are is not None and (image is None or (rows_are == "series" and len(shape) != 3)):
+            form = "(rows, steps, channels)" if rows_are == "series" else "(rows, height, width), with channels or not"
+            raise invalid("rows_are", f"fit the array, {form}", f"{rows_are} of {shape}", "Leave it out, or reshape.")
+        decided = len(shape) == 3 and rows_are == "images"
+        if image is not None and size is None and not decided and (dtype != np.uint8 or rows_are == "series"):
             channels = _channels_of_units(next(iter(self.batches()), np.empty((0, *shape[1:]))))
+        if rows_are == "series" and channels is None:
+            channels = np.tile(np.arange(shape[2]), shape[1])
         if image is not None and len(shape) == 3 and channels is not None:  # a picture has one unit of measurement
             draft = ArrayPreparation(features=width)
             num = int(channels.max()) + 1
             notes = [
-                f"Rows are series of {width // num} steps in {num} channels, and no images: the ranges of the channels"
-                " lie so far apart that their units differ. Each channel is scaled on its own (option size: images)."
+                f"Rows are series of {width // num} steps in {num} channels, each scaled on its own"
+                + (" (option rows_are)." if rows_are else f"{_NO_IMAGES} (option rows_are).")
             ]
         elif image is None:
             draft = ArrayPreparation(features=width, names=schema.names)
@@ -64,7 +72,7 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
             if channels is not None:
                 notes.append("Each channel is scaled on its own: their units differ (option size: all alike).")
         return Source(
-            self, draft, shape[0], self.batches, self.labels(), as_bytes=dtype == np.uint8,
+            self, draft, shape[0], self.batches, self.labels(), as_bytes=dtype == np.uint8 and rows_are != "series",
             channels=channels, notes=[*notes, *self.notes()], on_disk=on_disk,
         )  # fmt: skip
 

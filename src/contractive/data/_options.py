@@ -36,6 +36,9 @@ class Options:
         " range and other columns as standard does.",
     )
     size: tuple[int, int] | None = setting(None, "Height and width of images: resized to, or of flat rows.")
+    rows_are: Literal["series", "images"] | None = setting(
+        None, "What rows of two dimensions are: series (steps, channels) or images.", "by the ranges of the channels"
+    )
     gray: bool = setting(False, "Read images in grey.")
     separator: str | None = setting(None, "Separator between the fields of a text table.", "detected")
     encoding: str | None = setting(None, "Character encoding of a text table.", "detected")
@@ -64,6 +67,8 @@ class Options:
         check_settings(self)
         if self.size is not None and (len(self.size) != 2 or not all(1 <= side <= 65_535 for side in self.size)):
             raise invalid("size", "be HEIGHTxWIDTH in pixels", self.size, "For instance 28x28.")
+        if self.size is not None and self.rows_are == "series":
+            raise invalid("size", "be left out where rows are series", self.size, "Or leave `rows_are` out.")
         if self.separator is not None and len(self.separator) != 1:
             raise invalid("separator", "be one character", repr(self.separator), "For instance ';'.")
         if self.thousands is not None and (self.thousands not in {*".,' "} or self.thousands == self.decimal):
