@@ -164,9 +164,10 @@ plots.code_histograms(codes)
 
 # %%
 wide = {}
+narrow = {0: standard, 0.03: cousins["contractive"]}
 for code in (32, 256):
     for weight in (0, 0.03):
-        model = trained(ct.objectives.contractive(weight), code)
+        model = narrow[weight] if code == 32 else trained(ct.objectives.contractive(weight), code)
         error = analysis.reconstruction(model, test).mean
         wide[code, weight] = error, scale_free(model)
         print(f"{code:3} units, weight {weight:<4}", end="   ")

@@ -112,9 +112,9 @@ print(f"standard error of an accuracy with noise: {uncertain:.1%}")
 # directions move it most, which least.
 
 # %%
-model = trained(ct.objectives.contractive(0.1))
 examples, digits = analysis.one_per_class(test, test_labels)
 chosen = [0, 1, 4, 8]
+# the model is the last of the exercise above, contractive with weight 0.1
 measured = analysis.example_jacobians(model.encoder, examples[chosen])
 names = [str(int(digits[at])) for at in chosen]
 plots.jacobian_pictures(examples[chosen].numpy(), measured, names, (8, 8))

@@ -15,7 +15,7 @@ from contractive.estimators import ManifoldTangentClassifier, StackedContractive
 from contractive.models import Classifier, encoder, stack
 from contractive.training import fine_tune, pretrain
 
-QUICK = {"hidden_layer_sizes": (20,), "pretraining_epochs": 2, "max_epochs": 30}
+QUICK = {"hidden_layer_sizes": (20,), "pretraining_epochs": 1, "max_epochs": 10}
 BOTH = [StackedContractiveClassifier, ManifoldTangentClassifier]
 
 
