@@ -315,14 +315,22 @@ def record(pairs):
 
 
 def rank_table(found):
-    """Mean rank of the methods shown, over the sets all have run on; a markdown table."""
-    lines = ["| sets | protocol | measure | " + " | ".join(SHOWN) + " |", "|" + "---|" * (3 + len(SHOWN))]
+    """Mean rank of the methods that have run, over the sets all have run on; a markdown table."""
+    names = {
+        method
+        for _, _, tables in groups(found)
+        for table in tables.values()
+        for row in table.values()
+        for method in row
+    }
+    shown = [method for method in SHOWN if method in names]
+    lines = ["| sets | protocol | measure | " + " | ".join(shown) + " |", "|" + "---|" * (3 + len(shown))]
     for label, protocol, tables in groups(found):
         for metric, table in tables.items():
-            if whole := alike(table, SHOWN):
+            if whole := alike(table, shown):
                 ranks = mean_ranks(whole)
                 cells = [f"{label} ({len(whole)})", protocol, METRICS[metric]]
-                lines.append("| " + " | ".join([*cells, *(f"{ranks[method]:.2f}" for method in SHOWN)]) + " |")
+                lines.append("| " + " | ".join([*cells, *(f"{ranks[method]:.2f}" for method in shown)]) + " |")
     return "\n".join(lines)
 
 
