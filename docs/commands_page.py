@@ -16,7 +16,9 @@ def page() -> str:
     command.commands = {name: load_command(name) for name in COMMANDS}
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="contractive")
     text = re.sub(r"\[bold\](.*?)\[/\]", r"**\1**", text)
-    title = "# The command line\n\n`--epochs` is read as `--max-epochs`."
+    for name, (_, line) in COMMANDS.items():  # in whole, and as links
+        text = re.sub(rf"^\* `{name}`: .*$", f"* [`{name}`](#contractive-{name}): {line}", text, count=1, flags=re.M)
+    title = "# The command line\n\nEvery command with all of its options. `--epochs` is read as `--max-epochs`."
     return text.replace("# `contractive`", title, 1)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
-_COLOURS, _WIDTH = 64, 900
+_COLOURS, _WIDTH = 256, 900
 _STEPS = (0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1)
 
 

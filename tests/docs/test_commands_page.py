@@ -17,8 +17,9 @@ def page():
 
 def test_the_page_of_the_command_line_tells_every_command_and_option():
     text = page()
-    for name in COMMANDS:
+    for name, (_, line) in COMMANDS.items():
         assert f"## `contractive {name}`" in text
+        assert f"* [`{name}`](#contractive-{name}): {line}\n" in text
         part = text.split(f"## `contractive {name}`")[1].split("\n## ")[0]
         for parameter in load_command(name).params:
             said = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name

@@ -302,8 +302,8 @@
         line.hidden = !there;
         if (there && there.value !== undefined) {
           const name = i < LEADING ? `most sensitive ${i + 1}` : `least sensitive ${i - LEADING + 1}`;
-          line.firstChild.textContent = `${name}: gain ${there.value.toFixed(2)}`;
-          input.setAttribute("aria-label", `${name}, gain ${there.value.toFixed(2)}`);
+          line.firstChild.textContent = `${name}: gain ${round(there.value, 2)}`;
+          input.setAttribute("aria-label", `${name}, gain ${round(there.value, 2)}`);
         }
       });
       directions = directions.filter(Boolean).length === directions.length ? directions : directions.map((each) => each || { vector: middle, spread: 0 });
