@@ -59,6 +59,7 @@ class Room:
     legend: Iterable[str] = ()  # entries of the legend above all panels
     axis: bool = True  # whether panels have an axis below them
     ticks: int = 0  # height of its tick labels beyond one line
+    square: bool = False  # as high in a narrow column of the page as in a wide one
 
     @property
     def below(self) -> int:
@@ -169,7 +170,7 @@ def panels(titles: Sequence[str], room: Room) -> Panels:
         where = {"xref": f"{x} domain", "yref": f"{y} domain", "x": 0, "y": 1, "yshift": 4}
         if title:
             result.add_annotation(text=plain(title), xanchor="left", yanchor="bottom", **where)
-    return result.update_layout(meta={"wide": wide, "narrow": narrow})
+    return result.update_layout(meta={"wide": wide, "narrow": narrow, "square": room.square})
 
 
 def figure(**layout: Any) -> Panels:

@@ -90,7 +90,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
     # half of the colour scale: on its pale part the page's own ink can be read, light or dark
     shown = 0.5 * wrong / max(float(wrong.max()), 1e-12) - 0.45 * np.diag(shares.diagonal())
     wide, narrow = min(620, max(260, 44 * len(counts) + 40)), min(330, max(240, 30 * len(counts) + 40))
-    result = panels([""], Room(wide, narrow, ticks=24))
+    result = panels([""], Room(wide, narrow, ticks=24, square=True))
     cells = np.empty((*counts.shape, 4), object)
     shown_names = np.array(list(map(plain, names)), object)
     cells[..., 0], cells[..., 1] = np.meshgrid(shown_names, shown_names, indexing="ij")
@@ -107,8 +107,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> go.Figure:
     x = common | {"title": {"text": "given"}, "constraintoward": "left"}
     y = common | {"title": {"text": "true"}, "autorange": "reversed", "scaleanchor": "x", "constraintoward": "top"}
     set_axes(result, 1, x, y)
-    # as high on a narrow card as on a wide one
-    return result.update_layout(meta=result["layout"]["meta"] | {"square": True})
+    return result
 
 
 def trade_off(errors: Mapping[str, np.ndarray], sensitivities: Mapping[str, np.ndarray]) -> go.Figure:

@@ -125,10 +125,9 @@ def _learning(run: ClassifierRun, metrics: ClassifierMetrics) -> list[Picture]:
     caption = (
         "Share of wrong rows and mean loss in each epoch of fine-tuning. The dashed line marks the epoch whose weights"
         " were kept: the one with the lowest validation error, and of equal errors the lowest validation loss."
+        " From epoch 21 on, epochs beyond twice that one are not drawn."
     )
     drawn = plots.learning(run.history(), metrics.best_epoch)
-    if (last := int(max(drawn.data[0].x))) < metrics.epochs:
-        caption += f" The last {metrics.epochs - last} of {metrics.epochs} epochs are not drawn."
     return [
         Picture(
             "learning", "How it learned from the labels", caption, drawn, "Lines of error and loss over the epochs."
