@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contractive.data import DataError, Options, load, open_rows
+from contractive.data._errors import reraise_as_data_error
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(30, 2))
@@ -285,3 +286,39 @@ def test_row_numbers_of_a_stream_are_found_in_its_first_rows(tmp_path):
 def test_a_table_of_row_numbers_alone_keeps_them(tmp_path):
     pq.write_table(pa.table({"n": range(30)}), tmp_path / "t.parquet")
     assert load(tmp_path / "t.parquet").preparation.feature_names == ("n",)
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """An Arrow file of 20 batches whose texts a few bytes repeat: 500 kB in memory, less than 12 kB on disk."""
+    path, numbers = tmp_path / "packed.arrow", np.random.default_rng(0).normal(size=(20, 10))
+    schema = pa.schema({"x": pa.float64(), "long": pa.string()})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema, options=options) as made:
+        for some in numbers:
+            made.write_batch(pa.record_batch([pa.array(some), pa.array(["x" * 2500] * 10)], schema=schema))
+    return path, numbers.reshape(-1)
+
+
+def test_an_arrow_file_is_read_in_its_batches(packed):
+    path, numbers = packed
+    preparation = load(path, options=Options(drop=("long",))).preparation
+    blocks = list(open_rows(path, preparation, rows_at_once=7))
+    assert [len(block.x) for block in blocks] == [7, 3] * 20
+    found = preparation.inverse(np.concatenate([block.x for block in blocks]))["x"]
+    np.testing.assert_allclose(found, numbers, atol=1e-6)
+
+
+def test_columns_that_unpack_to_more_than_the_memory_are_refused(packed, monkeypatch):
+    path, _ = packed
+    monkeypatch.setattr("contractive.data._memory.available_memory", lambda: 2 * path.stat().st_size)
+    assert load(path, options=Options(drop=("long",))).features == 1
+    wide = r"the next rows of .*packed\.arrow must fit into memory \(.* left\), got 25\.\d kB\. Use `drop`"
+    with pytest.raises(DataError, match=wide):
+        load(path)
+
+
+def test_a_library_without_memory_left_is_no_broken_file(tmp_path):
+    with pytest.raises(DataError, match=r"must fit into memory, got: malloc of size 5 failed\. Use `drop`"):
+        with reraise_as_data_error(tmp_path / "x.parquet", (pa.ArrowException,)):
+            raise pa.ArrowMemoryError("malloc of size 5 failed")

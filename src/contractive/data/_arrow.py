@@ -1,4 +1,4 @@
-"""Typed tables through pyarrow: .parquet files, read in chunks, and Arrow files (.arrow, .feather), read whole."""
+"""Typed tables through pyarrow: .parquet files, read in row groups, and Arrow files (.arrow, .feather), in batches."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -149,12 +149,16 @@ class ArrowTable(TableReader):
             return reader.schema
 
     def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        check_fits(str(self.path), 2 * self.path.stat().st_size, _WHOLE)
         names = self.schema().names if columns is None else list(columns)
         with self._opened(names) as reader:
-            table = reader.read_all().select(names)
-            table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
-        return slices(table, size)
+            is_file = isinstance(reader, ipc.RecordBatchFileReader)
+            for batch in map(reader.get_batch, range(reader.num_record_batches)) if is_file else reader:
+                table = pa.Table.from_batches([batch]).select(names)
+                table.validate(full=True)  # Arrow itself believes lengths and indices of broken files until it crashes
+                yield from slices(table, size)
+
+    def check_memory(self, num_columns: int, on_disk: bool) -> None:
+        check_fits(str(self.path), 2 * self.path.stat().st_size, _WHOLE)
 
     @contextmanager
     def _opened(self, columns: Sequence[str] = ()) -> Iterator[Any]:

@@ -60,6 +60,10 @@ def reraise_as_data_error(path: Path, errors: tuple[type[Exception], ...]) -> It
     except DataError:
         raise
     except errors as error:
+        if isinstance(error, MemoryError):  # Arrow's, over a column that a few bytes repeat
+            raise DataError(
+                f"{path} must fit into memory, got: {first_line(error)}. Use `drop`, or a part of the rows."
+            ) from error
         kind = path.suffix.lower()
         raise DataError(
             f"{path} must be a whole {kind} file, got: {first_line(error)}. Write or copy it again."

@@ -21,6 +21,7 @@ from contractive.data._columns import (
 )
 from contractive.data._errors import DataError, invalid, join_for_option, join_names, suggest, whole_names
 from contractive.data._marks import Marks
+from contractive.data._memory import check_fits
 from contractive.data._preparation import BLOCK, TablePreparation
 from contractive.data._reader import OnDisk, Reader, Source, slices
 from contractive.data._split import label_values
@@ -150,7 +151,10 @@ class TableReader(Reader[pa.Schema, pa.Table]):
         return ids, [name for name, (_, differ) in found.items() if differ and name not in ids]
 
     def _whole(self, columns: Sequence[str] | None = None) -> pa.Table:
-        parts = list(self.batches(2**30, columns))
+        parts = []
+        for part in self.batches(2**30, columns):  # what is packed into a few bytes can unpack to any size
+            parts.append(part)
+            check_fits(f"the next rows of {self.path}", part.nbytes, "Use `drop`, or a part of the rows.")
         return pa.concat_tables(parts) if parts else self.schema().empty_table()
 
     def _labels(self, name: str, table: pa.Table | None = None) -> tuple[np.ndarray, np.ndarray]:
