@@ -7,6 +7,7 @@ and is left to autograd, which gives the same answer.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -143,8 +144,7 @@ def recognise(f: object, x: Tensor) -> Chain | None:
     """The chain that `f` is for a batch of the rank of x, or None where it is not one."""
     f = eager(f)
     # whose rules an autograd.Function and in-place operations do not have, or which may replace single operations
-    modes = _get_current_function_mode_stack()
-    if is_transformed() or has_tangents() or not all(isinstance(mode, DeviceContext) for mode in modes):
+    if is_transformed() or has_tangents() or _is_watched():
         return None
     if not isinstance(f, nn.Module) or any([getattr(_global, name) for name in _GLOBAL_HOOKS]):
         return None
@@ -165,6 +165,13 @@ def recognise(f: object, x: Tensor) -> Chain | None:
 def is_transformed() -> bool:
     """Return True inside torch.func.grad, vmap and the like."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore
+
+
+def _is_watched() -> bool:
+    """Return True inside a mode that sees every operation, other than that of a default device."""
+    if not torch._C._len_torch_function_stack():  # pyright: ignore
+        return False
+    return not all(isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
 
 
 def has_tangents() -> bool:
@@ -214,9 +221,14 @@ def is_altered(module: nn.Module) -> bool:
     own = vars(module)
     if "forward" in own or any([own[name] for name in _OWN_HOOKS]):
         return True
-    home = next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
-    # written in another file than its class, which no name tells that a decorator may have copied
-    return getattr(vars(home)["forward"], "__globals__", {}).get("__name__", home.__module__) != home.__module__
+    return _is_replaced(type(module), getattr(type(module), "forward", None))
+
+
+@lru_cache(maxsize=256)  # asked for every layer in every step
+def _is_replaced(kind: type[nn.Module], forward: Any) -> bool:
+    """Return True if `forward` was written in another file than the class it belongs to, whatever its names say."""
+    home = next(base for base in kind.__mro__ if "forward" in vars(base))
+    return getattr(forward, "__globals__", {}).get("__name__", home.__module__) != home.__module__
 
 
 def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:
