@@ -22,18 +22,13 @@ def test_help_does_not_load_torch():
     assert "torch" not in modules_after("import contractive.cli._commands")
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "from contractive.cli import _use; import contractive.studies.runs",
-        "from contractive.studies.runs import encode",
-        "from contractive.studies.runs import predict",
-    ],
-)
-def test_a_run_is_opened_without_what_trains(statement):
-    loaded = modules_after(statement)
+def test_models_and_runs_are_opened_without_what_trains_or_uploads():
+    loaded = modules_after(
+        "import contractive as ct; ct.Autoencoder; ct.save; from contractive.cli import _use;"
+        " from contractive.studies.runs import encode, predict"
+    )
     assert "torch" in loaded
-    assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas"}
+    assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas", "huggingface_hub"}
 
 
 @pytest.mark.parametrize("package", ["contractive.studies.runs", "contractive.training"])

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -170,9 +169,3 @@ def test_the_figures_in_the_guide_are_those_measured(adbench):
     assert adbench.summary(found) in page
     assert adbench.rank_table(found) in page
     assert adbench.details(found) in page
-
-
-def test_importing_the_package_does_not_import_scikit_learn():
-    code = "import contractive, sys; print('sklearn' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "False"
