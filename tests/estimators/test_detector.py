@@ -5,7 +5,8 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import contractive as ct
-from contractive.estimators._detector import discoveries, repeats_itself
+from contractive.estimators._detector_parameters import repeats_itself
+from contractive.estimators._surprise import discoveries
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 

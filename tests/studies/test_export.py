@@ -234,7 +234,7 @@ def saved(tmp_path_factory):
         "table": ct.ContractiveOutlierDetector(**few),
     }
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("contractive.estimators._detector._FOLDS", 2)
+        patched.setattr("contractive.estimators._folds._FOLDS", 2)
         for name, estimator in estimators.items():
             estimator.fit(pd.DataFrame(rows, columns=list("abcd"))).save(folder / name)
     return folder, rows

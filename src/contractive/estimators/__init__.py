@@ -3,11 +3,12 @@
 from contractive.estimators._autoencoder import ContractiveAutoencoder
 from contractive.estimators._base import ContractiveEstimator
 from contractive.estimators._classifiers import ManifoldTangentClassifier, StackedContractiveClassifier
-from contractive.estimators._detector import ContractiveOutlierDetector, PromiseWarning
+from contractive.estimators._detector import ContractiveOutlierDetector
 from contractive.estimators._drift import Drift, FeatureDrift
 from contractive.estimators._parameters import budget
 from contractive.estimators._reasons import Change, Explanation
 from contractive.estimators._saving import is_saved
+from contractive.estimators._surprise import PromiseWarning
 
 __all__ = ["ContractiveAutoencoder", "ContractiveOutlierDetector", "StackedContractiveClassifier"]
 __all__ += ["ManifoldTangentClassifier", "budget"]

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from contractive.core.errors import InvalidValue
+from contractive.estimators._crossfit import SAFEGUARD, CrossFit
 from contractive.models import Autoencoder
 
 _CODES = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
@@ -47,6 +48,19 @@ def output_bounds(network: Autoencoder) -> np.ndarray:
     if low is None or high is None:
         raise InvalidValue("decoder", "have a linear layer for guaranteed bounds", "none", "Leave `tied` out.")
     return np.stack([low.numpy(), high.numpy()])
+
+
+def row_bounds(fit: CrossFit, limit: float) -> np.ndarray:
+    """Return the scaled values of each feature below and above which every row has a score above the limit.
+
+    Beyond the interval of its output by more than the longest residual that is not flagged, (2, features).
+
+    Raises:
+        InvalidValue: As `output_bounds`.
+    """
+    longest = fit.residuals.inverse(limit + SAFEGUARD) if limit < fit.ceiling else np.inf
+    intervals = np.array([output_bounds(member.network) for member in fit.members])  # (folds, 2, features)
+    return np.stack([intervals[:, 0].min(0) - longest, intervals[:, 1].max(0) + longest])
 
 
 def _applied(layer: nn.Module, x: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """Scores by networks and neighbours: every row is judged by networks and neighbours of the folds without it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -151,6 +151,20 @@ class CrossFit:
                         self.numbers[part][own] = values
         self.ranks.update({part: Ranks.of(values, self.weights) for part, values in self.numbers.items()})
         self.ranks["together"] = Ranks.of(self._together(self.numbers), self.weights)
+
+    @classmethod
+    def of(
+        cls,
+        networks: Sequence[Autoencoder],
+        rows: np.ndarray,
+        folds: np.ndarray,
+        parts: tuple[Part, ...],
+        weights: np.ndarray | None = None,
+        numbers: dict[Part, np.ndarray] | None = None,
+    ) -> Self:
+        """Make the score from scaled rows and the network that was trained without each fold of them."""
+        members = tuple(Member(network, rows[folds != fold], parts) for fold, network in enumerate(networks))
+        return cls(members, rows, folds, parts, weights, numbers or {})
 
     @property
     def ceiling(self) -> float:

@@ -1,54 +1,31 @@
 """The outlier detector: rows that are unlike the others."""
 
-import copy
-import math
-import warnings
-from dataclasses import dataclass, fields
-from numbers import Real
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
-import torch
-from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from contractive.core.errors import InvalidValue, check_choice
-from contractive.estimators._autoencoder import ContractiveAutoencoder
+from contractive.core.errors import InvalidValue
 from contractive.estimators._base import ROWS, ContractiveEstimator, dense
-from contractive.estimators._bounds import output_bounds
-from contractive.estimators._crossfit import SAFEGUARD, STRUCTURED, TABLE, TRIMMED, CrossFit, Member, Part
+from contractive.estimators._bounds import row_bounds
+from contractive.estimators._crossfit import CrossFit
+from contractive.estimators._detector_parameters import MOST_ROWS, PARTS, DetectorParameters
 from contractive.estimators._drift import Drift, drift
-from contractive.estimators._parameters import Parameters, budget
+from contractive.estimators._folds import FEWEST_ROWS, drawn_folds, train_folds, trusted_rows
 from contractive.estimators._reasons import Explainer, Explanation
-from contractive.estimators._saving import DetectorState
-from contractive.estimators._scaling import learn, quantile, rows_that_count
+from contractive.estimators._saving import DetectorState, weights_of, with_weights
+from contractive.estimators._scaling import fills, learn, quantile, rows_that_count
 from contractive.estimators._score_module import ScoreModule
-from contractive.estimators._surprise import Ranks
-from contractive.models import Autoencoder, StorageError
-
-ScoreBy = Literal["auto", "table", "structured", "trimmed", "reconstruction"]
-_PARTS: dict[str, tuple[Part, ...]] = {
-    "table": TABLE, "structured": STRUCTURED, "trimmed": TRIMMED, "reconstruction": ("residual",),
-}  # fmt: skip
-_WEIGHTS = {"table": 0.03, "structured": 3.0, "trimmed": 0.1, "reconstruction": 0.1}
-_STRUCTURED_PASSES = 2.5  # times the usual number of steps
-_FOLDS, _FEWEST_ROWS = 5, 4
-_MOST_ROWS = 20_000  # that are neighbours and calibrate
-_FIRST_WEIGHT = 0.1  # of the first, short training that judges which rows to learn from
-_MANY_FEATURES, _REDUNDANT, _ENOUGH_ROWS = 50, 0.75, 30
-_ROWS_FOR_CORRELATIONS, _COLUMNS_FOR_CORRELATIONS = 2_000, 2_000
-_CALIBRATION_SHARE, _MOST_CALIBRATION = 0.2, 0.5
-
-
-class PromiseWarning(UserWarning):
-    """A false-alarm rate that so few calibration rows cannot promise."""
+from contractive.estimators._surprise import Ranks, discoveries, promised_limit
+from contractive.models import StorageError
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
+class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEstimator):
     """Find rows that are unlike the training rows, at a false-alarm rate that holds, and say why.
 
     Five contractive autoencoders are trained, each without a fifth of the rows. A row is judged by its distance to the
@@ -101,19 +78,6 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         [-1] x1
     """
 
-    false_alarm_rate: float = 0.05
-    false_discovery_rate: float | None = None
-    contamination: float | None = None
-    calibration: Literal["cross", "split"] = "cross"
-    support_fraction: float = 1.0
-    score_by: ScoreBy = "auto"
-    impute: Literal["mean", "median"] | None = None
-    n_components: int | None = 128
-    objective: Any = "contractive"
-    weight: float | Literal["auto"] | None = None
-    start: Literal["auto", "pca", "random"] = "random"
-    scale: Any = "auto"
-
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn scaling, networks and limits from the rows of X (rows, features); y is ignored.
 
@@ -133,27 +97,24 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
         given = self._table(X, reset=True)
         counts = np.ones(len(given), bool) if sample_weight is None else np.asarray(sample_weight) > 0
         x, weights = rows_that_count(given, sample_weight)
-        if len(x) < _FEWEST_ROWS:
-            rule = f"be above 0 for at least {_FEWEST_ROWS} rows"
+        if len(x) < FEWEST_ROWS:
+            rule = f"be above 0 for at least {FEWEST_ROWS} rows"
             raise InvalidValue("sample_weight", rule, len(x), "Weigh more rows.")
-        self._fill: np.ndarray | None = self._fills(x)
+        self._fill: np.ndarray | None = fills(x, self.impute)
         x = self._filled(x)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         order = np.random.RandomState(seed).permutation(len(x))
-        held = order[: self._num_held_out(len(x))]
+        held = order[: self.num_held_out(len(x))]
         learned = np.setdiff1d(np.arange(len(x)), held)
         own = None if weights is None else weights[learned]
-        trusted = self._trusted(x[learned], own, seed)
-        support = np.zeros(len(x), bool)
-        support[learned[trusted]] = True
+        trusted = trusted_rows(self, x[learned], own, seed)
         self.support_: np.ndarray = counts.copy()
-        self.support_[counts] = support
+        self.support_[counts] = np.isin(np.arange(len(x)), learned[trusted])
         self._learn(x[learned[trusted]], None if own is None else own[trusted], seed)
-        some = np.sort(order[:_MOST_ROWS])
-        if trusted.all() and not len(held):
-            scores, some = self._fit.training_scores(), self._kept
-        else:
-            scores = self._strangeness(x[some])
+        some = np.sort(order[:MOST_ROWS])
+        whole = trusted.all() and not len(held)
+        some = self._kept if whole else some
+        scores = self._fit.training_scores() if whole else self._strangeness(x[some])
         of_some = None if weights is None else weights[some]
         calibrate = np.isin(some, held) if len(held) else np.ones(len(some), bool)
         self._ranks: Ranks = Ranks.of(scores[calibrate], None if of_some is None else of_some[calibrate])
@@ -241,14 +202,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             InvalidValue: Groups that are not disjoint columns; `num_repairs` below 1.
         """
         rows = self._new_rows(X)
-        explainer = Explainer(
-            self._strangeness,
-            lambda row: self._fit.errors(self._scaling.apply(row)),
-            self._rows,
-            self._scaling,
-            self._names,
-            groups,
-        )
+        errors = lambda row: self._fit.errors(self._scaling.apply(row))  # noqa: E731
+        explainer = Explainer(self._strangeness, errors, self._rows, self._scaling, self._names, groups)
         return explainer.explain(rows, self._ranks, num_repairs)
 
     def guaranteed_bounds(self) -> np.ndarray:
@@ -262,12 +217,8 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
             InvalidValue: An encoder that does not bound the code, or a decoder without known bounds.
         """
         check_is_fitted(self, "autoencoder_")
-        reached = -self.offset_ < self._fit.ceiling
-        limit = self._fit.residuals.inverse(-self.offset_ + SAFEGUARD) if reached else np.inf
-        intervals = np.array([output_bounds(member.network) for member in self._fit.members])  # (folds, 2, features)
-        low, high = intervals[:, 0].min(0) - limit, intervals[:, 1].max(0) + limit
         with np.errstate(over="ignore"):
-            return np.stack([self._scaling.invert(z) for z in (low, high)], axis=1)
+            return self._scaling.invert(row_bounds(self._fit, -self.offset_)).T
 
     def parts(self) -> dict[str, nn.Module]:
         """Return what can be exported: `detector`, from scaled rows to their scores and whether each is flagged.
@@ -299,74 +250,22 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
 
     def _learn(self, x: np.ndarray, weights: np.ndarray | None, seed: int) -> None:
         """Train one network per fold on rows without missing values, and measure every row by the one without it."""
-        self.score_by_: str = self._chosen_score(x)
-        self._scaling = learn(self._chosen_scale(), x, weights)
+        self.score_by_: str = self.chosen_score(x)
+        self._scaling = learn(self.chosen_scale(self.score_by_), x, weights)
         z = self._scaling.apply(x)
         self._mean = self._scaling.mean(x, weights)
         random = np.random.RandomState(seed)
-        count = min(_FOLDS, len(x) // 2)
-        folds = random.permutation(len(x)) % count
-        self._kept: np.ndarray = np.sort(random.permutation(len(x))[:_MOST_ROWS])
-        workers = self._workers(z, folds, weights, seed)
+        folds = drawn_folds(len(x), random)
+        self._kept: np.ndarray = np.sort(random.permutation(len(x))[:MOST_ROWS])
+        workers = train_folds(self, self.score_by_, z, folds, weights, seed)
         first = workers[0]
         self.autoencoder_, self.weight_, self.error_increase_ = first.autoencoder_, first.weight_, first.error_increase_
         self._history, self.n_iter_ = first._history, first.n_iter_
         self._rows: np.ndarray = x[self._kept]
         kept_weights = None if weights is None else weights[self._kept]
-        self._assemble([worker.autoencoder_ for worker in workers], folds[self._kept], kept_weights)
+        networks, parts = [worker.autoencoder_ for worker in workers], PARTS[self.score_by_]
+        self._fit: CrossFit = CrossFit.of(networks, z[self._kept], folds[self._kept], parts, kept_weights)
         self.reconstruction_error_ = float(np.average(self._fit.numbers["residual"] ** 2, weights=self._fit.weights))
-
-    def _assemble(
-        self, networks: list[Autoencoder], folds: np.ndarray, weights: np.ndarray | None, numbers: Any = None
-    ) -> None:
-        """Make the score from the networks and the rows that are kept."""
-        z, parts = self._scaling.apply(self._rows), _PARTS[self.score_by_]
-        members = tuple(Member(network, z[folds != fold], parts) for fold, network in enumerate(networks))
-        self._fit: CrossFit = CrossFit(members, z, folds, parts, weights, numbers or {})
-
-    def _workers(
-        self, z: np.ndarray, folds: np.ndarray, weights: np.ndarray | None, seed: int
-    ) -> list[ContractiveAutoencoder]:
-        found: list[ContractiveAutoencoder] = []
-        for fold in range(folds.max() + 1):
-            rest = folds != fold
-            worker = self._worker(int(rest.sum()))
-            worker.random_state = (seed + fold) % 2**31
-            if found:
-                worker.weight = found[0].weight_ if self._has_auto_weight else worker.weight
-            found.append(worker.fit(z[rest], sample_weight=None if weights is None else weights[rest]))
-        return found
-
-    def _worker(self, rows: int, **changed: Any) -> ContractiveAutoencoder:
-        """Return an unfitted autoencoder for scaled rows, so many of them."""
-        own = {each.name: getattr(self, each.name) for each in fields(Parameters)}
-        weight = _WEIGHTS[self.score_by_] if self.weight is None else self.weight
-        epochs = self.max_epochs
-        if epochs == "auto" and self.score_by_ == "structured":
-            size = None if self.batch_size == "auto" else int(self.batch_size)
-            epochs = math.ceil(_STRUCTURED_PASSES * (budget(rows, size).max_epochs or 1))
-        own |= {"weight": weight, "max_epochs": epochs, "scale": "none", "loss": self._loss_name}
-        return ContractiveAutoencoder(**{**own, **changed})
-
-    def _trusted(self, x: np.ndarray, weights: np.ndarray | None, seed: int) -> np.ndarray:
-        """Return which rows to learn from: those that networks without them, trained briefly, reconstruct best."""
-        if self.support_fraction >= 1:
-            return np.ones(len(x), bool)
-        self.score_by_ = "reconstruction"
-        z = learn("standard", x, weights).apply(x)
-        folds = np.random.RandomState(seed).permutation(len(x)) % min(_FOLDS, len(x) // 2)
-        errors = np.empty(len(x))
-        for fold in range(folds.max() + 1):
-            own = folds == fold
-            epochs = -(-(self._training(int((~own).sum())).max_epochs or 1) // 3)
-            weight = _FIRST_WEIGHT if self.weight in (None, "auto") else self.weight
-            plain: Any = {"early_stopping": False, "loss": "squared_error", "random_state": seed}
-            first = self._worker(0, max_epochs=epochs, weight=weight, **plain)
-            first.fit(z[~own], sample_weight=None if weights is None else weights[~own])
-            errors[own] = -first.score_samples(z[own])
-        limit = quantile(errors, float(self.support_fraction), weights)
-        # where all but a row or two weigh next to nothing, enough for two folds are still needed
-        return errors <= max(limit, np.partition(errors, _FEWEST_ROWS - 1)[_FEWEST_ROWS - 1])
 
     def _strangeness(self, x: np.ndarray) -> np.ndarray:
         """Return the score of rows without missing values, higher for stranger ones."""
@@ -378,57 +277,19 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     def _set_offset(self, scores: np.ndarray, weights: np.ndarray | None) -> None:
         """Set the limit: by the share of the training rows, which have these scores, or by the false-alarm rate."""
         self.smallest_false_alarm_rate_: float = 1 / (1 + self._ranks.rows)
-        if self.contamination is not None:
-            self.offset_: float = quantile(-scores, float(self.contamination), weights)
-            return
-        self.offset_ = -self._ranks.limit(float(self.false_alarm_rate))
-        if math.isinf(self.offset_):
-            warnings.warn(
-                f"false_alarm_rate={self.false_alarm_rate} cannot be promised from {self._ranks.rows:g} calibration"
-                f" rows, and no row will be flagged: the smallest rate is {self.smallest_false_alarm_rate_:.4g}. Give"
-                " that one, or more rows.",
-                PromiseWarning,
-                stacklevel=3,
-            )
-
-    def _num_held_out(self, rows: int) -> int:
-        """Rows that calibrate only."""
-        if self.calibration == "cross":
-            return 0
-        rate = float(self.false_discovery_rate or self.false_alarm_rate)
-        wanted = max(_CALIBRATION_SHARE * rows, 1 / rate - 1)
-        return min(math.ceil(wanted), int(_MOST_CALIBRATION * rows), _MOST_ROWS)
-
-    def _chosen_score(self, x: np.ndarray) -> str:
-        if self.score_by != "auto":
-            return self.score_by
-        if repeats_itself(x):
-            return "structured"
-        return "table" if self.support_fraction >= 1 else "trimmed"
-
-    def _chosen_scale(self) -> str | None:
-        if self.scale != "auto":
-            return self.scale
-        return {"structured": "common", "table": "log"}.get(self.score_by_, "standard")
+        if self.contamination is None:
+            self.offset_: float = -promised_limit(self._ranks, float(self.false_alarm_rate))
+        else:
+            self.offset_ = quantile(-scores, float(self.contamination), weights)
 
     def _table(self, X: Any, *, reset: bool) -> np.ndarray:
         finite: Any = True if self.impute is None else "allow-nan"
-        least = _FEWEST_ROWS if reset else 1
-        rows: Any = validate_data(self, X, **ROWS, ensure_all_finite=finite, ensure_min_samples=least, reset=reset)
-        return dense(rows).astype(np.float64)
+        checks = {"ensure_all_finite": finite, "ensure_min_samples": FEWEST_ROWS if reset else 1}
+        return dense(validate_data(self, X, **ROWS, **checks, reset=reset)).astype(np.float64)
 
     def _new_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "autoencoder_")
         return self._filled(self._table(X, reset=False))
-
-    def _fills(self, x: np.ndarray) -> np.ndarray | None:
-        if self.impute is None:
-            return None
-        missing = np.isnan(x).all(0)
-        if missing.any():
-            where = ", ".join(map(str, np.flatnonzero(missing)[:5]))
-            raise InvalidValue("X", "have a value in each column", f"none in {where}", "Leave these columns out.")
-        return np.nanmedian(x, axis=0) if self.impute == "median" else np.nanmean(x, axis=0)
 
     def _filled(self, x: np.ndarray) -> np.ndarray:
         return x if self._fill is None else np.where(np.isnan(x), self._fill, x)
@@ -437,88 +298,23 @@ class ContractiveOutlierDetector(OutlierMixin, ContractiveEstimator):
     def _detector(self) -> DetectorState:
         """What is saved beside the first network."""
         fit = self._fit
-        networks = tuple(
-            {name: value.float().numpy() for name, value in member.network.state_dict().items()}
-            for member in fit.members
-        )
-        numbers: dict[str, np.ndarray] = {**fit.numbers}
-        return DetectorState(
-            self.score_by_, self._rows, fit.folds, fit.weights, numbers, networks, self._ranks, self._fill
-        )
+        networks, numbers = tuple(weights_of(each.network) for each in fit.members), dict[str, Any](fit.numbers)
+        learned = self._rows, fit.folds, fit.weights, numbers, networks
+        return DetectorState(self.score_by_, *learned, self._ranks, self._fill)
 
     @_detector.setter
     def _detector(self, saved: DetectorState) -> None:
         self.score_by_, self._rows, self._fill, self._ranks = saved.score_by, saved.rows, saved.fill, saved.ranks
         self.smallest_false_alarm_rate_ = 1 / (1 + saved.ranks.rows)
         try:
-            networks = [self._copy_of(weights) for weights in saved.networks]
-            self._assemble(networks, saved.folds, saved.weights, saved.numbers)
+            networks = [with_weights(self.autoencoder_, weights) for weights in saved.networks]
+            rows, parts = self._scaling.apply(saved.rows), PARTS[saved.score_by]
+            self._fit = CrossFit.of(networks, rows, saved.folds, parts, saved.weights, saved.numbers)
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise StorageError(f"{reason}: networks and rows must fit. estimator.npz was changed.") from error
-
-    def _copy_of(self, weights: dict[str, np.ndarray]) -> Autoencoder:
-        network = copy.deepcopy(self.autoencoder_)
-        network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-        return network
-
-    def check_parameters(self) -> None:
-        """Refuse parameters that `fit` would refuse.
-
-        Raises:
-            InvalidValue: A value out of its range or not among the names known.
-        """
-        self._check_parameters()
-
-    def _check_parameters(self) -> None:
-        for name, most, advice in (
-            ("contamination", 0.5, "Try 0.1."),
-            ("support_fraction", 1, "1 learns from all rows."),
-            ("false_alarm_rate", 0.5, "Try 0.05."),
-            ("false_discovery_rate", 0.5, "Try 0.1."),
-        ):
-            share: Any = getattr(self, name)
-            if share is None and name in ("contamination", "false_discovery_rate"):
-                continue
-            if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) <= most:
-                raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), advice)
-        if self.contamination is not None and self.false_discovery_rate is not None:
-            got = f"false_discovery_rate {self.false_discovery_rate}"
-            raise InvalidValue("contamination", "come without `false_discovery_rate`", got, "Leave one out.")
-        check_choice("calibration", self.calibration, ("cross", "split"))
-        check_choice("score_by", self.score_by, ("auto", *_PARTS))
-        check_choice("impute", self.impute, (None, "mean", "median"))
-        if self.warm_start:
-            raise InvalidValue("warm_start", "be False", "True: rows seen before cannot calibrate", "Fit anew.")
-        own = {each.name: getattr(self, each.name) for each in fields(Parameters)}
-        own |= {"scale": "standard" if self.scale == "auto" else self.scale}
-        ContractiveAutoencoder(**own)._check_parameters()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.impute is not None
         return tags
-
-
-def repeats_itself(x: np.ndarray) -> bool:
-    """Return whether the features of rows repeat each other, as those of images, spectra and curves do.
-
-    At least 50 features that vary, and the mean over them of the largest absolute correlation with another one is at
-    least 0.75, on at most 2,000 rows and 2,000 features, evenly spaced.
-    """
-    x = x[:: -(-len(x) // _ROWS_FOR_CORRELATIONS)]
-    x = x[:, np.ptp(x, axis=0) > 0]
-    if x.shape[1] < _MANY_FEATURES or len(x) < _ENOUGH_ROWS:
-        return False
-    x = x[:, :: -(-x.shape[1] // _COLUMNS_FOR_CORRELATIONS)]
-    z = x - x.mean(0)
-    lengths = np.linalg.norm(z, axis=0)
-    z = z[:, lengths > 0] / lengths[lengths > 0]
-    correlations = np.abs(z.T @ z)
-    np.fill_diagonal(correlations, 0)
-    return bool(correlations.max(0).mean() >= _REDUNDANT)
-
-
-def discoveries(p_values: np.ndarray, rate: float) -> np.ndarray:
-    """Return which rows to flag so that at most this share of them is normal (Benjamini and Hochberg), (rows,)."""
-    return false_discovery_control(p_values) <= rate

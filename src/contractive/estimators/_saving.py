@@ -1,5 +1,6 @@
 """A fitted estimator as a folder: the autoencoder's two files, `estimator.json` and `estimator.npz`."""
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -8,12 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import sklearn
+import torch
 
 from contractive.core.artifacts import Artifact, ArtifactError
 from contractive.estimators._parameters import Parameters
 from contractive.estimators._scaling import Scaling
 from contractive.estimators._surprise import Ranks
-from contractive.models import StorageError, load, save
+from contractive.models import Autoencoder, StorageError, load, save
 
 _KIND, _NAME = "fitted estimator", "estimator"
 Plain = None | bool | int | float | str | list[Any]
@@ -120,6 +122,18 @@ def read(folder: str | Path, kinds: Sequence[type[E]]) -> E:
         if value is not None or name == "error_increase":
             setattr(found, attribute, np.array(value, dtype=object) if name == "feature_names_in" else value)
     return found
+
+
+def weights_of(network: Autoencoder) -> dict[str, np.ndarray]:
+    """Return the weights of a network by name, in single precision."""
+    return {name: value.float().numpy() for name, value in network.state_dict().items()}
+
+
+def with_weights(network: Autoencoder, weights: dict[str, np.ndarray]) -> Autoencoder:
+    """Return a copy of a network with other weights."""
+    made = copy.deepcopy(network)
+    made.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return made
 
 
 def _wrong_part(state: State, features: Any) -> str:

@@ -83,6 +83,17 @@ def learn(name: str | None, x: np.ndarray, weights: np.ndarray | None = None) ->
     return Scaling(np.where(x.min(0) == x.max(0), x[0], offset), np.asarray(scale, np.float64), name == "log")
 
 
+def fills(x: np.ndarray, how: Literal["mean", "median"] | None) -> np.ndarray | None:
+    """Return what stands for a missing value of each feature, (features,); None where none may be missing."""
+    if how is None:
+        return None
+    missing = np.isnan(x).all(0)
+    if missing.any():
+        where = ", ".join(map(str, np.flatnonzero(missing)[:5]))
+        raise InvalidValue("X", "have a value in each column", f"none in {where}", "Leave these columns out.")
+    return np.nanmedian(x, axis=0) if how == "median" else np.nanmean(x, axis=0)
+
+
 def is_signal(x: np.ndarray) -> bool:
     """Return True where the columns of x (rows, features) are one signal or one image, such as spectra and pixels.
 

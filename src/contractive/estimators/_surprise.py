@@ -1,12 +1,18 @@
 """How rare a number is among calibration numbers: by rank, with an order beyond the largest, and as a p-value."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from scipy.stats import false_discovery_control
 
 _TAIL_SHARE, _TAIL_ROWS = 0.05, 5  # the share of the largest numbers, and the fewest, that the tail is fitted to
 _THINNEST = 1e-3  # Pareto index below which log ratios are no longer divided by it
+
+
+class PromiseWarning(UserWarning):
+    """A false-alarm rate that so few calibration rows cannot promise."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +85,21 @@ class Ranks:
     def heights(self) -> np.ndarray:
         """The surprise of each value, (distinct,)."""
         return -np.log((1 + self.above) / (1 + self.rows))
+
+
+def promised_limit(ranks: Ranks, rate: float) -> float:
+    """Return `ranks.limit`, and warn where so few calibration rows cannot promise the rate."""
+    limit = ranks.limit(rate)
+    if limit == np.inf:
+        warnings.warn(
+            f"false_alarm_rate={rate} cannot be promised from {ranks.rows:g} calibration rows, and no row will be"
+            f" flagged: the smallest rate is {1 / (1 + ranks.rows):.4g}. Give that one, or more rows.",
+            PromiseWarning,
+            stacklevel=4,
+        )
+    return limit
+
+
+def discoveries(p_values: np.ndarray, rate: float) -> np.ndarray:
+    """Return which rows to flag so that at most this share of them is normal (Benjamini and Hochberg), (rows,)."""
+    return false_discovery_control(p_values) <= rate

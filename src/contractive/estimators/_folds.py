@@ -1,0 +1,58 @@
+"""The networks of a detector, one without each fold, and which rows they may learn from."""
+
+from typing import Any
+
+import numpy as np
+
+from contractive.estimators._autoencoder import ContractiveAutoencoder
+from contractive.estimators._detector_parameters import DetectorParameters
+from contractive.estimators._scaling import learn, quantile
+
+FEWEST_ROWS = 4
+_FOLDS = 5
+_FIRST_WEIGHT = 0.1  # of the first, short training that judges which rows to learn from
+
+
+def drawn_folds(rows: int, random: np.random.RandomState) -> np.ndarray:
+    """Return the fold of each row, (rows,): five of them, fewer where a fold would have one row."""
+    return random.permutation(rows) % min(_FOLDS, rows // 2)
+
+
+def train_folds(
+    parameters: DetectorParameters,
+    score_by: str,
+    z: np.ndarray,
+    folds: np.ndarray,
+    weights: np.ndarray | None,
+    seed: int,
+) -> list[ContractiveAutoencoder]:
+    """Return one fitted autoencoder per fold, on the scaled rows without it; a weight to be found is found once."""
+    found: list[ContractiveAutoencoder] = []
+    for fold in range(folds.max() + 1):
+        rest = folds != fold
+        worker = parameters.worker(int(rest.sum()), score_by)
+        worker.random_state = (seed + fold) % 2**31
+        if found and parameters.weight == "auto":
+            worker.weight = found[0].weight_
+        found.append(worker.fit(z[rest], sample_weight=None if weights is None else weights[rest]))
+    return found
+
+
+def trusted_rows(parameters: DetectorParameters, x: np.ndarray, weights: np.ndarray | None, seed: int) -> np.ndarray:
+    """Return which rows to learn from: those that networks without them, trained briefly, reconstruct best."""
+    if parameters.support_fraction >= 1:
+        return np.ones(len(x), bool)
+    z = learn("standard", x, weights).apply(x)
+    folds = drawn_folds(len(x), np.random.RandomState(seed))
+    errors = np.empty(len(x))
+    for fold in range(folds.max() + 1):
+        own = folds == fold
+        epochs = -(-(parameters._training(int((~own).sum())).max_epochs or 1) // 3)
+        weight = _FIRST_WEIGHT if parameters.weight in (None, "auto") else parameters.weight
+        plain: Any = {"early_stopping": False, "loss": "squared_error", "random_state": seed}
+        first = parameters.worker(0, "reconstruction", max_epochs=epochs, weight=weight, **plain)
+        first.fit(z[~own], sample_weight=None if weights is None else weights[~own])
+        errors[own] = -first.score_samples(z[own])
+    limit = quantile(errors, float(parameters.support_fraction), weights)
+    # where all but a row or two weigh next to nothing, enough for two folds are still needed
+    return errors <= max(limit, np.partition(errors, FEWEST_ROWS - 1)[FEWEST_ROWS - 1])
