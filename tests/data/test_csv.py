@@ -316,3 +316,21 @@ def test_new_labels_and_absent_ones_are_said(tmp_path):
     assert split.labels is None
     assert split.test.tolist() == [[2, 1], [4, 3]]
     assert "Labels are left out: the test rows have none." in split.notes
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [("{0}0.5%", "numbers with signs"), ("${0}2.50", "numbers with signs"), ("({0}2.5)", "numbers with signs"),
+     ("1{0}/12/2024", "dates or times"), ("1{0}:30", "dates or times")],
+)  # fmt: skip
+def test_numbers_with_signs_and_other_dates_say_how_to_write_them(value, hint, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "".join(f'"{value.format(i % 9)}",{i * i % 7}\n' for i in range(30)))
+    with pytest.raises(DataError, match=rf"one_hot` a\. a seems to hold {hint}.*, such as .*: write them as "):
+        load(path)
+
+
+def test_one_line_of_another_kind_of_text_is_a_table_without_rows(tmp_path):
+    (tmp_path / "t.csv").write_text('[{"a":1}]')
+    with pytest.raises(DataError, match="data must have at least 10 rows, got 0"):
+        load(tmp_path / "t.csv")

@@ -92,7 +92,7 @@ class TextTable(TableReader):
         except (pa.ArrowException, UnicodeError) as error:
             if ragged:
                 raise self._ragged() from None
-            if "Empty CSV" in str(error) or "no data" in str(error).lower():
+            if "Empty CSV" in str(error) or "Could not skip" in str(error) or "no data" in str(error).lower():
                 return
             raise DataError(
                 f"{self.path} must be a table of text, got: {first_line(error)}. Check quotes and rows."

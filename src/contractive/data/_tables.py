@@ -37,6 +37,10 @@ _NOTES = {
 }
 
 
+_DATE = r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?$|^\d{1,2}:\d\d(:\d\d.*)?$"
+_DECORATED = r"^[^\pL\d]{0,3}[\d.,]*\d[^\pL\d]{0,2}$"  # currencies, per cent, brackets, other minus signs
+
+
 class TableReader(Reader[pa.Schema, pa.Table]):
     """A reader of tables. Columns have types; where all are texts, `untyped`, their kind is found over all rows."""
 
@@ -209,8 +213,15 @@ def _hint(name: str, values: pa.ChunkedArray) -> str:
     share = pc.mean(like.cast(pa.float64())).as_py()
     if share == 1:
         return f" {name} holds numbers written as text: make it a column of numbers if they are amounts."
-    first = pc.filter(filled, pc.invert(like))[0].as_py()
-    return f" {name} is mostly numbers: {first[:40]!r} is not." if share > 0.5 else ""
+    first = filled[0].as_py()[:40]
+    if pc.all(pc.match_substring_regex(filled, _DATE)).as_py():
+        return (
+            f" {name} seems to hold dates or times, such as {first!r}: write them as 2024-12-31 or 2024-12-31T23:59:00."
+        )
+    if pc.all(pc.match_substring_regex(filled, _DECORATED)).as_py():
+        return f" {name} seems to hold numbers with signs around them, such as {first!r}: write them as 1234.5."
+    other = pc.filter(filled, pc.invert(like))[0].as_py()
+    return f" {name} is mostly numbers: {other[:40]!r} is not." if share > 0.5 else ""
 
 
 def _column(name: str, kind: str, chunks: Iterable[pa.ChunkedArray], keep: tuple[str, ...]) -> Column:
