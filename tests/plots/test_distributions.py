@@ -107,6 +107,8 @@ def test_depths_have_a_panel_per_variant_and_a_line_per_layer():
     np.testing.assert_allclose(second.y, [0.2, 0.1])
     assert (first.xaxis, second.xaxis, other.xaxis) == ("x", "x", "x2")
     assert second.line.dash == "solid"
+    words = {note.text: note.y for note in figure.layout.annotations if note.text and note.text.startswith("layer")}
+    assert max(words.values()) <= 0.8 * figure.layout.yaxis2.range[1]  # below the names of distances
 
 
 def test_spectra_have_means_bands_and_ranks():

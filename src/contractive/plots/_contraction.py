@@ -30,6 +30,7 @@ _HIGH, _LOW = 320, 280
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _BAND = (0.05, 0.95)
 _LINE = 0.07  # of the axis: the height of a word
+_ABOVE = 1.25  # room above the names of layers for those of distances, as a share of the height
 _WORDS = 0.3  # of the axis: two words between two lines need as much on a narrow screen
 
 
@@ -209,13 +210,14 @@ def contraction_by_depth(curves: "Mapping[str, Sequence[ContractionCurve]]") -> 
             hover = f"layer {at}: %{{y:.3g}} at radius %{{x:.3g}}"
             more = {"line": style, "showlegend": False, "hovertemplate": hover}
             result.line(name, curve.radii, curve.mean, number, **more)
-        _name_layers(result, number, name, depths)
+        highest = _name_layers(result, number, name, depths)
         _finish_radii(result, number, depths)
+        set_axes(result, number, {}, {"range": [0, _ABOVE * highest]})
     return result
 
 
-def _name_layers(result: go.Figure, number: int, name: str, depths: "Sequence[ContractionCurve]") -> None:
-    """Put a word at the start of each line, moved up where it would stand on another."""
+def _name_layers(result: go.Figure, number: int, name: str, depths: "Sequence[ContractionCurve]") -> float:
+    """Put a word at the start of each line, moved up where it would stand on another; return the highest place."""
     x, y = axes(number).values()
     top = max(float(curve.mean.max()) for curve in depths) or 1.0
     height = -1.0
@@ -224,6 +226,7 @@ def _name_layers(result: go.Figure, number: int, name: str, depths: "Sequence[Co
         where = {"x": float(depths[at].radii[0]), "y": height, "xanchor": "left", "yanchor": "bottom", "xshift": 6}
         font = {"size": 11, "color": color(name)}
         result.add_annotation(text=f"layer {at + 1}", font=font, xref=x, yref=y, **where)
+    return max(top, height)
 
 
 def _finish_radii(result: Panels, number: int, curves: "Sequence[ContractionCurve]") -> None:

@@ -180,7 +180,8 @@ class OnDigits(Illustration):
             (f"{weight:g}", *(self.study.text(metric, at) for metric in self.columns))
             for at, weight in enumerate(self.settings.weights)
         )
-        note = f"Mean ± standard deviation over {self.settings.seeds} seeds{self.note}"
+        seeds = self.settings.seeds
+        note = (f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed") + self.note
         return Table(("weight", *self.columns.values()), rows, note)
 
     def weight_path(
