@@ -117,8 +117,7 @@ def analysis(folder: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Draw the page of a sweep over the weight on digits."""
-    weights = "0.001,0.003,0.01,0.03,0.1,0.3,1.0"
-    contractive("sweep", "digits", "--weights", weights, "--max-epochs", 20, "--jobs", 1, "-o", folder / "sweep")
+    contractive("sweep", "digits", "--trials", 5, "--max-epochs", 40, "--jobs", 1, "-o", folder / "sweep")
     save(photograph(folder / "sweep" / "report.html", (1180, 1000)), "sweep")
 
 
