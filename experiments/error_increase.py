@@ -37,12 +37,15 @@ def measure(name: str, seed: int, data_dir: Path, folder: Path) -> dict:
     split = data.load(source, data_dir=data_dir if name == "mnist" else None, seed=seed, options=options)
     found = runs.train(
         split,
-        AutoencoderSettings.of(seed=seed, max_error_increase=MAX_ERROR_INCREASE),
+        AutoencoderSettings.of(objective="contractive", seed=seed, max_error_increase=MAX_ERROR_INCREASE),
         folder / "found",
         progress=False,
     )
     standard = runs.train(
-        split, AutoencoderSettings.of(objective="standard", seed=seed), folder / "standard", progress=False
+        split,
+        AutoencoderSettings.of(objective="standard", start="random", seed=seed),
+        folder / "standard",
+        progress=False,
     )
     return {
         "set": name,

@@ -7,7 +7,14 @@ from contractive.studies import runs
 from contractive.studies.sweep import SweepTrial
 
 FITS = runs.AutoencoderSettings.of(
-    hidden=(8,), code=3, max_epochs=8, batch_size=16, learning_rate=0.02, device="cpu", schedule="constant"
+    objective="contractive",
+    hidden=(8,),
+    code=3,
+    max_epochs=8,
+    batch_size=16,
+    learning_rate=0.02,
+    device="cpu",
+    schedule="constant",
 )
 
 

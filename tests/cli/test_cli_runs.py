@@ -42,6 +42,8 @@ def run(tmp_path_factory):
         "id",
         "--one-hot",
         "colour",
+        "--objective",
+        "contractive",
         "--weight",
         "0.01",
         "--max-epochs",

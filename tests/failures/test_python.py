@@ -153,7 +153,7 @@ CASES = {
     "hidden as a number": (lambda tmp: runs.AutoencoderSettings.of(hidden=256), "hidden must be whole numbers, got 256"),
     "an objective of None": (lambda tmp: runs.AutoencoderSettings.of(objective=None), "objective must be a text, got None"),
     "a wrong output": (lambda tmp: runs.AutoencoderSettings.of(output="softmax"), "output must be one of sigmoid"),
-    "too large a net": (lambda tmp: run_of(tmp, code=10**13), "the network must fit into memory"),
+    "too large a net": (lambda tmp: run_of(tmp, code=10**13), "network must fit into memory"),
     "beyond any net": (lambda tmp: run_of(tmp, hidden=(2**40, 2**40)), "network must fit into memory, got one beyond any"),
     "train twice": (lambda tmp: (run_of(tmp), run_of(tmp)), "out must be a folder without a run"),
     "encode on no device": (lambda tmp: runs.encode(runs.open_run(run_of(tmp)), tmp / "x.npy", tmp / "z.npy", device="tpu"), "device must be one of"),

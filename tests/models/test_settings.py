@@ -31,11 +31,12 @@ def test_the_types_name_what_there_is():
 def test_defaults_depend_on_the_data(model, features, hidden, code):
     settings = NetworkSettings(model).completed(features=features, unit_range=True, image_shape=(1, 28, 28))
     assert (settings.hidden, settings.code, settings.output) == (hidden, code, "sigmoid")
+    assert (settings.activation, settings.decoder_activation) == ("sigmoid", "relu")
     assert NetworkSettings().completed(features=features, unit_range=False).output == "linear"
 
 
 def test_what_is_given_stays():
-    given = NetworkSettings("mlp", (5,), 3, "tanh", "softplus")
+    given = NetworkSettings("mlp", (5,), 3, "tanh", "softplus", "elu")
     assert given.completed(features=784, unit_range=True) == given
 
 
@@ -56,7 +57,7 @@ def test_networks_are_built(model):
         ({"code": True}, InvalidType, "code must be a whole number, got True"),
         ({"hidden": (3, 0)}, InvalidValue, "hidden must be at least 1, got 0"),
         ({"hidden": 3}, InvalidType, "hidden must be whole numbers, got 3"),
-        ({"activation": None}, InvalidType, "activation must be a text, got None"),
+        ({"activation": 3}, InvalidType, "activation must be a text, got 3"),
         ({"output": "step"}, InvalidValue, "output must be one of sigmoid, .*, got 'step'"),
     ],
 )

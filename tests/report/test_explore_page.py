@@ -14,7 +14,7 @@ from browser import evaluate, faults, needs_browser
 from comparisons import Page
 from contractive.data import ArrayPreparation, Column, ImagesPreparation, TablePreparation
 from contractive.jacobian import Center, jacobian
-from contractive.models import Autoencoder, conv, mlp, tied
+from contractive.models import Autoencoder, conv, mlp, residual, tied
 from contractive.report import explore_html, write_page
 from contractive.studies.explore import Exploration, layers_of
 
@@ -62,6 +62,7 @@ MODELS = {
     "tanh": (20, lambda: mlp(20, hidden=(12,), code=5, activation="tanh", decoder_activation="leaky_relu")),
     "elu": (20, lambda: mlp(20, hidden=(12,), code=5, activation="elu", decoder_activation="softplus")),
     "silu": (20, lambda: mlp(20, hidden=(12,), code=5, activation="silu", decoder_activation="gelu", output="linear")),
+    "residual": (6, lambda: residual(6, code=3, hidden=5)),
     "wide code": (4, lambda: mlp(4, hidden=(8,), code=9, activation="gelu", output="linear")),
     "tied": (20, lambda: tied(20, 5, hidden=(9,))),
     "centred": (20, lambda: centred(20, 5)),

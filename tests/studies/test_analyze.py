@@ -28,7 +28,9 @@ def trained(data, folder, options=None, **settings):
     """A run in a folder, as `contractive train` makes it."""
     options = options or Options()
     split = load(data, options=options)
-    chosen = AutoencoderSettings.of(**{"weight": 0.01, "max_epochs": 2, "code": 6, **settings})
+    chosen = AutoencoderSettings.of(
+        **{"objective": "contractive", "weight": 0.01, "max_epochs": 2, "code": 6, **settings}
+    )
     train_run(split, chosen, folder, progress=False)
     return folder
 

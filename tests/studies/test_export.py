@@ -41,7 +41,13 @@ def made(tmp_path_factory):
             own = data.Options(scale="auto" if scale == "range" else scale)
             split = data.load("digits") if model == "conv" else data.load(folder / "table.csv", options=own)
             settings = runs.AutoencoderSettings.of(
-                model=model, hidden=hidden, code=3, weight=0.01, max_epochs=1, device="cpu"
+                objective="contractive",
+                model=model,
+                hidden=hidden,
+                code=3,
+                weight=0.01,
+                max_epochs=1,
+                device="cpu",
             )
             out = folder / f"{model}-{scale}"
             runs.train(split, settings, out, progress=False)
@@ -109,7 +115,9 @@ def far_from_zero(tmp_path, offset, spread):
     step = float(np.spacing(np.float32(offset)))
     rows = np.column_stack([offset + step * np.round(spread * random.rand(80) / step), random.rand(80)])
     (tmp_path / "far.csv").write_text("\n".join(["t,v", *(",".join(map(repr, row)) for row in rows.tolist())]))
-    settings = runs.AutoencoderSettings.of(hidden=(5,), code=3, weight=0.01, max_epochs=1, device="cpu")
+    settings = runs.AutoencoderSettings.of(
+        objective="contractive", hidden=(5,), code=3, weight=0.01, max_epochs=1, device="cpu"
+    )
     runs.train(data.load(tmp_path / "far.csv"), settings, tmp_path / "run", progress=False)
     return runs.open_run(tmp_path / "run"), rows
 

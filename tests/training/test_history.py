@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import contractive as ct
-from contractive.training import FineTuning, History, is_constant, principal_components, shortcomings
+from contractive.training import FineTuning, History, is_constant, principal_components, shortcomings, still_falling
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 ROWS = (
@@ -47,30 +47,40 @@ def test_a_run_gives_such_a_result():
     assert history.to_pandas().loc[1, "train_total"] == history["train_total"][0]
 
 
-def test_shortcomings_are_worse_than_principal_components_and_saturated():
+def test_shortcomings_are_worse_than_principal_components_and_idle_units():
     x = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 2, 1, 1, 1, 1])
     components = principal_components(x, 2)
-    plain = ct.Autoencoder(torch.nn.Linear(6, 2), torch.nn.Linear(2, 6))
-    with torch.no_grad():
-        plain.encoder.weight.copy_(components.directions[:, :2].T)
-        plain.encoder.bias.copy_(-(components.directions[:, :2].T @ components.mean))
-        plain.decoder.weight.copy_(components.directions[:, :2])
-        plain.decoder.bias.copy_(components.mean)
-    assert shortcomings(plain, x, None) == []
+    plain, linear = components.autoencoder(2), components.autoencoder(2)
+    assert shortcomings(plain, x, linear) == []
     left = 1 - float(components.variances[:2].sum()) / components.total
     with torch.no_grad():
-        plain.decoder.weight.zero_()
-    (worse,) = shortcomings(plain, x, None)
+        plain.decoder[0].weight.zero_()
+    (worse,) = shortcomings(plain, x, linear)
     assert worse.startswith(f"Principal components of the same size leave {left:.3g} of the variance unexplained, this")
     assert "this network 1. Train longer, use a smaller weight, or begin as principal components." in worse
+    with torch.no_grad():
+        plain.encoder[0].weight.mul_(1e-3)
+    assert shortcomings(plain, x, None) == []  # small units of an unbounded code
     sigmoid = ct.mlp(6, code=7)
-    assert shortcomings(sigmoid, x, (0.0, 1.0)) == []  # as many units as features: nothing to compare with
+    assert shortcomings(sigmoid, x, linear) == []  # as many units as features: nothing to compare with
+    with torch.no_grad():
+        sigmoid.encoder[0].weight[:4] = 0.0
+    advice = " Use a smaller weight or rate, or scale the rows."
+    assert shortcomings(sigmoid, x, None) == ["4 of 7 units hardly vary." + advice]
     with torch.no_grad():
         sigmoid.encoder[0].bias[:4] = 100.0
-    (saturated,) = shortcomings(sigmoid, x, (0.0, 1.0))
-    assert saturated == (
-        "4 of 7 units are saturated on nearly all rows. Use a smaller weight or rate, or scale the rows."
-    )
+    assert shortcomings(sigmoid, x, None) == ["4 of 7 units are saturated on nearly all rows." + advice]
+
+
+def test_a_network_that_was_still_improving_falls_short():
+    errors = [*range(20, 10, -1), 10.0, 8.0]
+    assert still_falling(errors) == pytest.approx(1 - 8 / 10)  # a tenth of 12 is one epoch
+    assert still_falling([4.0] * 10 + [5.0] * 10) == 0
+    assert still_falling([3.0, 2.0, 1.0]) is None
+    linear = principal_components(torch.eye(4), 2).autoencoder(2)
+    assert shortcomings(linear, torch.eye(4), None, errors) == [
+        "The error still fell by 20 % in the last tenth of the epochs. Train for more epochs."
+    ]
 
 
 def test_a_network_is_constant_if_its_outputs_hardly_vary_beside_the_rows():

@@ -1,5 +1,7 @@
 """Principal components against scikit-learn's, a network that begins as them, and training from there on."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from contractive.training import (
     principal_components,
     start_at_principal_components,
 )
+from contractive.training import _from_components as search
 from contractive.training import _principal_components as module
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
@@ -84,7 +87,9 @@ def test_a_network_begins_as_principal_components(code):
     truth = PCA(min(code, 5)).fit(x.numpy())
     wanted = truth.inverse_transform(truth.transform(x.numpy()))
     np.testing.assert_allclose(net(x).detach(), wanted, atol=1e-6)
-    torch.testing.assert_close(components.reconstruct(x, code), torch.from_numpy(wanted))
+    linear = components.autoencoder(code, torch.float64)
+    torch.testing.assert_close(linear(x).detach(), torch.from_numpy(wanted))
+    torch.testing.assert_close(linear.encode(x).detach(), net.encode(x).detach(), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(net.encode(x).detach().var(0, correction=0)[:5], components.variances[:code], rtol=1e-5)
     far = 1e4 * x  # nothing saturates: far outside it is the same linear map
     np.testing.assert_allclose(net(far).detach(), truth.inverse_transform(truth.transform(far.numpy())), rtol=1e-5)
@@ -155,7 +160,7 @@ def explained(net, x):
 def test_a_curve_is_learned_beyond_its_principal_components():
     net, found = fitted(arc(), standard(), max_epochs=100)
     components = principal_components(arc(), 1)
-    assert explained(lambda x: components.reconstruct(x, 1), arc()) < 0.8
+    assert explained(components.autoencoder(1), arc()) < 0.8
     assert explained(net, arc()) > 0.97
     assert found.gain > 0.9
     assert (found.weight, found.error_increase) == (0.0, None)
@@ -165,7 +170,7 @@ def test_a_curve_is_learned_beyond_its_principal_components():
 def test_where_nothing_is_gained_the_components_are_kept():
     x = rows(n=80).float()
     net, found = fitted(x, standard(), code=2)
-    torch.testing.assert_close(net(x), principal_components(x, 2).reconstruct(x, 2), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(net(x), principal_components(x, 2).autoencoder(2)(x), rtol=1e-4, atol=1e-4)
     assert (len(found.history), found.gain) == (0, 0.0)
 
 
@@ -203,10 +208,28 @@ def test_a_search_without_a_reference_is_refused():
 
 def test_a_weight_that_does_not_cost_what_was_allowed_is_reported(monkeypatch):
     x = surface(250)
-    monkeypatch.setattr("contractive.training._from_components._WHOLE_RUNS", 1)
-    monkeypatch.setattr("contractive.training._from_components._by_trials", lambda *_: 1e-12)
-    with pytest.warns(SearchWarning, match=r"Of the error increase of 50 % allowed, only -?[0-9.e-]+ % could be spent"):
+    monkeypatch.setattr(search, "_WHOLE_RUNS", 1)
+    monkeypatch.setattr(search, "_by_trials", lambda *_: 1e-12)
+    with pytest.warns(SearchWarning, match=r"50 % was allowed, and no weight up to 1e-1. cost more than -?[0-9.e-]+ %"):
         fitted(x, gain_weighted(), code=2, max_epochs=30, max_error_increase=0.5)
-    monkeypatch.setattr("contractive.training._from_components._by_trials", lambda *_: 1e3)
-    with pytest.warns(SearchWarning, match=r"Of the error increase of 50 % allowed, no less than .* with the weight"):
+    monkeypatch.setattr(search, "_by_trials", lambda *_: 1e3)
+    with pytest.warns(SearchWarning, match=r"50 % was allowed, and no weight down to [0-9.e+]+ cost less than .* %"):
         fitted(x, gain_weighted(), code=2, max_epochs=30, max_error_increase=0.5)
+
+
+def test_a_search_that_ended_between_two_weights_does_not_say_that_no_more_could_be_spent():
+    found = [(w, increase, SimpleNamespace(objective=gain_weighted(w))) for w, increase in ((0.1, 0.02), (0.2, 0.4))]
+    assert search._missed(found, 0.02, 0.1) == (
+        "An error increase of 10 % was allowed, and the nearest of 2 runs, whose weights lie on both sides, cost 2 %."
+        " Train longer, hold more rows out, or give a weight."
+    )
+
+
+def test_the_next_weight_follows_the_increase():
+    def increase(weight):
+        return 3 * weight**1.2 - 0.02  # a little penalty helps
+
+    tried = [(weight, increase(weight)) for weight in (0.02, 0.5)]
+    assert increase(search._next_weight(tried, 0.2, 3.0)) == pytest.approx(0.2)
+    assert search._next_weight(tried[:1], 0.2, 3.0) == pytest.approx(0.06)  # far below: a step of the largest factor
+    assert search._next_weight(tried[1:], 0.2, 30.0) == pytest.approx(0.5 * (0.2 / tried[1][1]) ** (1 / 1.2))

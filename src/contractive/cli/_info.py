@@ -165,7 +165,8 @@ def metrics_table(console: Console, metrics: "AutoencoderMetrics") -> None:
     """Print the metrics of an autoencoder on validation and test rows."""
     from contractive.studies.metrics import METRICS
 
-    parts = {name: found for name in _PARTS if (found := getattr(metrics, name)) is not None}
+    named = {"validation": metrics.validation, "test": metrics.test, "PCA, test": metrics.components}
+    parts = {name: found for name, found in named.items() if found is not None}
     rows = [
         (metric.heading, *(metric.text(found.get(key)) for found in parts.values()))
         for key, metric in METRICS.items()
@@ -180,6 +181,7 @@ def classifier_tables(console: Console, metrics: "ClassifierMetrics") -> None:
     parts = (metrics.validation, metrics.test)
     rows = [
         ("error ↓", *(f"{part.error:.2%}" for part in parts)),
+        ("linear classifier on PCA ↓", "", f"{metrics.components_error:.2%}"),
         ("95 % interval", *(f"{part.interval[0]:.2%} to {part.interval[1]:.2%}" for part in parts)),
         ("wrong rows ↓", *(f"{part.wrong} of {part.rows:,}" for part in parts)),
         ("negative log-likelihood, nats ↓", *(f"{part.loss:.4g}" for part in parts)),

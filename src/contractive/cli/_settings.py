@@ -139,8 +139,16 @@ def _number_or_auto(name: str, text: str) -> float | None:
         raise InvalidValue(name, "be a number or auto", repr(text), "For instance 0.1.") from None
 
 
+def _size_or_auto(name: str, text: str) -> int | str:
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise InvalidValue(name, "be a whole number or auto", repr(text), "For instance 8.") from None
+
+
 _TEXTS: dict[Any, tuple[str | None, Parser]] = {  # by the name or the type of a field
     "weight": ("NUMBER or auto", _number_or_auto),
+    Literal["auto"]: ("N or auto", _size_or_auto),
     "separator": (None, lambda name, text: text.replace("\\t", "\t")),
     "one_hot": ("A,B,... or all", lambda name, text: True if text == "all" else split_words(text)),
     tuple[int, ...]: ("N,N,...", lambda name, text: parse_numbers(name, text, int)),

@@ -77,7 +77,7 @@ def compare(
         ]
         facts = ("data", "settings", "versions", "seconds", "command", "noise_levels")
         shown = {name: getattr(results, name) for name in facts}
-        console.document({"report": str(page), **shown, "objectives": objectives})
+        console.document({"report": str(page), **shown, "objectives": objectives, "components": results.components})
         return
     _print_table(console, results)
     for each in results.objectives:
@@ -90,18 +90,22 @@ def _print_table(console: Console, results: Results) -> None:
     from contractive.studies.metrics import METRICS
 
     rows = [
-        (METRICS[key].heading, *(METRICS[key].text(each.mean(key), each.sd(key)) for each in results.objectives))
+        (
+            METRICS[key].heading,
+            *(METRICS[key].text(each.mean(key), each.sd(key)) for each in results.objectives),
+            METRICS[key].text(results.components.get(key)),
+        )
         for key in results.keys
     ]
     seeds = results.settings.seeds
     over = f"mean ± sd over {seeds} seeds" if seeds > 1 else "one seed"
-    headings = ("", *(each.name for each in results.objectives))
+    headings = ("", *(each.name for each in results.objectives), "PCA")
     weights = [
         f"{each.name} {each.weight:.3g} ({'searched' if each.search else 'fixed'})"
         for each in results.objectives
         if each.weight is not None
     ]
-    caption = "Noise level 1 is a feature's typical standard deviation."
+    caption = "PCA: as many principal components. Noise level 1 is a feature's typical standard deviation."
     if weights:
         caption = (
             f"Weights: {', '.join(weights)}. Searched on validation data: the largest that raises the reconstruction"
@@ -182,11 +186,13 @@ def sweep(
         )
         for trial in found.complete
     ]
+    linear = found.components["validation"]
+    rows.append(("PCA", *(metric.text(linear.get(metric.key)) for metric in shown)))
     console.table(
         rows,
         ("weight", *(metric.heading for metric in shown)),
         title=f"{found.data.name}: {found.settings.objective}, {seeds} seed{'' if seeds == 1 else 's'}",
-        caption="Validation rows; the page has test rows, too. ● is on the Pareto front.",
+        caption="Validation rows; the page has test rows, too. ● is on the Pareto front. PCA: as many components.",
         bold_row=[trial.number for trial in found.complete].index(found.knee),
     )
     console.warnings(found.baseline.warnings, of="without penalty")

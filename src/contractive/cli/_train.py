@@ -74,8 +74,8 @@ def train(
         console.line(
             "Weight found: ",
             bold(f"{metrics.weight:.4g}"),
-            f". It changes the reconstruction error by {increase:+.1%}, at most {allowed:.0%} was allowed; ‖J‖² fell"
-            f" from {before:.4g} to {after:.4g}.",
+            f". It changes the reconstruction error by {increase:+.1%}, at most {allowed:.0%} was allowed; ‖J‖² is"
+            f" {after:.4g} instead of {before:.4g}.",
         )
     refuse_collapsed(metrics)
 

@@ -1,5 +1,6 @@
 """Features from a table: the transformer."""
 
+import copy
 import warnings
 from typing import Any, Self
 
@@ -8,11 +9,11 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from contractive.analysis import local_dimension
 from contractive.core.errors import InvalidValue
 from contractive.estimators._base import FLOATS, ContractiveEstimator
-from contractive.training import CollapseWarning, shortcomings
+from contractive.training import CollapseWarning, principal_components, shortcomings
 
-_BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 _JUDGED = 2048  # rows
 
 
@@ -26,8 +27,9 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     units again. Trained in single precision; on double-precision rows it is run in double precision.
 
     Args:
-        n_components: Numbers per code; None for half of the features, at most 64. The paper's network may have more
-            than features: the penalty keeps it from copying.
+        n_components: Numbers per code; None for half of the features, at most 64; `auto` for as many as principal
+            components that hold 95 % of the variance, beside which `dimension` says how many the data need. The paper's
+            network may have more than features: the penalty keeps it from copying.
         hidden_layer_sizes: Widths between input and code, mirrored in the decoder; `auto` for none, with `pca` 64
             units beside the linear map.
         objective: A name of `objectives.OBJECTIVES`, such as `gain_weighted`, `contractive`, `sparse`, `denoising`
@@ -98,12 +100,10 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             TrainingDiverged: The loss became NaN or infinite.
         """
         x, _ = self._train(X, sample_weight, keep=self.warm_start)
-        if not self._begins_as_components:
-            spread = np.linspace(0, len(x) - 1, min(len(x), _JUDGED)).astype(int)
-            few = torch.from_numpy(self._scaling.single(x[spread]))
-            recipe: Any = self.autoencoder_.recipe
-            for sentence in shortcomings(self.autoencoder_, few, _BOUNDS.get(recipe.arguments["activation"])):
-                warnings.warn(sentence, CollapseWarning, stacklevel=2)
+        few = torch.from_numpy(self._scaling.single(x[:: -(-len(x) // _JUDGED)]))
+        linear = principal_components(few, self.n_components_).autoencoder(self.n_components_)
+        for sentence in shortcomings(self.autoencoder_, few, linear):
+            warnings.warn(sentence, CollapseWarning, stacklevel=2)
         return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -138,6 +138,17 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             rule = f"have {self.n_components_} columns"
             raise InvalidValue("codes", rule, code.shape[1], "Pass what transform returned.")
         return self._scaling.invert(self._run("decode", code)).astype(code.dtype)
+
+    def dimension(self, X: Any) -> float:
+        """Return the dimension of the surface on which the rows of X lie: the mean trace of the Jacobian of r = g o f.
+
+        Of up to 500 rows, by `analysis.local_dimension`. On a curved surface it is less than the number of principal
+        components; a code needs at least as many numbers. Most exact with `noise` of about the data's own: without it,
+        and without a penalty, noise is reproduced and counts.
+        """
+        z = torch.from_numpy(self._scaled(X))
+        net = copy.deepcopy(self.autoencoder_).double()
+        return local_dimension(net.encoder, net.decoder, z).mean
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

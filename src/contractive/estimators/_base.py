@@ -161,7 +161,7 @@ class ContractiveEstimator(Parameters):
             **self._training(len(z), epochs).options(),
             "seed": seed,
             "sample_weight": row_weights,
-            "optimizer": lambda parameters: SOLVERS[self.solver](parameters, float(self._value("learning_rate_init"))),
+            "optimizer": lambda parameters: SOLVERS[self.solver](parameters, float(self._rate)),
             "progress": bool(self.verbose),
         }
         if held_out is None or self._has_auto_weight:
@@ -224,7 +224,8 @@ class ContractiveEstimator(Parameters):
         self._mean = np.zeros(x.shape[1]) if centred else self._scaling.mean(x, weights)
         self._history, self.n_iter_ = (), 0
         with global_randomness(seed, devices=[]):
-            return self._build(x.shape[1]).float()  # whatever torch's default is
+            few = x[:: -(-len(x) // _JUDGED_ROWS)]
+            return self._build(torch.from_numpy(self._scaling.single(few))).float()  # whatever torch's default is
 
     def _scores(self, z: np.ndarray) -> np.ndarray:
         return -np.square(self._run("forward", z) - z).sum(1)

@@ -54,7 +54,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         score_by: `table`, `structured` (the distance in the code), `reconstruction` (the error alone), or `auto`:
             structured for at least 50 features that each repeat another one, by a mean largest correlation of 0.75.
         impute: `mean` or `median` puts those of the training rows where a value is NaN; None refuses NaN.
-        n_components: Numbers per code.
+        n_components: Numbers per code; `auto` as in `ContractiveAutoencoder`.
         weight: Factor of the penalty; None for 0.03, 3 with `structured` and 0.1 with `reconstruction`.
         scale: As in `ContractiveAutoencoder`, or `auto`: `common` with `structured`, else `log`.
 

@@ -36,7 +36,7 @@ class DetectorParameters(Parameters):
     support_fraction: float = 1.0
     score_by: ScoreBy = "auto"
     impute: Literal["mean", "median"] | None = None
-    n_components: int | None = 128
+    n_components: int | Literal["auto"] | None = 128
     objective: Any = "contractive"
     weight: float | Literal["auto"] | None = None
     start: Literal["auto", "pca", "random"] = "random"

@@ -13,9 +13,19 @@ from torch import nn
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, checked, setting
 from contractive.estimators._scaling import Scale
-from contractive.models import Autoencoder, NetworkSettings, half_of, residual
-from contractive.objectives import LOSSES, OBJECTIVES, Gaussian, Objective, ObjectiveSettings, Term, squared_error
-from contractive.training import Device, ScheduleName, TrainingSettings, WarmCosine
+from contractive.models import Autoencoder, NetworkSettings, half_of
+from contractive.objectives import DEFAULT_OBJECTIVE, LOSSES, OBJECTIVES, Gaussian, Objective, ObjectiveSettings, Term
+from contractive.training import (
+    Device,
+    ScheduleName,
+    Start,
+    TrainingSettings,
+    WarmCosine,
+    against_components,
+    chosen_start,
+    from_components,
+    principal_components,
+)
 
 S = TypeVar("S", NetworkSettings, TrainingSettings)
 SOLVERS: dict[str, Callable[[Iterable[nn.Parameter], float], torch.optim.Optimizer]] = {
@@ -31,9 +41,8 @@ _NAMES = {
     "schedule": "learning_rate",
     "patience": "n_iter_no_change",
 }
-_AUTO = {"hidden_layer_sizes": (), "activation": "sigmoid", "decoder_activation": "relu", "learning_rate_init": 3e-3}
-_FROM_COMPONENTS = {"hidden_layer_sizes": (64,), "learning_rate_init": 1e-2}
-_WEIGHTS = {"gain_weighted": 0.0}  # where none is given; of all others 0.1
+_RATE = 3e-3
+_WEIGHTS = {DEFAULT_OBJECTIVE: 0.0}  # where none is given; of all others 0.1
 _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 600, 5, 300
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 128, 1024, 200
 
@@ -55,12 +64,12 @@ def budget(rows: int, batch_size: int | None = None, max_epochs: int | None = No
 class Parameters(BaseEstimator):
     """The parameters of `ContractiveAutoencoder`, described there, and the settings that they stand for."""
 
-    n_components: int | None = setting(None, "Numbers per code.", least=1)
+    n_components: int | Literal["auto"] | None = None
     hidden_layer_sizes: Any = "auto"
-    objective: Any = "gain_weighted"
+    objective: Any = DEFAULT_OBJECTIVE
     weight: float | Literal["auto"] | None = None
     max_error_increase: float = setting(0.1, "Allowed relative increase of the reconstruction error.", positive=True)
-    start: Literal["auto", "pca", "random"] = "auto"
+    start: Start = "auto"
     activation: str = "auto"
     decoder_activation: str = "auto"
     tied: bool = False
@@ -96,63 +105,59 @@ class Parameters(BaseEstimator):
         """The loss; `auto` is the cross-entropy for features scaled to [0, 1], else the squared error."""
         return {"minmax": "cross_entropy"}.get(str(self.scale), "squared_error") if self.loss == "auto" else self.loss
 
-    def _value(self, name: str) -> Any:
-        """The value of a parameter; `auto` is what suits the start."""
-        value = getattr(self, name)
-        if not isinstance(value, str) or value != "auto":
-            return value
-        return _FROM_COMPONENTS.get(name, _AUTO[name]) if self._begins_as_components else _AUTO[name]
-
     @property
     def _begins_as_components(self) -> bool:
         """True for a residual network that begins as principal components."""
         if self.start != "auto":
             return self.start == "pca"
-        # a penalty on the encoder alone is evaded by an unbounded code: its network is the paper's
-        alone = any(term.of == "encoder" for term in self._made_objective().terms)
-        return not alone and not self._against_components()
+        return self.solver == "adam" and chosen_start("auto", *self._asked()) == "pca"
+
+    def _asked(self) -> tuple[NetworkSettings, Objective, TrainingSettings]:
+        """What is asked for, without what follows from the start."""
+        patience = self.n_iter_no_change if self.early_stopping else None
+        asked = _made(TrainingSettings, schedule=self.learning_rate, patience=patience)
+        return self._network(), self._made_objective(), asked
 
     def _against_components(self) -> str:
         """Name the parameter that asks for another network, or another training, than one from components on."""
-        wanted = {"activation": "auto", "decoder_activation": "auto", "tied": False, "solver": "adam", "alpha": 0}
-        wanted |= {"learning_rate": "cosine", "early_stopping": False}
-        for name, value in wanted.items():
-            if getattr(self, name) != value:
-                return name
-        sizes: Any = self.hidden_layer_sizes
-        if not isinstance(sizes, str) and len(widths_of(sizes)) != 1:
-            return "hidden_layer_sizes"
-        made = self._made_objective()
-        if made.loss is not squared_error:
-            return "loss"
-        plain = made.corruption is None or isinstance(made.corruption, Gaussian)
-        return "objective" if made.weight_decay else "" if plain else "noise"
+        if self.solver != "adam":
+            return "solver"
+        found = against_components(*self._asked())
+        if found == "objective" and (self.alpha or self.noise is not None):
+            return "alpha" if self.alpha else "noise"
+        return {"model": "tied", "patience": "early_stopping"}.get(found, _NAMES.get(found, found))
 
-    def _components(self, features: int) -> int:
-        """Numbers per code for so many features."""
-        return self.n_components or half_of(features)
+    def _components(self, rows: torch.Tensor) -> int:
+        """Numbers per code for scaled rows (rows, features)."""
+        if self.n_components == "auto":
+            return principal_components(rows, 1).number()
+        return self.n_components or half_of(rows.shape[1])
 
-    def _build(self, features: int) -> Autoencoder:
-        """Build the network with fresh weights."""
-        settings = self._network(features)
-        if not self._begins_as_components:
-            return settings.build(features)
-        (hidden,) = widths_of(self._value("hidden_layer_sizes"))
-        return residual(features, code=self._components(features), hidden=hidden)
+    def _build(self, rows: torch.Tensor) -> Autoencoder:
+        """Build the network for scaled rows (rows, features) with fresh weights."""
+        features = rows.shape[1]
+        settings = self._network(self._components(rows))
+        if self._begins_as_components:
+            settings, _ = from_components(settings, TrainingSettings(), 1)
+        elif settings.hidden is None:
+            settings = replace(settings, hidden=())
+        return settings.completed(features=features, unit_range=self._loss_name == "cross_entropy").build(features)
 
-    def _network(self, features: int = 1) -> NetworkSettings:
-        activation, decoder_activation = (
-            _SKLEARN_ACTIVATIONS.get(str(value), value)
-            for value in map(self._value, ("activation", "decoder_activation"))
-        )
+    def _network(self, code: int = 1) -> NetworkSettings:
+        """The choices of the network; None is for what suits the start."""
+
+        def given(name: str) -> Any:
+            value = getattr(self, name)
+            return None if isinstance(value, str) and value == "auto" else _SKLEARN_ACTIVATIONS.get(str(value), value)
+
+        sizes = self.hidden_layer_sizes
         return _made(
             NetworkSettings,
             model="tied" if self.tied else "mlp",
-            hidden=widths_of(self._value("hidden_layer_sizes")),
-            code=self._components(features),
-            activation=activation,
-            decoder_activation=decoder_activation,
-            output="sigmoid" if self._loss_name == "cross_entropy" else "linear",
+            hidden=None if isinstance(sizes, str) and sizes == "auto" else widths_of(sizes),
+            code=code,
+            activation=given("activation"),
+            decoder_activation=given("decoder_activation"),
         )
 
     def _training(self, rows: int, epochs: int | None = None) -> TrainingSettings:
@@ -161,13 +166,18 @@ class Parameters(BaseEstimator):
             TrainingSettings,
             batch_size=None if self.batch_size == "auto" else self.batch_size,
             max_epochs=epochs or (None if self.max_epochs == "auto" else self.max_epochs),
-            learning_rate=self._value("learning_rate_init"),
+            learning_rate=self._rate,
             schedule="constant" if epochs else self.learning_rate,
             patience=self.n_iter_no_change,
             device=self.device,
         )
         done = budget(rows, given.batch_size, given.max_epochs)
         return replace(given, batch_size=done.batch_size, max_epochs=done.max_epochs)
+
+    @property
+    def _rate(self) -> float:
+        """The learning rate from random weights on."""
+        return _RATE if self.learning_rate_init == "auto" else self.learning_rate_init
 
     def _warm_cosine(self, rows: int) -> WarmCosine:
         """How a network is trained from its principal components on."""
@@ -205,6 +215,8 @@ class Parameters(BaseEstimator):
             rule = f"be one of {', '.join(OBJECTIVES)}, a penalty function or an Objective"
             raise InvalidValue("objective", rule, repr(given), "Choose one of them.")
         check_settings(replace(self))  # a copy: numbers of numpy stay what they are in the parameters
+        if self.n_components not in (None, "auto"):
+            checked("n_components", self.n_components, int, least=1)
         if not self._has_auto_weight and self.weight is not None:
             checked("weight", self.weight, float, least=0)
         if self.noise is not None and not callable(self.noise):

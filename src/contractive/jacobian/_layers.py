@@ -235,8 +235,8 @@ class PartlyLinear(nn.Module):
         self.num_linear = num_linear
 
     def forward(self, a: Tensor) -> Tensor:
-        """Apply it to rows (batch, units)."""
-        return torch.cat([a[:, : self.num_linear], F.silu(a[:, self.num_linear :])], 1)
+        """Apply it to rows (batch, units), or to one row."""
+        return torch.cat([a[..., : self.num_linear], F.silu(a[..., self.num_linear :])], -1)
 
     def extra_repr(self) -> str:
         return f"num_linear={self.num_linear}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from contractive.core.errors import InvalidValue
-from contractive.core.settings import check_settings, setting
+from contractive.core.settings import check_settings, checked, setting
 from contractive.models._autoencoder import Activation, Autoencoder, conv, mlp, residual, tied
 
 Model = Literal["mlp", "tied", "conv", "residual"]
@@ -37,17 +37,36 @@ class NetworkSettings:
         by_data="256,128 from 256 features, else 128,64; tied: none; conv: 16,32; residual: 64",
         least=1,
     )
-    code: int | None = setting(
-        None, "Numbers per code.", by_data="64 from 256 features, else 32, or half of fewer than 64 features", least=1
+    code: int | Literal["auto"] | None = setting(
+        None,
+        "Numbers per code; auto for as many as principal components that hold 95 % of the variance.",
+        by_data="half of the features, at most 64, from PCA on; else 64 from 256 features, 32, or half of under 64",
     )
-    activation: Activation = setting("sigmoid", "Activation of the encoder.")
+    activation: Activation | None = setting(
+        None, "Activation of the encoder.", by_data="sigmoid, or linear for a residual network from PCA on"
+    )
     output: Activation | None = setting(
         None, "Activation of the last decoder layer.", by_data="sigmoid for data in [0, 1], else linear"
     )
-    decoder_activation: Activation = setting("relu", "Activation of the decoder's inner layers (tied: the encoder's).")
+    decoder_activation: Activation | None = setting(
+        None, "Activation of the decoder's inner layers (tied: the encoder's).", by_data="relu"
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.code not in (None, "auto"):
+            checked("code", self.code, int, least=1)
+
+    @property
+    def size(self) -> int:
+        """Numbers per code of completed settings.
+
+        Raises:
+            InvalidValue: It depends on data that are not known here.
+        """
+        if not isinstance(self.code, int):
+            raise InvalidValue("code", "be a number before a network is built", self.code, "Call completed() first.")
+        return self.code
 
     def completed(
         self, *, features: int, unit_range: bool, image_shape: Sequence[int] | None = None
@@ -75,19 +94,22 @@ class NetworkSettings:
             self,
             hidden=hidden if self.hidden is None else self.hidden,
             code=code if self.code is None else self.code,
+            activation=self.activation or "sigmoid",
             output=self.output or ("sigmoid" if unit_range else "linear"),
+            decoder_activation=self.decoder_activation or "relu",
         )
 
     def build(self, features: int, image_shape: Sequence[int] | None = None) -> Autoencoder:
         """Build the network of completed settings with fresh weights for rows (batch, features); conv needs a shape."""
-        if self.hidden is None or self.code is None or self.output is None:
+        if any(value is None for value in vars(self).values()):
             raise InvalidValue("settings", "be completed before a network is built", self, "Call completed() first.")
-        shared: Any = {"code": self.code, "activation": self.activation, "output": self.output}
+        hidden: Any = self.hidden
+        shared: Any = {"code": self.size, "activation": self.activation, "output": self.output}
         if self.model == "tied":
-            return tied(features, hidden=self.hidden, **shared)
+            return tied(features, hidden=hidden, **shared)
         if self.model == "residual":
-            return residual(features, hidden=self.hidden[0], **shared)
+            return residual(features, hidden=hidden[0], **shared)
         shared["decoder_activation"] = self.decoder_activation
         if self.model == "conv":
-            return conv(image_shape or (), channels=self.hidden, flat=True, **shared)
-        return mlp(features, hidden=self.hidden, **shared)
+            return conv(image_shape or (), channels=hidden, flat=True, **shared)
+        return mlp(features, hidden=hidden, **shared)

@@ -43,6 +43,7 @@ from contractive.objectives._presets import (
     weight_decay,
 )
 from contractive.objectives._registry import (
+    DEFAULT_OBJECTIVE,
     OBJECTIVES,
     LossName,
     NamedObjective,
@@ -63,4 +64,4 @@ __all__ += ["squared_weights", "tangent_propagation", "OUTPUTS", "PenaltyRows", 
 # corruptions
 __all__ += ["Corruption", "Gaussian", "Masking", "SaltAndPepper", "Interpolation"]
 # by name
-__all__ += ["OBJECTIVES", "NamedObjective", "Reference", "ObjectiveSettings", "LossName"]
+__all__ += ["OBJECTIVES", "DEFAULT_OBJECTIVE", "NamedObjective", "Reference", "ObjectiveSettings", "LossName"]

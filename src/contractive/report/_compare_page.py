@@ -72,14 +72,18 @@ def _table(results: Results) -> MetricTable:
     columns = []
     for metric in (each for group in groups.values() for each in group):
         values = [value(result, metric.key) for result in objectives]
-        names = [f"{result.name}/{metric.key}" for result in objectives]
-        columns.append(cells(values, names, _best(objectives, values, metric.better)))
+        best = _best(objectives, values, metric.better)
+        values.append(Value.of(metric.key, results.components.get(metric.key), None))
+        names = [f"{name}/{metric.key}" for name in (*(result.name for result in objectives), "pca")]
+        columns.append(cells(values, names, best))
     rows = []
     for at, result in enumerate(objectives):
         record = OBJECTIVES.get(result.name)
         note = f"{record.weight_name} {result.weight:.3g}" if record and result.weight is not None else ""
         found = [column[at] for column in columns]
         rows.append(Row(label(result.name), found, color(result.name), note, warned=bool(result.warnings)))
+    if results.components:
+        rows.append(Row("PCA", [column[-1] for column in columns], note="as many principal components"))
     return MetricTable(groups, rows)
 
 

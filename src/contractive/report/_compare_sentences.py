@@ -62,7 +62,7 @@ def compare_sentences(results: Results) -> dict[str, str]:
     )
     return {
         "Sensitivity": _sensitivity(found) or _alone(results, _SENSITIVITY),
-        "Reconstruction": _reconstruction(found) or _alone(results, _RECONSTRUCTION),
+        "Reconstruction": (_reconstruction(found) or _alone(results, _RECONSTRUCTION)) + _against_components(results),
         "Accuracy": _accuracy(results, found),
         "Collapse": collapse,
         "Weights": _weights(results),
@@ -157,6 +157,18 @@ def _reconstruction(found: Roles) -> str:
         f"The {label(found.focus.name)} model reconstructs test data with {amount} {more} squared error than the"
         f" standard one ({mine} against {base}){within}." + (f" For comparison: {listed}." if listed else "")
     )
+
+
+def _against_components(results: Results) -> str:
+    """Name the objectives that reconstruct less than as many principal components do."""
+    linear = Value.of(_ERROR, results.components.get(_ERROR), None)
+    if linear is None:
+        return ""
+    errors = [(label(each.name), each.mean(_ERROR)) for each in results.objectives]
+    worse = [name for name, error in errors if error > linear.mean]
+    if not worse:
+        return f" As many principal components leave more ({linear}) than any of these models."
+    return f" As many principal components leave {linear}: less than {listing(worse)}. Train longer, or begin as PCA."
 
 
 def _accuracy(results: Results, found: Roles) -> str:

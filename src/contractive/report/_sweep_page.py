@@ -163,11 +163,22 @@ def _table(sweep: Sweep) -> MetricTable:
     best = [trial.number for trial in trials].index(sweep.knee)
     shown = [METRICS[key] for key in (*sweep.settings.judged, "squared_norm") if key in sweep.baseline.metrics]
     tested = [metric for metric in shown if metric.key in sweep.baseline.test and metric.key != "squared_norm"]
-    tests = {m.key: [Value.of(m.key, trial.test.get(m.key), None) for trial in trials] for m in tested}
+    linear, names = sweep.components, [*names, "pca"]
+    tests = {
+        m.key: [Value.of(m.key, values.get(m.key), None) for values in (*(t.test for t in trials), linear["test"])]
+        for m in tested
+    }
     columns = [
-        *(cells([_value(t, m.key) for t in trials], [f"{n}/{m.key}" for n in names], best) for m in shown),
+        *(
+            cells(
+                [*(_value(t, m.key) for t in trials), Value.of(m.key, linear["validation"].get(m.key), None)],
+                [f"{n}/{m.key}" for n in names],
+                best,
+            )
+            for m in shown
+        ),
         *(cells(values, [f"{n}/test_{key}" for n in names], best) for key, values in tests.items()),
-        [Cell(f"{trial.seconds:.1f}", best=at == best) for at, trial in enumerate(trials)],
+        [*(Cell(f"{trial.seconds:.1f}", best=at == best) for at, trial in enumerate(trials)), Cell("–")],
     ]
     color = plots.color(sweep.settings.objective)
     rows = []
@@ -182,6 +193,8 @@ def _table(sweep: Sweep) -> MetricTable:
                 style="knee" if knee else "",
             )
         )
+    if linear["validation"]:
+        rows.append(Row("PCA", [column[-1] for column in columns], note="as many principal components"))
     groups = {"Validation rows": shown, "Test rows": tested, "Time": [_SECONDS]}
     return MetricTable({title: group for title, group in groups.items() if group}, rows)
 

@@ -26,7 +26,9 @@ const Model = (() => {
   }
   const bell = (a) => Math.exp((-a * a) / 2) / Math.sqrt(2 * Math.PI);
 
-  // Of each activation its value at a, and its slope there, which may use the value y.
+  const silu = [(a) => a * sigmoid(a), (a) => sigmoid(a) * (1 + a * (1 - sigmoid(a)))];
+
+  // Of each activation its value at a, of unit i, and its slope there, which may use the value y.
   const ACTIVATIONS = {
     sigmoid: () => [sigmoid, (a, y) => y * (1 - y)],
     tanh: () => [Math.tanh, (a, y) => 1 - y * y],
@@ -37,7 +39,11 @@ const Model = (() => {
       (a) => (beta * a > threshold ? a : Math.log1p(Math.exp(beta * a)) / beta),
       (a) => sigmoid(beta * a),
     ],
-    silu: () => [(a) => a * sigmoid(a), (a) => sigmoid(a) * (1 + a * (1 - sigmoid(a)))],
+    silu: () => silu,
+    partly_linear: ({ num_linear: n }) => [
+      (a, i) => (i < n ? a : silu[0](a)),
+      (a, y, i) => (i < n ? 1 : silu[1](a)),
+    ],
     gelu: () => [(a) => a * normal(a), (a) => normal(a) + a * bell(a)],
   };
 
@@ -46,7 +52,7 @@ const Model = (() => {
   // Every layer has apply(x), push(v, x, y) = J v and pull(g, x, y) = J' g, where y = apply(x).
   function activation({ kind, numbers: given }) {
     const [value, slope] = ACTIVATIONS[kind](given);
-    const scaled = (v, x, y) => v.map((each, i) => each * slope(x[i], y[i]));
+    const scaled = (v, x, y) => v.map((each, i) => each * slope(x[i], y[i], i));
     return { apply: (x) => x.map(value), push: scaled, pull: scaled };
   }
 

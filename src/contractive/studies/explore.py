@@ -7,6 +7,7 @@ computes with. Any other model, or one of more than two million weights, is comp
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from contractive.core.errors import ContractiveError, check_at_least
 from contractive.data import SETS, Block, DataError, Options, open_rows
-from contractive.jacobian import Center, leading
+from contractive.jacobian import Center, PartlyLinear, leading
 from contractive.models import Autoencoder, TiedLinear
 from contractive.studies.runs import AutoencoderRun, RunError
 from contractive.studies.sections import thinned
@@ -84,7 +85,9 @@ class Layer:
         return x.flatten(1)
 
 
-_ACTIVATIONS = {  # name: (type, function, its numbers as the module calls them)
+_ACTIVATIONS: dict[
+    str, tuple[type[nn.Module], Any, dict[str, str]]
+] = {  # name: (type, function, its numbers as the module calls them)
     "sigmoid": (nn.Sigmoid, torch.sigmoid, {}),
     "tanh": (nn.Tanh, torch.tanh, {}),
     "relu": (nn.ReLU, torch.relu, {}),
@@ -93,6 +96,7 @@ _ACTIVATIONS = {  # name: (type, function, its numbers as the module calls them)
     "softplus": (nn.Softplus, F.softplus, {"beta": "beta", "threshold": "threshold"}),
     "silu": (nn.SiLU, F.silu, {}),
     "gelu": (nn.GELU, F.gelu, {}),
+    "partly_linear": (PartlyLinear, lambda x, num_linear: PartlyLinear(num_linear)(x), {"num_linear": "num_linear"}),
 }
 
 

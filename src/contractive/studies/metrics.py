@@ -18,13 +18,16 @@ from contractive import analysis
 from contractive.data import Split
 from contractive.models import Autoencoder
 from contractive.objectives import Gaussian
+from contractive.training import principal_components
 
 NOISE_LEVELS = (0.25, 0.5, 1.0, 1.5)
 _SENSITIVITY_LEVEL = 0.5
 _NORM_ROWS = 1000
 _PROBE_ROWS = 10_000
+_COMPONENT_ROWS = 20_000
 # what measurements raise on rows and models for which they have no answer, those of linear algebra included
 MEASURING_ERRORS = (ValueError, RuntimeError, ArithmeticError, LookupError)
+Labelled = tuple[np.ndarray, np.ndarray, np.ndarray]
 logger = logging.getLogger(__name__)
 
 
@@ -36,7 +39,7 @@ class Subject:
     x: Tensor  # prepared rows, (rows, features)
     noise_unit: float  # standard deviation of noise of level 1 (`noise_unit`)
     generator: torch.Generator  # source of the noise
-    labelled: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # training rows, their labels, and those of `x`
+    labelled: Labelled | None = None  # training rows, their labels, and those of `x`
 
     @cached_property
     def reconstruction(self) -> analysis.Reconstruction:
@@ -207,6 +210,34 @@ def measure(subject: Subject) -> dict[str, float]:
         if value is not None:
             found[key] = value
     return found
+
+
+def components_of(split: Split, code: int) -> Autoencoder:
+    """Return principal components of the training rows, as many as a code has numbers: the baseline of every table.
+
+    A linear autoencoder, whose code are the scores, of `first_rows`.
+    """
+    return principal_components(first_rows(split), code).autoencoder(code)
+
+
+def first_rows(split: Split) -> Tensor:
+    """Return all training rows in memory; of streamed ones the first 20,000."""
+    rows = split.train if isinstance(split.train, np.ndarray) else split.train[: min(_COMPONENT_ROWS, len(split.train))]
+    return torch.from_numpy(np.asarray(rows))
+
+
+def measure_components(
+    linear: Autoencoder, split: Split, rows: np.ndarray, *, seed: int = 0, labelled: Labelled | None = None
+) -> dict[str, float]:
+    """Return the metrics of `components_of` on validation or test rows; none of fewer than two rows.
+
+    Those that do not exist of an unbounded code are left out. `labelled` is as in `Subject`.
+    """
+    if len(rows) < 2:
+        return {}
+    generator = torch.Generator().manual_seed(seed)
+    found = measure(Subject(linear, torch.from_numpy(rows), noise_unit(split), generator, labelled))
+    return {key: value for key, value in found.items() if not math.isnan(value)}
 
 
 def first_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contractive.training._checkpoints import CheckpointError, read_checkpoint
 from contractive.training._fine_tuning import FineTuning, Regularisation, fine_tune
 from contractive.training._history import (
+    FALLING,
     CollapseWarning,
     Epochs,
     History,
@@ -17,6 +18,7 @@ from contractive.training._history import (
     collapse,
     is_constant,
     shortcomings,
+    still_falling,
 )
 from contractive.training._principal_components import (
     PrincipalComponents,
@@ -41,6 +43,8 @@ from contractive.training._settings import (
     is_first_process,
     place_of,
 )
+from contractive.training._start import Start, against_components, chosen_start, from_components
+from contractive.training._warm_cosine import WarmCosine
 
 if TYPE_CHECKING:
     from contractive.training._contract import contract
@@ -49,13 +53,13 @@ if TYPE_CHECKING:
     from contractive.training._from_components import FromComponents, continue_from_components, fit_from_components
     from contractive.training._penalty import JacobianPenalty
     from contractive.training._pretraining import pretrain, start_at_mean
-    from contractive.training._warm_cosine import WarmCosine
     from contractive.training._warm_up import WeightWarmUp
 
 __all__ = ["fit", "fit_with_max_error_increase", "contract", "WeightWarmUp", "History", "Rows", "is_first_process"]
 # from principal components on
 __all__ += ["fit_from_components", "continue_from_components", "FromComponents", "WarmCosine"]
 __all__ += ["PrincipalComponents", "principal_components", "start_at_principal_components", "preconditioned"]
+__all__ += ["Start", "chosen_start", "against_components", "from_components"]
 # stacks: without labels, then with labels
 __all__ += ["start_at_mean", "pretrain", "fine_tune", "FineTuning", "Regularisation", "Epochs"]
 # settings
@@ -65,7 +69,7 @@ __all__ += ["ScheduleName", "Schedule", "Device", "Precision"]
 __all__ += ["JacobianPenalty"]
 # errors and warnings
 __all__ += ["CheckpointError", "read_checkpoint", "CollapseWarning", "SearchWarning", "TrainingDiverged"]
-__all__ += ["collapse", "is_constant", "shortcomings"]
+__all__ += ["collapse", "is_constant", "shortcomings", "still_falling", "FALLING"]
 # checks of arguments
 __all__ += ["check_device", "check_machine", "check_seed", "place_of"]
 
@@ -79,7 +83,6 @@ _LATER = {
     "pretrain": "_pretraining",
     "start_at_mean": "_pretraining",
     "FromComponents": "_from_components",
-    "WarmCosine": "_warm_cosine",
     "fit_from_components": "_from_components",
     "continue_from_components": "_from_components",
 }

@@ -39,15 +39,15 @@ from contractive.training._principal_components import (
 from contractive.training._warm_cosine import WarmCosine
 from contractive.training._warm_up import scaled
 
-_FEWEST_STEPS = 30  # per epoch: few rows are gone through several times in one
+_FEWEST_STEPS = 30  # per epoch, since few rows are gone through several times in one, and in a trial
 _FEWEST_HELD_OUT = 32
 _PATIENCE = 0.25  # share of the budget without a better check on held-out rows, after which a run stops
 _AGAIN = 0.25  # of the steps up to the best check: so many follow on all rows
 _SHORT, _SLOW = 1 / 6, 0.3  # length and rate of a trial
 _TRIALS, _TOLERANCE = 5, 0.12  # of them, and by how much of the allowed increase a trial may miss it
 _SLOPE = 1.2  # the increase grows like weight^1.2
-_WHOLE_RUNS, _CLOSE_ENOUGH, _WITHIN = 4, 0.2, 0.03
-_FACTOR = 30.0  # most by which a trial's weight differs from its neighbour's
+_WHOLE_RUNS, _CLOSE_ENOUGH, _WITHIN = 5, 0.2, 0.03
+_FACTOR, _NEAR = 30.0, 3.0  # most by which a weight differs from its neighbour's, and that of a whole run exceeds it
 _LEAST = 0.1  # of the allowed increase: what is smaller, or a gain, is noise
 _FEW = 256  # rows for the first guess
 
@@ -366,27 +366,39 @@ def _search(run: _Runs, objective: Objective, allowed: float) -> tuple[_Found, f
         tried.append((weight, increase, found))
         if abs(increase - allowed) <= _CLOSE_ENOUGH * allowed:
             break
-        weight = _next_weight([(w, i) for w, i, _ in tried], allowed)
+        weight = _next_weight([(w, i) for w, i, _ in tried], allowed, _NEAR)
     _, increase, found = min(tried, key=lambda entry: abs(entry[1] - allowed))
     if abs(increase - allowed) > max(_CLOSE_ENOUGH * allowed, _WITHIN):
-        spent = "only" if increase < allowed else "no less than"
-        warnings.warn(
-            f"Of the error increase of {100 * allowed:.3g} % allowed, {spent} {100 * increase:.3g} % could be spent,"
-            f" with the weight {found.objective.terms[0].weight:.3g}. Give a weight, or hold more rows out.",
-            SearchWarning,
-            stacklevel=3,
-        )
+        warnings.warn(_missed(tried, increase, allowed), SearchWarning, stacklevel=3)
     return found, increase
+
+
+def _missed(tried: Sequence[tuple[float, float, _Found]], increase: float, allowed: float) -> str:
+    """Say by how much whole runs missed the allowed increase, and whether on one side only."""
+    weights = [found.objective.terms[0].weight for _, _, found in tried]
+    increases = [each for _, each, _ in tried]
+    if max(increases) < allowed:
+        what = f"no weight up to {max(weights):.3g} cost more than {100 * increase:.3g} %"
+    elif min(increases) > allowed:
+        what = f"no weight down to {min(weights):.3g} cost less than {100 * increase:.3g} %"
+    else:
+        what = f"the nearest of {len(tried)} runs, whose weights lie on both sides, cost {100 * increase:.3g} %"
+    advice = "Train longer, hold more rows out, or give a weight."
+    return f"An error increase of {100 * allowed:.3g} % was allowed, and {what}. {advice}"
 
 
 def _by_trials(run: _Runs, objective: Objective, reference: _Found, error: float, allowed: float) -> float:
     """Return a factor of the weights whose short trial has about the allowed increase."""
-    base = run.trial(reference.network, scaled(objective, 0.0))
+    steps = _SHORT * run.schedule.max_epochs * -(-len(run.learned) // run.schedule.batch_size)
+    is_short = steps < _FEWEST_STEPS  # in so few steps no weight shows its effect: whole runs begin at the first guess
+    base = reference if is_short else run.trial(reference.network, scaled(objective, 0.0))
     few = run.data[run.held][:_FEW]
     with evaluating(base.network):
         values = objective.exact()(base.network, few, generator=torch.Generator().manual_seed(run.seed))
     penalty = sum(term.weight * float(values.penalties[term.name].mean()) for term in objective.terms)
     weight = 10 * allowed * error / max(penalty, 1e-30)
+    if is_short:
+        return weight
     tried: list[tuple[float, float]] = []
     networks = {0.0: base.network}
     for _ in range(_TRIALS):
@@ -397,19 +409,21 @@ def _by_trials(run: _Runs, objective: Objective, reference: _Found, error: float
         tried.append((weight, increase))
         if abs(increase - allowed) <= _TOLERANCE * allowed:
             break
-        weight = _next_weight(tried, allowed)
+        weight = _next_weight(tried, allowed, _FACTOR)
     return weight
 
 
-def _next_weight(tried: Sequence[tuple[float, float]], allowed: float) -> float:
-    """Interpolate log increase against log weight between the nearest ones below and above; else follow a slope."""
+def _next_weight(tried: Sequence[tuple[float, float]], allowed: float, most: float) -> float:
+    """Interpolate the increase, linear in weight^1.2, between the nearest ones below and above; else follow this slope.
+
+    An increase may be negative: a small weight can reconstruct held-out rows better than none. Beyond the weights that
+    were tried the step upwards is at most a factor of `most`.
+    """
     below = max((entry for entry in tried if entry[1] < allowed), default=None)
     above = min((entry for entry in tried if entry[1] >= allowed), default=None)
     if below and above and below[0] < above[0]:
-        low, high = (math.log(max(entry[1], _LEAST * allowed)) for entry in (below, above))
-        share = (math.log(allowed) - low) / (high - low) if high > low else 0.5
-        share = min(max(share, 0.1), 0.9)
-        return math.exp((1 - share) * math.log(below[0]) + share * math.log(above[0]))
+        share = min(max((allowed - below[1]) / (above[1] - below[1]), 0.1), 0.9)
+        return ((1 - share) * below[0] ** _SLOPE + share * above[0] ** _SLOPE) ** (1 / _SLOPE)
     weight, increase = below or above or tried[-1]
     ratio = (allowed / max(increase, _LEAST * allowed)) ** (1 / _SLOPE)
-    return weight * min(max(ratio, 1 / _FACTOR), _FACTOR)
+    return weight * min(max(ratio, 1 / _FACTOR), most)

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from contractive.core.errors import ContractiveError
 from contractive.models import Autoencoder
 from contractive.training._contexts import evaluating
-from contractive.training._principal_components import principal_components
 
 if TYPE_CHECKING:
     import pandas
 
 Row = Mapping[str, float]
 _UNEXPLAINED = 0.98  # share of the data's variance left unexplained from which nothing was learned
+_BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 _EDGE, _ALWAYS, _MOST = 0.05, 0.95, 0.5  # of the range, of the rows, of the units: these are saturated
+_IDLE = 0.01  # of the range: a unit with a smaller standard deviation hardly varies
+FALLING = 0.02  # of the error, in the last tenth of the epochs
 _ROUNDING = 1e-5
 RUNAWAY = 1e4  # no weight of a healthy network is this large; NaN is not smaller either
 _CONSTANT = 0.01  # largest standard deviation of outputs that do not vary, relative to that of the rows
@@ -195,35 +197,53 @@ def is_constant(network: Callable[[Tensor], Tensor], x: Tensor) -> bool:
     return bool(rows > 0) and not bool(outputs > _CONSTANT * rows)
 
 
-def shortcomings(autoencoder: Autoencoder, x: Tensor, bounds: tuple[float, float] | None) -> list[str]:
-    """Describe where principal components do better on rows x (rows, features), and where a code hardly answers.
+def shortcomings(
+    autoencoder: Autoencoder, x: Tensor, linear: Autoencoder | None, errors: Sequence[float] = ()
+) -> list[str]:
+    """Describe where a network falls short of what it could be: one sentence each, and none if it does not.
 
     Args:
         autoencoder: A trained autoencoder.
-        x: Rows to judge it on.
-        bounds: Of the code's activation; None for an unbounded one.
+        x: Rows to judge it on, (rows, features).
+        linear: Principal components of the same size (`PrincipalComponents.autoencoder`); None to compare with none.
+        errors: The error of each epoch, to see whether it still fell at the end.
     """
-    with evaluating(autoencoder):
-        code = autoencoder.encode(x)
-        error = float((autoencoder.decode(code) - x).square().sum(1).mean())
-    found = []
-    size = code.shape[1]
-    if size < x.shape[1]:
-        components = principal_components(x, size)
-        left = components.total - float(components.variances[:size].sum())
-        if error > left + _ROUNDING * components.total:
-            shares = (f"{value / components.total:.3g}" for value in (left, error))
+    code, error, variance = _reconstructed(autoencoder, x)
+    found, size = [], code.flatten(1).shape[1]
+    if linear is not None and size < x.shape[1]:
+        left = _reconstructed(linear, x)[1]
+        if error > left + _ROUNDING * variance:
             found.append(
-                "Principal components of the same size leave {} of the variance unexplained, this network {}. Train"
-                " longer, use a smaller weight, or begin as principal components.".format(*shares)
+                f"Principal components of the same size leave {left / variance:.3g} of the variance unexplained, this"
+                f" network {error / variance:.3g}. Train longer, use a smaller weight, or begin as principal"
+                " components."
             )
-    if bounds is not None:
-        low, high = bounds
-        edge = _EDGE * (high - low)
-        saturated = ((code < low + edge) | (code > high - edge)).double().mean(0) > _ALWAYS
-        if saturated.double().mean() > _MOST:
-            found.append(
-                f"{int(saturated.sum())} of {size} units are saturated on nearly all rows. Use a smaller weight or"
-                " rate, or scale the rows."
-            )
+    fell = still_falling(errors)
+    if fell is not None and fell > FALLING:
+        found.append(
+            f"The error still fell by {100 * fell:.0f} % in the last tenth of the epochs. Train for more epochs."
+        )
+    if idle := _idle(autoencoder, code.flatten(1)):
+        found.append(f"{idle} Use a smaller weight or rate, or scale the rows.")
     return found
+
+
+def _idle(autoencoder: Autoencoder, code: Tensor) -> str:
+    """Say that most units of a bounded code (rows, units) are at the edge of their range, or constant, if they are."""
+    recipe, size = autoencoder.recipe, code.shape[1]
+    name = str(recipe.arguments.get("activation")) if recipe else ""
+    if name not in _BOUNDS:  # a unit of an unbounded code, such as a late principal component, may be as small as it is
+        return ""
+    low, high = _BOUNDS[name]
+    edge = _EDGE * (high - low)
+    saturated = ((code < low + edge) | (code > high - edge)).double().mean(0) > _ALWAYS
+    if saturated.double().mean() > _MOST:
+        return f"{int(saturated.sum())} of {size} units are saturated on nearly all rows."
+    constant = code.std(0, correction=0) <= _IDLE * (high - low)
+    return f"{int(constant.sum())} of {size} units hardly vary." if constant.double().mean() > _MOST else ""
+
+
+def still_falling(errors: Sequence[float]) -> float | None:
+    """Return by what share of itself the smallest error fell in the last tenth of the epochs; None of under 10."""
+    before = errors[: len(errors) - len(errors) // 10]
+    return 1 - min(errors) / min(before) if len(errors) >= 10 and min(before) > 0 else None

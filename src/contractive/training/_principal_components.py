@@ -16,7 +16,7 @@ from torch.nn.utils import parametrize
 
 from contractive.core.errors import InvalidValue
 from contractive.core.randomness import global_randomness
-from contractive.models import Autoencoder
+from contractive.models import Autoencoder, mlp
 
 _MOST = 512  # directions; what lies outside is left to the reconstruction's mean
 _WIDE = 2048  # features, and rows, above which the decomposition is randomised
@@ -47,10 +47,26 @@ class PrincipalComponents:
         left = self.total - float(self.variances[:code].sum())
         return (max(left, _LEAST_UNEXPLAINED * self.total) / code) ** 0.5 or 1.0
 
-    def reconstruct(self, x: Tensor, code: int) -> Tensor:
-        """Return rows (batch, features) as the first `code` components have them, in the precision of x."""
-        mean, directions = self.mean.to(x), self.directions[:, :code].to(x)
-        return mean + (x - mean) @ directions @ directions.T
+    def number(self, share: float = 0.95) -> int:
+        """Return how many components hold this share of the variance."""
+        return min(int((self.variances.cumsum(0) < share * self.total).sum()) + 1, len(self.variances))
+
+    def autoencoder(self, code: int, dtype: torch.dtype = torch.float32) -> Autoencoder:
+        """Return the first `code` components as a linear autoencoder, whose code are the scores.
+
+        Where there are fewer components, the last units are 0.
+        """
+        with global_randomness(0, devices=[]):
+            made = mlp(len(self.mean), hidden=(), code=code, activation="linear", output="linear").double()
+        leading = torch.nn.functional.pad(self.directions[:, :code], (0, max(code - len(self.variances), 0)))
+        encoder: Any = made.encoder
+        decoder: Any = made.decoder
+        with torch.no_grad():
+            encoder[0].weight.copy_(leading.T)
+            encoder[0].bias.copy_(-leading.T @ self.mean)
+            decoder[0].weight.copy_(leading)
+            decoder[0].bias.copy_(self.mean)
+        return made.to(dtype).eval()
 
 
 def principal_components(x: Tensor, code: int, *, weights: Tensor | None = None) -> PrincipalComponents:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 import contractive as ct
 from contractive.core.artifacts import ArtifactError
@@ -55,6 +56,16 @@ def test_every_objective_has_every_metric_of_every_seed(results):
             assert len(seed.history) == TRAINING.max_epochs
         values = [seed.metrics["r2"] for seed in each.seeds]
         assert (each.mean("r2"), each.sd("r2")) == (pytest.approx(np.mean(values)), np.std(values, ddof=1))
+
+
+def test_principal_components_of_the_same_size_are_measured_alike(results, split):
+    pca = PCA(4).fit(split.train)
+    wrong = np.square(pca.inverse_transform(pca.transform(split.test)) - split.test).sum(1).mean()
+    assert results.components["reconstruction_error"] == pytest.approx(wrong, rel=1e-4)
+    assert set(results.components) == set(METRICS) - {"seconds_per_epoch", "saturation"}
+    headings, rows = results.table()
+    assert rows[-1][:3] == ["pca", None, None]
+    assert dict(zip(headings, rows[-1], strict=True))["r2"] == results.components["r2"]
 
 
 def test_weights_come_from_validation_data_within_the_allowed_error_increase(results):
@@ -171,7 +182,7 @@ def test_results_survive_files(results, tmp_path):
         torch.testing.assert_close(mine.spectra.values, read.spectra.values, rtol=0, atol=0)
     assert again.similarity.names == results.similarity.names
     rows = (tmp_path / "results.csv").read_text().splitlines()
-    assert len(rows) == 1 + 4 * 2
+    assert len(rows) == 1 + 4 * 2 + 1  # the last is that of principal components
     assert rows[0].startswith("objective,weight,seed,reconstruction_error")
 
 
@@ -179,7 +190,7 @@ def test_results_are_a_table_in_a_notebook_and_a_data_frame(results):
     frame = results.to_pandas()
     assert list(frame.columns[:4]) == ["objective", "weight", "seed", "reconstruction_error"]
     assert frame["r2"][0] == results["standard"].seeds[0].metrics["r2"]
-    assert results._repr_html_().count("<tr>") == 8
+    assert results._repr_html_().count("<tr>") == 9
     assert len(repr(results)) < 200
 
 

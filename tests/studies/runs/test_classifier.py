@@ -41,6 +41,7 @@ def learned(tmp_path_factory):
 
 
 def test_it_learns_as_well_as_a_linear_classifier_and_better_than_single_pixels(learned):
+    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -50,6 +51,9 @@ def test_it_learns_as_well_as_a_linear_classifier_and_better_than_single_pixels(
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(DIGITS.train, train_y)
     tree = DecisionTreeClassifier(random_state=0).fit(DIGITS.train, train_y)
     assert learned.metrics.linear_error == pytest.approx(1 - linear.score(DIGITS.test, test_y))
+    pca = PCA(64).fit(DIGITS.train)
+    on_components = make_pipeline(pca, StandardScaler(), LogisticRegression(max_iter=300)).fit(DIGITS.train, train_y)
+    assert learned.metrics.components_error == pytest.approx(1 - on_components.score(DIGITS.test, test_y), abs=0.01)
     assert found < learned.metrics.linear_error + 0.01
     assert found < (1 - tree.score(DIGITS.test, test_y)) / 3
 

@@ -54,6 +54,8 @@ def test_it_reconstructs_better_than_principal_components_and_is_the_network_of_
     pca = PCA(2).fit(split.train)
     theirs = np.square(pca.inverse_transform(pca.transform(split.test)) - split.test).sum(1).mean()
     assert error(run.model, split.test) < 0.8 * theirs
+    assert run.metrics.components["reconstruction_error"] == pytest.approx(theirs, rel=1e-4)
+    assert run.metrics.warnings == ()
     net = residual(6, code=2)
     found = fit_from_components(
         net,
@@ -68,6 +70,11 @@ def test_it_reconstructs_better_than_principal_components_and_is_the_network_of_
         assert torch.equal(ours, theirs)
     assert [row["val_reconstruction"] for row in found.history.rows] == run.history["val_reconstruction"]
     assert error(net, split.validation) == pytest.approx(found.history.best["val_reconstruction"], rel=1e-3)
+
+
+def test_a_network_that_is_worse_than_principal_components_says_so(split, tmp_path):
+    short = trained(split, tmp_path, start="random", max_epochs=1)
+    assert short.metrics.warnings[-1].startswith("Principal components of the same size leave 0.")
 
 
 def test_settings_are_stored_and_a_run_that_was_stopped_ends_at_the_same_weights(run, split, tmp_path):
@@ -105,7 +112,9 @@ def test_the_weight_found_is_the_weight_of_the_model(run, split, tmp_path):
         ({"objective": "standard", "weight": None}, "pca"),
         ({"start": "random"}, "random"),
         ({"objective": "contractive"}, "random"),
-        ({"hidden": (5,)}, "random"),
+        ({"hidden": (5,)}, "pca"),
+        ({"hidden": (5, 4)}, "random"),
+        ({"decoder_activation": "elu"}, "random"),
         ({"activation": "tanh"}, "random"),
         ({"model": "tied"}, "random"),
         ({"patience": 3}, "random"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -32,7 +33,7 @@ from contractive.studies.sections import (
     read_analysis,
     rows_of_split,
 )
-from contractive.studies.sections._rows import _still_falling, thinned
+from contractive.studies.sections._rows import thinned
 
 FACTS = Facts(20, 5, "", 20, True, 2)
 SMALL = AnalysisSettings(num_points=20, map_points=30, attack_points=20, umap=False)
@@ -283,6 +284,15 @@ def test_the_model_runs_in_the_page_or_beside_it(measured, size, found):
     assert len(page) < 3_000_000
 
 
+def test_as_many_principal_components_are_named_beside_the_reconstruction(measured):
+    x = rows().measured.numpy()
+    pca = PCA(4).fit(x)
+    left = np.square(pca.inverse_transform(pca.transform(x)) - x).sum() / np.square(x - x.mean(0)).sum()
+    assert measured.value("reconstruction", "linear") == pytest.approx(1 - left, rel=1e-4)
+    text = said(measured, {"reconstruction/linear": 0.75})["Reconstruction"]
+    assert "by as many principal components 75.0\N{NO-BREAK SPACE}%." in text
+
+
 def test_sentences_follow_the_numbers(measured):
     text = said(measured, {"norms/operator_norm": 0.5, "norms/contractive_share": 0.75})
     assert "the encoder contracts" in text["Contraction"]
@@ -397,12 +407,6 @@ def test_each_caveat_is_given_alone(measured, numbers, rows, words):
 )
 def test_the_training_is_doubted(measured, run, words):
     assert words in caveats(replace(measured, run=run))
-
-
-def test_how_far_the_error_still_fell():
-    assert _still_falling([*range(20, 10, -1), 10.0, 8.0]) == pytest.approx(1 - 8 / 10)  # a tenth of 12 is one epoch
-    assert _still_falling([4.0] * 10 + [5.0] * 10) == 0
-    assert _still_falling([3.0, 2.0, 1.0]) is None
 
 
 def test_the_gravest_caveat_comes_first(measured):

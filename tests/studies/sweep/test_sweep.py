@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -99,11 +100,27 @@ def test_files_hold_what_was_found(swept):
     assert Sweep.read(out) == found
     with open(out / "sweep.csv", newline="") as file:
         rows = list(csv.DictReader(file))
+    rows = rows[:-1]  # the last is that of principal components
     assert [float(row["weight"]) for row in rows] == [0.0, *GRID]
     assert [int(row["trial"]) for row in rows if row["knee"] == "1"] == [found.knee]
     assert [float(row["reconstruction_error"]) for row in rows[:4]] == [
         trial.metrics["reconstruction_error"] for trial in found.trials[:4]
     ]
+
+
+def test_principal_components_of_the_same_size_are_the_last_row(swept, split):
+    out, found = swept
+    with open(out / "sweep.csv", newline="") as file:
+        *_, linear = csv.DictReader(file)
+    assert linear["trial"] == "pca"
+    pca = PCA(3).fit(split.train)
+    for part, prefix in (("validation", ""), ("test", "test_")):
+        rows = getattr(split, part)
+        wrong = np.square(pca.inverse_transform(pca.transform(rows)) - rows).sum(1).mean()
+        assert found.components[part]["reconstruction_error"] == pytest.approx(wrong, rel=1e-4)
+        assert float(linear[f"{prefix}reconstruction_error"]) == found.components[part]["reconstruction_error"]
+    probe = make_pipeline(pca, StandardScaler(), LogisticRegression(max_iter=300)).fit(split.train, split.labels[0])
+    assert found.components["test"]["probe_accuracy"] == pytest.approx(probe.score(split.test, split.labels[2]))
 
 
 def test_models_are_measured_side_by_side(swept, split):
@@ -405,9 +422,9 @@ def test_a_broken_document_is_said(swept, tmp_path, change, said):
 def test_a_sweep_is_a_table_in_a_notebook_and_a_data_frame(swept):
     found = swept[1]
     frame = found.to_pandas()
-    assert list(frame["weight"]) == [0.0, *GRID]
+    assert list(frame["weight"])[:-1] == [0.0, *GRID]
     assert frame["scale_free_sensitivity"][1] == found.trials[1].metrics["scale_free_sensitivity"]
-    assert found._repr_html_().count("<tr>") == 5
+    assert found._repr_html_().count("<tr>") == 6  # the last is that of principal components
     assert len(repr(found)) < 120
 
 
@@ -418,7 +435,20 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
 
 
-SMALL = ["--label", "y", "--hidden", "8", "--code", "3", "--max-epochs", "8", "--batch-size", "16"]
+SMALL = [
+    "--objective",
+    "contractive",
+    "--label",
+    "y",
+    "--hidden",
+    "8",
+    "--code",
+    "3",
+    "--max-epochs",
+    "8",
+    "--batch-size",
+    "16",
+]
 SMALL += ["--learning-rate", "0.02", "--jobs", "1"]
 
 

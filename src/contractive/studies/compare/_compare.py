@@ -17,7 +17,15 @@ from contractive.studies.compare._results import Fit, ObjectiveResult, Results
 from contractive.studies.compare._search import Search
 from contractive.studies.compare._settings import CompareSettings
 from contractive.studies.documents import DataFacts, versions
-from contractive.studies.metrics import NOISE_LEVELS, Subject, measure, noise_unit
+from contractive.studies.metrics import (
+    NOISE_LEVELS,
+    Labelled,
+    Subject,
+    components_of,
+    measure,
+    measure_components,
+    noise_unit,
+)
 from contractive.studies.side_by_side import ShownSections, similarity_of
 from contractive.studies.trials import in_parallel
 from contractive.training import CollapseWarning, TrainingDiverged, fit
@@ -57,6 +65,8 @@ def compare(
             split = replace(split, labels=None)
     settings = settings.completed(split)
     schedule = _Schedule(split, settings)
+    linear, seed = components_of(split, settings.network.size), settings.training.seed
+    components = measure_components(linear, split, split.test, seed=seed, labelled=_labelled(split))
 
     def results() -> Results:
         found = map(schedule.result, settings.trained)
@@ -71,6 +81,7 @@ def compare(
             command=command,
             examples=examples(split),
             similarity=similarity_of({each.name: each.first.sections for each in objectives}),
+            components=components,
         )
 
     with in_parallel(settings.jobs) as run:
@@ -185,9 +196,8 @@ def train(task: Fit, split: Split, settings: CompareSettings) -> Fit:
 
 
 def _measured(task: Fit, autoencoder: Autoencoder, split: Split, settings: CompareSettings) -> Fit:
-    labelled = (split.train, split.labels[0], split.labels[2]) if split.labels is not None else None
     generator = torch.Generator().manual_seed(task.seed)
-    subject = Subject(autoencoder, torch.from_numpy(split.test), noise_unit(split), generator, labelled)
+    subject = Subject(autoencoder, torch.from_numpy(split.test), noise_unit(split), generator, _labelled(split))
     metrics = measure(subject)
     metrics["seconds_per_epoch"] = float(np.median([row["seconds"] for row in task.history]))
     accuracies = subject.accuracies if "probe_accuracy" in metrics else {}
@@ -205,6 +215,10 @@ def _measured(task: Fit, autoencoder: Autoencoder, split: Split, settings: Compa
         arrays["filters"] = first[:_FILTERS].numpy().copy()
     sections = ShownSections.of(autoencoder, split)
     return replace(task, metrics=metrics, arrays=arrays | accuracies, sections=sections)
+
+
+def _labelled(split: Split) -> Labelled | None:
+    return (split.train, split.labels[0], split.labels[2]) if split.labels is not None else None
 
 
 def examples(split: Split) -> dict[str, np.ndarray]:

@@ -91,6 +91,7 @@ class Results(StudyResult):
     command: str = ""  # the command that repeats it; empty in Python
     examples: dict[str, np.ndarray] = field(default_factory=dict)  # test rows: `inputs`, `noisy_inputs`
     similarity: SimilarityTable | None = None  # how alike the codes of the first seed's models are
+    components: dict[str, float] = field(default_factory=dict)  # metrics of as many principal components
 
     def __getitem__(self, name: str) -> ObjectiveResult:
         """Return the result of an objective by its name."""
@@ -103,12 +104,14 @@ class Results(StudyResult):
         return [key for key in METRICS if key in found]
 
     def table(self) -> tuple[list[str], list[list[Cell]]]:
-        """Return one row per objective and seed."""
+        """Return one row per objective and seed, and that of principal components, named `pca`."""
         rows: list[list[Cell]] = [
             [result.name, result.weight, fit.seed, *(fit.metrics.get(key) for key in self.keys)]
             for result in self.objectives
             for fit in result.seeds
         ]
+        if self.components:
+            rows.append(["pca", None, None, *(self.components.get(key) for key in self.keys)])
         return ["objective", "weight", "seed", *self.keys], rows
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from contractive.core.settings import check_settings, setting
 from contractive.data import Split
 from contractive.models import NetworkSettings
 from contractive.objectives import OBJECTIVES, LossName
-from contractive.studies.runs import value_range
+from contractive.studies.runs import completed_network
 from contractive.training import TrainingSettings
 
 
@@ -60,10 +60,8 @@ class CompareSettings:
 
     def completed(self, split: Split) -> "CompareSettings":
         """Return the settings with the defaults that depend on the data."""
-        low, high = value_range(split)
-        unit_range, shape = low >= 0 and high <= 1, split.image_shape
         return replace(
             self,
-            network=self.network.completed(features=split.features, unit_range=unit_range, image_shape=shape),
+            network=completed_network(self.network, split),
             training=self.training.completed(len(split.train), split.features),
         )

@@ -1,7 +1,12 @@
 """Runs: a trained model as a folder that can be resumed, opened and used on data. `TASKS` lists what can be trained."""
 
 from contractive.studies.runs._apply import Predicted, RowOptions, Scored, drift, encode, predict, reconstruct, score
-from contractive.studies.runs._autoencoder import AutoencoderMetrics, AutoencoderRun, AutoencoderSettings, value_range
+from contractive.studies.runs._autoencoder import (
+    AutoencoderMetrics,
+    AutoencoderRun,
+    AutoencoderSettings,
+    completed_network,
+)
 from contractive.studies.runs._classes import (
     ClassifierMetrics,
     ClassLabels,
@@ -40,4 +45,4 @@ __all__ += ["encode", "reconstruct", "predict", "Predicted", "score", "Scored", 
 __all__ += ["AutoencoderMetrics", "ClassifierMetrics", "Evaluation", "EncoderMetrics", "LayerMetrics"]
 __all__ += ["evaluate", "DetectorMetrics", "Tested", "Row", "Reason", "Bound"]
 # labels and data
-__all__ += ["ClassLabels", "class_labels", "value_range"]
+__all__ += ["ClassLabels", "class_labels", "completed_network"]

@@ -1,5 +1,6 @@
 """The autoencoder task: one network trained with one objective, whose weight may be found in training."""
 
+import math
 import warnings
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -9,20 +10,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from contractive import training
+from contractive import analysis, training
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, setting
 from contractive.data import DataError, Split, check_fits
 from contractive.models import Autoencoder, NetworkSettings, Recipe, storage
 from contractive.objectives import ObjectiveSettings
-from contractive.studies.metrics import Subject, measure, noise_unit
+from contractive.studies.metrics import Subject, components_of, first_rows, measure, measure_components, noise_unit
 from contractive.studies.runs._folder import HistoryTable, RunError
-from contractive.studies.runs._start import Start, check_start, fit_from_components, starting
+from contractive.studies.runs._start import check_start, fit_from_components, starting
 from contractive.studies.runs._task import Job, RowFunction, Run, Task, TaskSettings, Trained
-from contractive.training import CollapseWarning, TrainingSettings
+from contractive.training import CollapseWarning, Start, TrainingSettings, principal_components
 
 DEFAULT_MAX_ERROR_INCREASE = 0.1
 _PARTS: Any = {"network": NetworkSettings, "objective": ObjectiveSettings, "training": TrainingSettings}
+_JUDGED = 2048  # rows
 _COPIES = 4  # of the weights in training: themselves, their gradient, and two of Adam
 
 
@@ -37,7 +39,10 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
             start as principal components with a setting that does not suit them.
     """
 
-    by_data = ("hidden", "code", "output", "max_epochs", "batch_size", "learning_rate")
+    by_data = (
+        *("hidden", "code", "activation", "output", "decoder_activation"),
+        *("max_epochs", "batch_size", "learning_rate"),
+    )
 
     network: NetworkSettings = field(default_factory=NetworkSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -100,9 +105,7 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
         begun = starting(self, split)
         made = replace(
             begun,
-            network=begun.network.completed(
-                features=split.features, unit_range=low >= 0 and high <= 1, image_shape=split.image_shape
-            ),
+            network=completed_network(begun.network, split),
             objective=self.objective.completed(),
             training=begun.training.completed(len(split.train), split.features),
             max_error_increase=increase,
@@ -137,12 +140,13 @@ class AutoencoderMetrics:
     best_epoch: int  # whose weights the model has
     stopped_early: bool  # true where patience ended the training
     seconds: float  # of all epochs
-    warnings: tuple[str, ...] = ()  # sentences on what collapsed
+    warnings: tuple[str, ...] = ()  # sentences on what collapsed or falls short
     collapsed: bool = False  # true where all rows have about the same reconstruction
     penalty_path: str = ""  # how the Jacobian norm was computed in training
     noise_unit: float = 1.0  # what noise of level 1 is
     validation: dict[str, float] | None = None  # metrics on validation rows, by key
     test: dict[str, float] | None = None  # metrics on test rows, by key
+    components: dict[str, float] | None = None  # the same of as many principal components as the code has numbers
     weight: float | None = None  # that was found in training
     max_error_increase: float | None = None  # that was allowed for it
     error_increase: float | None = None  # of the validation error over the unpenalised run
@@ -158,7 +162,7 @@ class AutoencoderRun(Run[Autoencoder, AutoencoderMetrics]):
     @property
     def num_units(self) -> int:
         """Numbers per code."""
-        return self.settings.network.code or 0
+        return self.settings.network.size
 
     def model(self) -> Autoencoder:
         """Return the trained autoencoder, in evaluation mode.
@@ -246,30 +250,45 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
         self, job: Job[AutoencoderSettings], trained: Trained[Autoencoder, AutoencoderMetrics]
     ) -> AutoencoderMetrics:
         """Return the metrics on validation and test rows."""
-        history, unit = trained.history, noise_unit(job.split)
-        last = history.rows[-1]
+        history, unit, split = trained.history, noise_unit(job.split), job.split
+        last, size, seed = history.rows[-1], job.settings.network.size, job.settings.training.seed
+        linear = components_of(split, size)
 
         def measured(rows: np.ndarray) -> dict[str, float] | None:
-            generator = torch.Generator().manual_seed(job.settings.training.seed)
+            generator = torch.Generator().manual_seed(seed)
             subject = Subject(trained.model, torch.from_numpy(rows), unit, generator)
             return measure(subject) if len(rows) > 1 else None
 
+        judged = split.validation if len(split.validation) > 1 else split.test
+        judged = analysis.spread_rows(torch.from_numpy(judged), _JUDGED)
+        errors = [row.get("val_reconstruction", math.inf) for row in history.rows]
+        found = training.shortcomings(trained.model, judged, linear, errors) if len(judged) > 1 else []
         return AutoencoderMetrics(
             epochs=len(history),
             best_epoch=history.best_epoch,
             stopped_early=history.stopped_early,
             seconds=history.seconds,
-            warnings=history.warnings,
+            warnings=(*history.warnings, *found),
             collapsed=job.is_constant(trained.model),
             penalty_path=history.penalty_path,
             noise_unit=unit,
-            validation=measured(job.split.validation),
-            test=measured(job.split.test),
+            validation=measured(split.validation),
+            test=measured(split.test),
+            components=measure_components(linear, split, split.test, seed=seed) or None,
             weight=last["weight"] if history.reference else None,
             max_error_increase=job.settings.max_error_increase,
             error_increase=last["error_increase"] if history.reference else None,
             reference=dict(history.reference[-1]) if history.reference else None,
         )
+
+
+def completed_network(network: NetworkSettings, split: Split) -> NetworkSettings:
+    """Return the settings of a network with the defaults for these data."""
+    low, high = value_range(split)
+    if network.code == "auto":
+        network = replace(network, code=principal_components(first_rows(split), 1).number())
+    unit_range = low >= 0 and high <= 1
+    return network.completed(features=split.features, unit_range=unit_range, image_shape=split.image_shape)
 
 
 def value_range(split: Split) -> tuple[float, float]:

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contractive import training
+from contractive import analysis, training
 from contractive.core.artifacts import read_arrays, write_arrays
 from contractive.data import Split
 from contractive.models import Autoencoder, Classifier, Recipe, StorageError, encoder, storage, unroll
+from contractive.studies.metrics import components_of
 from contractive.studies.runs._classes import (
     ClassifierMetrics,
     ClassLabels,
@@ -159,6 +160,9 @@ class ClassifierTask(Task[ClassifierSettings, Classifier, ClassifierMetrics]):
         _, of_validation, of_test = labels.numbers
         write_arrays(job.files.folder / MISTAKES, vars(mistakes(classifier, test, of_test)))
         linear_error, linear_labels = linear_baseline(labelled, classes, test, of_test)
+        scores = components_of(job.split, job.settings.widths[-1]).encoder
+        codes = (analysis.apply(scores, rows) for rows in (labelled, test))
+        components_error, _ = linear_baseline(next(codes), classes, next(codes), of_test)
         return ClassifierMetrics(
             epochs=len(history),
             best_epoch=history.best_epoch,
@@ -169,6 +173,7 @@ class ClassifierTask(Task[ClassifierSettings, Classifier, ClassifierMetrics]):
             validation=evaluate(classifier, validation, of_validation),
             train_error=history["train_error"][history.best_epoch - 1],
             linear_error=linear_error,
+            components_error=components_error,
             linear_labels=linear_labels,
             before=encoder_metrics(encoder(trained.layers), validation),
             after=encoder_metrics(classifier.encoder, validation),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import torch
 from torch import Tensor
@@ -12,11 +13,10 @@ from contractive.studies.metrics import METRICS, Metric
 from contractive.studies.pages import Picture, Tile, percent, shown
 from contractive.studies.sections._analysis import Analysis, Facts
 from contractive.studies.sections._section import RECONSTRUCTION, Caveat, Context, Section, Subject
-from contractive.training import collapse
+from contractive.training import FALLING, collapse, principal_components
 
 _PICTURED = 10
 _LITTLE = 0.5  # of the variance reconstructed
-_FALLING = 0.02  # of the error, in the last tenth of the epochs
 _GAP = 0.1  # of the variance, training against measured rows
 
 
@@ -29,6 +29,7 @@ class Reconstructions:
     outputs: Tensor  # their reconstructions
     noisy: Tensor  # the rows with Gaussian noise of level 1
     noisy_outputs: Tensor  # reconstructions of these
+    linear: float = nan  # R² on the measured rows of as many principal components of the reference rows as the code has
     collapsed: tuple[str, ...] = ()  # sentences if the autoencoder learned nothing
 
 
@@ -41,7 +42,11 @@ class Reconstruction(
 ):
     """Reconstruction errors, and pictures of a few rows."""
 
-    metrics = (METRICS["reconstruction_error"], METRICS["r2"])
+    metrics = (
+        METRICS["reconstruction_error"],
+        METRICS["r2"],
+        Metric("linear", "R² of principal components", help="As many as the code has numbers, of the training rows."),
+    )
 
     def measure(self, subject: Subject) -> Reconstructions:
         rows, model = subject.rows, subject.autoencoder
@@ -52,11 +57,14 @@ class Reconstruction(
         with torch.no_grad():
             outputs, noisy_outputs = model(inputs).flatten(1), model(noisy).flatten(1)
             collapsed = tuple(collapse(model, analysis.spread_rows(rows.measured, 2000)))
-        return Reconstructions(errors, inputs, outputs, noisy, noisy_outputs, collapsed)
+            size = model.encode(inputs).flatten(1).shape[1]
+        linear = analysis.reconstruction(principal_components(rows.reference, size).autoencoder(size), rows.measured)
+        return Reconstructions(errors, inputs, outputs, noisy, noisy_outputs, linear.r2, collapsed)
 
     def values(self, result: Reconstructions) -> Mapping[str, float]:
         found = {f"reconstruction_error:{rows}": errors.mean for rows, errors in result.errors.items()}
-        return found | {f"r2:{rows}": errors.r2 for rows, errors in result.errors.items()}
+        found |= {f"r2:{rows}": errors.r2 for rows, errors in result.errors.items()}
+        return found | {"linear": result.linear}
 
     def warnings(self, result: Reconstructions) -> Sequence[str]:
         return result.collapsed
@@ -86,7 +94,10 @@ class Reconstruction(
         rows = dict.fromkeys((document.rows, document.data.reference.name))
         mine, *known = (f"{shown(max(document.value(self.name, f'r2:{name}'), 0.0), '%')}" for name in rows)
         compared = f" ({document.data.reference.name}: {known[0]})" if known else ""
-        found = f"{mine} of the variance of the {document.rows} is reconstructed{compared}."
+        found = f"{mine} of the variance of the {document.rows} is reconstructed{compared}"
+        linear = document.value(self.name, "linear")
+        known = f", by as many principal components {shown(max(linear, 0.0), '%')}" if linear == linear else ""
+        found += f"{known}."
         run = document.run
         if run.error_increase is None or not run.squared_norm or not run.squared_norm_without:
             return found
@@ -104,7 +115,7 @@ class Reconstruction(
             text = f"{shown(max(mine, 0.0), '%')} of the variance is reconstructed"
             yield Caveat(1, f"Low sensitivity may only reflect underfitting: {text}.")
         run = document.run
-        if run.still_falling is not None and run.still_falling > _FALLING:
+        if run.still_falling is not None and run.still_falling > FALLING:
             fell = percent(run.still_falling, ".0f")
             yield Caveat(
                 1,

@@ -14,6 +14,7 @@ from contractive.core.errors import check_at_least
 from contractive.data import SETS, TEST, TRAIN, VALIDATION, Block, DataError, Options, Split, open_rows
 from contractive.studies.runs import AutoencoderRun, RunError
 from contractive.studies.sections._analysis import DataSummary, RowSet, RunSummary
+from contractive.training import still_falling
 
 _MOST_CLASSES = 50
 _LEAST_PER_CLASS = 4
@@ -159,18 +160,12 @@ def summary_of(run: AutoencoderRun) -> RunSummary:
         weight=objective.weight if found is None else found,
         error_increase=metrics.error_increase if metrics else None,
         max_error_increase=metrics.max_error_increase if metrics else None,
-        still_falling=_still_falling([row.get("val_reconstruction", nan) for row in run.history()]),
+        still_falling=still_falling([row.get("val_reconstruction", nan) for row in run.history()]),
         squared_norm=(metrics.validation or {}).get("squared_norm") if metrics else None,
         squared_norm_without=(metrics.reference or {}).get("val_squared_norm") if metrics else None,
         command=run.document.command,
         checksum=run.document.data.checksum,
     )
-
-
-def _still_falling(errors: Sequence[float]) -> float | None:
-    """Return by what share of itself the smallest error fell in the last tenth of the epochs; None of under 10."""
-    before = errors[: len(errors) - len(errors) // 10]
-    return 1 - min(errors) / min(before) if len(errors) >= 10 and min(before) > 0 else None
 
 
 def _new_rows(run: AutoencoderRun, data: str | Path, rows: int, data_dir: str | Path | None, options: Options) -> Rows:

@@ -60,6 +60,8 @@ class Sweep(StudyResult):
     knee: int  # number of the best trade-off among them
     versions: dict[str, str]  # of the packages that the numbers depend on
     command: str = ""  # the command that repeats it; empty in Python
+    # metrics of as many principal components as the code has numbers, on `validation` and `test` rows
+    components: dict[str, dict[str, float]] = field(default_factory=lambda: {"validation": {}, "test": {}})
     sections: dict[str, ShownSections] = field(default_factory=dict, compare=False)  # of `shown`, by its names
     similarity: SimilarityTable | None = field(default=None, compare=False)  # how alike the codes of these models are
 
@@ -129,6 +131,9 @@ class Sweep(StudyResult):
             numbers = [values.get(key) for values, keys in parts for key in keys]
             place = [int(trial.number in self.front), int(trial.number == self.knee)]
             rows.append([trial.number, trial.weight, *numbers, trial.seconds, *place, trial.reason])
+        linear = [self.components["validation"].get(key) for key in self.keys]
+        linear += [None] * len(base.spread) + [self.components["test"].get(key) for key in base.test]
+        rows += [["pca", None, *linear, None, None, None, ""]] if self.components["validation"] else []
         others = [*(f"{key}_sd" for key in base.spread), *(f"test_{key}" for key in base.test)]
         return ["trial", "weight", *self.keys, *others, "seconds", "front", "knee", "pruned"], rows
 

@@ -13,7 +13,7 @@ from contractive.core.files import is_temporary
 from contractive.data import Split
 from contractive.objectives import OBJECTIVES
 from contractive.studies.documents import DataFacts, versions
-from contractive.studies.metrics import METRICS
+from contractive.studies.metrics import METRICS, components_of, measure_components, probe_accuracies
 from contractive.studies.runs import AutoencoderRun, open_run
 from contractive.studies.side_by_side import SWEPT, ShownSections, similarity_of
 from contractive.studies.sweep._results import BEST, TRIALS, Sweep, SweepTrial, front_and_knee
@@ -73,7 +73,8 @@ def sweep(
     trials = store.trials()
     front, best = front_and_knee(trials, settings.judged)
     chosen = replace(settings, trials=max(2, len(trials)))
-    found = Sweep(DataFacts.of(split), chosen, trials, front, best, versions("lightning"), command)
+    components = _components(split, settings)
+    found = Sweep(DataFacts.of(split), chosen, trials, front, best, versions("lightning"), command, components)
     with store.ledger.lock:
         _keep_best(found, out)
     on_progress("the models side by side", len(trials), len(trials))
@@ -82,6 +83,18 @@ def sweep(
     sections = {name: shown for name, shown in sections.items() if shown.by_name()}
     found = replace(found, sections=sections, similarity=similarity_of(sections))
     found.write(out)
+    return found
+
+
+def _components(split: Split, settings: SweepSettings) -> dict[str, dict[str, float]]:
+    """Return the metrics of as many principal components as the code has numbers, by part."""
+    linear = components_of(split, settings.run.network.size)
+    parts = {"validation": split.validation, "test": split.test}
+    found = {name: measure_components(linear, split, rows) for name, rows in parts.items()}
+    if settings.accuracy:
+        accuracies = probe_accuracies(linear, split)
+        for values, accuracy in zip(found.values(), accuracies, strict=True):
+            values["probe_accuracy"] = accuracy
     return found
 
 

@@ -115,7 +115,7 @@ def _measured(
             if values:
                 values["probe_accuracy"] = value
     infinite = [key for key in _FINITE if not math.isfinite(metrics[key])]
-    warning = found.warnings[0] if found.warnings else ""
+    warning = next(iter(trained.history.warnings), "")
     reason = warning[:1].lower() + warning[1:]
     if infinite:
         reason = f"diverged: its {METRICS[infinite[0]].label} is {metrics[infinite[0]]}"
