@@ -322,3 +322,10 @@ def test_a_library_without_memory_left_is_no_broken_file(tmp_path):
     with pytest.raises(DataError, match=r"must fit into memory, got: malloc of size 5 failed\. Use `drop`"):
         with reraise_as_data_error(tmp_path / "x.parquet", (pa.ArrowException,)):
             raise pa.ArrowMemoryError("malloc of size 5 failed")
+
+
+def test_a_type_that_the_library_does_not_read_is_no_broken_file(tmp_path):
+    rule = r"must have columns of types that Arrow reads, got: Integers with more than 64 bits\. Convert them\."
+    with pytest.raises(DataError, match=rule):
+        with reraise_as_data_error(tmp_path / "x.parquet", (pa.ArrowException,)):
+            raise pa.ArrowNotImplementedError("Integers with more than 64 bits")

@@ -64,6 +64,10 @@ def reraise_as_data_error(path: Path, errors: tuple[type[Exception], ...]) -> It
             raise DataError(
                 f"{path} must fit into memory, got: {first_line(error)}. Use `drop`, or a part of the rows."
             ) from error
+        if isinstance(error, NotImplementedError):
+            raise DataError(
+                f"{path} must have columns of types that Arrow reads, got: {first_line(error)}. Convert them."
+            ) from error
         kind = path.suffix.lower()
         raise DataError(
             f"{path} must be a whole {kind} file, got: {first_line(error)}. Write or copy it again."
