@@ -160,7 +160,7 @@ class CrossFit:
         folds: np.ndarray,
         parts: tuple[Part, ...],
         weights: np.ndarray | None = None,
-        numbers: dict[Part, np.ndarray] | None = None,
+        numbers: Any = None,
     ) -> Self:
         """Make the score from scaled rows and the network that was trained without each fold of them."""
         members = tuple(Member(network, rows[folds != fold], parts) for fold, network in enumerate(networks))

@@ -298,9 +298,9 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
     def _detector(self) -> DetectorState:
         """What is saved beside the first network."""
         fit = self._fit
-        networks, numbers = tuple(weights_of(each.network) for each in fit.members), dict[str, Any](fit.numbers)
-        learned = self._rows, fit.folds, fit.weights, numbers, networks
-        return DetectorState(self.score_by_, *learned, self._ranks, self._fill)
+        networks = tuple(weights_of(member.network) for member in fit.members)
+        learned: tuple[Any, Any, Any, Any] = self._rows, fit.folds, fit.weights, {**fit.numbers}
+        return DetectorState(self.score_by_, *learned, networks, self._ranks, self._fill)
 
     @_detector.setter
     def _detector(self, saved: DetectorState) -> None:
