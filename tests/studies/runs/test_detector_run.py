@@ -260,7 +260,7 @@ def test_the_commands_detect_and_score(tmp_path):
     common = ["--drop", "id", "--one-hot", "mode", "--label", "bad", "--max-epochs", "8", "--code", "16"]
     found = CliRunner().invoke(app, ["detect", str(old), "-o", str(out), *common, "--false-alarm-rate", "0.1"])
     assert found.exit_code == 0, found.output
-    assert "at a false-alarm rate of 10" in found.output
+    assert "At a false-alarm rate of 10" in found.output
     assert (out / "report.html").exists()
     again = CliRunner().invoke(app, ["detect", str(old), "-o", str(out), *common])
     assert again.exit_code == 2
