@@ -34,9 +34,9 @@ def make(place: Path) -> None:
     np.save(place / "rows.npy", x)
     with contextlib.chdir(place):
         for command in (
-            f"train table.csv --drop id --one-hot town --label class --out run {SMALL}",
-            f"train rows.npy --out rows {SMALL}",
-            f"train rows.npy --out other --seed 1 {SMALL}",
+            f"train table.csv --drop id --one-hot town --label class --out run --objective contractive {SMALL}",
+            f"train rows.npy --out rows --objective contractive {SMALL}",
+            f"train rows.npy --out other --seed 1 --objective contractive {SMALL}",
             "compare digits --out compared --max-epochs 1 --seeds 1 --objectives contractive --weight 0.01 --jobs 1"
             " --hidden 8 --code 4 --quiet",
         ):
