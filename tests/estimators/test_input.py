@@ -102,3 +102,16 @@ def test_the_same_seed_in_several_threads_gives_the_same_bits():
 def test_float_classes_are_refused_with_the_reason():
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         ct.StackedContractiveClassifier(max_epochs=1).fit(TABLE, np.where(CLASSES > 0, 1.5, 2.5))
+
+
+@pytest.mark.parametrize("made", [ct.ContractiveAutoencoder, ct.ContractiveOutlierDetector])
+def test_numbers_whose_squares_are_infinite_are_refused(made):
+    x = np.linspace(-1, 1, 60).reshape(20, 3) * 3e30
+    with pytest.raises(ValueError, match=r"X must hold numbers of at most 1e\+30, got 3e\+30\. Change their unit\."):
+        made(max_epochs=1).fit(x)
+
+
+def test_rows_without_a_class_are_named():
+    x, labels = np.linspace(0, 1, 60).reshape(20, 3), np.array(["a", None] * 10, dtype=object)
+    with pytest.raises(ValueError, match=r"y must have a class for each row, got None\. Give rows"):
+        ct.StackedContractiveClassifier(max_epochs=1).fit(x, labels)

@@ -28,13 +28,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FLOATS: Any = [np.float64, np.float32]
+_LARGEST = 1e30  # as in files of data
 ROWS: Any = {"dtype": FLOATS, "accept_sparse": "csr"}  # of `validate_data`
 _JUDGED_ROWS = 10_000
 
 
 def dense(rows: Any) -> np.ndarray:
-    """Return a sparse matrix as an array: scaling moves its zeros, and the network takes all features of a row."""
-    return rows.toarray() if issparse(rows) else rows
+    """Return a sparse matrix as an array: scaling moves its zeros, and the network takes all features of a row.
+
+    Raises:
+        InvalidValue: Numbers whose squares would be infinite.
+    """
+    rows = rows.toarray() if issparse(rows) else rows
+    if rows.size and (largest := max(float(rows.max()), -float(rows.min()))) > _LARGEST:
+        raise InvalidValue("X", f"hold numbers of at most {_LARGEST:.0e}", f"{largest:.3g}", "Change their unit.")
+    return rows
 
 
 class ContractiveEstimator(Parameters):

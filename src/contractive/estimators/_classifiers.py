@@ -59,6 +59,8 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         self.__dict__.pop("network_", None)  # should this fail, no older network answers with new classes
         checked: Any = validate_data(self, X, y, **ROWS)
         rows, labels = dense(checked[0]), checked[1]
+        if labels.dtype == object and any(label is None for label in labels):
+            raise InvalidValue("y", "have a class for each row", "None", "Give rows without one as `unlabelled`.")
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
