@@ -17,10 +17,10 @@ from failures import places
 def test_a_stopped_training_has_its_checkpoint_and_its_exit_code(number, tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32))
     out = tmp_path / "run"
-    network = "--weight 0.1 --hidden 4 --code 2"
+    network = "--start random --weight 0.1 --hidden 4 --code 2"
     train = f"train {tmp_path}/rows.npy --out {out} {network} --max-epochs 3000 --checkpoint-seconds 0"
     process = processes.contractive(train, errors=tmp_path / "errors")
-    while not (out / "history.csv").exists() and process.is_alive():
+    while not (out / "checkpoints" / "last.ckpt").exists() and process.is_alive():
         time.sleep(0.02)
     os.kill(process.pid, number)
     process.join()
