@@ -34,14 +34,16 @@ KINDS = {"training": ["--weight", "0.1"], "training, weight found": ["--weight",
 
 _SMALL = "--device cpu --quiet"
 _NET = f"--max-epochs 1 --hidden 4 --code 2 {_SMALL}"
+_PENALTY = "--objective contractive"  # from random weights, with checkpoints
 WRITING = {
-    "train": f"train {{data}}/rows.npy --out {{out}} --weight 0.1 --checkpoint-seconds 0 {_NET}",
-    "train, weight found": f"train {{data}}/rows.npy --out {{out}} --max-epochs 2 --hidden 6 --code 2 {_SMALL}",
+    "train": f"train {{data}}/rows.npy --out {{out}} {_PENALTY} --weight 0.1 --checkpoint-seconds 0 {_NET}",
+    "train, weight found": f"train {{data}}/rows.npy --out {{out}} {_PENALTY} --max-epochs 2 --hidden 6 --code 2"
+    f" {_SMALL}",
     "classify": f"classify {{data}}/rows.npz --label y --out {{out}} --hidden 6,4 --pretraining-epochs 1 --max-epochs 1"
     f" --tangents 2 {_SMALL}",
     "compare": "compare {data}/rows.npy --out {out} --objectives standard,contractive --weight 0.1 --seeds 1 --jobs 1 "
     + _NET,
-    "sweep": f"sweep {{data}}/rows.npy --out {{out}} --weights 0.1 --jobs 1 {_NET}",
+    "sweep": f"sweep {{data}}/rows.npy --out {{out}} --objective contractive --weights 0.1 --jobs 1 {_NET}",
     "analyze": "analyze {data}/run {data}/rows.npy --out {out} --no-umap --quiet",
     "explore": "explore {data}/run {data}/rows.npy --out {out}.html --quiet",
     "encode": "encode {data}/run {data}/rows.npy --out {out}.npy --quiet",

@@ -10,7 +10,7 @@ import torch
 
 from failures import places
 
-NETWORK = "--hidden 64 --code 8 --weight 0.1"
+NETWORK = "--objective contractive --hidden 64 --code 8 --weight 0.1"
 TRAIN = f"{NETWORK} --max-epochs 4 --batch-size 512 --seed 2 --device cpu --checkpoint-seconds 0 --quiet"
 UNLIMITED = resource.RLIM_INFINITY
 

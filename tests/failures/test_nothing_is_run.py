@@ -116,7 +116,7 @@ COMMANDS = (
     "reconstruct run table.csv -o z.csv --force",
     "export run -o z.pt2 --force",
     "train rows.npy --resume --out broken --quiet",
-    "train rows.npy --out new --max-epochs 1 --weight 0.1 --force --quiet",
+    "train rows.npy --out new --objective contractive --max-epochs 1 --weight 0.1 --force --quiet",
     "report compared",
 )
 
