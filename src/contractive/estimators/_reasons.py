@@ -150,8 +150,8 @@ class Explainer:
         for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
             best = int(scores[start:end].argmin())
             fall, p_value = before - scores[start + best], ranks.p_values(scores[start + best : start + best + 1])[0]
-            three = map(_plain, (row[feature.columns], feature.usual, values[best]))
-            found.append(Change(feature.name, *three, float(max(fall, 0.0)), float(p_value)))
+            observed, usual, repaired = (_plain(value) for value in (row[feature.columns], feature.usual, values[best]))
+            found.append(Change(feature.name, observed, usual, repaired, float(max(fall, 0.0)), float(p_value)))
         return sorted(found, key=lambda change: -change.fall)
 
     def _values(self, feature: Feature, squares: np.ndarray, lengths: np.ndarray) -> np.ndarray:
