@@ -9,6 +9,9 @@ held-out rows, they are not learned.
 A weight is found by its error increase between two such runs, of the objective with and without penalty: short trials
 from the unpenalised weights bracket it, a whole run measures it. Training with the weight found, the same rows and the
 same seed gives the same network, since that is what the search does last.
+
+All of this is the same whenever it is done again. An interrupted call is resumed by doing it again, with every training
+continued from its checkpoint: those that were finished cost nothing.
 """
 
 import copy
@@ -17,6 +20,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -81,6 +85,8 @@ def fit_from_components(
     validation_fraction: float = 0.1,
     sample_weight: Tensor | None = None,
     seed: int = 0,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     **options: Any,
 ) -> FromComponents:
     """Train a network of `models.residual` in place, on rows (rows, features) in memory.
@@ -95,18 +101,22 @@ def fit_from_components(
         validation_fraction: Else the share of the rows to hold out, at least 32 or a quarter of them.
         sample_weight: How much each row counts, (rows,); in the error of held-out rows, too.
         seed: Of the split, weights, order and probe vectors.
-        options: `device`, `threads`, `progress`, `callbacks` and `loggers` of `fit`.
+        checkpoint: Each training writes its state beside this path, the first one into `1-` and the name, and so on.
+        resume: Continue from those that are there, of a call with the same arguments.
+        options: `device`, `threads`, `progress`, `callbacks`, `loggers` and `checkpoint_seconds` of `fit`.
 
     Raises:
         InvalidValue: No penalty to find a weight for, an increase not above 0, a network that is not a residual one.
         ContractiveError: The reference without penalty is no better than the mean.
-        TrainingDiverged: As `fit`.
+        CheckpointError, TrainingDiverged: As `fit`.
 
     A search that misses the allowed increase by more than a fifth of it and three points gives a `SearchWarning`.
     """
     if validation is not None and sample_weight is not None:
         raise InvalidValue("sample_weight", "be left out with `validation`", "both", "Leave one of them out.")
-    run = _Runs(autoencoder, data, objective, schedule, validation, validation_fraction, sample_weight, seed, options)
+    saved = _Saved(None if checkpoint is None else Path(checkpoint), resume)
+    splitting = (validation, validation_fraction, sample_weight)
+    run = _Runs(autoencoder, data, objective, schedule, *splitting, seed, saved, options)
     if max_error_increase is None:
         found, increase = run.whole(objective), None
     else:
@@ -170,6 +180,21 @@ class _Found:
     history: History
 
 
+class _Saved:
+    """Where each of several trainings, which always come in the same order, keeps its state."""
+
+    def __init__(self, path: Path | None, resume: bool) -> None:
+        self._path, self._resume, self._count = path, resume, 0
+
+    def next(self) -> dict[str, Any]:
+        """Return the options of `fit` for the next training."""
+        self._count += 1
+        if self._path is None:
+            return {}
+        path = self._path.with_name(f"{self._count}-{self._path.name}")
+        return {"checkpoint": path, "resume": self._resume and path.exists()}
+
+
 class _Runs:
     """Runs on the same rows from the same start."""
 
@@ -183,9 +208,11 @@ class _Runs:
         validation_fraction: float,
         sample_weight: Tensor | None,
         seed: int,
+        saved: _Saved,
         options: dict[str, Any],
     ) -> None:
-        self.weights, self.schedule, self.seed, self.options = sample_weight, schedule, seed, options
+        self.weights, self.schedule, self.seed = sample_weight, schedule, seed
+        self.saved, self.options = saved, options
         self.reference: tuple[Row, ...] = ()  # of the history without penalty, where the weight is searched
         self.code = autoencoder.encode(data[:1]).shape[1]
         if validation is None:
@@ -281,6 +308,7 @@ class _Runs:
                 schedule,
                 held_out=held_out,
                 seed=self.seed,
+                **self.saved.next(),
                 **self.options,
             )
 

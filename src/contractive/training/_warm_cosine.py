@@ -44,15 +44,13 @@ class WarmCosine:
     def optimizer(self, parameters: Any, *, steps: int) -> torch.optim.Optimizer:
         """Make Adam, whose rate follows the schedule over so many steps."""
         made = torch.optim.Adam(parameters, self.learning_rate, betas=_BETAS, eps=_EPSILON, fused=True)
-        done = 0
 
         def adjust(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-            nonlocal done
+            done = optimizer.param_groups[0].get("done", 0)  # kept in checkpoints, as all of a group is
             rate = min(1.0, (done + 1) / _WARM_UP) * (1 + math.cos(math.pi * min(done / steps, 1))) / 2
             rate = 1.0 if self.constant else rate
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * rate
-            done += 1
+                group["lr"], group["done"] = self.learning_rate * rate, done + 1
 
         made.register_step_pre_hook(adjust)
         return made

@@ -77,7 +77,7 @@ def test_a_network_that_is_worse_than_principal_components_says_so(split, tmp_pa
     assert short.metrics.warnings[-1].startswith("Principal components of the same size leave 0.")
 
 
-def test_settings_are_stored_and_a_run_that_was_stopped_ends_at_the_same_weights(run, split, tmp_path):
+def test_settings_are_stored(run):
     opened = open_run(run.folder, AutoencoderRun)
     assert (opened.settings.start, opened.settings.network.model, opened.settings.training.batch_size) == (
         "pca",
@@ -86,18 +86,59 @@ def test_settings_are_stored_and_a_run_that_was_stopped_ends_at_the_same_weights
     )
     assert (opened.settings.training.learning_rate, opened.settings.training.max_epochs) == (0.01, 30)
 
-    def stop(stage, done, total):
-        raise RuntimeError("power cut")
+
+SEARCH = {"weight": None, "max_error_increase": 0.3, "max_epochs": 30}
+
+
+@pytest.fixture(scope="module")
+def search(split, tmp_path_factory):
+    """A run with a weight that was searched, and how many epochs its trainings had, one after the other."""
+    epochs = []
+    found = train(
+        split,
+        settings(**SEARCH),
+        tmp_path_factory.mktemp("run") / "found",
+        progress=False,
+        on_progress=lambda stage, done, total: epochs.append(done),
+    )
+    return found, epochs
+
+
+@pytest.mark.parametrize("stopped_after", [5, 0.4, 0.9])
+def test_an_interrupted_search_goes_on_and_ends_at_the_same_weights(search, split, tmp_path, stopped_after):
+    whole, epochs = search
+    stopped_after = stopped_after if stopped_after > 1 else int(stopped_after * len(epochs))
+    done = []
+
+    def stop(stage, epoch, total):
+        done.append(epoch)
+        if len(done) == stopped_after:
+            raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        train(split, settings(max_epochs=30), tmp_path, progress=False, on_progress=stop)
-    again = train(split, settings(max_epochs=30), tmp_path, progress=False, resume=True)
-    for ours, theirs in zip(run.model.parameters(), again.model.parameters(), strict=True):
+        train(split, settings(**SEARCH), tmp_path, progress=False, checkpoint_seconds=0.0, on_progress=stop)
+    assert any((tmp_path / "checkpoints").glob("*.ckpt"))
+    again = train(
+        split,
+        settings(**SEARCH),
+        tmp_path,
+        progress=False,
+        resume=True,
+        on_progress=lambda stage, epoch, total: done.append(epoch),
+    )
+    for ours, theirs in zip(whole.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+    # the epoch in which it was stopped is done once more, unless its checkpoint was written before
+    assert len(epochs) <= len(done) <= len(epochs) + 1
+    assert done[:stopped_after] == epochs[:stopped_after]
+    assert not (tmp_path / "checkpoints").exists()
+    drop = "seconds"
+    history = [{name: value for name, value in row.items() if name != drop} for row in again.history.rows]
+    assert history == [{name: value for name, value in row.items() if name != drop} for row in whole.history.rows]
 
 
-def test_the_weight_found_is_the_weight_of_the_model(run, split, tmp_path):
-    found = trained(split, tmp_path / "found", weight=None, max_error_increase=0.3, max_epochs=30)
+def test_the_weight_found_is_the_weight_of_the_model(run, search, split, tmp_path):
+    found, _ = search
     given = trained(split, tmp_path / "given", weight=found.metrics.weight, max_epochs=30)
     assert error(given.model, split.validation) == error(found.model, split.validation)
     increase = error(found.model, split.validation) / error(run.model, split.validation) - 1

@@ -203,7 +203,10 @@ class AutoencoderTask(Task[AutoencoderSettings, Autoencoder, AutoencoderMetrics]
     name, command = "autoencoder", "contractive train"
     uses = "contractive encode, reconstruct, analyze, projector and export"
     settings, metrics, run = AutoencoderSettings, AutoencoderMetrics, AutoencoderRun
-    keeps_checkpoints = True
+
+    def keeps_checkpoints(self, settings: AutoencoderSettings) -> bool:
+        """Return whether the run is one training, rather than those of a search from principal components."""
+        return settings.start != "pca"
 
     def recipe(self, settings: AutoencoderSettings, split: Split) -> Recipe:
         """Return the architecture of the network."""

@@ -97,7 +97,7 @@ def train(
         storage.save_weights(trained.model, files.model)
         HistoryTable(files.history).write(trained.history.rows)
         Artifact.of(METRICS, trained.metrics).write(files.folder, files.metrics.stem)  # last: the run is finished then
-        if not task.keeps_checkpoints:
+        if not task.keeps_checkpoints(settings):
             files.remove_checkpoints()
     return trained
 

@@ -4,7 +4,7 @@ import csv
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from contractive.core.artifacts import ArtifactError
@@ -98,6 +98,8 @@ class Files:
         for pattern in ("*.ckpt", "*.safetensors", "*.npy", "*.npy.part*"):
             for path in self.checkpoints.glob(pattern):
                 path.unlink()
+        with suppress(OSError):  # where there is none, or other files are in it
+            self.checkpoints.rmdir()
 
 
 def _wrong_out(rule: str, got: object, remedy: str = "Choose another one.") -> RunError:

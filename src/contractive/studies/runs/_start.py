@@ -45,7 +45,7 @@ def _parts(settings: Any) -> tuple[NetworkSettings, Objective, TrainingSettings]
 
 
 def fit_from_components(job: Job[Any], autoencoder: Autoencoder, table: HistoryTable) -> History:
-    """Train a residual network from its principal components on; a run that was interrupted begins anew."""
+    """Train a residual network from its principal components on; every training of the search has its checkpoint."""
     settings, split, given = job.settings, job.split, job.settings.training
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # the metrics carry the sentence
@@ -59,6 +59,9 @@ def fit_from_components(job: Job[Any], autoencoder: Autoencoder, table: HistoryT
             seed=given.seed,
             device=given.device,
             threads=given.threads,
+            checkpoint=job.files.checkpoint,
+            checkpoint_seconds=job.checkpoint_seconds,
+            resume=job.resume,
             progress=job.progress,
             callbacks=job.callbacks(lambda: "training", table),
         )

@@ -137,7 +137,7 @@ class Run(ABC, Generic[N, M]):
 
     def tidy(self) -> None:
         """Remove what a finished run does not need, which is there if the process was killed at its very end."""
-        if not self.task.keeps_checkpoints and any(self.files.checkpoints.glob("*")):
+        if not self.task.keeps_checkpoints(self.settings) and any(self.files.checkpoints.glob("*")):
             self.files.remove_checkpoints()
         self.files.remove_temporary_files()
 
@@ -288,7 +288,10 @@ class Task(ABC, Generic[S, N, M]):
     metrics: ClassVar[type]
     run: ClassVar[type[Run[Any, Any]]]
     own_files: ClassVar[tuple[str, ...]] = ()  # that it writes beside the files of every run
-    keeps_checkpoints: ClassVar[bool] = False  # after the run is finished
+
+    def keeps_checkpoints(self, settings: S) -> bool:
+        """Return whether the state of training stays in the folder of a finished run."""
+        return False
 
     @abstractmethod
     def recipe(self, settings: S, split: Split) -> Recipe:
