@@ -123,7 +123,7 @@ def test_prices_are_measured_written_and_gone_on_with(tmp_path, monkeypatch):
     (row,) = json.loads(out.read_text())["results"]
     assert row["weight"] > 0
     assert row["squared_norm_ratio"] < 1
-    assert [given.get("objective") for given in calls] == [None, "standard"]
+    assert [given.get("objective") for given in calls] == ["contractive", "standard"]
     page.run(tmp_path, ["digits"], 1, out)
     assert len(calls) == 2  # nothing left to do
     other = {
