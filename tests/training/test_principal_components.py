@@ -21,8 +21,8 @@ from contractive.training import (
     principal_components,
     start_at_principal_components,
 )
-from contractive.training import _from_components as search
 from contractive.training import _principal_components as module
+from contractive.training import _weight_search as search
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 

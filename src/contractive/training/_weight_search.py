@@ -1,0 +1,105 @@
+"""Find the weight of a penalty by its error increase between two runs from principal components, with and without it.
+
+Short trials from the unpenalised weights bracket it, whole runs measure it.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import torch
+
+from contractive.core.errors import InvalidValue, check_positive
+from contractive.objectives import Objective
+from contractive.training._component_runs import FEWEST_STEPS, SHORT, Found, Runs
+from contractive.training._contexts import evaluating
+from contractive.training._error_increase import check_reference
+from contractive.training._history import SearchWarning
+from contractive.training._warm_up import scaled
+
+_TRIALS, _TOLERANCE = 5, 0.12  # of them, and by how much of the allowed increase a trial may miss it
+_SLOPE = 1.2  # the increase grows like weight^1.2
+_WHOLE_RUNS, _CLOSE_ENOUGH, _WITHIN = 5, 0.2, 0.03
+_FACTOR, _NEAR = 30.0, 3.0  # most by which a weight differs from its neighbour's, and that of a whole run exceeds it
+_LEAST = 0.1  # of the allowed increase: what is smaller, or a gain, is noise
+_FEW = 256  # rows for the first guess
+
+
+def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Found, float]:
+    """Return the whole run with the weight whose error increase comes nearest to the allowed one, and that increase."""
+    check_positive("max_error_increase", allowed, "0.1 allows 10 % more reconstruction error.")
+    if not any(term.weight for term in objective.terms):
+        raise InvalidValue("objective", "have a penalty with a weight above 0", repr(objective.name), "Add one.")
+    reference = run.whole(scaled(objective, 0.0))
+    run.reference = reference.history.rows
+    check_reference(reference.error, run.mean_error)
+    error = max(reference.error, 1e-6 * run.mean_error)  # of a perfect reconstruction no share can be spent
+    weight = _by_trials(run, objective, reference, error, allowed)
+    tried: list[tuple[float, float, Found]] = []
+    for _ in range(_WHOLE_RUNS):
+        found = run.whole(scaled(objective, weight))
+        increase = (found.error - reference.error) / error
+        tried.append((weight, increase, found))
+        if abs(increase - allowed) <= _CLOSE_ENOUGH * allowed:
+            break
+        weight = _next_weight([(w, i) for w, i, _ in tried], allowed, _NEAR)
+    _, increase, found = min(tried, key=lambda entry: abs(entry[1] - allowed))
+    if abs(increase - allowed) > max(_CLOSE_ENOUGH * allowed, _WITHIN):
+        warnings.warn(_missed(tried, increase, allowed), SearchWarning, stacklevel=3)
+    return found, increase
+
+
+def _missed(tried: Sequence[tuple[float, float, Found]], increase: float, allowed: float) -> str:
+    """Say by how much whole runs missed the allowed increase, and whether on one side only."""
+    weights = [found.objective.terms[0].weight for _, _, found in tried]
+    increases = [each for _, each, _ in tried]
+    if max(increases) < allowed:
+        what = f"no weight up to {max(weights):.3g} cost more than {100 * increase:.3g} %"
+    elif min(increases) > allowed:
+        what = f"no weight down to {min(weights):.3g} cost less than {100 * increase:.3g} %"
+    else:
+        what = f"the nearest of {len(tried)} runs, whose weights lie on both sides, cost {100 * increase:.3g} %"
+    advice = "Train longer, hold more rows out, or give a weight."
+    return f"An error increase of {100 * allowed:.3g} % was allowed, and {what}. {advice}"
+
+
+def _by_trials(run: Runs, objective: Objective, reference: Found, error: float, allowed: float) -> float:
+    """Return a factor of the weights whose short trial has about the allowed increase."""
+    steps = SHORT * run.schedule.max_epochs * -(-len(run.learned) // run.schedule.batch_size)
+    is_short = steps < FEWEST_STEPS  # in so few steps no weight shows its effect: whole runs begin at the first guess
+    base = reference if is_short else run.trial(reference.network, scaled(objective, 0.0))
+    few = run.data[run.held][:_FEW]
+    with evaluating(base.network):
+        values = objective.exact()(base.network, few, generator=torch.Generator().manual_seed(run.seed))
+    penalty = sum(term.weight * float(values.penalties[term.name].mean()) for term in objective.terms)
+    weight = 10 * allowed * error / max(penalty, 1e-30)
+    if is_short:
+        return weight
+    tried: list[tuple[float, float]] = []
+    networks = {0.0: base.network}
+    for _ in range(_TRIALS):
+        nearest = min(networks, key=lambda known: abs(math.log(max(known, 1e-30) / weight)))
+        found = run.trial(networks[nearest], scaled(objective, weight))
+        networks[weight] = found.network
+        increase = (found.error - base.error) / error
+        tried.append((weight, increase))
+        if abs(increase - allowed) <= _TOLERANCE * allowed:
+            break
+        weight = _next_weight(tried, allowed, _FACTOR)
+    return weight
+
+
+def _next_weight(tried: Sequence[tuple[float, float]], allowed: float, most: float) -> float:
+    """Interpolate the increase, linear in weight^1.2, between the nearest ones below and above; else follow this slope.
+
+    An increase may be negative: a small weight can reconstruct held-out rows better than none. Beyond the weights that
+    were tried the step upwards is at most a factor of `most`.
+    """
+    below = max((entry for entry in tried if entry[1] < allowed), default=None)
+    above = min((entry for entry in tried if entry[1] >= allowed), default=None)
+    if below and above and below[0] < above[0]:
+        share = min(max((allowed - below[1]) / (above[1] - below[1]), 0.1), 0.9)
+        return ((1 - share) * below[0] ** _SLOPE + share * above[0] ** _SLOPE) ** (1 / _SLOPE)
+    weight, increase = below or above or tried[-1]
+    ratio = (allowed / max(increase, _LEAST * allowed)) ** (1 / _SLOPE)
+    return weight * min(max(ratio, 1 / _FACTOR), most)
