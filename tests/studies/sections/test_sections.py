@@ -1,5 +1,6 @@
 """Sections of an analysis: rows, rules, results that no other module has, and the words made from them."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -273,6 +274,12 @@ def test_the_verdict_holds_what_is_kept_and_how_widely_it_contracts(measured):
     assert "keep 0\xa0% of" in analysis_verdict(nothing)
     assert "contracts at none of them" in analysis_verdict(nothing)
     assert analysis_verdict(replace(found, warnings=["The code is constant."])) == "The code is constant."
+    noise = {"sensitivity/scale_free_sensitivity:gaussian 0.5": 0.25, "reconstruction/linear": 0.4}
+    unbounded = changed(found, {"codes/saturation": math.nan, **noise})
+    assert analysis_verdict(unbounded) == (
+        f"{start[:-5]}, as many principal components 40.0\xa0%, and noise changes these numbers 0.25 times as much as"
+        " it changes the row, each relative to its own spread."
+    )
     less = replace(found, sections={"norms": found.sections["norms"]})
     assert analysis_verdict(less).startswith(f"At the {measured.rows} the encoder")
 

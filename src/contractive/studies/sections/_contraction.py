@@ -192,7 +192,7 @@ class ContractionByDepth(
         yield Picture("depth", self.title, caption, plots.contraction_by_depth(results), alt)
 
 
-_TYPICAL = "scale_free_sensitivity:gaussian 0.5"  # the number that the words are about
+TYPICAL = "scale_free_sensitivity:gaussian 0.5"  # the number that the words are about
 
 
 class Sensitivity(
@@ -237,7 +237,7 @@ class Sensitivity(
         yield Picture("profile", "How far noise changes the code", caption, plots.sensitivity_profiles(results), alt)
 
     def sentences(self, document: Analysis) -> str:
-        free = document.value(self.name, _TYPICAL)
+        free = document.value(self.name, TYPICAL)
         verdict = "less sensitive than" if free < 1 / CLEAR else "more sensitive than" if free > CLEAR else ""
         return (
             f"Relative to its own spread, the code is {verdict or 'as sensitive as'} the data: under Gaussian noise of"
@@ -246,10 +246,10 @@ class Sensitivity(
         )
 
     def caveats(self, document: Analysis) -> Iterable[Caveat]:
-        if document.value(self.name, _TYPICAL) >= 1 and document.value("norms", "operator_norm") < 1:
+        if document.value(self.name, TYPICAL) >= 1 and document.value("norms", "operator_norm") < 1:
             text = "relative to its own spread, the code is as sensitive as the data"
             yield Caveat(2, f"J is small because the code is small: {text}.")
 
     def tile(self, document: Analysis) -> Tile | None:
-        number = shown(document.value(self.name, _TYPICAL))
-        return Tile(number, "scale-free sensitivity to noise", "1: as sensitive as the data", f"sensitivity/{_TYPICAL}")
+        number = shown(document.value(self.name, TYPICAL))
+        return Tile(number, "scale-free sensitivity to noise", "1: as sensitive as the data", f"sensitivity/{TYPICAL}")

@@ -1,5 +1,6 @@
 """All sections of the analysis in the order of the page, and the analysis of a model by them."""
 
+import math
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from contractive.studies.metrics import MEASURING_ERRORS, first_line
 from contractive.studies.pages import Picture, Tile, first_sentence, shown
 from contractive.studies.sections import _contraction, _directions, _examples, _reconstruction, _robustness, _units
 from contractive.studies.sections._analysis import KIND, Analysis, AnalysisSettings, Facts, RunSummary, SectionResult
+from contractive.studies.sections._contraction import TYPICAL
 from contractive.studies.sections._rows import Rows
 from contractive.studies.sections._section import Context, Section, Subject
 
@@ -162,7 +164,10 @@ def analysis_sentences(document: Analysis) -> list[tuple[str, str]]:
 
 
 def analysis_verdict(document: Analysis) -> str:
-    """Return the result in one sentence: how much the code keeps, and how widely the encoder contracts."""
+    """Return the result in one sentence: how much the code keeps, and how widely the encoder contracts.
+
+    The scale of an unbounded code is arbitrary: of such a one the effect of noise is told, relative to the spreads.
+    """
     if document.warnings:
         return document.warnings[0]
     kept = document.value("reconstruction", f"r2:{document.rows}")
@@ -171,9 +176,17 @@ def analysis_verdict(document: Analysis) -> str:
         return first_sentence(analysis_sentences(document)[0][1])
     where = "all" if share == 1 else "none" if share == 0 else shown(share, "%")
     units = "1 number" if document.facts.code == 1 else f"{document.facts.code} numbers"
+    keeps = f"{units} per row keep {shown(max(kept, 0.0), '%')} of the variance of the {document.rows}"
+    linear, noise = document.value("reconstruction", "linear"), document.value("sensitivity", TYPICAL)
+    is_unbounded = math.isnan(document.value("codes", "saturation"))
+    if is_unbounded and linear == linear and noise == noise:
+        return (
+            f"{keeps}, as many principal components {shown(max(linear, 0.0), '%')}, and noise changes these numbers"
+            f" {shown(noise)} times as much as it changes the row, each relative to its own spread."
+        )
     return (
-        f"{units} per row keep {shown(max(kept, 0.0), '%')} of the variance of the {document.rows}, and the encoder"
-        f" contracts at {where} of them: no small change of such a row changes the code by more than its own length."
+        f"{keeps}, and the encoder contracts at {where} of them: no small change of such a row changes the code by"
+        " more than its own length."
     )
 
 
