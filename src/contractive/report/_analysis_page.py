@@ -3,6 +3,7 @@
 from typing import Any
 
 from contractive.plots import color
+from contractive.report._compare_sentences import label
 from contractive.report._html import render
 from contractive.studies.pages import Picture, described, shown
 from contractive.studies.sections import (
@@ -56,6 +57,7 @@ def _content(analysis: Analysis) -> dict[str, Any]:
     }
     return {
         "analysis": analysis,
+        "label": label(analysis.name),
         "color": color(analysis.name),
         "sentences": sentences,
         "verdict": analysis_verdict(analysis),
