@@ -70,6 +70,15 @@ def told(changes, names=("a", "b", "c"), train_rows=100):
     return words(run)
 
 
+def test_without_fewer_units_than_features_there_is_no_sentence_on_principal_components():
+    assert told({"components_error": None})[1].endswith("no clear difference on this many rows.")
+
+
+def test_as_many_components_as_features_are_no_baseline(table):
+    assert table.finished_metrics().components_error is None
+    assert "principal components" not in words(table)[1]
+
+
 def test_sentences_are_made_from_the_numbers():
     assert told({}) == [
         "Of 50 test rows 5 are given a wrong class: 10.0 % (95 % interval 4.0 to 21.0 %).",

@@ -181,7 +181,11 @@ def classifier_tables(console: Console, metrics: "ClassifierMetrics") -> None:
     parts = (metrics.validation, metrics.test)
     rows = [
         ("error ↓", *(f"{part.error:.2%}" for part in parts)),
-        ("linear classifier on PCA ↓", "", f"{metrics.components_error:.2%}"),
+        *(
+            []
+            if metrics.components_error is None
+            else [("linear classifier on PCA ↓", "", f"{metrics.components_error:.2%}")]
+        ),
         ("95 % interval", *(f"{part.interval[0]:.2%} to {part.interval[1]:.2%}" for part in parts)),
         ("wrong rows ↓", *(f"{part.wrong} of {part.rows:,}" for part in parts)),
         ("negative log-likelihood, nats ↓", *(f"{part.loss:.4g}" for part in parts)),

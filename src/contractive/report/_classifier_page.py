@@ -71,10 +71,11 @@ def classifier_sentences(run: ClassifierRun) -> list[str]:
         "clearly more" if other > high else "clearly fewer" if other < low else "no clear difference on this many rows"
     )
     same = "the same labels" if metrics.linear_labels == used else _few_labels(metrics)
-    found += [
-        f"A linear classifier on the features, with {same}, has {percent(other)} wrong: {verdict}. On"
-        f" {run.settings.widths[-1]} principal components it has {percent(metrics.components_error)} wrong."
-    ]
+    found += [f"A linear classifier on the features, with {same}, has {percent(other)} wrong: {verdict}."]
+    if metrics.components_error is not None:
+        found[-1] += (
+            f" On {run.settings.widths[-1]} principal components it has {percent(metrics.components_error)} wrong."
+        )
     if test.wrong - test.unknown:
         counts = np.array(test.confusion)
         errors = [-1.0 if error is None else error for error in test.class_error]

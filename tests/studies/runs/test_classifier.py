@@ -36,7 +36,7 @@ def learned(tmp_path_factory):
     """With the defaults, but for a narrower network."""
     folder = tmp_path_factory.mktemp("learned") / "run"
     return train(
-        DIGITS, ClassifierSettings(hidden=(128, 64), pretraining_epochs=8, max_epochs=30, device="cpu"), folder
+        DIGITS, ClassifierSettings(hidden=(128, 60), pretraining_epochs=8, max_epochs=30, device="cpu"), folder
     )
 
 
@@ -51,7 +51,7 @@ def test_it_learns_as_well_as_a_linear_classifier_and_better_than_single_pixels(
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300)).fit(DIGITS.train, train_y)
     tree = DecisionTreeClassifier(random_state=0).fit(DIGITS.train, train_y)
     assert learned.metrics.linear_error == pytest.approx(1 - linear.score(DIGITS.test, test_y))
-    pca = PCA(64).fit(DIGITS.train)
+    pca = PCA(60).fit(DIGITS.train)
     on_components = make_pipeline(pca, StandardScaler(), LogisticRegression(max_iter=300)).fit(DIGITS.train, train_y)
     assert learned.metrics.components_error == pytest.approx(1 - on_components.score(DIGITS.test, test_y), abs=0.01)
     assert found < learned.metrics.linear_error + 0.01
@@ -88,7 +88,7 @@ def test_figures_of_layers_are_the_closed_form(learned):
     assert found.squared_norm == pytest.approx(float(norm), rel=1e-4)
     assert found.saturation == pytest.approx(float(saturated), abs=1e-9)
     assert found.units == 128
-    assert learned.metrics.after.units == 64
+    assert learned.metrics.after.units == 60
 
 
 def encoder_of_layer(learned):

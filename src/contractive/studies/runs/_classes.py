@@ -201,7 +201,7 @@ class ClassifierMetrics:
     validation: Evaluation  # errors on validation rows
     train_error: float  # share of wrong labelled training rows in the best epoch
     linear_error: float  # test error of a linear classifier on the features
-    components_error: float  # the same on as many principal components of all training rows as the top layer has units
+    components_error: float | None  # on as many principal components as the top layer has units, if below the features
     linear_labels: int  # labels that each was fitted to
     before: EncoderMetrics  # all layers together after pretraining
     after: EncoderMetrics  # all layers together after fine-tuning

@@ -160,9 +160,11 @@ class ClassifierTask(Task[ClassifierSettings, Classifier, ClassifierMetrics]):
         _, of_validation, of_test = labels.numbers
         write_arrays(job.files.folder / MISTAKES, vars(mistakes(classifier, test, of_test)))
         linear_error, linear_labels = linear_baseline(labelled, classes, test, of_test)
-        scores = components_of(job.split, job.settings.widths[-1]).encoder
-        codes = (analysis.apply(scores, rows) for rows in (labelled, test))
-        components_error, _ = linear_baseline(next(codes), classes, next(codes), of_test)
+        components_error, units = None, job.settings.widths[-1]
+        if units < job.split.features:
+            scores = components_of(job.split, units).encoder
+            codes = (analysis.apply(scores, rows) for rows in (labelled, test))
+            components_error, _ = linear_baseline(next(codes), classes, next(codes), of_test)
         return ClassifierMetrics(
             epochs=len(history),
             best_epoch=history.best_epoch,
