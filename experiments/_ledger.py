@@ -1,8 +1,10 @@
 """What the experiments share: a file of results, gone on in with the same settings only, and pages that show them."""
 
+import argparse
 import json
 import platform
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,17 @@ def write(path: Path, found: dict[str, Any]) -> None:
     """Write results into their file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(found, indent=1) + "\n")
+
+
+def parser(doc: str, out: Path, sets: Iterable[str], seeds: int) -> argparse.ArgumentParser:
+    """The arguments that experiments on several sets and seeds share."""
+    made = argparse.ArgumentParser(description=doc.splitlines()[0])
+    made.add_argument("--data-dir", type=Path)
+    made.add_argument("--out", type=Path, default=out)
+    made.add_argument("--seeds", type=int, default=seeds)
+    made.add_argument("--sets", default=",".join(sets))
+    made.add_argument("--docs", type=Path, help="write what is there into this page, run nothing")
+    return made
 
 
 def put(path: Path, name: str, text: str) -> None:

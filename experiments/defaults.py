@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _ledger import opened, put, versions, write
+from _ledger import opened, parser, put, versions, write
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -188,15 +188,10 @@ def tables(results: list[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--again", default="", help="methods to measure anew")
-    parser.add_argument("--docs", type=Path, help="write what is there into this page, run nothing")
-    options = parser.parse_args()
+    arguments = parser(__doc__, OUT, SETS, 3)
+    arguments.add_argument("--methods", default=",".join(METHODS))
+    arguments.add_argument("--again", default="", help="methods to measure anew")
+    options = arguments.parse_args()
     if options.docs:
         put(options.docs, "defaults", tables(json.loads(options.out.read_text())["results"]))
         return

@@ -8,13 +8,12 @@ standard one from the same seed in the same budget. The error increase compares 
 The weight is found on validation rows; the increase on test rows is shown beside and chooses nothing.
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from _ledger import put, write
+from _ledger import parser, put, write
 
 from contractive import data
 from contractive.studies import runs
@@ -92,13 +91,7 @@ def table(results: list[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--docs", type=Path, help="write what is there into this page, run nothing")
-    options = parser.parse_args()
+    options = parser(__doc__, OUT, SETS, 3).parse_args()
     if options.docs:
         put(options.docs, "error_increase", table(json.loads(options.out.read_text())["results"]))
         return

@@ -8,7 +8,6 @@ seed. All methods have the code size that the command chooses for components: ha
 are the columns of classes alone, as 0 and 1.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _ledger import opened, put, versions, write
+from _ledger import opened, parser, put, versions, write
 from defaults import SETS, Set
 
 import contractive as ct
@@ -92,14 +91,9 @@ def table(results: list[dict]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--sets", default=",".join(NAMES))
-    parser.add_argument("--methods", default=",".join(METHODS))
-    parser.add_argument("--docs", type=Path, help="write what is there into this page, run nothing")
-    options = parser.parse_args()
+    arguments = parser(__doc__, OUT, NAMES, 5)
+    arguments.add_argument("--methods", default=",".join(METHODS))
+    options = arguments.parse_args()
     if options.docs:
         put(options.docs, "first run", table(json.loads(options.out.read_text())["results"]))
         return

@@ -181,15 +181,12 @@ def classifier_tables(console: Console, metrics: "ClassifierMetrics") -> None:
     parts = (metrics.validation, metrics.test)
     rows = [
         ("error ↓", *(f"{part.error:.2%}" for part in parts)),
-        *(
-            []
-            if metrics.components_error is None
-            else [("linear classifier on PCA ↓", "", f"{metrics.components_error:.2%}")]
-        ),
         ("95 % interval", *(f"{part.interval[0]:.2%} to {part.interval[1]:.2%}" for part in parts)),
         ("wrong rows ↓", *(f"{part.wrong} of {part.rows:,}" for part in parts)),
         ("negative log-likelihood, nats ↓", *(f"{part.loss:.4g}" for part in parts)),
     ]
+    if metrics.components_error is not None:
+        rows.insert(1, ("linear classifier on PCA ↓", "", f"{metrics.components_error:.2%}"))
     title = f"{_epochs(metrics.epochs)} of fine-tuning, best {metrics.best_epoch}; {metrics.seconds:.1f} s of training"
     console.table(rows, ("", *_PARTS), title=title)
     if metrics.pretraining:

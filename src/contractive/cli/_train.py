@@ -59,8 +59,10 @@ def train(
     except KeyboardInterrupt as error:
         run = open_run(out) if (out / "config.json").exists() else None
         epochs = len(run.history()) if run is not None and run.files.model.exists() else 0
-        kept = f"after {epochs} epochs; the best model so far is kept" if epochs else "before the first checkpoint"
-        if not epochs and run is not None and any(run.files.checkpoints.glob("*.ckpt")):
+        kept = "before the first checkpoint"
+        if epochs:
+            kept = f"after {epochs} epochs; the best model so far is kept"
+        elif run is not None and any(run.files.checkpoints.glob("*.ckpt")):
             kept = "in training; what is done is kept"
         console.note(f"Stopped {kept}. {resume_command(out)}")
         raise typer.Exit(exit_code(error)) from None

@@ -177,6 +177,7 @@ class Runs:
 
 
 def begin_as(network: Autoencoder, components: PrincipalComponents, seed: int) -> None:
+    """Make a network its principal components, with hidden units by the seed."""
     with global_randomness(seed, devices=[]):
         start_at_principal_components(network, components)
 

@@ -166,7 +166,7 @@ def analysis_sentences(document: Analysis) -> list[tuple[str, str]]:
 def analysis_verdict(document: Analysis) -> str:
     """Return the result in one sentence: how much the code keeps, and how widely the encoder contracts.
 
-    The scale of an unbounded code is arbitrary: of such a one the effect of noise is told, relative to the spreads.
+    The scale of an unbounded code is arbitrary, so that the effect of noise relative to the spreads is given.
     """
     if document.warnings:
         return document.warnings[0]
