@@ -2,9 +2,9 @@
 
     python benchmarks/outcome.py --data-dir DATA [--cells "digits 64-128-64-32,..."] [--seeds 5] [--minutes 30]
 
-Each of exact values, probes on all rows, the random projection of Hoffman et al. and `auto`, which chooses the method and
-the rows by the variance of the gradient, trains the same network from the same weights on the same batches, for few
-epochs at a constant rate and for ten times as many with a cosine. A piece is one training; pieces that
+Exact values, probes on all rows, the random projection of Hoffman et al. and `auto`, which chooses the method and the
+rows by the variance of the gradient, each train the same network from the same weights on the same batches: for few
+epochs at a constant rate, and for ten times as many with a cosine. A piece is one training; pieces that
 `results/outcome.json` has are not run again.
 """
 

@@ -7,6 +7,7 @@ import json
 import re
 from math import log
 from pathlib import Path
+from statistics import fmean
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -125,18 +126,6 @@ def memory(found):
     return table(["network", "batch", *names], cells)
 
 
-def curve(found):
-    """Objective against time, one seed."""
-    lines = {}
-    for key, points in found.items():
-        method, weight, seed = key.split(", ")
-        if seed == "seed 0":
-            cells = [f"{point['objective']:.2f} at {point['seconds']:.0f} s" for point in points]
-            lines[weight, method] = [weight, method, *cells]
-    length = max(map(len, lines.values())) - 2
-    return table(["", "method", *(f"epoch {i + 1}" for i in range(length))], [lines[key] for key in sorted(lines)])
-
-
 def packages(found):
     rows = []
     for penalised in (False, True):
@@ -148,48 +137,40 @@ def packages(found):
     return f"{versions}.\n\n{table(['', 's/epoch', 'spread', 'ratio to the bare loop'], rows)}"
 
 
-def gradient(found):
-    names = list(next(iter(found["batches"].values())))
-    rows = [[batch, *(f"{entry[name]['gradient']:.2f}" for name in names)] for batch, entry in found["batches"].items()]
-    return table(["batch", *names], rows)
-
-
 def outcome(found):
-    ends = {}
-    for key, curve in found.items():
-        method, weight, _ = key.split(", ")
-        ends.setdefault((weight, method), []).append((curve[-1]["objective"], curve[-1]["seconds"]))
-    rows = []
-    for (weight, method), values in sorted(ends.items()):
-        mean = sum(v for v, _ in values) / len(values)
-        exact = [v for v, _ in ends[weight, "exact"]]
-        seconds = sum(s for _, s in values) / len(values)
-        share = mean / (sum(exact) / len(exact)) - 1
-        rows.append([weight, method, f"{mean:.2f}", f"{share:+.1%}", f"{seconds:.0f}", str(len(values))])
-    return table(["", "method", "validation objective", "against exact", "CPU seconds", "seeds"], rows)
-
-
-def default(found):
+    """Last objective of each method relative to exact values, else to probes on all rows, with CPU seconds."""
     cells = {}
     for key, piece in found["pieces"].items():
-        cell, method, weight, _ = key.split(", ")
-        cells.setdefault((cell, weight), {}).setdefault(method, []).append(piece)
+        cell, epochs, method, weight, _ = key.split(", ")
+        cells.setdefault((cell, epochs, weight), {}).setdefault(method, []).append(piece)
+    names = list(dict.fromkeys(key.split(", ")[2] for key in found["pieces"]))
     rows = []
-    for (cell, weight), methods in cells.items():
-        mean = {
-            (method, name): sum(piece[name] for piece in pieces) / len(pieces)
-            for method, pieces in methods.items()
-            for name in ("objective", "seconds", "rows")
-        }
-        rows.append([cell, weight, *(f"{mean[method, 'objective']:.3f}" for method in methods)])
-        rows[-1] += [*(f"{mean[method, 'seconds']:.2f}" for method in methods), f"{mean['auto', 'rows']:.0f}"]
-    methods = list(next(iter(cells.values())))
-    shown = table(["", "", *methods, *(f"{method}, CPU s" for method in methods), "rows of auto, at the end"], rows)
+    for (cell, epochs, weight), methods in cells.items():
+        last = {name: [piece["curve"][-1] for piece in pieces] for name, pieces in methods.items()}
+        objective = {name: fmean(point["objective"] for point in points) for name, points in last.items()}
+        base = objective.get("exact", objective["probes"])
+        values = [f"{objective[name] / base - 1:+.1%}" if name in last else "" for name in names]
+        seconds = [f"{fmean(point['seconds'] for point in last[name]):.1f}" if name in last else "" for name in names]
+        used = fmean(piece["rows"] for piece in methods["auto"])
+        label = f"{cell}, {epochs}, {weight}"
+        rows.append([label, f"{base:.3f}", *values, *seconds, f"{used:.0f}", str(len(methods["auto"]))])
+    head = ["", "objective", *names, *(f"{name}, CPU s" for name in names), "rows of auto, at the end", "seeds"]
     lines = ["", "Mean of the paired log-ratios, with its 95 % interval:", ""]
     for name, ratio in found["compared"].items():
         ends = f"{ratio['low']:+.1%} to {ratio['high']:+.1%}"
         lines.append(f"- {name}: {ratio['mean']:+.1%} ({ends}; {ratio['pairs']} pairs)")
-    return "\n".join([shown, *lines])
+    return "\n".join([table(head, rows), *lines])
+
+
+def curve(found, cell="MNIST 784-256-128-64, 4 epochs", weights=("weight 0.1", "weight 1")):
+    """Objective against processor seconds, one seed."""
+    rows = []
+    for key, piece in found["pieces"].items():
+        method, weight, seed = key.split(", ")[2:]
+        if key.startswith(cell) and seed == "seed 0" and weight in weights:
+            points = [f"{point['objective']:.2f} at {point['seconds']:.1f} s" for point in piece["curve"]]
+            rows.append([weight, method, *points])
+    return table(["", "method", *(f"epoch {i + 1}" for i in range(len(rows[0]) - 2))], rows)
 
 
 def throughput(found):
@@ -221,14 +202,12 @@ def main():
     tables = {
         "step": (read("step.json"), step),
         "rows": (read("step_rows.json"), step),
-        "gradient": (read("quality_gradient.json"), gradient),
-        "outcome": (read("quality_outcome.json"), outcome),
-        "default": (read("outcome.json"), default),
+        "outcome": (read("outcome.json"), outcome),
         "throughput": (read("throughput.json"), throughput),
         "floor": (read("step.json"), floor),
         "memory": (read("step.json"), memory),
         "two": (read("step_2_threads.json"), step),
-        "curve": (read("quality_outcome.json"), curve),
+        "curve": (read("outcome.json"), curve),
         "packages": (read("packages.json"), packages),
     }
     for name, (found, render) in tables.items():
