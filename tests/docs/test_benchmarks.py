@@ -72,9 +72,10 @@ def test_the_picture_of_the_steps_shows_the_committed_figures(render):
 
 def test_objectives_are_compared_in_pairs_with_an_interval():
     compared = pytest.importorskip("outcome").compared
-    pieces = {"net, exact, weight 1, seed 0": {"objective": 1.0}, "net, exact, weight 1, seed 1": {"objective": 2.0}}
-    pieces |= {f"net, auto, weight 1, seed {seed}": {"objective": math.exp(seed / 10)} for seed in (0, 2)}
-    pieces["net, auto, weight 1, seed 1"] = {"objective": 2 * math.exp(0.2)}
+    last = {"net, exact, weight 1, seed 0": 1.0, "net, exact, weight 1, seed 1": 2.0}
+    last |= {f"net, auto, weight 1, seed {seed}": math.exp(seed / 10) for seed in (0, 2)}
+    last["net, auto, weight 1, seed 1"] = 2 * math.exp(0.2)
+    pieces = {key: {"curve": [{"objective": value}]} for key, value in last.items()}
     found = compared(pieces, "auto", "exact")  # log-ratios 0 and 0.2; the third has no partner
     half = 12.706 * 0.1  # Student's t for one degree of freedom, times the error of the mean
     expected = {"mean": 0.1, "low": 0.1 - half, "high": 0.1 + half, "pairs": 2}

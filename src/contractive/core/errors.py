@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
+LARGEST_NUMBER = 1e30  # of data: its square is still a float64, and float32 holds it
 _FIELD = re.compile(r"`([a-z_]+)`")
 
 

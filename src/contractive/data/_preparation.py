@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Meta
 
+from contractive.core.errors import LARGEST_NUMBER
 from contractive.data._columns import Column, Text, as_table, index_columns, plain
 from contractive.data._errors import DataError, first_line, join_names
-from contractive.data._survey import LARGEST, Group, Survey
+from contractive.data._survey import Group, Survey
 
 BLOCK = 8192  # rows read at once, fewer of wide ones
 MOST_FEATURES = 2**22
@@ -108,7 +109,7 @@ class Preparation(ABC):
         bad, size = Survey(self.features), max(1, min(BLOCK, self.numbers_at_once // self.features))
         for start in range(0, len(rows), size):
             block = self._encoded(rows[start : start + size])
-            if not _within(block, LARGEST):
+            if not _within(block, LARGEST_NUMBER):
                 bad.add(block)
             block = self.filled(block)
             with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the column

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from contractive.core.errors import LARGEST_NUMBER
 from contractive.data._errors import DataError, join_names
-
-LARGEST = 1e30  # its square is still a float64, and float32 holds it
 
 
 class Group(NamedTuple):
@@ -34,7 +33,7 @@ class Survey:
             return
         self.rows += len(block)
         self.missing += np.isnan(block).sum(0)
-        self.unusable += (np.abs(block) > LARGEST).sum(0)
+        self.unusable += (np.abs(block) > LARGEST_NUMBER).sum(0)
         self.low = np.fmin(self.low, np.fmin.reduce(block, axis=0))
         self.high = np.fmax(self.high, np.fmax.reduce(block, axis=0))
 
@@ -61,7 +60,7 @@ class Survey:
         if where := _counted(self.unusable, groups):
             remedy = ", or leave the columns out with `drop`" if what == "column" else ""
             raise DataError(
-                f"values must be finite and at most {LARGEST:.0e}, got others in {what} {where}."
+                f"values must be finite and at most {LARGEST_NUMBER:.0e}, got others in {what} {where}."
                 f" Remove or replace these values{remedy}."
             )
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from contractive.analysis import apply, reconstruction, spread_rows
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import LARGEST_NUMBER, InvalidValue
 from contractive.core.randomness import global_randomness
 from contractive.estimators import _saving
 from contractive.estimators._parameters import SOLVERS, Parameters
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FLOATS: Any = [np.float64, np.float32]
-_LARGEST = 1e30  # as in files of data
 ROWS: Any = {"dtype": FLOATS, "accept_sparse": "csr"}  # of `validate_data`
 _JUDGED_ROWS = 10_000
 
@@ -40,8 +39,8 @@ def dense(rows: Any) -> np.ndarray:
         InvalidValue: Numbers whose squares would be infinite.
     """
     rows = rows.toarray() if issparse(rows) else rows
-    if rows.size and (largest := max(float(rows.max()), -float(rows.min()))) > _LARGEST:
-        raise InvalidValue("X", f"hold numbers of at most {_LARGEST:.0e}", f"{largest:.3g}", "Change their unit.")
+    if rows.size and (largest := max(float(rows.max()), -float(rows.min()))) > LARGEST_NUMBER:
+        raise InvalidValue("X", f"hold numbers of at most {LARGEST_NUMBER:.0e}", f"{largest:.3g}", "Change their unit.")
     return rows
 
 
