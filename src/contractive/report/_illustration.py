@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from contractive.report._html import render
 from contractive.studies.documents import versions
 from contractive.studies.illustrations import Illustration, Topic
-from contractive.studies.pages import Picture, described
+from contractive.studies.pages import described
 
 
 def illustration_html(topic: Topic, result: Illustration, *, command: str) -> str:
@@ -27,16 +27,15 @@ def illustration_html(topic: Topic, result: Illustration, *, command: str) -> st
         "finding": result.finding,
         "tiles": result.tiles,
         "table": result.table,
-        "pictures": [_with_subscripts(picture) for picture in result.pictures()],
+        "pictures": [
+            replace(each, figure=go.Figure(json.loads(_subscripts(json.dumps(each.content, ensure_ascii=False)))))
+            for each in result.pictures()
+        ],
         "settings": described(result.settings),
         "command": command,
         "versions": versions(),
     }
     return render(page, "illustration.html.jinja")
-
-
-def _with_subscripts(picture: Picture) -> Picture:
-    return replace(picture, figure=go.Figure(json.loads(_subscripts(json.dumps(picture.content, ensure_ascii=False)))))
 
 
 def _subscripts(text: str) -> str:

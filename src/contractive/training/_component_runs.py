@@ -117,7 +117,7 @@ class Runs:
         history = self._fit(network, self.learned, self.components, objective, self.schedule, select=True)
         share = history.best_epoch / _passes(self.schedule, len(self.learned))[1]
         found = Found(network, objective, self.mean(self.errors(network, objective)), share, history)
-        if not _penalised(objective):
+        if not (objective.weight_decay or objective.corruption or any(term.weight for term in objective.terms)):
             gains = (self.start_errors - self.errors(network, objective)).double()
             if float(gains.mean()) <= float(gains.std()) / math.sqrt(len(gains)):
                 return replace(found, network=self.start, error=self.start_error, share=0.0)
@@ -235,7 +235,3 @@ def _shift(network: Autoencoder, mean: Tensor) -> None:
         first, last = encoder[0], decoder[2]
         first.bias.add_(first.weight @ mean)
         last.bias.sub_(mean)
-
-
-def _penalised(objective: Objective) -> bool:
-    return bool(objective.weight_decay or objective.corruption or any(term.weight for term in objective.terms))

@@ -130,7 +130,10 @@ def contract(
         raise InvalidValue("encoder", "have a code that varies with the data", "one that does not", "Train it first.")
     term = Term("penalty", 1.0, penalty or JacobianNorm())
     objective = Objective("contract", ChangeFromBefore(encoder), terms=(term,))
-    before = _mean_penalty(objective, net, rows)
+    generator = torch.Generator().manual_seed(0)
+    with evaluating(net):
+        parts = (objective(net, part, generator=generator) for part in rows.split(_AT_ONCE))
+        before = float(torch.cat([values.penalties["penalty"] for values in parts]).mean())
     objective = replace(objective, terms=(replace(term, weight=max_code_change * variance / max(before, 1e-30)),))
     mover = CodeChange(float(max_code_change), rows, variance)
     given: Any = {**_DEFAULTS, **options, "validation": validation, "checkpoint": checkpoint, "resume": resume}
@@ -153,10 +156,3 @@ def _rows(data: Any, like: Tensor) -> Tensor:
         remedy = "Pass a few hundred rows as validation=."
         raise InvalidValue("validation", "be rows in memory where the data are not", type(data).__name__, remedy)
     return spread_rows(as_tensor(data), _ROWS).to(like)
-
-
-def _mean_penalty(objective: Objective, net: Autoencoder, rows: Tensor) -> float:
-    generator = torch.Generator().manual_seed(0)
-    with evaluating(net):
-        parts = (objective(net, part, generator=generator) for part in rows.split(_AT_ONCE))
-        return float(torch.cat([values.penalties["penalty"] for values in parts]).mean())

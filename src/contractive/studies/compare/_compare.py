@@ -95,7 +95,10 @@ def compare(
                 waiting += schedule.next(fit)
                 if not fit.trial and len(schedule.result(fit.objective).seeds) == settings.seeds:
                     on_results(results())
-                on_progress(_describe(fit), schedule.done, schedule.expected())
+                record = OBJECTIVES[fit.objective]
+                weight = f", {record.weight_name} {fit.weight:.3g}" if record.weight_name else ""
+                text = f"{record.label}{weight}, seed {fit.seed}: validation error {fit.error:.4g}"
+                on_progress(text, schedule.done, schedule.expected())
     return results()
 
 
@@ -160,12 +163,6 @@ class _Schedule:
         """Return all fits of one objective."""
         fits = tuple(fit for (owner, _), fit in sorted(self._found.items()) if owner == name)
         return ObjectiveResult(name, fits, tuple(self._searches[name].trials) if name in self._searches else ())
-
-
-def _describe(fit: Fit) -> str:
-    record = OBJECTIVES[fit.objective]
-    weight = f", {record.weight_name} {fit.weight:.3g}" if record.weight_name else ""
-    return f"{record.label}{weight}, seed {fit.seed}: validation error {fit.error:.4g}"
 
 
 def train(task: Fit, split: Split, settings: CompareSettings) -> Fit:

@@ -112,12 +112,13 @@ def manifold(*, quick: bool = False, seed: int = 0) -> Manifold:
     plain = _trained(x, standard(), settings, seed)
     contractive = _trained(x, reconstruction_contractive(settings.weight), settings, seed)
     maps = {"contractive": contractive, "encoder": contractive.encoder, "standard": plain}
-    spectra = {name: _spectrum(deepcopy(module).double(), points) for name, module in maps.items()}
-    normals = {name: vectors[:, 2] for name, (_, vectors) in spectra.items()}
+    jacobians = {name: jacobian(deepcopy(module).double(), points).detach() for name, module in maps.items()}
+    spectra = {name: torch.linalg.svd(found, full_matrices=False) for name, found in jacobians.items()}
+    normals = {name: found.Vh[:, 2].numpy() for name, found in spectra.items()}
     directions = np.random.default_rng(seed).normal(size=true.shape)
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     angles = {name: angle(found, true) for name, found in (normals | {"random": unit}).items()}
-    values = {name: values.mean(0) for name, (values, _) in spectra.items()}
+    values = {name: found.S.mean(0).numpy() for name, found in spectra.items()}
     return Manifold(settings, points.numpy(), true, normals, angles, values)
 
 
@@ -149,12 +150,6 @@ def _trained(x: Tensor, objective: Objective, settings: Settings, seed: int) -> 
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     placed(autoencoder, x[order[:units]].float(), 1.5, seed)
     return settings.budget.train(autoencoder, x.float(), objective, seed)
-
-
-def _spectrum(f: torch.nn.Module, points: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Singular values (rows, 3) and right singular vectors as rows (rows, 3, 3) of the Jacobian of f."""
-    _, values, vectors = torch.linalg.svd(jacobian(f, points).detach(), full_matrices=False)
-    return values.numpy(), vectors.numpy()
 
 
 def _segments(points: np.ndarray, normals: np.ndarray, length: float = 0.55) -> tuple[list, list]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from contractive import plots
 from contractive.jacobian import jacobian
 from contractive.models import Autoencoder, mlp
-from contractive.objectives import Objective, denoising, reconstruction_contractive, standard
+from contractive.objectives import denoising, reconstruction_contractive, standard
 from contractive.studies.illustrations import _draw as draw
 from contractive.studies.illustrations._networks import Budget, placed, seeded
 from contractive.studies.illustrations._topic import Illustration, Table, Values
@@ -159,7 +159,11 @@ def one_dimensional(*, quick: bool = False, seed: int = 0) -> OneDimensional:
         "denoising": denoising(settings.sigma),
     }
     grid = torch.linspace(-_REACH, _REACH, 1201)[:, None]
-    curves = {kind: _curve(_trained(x, objective, settings, seed), grid) for kind, objective in objectives.items()}
+    curves = {}
+    for kind, objective in objectives.items():
+        autoencoder = seeded(lambda: mlp(1, code=settings.code, activation="tanh", output="linear"), seed)
+        placed(autoencoder, torch.linspace(-_REACH, _REACH, settings.code)[:, None], 2.0, seed)
+        curves[kind] = _curve(settings.budget.train(autoencoder, x.repeat(16, 1), objective, seed), grid)
     optimum = denoising_optimum(grid.flatten().double().numpy(), settings.spread, settings.sigma)
     return OneDimensional(settings, x.flatten().numpy(), grid.flatten().numpy(), curves, optimum)
 
@@ -179,12 +183,6 @@ def _data(settings: Settings, seed: int) -> Tensor:
     cluster = torch.arange(settings.rows) % len(CENTRES)
     noise = torch.randn(settings.rows, generator=generator)
     return (torch.tensor(CENTRES)[cluster] + settings.spread * noise)[:, None]
-
-
-def _trained(x: Tensor, objective: Objective, settings: Settings, seed: int) -> Autoencoder:
-    autoencoder = seeded(lambda: mlp(1, code=settings.code, activation="tanh", output="linear"), seed)
-    placed(autoencoder, torch.linspace(-_REACH, _REACH, settings.code)[:, None], 2.0, seed)
-    return settings.budget.train(autoencoder, x.repeat(16, 1), objective, seed)
 
 
 @torch.no_grad()
