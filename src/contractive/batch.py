@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from contractive.core.errors import InvalidValue
-from contractive.studies.runs import DetectorRun, RowFunction, Run, open_run
+from contractive.data import Mismatches, arrow_column
+from contractive.studies.runs import DetectorRun, RowFunction, Run, open_run, with_problems
 
 
 class OnBatches(ABC):
@@ -22,14 +23,20 @@ class OnBatches(ABC):
     Args:
         run: Folder of the run.
         pass_through: Columns that are copied before the others, and are no features.
+        rules: What becomes of rows that do not fit the run; where some can be marked, a column `problem` says why.
     """
 
-    def __init__(self, run: str | Path, pass_through: Sequence[str] = ()) -> None:
-        self.folder, self.pass_through = Path(run).resolve(), tuple(pass_through)
+    def __init__(
+        self,
+        run: str | Path,
+        pass_through: Sequence[str] = (),
+        rules: Mismatches = Mismatches(),  # noqa: B008
+    ) -> None:
+        self.folder, self.pass_through, self.rules = Path(run).resolve(), tuple(pass_through), rules
         self._function  # noqa: B018  (refuses at once what is no run of the kind)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "pass_through": self.pass_through}
+        return {"folder": self.folder, "pass_through": self.pass_through, "rules": self.rules}
 
     def __call__(self, batch: Any) -> Any:
         """Return the results as the batch is: a data frame, an Arrow table or record batch, or a mapping of arrays.
@@ -42,12 +49,13 @@ class OnBatches(ABC):
         for name in self.pass_through:
             if name not in table.column_names:
                 raise InvalidValue("pass_through", "name a column", repr(name), "Leave it out.")
-        x = self._run.preparation.transform(table.drop_columns([*self.pass_through]))
-        made = self._function.apply(x)
-        if not isinstance(made, dict):
-            made = dict(zip(self._function.columns, made.T, strict=True))
+        x, problems = self._run.preparation.checked(table.drop_columns([*self.pass_through]), self.rules)
+        usable = np.setdiff1d(np.arange(len(x)), [*problems]).astype(np.intp)
+        made = self._function.named(self._function.apply(x[usable]))
+        if self.rules.marks:
+            made = with_problems(made, usable, problems)
         kept = {name: table.column(name) for name in self.pass_through}
-        found = pa.table({**kept, **{name: pa.array(values) for name, values in made.items()}})
+        found = pa.table({**kept, **{name: arrow_column(values) for name, values in made.items()}})
         if isinstance(batch, pa.Table):
             return found
         if isinstance(batch, pa.RecordBatch):
@@ -76,6 +84,7 @@ class Scorer(OnBatches):
     Args:
         run: Folder of a detector.
         pass_through: Columns that are copied before the others, and are no features.
+        rules: What becomes of rows that do not fit the run.
 
     Raises:
         InvalidValue: A detector with a false-discovery rate, which depends on all rows together.
@@ -97,6 +106,7 @@ class Encoder(OnBatches):
     Args:
         run: Folder of the run.
         pass_through: Columns that are copied before the others, and are no features.
+        rules: What becomes of rows that do not fit the run.
     """
 
     def _made(self, run: Run[Any, Any]) -> RowFunction:

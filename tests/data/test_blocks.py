@@ -8,7 +8,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from contractive.data import DataError, Options, load, open_rows
+from contractive.data import DataError, Mismatches, Options, load, open_rows
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(50, 2))
@@ -40,11 +40,16 @@ def test_tables_of_any_format_are_prepared_in_their_order(ending, rows_at_once, 
     assert [block.start for block in blocks] == np.cumsum([0, *(len(block.x) for block in blocks)])[:-1].tolist()
 
 
-def test_columns_kept_need_not_be_known_but_others_do(preparation, tmp_path):
+def test_columns_kept_need_not_be_known_and_others_are_ignored_or_refused(preparation, tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(TABLE.append_column("zip", [pa.array(range(50))]), path)
     with pytest.raises(DataError, match="columns must be those of training, got unknown zip"):
-        list(open_rows(path, preparation))
+        list(open_rows(path, preparation, rules=Mismatches(extra_columns="refuse")))
+    notes = []
+    (block,) = open_rows(path, preparation, on_note=notes.append)
+    assert notes == ["Columns that training did not have are ignored: zip."]
+    np.testing.assert_array_equal(block.x, preparation.transform(TABLE))
+    assert block.problems == {}
     (block,) = open_rows(path, preparation, pass_through=("zip",))
     assert block.pass_through["zip"].tolist() == list(range(50))
     with pytest.raises(DataError, match=r"pass_through must name a column, got 'zap'\. Did you mean zip"):
@@ -57,6 +62,23 @@ def test_a_category_never_met_is_named_with_its_column(preparation, tmp_path):
         DataError, match=r"column town must hold categories met in training, got 'Paris'\..*`drop` town"
     ):
         list(open_rows(tmp_path / "t.parquet", preparation))
+
+
+def test_marked_rows_are_no_numbers_and_keep_their_place(preparation, tmp_path):
+    towns = TABLE["town"].to_pylist()
+    towns[10], towns[30] = "Paris", "Vienna"
+    pq.write_table(TABLE.set_column(3, "town", pa.array(towns)), tmp_path / "t.parquet")
+    rules = Mismatches(unknown_categories="mark")
+    blocks = list(open_rows(tmp_path / "t.parquet", preparation, rules=rules, rows_at_once=25))
+    assert [block.problems for block in blocks] == [
+        {10: "town has the unknown category 'Paris'"},
+        {5: "town has the unknown category 'Vienna'"},
+    ]
+    expected = preparation.transform(TABLE)
+    for block in blocks:
+        assert block.usable.tolist() == [row for row in range(25) if row not in block.problems]
+        assert np.isnan(block.x[[*block.problems]]).all()
+        np.testing.assert_array_equal(block.x[block.usable], expected[block.start :][block.usable])
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

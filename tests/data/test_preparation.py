@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from contractive.data import DataError, Options, Preparation, load
+from contractive.data import DataError, Mismatches, Options, Preparation, load
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(60, 4)) * [1, 10, 1e6, 1e-6] + [0, 5, 1e7, 0]
@@ -100,7 +100,6 @@ def test_columns_may_come_in_any_order_and_from_any_library(fitted):
     ("change", "match"),
     [
         (lambda t: t.drop_columns(["a", "day"]), "columns must be those of training, got missing a, day. Rename"),
-        (lambda t: t.append_column("zip", [t["id"]]), "columns must be those of training, got unknown zip. Rename"),
         (lambda t: t.rename_columns(["A", *t.column_names[1:]]), "got missing a and unknown A"),
         (lambda t: put(t, "a", ["x"] * 60), "column a must hold values of kind number as in training, got 'x'"),
         (lambda t: put(t, "a", [True] * 60), "column a must hold values of kind number as in training, got boolean"),
@@ -114,12 +113,66 @@ def test_columns_may_come_in_any_order_and_from_any_library(fitted):
         (lambda t: X, "data must be a table with the columns of training, got ndarray"),
         (lambda t: {"a": [1], "b": [1, 2]}, "data must be a table of plain columns, got: "),
     ],
-    ids=["missing", "unknown", "renamed", "text", "boolean", "no date", "no flag", "lists", "category", "no category",
+    ids=["missing", "renamed", "text", "boolean", "no date", "no flag", "lists", "category", "no category",
          "gaps", "infinite", "array", "lengths"],
 )  # fmt: skip
 def test_tables_that_differ_from_training_are_refused(change, match, fitted):
     with pytest.raises(DataError, match=match):
         fitted.preparation.transform(change(TABLE))
+
+
+def test_columns_more_are_ignored_or_refused(fitted):
+    wider = TABLE.append_column("zip", [TABLE["id"]])
+    np.testing.assert_array_equal(fitted.preparation.transform(wider), fitted.preparation.transform(TABLE))
+    with pytest.raises(DataError, match=r"columns must be those of training, got unknown zip\. Rename"):
+        fitted.preparation.transform(wider, Mismatches(extra_columns="refuse"))
+
+
+def test_columns_less_mark_every_row_or_are_filled_as_missing_values(fitted, tmp_path):
+    fewer = TABLE.drop_columns(["a", "town"])
+    x, problems = fitted.preparation.checked(fewer, Mismatches(missing_columns="mark"))
+    assert problems == dict.fromkeys(range(60), "column a is missing")
+    assert np.isnan(x).all()
+    with pytest.raises(DataError, match="missing_columns must be refuse or mark after training without `impute`"):
+        fitted.preparation.transform(fewer, Mismatches(missing_columns="ignore"))
+    pq.write_table(TABLE, tmp_path / "t.parquet")
+    filling = load(tmp_path / "t.parquet", options=Options(**OPTIONS, impute="mean")).preparation
+    gaps = put(put(TABLE, "a", pa.nulls(60, pa.float64())), "town", pa.nulls(60, pa.string()))
+    np.testing.assert_array_equal(
+        filling.transform(fewer, Mismatches(missing_columns="ignore")), filling.transform(gaps)
+    )
+
+
+def test_an_unknown_category_is_refused_none_of_the_known_ones_or_marked(fitted):
+    strange, known = put(TABLE, "town", ["Paris", *TOWNS[1:]]), fitted.preparation.transform(TABLE)
+    towns = [name.startswith("town=") for name in fitted.preparation.feature_names]
+    x, problems = fitted.preparation.checked(strange, Mismatches(unknown_categories="ignore"))
+    assert problems == {}
+    assert x[0, towns].tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(np.delete(x, np.flatnonzero(towns), axis=1), known[:, ~np.array(towns)])
+    x, problems = fitted.preparation.checked(strange, Mismatches(unknown_categories="mark"))
+    assert problems == {0: "town has the unknown category 'Paris'"}
+    assert np.isnan(x[0]).all()
+    np.testing.assert_array_equal(x[1:], known[1:])
+
+
+def test_missing_values_are_refused_or_marked_unless_they_are_filled(fitted, tmp_path):
+    gaps = put(put(TABLE, "a", [None, np.nan, *X[2:, 0]]), "town", [None, "Oslo", None, *TOWNS[3:]])
+    x, problems = fitted.preparation.checked(gaps, Mismatches(missing_values="mark"))
+    assert problems == {0: "a is missing", 1: "a is missing", 2: "town is missing"}
+    assert np.isnan(x[:3]).all()
+    np.testing.assert_array_equal(x[3:], fitted.preparation.transform(TABLE)[3:])
+    pq.write_table(TABLE, tmp_path / "t.parquet")
+    filling = load(tmp_path / "t.parquet", options=Options(**OPTIONS, impute="mean")).preparation
+    assert filling.checked(gaps, Mismatches(missing_values="mark"))[1] == {}
+    np.save(tmp_path / "x.npy", X)
+    array = load(tmp_path / "x.npy").preparation
+    assert array.checked(np.full((1, 4), np.nan), Mismatches(missing_values="mark"))[1] == {0: "x0 is missing"}
+
+
+def test_rules_are_words_that_are_known():
+    with pytest.raises(ValueError, match="unknown_categories must be one of refuse, ignore, mark, got 'skip'"):
+        Mismatches(unknown_categories="skip")
 
 
 def put(table, name, values):

@@ -1,5 +1,6 @@
 """The commands of anomaly detection: `detect`, `score` and `drift`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -78,6 +79,7 @@ def score(
         typer.Option(help=f"Exit with code {_ALARM} if a larger share of the rows is flagged.", show_default="never"),
     ] = None,
     reading: options.ReadingOptions,
+    rules: options.Rules,
     force: options.Force = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -85,7 +87,8 @@ def score(
     """Columns: score (higher is stranger), p_value, flagged, and for flagged rows reason_1 to reason_3.
 
     A reason is a column, its value, and the value that would make the row most usual. Rows are streamed in constant
-    memory. The data are prepared as in training; columns may come in another order.
+    memory. The data are prepared as in training; columns may come in another order. Where rows can be marked, a column
+    problem says why; a marked row has no score.
     """
     from contractive.studies import runs
 
@@ -101,10 +104,12 @@ def score(
             pass_through=split_words(pass_through),
             options=reading,
             overwrite=force,
+            rules=rules,
             on_progress=lambda rows: progress("", rows, None),
+            on_note=lambda note: console.notes([note]),
         )
     if json:
-        console.document({"rows": found.rows, "flagged": found.flagged, "share": found.share, "out": str(out)})
+        console.document({**asdict(found), "share": found.share, "out": str(out)})
     console.line(f"{found.rows:,} rows, of which {found.flagged:,} ({found.share:.1%}) are flagged: ", bold(out))
     if fail_above is not None and found.share > fail_above:
         raise typer.Exit(_ALARM)
@@ -121,6 +126,7 @@ def drift(
         typer.Option(help=f"Exit with code {_ALARM} if the corrected p-value is at most this.", show_default="never"),
     ] = None,
     reading: options.ReadingOptions,
+    rules: options.Rules,
     force: options.Force = False,
     quiet: options.Quiet = False,
     json: options.Json = False,
@@ -138,7 +144,7 @@ def drift(
     console = Console(quiet=quiet or json)
     check_results(out, "drift.json", force=force)
     opened = runs.open_run(run, runs.DetectorRun)
-    found = runs.drift(opened, data, options=reading)
+    found = runs.drift(opened, data, options=reading, rules=rules, on_note=lambda note: console.notes([note]))
     Artifact.of("drift", found).write(out, "drift")
     page = write_page(drift_html(opened, found, Path(data).stem, command_line()), out / "report.html")
     if json:

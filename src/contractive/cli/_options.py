@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contractive.cli._settings import Group
-from contractive.data import FORMATS, SETS, Options
+from contractive.data import FORMATS, SETS, Mismatches, Options
 
 DATA = "Data"
 
@@ -20,6 +20,7 @@ Source = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
 OptionalSource = Annotated[str | None, typer.Argument(metavar="DATA", help=f"{_DATA} Not needed with --resume.")]
 DataOptions = Annotated[Options, Group(DATA)]
 ReadingOptions = Annotated[Options, Group(DATA, only=_READING)]
+Rules = Annotated[Mismatches, Group("Rows that do not fit")]
 LabelledOptions = Annotated[Options, Group(DATA, only=("label", *_READING))]
 DataDir = Annotated[
     Path | None,

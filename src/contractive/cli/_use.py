@@ -24,6 +24,7 @@ def _applying(name: str, run_folder: Any, about: Any, example: str, text: str) -
         out: options.OutFile,
         pass_through: options.PassThrough = None,
         reading: about,  # pyright: ignore[reportInvalidTypeForm]
+        rules: options.Rules,
         device: options.Device = "cpu",
         force: options.Force = False,
         quiet: options.Quiet = False,
@@ -41,7 +42,9 @@ def _applying(name: str, run_folder: Any, about: Any, example: str, text: str) -
                 options=reading,
                 device="cpu" if device == "auto" else device,
                 overwrite=force,
+                rules=rules,
                 on_progress=lambda rows: progress("", rows, None),
+                on_note=lambda note: console.notes([note]),
             )
         console.line(f"{getattr(found, 'rows', found):,} rows: ", bold(out))
         if getattr(found, "labelled", 0):

@@ -1,11 +1,13 @@
 """Data: named sets and your own files, read, split and scaled; and the way back into their units."""
 
 from contractive.data._arrays import ArrayReader, ArraySchema
+from contractive.data._arrow import arrow_column
 from contractive.data._columns import Column
 from contractive.data._errors import DataError
 from contractive.data._formats import FORMATS, writer
 from contractive.data._load import Block, load, open_rows
 from contractive.data._memory import check_fits
+from contractive.data._mismatches import Mismatches
 from contractive.data._named import DATA_VARIABLE, SETS, read_idx
 from contractive.data._options import Imputation, Options, Scale
 from contractive.data._preparation import ArrayPreparation, ImagesPreparation, Preparation, TablePreparation
@@ -15,7 +17,7 @@ from contractive.data._tables import TableReader
 
 __all__ = [
     "DATA_VARIABLE", "FORMATS", "SETS", "TEST", "TRAIN", "VALIDATION", "ArrayPreparation", "ArrayReader",
-    "ArraySchema", "Block", "Column", "DataError", "DataSource", "ImagesPreparation", "Imputation", "Options",
-    "Preparation", "Reader", "Rows", "Scale", "Sink", "Split", "TablePreparation", "TableReader", "check_fits",
-    "is_categorical", "label_texts", "load", "open_rows", "read_idx", "writer",
+    "ArraySchema", "Block", "Column", "DataError", "DataSource", "ImagesPreparation", "Imputation", "Mismatches",
+    "Options", "Preparation", "Reader", "Rows", "Scale", "Sink", "Split", "TablePreparation", "TableReader",
+    "arrow_column", "check_fits", "is_categorical", "label_texts", "load", "open_rows", "read_idx", "writer",
 ]  # fmt: skip

@@ -24,6 +24,15 @@ _BYTES_IN_TRAINING = 24  # per number of a row group: its table, its rows, two g
 _WHOLE = "Save it as .parquet in row groups, which is read in chunks."
 
 
+def arrow_column(values: np.ndarray) -> pa.Array:
+    """Return values as a column of Arrow's: texts, objects (texts with gaps among them), masked arrays with gaps."""
+    if values.dtype.kind == "U":
+        return pa.array(values.tolist(), pa.string())
+    if isinstance(values, np.ma.MaskedArray):
+        return pa.array(values.data, mask=np.ma.getmaskarray(values))
+    return pa.array(values, from_pandas=values.dtype.kind == "O")
+
+
 class ArrowSink:
     """Writes rows with a writer of Arrow's, made from path and schema; the first rows fix the schema."""
 
@@ -35,12 +44,7 @@ class ArrowSink:
     def write(self, rows: np.ndarray | dict[str, np.ndarray]) -> None:
         columns = rows if isinstance(rows, dict) else dict(zip(self._names, rows.T, strict=True))
         try:
-            # texts and objects (texts with gaps among them) included
-            table = pa.table({
-                name: pa.array(values.tolist() if values.dtype.kind == "U" else values,
-                               from_pandas=values.dtype.kind == "O")
-                for name, values in columns.items()
-            })  # fmt: skip
+            table = pa.table({name: arrow_column(values) for name, values in columns.items()})
             if self._schema is None:
                 self._open(table.schema)
             self._writer.write_table(table.cast(self._schema))

@@ -1,7 +1,7 @@
 """Columns of tables: the kind of each, its numbers, and the way back to the user's units."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -55,15 +55,29 @@ class Column:
             return tuple(f"{self.name}={category}" for category in self.categories)
         return (self.name,)
 
-    def encode(self, values: pa.ChunkedArray, out: np.ndarray) -> None:
-        """Write the features of plain values to `out` (rows, features), float64, NaN where a value is missing."""
+    def encode(self, values: pa.ChunkedArray, out: np.ndarray) -> dict[int, str]:
+        """Write the features of plain values to `out` (rows, features), float64, NaN where a value is missing.
+
+        Return the values that are not among the categories, by row; all their features are 0.
+        """
         if self.kind != "category":
             out[:, 0] = self.numbers(values)
-            return
-        place = self._positions(values)
+            return {}
+        given = texts(values, self.categories)
+        found = pc.index_in(given, value_set=pa.array(self.categories, pa.string()))
+        place, there = pc.fill_null(found, -1).to_numpy(), given.is_valid().to_numpy()
         out[:] = 0
         out[np.flatnonzero(place >= 0), place[place >= 0]] = 1
-        out[place < 0] = np.nan
+        out[~there] = np.nan
+        return {row: given[row].as_py() for row in np.flatnonzero((place < 0) & there).tolist()}
+
+    def unseen(self, values: Iterable[str]) -> DataError:
+        """Return the error of values that are not among the categories."""
+        return DataError(
+            f"column {self.name} must hold categories met in training,"
+            f" got {join_names(map(repr, dict.fromkeys(values)), 3)}. Train with data"
+            f" that has them, or without the column (`drop` {self.name})."
+        )
 
     def decode(self, x: np.ndarray) -> np.ndarray:
         """Return values in the column's own units from its features in float64, (rows, features)."""
@@ -103,19 +117,6 @@ class Column:
             bad = next(value for value in values.drop_null() if _attempt(parse, value) is None)
             raise self._wrong_kind(f"{bad.as_py()[:40]!r}")
         return converted
-
-    def _positions(self, values: pa.ChunkedArray) -> np.ndarray:
-        """Return the place of each value among the categories, -1 where it is missing."""
-        given = texts(values, self.categories)
-        found = pc.index_in(given, value_set=pa.array(self.categories, pa.string()))
-        unseen = pc.drop_null(pc.unique(pc.filter(given, pc.and_(pc.is_null(found), pc.is_valid(given)))))
-        if len(unseen):
-            raise DataError(
-                f"column {self.name} must hold categories met in training,"
-                f" got {join_names(map(repr, unseen.to_pylist()), 3)}. Train with data"
-                f" that has them, or without the column (`drop` {self.name})."
-            )
-        return pc.fill_null(found, -1).to_numpy()
 
     def _wrong_kind(self, found: str) -> DataError:
         return DataError(

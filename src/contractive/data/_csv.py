@@ -109,7 +109,7 @@ class TextTable(TableReader):
             return Marks()  # in such a file the point is the decimal mark
         evidence, left_out = Evidence(), {*self.options.drop, *self.index()}
         if isinstance(self.like, TablePreparation):
-            left_out |= {*self.like.dropped}
+            left_out = {*self.dialect.names} - {column.name for column in self.like.columns}
         for table in self._texts(BLOCK, None):
             for name in table.column_names:
                 evidence.add(name, plain(table.column(name)))

@@ -115,7 +115,7 @@ class writer:
             return
         if set(rows) != set(self._names):
             raise DataError(f"rows must have the columns {join_names(self._names)}, got {join_names(rows)}.")
-        columns = {name: np.asarray(rows[name]) for name in self._names}
+        columns = {name: np.asanyarray(rows[name]) for name in self._names}
         if any(values.ndim != 1 for values in columns.values()) or len({len(v) for v in columns.values()}) > 1:
             raise DataError("columns must be of one length, got several.")
         self._sink.write(columns)

@@ -1,8 +1,8 @@
 """Named sets and your own files or folders: split and prepared (`load`), or prepared as for a model (`open_rows`)."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from contractive.data._errors import DataError, invalid, join_names, reraise_as_
 from contractive.data._fit import fit_preparation
 from contractive.data._formats import open_reader
 from contractive.data._memory import fits
+from contractive.data._mismatches import DEFAULT_RULES, Mismatches
 from contractive.data._named import SETS, NamedSet, load_named
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import BLOCK, Preparation
@@ -37,6 +38,12 @@ class Block:
     x: np.ndarray  # prepared, float32 (rows, features)
     pass_through: dict[str, np.ndarray]  # of each column asked for, its raw values
     start: int  # row of the source that is the first here
+    problems: dict[int, str] = field(default_factory=dict)  # of the rows here that are marked; their x is NaN
+
+    @property
+    def usable(self) -> np.ndarray:
+        """The rows here that are not marked, in their order."""
+        return np.setdiff1d(np.arange(len(self.x)), [*self.problems]).astype(np.intp)
 
 
 def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0, options: Options = DEFAULT) -> Split:
@@ -74,6 +81,8 @@ def open_rows(
     options: Options = DEFAULT,
     rows_at_once: int = BLOCK,
     data_dir: str | Path | None = None,
+    rules: Mismatches = DEFAULT_RULES,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Iterator[Block]:
     """Go through a source for a model, all rows in their order, prepared as in training.
 
@@ -89,6 +98,8 @@ def open_rows(
         options: How to read a text table or which array of an .npz to take.
         rows_at_once: Rows of a block at most.
         data_dir: For a named set, as for `load`.
+        rules: What becomes of columns and rows that do not fit the preparation.
+        on_note: Called with a sentence on columns that are ignored.
     """
     if rows_at_once < 1:
         raise invalid("rows_at_once", "be at least 1", rows_at_once, f"For instance {BLOCK}.")
@@ -102,9 +113,11 @@ def open_rows(
                 remedy = suggest(name, there) if there else "This source has none."
                 raise invalid("pass_through", "name a column", repr(name), remedy)
         names = list(dict.fromkeys((*pass_through, *(name for name in optional if name in there))))
+        if unknown := reader.unknown_columns(names, rules):
+            on_note(f"Columns that training did not have are ignored: {join_names(unknown)}.")
         for raw, values in reader.batches_with(names, size):
-            x = preparation.transform(raw)
-            yield Block(x, values, start)
+            x, problems = preparation.checked(raw, rules)
+            yield Block(x, values, start, problems)
             start += len(x)
 
 
@@ -118,6 +131,7 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
     else:
         further = open_reader(options.test, replace(options, header=reader.header), source.draft, field="test")
         further.check_memory(source.draft.features, on_disk=False)
+        further.unknown_columns((), Mismatches(extra_columns="refuse"))
         rows = (raw for raw, _ in further.batches_with(()))
         test = TestRows(str(further.path), rows, further.labels(), [f"Test file: {n}" for n in further.notes()])
     shares = options.validation_share, 0.0 if test else options.test_share

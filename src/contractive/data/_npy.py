@@ -73,7 +73,9 @@ class NpySink:
         for name, values in rows.items() if isinstance(rows, dict) else [("the rows", rows)]:
             if values.dtype.kind not in "buif":
                 raise DataError(f".npy must hold numbers, got {values.dtype} in {name}. Use .csv or .parquet.")
-        block = np.stack([v.astype(np.float32) for v in rows.values()], axis=1) if isinstance(rows, dict) else rows
+        block = rows
+        if isinstance(rows, dict):
+            block = np.stack([np.ma.filled(v.astype(np.float32), np.nan) for v in rows.values()], axis=1)
         self._file.write(np.ascontiguousarray(block, "<f4").data)
         self._rows += len(block)
 

@@ -12,7 +12,8 @@ from msgspec import Meta
 
 from contractive.core.errors import LARGEST_NUMBER
 from contractive.data._columns import Column, Text, as_table, index_columns, plain
-from contractive.data._errors import DataError, first_line, join_names
+from contractive.data._errors import DataError, first_line, invalid, join_names
+from contractive.data._mismatches import DEFAULT_RULES, Mismatches
 from contractive.data._survey import Group, Survey
 
 BLOCK = 8192  # rows read at once, fewer of wide ones
@@ -96,19 +97,29 @@ class Preparation(ABC):
     def __hash__(self) -> int:
         return hash((self.kind, self.features, self.scaler, self.given_names))
 
-    def transform(self, raw: Any) -> np.ndarray:
+    def transform(self, raw: Any, rules: Mismatches = DEFAULT_RULES) -> np.ndarray:
         """Prepare raw rows, float32 (rows, features); `DataError` where they do not fit those of training.
 
         Args:
             raw: For a table: an Arrow table, a data frame of pandas or polars, or a mapping of names to values, its
                 columns in any order. For arrays and images: an array whose rows are the examples; images may keep
                 their height, width and channels (first or last).
+            rules: What becomes of rows that do not fit; those that are marked become NaN.
         """
-        rows = self._rows(raw)
+        return self.checked(raw, rules)[0]
+
+    def checked(self, raw: Any, rules: Mismatches = DEFAULT_RULES) -> tuple[np.ndarray, dict[int, str]]:
+        """Return what `transform` does, and the problem of each marked row by its number."""
+        rows = self._rows(raw, rules)
+        problems: dict[int, str] = {}
         out = np.empty((len(rows), self.features), np.float32)
         bad, size = Survey(self.features), max(1, min(BLOCK, self.numbers_at_once // self.features))
         for start in range(0, len(rows), size):
-            block = self._encoded(rows[start : start + size])
+            block, found = self._encoded(rows[start : start + size], rules)
+            if rules.missing_values == "mark" and self.fill is None:
+                found = self._gaps(block) | found
+            block[[*found]] = 0
+            problems |= {start + row: problem for row, problem in found.items()}
             if not _within(block, LARGEST_NUMBER):
                 bad.add(block)
             block = self.filled(block)
@@ -124,7 +135,8 @@ class Preparation(ABC):
         if not _within(out, np.finfo(np.float32).max):
             where = join_names(self.feature_names[i] for i in np.flatnonzero(~np.isfinite(out).all(0)))
             raise DataError(f"values must be finite after scaling, got others in {where}. Remove or replace them.")
-        return out
+        out[[*problems]] = np.nan
+        return out, problems
 
     def inverse(self, x: np.ndarray) -> Any:
         """Turn prepared rows (rows, features), as a decoder gives them, back into the user's units.
@@ -139,7 +151,7 @@ class Preparation(ABC):
 
     def encode(self, raw: Any) -> np.ndarray:
         """Return raw rows before imputation and scaling, float64, NaN where a value is missing."""
-        return self._encoded(self._rows(raw))
+        return self._encoded(self._rows(raw, DEFAULT_RULES), DEFAULT_RULES)[0]
 
     def filled(self, block: np.ndarray) -> np.ndarray:
         """Return encoded rows with the missing values filled."""
@@ -185,12 +197,21 @@ class Preparation(ABC):
             rule = "The preparation of the data must be as it was saved"
             raise DataError(f"{rule}, got: {first_line(error)}. It was changed; train again.") from error
 
+    def _gaps(self, block: np.ndarray) -> dict[int, str]:
+        """Return the problem of each encoded row with missing values."""
+        found: dict[int, str] = {}
+        for group in self.groups if np.isnan(block).any() else ():
+            for row in np.flatnonzero(np.isnan(block[:, group.start])).tolist():
+                found.setdefault(row, f"{group.name} is missing")
+        return found
+
     @abstractmethod
-    def _rows(self, raw: Any) -> Any:
+    def _rows(self, raw: Any, rules: Mismatches) -> Any:
         """Return raw rows in the form that `_encoded` takes slices of, or refuse them."""
 
     @abstractmethod
-    def _encoded(self, rows: Any) -> np.ndarray: ...
+    def _encoded(self, rows: Any, rules: Mismatches) -> tuple[np.ndarray, dict[int, str]]:
+        """Return raw rows as numbers, NaN where a value is missing, and the problem of each row to mark."""
 
     @abstractmethod
     def _decoded(self, raw: np.ndarray) -> Any: ...
@@ -199,7 +220,7 @@ class Preparation(ABC):
 class _MatrixPreparation(Preparation):
     """What arrays and images share: rows of numbers, those of an image its channels one after another."""
 
-    def _rows(self, raw: Any) -> np.ndarray:
+    def _rows(self, raw: Any, rules: Mismatches) -> np.ndarray:
         width, image = self.features, self.image_shape
         if isinstance(raw, Mapping) or hasattr(raw, "__arrow_c_stream__"):
             raise DataError(f"data must be an array of rows with {width} numbers as in training, got a table.")
@@ -219,9 +240,9 @@ class _MatrixPreparation(Preparation):
             )
         return array.reshape(len(array), width)
 
-    def _encoded(self, rows: np.ndarray) -> np.ndarray:
+    def _encoded(self, rows: np.ndarray, rules: Mismatches) -> tuple[np.ndarray, dict[int, str]]:
         with np.errstate(over="ignore", invalid="ignore"):  # what float64 does not hold is infinite and refused
-            return rows.astype(np.float64)
+            return rows.astype(np.float64), {}
 
     def _decoded(self, raw: np.ndarray) -> np.ndarray:
         return raw
@@ -328,28 +349,46 @@ class TablePreparation(Preparation):
         dropped = (*self.dropped, *names)
         return replace(self, features=int(kept.sum()), columns=columns, dropped=dropped, **numbers), kept
 
-    def _rows(self, raw: Any) -> pa.Table:
+    def _rows(self, raw: Any, rules: Mismatches) -> pa.Table:
         table = as_table(raw)
-        self.check_columns(table.column_names, index_columns(table.schema))
+        self.check_columns(table.column_names, index_columns(table.schema), rules)
         return table
 
-    def check_columns(self, names: Sequence[str], further: Sequence[str] = ()) -> None:
-        """Refuse a table without all columns of training, or with others than these and `further` ones."""
+    def check_columns(self, names: Sequence[str], further: Sequence[str], rules: Mismatches) -> list[str]:
+        """Return the columns that a table has beside those of training and `further` ones.
+
+        Raises:
+            DataError: The rules refuse them.
+        """
         given, known = set(names), {column.name for column in self.columns}
         missing = [column.name for column in self.columns if column.name not in given]
         known |= {*self.dropped, self.label, *further}
         unknown = [name for name in names if name not in known]
-        if missing or unknown:
+        if (missing and rules.missing_columns == "refuse") or (unknown and rules.extra_columns == "refuse"):
             got = [f"missing {join_names(missing)}"] if missing else []
             got += [f"unknown {join_names(unknown)}"] if unknown else []
             raise DataError(f"columns must be those of training, got {' and '.join(got)}. Rename, add or remove them.")
+        if missing and rules.missing_columns == "ignore" and self.fill is None:
+            rule, remedy = "be refuse or mark after training without `impute`", f"{join_names(missing)} has no fill."
+            raise invalid("missing_columns", rule, "ignore", remedy)
+        return unknown
 
-    def _encoded(self, rows: pa.Table) -> np.ndarray:
-        out = np.empty((len(rows), self.features))
+    def _encoded(self, rows: pa.Table, rules: Mismatches) -> tuple[np.ndarray, dict[int, str]]:
+        out, problems = np.empty((len(rows), self.features)), {}
         for column, group in zip(self.columns, self.groups, strict=True):
+            if column.name not in rows.column_names:
+                out[:, group.start : group.start + group.num] = np.nan
+                if rules.missing_columns == "mark":
+                    problems = dict.fromkeys(range(len(rows)), f"column {column.name} is missing") | problems
+                continue
             values = plain(rows.column(column.name), column.categories)
-            column.encode(values, out[:, group.start : group.start + group.num])
-        return out
+            unseen = column.encode(values, out[:, group.start : group.start + group.num])
+            if unseen and rules.unknown_categories == "refuse":
+                raise column.unseen(unseen.values())
+            if rules.unknown_categories == "mark":
+                new = {row: f"{column.name} has the unknown category {value!r}" for row, value in unseen.items()}
+                problems = new | problems
+        return out, problems
 
     def _decoded(self, raw: np.ndarray) -> dict[str, np.ndarray]:
         pairs = zip(self.columns, self.groups, strict=True)

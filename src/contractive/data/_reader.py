@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from contractive.data._mismatches import Mismatches
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import BLOCK, Preparation
 
@@ -91,6 +92,10 @@ class Reader(ABC, Generic[Schema, Batch]):
     @abstractmethod
     def batches_with(self, names: Sequence[str], size: int = BLOCK) -> Iterator[tuple[Batch, dict[str, np.ndarray]]]:
         """Go through rows for a preparation, each batch with the raw values of some columns."""
+
+    def unknown_columns(self, names: Sequence[str], rules: Mismatches) -> list[str]:
+        """Return the columns that neither the preparation nor `names` has; `DataError` where the rules refuse some."""
+        return []
 
     def check_memory(self, num_columns: int, on_disk: bool) -> None:
         """Refuse a file of which more would be in memory at once than fits there."""

@@ -22,6 +22,7 @@ from contractive.data._columns import (
 from contractive.data._errors import DataError, invalid, join_for_option, join_names, suggest, whole_names
 from contractive.data._marks import Marks
 from contractive.data._memory import check_fits
+from contractive.data._mismatches import Mismatches
 from contractive.data._preparation import BLOCK, TablePreparation
 from contractive.data._reader import OnDisk, Reader, Source, slices
 from contractive.data._split import label_values
@@ -130,11 +131,15 @@ class TableReader(Reader[pa.Schema, pa.Table]):
         features, there = set(), self.column_names()
         if isinstance(self.like, TablePreparation):
             features = {column.name for column in self.like.columns}
-            self.like.check_columns(there, [*names, *self.index()])
         read = [name for name in there if name in features or name in names]
         for table in self.batches(size, read):
             values = {name: plain(table.column(name)).to_numpy() for name in names}
             yield table.drop_columns([name for name in names if name not in features]), values
+
+    def unknown_columns(self, names: Sequence[str], rules: Mismatches) -> list[str]:
+        if not isinstance(self.like, TablePreparation):
+            return []
+        return self.like.check_columns(self.column_names(), [*names, *self.index()], rules)
 
     def index(self) -> list[str]:
         """Return the columns that are the index of a data frame."""

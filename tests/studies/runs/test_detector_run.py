@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import contractive as ct
 from contractive.batch import Encoder, Scorer
 from contractive.cli._commands import app
-from contractive.data import DataError, Options, load, open_rows
+from contractive.data import DataError, Mismatches, Options, load, open_rows
 from contractive.report import detector_html, detector_sentences, drift_sentence
 from contractive.studies.runs import (
     AutoencoderRun,
@@ -315,12 +315,12 @@ def test_drift_names_the_columns_that_changed(run, tmp_path):
 
 
 def test_a_pickled_scorer_gives_batch_by_batch_what_one_process_writes(run, tmp_path):
-    new = write(tmp_path / "new.csv", 50, 6, ("id", "temperature", "pressure", "mode"))
+    new = write(tmp_path / "new.csv", 12, 6, ("id", "temperature", "pressure", "mode"))
     score(run, new, tmp_path / "out.parquet", pass_through=("id",))
     rows = pa_csv.read_csv(new)
-    whole = pq.read_table(tmp_path / "out.parquet").to_pydict() | {"id": [*range(50)]}  # a text file has texts
+    whole = pq.read_table(tmp_path / "out.parquet").to_pydict() | {"id": [*range(12)]}  # a text file has texts
     scorer = pickle.loads(pickle.dumps(Scorer(run.folder, ["id"])))
-    batches = rows.to_batches(max_chunksize=20)
+    batches = rows.to_batches(max_chunksize=5)
     assert pa.Table.from_batches([scorer(batch) for batch in batches]).to_pydict() == whole
     assert scorer(rows).to_pydict() == whole
     assert scorer(rows.to_pandas()).to_dict("list") == whole
@@ -329,8 +329,47 @@ def test_a_pickled_scorer_gives_batch_by_batch_what_one_process_writes(run, tmp_
     assert scorer(batches[0].slice(0, 0)).num_rows == 0
     with pytest.raises(ValueError, match=r"pass_through must name a column, got 'id'"):
         scorer(rows.drop_columns(["id"]))
+    wider = rows.append_column("humidity", rows["pressure"])
+    assert scorer(wider).to_pydict() == whole
     with pytest.raises(DataError, match="columns must be those of training, got unknown humidity"):
-        scorer(rows.append_column("humidity", rows["pressure"]))
+        Scorer(run.folder, ["id"], Mismatches(extra_columns="refuse"))(wider)
+
+
+def test_rows_that_do_not_fit_are_marked_and_the_others_scored_as_without_them(run, tmp_path):
+    new, strange = write(tmp_path / "new.csv", 12, 6), tmp_path / "strange.csv"
+    lines = new.read_text().splitlines()
+    lines[3], lines[7] = lines[3].replace(",a,", ",c,"), lines[7].replace(",a,", ",,")
+    assert ",c," in lines[3]
+    strange.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"column mode must hold categories met in training, got 'c'"):
+        score(run, strange, tmp_path / "out.csv")
+    rules, notes = Mismatches(unknown_categories="mark", missing_values="mark"), []
+    whole = score(run, new, tmp_path / "whole.csv")
+    found = score(run, strange, tmp_path / "out.csv", rules=rules, on_note=notes.append, pass_through=("id",))
+    assert (found.rows, found.marked, whole.marked) == (12, 2, 0)
+    assert found.share == found.flagged / 10
+    assert notes == ["2 of 12 rows do not fit the run and have no result."]
+    rows, expected = scores(tmp_path / "out.csv"), scores(tmp_path / "whole.csv")
+    assert {row["problem"]: row for row in rows}.keys() == {"", "mode has the unknown category 'c'", "mode is missing"}
+    for number, (row, other) in enumerate(zip(rows, expected, strict=True)):
+        if row.pop("problem"):
+            assert row == dict.fromkeys(row, "") | {"id": str(number)}
+            assert number in (2, 6)
+        else:
+            assert row == {"id": str(number)} | other
+    scorer = pickle.loads(pickle.dumps(Scorer(run.folder, ["id"], rules)))
+    by_batch = scorer(pa_csv.read_csv(strange).drop_columns(["bad", "time"]))
+    common = ["score", str(run.folder), str(strange), "-o", str(tmp_path / "out.parquet"), "--json"]
+    common += ["--pass-through", "id", "--unknown-categories", "mark", "--missing-values", "mark"]
+    made = CliRunner().invoke(app, common)
+    assert json.loads(made.stdout)["marked"] == 2
+    written = pq.read_table(tmp_path / "out.parquet")
+    assert by_batch.drop_columns("id").to_pydict() == written.drop_columns("id").to_pydict()
+    assert written.schema.field("flagged").type == pa.int64()
+    assert written["flagged"].null_count == 2
+    with pytest.raises(DataError, match="column mode must hold categories met in training"):
+        drift(run, strange)
+    assert [each.feature for each in drift(run, strange, rules=rules).features][-1] == "mode=b"
 
 
 def test_a_scorer_refuses_what_depends_on_all_rows_and_what_is_no_detector(run, tmp_path):

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from contractive.data import DataError, Options, load
-from contractive.studies.runs import ClassifierRun, ClassifierSettings, open_run, predict, train
+from contractive.data import DataError, Mismatches, Options, load
+from contractive.studies.runs import ClassifierRun, ClassifierSettings, encode, open_run, predict, train
 
 ROWS = 80
 
@@ -155,6 +155,22 @@ def test_rows_that_do_not_fit_are_refused(changes, match, texts, tmp_path):
     with pytest.raises(DataError, match=match):
         predict(run, write(tmp_path / "new.csv", table), tmp_path / "p.csv")
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_rows_that_do_not_fit_are_marked_and_count_in_no_accuracy(numbers, tmp_path):
+    run, path = numbers
+    whole, table = predict(run, path, tmp_path / "whole.parquet"), columns()
+    table["wide"] = ["", *table["wide"][1:]]
+    new, rules = write(tmp_path / "new.csv", table), Mismatches(missing_values="mark")
+    found = predict(run, new, tmp_path / "p.parquet", rules=rules)
+    first, *others = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    assert first == dict.fromkeys(first) | {"problem": "wide is missing"}
+    assert others == [row | {"problem": ""} for row in pq.read_table(tmp_path / "whole.parquet").to_pylist()[1:]]
+    assert (found.rows, found.marked, found.labelled) == (ROWS, 1, ROWS - 1)
+    assert whole.right - found.right in (0, 1)
+    for function in (predict, encode):
+        function(run, new, tmp_path / "p.npy", rules=rules, overwrite=True)
+        assert np.isnan(np.load(tmp_path / "p.npy")).any(1).tolist() == [True] + [False] * (ROWS - 1)
 
 
 def test_texts_have_no_place_in_an_array_file(texts, tmp_path):

@@ -30,6 +30,7 @@ from contractive.studies.runs._task import (
     Task,
     TaskSettings,
     Trained,
+    with_problems,
 )
 from contractive.studies.runs._unusual import Bound, DetectorMetrics, Reason, Row, Tested
 
@@ -38,7 +39,7 @@ __all__ = ["train", "Trained", "ProgressCallback"]
 __all__ += ["TASKS", "Task", "TaskSettings", "Job", "AutoencoderSettings", "ClassifierSettings", "DetectorSettings"]
 # from a folder
 __all__ += ["open_run", "Run", "AutoencoderRun", "ClassifierRun", "DetectorRun", "RunDocument", "RunError", "Files"]
-__all__ += ["RowFunction"]
+__all__ += ["RowFunction", "with_problems"]
 # on data
 __all__ += ["encode", "reconstruct", "predict", "Predicted", "score", "Scored", "drift", "RowOptions"]
 # metrics

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 
 from contractive import training
-from contractive.data import Block, DataError, Options, label_texts, open_rows, writer
+from contractive.data import Block, DataError, Mismatches, Options, label_texts, open_rows, writer
 from contractive.studies.runs._classes import interval
 from contractive.studies.runs._classifier import PREDICTED, ClassifierRun
 from contractive.studies.runs._detector import FLAGGED, DetectorRun
 from contractive.studies.runs._folder import RunError
-from contractive.studies.runs._task import RowFunction, Run
+from contractive.studies.runs._task import PROBLEM, RowFunction, Run, with_problems
 
 if TYPE_CHECKING:
     from contractive.estimators import Drift
@@ -29,11 +29,16 @@ class RowOptions(TypedDict, total=False):
     options: Options  # how to read the data
     device: str  # where to compute; the CPU by default
     overwrite: bool  # replace an existing file
+    rules: Mismatches  # what becomes of rows that do not fit the run
     on_progress: Callable[[int], None]  # called with the number of rows done
+    on_note: Callable[[str], None]  # called with sentences on what was ignored or marked
 
 
 def encode(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> int:
     """Write the code of every row of `data`, and return the number of rows.
+
+    Where rows can be marked (`rules`), a column `problem` says why, and a marked row has no results: NaN in a .npy
+    file, which has no such column.
 
     Args:
         run: A run with a trained model.
@@ -44,12 +49,12 @@ def encode(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unp
     Raises:
         DataError: Data that do not fit the run, or a file that cannot be written.
     """
-    return _write_rows(_function(run, "encode"), run, data, out, **options)
+    return _write_rows(_function(run, "encode"), run, data, out, **options)[0]
 
 
 def reconstruct(run: Run[Any, Any], data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> int:
     """Write the reconstruction of every row in the user's own units and columns; arguments as in `encode`."""
-    return _write_rows(_function(run, "reconstruct"), run, data, out, **options)
+    return _write_rows(_function(run, "reconstruct"), run, data, out, **options)[0]
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Predicted:
     rows: int  # that were written
     labelled: int  # rows with a label
     right: int  # rows whose label is the predicted class
+    marked: int = 0  # rows without a prediction, since they do not fit the run
 
     @property
     def accuracy(self) -> float:
@@ -91,15 +97,16 @@ def predict(run: ClassifierRun, data: str | Path, out: str | Path, **options: Un
     def compare(block: Block, made: dict[str, np.ndarray]) -> None:
         nonlocal labelled, right
         if label in block.pass_through:
-            is_known, true = label_texts(block.pass_through[label], numbers=not texts)
+            is_known, true = label_texts(block.pass_through[label][block.usable], numbers=not texts)
             labelled += int(is_known.sum())
             right += int((true[is_known] == made[PREDICTED][is_known].astype(np.str_)).sum())
         elif asked is not None:
             remedy = "Leave it out to predict without labels."
             raise DataError(field="label", rule="name a column", got=repr(asked), remedy=remedy)
 
-    rows = _write_rows(_function(run, "predict"), run, data, out, optional=(label,), on_block=compare, **options)
-    return Predicted(rows, labelled, right)
+    function = _function(run, "predict")
+    rows, marked = _write_rows(function, run, data, out, optional=(label,), on_block=compare, **options)
+    return Predicted(rows, labelled, right, marked)
 
 
 @dataclass(frozen=True)
@@ -108,11 +115,12 @@ class Scored:
 
     rows: int
     flagged: int
+    marked: int = 0  # rows without a score, since they do not fit the run
 
     @property
     def share(self) -> float:
-        """Share of the rows that was flagged; 0 without any."""
-        return self.flagged / self.rows if self.rows else 0.0
+        """Share of the scored rows that was flagged; 0 without any."""
+        return self.flagged / scored if (scored := self.rows - self.marked) else 0.0
 
 
 def score(run: DetectorRun, data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> Scored:
@@ -127,21 +135,31 @@ def score(run: DetectorRun, data: str | Path, out: str | Path, **options: Unpack
     """
     flagged, detector, scores = 0, run.detector, []
     if detector.false_discovery_rate is not None:
-        blocks = open_rows(data, run.preparation, options=options.get("options", Options()))
-        scores = [-detector.score_samples(block.x) for block in blocks]
+        given = {"options": options.get("options", Options()), "rules": options.get("rules", Mismatches())}
+        blocks = (block.x[block.usable] for block in open_rows(data, run.preparation, **given))
+        scores = [-detector.score_samples(x) for x in blocks if len(x)]
 
     def count(block: Block, made: dict[str, np.ndarray]) -> None:
         nonlocal flagged
         flagged += int(made[FLAGGED].sum())
 
     limit = detector.flagging_limit(np.concatenate([[], *scores]))
-    return Scored(_write_rows(run.scores(limit), run, data, out, on_block=count, **options), flagged)
+    rows, marked = _write_rows(run.scores(limit), run, data, out, on_block=count, **options)
+    return Scored(rows, flagged, marked)
 
 
-def drift(run: DetectorRun, data: str | Path, *, options: Options = Options()) -> "Drift":  # noqa: B008
+def drift(
+    run: DetectorRun,
+    data: str | Path,
+    *,
+    options: Options = Options(),  # noqa: B008
+    rules: Mismatches = Mismatches(),  # noqa: B008
+    on_note: Callable[[str], None] = lambda note: None,
+) -> "Drift":
     """Test whether the rows of `data` come from another distribution than the training rows, and in which features.
 
-    Of more than 20,000 rows as many are compared, drawn at random; the others are read in constant memory.
+    Of more than 20,000 rows as many are compared, drawn at random; the others are read in constant memory. Rows that
+    the rules mark are left out.
 
     Raises:
         DataError: Data that do not fit the detector.
@@ -149,8 +167,9 @@ def drift(run: DetectorRun, data: str | Path, *, options: Options = Options()) -
     """
     random = np.random.default_rng(0)
     kept, keys = np.empty((0, run.preparation.features), np.float32), np.empty(0)
-    for block in open_rows(data, run.preparation, options=options):
-        kept, keys = np.concatenate([kept, block.x]), np.concatenate([keys, random.random(len(block.x))])
+    for block in open_rows(data, run.preparation, options=options, rules=rules, on_note=on_note):
+        x = block.x[block.usable]
+        kept, keys = np.concatenate([kept, x]), np.concatenate([keys, random.random(len(x))])
         chosen = np.sort(np.argsort(keys)[:_MOST_DRIFT_ROWS])
         kept, keys = kept[chosen], keys[chosen]
     found = run.detector.drift(kept)
@@ -174,33 +193,44 @@ def _write_rows(
     data: str | Path,
     out: str | Path,
     *,
-    pass_through: Sequence[str] = (),
     optional: Sequence[str] = (),
-    options: Options = Options(),  # noqa: B008
-    device: str = "cpu",
-    overwrite: bool = False,
-    on_progress: Callable[[int], None] = lambda rows: None,
     on_block: Callable[[Block, Any], None] = lambda block, made: None,
-) -> int:
-    """Write what a function of the run makes of the data; `optional` columns are only handed to `on_block`."""
+    **options: Unpack[RowOptions],
+) -> tuple[int, int]:
+    """Write what a function of the run makes of the data, and return the numbers of all rows and of marked rows.
+
+    `optional` columns are only handed to `on_block`, which gets a block and the results of its usable rows.
+    """
+    given: RowOptions = {"pass_through": (), "rules": Mismatches(), **options}
+    device, rules, pass_through = given.get("device", "cpu"), given["rules"], given["pass_through"]
+    on_progress, on_note = (given.get(name, lambda said: None) for name in ("on_progress", "on_note"))
     training.check_device(device)
     function.module.to(device)
-    done = 0
+    done, marked = 0, 0
+    further = (PROBLEM,) if rules.marks and Path(out).suffix.lower() != ".npy" else ()  # which holds no texts
     if Path(out).exists() and Path(data).exists() and Path(out).samefile(data):
         raise DataError(field="out", rule="be another file than the data", got=out, remedy="Choose another name.")
-    blocks = open_rows(data, run.preparation, pass_through=pass_through, optional=optional, options=options)
-    with writer(out, (*pass_through, *function.columns), overwrite=overwrite) as file:
+    reading: Any = {"options": given.get("options", Options()), "rules": rules, "on_note": on_note}
+    blocks = open_rows(data, run.preparation, pass_through=pass_through, optional=optional, **reading)
+    columns = (*pass_through, *function.columns, *further)
+    with writer(out, columns, overwrite=given.get("overwrite", False)) as file:
         for block in _prefetched(blocks):
-            made = function.apply(block.x, device)
+            usable = block.usable
+            made = function.apply(block.x[usable], device)
             on_block(block, made)
-            if pass_through and not isinstance(made, dict):
-                made = dict(zip(function.columns, made.reshape(len(made), -1).T, strict=True))
+            if pass_through or rules.marks:
+                made = function.named(made)
+            if rules.marks:
+                whole = with_problems(made, usable, block.problems)
+                made = {name: whole[name] for name in (*function.columns, *further)}
             if isinstance(made, dict):
                 made = {column: block.pass_through[column] for column in pass_through} | made
             file.write(made)
-            done += len(block.x)
+            done, marked = done + len(block.x), marked + len(block.problems)
             on_progress(done)
-    return done
+    if marked:
+        on_note(f"{marked:,} of {done:,} rows do not fit the run and have no result.")
+    return done, marked
 
 
 def _prefetched(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
 
 _ROWS = 2000  # that tell whether a training collapsed
+PROBLEM = "problem"  # column that says why a row is marked
 METRICS = "set of metrics"  # of the document in metrics.json
 N = TypeVar("N", bound=nn.Module)
 M = TypeVar("M")
@@ -91,6 +92,20 @@ class RowFunction:
     def apply(self, x: np.ndarray, device: str = "cpu") -> Any:
         """Return what it makes of prepared rows; its module must be on the device."""
         return self.finish(self.module(torch.from_numpy(x).to(device)).flatten(1).cpu().numpy())
+
+    def named(self, made: Any) -> dict[str, np.ndarray]:
+        """Return what `apply` returned by the names of its columns."""
+        return made if isinstance(made, dict) else dict(zip(self.columns, made.reshape(len(made), -1).T, strict=True))
+
+
+def with_problems(named: dict[str, np.ndarray], usable: np.ndarray, problems: dict[int, str]) -> dict[str, np.ndarray]:
+    """Return results of the usable rows of a block for all its rows, masked in others, and what is wrong with these."""
+    rows, found = len(usable) + len(problems), {}
+    for name, values in named.items():
+        whole, gap = np.zeros(rows, values.dtype), np.ones(rows, bool)
+        whole[usable], gap[usable] = values, False
+        found[name] = np.ma.array(whole, mask=gap)
+    return found | {PROBLEM: np.array([problems.get(row, "") for row in range(rows)], np.str_)}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""What becomes of new rows that do not fit those of training: columns more or less, categories never met, gaps."""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from contractive.core.settings import check_settings, setting
+
+
+@dataclass(frozen=True)
+class Mismatches:
+    """What becomes of new rows that do not fit those of training.
+
+    A marked row stays in its place without results, and its problem is told in words. All other rows are as they would
+    be without it.
+    """
+
+    extra_columns: Literal["ignore", "refuse"] = setting(
+        "ignore", "Columns that training did not have: ignore them, or refuse the data."
+    )
+    missing_columns: Literal["refuse", "ignore", "mark"] = setting(
+        "refuse",
+        "Columns of training that the data lack: refuse the data, ignore it and fill them as missing values (after"
+        " training with `impute`), or mark the rows.",
+    )
+    unknown_categories: Literal["refuse", "ignore", "mark"] = setting(
+        "refuse",
+        "Categories that training did not have: refuse the data, ignore it so that none of the known ones is set, or"
+        " mark the rows.",
+    )
+    missing_values: Literal["refuse", "mark"] = setting(
+        "refuse", "Missing values, after training without `impute`: refuse the data, or mark the rows."
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def marks(self) -> bool:
+        """Rows can be marked."""
+        return any(getattr(self, each.name) == "mark" for each in fields(self))
+
+
+DEFAULT_RULES = Mismatches()
