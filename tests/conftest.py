@@ -1,5 +1,8 @@
+import os
 import signal
+from pathlib import Path
 
+import pytest
 import torch
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
@@ -7,3 +10,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
 
 # two threads make small tensors many times slower beside other load, and tests run side by side
 torch.set_num_threads(1)
+
+# UMAP compiles itself when it is first used, which takes longer than the few rows of a test
+os.environ["NUMBA_DISABLE_JIT"] = "1"
+
+TESTS = Path(__file__).parent
+TOGETHER = ("studies/illustrations",)  # folders whose files share what one process has made
+LONGEST = (*TOGETHER, "docs/test_course.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Hand the files to processes whole (`--dist loadgroup`) and in order, the longest first."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+    items.sort(key=lambda item: _group(item.path) not in LONGEST)
+
+
+def _group(path):
+    name = (path.relative_to(TESTS) if path.is_relative_to(TESTS) else path).as_posix()
+    return next((folder for folder in TOGETHER if name.startswith(folder)), name)

@@ -2,15 +2,17 @@
 
 import os
 import socket
-import subprocess
 import sys
+from pathlib import Path
 
 import distributed_run
+import numpy as np
 import pytest
 import torch
 from distributed_run import OBJECTIVES, train, train_with_callback
 
 import processes
+from contractive.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +46,21 @@ def test_the_callback_adds_the_penalty_of_all_processes(shared):
 
 
 def test_the_command_trains_in_two_processes_without_a_word_of_the_machinery(tmp_path):
-    out = tmp_path / "run"
-    command = [sys.executable, "-m", "contractive", "train", "digits", "--out", str(out), "--weight", "0.1"]
-    command += "--max-epochs 1 --hidden 8 --code 4 --device cpu --devices 2 --strategy ddp".split()
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    assert all(line.startswith("Note: ") for line in done.stderr.splitlines())
-    assert done.stdout.count("Run: ") == 1
+    out, said, errors = (tmp_path / name for name in ("run", "said", "errors"))
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32))
+    command = f"train {tmp_path}/rows.npy --out {out} --weight 0.1 --max-epochs 1 --hidden 8 --code 4"
+    command += " --device cpu --devices 2 --strategy ddp"
+    first = processes.start(_installed, command.split(), out=said, errors=errors)
+    first.join(300)
+    assert first.exitcode == 0, errors.read_text()
+    assert all(line.startswith("Note: ") for line in errors.read_text().splitlines())
+    assert said.read_text().count("Run: ") == 1
     assert (out / "metrics.json").exists()
+
+
+def _installed(arguments):
+    """Be the program as it is installed: Lightning starts the second process by what the first one was called by."""
+    sys.modules["__main__"].__spec__ = None
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sys.argv = [str(Path(sys.executable).with_name("contractive")), *arguments]
+    main()
