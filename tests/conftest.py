@@ -1,3 +1,5 @@
+import functools
+import importlib.metadata
 import os
 import signal
 from pathlib import Path
@@ -10,6 +12,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
 
 # two threads make small tensors many times slower beside other load, and tests run side by side
 torch.set_num_threads(1)
+
+# of every trainer Lightning reads the descriptions of all packages anew
+importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
+
+# where there is no such device, each seed is kept for it, beside the text of the whole stack
+for backend in (torch.cuda, torch.xpu, torch.mtia):
+    if not backend.is_available():
+        backend.manual_seed_all = lambda seed: None
 
 # UMAP compiles itself when it is first used, which takes longer than the few rows of a test
 os.environ["NUMBA_DISABLE_JIT"] = "1"

@@ -48,6 +48,7 @@ class PenaltyRows:
         self._data, self._weights, self._batch = data, weights, min(batch, len(data))
         self._generator = torch.Generator().manual_seed(seed)  # apart: measuring leaves all other draws as they are
         self._costs: dict[tuple[str, str, int], int] = {}
+        self._usual: dict[str, Method] = {}
         self.choices: dict[str, Choice] = {}
         self.variances: dict[str, Variances] = {}
         self.steps = 0
@@ -161,7 +162,9 @@ class PenaltyRows:
         penalty: Any = term.penalty
         automatic = penalty.method == "auto" and isinstance(penalty, JacobianNorm)
         methods: list[Method] = ["probes", "exact"] if automatic else [penalty.method]
-        usual = self._usual(autoencoder, term) if automatic else penalty.method
+        if term.name not in self._usual:
+            self._usual[term.name] = self._usual_method(autoencoder, term) if automatic else penalty.method
+        usual = self._usual[term.name]
         batch, candidates = self._batch, []
         for method in methods:
             per_row = shared + (0.0 if automatic and method == "exact" else noise)
@@ -177,7 +180,7 @@ class PenaltyRows:
         *_, method, rows = min(affordable)
         return Choice(method, rows)
 
-    def _usual(self, autoencoder: Autoencoder, term: Term) -> Method:
+    def _usual_method(self, autoencoder: Autoencoder, term: Term) -> Method:
         encoder, like = map_of(autoencoder, term.of), self._example(autoencoder, self._batch)
         with rehearsing(encoder):
             return "exact" if plan(encoder, like, num_probes=term.penalty.num_probes).exact else "probes"  # pyright: ignore
