@@ -219,6 +219,7 @@ def header(text, version=1):
         (b"hello", r"must be a whole \.npy file, got: "),
         (npy(X)[:60], r"must be a whole \.npy file, got: "),
         (npy(X)[:-8], "must hold 1920 bytes, got 1912. It is cut short"),
+        (npy(X) + npy(X), r"must hold 1920 bytes, got 3968\. Save one array in each file"),
         (header("{'descr': '<f8', 'fortran_order': False, 'shape': (10**12, 3)}"), r"must be a whole \.npy file"),
         (header("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 3)}"), "It is cut short"),
         (header("{'descr': '<f8', 'fortran_order': False, 'shape': (-4, 3)}"), "It is cut short"),
@@ -227,7 +228,7 @@ def header(text, version=1):
         (header("{}", version=3), r"must be of version 1 or 2 of the \.npy format, got \(3, 0\)"),
         (header("(" * 5000), r"must be a whole \.npy file"),
     ],
-    ids=["empty", "text", "header", "cut", "power", "huge", "negative", "code", "objects", "version", "deep"],
+    ids=["empty", "text", "header", "cut", "two", "power", "huge", "negative", "code", "objects", "version", "deep"],
 )
 def test_broken_and_hostile_npy_files_say_so_in_one_line(content, match, tmp_path):
     (tmp_path / "x.npy").write_bytes(content)

@@ -90,7 +90,7 @@ def test_decimal_commas_are_read_where_the_comma_separates_nothing(tmp_path):
     (block,) = open_rows(path, split.preparation)
     np.testing.assert_array_equal(block.x, whole(split))
     point = write(tmp_path / "p.csv", rows)
-    refused(point, "columns must hold numbers, got text in a, b, c.* write 1234.5 instead")
+    refused(point, "columns must hold numbers, got text in a, b, c.* write 1234.5, or give `decimal` ,")
 
 
 @pytest.mark.parametrize(

@@ -266,3 +266,42 @@ def test_a_text_stream_of_pandas_and_of_excel_agree(tmp_path):
     pd.DataFrame(X, columns=list("abc")).to_csv(text, sep=";", decimal=",", index=False)
     found, _ = read(written(tmp_path, text.getvalue(), encoding="utf-16"), ("a", "b", "c"))
     np.testing.assert_allclose(found, X, rtol=1e-6)
+
+
+def test_a_separator_at_the_end_of_each_row_shifts_no_column(tmp_path):
+    rows = "".join(f"{i + 0.5},{i * i % 7},\n" for i in range(40))
+    found, split = read(written(tmp_path, f"first,second\n{rows}"), ("first", "second"))
+    np.testing.assert_array_equal(found, [[i + 0.5, i * i % 7] for i in range(40)])
+    assert not any("index" in note for note in split.notes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le"], ids=["marked", "given"])
+def test_utf_32_is_read(encoding, tmp_path):
+    given = {} if encoding == "utf-32" else {"encoding": encoding}
+    found, _ = read(written(tmp_path, f"größe,b\n{PAIRS}", encoding=encoding), ("größe", "b"), **given)
+    assert found[:, 0].tolist() == list(range(40))
+
+
+def test_a_mark_of_order_before_the_text_is_no_part_of_a_name(tmp_path):
+    read(written(tmp_path, f"\ufeffa,b\n{PAIRS}", encoding="utf-8-sig"), ("a", "b"))
+
+
+def test_compressed_files_are_known_by_names_in_capitals(tmp_path):
+    (tmp_path / "T.CSV.GZ").write_bytes(gzip.compress(f"a,b\n{PAIRS}".encode()))
+    read(tmp_path / "T.CSV.GZ", ("a", "b"))
+
+
+@pytest.mark.parametrize("zone", ["", "Z", "+02:00"])
+def test_dates_with_nanoseconds_are_dates(zone, tmp_path):
+    rows = "".join(f"2024-01-{i % 28 + 1:02}T12:00:00.123456789{zone},{i * i % 7}\n" for i in range(40))
+    found, _ = read(written(tmp_path, f"t,b\n{rows}"), ("t", "b"))
+    hour = 10 if zone == "+02:00" else 12
+    expected = [19723 + i % 28 + hour / 24 for i in range(40)]  # days from 1970-01-01 to 2024-01-01
+    np.testing.assert_allclose(found[:, 0], expected, atol=2e-3)  # of float32
+
+
+def test_quoted_decimal_commas_among_commas_name_the_option(tmp_path):
+    path = written(tmp_path, "a,b\n" + "".join(f'"{i},25",{i * i % 7}\n' for i in range(40)))
+    with pytest.raises(DataError, match=r"write 1234\.5, or give `decimal` , for a text table"):
+        load(path)
+    assert read(path, ("a", "b"), decimal=",")[0][1].tolist() == [1.25, 1]

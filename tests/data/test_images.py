@@ -221,3 +221,12 @@ def test_pipes_and_devices_among_images_are_skipped(tmp_path):
     split = load(tmp_path)
     assert "Skipped 1 that are no regular files." in split.notes
     assert "Skipped 1 links out of the folder." in split.notes
+
+
+def test_transparency_is_ignored_with_a_note(tmp_path):
+    pixels = fill(tmp_path, channels=4)
+    split = load(tmp_path)
+    np.testing.assert_array_equal(
+        split.preparation.inverse(whole(split)), np.moveaxis(pixels[..., :3], 3, 1).reshape(20, -1)
+    )
+    assert "Ignored the transparency of 20 images." in split.notes

@@ -329,3 +329,9 @@ def test_a_type_that_the_library_does_not_read_is_no_broken_file(tmp_path):
     with pytest.raises(DataError, match=rule):
         with reraise_as_data_error(tmp_path / "x.parquet", (pa.ArrowException,)):
             raise pa.ArrowNotImplementedError("Integers with more than 64 bits")
+
+
+def test_feather_of_version_1_is_refused_by_its_name(tmp_path):
+    (tmp_path / "t.feather").write_bytes(b"FEA1" + bytes(200))
+    with pytest.raises(DataError, match=r"t\.feather must be Feather of version 2, got version 1\. Write it again"):
+        load(tmp_path / "t.feather")

@@ -115,3 +115,13 @@ def test_rows_without_a_class_are_named():
     x, labels = np.linspace(0, 1, 60).reshape(20, 3), np.array(["a", None] * 10, dtype=object)
     with pytest.raises(ValueError, match=r"y must have a class for each row, got None\. Give rows"):
         ct.StackedContractiveClassifier(max_epochs=1).fit(x, labels)
+
+
+@pytest.mark.parametrize(
+    "made", [ct.ContractiveAutoencoder, ct.ContractiveOutlierDetector, ct.StackedContractiveClassifier]
+)
+def test_masked_values_are_refused(made):
+    x = np.ma.masked_greater(np.linspace(0, 1, 60).reshape(20, 3), 0.95)
+    labels = (np.arange(20) % 2,) if made is ct.StackedContractiveClassifier else ()
+    with pytest.raises(ValueError, match=r"X must hold no masked values, got 3 of them\. Leave these rows out"):
+        made(max_epochs=1).fit(x, *labels)

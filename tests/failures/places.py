@@ -84,7 +84,7 @@ def zip_bomb(path: Path, num_bytes: int) -> None:
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("X.npy", "w", force_zip64=True) as file,
     ):
-        file.write(npy((num_bytes // 4000, 1000)))
+        file.write(npy((num_bytes // 2**20 * 256, 1024)))
         block = bytes(2**20)
         for _ in range(num_bytes // 2**20):
             file.write(block)

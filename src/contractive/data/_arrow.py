@@ -117,17 +117,18 @@ class ParquetTable(TableReader, OnDisk):
         return max(1, int(np.median(np.diff(self._starts))))
 
     def read(self, start: int, stop: int, columns: Sequence[str] | None = None) -> pa.Table:
-        found, starts = [], self._starts
-        for group in range(bisect_right(starts, start) - 1, len(starts) - 1):
-            if starts[group] >= stop:
-                break
-            first, last = max(start, starts[group]), min(stop, starts[group + 1])
-            found.append(self._group(group, columns).slice(first - starts[group], last - first))
-        return pa.concat_tables(found)
+        found = spans(self._starts, start, stop)
+        return pa.concat_tables(
+            [self._group(group, columns).slice(first, last - first) for group, first, last in found]
+        )
+
+    def forget(self) -> None:
+        """Give up the row group that was read last."""
+        self._last = None, None
 
     def _group(self, group: int, columns: Sequence[str] | None) -> pa.Table:
         if self._last[0] != group or self._last[1] is None:
-            self._last = None, None  # before the next is read: two would be in memory
+            self.forget()  # before the next is read: two would be in memory
             with self._opened() as file:
                 table = file.read_row_group(group, columns=columns, use_threads=False)
             expected = self._starts[group + 1] - self._starts[group]
@@ -174,5 +175,24 @@ class ArrowTable(TableReader):
                 reader: Any = ipc.open_file(file, options=options)
             except pa.ArrowInvalid:
                 file.seek(0)
+                if file.read(4) == b"FEA1":
+                    raise DataError(
+                        f"{self.path} must be Feather of version 2, got version 1. Write it again."
+                    ) from None
+                file.seek(0)
                 reader = ipc.open_stream(file, options=options)
             yield reader
+
+
+def spans(starts: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """Go through the parts that hold some rows: the number of each, and which of its rows from where to where.
+
+    Args:
+        starts: First row of each part, and the number of all rows.
+        start: First row.
+        stop: Row after the last.
+    """
+    for part in range(bisect_right(starts, start) - 1, len(starts) - 1):
+        if starts[part] >= stop:
+            return
+        yield part, max(start, starts[part]) - starts[part], min(stop, starts[part + 1]) - starts[part]

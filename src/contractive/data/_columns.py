@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -266,10 +267,11 @@ def _booleans(values: Any) -> Any:
 
 def _dates(values: Any) -> Any:
     """Read dates in the ISO format; with a time zone each they become those of UTC."""
-    try:
-        return pc.cast(values, pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return pc.cast(pc.cast(values, pa.timestamp("us", "UTC")), pa.timestamp("us"))
+    for exact in ("us", "ns"):  # pandas writes nanoseconds; they reach the years 1677 to 2262
+        for zone in (None, "UTC"):
+            with suppress(pa.ArrowInvalid):
+                return pc.cast(pc.cast(values, pa.timestamp(exact, zone)), pa.timestamp("us"), safe=False)
+    raise pa.ArrowInvalid("no dates")
 
 
 _OTHERS = {"boolean": _booleans, "date": _dates}

@@ -51,10 +51,10 @@ class TextTable(TableReader):
         return [name for name in dict.fromkeys((*self.dialect.index, *super().index())) if name not in known]
 
     def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        for table in self._texts(size, columns):
+        for table in self.texts(size, columns):
             yield table if self.like is None else self._with_numbers(table)
 
-    def _texts(self, size: int, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    def texts(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Go through the rows as texts; the last block waits, for its last row may hold totals."""
         dialect, ragged, waiting = self.dialect, [], None
         self._comments = 0
@@ -101,24 +101,12 @@ class TextTable(TableReader):
     @cached_property
     def marks(self) -> Marks:
         """The decimal mark and the thousands separator, as the options say or by the evidence of all rows."""
-        decimal, thousands, separator = self.options.decimal, self.options.thousands, self.dialect.separator
-        if decimal or thousands:
-            decimal = decimal or ("," if thousands == "." else ".")
-            return Marks(decimal, thousands or ".,".replace(decimal, ""))
-        if separator == ",":
-            return Marks()  # in such a file the point is the decimal mark
-        evidence, left_out = Evidence(), {*self.options.drop, *self.index()}
-        if isinstance(self.like, TablePreparation):
-            left_out = {*self.dialect.names} - {column.name for column in self.like.columns}
-        for table in self._texts(BLOCK, None):
-            for name in table.column_names:
-                evidence.add(name, plain(table.column(name)))
-        return evidence.marks(self.path, separator, [name for name in self.dialect.names if name not in left_out])
+        return common_marks(self, [self])
 
     def check_memory(self, num_columns: int, on_disk: bool) -> None:
         remedy, size = "Save it as .parquet, which is read in chunks.", 0
         with opened(self.path) as file:
-            while self.path.suffix in (".gz", ".zst") and (chunk := file.read(_BYTES)):
+            while self.path.suffix.lower() in (".gz", ".zst") and (chunk := file.read(_BYTES)):
                 size += len(chunk)
                 check_fits(str(self.path), _COPIES * size, remedy)
         check_fits(str(self.path), _COPIES * max(size, self.path.stat().st_size), remedy)
@@ -150,3 +138,20 @@ class TextTable(TableReader):
                         f" {reader.line_num}. Correct the line, or give `separator`."
                     )
         return DataError(f"rows of {self.path} must have {len(dialect.names)} fields, got others. Correct them.")
+
+
+def common_marks(table: TableReader, parts: Sequence[TextTable]) -> Marks:
+    """Return the marks of a table, which may be in several files, as its options say or by the evidence of all rows."""
+    decimal, thousands, separator = table.options.decimal, table.options.thousands, parts[0].dialect.separator
+    if decimal or thousands:
+        decimal = decimal or ("," if thousands == "." else ".")
+        return Marks(decimal, thousands or ".,".replace(decimal, ""))
+    if separator == ",":
+        return Marks()  # in such a file the point is the decimal mark
+    evidence, left_out = Evidence(), {*table.options.drop, *table.index()}
+    if isinstance(table.like, TablePreparation):
+        left_out = {*parts[0].dialect.names} - {column.name for column in table.like.columns}
+    for rows in (rows for part in parts for rows in part.texts()):
+        for name in rows.column_names:
+            evidence.add(name, plain(rows.column(name)))
+    return evidence.marks(table.path, separator, [name for name in parts[0].dialect.names if name not in left_out])

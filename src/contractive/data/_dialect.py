@@ -24,11 +24,16 @@ _CHUNK = 2**20
 _TAIL = 2**14  # bytes
 _SEPARATORS = "\t;|,"  # the comma last: it is also a decimal mark
 _NAMES = {"\t": "tab", ";": "semicolon", "|": "bar", ",": "comma", " ": "space"}
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BOMS = {  # the mark of UTF-32 begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+_PACKED = {".gz": "gzip", ".zst": "zstd"}
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
 _VALUE = re.compile(rf"{_NUMBER.pattern}|\d{{4}}-\d\d-\d\d.*|true|false", re.IGNORECASE)
 _GAPS = ("", "?", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "-inf")
 _COMMENTS = ("#", "|", "%")
+_MARK = "\ufeff"  # once more, where files were joined
 _TOTALS = re.compile(r"(grand |sub)?(totals?|sum|mean|average|count)\W*", re.IGNORECASE)
 _MOST_UNITS, _MOST_ABOVE, _MOST_BELOW = 3, 50, 5  # rows of units below a header, lines above it and below the table
 
@@ -67,7 +72,8 @@ class Dialect:
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """Open a file for reading its bytes, uncompressed where its name ends as that of a compressed one."""
-    with reraise_as_data_error(path, (OSError,)), pa.input_stream(str(path), "detect") as file:
+    packed: Any = _PACKED.get(path.suffix.lower())
+    with reraise_as_data_error(path, (OSError,)), pa.input_stream(str(path), packed) as file:
         yield file
 
 
@@ -98,7 +104,7 @@ def detect(path: Path, options: Options) -> Dialect:
         raise DataError(f"{path} must hold rows, got none below the lines skipped. Give a smaller `skip_rows`.")
     rows, width, above_notes = _without_lines_above(rows, above, lines)
     notes += above_notes
-    cells = [[cell.strip() for cell in row] for _, row in rows]
+    cells = [[cell.strip().lstrip(_MARK) for cell in row] for _, row in rows]
     header = _has_header(cells) if options.header is None else options.header
     if header and options.header is None and any(map(_NUMBER.fullmatch, cells[0])):
         notes.append(f"The numbers of the first row, {','.join(cells[0])[:40]}, are names of columns (option header).")
@@ -142,13 +148,13 @@ def _sample(path: Path, encoding: str) -> list[str]:
 
 
 def _encoding(path: Path, given: str | None) -> tuple[str, list[str]]:
-    """Return UTF-8 or UTF-16 by its mark, UTF-8 where that reads the whole file, else one of Windows; the last lines.
+    """Return the encoding by its mark, UTF-8 where that reads the whole file, else one of Windows; the last lines.
 
     A given encoding is checked likewise.
     """
     with opened(path) as file:
         start = file.read(4)
-    marked = [name for mark, name in _BOMS if start.startswith(mark)]
+    marked = [name for mark, name in _BOMS.items() if start.startswith(mark)][:1]
     names = [given] if given is not None else marked or ["utf-8", "cp1252", "latin-1"]
     failures = []
     for name in names:
@@ -204,7 +210,7 @@ def _without_lines_above(rows: list[Row], comments: int, lines: list[str]) -> tu
     """Return the rows from the header on, the number of fields, and notes on the lines above.
 
     Lines above have another number of fields than most rows, and begin like a comment or are no values. R leaves the
-    name of the first column out of a header.
+    name of the first column out of a header; other programs end each row, but not the header, with a separator.
     """
     width = _most_common([len(row) for line, row in rows if line > comments] or [len(row) for _, row in rows])
     first = next(i for i, (_, row) in enumerate(rows) if len(row) == width)
@@ -217,7 +223,9 @@ def _without_lines_above(rows: list[Row], comments: int, lines: list[str]) -> tu
             and not _has_header(full)
             and _names_columns(short, [row[1:] for row in full])
         ):
-            return [(line, ["", *short]), *rows[first:]], width, _above(rows[: first - 1], lines)
+            ends_empty = all(not row[-1].strip() for row in full)  # a separator ends each row: no column more
+            names = [*short, ""] if ends_empty else ["", *short]
+            return [(line, names), *rows[first:]], width, _above(rows[: first - 1], lines)
     above = rows[:first]
     if len(above) > _MOST_ABOVE or any(
         line > comments and any(_VALUE.fullmatch(cell.strip()) for cell in row) and len(row) > 1 for line, row in above

@@ -16,7 +16,7 @@ from contractive.data._images import ImageFolder
 from contractive.data._named import SETS
 from contractive.data._npy import NpyArray, NpzArray
 from contractive.data._options import DEFAULT, Options
-from contractive.data._parts import PartFiles, part_files
+from contractive.data._parts import parts_reader
 from contractive.data._preparation import Preparation
 from contractive.data._reader import Reader, Sink
 
@@ -47,7 +47,7 @@ def open_reader(
     if not path.is_dir() and not path.is_file():
         raise invalid(field, "be a regular file or a folder", path.name, "A pipe or a device can have no end.")
     if path.is_dir():
-        reader = FORMATS[FOLDER] if part_files(path) is None else PartFiles
+        reader = parts_reader(path) or FORMATS[FOLDER]
     else:
         reader = FORMATS.get("".join(path.suffixes[-2:]).lower()) or FORMATS.get(path.suffix.lower())
     if reader is None:

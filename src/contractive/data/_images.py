@@ -112,9 +112,9 @@ class ImageFolder(ArrayReader):
     def _common(self) -> tuple[tuple[int, int, int], list[str]]:
         """The shape of images to train on, and notes."""
         files, wanted = self._files, self.options.size
-        size, gray, several, resized = None, True, 0, 0
+        size, gray, several, transparent, resized = None, True, 0, 0, 0
         for path in files:
-            found, mode, more = _look(path)
+            found, mode, more, clear = _look(path)
             size = size or found
             if found != size and wanted is None:
                 first = f"{files[0].name} of {size[0]}x{size[1]}"
@@ -122,7 +122,7 @@ class ImageFolder(ArrayReader):
                     f"images must agree in size, got {first} and {path.name} of {found[0]}x{found[1]}."
                     f" Give `size` {size[0]}x{size[1]} to resize them."
                 )
-            gray, several = gray and mode in _GRAY_MODES, several + more
+            gray, several, transparent = gray and mode in _GRAY_MODES, several + more, transparent + clear
             resized += wanted is not None and found != wanted
         height, width = wanted or size or (0, 0)
         shape = (1 if gray or self.options.gray else 3, height, width)
@@ -132,6 +132,7 @@ class ImageFolder(ArrayReader):
         notes += ["Labels are the names of the sub-folders."] if self.labels() is not None else []
         notes += [f"Resized {resized} images to {height}x{width}."] if resized else []
         notes += [f"Took the first picture of {several} files that have several."] if several else []
+        notes += [f"Ignored the transparency of {transparent} images."] if transparent else []
         return shape, notes
 
     @cached_property
@@ -154,8 +155,8 @@ def _pixels(files: Sequence[Path], shape: tuple[int, int, int]) -> np.ndarray:
     return rows
 
 
-def _look(path: Path) -> tuple[tuple[int, int], str, bool]:
-    """Return (height, width) as people see it, the mode, and whether there are several pictures."""
+def _look(path: Path) -> tuple[tuple[int, int], str, bool, bool]:
+    """Return (height, width) as people see it, the mode, and whether several pictures and transparency are there."""
     with _opened(path) as image:
         width, height = image.size
         mode = image.mode
@@ -166,7 +167,8 @@ def _look(path: Path) -> tuple[tuple[int, int], str, bool]:
         if mode in _DEEP_MODES:
             raise DataError(f"{path} must have 8 bits per channel, got mode {mode}. Convert it to 8 bits.")
         turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
-        return (width, height) if turned else (height, width), mode, getattr(image, "n_frames", 1) > 1
+        several, clear = getattr(image, "n_frames", 1) > 1, image.has_transparency_data
+        return (width, height) if turned else (height, width), mode, several, clear
 
 
 @contextmanager

@@ -56,8 +56,10 @@ def read_header(file: IO[bytes], what: str, num_bytes: int) -> Header:
     if dtype.kind not in "buifU":
         raise DataError(f"{what} must hold numbers, got {str(dtype)[:60]}. Convert it first.")
     header = Header(shape, dtype, fortran, file.tell())
-    if any(side < 0 for side in shape) or header.num_bytes > num_bytes - header.start:
-        raise DataError(f"{what} must hold {header.num_bytes} bytes, got {num_bytes - header.start}. It is cut short.")
+    there = num_bytes - header.start
+    if any(side < 0 for side in shape) or header.num_bytes != there:
+        why = "Save one array in each file." if 0 <= header.num_bytes < there else "It is cut short."
+        raise DataError(f"{what} must hold {header.num_bytes} bytes, got {there}. {why}")
     return header
 
 

@@ -58,7 +58,7 @@ class Options:
     test_share: float = setting(0.15, "Fraction of the rows for testing, without a test file.")
     stream: bool | None = setting(
         None,
-        "Leave the training rows of a .npy or .parquet file on disk.",
+        "Leave the training rows of .npy or .parquet files on disk.",
         "if they need more than 40 % of the free memory",
     )
 

@@ -213,7 +213,7 @@ def _hint(name: str, values: pa.ChunkedArray) -> str:
     if pc.any(pc.match_substring(filled, "\n")).as_py():
         return f" {name} has values over several lines: is a quote left open?"
     if pc.all(pc.match_substring_regex(filled, r"^[+-]?[\d.]*\d,\d+$")).as_py():
-        return f" {name} seems to have decimal or thousands commas: write 1234.5 instead."
+        return f" {name} seems to have decimal or thousands commas: write 1234.5, or give `decimal` , for a text table."
     like = pc.match_substring_regex(filled, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     share = pc.mean(like.cast(pa.float64())).as_py()
     if share == 1:

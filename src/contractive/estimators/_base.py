@@ -32,12 +32,19 @@ ROWS: Any = {"dtype": FLOATS, "accept_sparse": "csr"}  # of `validate_data`
 _JUDGED_ROWS = 10_000
 
 
-def dense(rows: Any) -> np.ndarray:
+def dense(rows: Any, given: Any) -> np.ndarray:
     """Return a sparse matrix as an array: scaling moves its zeros, and the network takes all features of a row.
 
+    Args:
+        rows: As `validate_data` returns them.
+        given: What they were made from; it may have a mask, which scikit-learn drops.
+
     Raises:
-        InvalidValue: Numbers whose squares would be infinite.
+        InvalidValue: Masked values, or numbers whose squares would be infinite.
     """
+    if np.ma.is_masked(given):
+        got = f"{np.ma.count_masked(given)} of them"
+        raise InvalidValue("X", "hold no masked values", got, "Leave these rows out, or fill them, X.filled(0).")
     rows = rows.toarray() if issparse(rows) else rows
     if rows.size and (largest := max(float(rows.max()), -float(rows.min()))) > LARGEST_NUMBER:
         raise InvalidValue("X", f"hold numbers of at most {LARGEST_NUMBER:.0e}", f"{largest:.3g}", "Change their unit.")
@@ -147,7 +154,7 @@ class ContractiveEstimator(Parameters):
         """
         self._check_parameters()
         keep = keep and hasattr(self, "autoencoder_")
-        x = dense(validate_data(self, X, **ROWS, ensure_min_samples=2, reset=not keep))
+        x = dense(validate_data(self, X, **ROWS, ensure_min_samples=2, reset=not keep), X)
         x, weights = rows_that_count(x, sample_weight)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         chosen: Any = slice(None)
@@ -239,7 +246,7 @@ class ContractiveEstimator(Parameters):
 
     def _new_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "autoencoder_")
-        return dense(validate_data(self, X, **ROWS, reset=False))
+        return dense(validate_data(self, X, **ROWS, reset=False), X)
 
     def _scaled(self, X: Any) -> np.ndarray:
         rows = self._new_rows(X)  # refuses before `fit`

@@ -58,7 +58,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         """
         self.__dict__.pop("network_", None)  # should this fail, no older network answers with new classes
         checked: Any = validate_data(self, X, y, **ROWS)
-        rows, labels = dense(checked[0]), checked[1]
+        rows, labels = dense(checked[0], X), checked[1]
         if labels.dtype == object and any(label is None for label in labels):
             raise InvalidValue("y", "have a class for each row", "None", "Give rows without one as `unlabelled`.")
         check_classification_targets(labels)
@@ -128,7 +128,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked(self, X: Any) -> np.ndarray:
         """Return new rows with the features that `fit` saw."""
-        return dense(validate_data(self, X, **ROWS, reset=False))
+        return dense(validate_data(self, X, **ROWS, reset=False), X)
 
     def __sklearn_tags__(self) -> Any:
         tags: Any = super().__sklearn_tags__()

@@ -285,7 +285,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
     def _table(self, X: Any, *, reset: bool) -> np.ndarray:
         finite: Any = True if self.impute is None else "allow-nan"
         checks = {"ensure_all_finite": finite, "ensure_min_samples": FEWEST_ROWS if reset else 1}
-        return dense(validate_data(self, X, **ROWS, **checks, reset=reset)).astype(np.float64)
+        return dense(validate_data(self, X, **ROWS, **checks, reset=reset), X).astype(np.float64)
 
     def _new_rows(self, X: Any) -> np.ndarray:
         check_is_fitted(self, "autoencoder_")
