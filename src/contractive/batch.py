@@ -33,6 +33,8 @@ class OnBatches(ABC):
         rules: Mismatches = Mismatches(),  # noqa: B008
     ) -> None:
         self.folder, self.pass_through, self.rules = Path(run).resolve(), tuple(pass_through), rules
+        if place := self._run.preparation.place_columns:
+            raise InvalidValue("run", "be of single rows", f"one of windows with {place[0]}", "Use `score` on a file.")
         self._function  # noqa: B018  (refuses at once what is no run of the kind)
 
     def __getstate__(self) -> dict[str, Any]:

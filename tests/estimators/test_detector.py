@@ -206,6 +206,21 @@ def test_new_normal_rows_are_flagged_at_the_rate_promised(calibration):
         np.testing.assert_array_equal(detector.predict(flat(50, 99)) == -1, detector.p_values(flat(50, 99)) <= 0.05)
 
 
+def test_rows_that_are_named_calibrate_and_the_others_are_learned_from_in_order(plane):
+    rows, later = plane[0][:60], np.arange(60) >= 40
+    detector = ct.ContractiveOutlierDetector(max_epochs=1, n_components=4, random_state=0)
+    detector.fit(rows, calibrates=later)
+    assert detector.smallest_false_alarm_rate_ == 1 / 21
+    assert detector.support_.tolist() == (~later).tolist()
+    expected = 1 + (detector.score_samples(rows[later])[:, None] <= detector.score_samples(rows[:3])).sum(0)
+    np.testing.assert_allclose(detector.p_values(rows[:3]), expected / 21)
+    assert detector._fit.folds.tolist() == np.repeat(np.arange(5), 8).tolist()
+    with pytest.raises(
+        ValueError, match=r"calibrates must leave at least 4 rows to learn from, and one .*, got 60 of 60"
+    ):
+        detector.fit(rows, calibrates=np.ones(60, bool))
+
+
 def test_held_out_rows_are_as_many_as_the_rate_needs():
     x = flat(60, 0)
     detector = quick(calibration="split", max_epochs=2).fit(x)

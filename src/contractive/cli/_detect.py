@@ -31,7 +31,10 @@ def detect(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the detector and its page.")],
     settings: Annotated[DetectorSettings, Group("Score", _PANELS)],
     data_dir: options.DataDir = None,
-    reading: Annotated[options.Options, Group(options.DATA, without=("stream", "validation_share"))],
+    reading: Annotated[
+        options.Options,
+        Group(options.DATA, dict.fromkeys(options.WINDOWS, "Windows of a series"), ("stream", "validation_share")),
+    ],
     resume: options.Resume = False,
     force: options.Force = False,
     quiet: options.Quiet = False,

@@ -18,7 +18,8 @@ _READING = ("key", "separator", "encoding", "header", "skip_rows", "units_row", 
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
 OptionalSource = Annotated[str | None, typer.Argument(metavar="DATA", help=f"{_DATA} Not needed with --resume.")]
-DataOptions = Annotated[Options, Group(DATA)]
+WINDOWS = ("window", "step", "time", "group")
+DataOptions = Annotated[Options, Group(DATA, without=WINDOWS)]
 ReadingOptions = Annotated[Options, Group(DATA, only=_READING)]
 Rules = Annotated[Mismatches, Group("Rows that do not fit")]
 LabelledOptions = Annotated[Options, Group(DATA, only=("label", *_READING))]

@@ -14,10 +14,12 @@ from contractive.data._preparation import ArrayPreparation, ImagesPreparation, P
 from contractive.data._reader import Reader, Rows, Sink
 from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Split, is_categorical, label_texts
 from contractive.data._tables import TableReader
+from contractive.data._windows import WindowPreparation
 
 __all__ = [
     "DATA_VARIABLE", "FORMATS", "SETS", "TEST", "TRAIN", "VALIDATION", "ArrayPreparation", "ArrayReader",
     "ArraySchema", "Block", "Column", "DataError", "DataSource", "ImagesPreparation", "Imputation", "Mismatches",
     "Options", "Preparation", "Reader", "Rows", "Scale", "Sink", "Split", "TablePreparation", "TableReader",
-    "arrow_column", "check_fits", "is_categorical", "label_texts", "load", "open_rows", "read_idx", "writer",
+    "WindowPreparation", "arrow_column", "check_fits", "is_categorical", "label_texts", "load", "open_rows",
+    "read_idx", "writer",
 ]  # fmt: skip

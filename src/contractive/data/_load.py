@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +12,13 @@ from contractive.data._arrow import ARROW_ERRORS
 from contractive.data._errors import DataError, invalid, join_names, reraise_as_data_error, suggest
 from contractive.data._fit import fit_preparation
 from contractive.data._formats import open_reader
-from contractive.data._memory import fits
+from contractive.data._memory import check_fits, fits
 from contractive.data._mismatches import DEFAULT_RULES, Mismatches
 from contractive.data._named import SETS, NamedSet, load_named
 from contractive.data._options import DEFAULT, Options
-from contractive.data._preparation import BLOCK, Preparation
+from contractive.data._preparation import BLOCK, Preparation, TablePreparation
 from contractive.data._preparation import rows_at_once as most_rows
-from contractive.data._reader import OnDisk, Rows, Source, TestRows
+from contractive.data._reader import OnDisk, Reader, Rows, Source, TestRows
 from contractive.data._split import (
     LEAST_ROWS,
     TEST,
@@ -29,6 +30,16 @@ from contractive.data._split import (
     partition,
     with_test_labels,
 )
+from contractive.data._windows import (
+    UNUSED,
+    WindowCutter,
+    WindowPreparation,
+    consecutive,
+    gap_from,
+    read_series,
+    split_windows,
+    window_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Block:
     pass_through: dict[str, np.ndarray]  # of each column asked for, its raw values
     start: int  # row of the source that is the first here
     problems: dict[int, str] = field(default_factory=dict)  # of the rows here that are marked; their x is NaN
+    place: dict[str, np.ndarray] = field(default_factory=dict)  # of windows their time and group
 
     @property
     def usable(self) -> np.ndarray:
@@ -105,20 +117,31 @@ def open_rows(
         raise invalid("rows_at_once", "be at least 1", rows_at_once, f"For instance {BLOCK}.")
     start, size = 0, min(rows_at_once, most_rows(preparation.features))
     with reraise_as_data_error(Path(path), ARROW_ERRORS):
-        named = str(path) in SETS
-        reader = NamedSet(str(path), preparation, data_dir) if named else open_reader(path, options, preparation)
-        there = reader.column_names() if pass_through or optional else []
+        named, windows = str(path) in SETS, isinstance(preparation, WindowPreparation)
+        like = preparation.row if windows else preparation
+        reader = NamedSet(str(path), like, data_dir) if named else open_reader(path, options, like)
+        there = reader.column_names() if pass_through or optional or windows else []
         for name in pass_through:
             if name not in there:
                 remedy = suggest(name, there) if there else "This source has none."
                 raise invalid("pass_through", "name a column", repr(name), remedy)
         names = list(dict.fromkeys((*pass_through, *(name for name in optional if name in there))))
+        of_series = preparation.series_columns if windows else ()
+        if absent := [name for name in of_series if name not in there]:
+            raise DataError(f"data must have time and group as in training, got no {join_names(absent)}. Add them.")
         if unknown := reader.unknown_columns(names, rules):
             on_note(f"Columns that training did not have are ignored: {join_names(unknown)}.")
-        for raw, values in reader.batches_with(names, size):
-            x, problems = preparation.checked(raw, rules)
-            yield Block(x, values, start, problems)
-            start += len(x)
+        cutter = WindowCutter(preparation) if windows else None
+        for raw, values in reader.batches_with(list(dict.fromkeys((*names, *of_series))), size):
+            x, problems = like.checked(raw, rules)
+            num = len(x)
+            if cutter is None:
+                yield Block(x, values, start, problems)
+            else:
+                x, problems, found = cutter.add(x, problems, values, names)
+                place = {name: found[name] for name in preparation.place_columns}
+                yield Block(x, {name: found[name] for name in names}, start, problems, place)
+            start += num
 
 
 def _split_source(data: str | Path, options: Options, seed: int) -> Split:
@@ -128,12 +151,16 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
     source = reader.source(on_disk)
     if options.test is None:
         test = reader.test_rows()
+    elif options.window is not None:
+        raise invalid("test", "be left out with windows", options.test, "Score the file with the finished run.")
     else:
         further = open_reader(options.test, replace(options, header=reader.header), source.draft, field="test")
         further.check_memory(source.draft.features, on_disk=False)
         further.unknown_columns((), Mismatches(extra_columns="refuse"))
         rows = (raw for raw, _ in further.batches_with(()))
         test = TestRows(str(further.path), rows, further.labels(), [f"Test file: {n}" for n in further.notes()])
+    if options.window is not None:
+        return _windows_of(source, reader, options, seed)
     shares = options.validation_share, 0.0 if test else options.test_share
     by_label, most = (None, most_held_out(source.draft.features)) if on_disk else (source.labels, None)
     labelled = np.ones(source.num_rows, bool) if source.labelled is None else source.labelled
@@ -168,6 +195,58 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
         shape[1:] if shape is not None and shape[0] == 1 else None, shape,
         preparation, parts, reader.checksum(), preparation.feature_names, (*source.notes, how, *notes),
         partial_labels=partial,
+    )  # fmt: skip
+
+
+def _windows_of(source: Source, reader: Reader[Any, Any], options: Options, seed: int) -> Split:
+    """Return windows of a series, split by groups or by time, for a source in memory."""
+    if source.on_disk or source.of_series is None or options.window is None:
+        raise invalid("window", "be for data in memory", reader.path.name, "Set `stream` to False.")
+    if source.labels is not None and (source.labelled is not None or source.labels.dtype.kind not in "iuf"):
+        raise invalid("label", "be a number in every row, of which a window has the largest", options.label, "")
+    dates = [group.name for group in source.draft.groups if group.kind == "date"]
+    if len(dates) == len(source.draft.groups):
+        raise DataError(f"data must have a column that is no date, got {join_names(dates)}.")
+    if dates and isinstance(source.draft, TablePreparation):
+        source.draft, _ = source.draft.without(dates)
+    series = read_series(source.of_series, source.num_rows, options.group, source.clock)
+    longest = gap_from(series)
+    rows = window_rows([*consecutive(series, longest)], options.window, options.step)
+    if len(rows) < LEAST_ROWS:
+        got = f"{options.window} with {len(rows)} windows"
+        raise invalid("window", f"leave at least {LEAST_ROWS} windows without a gap", got, "Make it smaller.")
+    shares = options.validation_share, options.test_share
+    parts, how = split_windows(series, rows, shares, options.group is not None, seed)
+    counts = [int((parts == part).sum()) for part in (TRAIN, VALIDATION, TEST)]
+    if not all(counts):
+        got = "{} windows for training, {} for validation and {} for testing".format(*counts)
+        raise DataError(f"each subset must have a window, got {got}. Give more rows, or make `window` shorter.")
+    of_rows = np.full(source.num_rows, UNUSED, np.uint8)
+    of_rows[rows[parts == TRAIN]] = TRAIN
+    row, notes = fit_preparation(source, of_rows, options)
+    assert isinstance(row, TablePreparation)
+    made = WindowPreparation(
+        features=row.features * options.window,
+        label=row.label,
+        row=row,
+        window=options.window,
+        step=options.step,
+        clock=source.clock,
+        group=options.group,
+        longest=longest,
+    )
+    check_fits("windows", 4 * len(rows) * made.features, "Use a larger `step`.")
+    x = np.concatenate([row.transform(raw) for raw in source.batches()])
+    train, validation, test = (made.windows(x, rows[parts == part]) for part in (TRAIN, VALIDATION, TEST))
+    labels = None
+    if source.labels is not None:
+        first, second, third = (source.labels[rows[parts == part]].max(1) for part in (TRAIN, VALIDATION, TEST))
+        labels = first, second, third
+    left_out = [f"Columns of dates are no features: {join_names(dates)}."] if dates else []
+    overlap = "Windows overlap, so that a rate of false alarms is approximate."
+    return Split(
+        reader.path.stem, train, validation, test, labels, None, None,
+        made, None, reader.checksum(), made.feature_names, (*source.notes, *left_out, how, *notes, overlap),
     )  # fmt: skip
 
 

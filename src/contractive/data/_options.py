@@ -53,6 +53,16 @@ class Options:
     keep_na_text: bool | None = setting(
         None, "The text NA is a category and no missing value.", "in one-hot columns without impute"
     )
+    window: int | None = setting(
+        None, "Rows that follow each other and are one example: a window of a series.", "single rows", least=2
+    )
+    step: int = setting(1, "Rows from the beginning of a window to that of the next one.", least=1)
+    time: str | None = setting(
+        None, "Column of time stamps, never a feature; no window lies across a gap.", "the order of the rows"
+    )
+    group: str | None = setting(
+        None, "Column that tells series apart, never a feature; no window has rows of two.", "one series"
+    )
     test: str | None = setting(None, "File or folder with the test rows.", "a part of the data")
     validation_share: float = setting(0.15, "Fraction of the rows for validation.")
     test_share: float = setting(0.15, "Fraction of the rows for testing, without a test file.")
@@ -81,6 +91,11 @@ class Options:
         except (LookupError, ValueError):
             got, remedy = repr(self.encoding), "For instance utf-8."
             raise invalid("encoding", "be one that Python knows", got, remedy) from None
+        for name in ("time", "group"):
+            if getattr(self, name) is not None and self.window is None:
+                raise invalid(name, "come with `window`", getattr(self, name), "Give the number of rows of a window.")
+        if self.step > (self.window or 1):
+            raise invalid("step", f"be at most {self.window or 1}, the rows of a window", self.step, "Make it smaller.")
         for name in ("validation_share", "test_share"):
             if not 0 < getattr(self, name) < 1:
                 raise invalid(name, "lie between 0 and 1", getattr(self, name), "For instance 0.15.")

@@ -32,12 +32,15 @@ def rows_at_once(width: int) -> int:
     return max(1, min(BLOCK, _NUMBERS // width))
 
 
+_TYPES: dict[str, type["Preparation"]] = {}  # by their kind
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Preparation(ABC):
     """Everything between a raw source and the network; a feature is `(raw - offset) / scale`.
 
     Attributes:
-        kind: "array", "images" or "table".
+        kind: "array", "images", "table" or "windows".
         features: Numbers per prepared row.
         scaler: "none", "minmax", "standard", "robust", or "range" for one known range of all features.
         offset: Of each feature, or of all of them (one number), float64.
@@ -58,6 +61,10 @@ class Preparation(ABC):
     fill: np.ndarray | None = None
     label: Text | None = None
 
+    def __init_subclass__(cls) -> None:
+        if "kind" in vars(cls):
+            _TYPES[cls.kind] = cls
+
     def __post_init__(self) -> None:
         allowed = {"offset": (1, self.features), "scale": (1, self.features), "fill": (self.features,)}
         for name, sizes in allowed.items():
@@ -76,6 +83,11 @@ class Preparation(ABC):
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features: columns, `column=category`, or x0, x1, ..."""
         return self.given_names or tuple(f"x{i}" for i in range(self.features))
+
+    @property
+    def place_columns(self) -> tuple[str, ...]:
+        """Names of the columns of results that say which rows they are of; none where each row has its own."""
+        return ()
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
@@ -395,13 +407,10 @@ class TablePreparation(Preparation):
         return {column.name: column.decode(raw[:, at : at + num]) for column, (_, at, num, _) in pairs}
 
 
-_TYPES = {type_.kind: type_ for type_ in (ArrayPreparation, ImagesPreparation, TablePreparation)}
-
-
 @dataclass(frozen=True)
 class _Head:
     version: Literal[2]
-    kind: Literal["array", "images", "table"]
+    kind: Literal["array", "images", "table", "windows"]
 
 
 def _within(block: np.ndarray, limit: Any) -> bool:

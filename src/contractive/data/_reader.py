@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from contractive.data._columns import Column
 from contractive.data._mismatches import Mismatches
 from contractive.data._options import DEFAULT, Options
 from contractive.data._preparation import BLOCK, Preparation
@@ -52,6 +53,8 @@ class Source:
     columns: list[str] | None = None  # those of a table that are read
     notes: list[str] = field(default_factory=list)
     on_disk: bool = False  # the training rows stay there
+    clock: Column | None = None  # of time stamps
+    of_series: dict[str, np.ndarray] | None = None  # raw values of the columns of time and group, for windows
 
 
 class Reader(ABC, Generic[Schema, Batch]):

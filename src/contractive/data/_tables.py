@@ -26,6 +26,7 @@ from contractive.data._mismatches import Mismatches
 from contractive.data._preparation import BLOCK, TablePreparation
 from contractive.data._reader import OnDisk, Reader, Source, slices
 from contractive.data._split import label_values
+from contractive.data._windows import clock_column, series_columns
 
 pc: Any = pyarrow.compute  # its functions are made at run time, unknown to type checkers
 
@@ -47,7 +48,7 @@ class TableReader(Reader[pa.Schema, pa.Table]):
 
     kind = "a table"
     prepared_by = (TablePreparation,)
-    takes = frozenset({"label", "drop", "one_hot", "keep_na_text", "keep_id"})
+    takes = frozenset({"label", "drop", "one_hot", "keep_na_text", "keep_id", "window", "step", "time", "group"})
     untyped = False
     marks = Marks()
 
@@ -60,13 +61,14 @@ class TableReader(Reader[pa.Schema, pa.Table]):
         self._check_columns_exist(schema.names)
         one_hot = options.one_hot if isinstance(options.one_hot, tuple) else ()
         index = [name for name in self.index() if name not in (*options.drop, *one_hot, options.label)]
-        left_out = {*options.drop, *index, options.label}
+        of_series = series_columns(options, schema.names)
+        left_out = {*options.drop, *index, options.label, *of_series}
         kept = [name for name in schema.names if name not in left_out]
         if not kept:
             got = join_names(schema.names)
             raise DataError(f"data must have a column beside label and dropped ones, got {got}. Keep one.")
         self.check_memory(len(kept), on_disk)
-        read = kept if options.label is None else [*kept, options.label]
+        read = [*kept, *of_series, *([] if options.label is None else [options.label])]
         table = None if on_disk else self._whole(read)
         kinds, values = {}, {}
         keep_na = options.impute is None if options.keep_na_text is None else options.keep_na_text
@@ -96,7 +98,7 @@ class TableReader(Reader[pa.Schema, pa.Table]):
         return Source(
             self,
             TablePreparation(
-                features=width, columns=columns, dropped=(*options.drop, *index, *ids), label=options.label
+                features=width, columns=columns, dropped=(*options.drop, *index, *ids, *of_series), label=options.label
             ),
             self.size()[0] if isinstance(self, OnDisk) and on_disk else len(typed),
             lambda: self.batches(columns=kept) if on_disk else slices(typed),
@@ -112,6 +114,8 @@ class TableReader(Reader[pa.Schema, pa.Table]):
                 *(f"{_NOTES[kind]} in {join_names(names)}." for kind, names in found.items() if names),
             ],
             on_disk=on_disk,
+            clock=clock_column(table, options) if table is not None else None,
+            of_series=None if options.window is None or table is None else _plain_columns(table, of_series),
         )
 
     def labels(self) -> np.ndarray | None:
@@ -133,7 +137,7 @@ class TableReader(Reader[pa.Schema, pa.Table]):
             features = {column.name for column in self.like.columns}
         read = [name for name in there if name in features or name in names]
         for table in self.batches(size, read):
-            values = {name: plain(table.column(name)).to_numpy() for name in names}
+            values = _plain_columns(table, names)
             yield table.drop_columns([name for name in names if name not in features]), values
 
     def unknown_columns(self, names: Sequence[str], rules: Mismatches) -> list[str]:
@@ -203,6 +207,11 @@ class TableReader(Reader[pa.Schema, pa.Table]):
         if self.header is False and self.options.header is None:
             hint += " The first row looks like values, so columns go by their number (`header`, if it has names)."
         raise DataError(f"columns must hold numbers, got text in {join_names(text)}. Use {use}.{hint}")
+
+
+def _plain_columns(table: pa.Table, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return raw values of some columns; without a column, the number of the rows is still known."""
+    return {name: plain(table.column(name)).to_numpy() for name in names}
 
 
 def _hint(name: str, values: pa.ChunkedArray) -> str:

@@ -15,7 +15,7 @@ from contractive.estimators._bounds import row_bounds
 from contractive.estimators._crossfit import CrossFit
 from contractive.estimators._detector_parameters import MOST_ROWS, PARTS, DetectorParameters
 from contractive.estimators._drift import Drift, drift
-from contractive.estimators._folds import FEWEST_ROWS, drawn_folds, train_folds, trusted_rows
+from contractive.estimators._folds import FEWEST_ROWS, drawn_folds, held_first, train_folds, trusted_rows
 from contractive.estimators._reasons import Explainer, Explanation
 from contractive.estimators._saving import DetectorState, weights_of, with_weights
 from contractive.estimators._scaling import fills, learn, quantile, rows_that_count
@@ -78,7 +78,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         [-1] x1
     """
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, calibrates: Any = None) -> Self:
         """Learn scaling, networks and limits from the rows of X (rows, features); y is ignored.
 
         At most 20,000 of the rows, drawn at random, are neighbours and calibrate; the networks learn from all.
@@ -87,6 +87,8 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
             X: The table.
             y: Ignored.
             sample_weight: How much each row counts, in scaling, training and limits; 0 leaves it out.
+            calibrates: Which rows calibrate and are not learned from, a mask (rows,), for rows that resemble those
+                around them, such as windows of a series: folds are consecutive rows, and rates approximate.
 
         Raises:
             ValueError: A parameter or weight out of range, or rows that are not finite numbers.
@@ -105,15 +107,17 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         order = np.random.RandomState(seed).permutation(len(x))
         held = order[: self.num_held_out(len(x))]
+        if calibrates is not None:
+            order, held = held_first(order, np.asarray(calibrates, bool)[counts])
         learned = np.setdiff1d(np.arange(len(x)), held)
         own = None if weights is None else weights[learned]
         trusted = trusted_rows(self, x[learned], own, seed)
         self.support_: np.ndarray = counts.copy()
         self.support_[counts] = np.isin(np.arange(len(x)), learned[trusted])
-        self._learn(x[learned[trusted]], None if own is None else own[trusted], seed)
-        some = np.sort(order[:MOST_ROWS])
+        own = None if own is None else own[trusted]
+        self._learn(x[learned[trusted]], own, seed, in_order=calibrates is not None)
         whole = trusted.all() and not len(held)
-        some = self._kept if whole else some
+        some = self._kept if whole else np.sort(order[:MOST_ROWS])
         scores = self._fit.training_scores() if whole else self._strangeness(x[some])
         of_some = None if weights is None else weights[some]
         calibrate = np.isin(some, held) if len(held) else np.ones(len(some), bool)
@@ -245,17 +249,16 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
 
     @property
     def _names(self) -> tuple[str, ...]:
-        names = getattr(self, "feature_names_in_", [f"x{column}" for column in range(self.n_features_in_)])
-        return tuple(map(str, names))
+        return tuple(getattr(self, "feature_names_in_", (f"x{column}" for column in range(self.n_features_in_))))
 
-    def _learn(self, x: np.ndarray, weights: np.ndarray | None, seed: int) -> None:
+    def _learn(self, x: np.ndarray, weights: np.ndarray | None, seed: int, in_order: bool) -> None:
         """Train one network per fold on rows without missing values, and measure every row by the one without it."""
         self.score_by_: str = self.chosen_score(x)
         self._scaling = learn(self.chosen_scale(self.score_by_), x, weights)
         z = self._scaling.apply(x)
         self._mean = self._scaling.mean(x, weights)
         random = np.random.RandomState(seed)
-        folds = drawn_folds(len(x), random)
+        folds = drawn_folds(len(x), random, in_order)
         self._kept: np.ndarray = np.sort(random.permutation(len(x))[:MOST_ROWS])
         workers = train_folds(self, self.score_by_, z, folds, weights, seed)
         first = workers[0]

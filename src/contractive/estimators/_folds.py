@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from contractive.core.errors import InvalidValue
 from contractive.estimators._autoencoder import ContractiveAutoencoder
 from contractive.estimators._detector_parameters import DetectorParameters
 from contractive.estimators._scaling import learn, quantile
@@ -13,9 +14,22 @@ _FOLDS = 5
 _FIRST_WEIGHT = 0.1  # of the first, short training that judges which rows to learn from
 
 
-def drawn_folds(rows: int, random: np.random.RandomState) -> np.ndarray:
-    """Return the fold of each row, (rows,): five of them, fewer where a fold would have one row."""
-    return random.permutation(rows) % min(_FOLDS, rows // 2)
+def drawn_folds(rows: int, random: np.random.RandomState, in_order: bool = False) -> np.ndarray:
+    """Return the fold of each row, (rows,): five of them, fewer where a fold would have one row.
+
+    In order, a fold consists of consecutive rows.
+    """
+    folds = random.permutation(rows) % min(_FOLDS, rows // 2)
+    return np.sort(folds) if in_order else folds
+
+
+def held_first(order: np.ndarray, calibrates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return an order of the rows that begins with those that calibrate, by a mask, and these."""
+    held = order[calibrates[order]]
+    if len(order) - len(held) < FEWEST_ROWS or not len(held):
+        rule = f"leave at least {FEWEST_ROWS} rows to learn from, and one to calibrate"
+        raise InvalidValue("calibrates", rule, f"{len(held)} of {len(order)}", "Leave it out.")
+    return np.concatenate([held, order[~calibrates[order]]]), held
 
 
 def train_folds(

@@ -157,6 +157,51 @@ def test_a_table_without_label_is_learned_from_whole(tmp_path):
     assert "anomalies" not in detector_html(run).split('<script type="application/gzip"')[0]
 
 
+def sine(path, rows, seed, displaced=slice(0)):
+    """Two sensors that swing with a period of 16 minutes, one of them displaced in time for a while."""
+    random, at = np.random.RandomState(seed), np.arange(rows)
+    first = np.sin(2 * np.pi * at / 16)
+    first[displaced] = np.sin(2 * np.pi * (at[displaced] + 5) / 16)
+    table = pa.table({
+        "time": np.datetime64("2024-01-01T00:00:00") + 60 * at,
+        "first": first + 0.05 * random.randn(rows),
+        "second": np.cos(2 * np.pi * at / 16) + 0.05 * random.randn(rows),
+    })  # fmt: skip
+    pa_csv.write_csv(table, path)
+    return path
+
+
+def test_windows_of_a_displaced_stretch_are_flagged_with_their_time(tmp_path):
+    data = sine(tmp_path / "old.csv", 500, 0)
+    command = ["detect", str(data), "-o", str(tmp_path / "run"), "--time", "time", "--window", "16", "--step", "4"]
+    made = CliRunner().invoke(app, [*command, "--max-epochs", "10", "--code", "8", "--false-alarm-rate", "0.1"])
+    assert made.exit_code == 0, made.output
+    assert "a rate of false alarms is approximate" in " ".join(made.output.split())
+    run = open_run(tmp_path / "run", DetectorRun)
+    rows = run.document.data.rows
+    assert run.detector.smallest_false_alarm_rate_ == 1 / (1 + rows["validation"])  # later windows alone calibrate
+    assert run.metrics().trained_rows == rows["train"] + rows["validation"]
+    new = sine(tmp_path / "new.csv", 120, 1, slice(60, 90))
+    found = score(run, new, tmp_path / "out.csv", pass_through=("second",))
+    windows = scores(tmp_path / "out.csv")
+    assert [*windows[0]][:5] == ["window_from", "window_to", "second", "score", "p_value"]
+    assert found.rows == len(windows) == len(range(0, 105, 4))
+    minutes = [
+        [int(np.datetime64(row[at][:19]).astype(int) // 60 % 1440) for at in ("window_from", "window_to")]
+        for row in windows
+    ]
+    assert minutes == [[begin, begin + 15] for begin in range(0, 105, 4)]
+    strange = [min(end, 89) - max(begin, 60) >= 6 for begin, end in minutes]
+    assert all(row["flagged"] == "1" for row, is_strange in zip(windows, strange, strict=True) if is_strange)
+    assert all(
+        row["reason_1"].startswith("first") for row, is_strange in zip(windows, strange, strict=True) if is_strange
+    )
+    quiet = [row["flagged"] for row, (begin, end) in zip(windows, minutes, strict=True) if end < 60 or begin > 89]
+    assert quiet.count("1") < len(quiet) / 2
+    with pytest.raises(ValueError, match="run must be of single rows, got one of windows"):
+        Scorer(run.folder)
+
+
 def test_labels_other_than_0_and_1_are_refused(tmp_path):
     path = write(tmp_path / "old.csv", 40, 0)
     with pytest.raises(

@@ -212,19 +212,21 @@ def _write_rows(
         raise DataError(field="out", rule="be another file than the data", got=out, remedy="Choose another name.")
     reading: Any = {"options": given.get("options", Options()), "rules": rules, "on_note": on_note}
     blocks = open_rows(data, run.preparation, pass_through=pass_through, optional=optional, **reading)
-    columns = (*pass_through, *function.columns, *further)
+    place = [name for name in run.preparation.place_columns if name not in pass_through]
+    columns = (*place, *pass_through, *function.columns, *further)
     with writer(out, columns, overwrite=given.get("overwrite", False)) as file:
         for block in _prefetched(blocks):
             usable = block.usable
             made = function.apply(block.x[usable], device)
             on_block(block, made)
-            if pass_through or rules.marks:
+            if pass_through or place or rules.marks:
                 made = function.named(made)
             if rules.marks:
                 whole = with_problems(made, usable, block.problems)
                 made = {name: whole[name] for name in (*function.columns, *further)}
             if isinstance(made, dict):
-                made = {column: block.pass_through[column] for column in pass_through} | made
+                kept = {column: block.pass_through[column] for column in pass_through}
+                made = {name: block.place[name] for name in place} | kept | made
             file.write(made)
             done, marked = done + len(block.x), marked + len(block.problems)
             on_progress(done)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from contractive.core.errors import first_line
 from contractive.core.settings import check_settings, setting
-from contractive.data import DataError, Split
+from contractive.data import DataError, Split, WindowPreparation
 from contractive.models import Autoencoder, Recipe
 from contractive.studies.runs._folder import RunError
 from contractive.studies.runs._task import Job, RowFunction, Run, Task, TaskSettings, Trained
@@ -202,7 +202,9 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
             warnings.simplefilter("ignore")
             for kind in (PromiseWarning, CollapseWarning):
                 warnings.simplefilter("always", kind)
-            detector = job.settings.detector().fit(_normal(job.split))
+            rows, later = _normal(job.split)
+            calibrates = later if isinstance(job.split.preparation, WindowPreparation) else None
+            detector = job.settings.detector().fit(rows, calibrates=calibrates)
         detector.save(job.files.folder / _FOLDER)
         sentences = tuple(dict.fromkeys(str(each.message) for each in caught))
         rows = tuple(detector.history_.to_dict("records"))
@@ -217,7 +219,7 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
         found = measured(
             detector,
             job.split.preparation,
-            _normal(job.split),
+            _normal(job.split)[0],
             job.split.test,
             None if known is None else known[2],
             trained.history.warnings,
@@ -229,7 +231,9 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
         return replace(found, collapsed=job.is_constant(network))
 
 
-def _normal(split: Split) -> np.ndarray:
-    """Return the rows to learn from: those of training and validation without the known anomalies."""
+def _normal(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of training and validation without the known anomalies, and which of them are of validation."""
     rows, known = np.concatenate([split.train, split.validation]), anomalies(split)
-    return rows if known is None else rows[~np.concatenate(known[:2])]
+    later = np.arange(len(rows)) >= len(split.train)
+    normal = np.ones(len(rows), bool) if known is None else ~np.concatenate(known[:2])
+    return rows[normal], later[normal]

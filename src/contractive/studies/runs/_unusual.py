@@ -175,6 +175,8 @@ def _reason(preparation: Preparation, row: np.ndarray, columns: range, change: "
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray):  # of a window
+        return " to ".join(dict.fromkeys(_text(each) for each in (value.min(), value.max())))
     return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
 
 
