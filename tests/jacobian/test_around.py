@@ -5,12 +5,13 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
 import contractive as ct
 from contractive.jacobian import (
+    NORMS,
+    checkpointed,
     jacobian,
     leading,
     operator_norm,
@@ -203,20 +204,20 @@ class Checkpointed(nn.Module):
         return self.inner(tokens).mean(1)
 
 
-@pytest.mark.parametrize("method", ["exact", "probes"])
+@pytest.mark.parametrize("method", ["exact", "probes", "forward_probes"])
 def test_activation_checkpointing_with_attention_and_layer_norm(method):
     inner, x = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True).double(), seeded(3, 8)
     found = []
     for recomputes in (False, True):
         inner.zero_grad()
-        with sdpa_kernel(SDPBackend.MATH):
+        with checkpointed():
             generator = torch.Generator().manual_seed(0)
             norm = ct.value_and_squared_norm(Checkpointed(inner, recomputes), x, method=method, generator=generator)[1]
             norm.sum().backward()
         found.append([norm.detach(), *(parameter.grad for parameter in inner.parameters())])
     torch.testing.assert_close(*found)
     if method == "exact":
-        with sdpa_kernel(SDPBackend.MATH):
+        with checkpointed():
             torch.testing.assert_close(found[1][0], brute(Checkpointed(inner, recomputes=False), x))
 
 
@@ -225,3 +226,18 @@ def test_checkpointed_attention_outside_of_its_kernel_says_what_to_do(method):
     inner = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True).double()
     with pytest.raises(RuntimeError, match=r"f uses activation checkpointing.*around this call and backward"):
         ct.value_and_squared_norm(Checkpointed(inner), seeded(3, 8), method=method)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_of_a_checkpointed_block_that_normalises(norm):
+    for layer in (nn.LayerNorm(6), nn.Sequential(nn.Unflatten(1, (2, 3)), nn.InstanceNorm1d(2), nn.Flatten())):
+        block, x = nn.Sequential(nn.Linear(6, 6), layer, nn.Tanh()).double(), seeded(3, 6)
+        found = []
+        for f in (block, lambda x, block=block: checkpoint(block, x, use_reentrant=False)):
+            block.zero_grad()
+            with checkpointed():
+                value = value_and_norm(f, x, norm, method="exact")[1]
+                value.sum().backward()
+            found.append([value.detach(), block[0].weight.grad.clone()])
+        torch.testing.assert_close(*found)
+    assert torch.nn.functional.layer_norm.__module__ == "torch.nn.functional"  # torch's own again

@@ -9,7 +9,7 @@ from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional as F
 
 import contractive as ct
-from contractive.jacobian import Encode, leading, linearise, plan, singular_values, value_and_norm
+from contractive.jacobian import NORMS, Encode, leading, linearise, operator_norm, plan, singular_values, value_and_norm
 from problems import assert_close, assert_same, at_scale, outcome
 
 X = torch.rand(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -181,3 +181,17 @@ def test_a_linear_code_may_be_overwritten(norm, method):
         gradients.append(torch.autograd.grad(total, list(f.parameters())))
     for one, other in zip(*gradients, strict=True):
         assert_close(one, other, "gradient")
+
+
+@pytest.mark.parametrize(
+    "f", [nn.Sequential(nn.Linear(6, 4), nn.Tanh()), nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4))]
+)
+def test_another_default_device_leaves_the_device_of_x(f):
+    f = f.double()
+    with torch.device("meta"):
+        found = [value_and_norm(f, X, norm, method=method)[1] for norm in NORMS for method in ("exact", "probes")]
+        found += [ct.value_and_squared_norm(f, X, method=method)[1] for method in METHODS]
+        found += [leading(f, X, 2, method="iterate").values, operator_norm(f, X, start=X).norm]
+    assert {values.device.type for values in found} == {"cpu"}
+    torch.testing.assert_close(found[0], ct.squared_norm(f, X))
+    torch.testing.assert_close(found[-1], singular_values(f, X, 1)[:, 0], rtol=1e-3, atol=0)

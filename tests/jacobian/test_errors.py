@@ -7,11 +7,31 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 import contractive as ct
-from contractive.jacobian import linearise, value_norm_and_difference
+from contractive.jacobian import (
+    leading,
+    linearise,
+    operator_norm,
+    value_and_gain_weighted_norm,
+    value_and_jacobian,
+    value_and_norm,
+    value_norm_and_difference,
+)
 
 f = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
 x = torch.linspace(-1, 1, 12).reshape(4, 3)
 ALL = [ct.value_and_squared_norm, ct.squared_norm, ct.jacobian, ct.singular_values, ct.plan]
+ALL += [linearise, operator_norm, value_and_jacobian, value_and_norm]
+
+
+def first_leading(f, x):
+    return leading(f, x, 1)
+
+
+def gain_weighted(f, x):
+    return value_and_gain_weighted_norm(f, nn.Linear(2, 3), x)
+
+
+ALL += [first_leading, gain_weighted]
 NORMS = [ct.value_and_squared_norm, ct.squared_norm, ct.plan]
 METHODS = ["exact", "probes", "forward_probes"]
 
@@ -36,6 +56,20 @@ def test_x_that_is_no_floating_point_tensor(function, bad, match):
 
 
 @pytest.mark.parametrize("function", ALL, ids=name)
+def test_nested_tensors(function):
+    with pytest.raises(TypeError, match=r"x must be a tensor with rows of one size, got a nested tensor\. Pad it\."):
+        function(f, torch.nested.nested_tensor([x, x[:2]], layout=torch.jagged))
+
+
+@pytest.mark.parametrize("function", [ct.value_and_squared_norm, value_and_norm], ids=name)
+@pytest.mark.parametrize("of", [f, lambda rows: f(rows)], ids=["chain", "autograd"])
+@pytest.mark.parametrize("rows", [[0, 1], x, torch.tensor([4]), torch.tensor([-1]), torch.tensor([1, 1])])
+def test_rows_that_are_not_numbers_of_different_examples(function, of, rows):
+    with pytest.raises(ValueError, match="rows must be different whole numbers from 0 to 3 in one tensor"):
+        function(of, x, rows=rows)
+
+
+@pytest.mark.parametrize("function", ALL, ids=name)
 def test_x_without_a_batch(function):
     for one in (torch.tensor(1.0), torch.rand(4)):
         with pytest.raises(ValueError, match=r"x must have the shape \(batch, .*Use x\.unsqueeze\(0\)"):
@@ -53,7 +87,7 @@ def test_inference_mode(function):
         function(f, made_inside)
 
 
-@pytest.mark.parametrize("function", [*ALL, linearise], ids=name)
+@pytest.mark.parametrize("function", ALL, ids=name)
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # which torch itself calls there
 def test_tangents_of_forward_mode(function):
     with forward_ad.dual_level():

@@ -1,5 +1,9 @@
 """Objectives by name."""
 
+import copy
+import pickle
+from dataclasses import replace
+
 import pytest
 
 from contractive.core.errors import InvalidType, InvalidValue
@@ -22,6 +26,13 @@ def test_every_record_is_complete(name):
         assert {term.weight for term in made.terms} == {0.5}
     if record.guess:
         assert record.guess(0.1, Reference(error=3.0, squared_norm=5.0, feature_sd=0.7)) > 0
+
+
+def test_records_are_pickled_by_name_and_others_copied():
+    record = OBJECTIVES["contractive"]
+    assert pickle.loads(pickle.dumps(record)) is copy.deepcopy(record) is record
+    other = replace(record, help="Another.")
+    assert copy.copy(other) == other
 
 
 @pytest.mark.parametrize("name", JACOBIAN)

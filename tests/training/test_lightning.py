@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.logger import Logger
 
@@ -148,3 +148,17 @@ def test_a_csv_logger_writes_one_line_per_epoch(tmp_path):
     lines = path.read_text().splitlines()
     assert len(lines) == 5
     assert {"learning_rate", "val_total", "train_total"} <= set(lines[0].split(","))
+
+
+def test_a_progress_bar_of_lightning():
+    bar = TQDMProgressBar(refresh_rate=0)
+    ct.fit(net(), X, OBJECTIVE, callbacks=[bar], **SETTINGS | {"max_epochs": 1})
+    assert bar.total_train_batches == STEPS
+
+
+def test_several_optimisers_are_refused():
+    def two(parameters):
+        return torch.optim.SGD(parameters), None
+
+    with pytest.raises(TypeError, match=r"optimizer must make one optimiser of torch, got tuple\. Give groups"):
+        ct.fit(net(), X, OBJECTIVE, optimizer=two, **SETTINGS)

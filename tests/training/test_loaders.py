@@ -211,3 +211,22 @@ def test_the_weight_is_found_on_a_loader():
 def test_what_cannot_be_read_is_refused(data, settings, error, match):
     with pytest.raises(error, match=match):
         ct.fit(net(), data, OBJECTIVE, **SETTINGS | settings)
+
+
+class Slices:
+    shape, block = (70, 8), 16
+
+    def __len__(self):
+        return 70
+
+    def __getitem__(self, rows):
+        return X[rows].numpy()
+
+
+@pytest.mark.parametrize(
+    "validation", [TensorDataset(X, torch.arange(70)), DataLoader(X, 16), Batches(X[:50], X[50:]), Stream(), Slices()]
+)
+def test_validation_of_any_kind_is_that_of_its_rows(validation):
+    one, other = (ct.fit(net(), X, OBJECTIVE, validation=rows, **SETTINGS) for rows in (X, validation))
+    assert one["val_total"] == other["val_total"]
+    assert one["train_total"] == other["train_total"]

@@ -23,6 +23,7 @@ from contractive.jacobian._norms import (
     value_and_squared_norm,
     value_norm_and_difference,
 )
+from contractive.jacobian._operations import checkpointed
 from contractive.jacobian._outputs import Output
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan
 from contractive.jacobian._shared import Encode
@@ -38,6 +39,8 @@ __all__ += ["linearise", "Linearisation", "leading", "Leading", "operator_norm",
 __all__ += ["Encode", "Output"]
 # a layer whose structure the formulas read
 __all__ += ["Center", "PartlyLinear"]
+# around encoders with activation checkpointing
+__all__ += ["checkpointed"]
 # how the norm is computed
 __all__ += ["plan", "Plan", "METHODS", "Method", "MEMORY_BUDGET", "is_altered"]
 # what an encoder must obey

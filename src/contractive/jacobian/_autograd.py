@@ -296,9 +296,8 @@ def _recomputing() -> Iterator[None]:
         yield
     except CheckpointError as error:
         raise RuntimeError(
-            "f uses activation checkpointing, and what was recomputed is not what ran. For attention write `with"
-            " torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):` around this call and backward()."
-            " Where a layer is normalised, too, choose method 'probes'."
+            "f uses activation checkpointing, and what was recomputed is not what ran. Write `with"
+            " contractive.jacobian.checkpointed():` around this call and backward()."
         ) from error
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._propagation import input_probes
-from contractive.jacobian._shared import Map, autocast_is_on
+from contractive.jacobian._shared import Map, autocast_is_on, check_input
 
 _METHODS = ("auto", "exact", "probes")
 _MEMORY_BUDGET = 2**26
@@ -38,6 +38,7 @@ def value_and_gain_weighted_norm(
         InvalidValue: Another method, or a code that is not (batch, code).
     """
     check_choice("method", method, _METHODS, "Leave it out for the estimate.")
+    check_input(x)
     if autocast_is_on(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
             return value_and_gain_weighted_norm(encoder, decoder, x.float(), method=method, generator=generator)

@@ -12,7 +12,7 @@ from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import code_size, dense_numbers, reduced
 from contractive.jacobian._plan import MEMORY_BUDGET
-from contractive.jacobian._shared import Map, wide
+from contractive.jacobian._shared import Map, check_input, wide
 
 Side = Literal["right", "left"]
 WAYS = ("auto", "exact", "iterate")
@@ -63,6 +63,7 @@ def leading(
     Raises:
         ValueError: `num` below 1 or above what J has, an unknown method, a tolerance or a count that is not above 0.
     """
+    check_input(x)
     check_choice("method", method, WAYS, "Leave it out for auto.")
     check_choice("side", side, get_args(Side), "right is usual.")
     if not tolerance > 0 or max_iterations < 1:
@@ -137,6 +138,7 @@ def operator_norm(
     Raises:
         InvalidValue: A `start` of another shape than x, and as `linearise`.
     """
+    check_input(x)
     if start is not None and start.shape != x.shape:
         rule, remedy = f"have the shape {tuple(x.shape)} of x", "It is the direction of an earlier call."
         raise InvalidValue("start", rule, tuple(start.shape), remedy)
@@ -265,7 +267,7 @@ class _Space:
     def _orthonormal(self, block: Tensor) -> Tensor:
         """The block without what the basis has of it; where nothing is left, directions drawn at random."""
         largest = block.abs().amax((1, 2), keepdim=True)
-        noise = torch.randn(block.shape[1:], generator=self.generator, dtype=block.dtype).to(block.device)
+        noise = torch.randn(block.shape[1:], generator=self.generator, dtype=block.dtype, device="cpu").to(block.device)
         new = block / torch.where(largest > 0, largest, 1) + 10 * torch.finfo(block.dtype).eps * noise
         known = self.basis[:, : self.size]
         for _ in range(2):

@@ -11,7 +11,7 @@ from contractive.jacobian._autograd import linearised
 from contractive.jacobian._chain import Tape, recognise, record
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._propagation import scaled, spread
-from contractive.jacobian._shared import Map, remember
+from contractive.jacobian._shared import Map, check_input, remember
 from contractive.jacobian._transformed import checked
 
 
@@ -50,6 +50,7 @@ def linearise(f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse"
         >>> linearise(encoder, torch.rand(7, 5)).push(torch.rand(7, 2, 5)).shape
         torch.Size([7, 2, 3])
     """
+    check_input(x)
     check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     chain = recognise(f, x)
     if chain is None:

@@ -15,7 +15,7 @@ from contractive.jacobian._leading import first_direction
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._plan import MEMORY_BUDGET
 from contractive.jacobian._propagation import code_probes, input_probes
-from contractive.jacobian._shared import Map, autocast_is_on, remember
+from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember
 
 Norm = Literal["squared", "largest", "entries", "distortion"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
@@ -179,9 +179,8 @@ def value_and_norm(
     check_choice("norm", norm, NORMS)
     check_choice("method", method, _METHODS, "Leave it out for auto.")
     check_at_least("num_probes", 1 if num_probes is None else num_probes, 1)
-    if rows is not None and batch_statistics == "constant":
-        remedy = "The whole batch must pass f together."
-        raise InvalidValue("rows", "be left out with batch_statistics 'constant'", f"{len(rows)} rows", remedy)
+    check_input(x)
+    check_rows(rows, x, batch_statistics)
     if autocast_is_on(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
             options: Any = {"directions": directions, "method": method, "num_probes": num_probes, "rows": rows}

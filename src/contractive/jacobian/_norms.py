@@ -7,7 +7,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from contractive.core.errors import InvalidType, InvalidValue, check_choice
+from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian import _autograd
 from contractive.jacobian._chain import Chain, recognise, record
 from contractive.jacobian._exact import one_layer_and_difference
@@ -15,7 +15,7 @@ from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import linearise
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
-from contractive.jacobian._shared import Map, autocast_is_on, remember, wide
+from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember, wide
 
 
 def value_and_squared_norm(
@@ -179,7 +179,7 @@ def value_and_jacobian(
     f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET, batch_statistics: BatchStatistics = "refuse"
 ) -> tuple[Tensor, Tensor]:
     """Compute f(x) and each example's Jacobian, as `jacobian` does, in one pass through `f`."""
-    _check_input(x)
+    check_input(x)
     check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     chain = recognise(f, x)
     if chain is None or not chain.is_dense:
@@ -200,7 +200,7 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     Raises:
         ValueError: `k` below 1 (omitted: all), and as `value_and_squared_norm`.
     """
-    _check_input(x)
+    check_input(x)
     if k is not None and k < 1:
         raise InvalidValue("k", "be at least 1", k, "Leave it out for all singular values.")
     numbers = max(3 * code_size(f, x) * x.shape[1:].numel(), dense_numbers(recognise(f, x)), 1)
@@ -240,7 +240,7 @@ def _request(
     rows: Tensor | None = None,
     batch_statistics: BatchStatistics = "refuse",
 ) -> Request:
-    _check_input(x)
+    check_input(x)
     check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     check_choice("method", method, METHODS, "Choose 'exact' for the truth.")
     if num_probes is not None and num_probes < 1:
@@ -249,27 +249,8 @@ def _request(
         raise InvalidValue("num_probes", "be left out with method 'exact'", num_probes, "Use method 'probes'.")
     if memory_budget < 1:
         raise InvalidValue("memory_budget", "be a positive number of bytes", memory_budget, "Leave it out.")
-    if rows is not None and (rows.ndim != 1 or rows.dtype != torch.long or len(rows) > len(x)):
-        got = f"{rows.dtype} of shape {tuple(rows.shape)}"
-        raise InvalidValue("rows", f"be at most {len(x)} different whole numbers", got, "Leave it out for all.")
-    if rows is not None and batch_statistics == "constant":
-        rule, remedy = "be left out with batch_statistics 'constant'", "The whole batch must pass f together."
-        raise InvalidValue("rows", rule, f"{len(rows)} rows", remedy)
+    check_rows(rows, x, batch_statistics)
     return Request(method, num_probes or 1, generator, memory_budget, rows, batch_statistics)
-
-
-def _check_input(x: Tensor) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise InvalidType("x", "be a floating-point tensor", kind, "Convert it with .float() or torch.as_tensor.")
-    if x.ndim < 2:
-        remedy = "Use x.unsqueeze(0) for one example, x.unsqueeze(1) for examples of one number."
-        raise InvalidValue("x", "have the shape (batch, *features)", tuple(x.shape), remedy)
-    if torch.is_inference_mode_enabled() or x.is_inference():
-        raise RuntimeError(
-            "x must be a normal tensor outside torch.inference_mode(), got inference mode, where derivatives are lost."
-            " Use torch.no_grad() instead, and x.clone() outside for a tensor made inside."
-        )
 
 
 @torch.no_grad()

@@ -1,18 +1,46 @@
 """What is put in the place of single operations while an encoder runs that goes through autograd."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from contractive.core.errors import InvalidValue
 from contractive.jacobian._held import CAN_BE_HELD, Hold, batch_norm
+
+
+@contextmanager
+def checkpointed() -> Iterator[None]:
+    """Let activation checkpointing recompute what ran: put it around the call and `backward()`, or the whole of `fit`.
+
+    What a checkpointed block recomputes in `backward()` must be what ran when the norm was computed. Its layer norms
+    then run as group norms and its attention without the faster kernels, since these cannot be differentiated as often;
+    so do those of all other threads.
+
+    Examples:
+        >>> from torch.utils.checkpoint import checkpoint
+        >>> from contractive.jacobian import operator_norm
+        >>> block = nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Tanh())
+        >>> with checkpointed():
+        ...     found = operator_norm(lambda x: checkpoint(block, x, use_reentrant=False), torch.rand(7, 5))
+        ...     found.norm.mean().backward()
+    """
+    # a backward pass leaves modes such as `Operations`, so that the functions themselves are exchanged
+    functions: Any = F
+    functions.layer_norm, functions.instance_norm = _layer_norm, _instance_norm
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        functions.layer_norm, functions.instance_norm = _OF_TORCH
 
 
 class Operations(TorchFunctionMode):
@@ -101,12 +129,12 @@ def _uses_batch(func: Any, args: Any, kwargs: Any) -> bool:
 
 def _as_group_norm(func: Any, name: str, args: Any, kwargs: Any) -> Any:
     if name == "instance_norm":
-        return _instance_norm(*args, **kwargs) if func is F.instance_norm else _instance_norm(**_by_name(args, kwargs))
+        return _instance_norm(*args, **kwargs) if func is _OF_TORCH[1] else _instance_norm(**_by_name(args, kwargs))
     kwargs = {key: value for key, value in kwargs.items() if key not in ("cudnn_enable", "cudnn_enabled")}
     normalised = _layer_norm(*args[:5], **kwargs)
     if name == "layer_norm":
         return normalised
-    x, shape, *_, eps = _bound(F.layer_norm, args[:5], kwargs).values()  # the native one returns its statistics, too
+    x, shape, *_, eps = _bound(_OF_TORCH[0], args[:5], kwargs).values()  # the native one returns its statistics, too
     places = tuple(range(-len(shape), 0))
     variance, mean = torch.var_mean(x, places, correction=0, keepdim=True)
     return normalised, mean, (variance + eps).rsqrt()
@@ -121,9 +149,9 @@ def _by_name(args: Any, kwargs: Any) -> dict[str, Any]:
 
 def _layer_norm(*args: Any, **kwargs: Any) -> Tensor:
     """`F.layer_norm` as a group norm of one channel."""
-    x, shape, weight, bias, eps = _bound(F.layer_norm, args, kwargs).values()
+    x, shape, weight, bias, eps = _bound(_OF_TORCH[0], args, kwargs).values()
     if tuple(shape) != tuple(x.shape[x.ndim - len(shape) :]):
-        return F.layer_norm(x, shape, weight, bias, eps)  # which says what is wrong
+        return _OF_TORCH[0](x, shape, weight, bias, eps)  # which says what is wrong
     size = math.prod(shape)
     rows = x.reshape(x.numel() // max(size, 1), 1, size)
     y = torch.group_norm(rows, 1, eps=eps).reshape(x.shape)
@@ -133,11 +161,11 @@ def _layer_norm(*args: Any, **kwargs: Any) -> Tensor:
 
 def _instance_norm(*args: Any, **kwargs: Any) -> Tensor:
     """`F.instance_norm` as a group norm of one channel per group."""
-    call = _bound(F.instance_norm, args, kwargs)
+    call = _bound(_OF_TORCH[1], args, kwargs)
     if not call["use_input_stats"]:
-        return F.instance_norm(**call)
+        return _OF_TORCH[1](**call)
     with torch.no_grad():
-        F.instance_norm(**call)  # for its checks, and to move the running statistics on
+        _OF_TORCH[1](**call)  # for its checks, and to move the running statistics on
     return torch.group_norm(call["input"], call["input"].shape[1], call["weight"], call["bias"], call["eps"])
 
 
@@ -162,6 +190,7 @@ def _bound(func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str,
     return call.arguments
 
 
+_OF_TORCH = (F.layer_norm, F.instance_norm)
 _NORMS = ("layer_norm", "native_layer_norm", "instance_norm")
 _BATCH_NORMS = ("batch_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_batch_norm_with_update")
 _BATCH_NORMS += (

@@ -1,9 +1,11 @@
-"""A map that several penalties of one training step share, so that it runs once."""
+"""What all functions share: the map of a training step, which runs once, and the rules for x and its rows."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from contractive.core.errors import InvalidType, InvalidValue
 
 Map = Callable[[Tensor], Tensor]
 
@@ -40,3 +42,36 @@ def remember(f: object, x: Tensor, code: Tensor) -> None:
     """Let a shared map know its code, which was computed together with its Jacobian."""
     if isinstance(f, Encode):
         f.remember(x, code)
+
+
+def check_input(x: object) -> None:
+    """Raise unless x is a batch of points at which something can be differentiated."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise InvalidType("x", "be a floating-point tensor", kind, "Convert it with .float() or torch.as_tensor.")
+    if x.is_nested:
+        raise InvalidType("x", "be a tensor with rows of one size", "a nested tensor", "Pad it.")
+    if x.ndim < 2:
+        remedy = "Use x.unsqueeze(0) for one example, x.unsqueeze(1) for examples of one number."
+        raise InvalidValue("x", "have the shape (batch, *features)", tuple(x.shape), remedy)
+    if torch.is_inference_mode_enabled() or x.is_inference():
+        raise RuntimeError(
+            "x must be a normal tensor outside torch.inference_mode(), got inference mode, where derivatives are lost."
+            " Use torch.no_grad() instead, and x.clone() outside for a tensor made inside."
+        )
+
+
+def check_rows(rows: object, x: Tensor, batch_statistics: str) -> None:
+    """Raise unless these are numbers of different rows of x, or None for all."""
+    if rows is None:
+        return
+    if batch_statistics == "constant":
+        remedy = "The whole batch must pass f together."
+        raise InvalidValue("rows", "be left out with batch_statistics 'constant'", "some", remedy)
+    fits = isinstance(rows, Tensor) and rows.ndim == 1 and rows.dtype == torch.long
+    if fits and rows.is_cpu and len(rows):  # an accelerator would have to wait for the answer
+        fits = int(rows.min()) >= 0 and int(rows.max()) < len(x) and int(torch.bincount(rows).max()) == 1
+    if not fits:
+        got = f"{rows.dtype} of shape {tuple(rows.shape)}" if isinstance(rows, Tensor) else type(rows).__name__
+        rule = f"be different whole numbers from 0 to {len(x) - 1} in one tensor"
+        raise InvalidValue("rows", rule, got, "Leave it out for all.")

@@ -63,6 +63,10 @@ class NamedObjective:
         """The name as words of a page."""
         return self.name.replace("_", " ")
 
+    def __reduce__(self) -> Any:
+        """Pickle by the name, since its functions cannot be."""
+        return (_named, (self.name,)) if OBJECTIVES.get(self.name) is self else super().__reduce__()
+
 
 # Colours were found by search: at least 2.7 : 1 against white and against near-black, and as far apart as can be for
 # normal sight, protanopia, deuteranopia and tritanopia (Machado et al. 2009); the symbols repeat the distinction.
@@ -153,6 +157,11 @@ _RECORDS = (
 OBJECTIVES: dict[str, NamedObjective] = {record.name: record for record in _RECORDS}
 # it can begin as principal components, and is not evaded by a scaled code (docs/experiments.md, the first run)
 DEFAULT_OBJECTIVE = "gain_weighted"
+
+
+def _named(name: str) -> NamedObjective:
+    return OBJECTIVES[name]
+
 
 LossName = Literal["squared_error", "cross_entropy"]
 

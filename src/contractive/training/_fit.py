@@ -24,7 +24,7 @@ from contractive.training import _checkpoints as checkpoints
 from contractive.training import _contexts as contexts
 from contractive.training._history import CollapseWarning, History, check_reconstruction, collapse
 from contractive.training._module import Step
-from contractive.training._rows import Data, Loader, TrainingRows, first_part, loader_of, size_of
+from contractive.training._rows import Data, Loader, TrainingRows, first_part, in_memory, loader_of, size_of
 from contractive.training._settings import TrainingOptions, TrainingSettings, check_machine, settings_of
 from contractive.training._trainer import BestWeights, ProgressBar, SaveRegularly, make_trainer
 
@@ -68,7 +68,7 @@ def fit(
     data: Data,
     objective: Objective,
     *,
-    validation: Tensor | np.ndarray | None = None,
+    validation: Data | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
@@ -88,7 +88,7 @@ def fit(
             each time it is iterated. A loader of one's own has no state in a checkpoint: a resumed run goes on, but not
             to the same weights, and warns.
         objective: What is minimised, for instance `objectives.contractive(0.1)`.
-        validation: Rows on which every epoch is measured, as `data`; never trained on.
+        validation: Rows on which every epoch is measured, as `data`, all of them brought into memory; never trained on.
         checkpoint: File for the state of training, written after an epoch if `checkpoint_seconds` have passed since
             the last time, and after the last one.
         resume: Go on from `checkpoint`: on a CPU to the same weights, bit for bit, as without the break.
@@ -140,7 +140,8 @@ def fit(
         raise InvalidValue("data", "be a tensor, an array or Rows with several processes", "a loader", remedy)
     # a loss of the caller's may compare the code of an encoder alone with anything
     alone = isinstance(autoencoder.decoder, nn.Identity) and objective.loss not in LOSSES.values()
-    rows = TrainingRows.of(autoencoder, like, loaded, validation, options.get("sample_weight"), alone)
+    held_out = in_memory(validation, parts[0], like.dtype)
+    rows = TrainingRows.of(autoencoder, like, loaded, held_out, options.get("sample_weight"), alone)
     identity = {
         **checkpoints.objective_in_words(objective),
         **{name: checkpoints.in_words(getattr(settings, name)) for name in _DECISIVE},

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from contractive.analysis import spread_rows
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import rank_context
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
@@ -73,6 +73,9 @@ class Step(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = self._make_optimizer(self.autoencoder.parameters())
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            remedy = "Give groups of parameters rates of their own: Adam([{'params': ..., 'lr': ...}, ...])."
+            raise InvalidType("optimizer", "make one optimiser of torch", type(optimizer).__name__, remedy)
         epochs, steps = self.trainer.max_epochs or 1, ()
         if self._by_step:
             try:

@@ -313,6 +313,16 @@ def loader_of(data: Any, parts: tuple[Any, Any], dtype: torch.dtype, batch_size:
     return Loader(data, *parts, dtype)
 
 
+def in_memory(data: Any, inputs: Callable[[Any], Tensor], dtype: torch.dtype) -> Any:
+    """Return all rows of a Dataset, a loader or rows that are read in slices; all other data as they are."""
+    with global_randomness(devices=[]):  # a DataLoader draws a seed
+        batches = DataLoader(data, _FIRST) if isinstance(data, Dataset) else data
+        loaded = loader_of(batches, (inputs, None), dtype, _FIRST, torch.Generator())
+        if isinstance(loaded, Loader):
+            return torch.cat([batch.x for block in loaded for batch in block])
+    return data[0 : len(data)] if isinstance(data, Rows) else data
+
+
 def size_of(data: Any) -> tuple[int, int]:
     """Return the numbers of rows and of features, on which defaults depend; 0 where a loader does not tell."""
     return (len(data), math.prod(data.shape[1:])) if hasattr(data, "shape") else (0, 0)

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import ProgressBar as LightningBar
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -37,7 +38,7 @@ def make_trainer(
         logger=list(loggers) or False,
         plugins=[SafeIO()],
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-        enable_progress_bar=False,
+        enable_progress_bar=any(isinstance(callback, LightningBar) for callback in callbacks),
         limit_val_batches=1 if validated else 0,
         num_sanity_val_steps=0,
         inference_mode=False,  # the exact norms of validation need derivatives
