@@ -59,6 +59,25 @@ _FRAMES = """<!doctype html><meta charset="utf-8"><body style="margin: 0">
 })()</script></body>"""
 
 
+_ASKED = """<!doctype html><meta charset="utf-8"><body>
+<script type="application/json" id="pages">PAGES</script>
+<script>(() => {
+  const frames = JSON.parse(document.getElementById("pages").textContent).map((text) => {
+    const frame = document.createElement("iframe");
+    frame.style = "width: 800px; height: 600px";
+    frame.srcdoc = text;
+    document.body.append(frame);
+    return frame;
+  });
+  (function wait() {
+    const found = frames.map((frame) => frame.contentDocument?.documentElement?.dataset.result);
+    if (!found.every(Boolean)) return setTimeout(wait, 50);
+    document.documentElement.dataset.results = `[${found}]`;
+    document.body.remove();
+  })();
+})()</script></body>"""
+
+
 @dataclass(frozen=True)
 class Seen:
     """A page on one screen.
@@ -116,23 +135,29 @@ def faults(page: Path, folder: Path, plots: list[str]) -> list[str]:
     return found
 
 
-def evaluate(page: Path, folder: Path, script: str, *, milliseconds: int = 60_000) -> Any:
+def evaluate(page: Path, folder: Path, script: str) -> Any:
     """Return what an expression of JavaScript, a promise perhaps, gives in a page that has drawn itself."""
+    return evaluate_all([page], folder, script)[0]
+
+
+def evaluate_all(pages: list[Path], folder: Path, script: str) -> list[Any]:
+    """Return what it gives in each of these pages, with one start of the browser."""
     ends = (
         "<script>(function wait() { if (!document.documentElement.dataset.drawn) return setTimeout(wait, 20);"
         f" Promise.resolve({script}).then((found) => document.documentElement.dataset.result = JSON.stringify(found),"
         " (error) => document.documentElement.dataset.result = JSON.stringify({error: String(error)})); })()</script>"
     )
-    asked = folder / f"{page.stem}-asked.html"
-    asked.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{ends}</body>"), encoding="utf-8")
+    texts = [page.read_text(encoding="utf-8").replace("</body>", f"{ends}</body>") for page in pages]
+    asked = folder / f"{pages[0].stem}-asked.html"
+    asked.write_text(_ASKED.replace("PAGES", json.dumps(texts).replace("<", "\\u003c")), encoding="utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
     done = subprocess.run(
-        ["chromium", *flags, f"--virtual-time-budget={milliseconds}", asked.as_uri()],
+        ["chromium", *flags, "--virtual-time-budget=60000", asked.as_uri()],
         capture_output=True,
         text=True,
         timeout=180,
         check=True,
     )
-    found = re.search(r'data-result="([^"]*)"', done.stdout)
+    found = re.search(r'data-results="([^"]*)"', done.stdout)
     assert found, "the script did not end"
     return json.loads(unescape(found[1]))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from browser import evaluate, faults, needs_browser
+from browser import evaluate, evaluate_all, faults, needs_browser
 from comparisons import Page
 from contractive.data import ArrayPreparation, Column, ImagesPreparation, TablePreparation
 from contractive.jacobian import Center, jacobian
@@ -116,12 +116,14 @@ def rounded(autoencoder):
     return copy
 
 
-@pytest.mark.parametrize("name", MODELS)
-@needs_browser
-@torch.no_grad()
-def test_the_page_computes_what_torch_computes(name, tmp_path):
-    autoencoder, rows = made(name)
-    page = write_page(explore_html(exploration(autoencoder, rows)), tmp_path / "page.html")
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """What the page of each model computes."""
+    folder = tmp_path_factory.mktemp("pages")
+    pages = [
+        write_page(explore_html(exploration(*made(name))), folder / f"{number}.html")
+        for number, name in enumerate(MODELS)
+    ]
     script = (
         "(() => { const { model, rows, codes } = exploration, list = (vectors) => vectors.map((each) => [...each]);"
         " const found = Model.tangents(model, rows[0], 3);"
@@ -130,7 +132,15 @@ def test_the_page_computes_what_torch_computes(name, tmp_path):
         " values: found.map((each) => each.value), vectors: list(found.map((each) => each.vector)),"
         " least: least.map((each) => each.value), ignored: list(least.map((each) => each.vector)) }; })()"
     )
-    found = {key: torch.tensor(each, dtype=torch.float64) for key, each in evaluate(page, tmp_path, script).items()}
+    return dict(zip(MODELS, evaluate_all(pages, folder, script), strict=True))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@needs_browser
+@torch.no_grad()
+def test_the_page_computes_what_torch_computes(name, computed):
+    autoencoder, rows = made(name)
+    found = {key: torch.tensor(each, dtype=torch.float64) for key, each in computed[name].items()}
     reference, x = rounded(autoencoder), rows.double()
     codes, rebuilt = reference.encode(x), reference(x)
     assert ((found["codes"] - codes).abs() <= 1e-3 * codes.std(0) + 1e-12).all()
