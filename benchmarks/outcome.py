@@ -27,7 +27,7 @@ from step import resnet
 
 import contractive as ct
 from contractive.core.files import write_text
-from contractive.data import load
+from contractive.data import Options, load
 from contractive.objectives import Objective, Term
 
 RESULTS = Path(__file__).parent / "results" / "outcome.json"
@@ -97,7 +97,12 @@ def objective_of(method, weight):
 
 def train(cell, folder, method, weight, seed, epochs):
     """Train once; return the curve and how many rows of a batch the penalty was computed on at the end."""
-    split = load(cell.data if "." not in cell.data else folder / cell.data, data_dir=folder, seed=seed).in_memory()
+    if "." in cell.data:
+        split = load(
+            folder / cell.data, seed=seed, options=Options(drop=("ocean_proximity",), impute="median")
+        ).in_memory()
+    else:
+        split = load(cell.data, data_dir=folder, seed=seed).in_memory()
     shape = (1, 28, 28) if cell.build in (conv, residual) else (split.features,)
     rows = torch.from_numpy(split.train[: cell.rows]).reshape(-1, *shape)
     held_out = torch.from_numpy(split.validation[:1000]).reshape(-1, *shape)
