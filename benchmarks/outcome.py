@@ -63,8 +63,8 @@ def residual():
 ESTIMATES = ("probes", "random vjp", "auto")  # exact values through autograd cost 25 plain steps
 CELLS = {
     "digits 64-128-64-32": Cell("digits", 2_000, lambda: ct.mlp(64, hidden=(128, 64), code=32)),
-    "california_housing 8-64-32-4": Cell(
-        "tabular/california_housing.csv", 4_000, lambda: ct.mlp(8, hidden=(64, 32), code=4, output="linear")
+    "california_housing 9-64-32-4": Cell(
+        "tabular/california_housing.csv", 4_000, lambda: ct.mlp(9, hidden=(64, 32), code=4, output="linear")
     ),
     "MNIST 784-256-128-64": Cell(
         "mnist", 10_000, lambda: ct.mlp(784, hidden=(256, 128), code=64), epochs=(4,), rate=1e-3
