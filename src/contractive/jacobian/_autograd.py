@@ -16,7 +16,7 @@ from contractive.core.randomness import draw
 from contractive.jacobian._chain import eager, has_tangents, is_transformed
 from contractive.jacobian._held import BatchStatistics, Held, Hold
 from contractive.jacobian._operations import Inside, Operations, Repeatable, is_opaque, of_the_batch
-from contractive.jacobian._plan import Plan, Request
+from contractive.jacobian._plan import PLAIN_STEP, Plan, Request
 from contractive.jacobian._propagation import code_probes, input_probes
 from contractive.jacobian._shared import Map, wide
 from contractive.jacobian._transformed import Products, Transformed
@@ -239,7 +239,7 @@ def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
     named = {"exact": exact, "probes": "autograd code probes", "forward_probes": "autograd forward probes"}
     automatic = exact if min(k, d) <= 2 * request.num_probes else "autograd code probes"
     path = named.get(request.method, automatic)
-    return Plan(path, "exact" in path, False, MappingProxyType(passes))
+    return Plan(path, "exact" in path, False, MappingProxyType(passes), PLAIN_STEP)
 
 
 def _blocks(at: Linearised | Transformed, memory_budget: int, by_rows: bool) -> Iterator[Tensor]:

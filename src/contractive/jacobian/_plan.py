@@ -21,8 +21,8 @@ METHODS: tuple[Method, ...] = get_args(Method)
 MEMORY_BUDGET = 2**28
 _CACHED = 32  # examples whose rows a processor's cache holds: faster than the whole batch at once
 
-# A plain training step runs encoder and decoder forwards and backwards: about five encoder passes.
-_PLAIN_STEP = 5
+# Passes of the encoder that a plain training step costs: it runs encoder and decoder forwards and backwards.
+PLAIN_STEP = 5
 _ABOUT_AS_MUCH = 1.1
 
 
@@ -38,18 +38,19 @@ class Plan:
     exact: bool  # rather than an unbiased estimate
     gram: bool  # the widest product is replaced by the Gram matrix of the first weights
     multiplications: Mapping[str, int]  # of value and gradient for the batch, per path considered
+    plain_step: int  # of a training step without penalty; on a path through autograd both are passes of an example
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _plan, (self.path, self.exact, self.gram, dict(self.multiplications))
+        return _plan, (self.path, self.exact, self.gram, dict(self.multiplications), self.plain_step)
 
     def __str__(self) -> str:
         kind = "exact" if self.exact else "unbiased estimate"
         return f"{self.path} ({kind}{', Gram form' if self.gram else ''})"
 
 
-def _plan(path: str, exact: bool, gram: bool, multiplications: dict[str, int]) -> Plan:
+def _plan(path: str, exact: bool, gram: bool, multiplications: dict[str, int], plain_step: int) -> Plan:
     """Make a plan that was pickled or copied: a read-only view cannot be."""
-    return Plan(path, exact, gram, MappingProxyType(multiplications))
+    return Plan(path, exact, gram, MappingProxyType(multiplications), plain_step)
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,13 @@ def choose(shape: Shape, method: Method, num_probes: int) -> Plan:
         costs = {"closed form": 3 * shape.macs[0], **costs}
     exact = min((path for path in costs if "probes" not in path), key=costs.__getitem__)
     path = {"exact": exact, "probes": "code probes", "forward_probes": "forward probes"}.get(method)
+    plain = PLAIN_STEP * sum(shape.macs) * shape.whole
     if path is None:
         # an estimate adds noise to every step, so exact values are taken for up to a tenth more of the whole step
-        plain = _PLAIN_STEP * sum(shape.macs) * shape.whole
         affordable = plain + costs[exact] <= _ABOUT_AS_MUCH * (plain + probes)
         path = exact if affordable else "code probes"
     gram = (path == "exact rows" and rows_gram) or (path == "code probes" and probes_gram)
-    return Plan(path, "probes" not in path, gram, MappingProxyType(costs))
+    return Plan(path, "probes" not in path, gram, MappingProxyType(costs), plain)
 
 
 def propagation_of(tape: Tape, whole: int, request: Request, *, differentiable: bool) -> Propagation:

@@ -3,6 +3,9 @@
 With per-row gradients r_i of the reconstruction and p_i of the weighted penalty, an exact step on all B rows has the
 variance W^2 / B, W^2 = tr cov(r_i + p_i). A penalty on m rows drawn without replacement, each estimated with the
 variance T^2, adds S^2 (1/m - 1/B) + T^2 / m, S^2 = tr cov(p_i). The derivation is in docs/mathematics.md.
+
+Measuring the variances costs as much as some steps. So all rows are taken until the steps that fewer rows would have
+saved something on could have paid for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,17 +15,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from contractive.jacobian import Method, plan
+from contractive.jacobian import PLAIN_STEP, Method, plan
 from contractive.models import Autoencoder
 from contractive.objectives import HigherOrder, JacobianNorm, Objective, Term, map_of, num_penalty_rows
 from contractive.training._contexts import rehearsing
 from contractive.training._rows import Rows, as_tensor
 
 _MORE_VARIANCE = 0.1  # of the gradient of the whole objective
+_FREE = 0.05  # share of a step: rows that cost no more than it are kept
+# what the calls of a step cost in multiplications however small its arrays are: the smallest steps take a millisecond
+_CALLS = 2**25
+_AUTOGRAD = 6  # passes of an example that the gradient of one product with the Jacobian costs through autograd
 _FEWEST = 8
 _GROUPS, _GROUP = 8, 8  # groups of rows that the variances are measured on, and rows in each
 _MEMORY = 0.5  # of earlier measurements in the variances
-_STEPS = 400  # between two measurements, each of which costs about as much as 20
+_STEPS = 400  # between two measurements
 Variances = tuple[float, float, float, float]
 
 
@@ -47,8 +54,8 @@ class PenaltyRows:
     def __init__(self, data: Tensor | Rows, weights: Tensor | None, batch: int, seed: int) -> None:
         self._data, self._weights, self._batch = data, weights, min(batch, len(data))
         self._generator = torch.Generator().manual_seed(seed)  # apart: measuring leaves all other draws as they are
-        self._costs: dict[tuple[str, str, int], int] = {}
-        self._usual: dict[str, Method] = {}
+        self._costs: dict[tuple[str, str, int], tuple[int, int]] = {}
+        self._methods: dict[str, Method] = {}
         self.choices: dict[str, Choice] = {}
         self.variances: dict[str, Variances] = {}
         self.steps = 0
@@ -75,6 +82,8 @@ class PenaltyRows:
         for term in objective.active().terms:
             # the cost is counted for rows of the data; a decoder is given codes
             if getattr(term.penalty, "penalty_rows", 1.0) != "auto" or term.of == "decoder":
+                continue
+            if term.name not in self.variances and not self._pays(autoencoder, term, groups):
                 continue
             if due or term.name not in self.variances:
                 now = self._measured(autoencoder, objective, term, groups)
@@ -159,12 +168,8 @@ class PenaltyRows:
 
     def _chosen(self, autoencoder: Autoencoder, term: Term, whole: float, shared: float, noise: float) -> Choice:
         """Return the cheapest pair that adds little enough variance, and no dearer one than all rows by default."""
-        penalty: Any = term.penalty
-        automatic = penalty.method == "auto" and isinstance(penalty, JacobianNorm)
-        methods: list[Method] = ["probes", "exact"] if automatic else [penalty.method]
-        if term.name not in self._usual:
-            self._usual[term.name] = self._usual_method(autoencoder, term) if automatic else penalty.method
-        usual = self._usual[term.name]
+        automatic, usual = _is_automatic(term), self._usual(autoencoder, term)
+        methods: list[Method] = ["probes", "exact"] if automatic else [usual]
         batch, candidates = self._batch, []
         for method in methods:
             per_row = shared + (0.0 if automatic and method == "exact" else noise)
@@ -172,37 +177,64 @@ class PenaltyRows:
                 # what the method adds on all rows in any case is its own affair where the caller chose it
                 added = per_row / rows - (shared if automatic else per_row) / batch
                 if added <= _MORE_VARIANCE * whole / batch:
-                    candidates.append((self._cost(autoencoder, term, method, rows), added, method, rows))
-        limit = self._cost(autoencoder, term, usual, batch)
+                    candidates.append((self._cost(autoencoder, term, method, rows)[0], added, method, rows))
+        limit, plain = self._cost(autoencoder, term, usual, batch)
         affordable = [one for one in candidates if one[0] <= limit]
         if not affordable:
             return Choice(usual, batch)
-        *_, method, rows = min(affordable)
-        return Choice(method, rows)
+        least, _, method, _ = min(affordable)
+        most = least + _FREE * (plain + least)
+        return Choice(method, max(rows for cost, _, same, rows in affordable if same == method and cost <= most))
 
-    def _usual_method(self, autoencoder: Autoencoder, term: Term) -> Method:
-        encoder, like = map_of(autoencoder, term.of), self._example(autoencoder, self._batch)
-        with rehearsing(encoder):
-            return "exact" if plan(encoder, like, num_probes=term.penalty.num_probes).exact else "probes"  # pyright: ignore
+    def _pays(self, autoencoder: Autoencoder, term: Term, groups: int) -> bool:
+        """Return whether the steps so far and those of one more epoch could have saved what a measurement costs."""
+        usual = self._usual(autoencoder, term)
+        most, plain = self._cost(autoencoder, term, usual, self._batch)
+        fewest, group = (
+            self._cost(autoencoder, term, "probes" if _is_automatic(term) else usual, rows)
+            for rows in (_FEWEST, _GROUP)
+        )
+        saved, steps = most - fewest[0], self.steps + len(self._data) // self._batch
+        return saved > _FREE * (plain + most) and steps * saved >= 2 * groups * sum(group)
 
-    def _cost(self, autoencoder: Autoencoder, term: Term, method: Method, rows: int) -> int:
-        """Count multiplications for that many rows, or through autograd passes times rows."""
+    def _usual(self, autoencoder: Autoencoder, term: Term) -> Method:
+        """Return the method on all rows: that of the caller, or the one that `auto` is for them."""
+        if term.name not in self._methods:
+            penalty: Any = term.penalty
+            self._methods[term.name] = penalty.method
+            if _is_automatic(term):
+                encoder, like = map_of(autoencoder, term.of), self._example(autoencoder, self._batch)
+                with rehearsing(encoder):
+                    exact = plan(encoder, like, num_probes=penalty.num_probes).exact
+                self._methods[term.name] = "exact" if exact else "probes"
+        return self._methods[term.name]
+
+    def _cost(self, autoencoder: Autoencoder, term: Term, method: Method, rows: int) -> tuple[int, int]:
+        """Count the penalty on so many rows and the plain step on them: multiplications, or passes through autograd."""
         key = (term.name, method, rows)
         if key not in self._costs:
             penalty: Any = term.penalty
             if isinstance(penalty, HigherOrder):
-                return rows
+                return _AUTOGRAD * rows, PLAIN_STEP * rows
             encoder = map_of(autoencoder, term.of)
             probes = None if method == "exact" else penalty.num_probes
             with rehearsing(encoder):
                 path = plan(encoder, self._example(autoencoder, rows), method=method, num_probes=probes)
-            per_call = path.multiplications[path.path]
-            self._costs[key] = per_call * rows if path.path.startswith("autograd") else per_call
+            count = path.multiplications[path.path]
+            if path.path.startswith("autograd"):
+                self._costs[key] = _AUTOGRAD * count * rows, path.plain_step * rows
+            else:
+                self._costs[key] = count, path.plain_step + _CALLS
         return self._costs[key]
 
     def _example(self, autoencoder: Autoencoder, rows: int) -> Tensor:
         first = self._rows(torch.zeros(1, dtype=torch.long), next(autoencoder.parameters()))[0]
         return first.expand(rows, *first.shape[1:])
+
+
+def _is_automatic(term: Term) -> bool:
+    """Return whether the method, too, is chosen."""
+    return isinstance(term.penalty, JacobianNorm) and term.penalty.method == "auto"
 
 
 def _products(rest: Tensor, first: Tensor, second: Tensor) -> Tensor:
