@@ -32,8 +32,10 @@ def measured(arguments, data, model, depth, pieces):
     loads = {"mnist": mnist, "cifar": cifar, "rot": lambda given: like("rot", given)}
     trainer = Trainer(pieces if data == "rot" else shared(arguments, data, pieces), loads[data](arguments))
     setting = chosen(arguments, "mnist" if data == "rot" else data, model, depth)
-    if data == "rot" and not arguments.quick:
-        setting = replace(setting, pretrain_epochs=passes(len(trainer.train)))
+    if data == "rot":  # every layer sees rows around 0; without it the third has no peak
+        setting = replace(setting, center=True)
+        if not arguments.quick:
+            setting = replace(setting, pretrain_epochs=passes(len(trainer.train)))
     encode = encoder(trainer.layers(setting)[0])
     curve = analysis.contraction_curve(
         encode,
