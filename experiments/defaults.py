@@ -36,7 +36,10 @@ from contractive.estimators._scaling import learn
 
 OUT = Path(__file__).parent / "results" / "defaults.json"
 ROWS, NOISE = 6_000, 0.5
-ADBENCH = ("12_fault", "30_satellite", "6_cardio", "20_letter", "40_vowels", "46_WPBC")
+ADBENCH = (
+    "2_annthyroid 4_breastw 6_cardio 8_celeba 10_cover 12_fault 14_glass 16_http 18_Ionosphere 20_letter 22_magic.gamma"
+    " 24_mnist 26_optdigits 28_pendigits 30_satellite 32_shuttle 34_smtp 38_thyroid 40_vowels 42_WBC 44_Wilt 46_WPBC"
+).split()
 FORMER = {"start": "random", "objective": "contractive", "scale": "standard"}
 METHODS: dict[str, dict] = {
     "pca": {},

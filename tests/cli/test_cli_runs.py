@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contractive.cli._commands import app
-from contractive.data import load
+from contractive.data import load, preprocess
 from contractive.studies.compare import Results
 from contractive.studies.runs import open_run
 
@@ -103,6 +103,24 @@ def test_encode_keeps_identifiers_and_equals_the_model(run, tmp_path):
     x = torch.from_numpy(opened.preparation.transform(columns))
     code = opened.model().encode(x).detach().numpy()
     np.testing.assert_allclose(np.array([row[1:] for row in rows[1:]], dtype=float), code, atol=1e-5)
+
+
+def test_preprocessed_spectra_are_reconstructed_as_such_and_said_so(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(40, 20)).cumsum(1)
+    names = ",".join(f"wl_{1100 + 2 * i}" for i in range(20))
+    np.savetxt(tmp_path / "x.csv", rows, delimiter=",", header=names, comments="")
+    options = ["--spectra", "snv,sg1", "--spectra-window", "7", "--code", "3", "--weight", "0", "--max-epochs", "1"]
+    result = contractive("train", tmp_path / "x.csv", "--out", tmp_path / "run", *options)
+    assert result.exit_code == 0, result.output
+    assert "Spectra were preprocessed: snv, sg1" in " ".join(result.output.split())
+    preparation = open_run(tmp_path / "run").preparation
+    assert (preparation.spectra, preparation.spectra_window) == (("snv", "sg1"), 7)
+    assert "spectra after snv, sg1" in " ".join(contractive("info", tmp_path / "run").output.replace("│", " ").split())
+    result = contractive("reconstruct", tmp_path / "run", tmp_path / "x.csv", "--out", tmp_path / "y.csv")
+    assert "They are spectra after snv, sg1, which cannot be taken back." in " ".join(result.output.split())
+    made = np.loadtxt(tmp_path / "y.csv", delimiter=",", skiprows=1)
+    wanted = preprocess(rows, ["snv", "sg1"], 7)
+    assert np.abs(made - wanted).mean() < 0.5 * wanted.std()  # and not near the raw rows
 
 
 def test_reconstruct_gives_the_columns_and_units_of_the_table(run, tmp_path):

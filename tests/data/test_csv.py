@@ -243,7 +243,7 @@ def test_what_cannot_be_used_is_refused(text, match, tmp_path):
         ({"encoding": "utf-17"}, "encoding must be one that Python knows, got 'utf-17'"),
         ({"encoding": "base64"}, "encoding must be one that Python knows, got 'base64'"),
         ({"separator": ",,"}, "separator must be one character, got ',,'"),
-        ({"scale": "max"}, "scale must be one of auto, none, minmax, standard, robust, got 'max'"),
+        ({"scale": "max"}, "scale must be one of auto, none, minmax, standard, robust, common, got 'max'"),
         ({"impute": "mode"}, "impute must be one of mean, median, got 'mode'"),
         ({"size": (0, 3)}, r"size must be HEIGHTxWIDTH in pixels, got \(0, 3\)"),
         ({"test_share": 0}, "test_share must lie between 0 and 1, got 0"),

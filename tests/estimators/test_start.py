@@ -9,8 +9,9 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 import contractive as ct
+from contractive.core.columns import is_signal
 from contractive.core.errors import InvalidValue
-from contractive.estimators._scaling import is_signal, learn
+from contractive.estimators._scaling import learn
 from contractive.models import Autoencoder, residual
 from contractive.training import WarmCosine, fit_from_components
 

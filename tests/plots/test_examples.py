@@ -22,7 +22,7 @@ def test_rows_are_heat_maps_on_one_scale():
     figure = plots.jacobian_rows(found, HEADINGS, names=["a", "b", "c", "ocean_proximity=INLAND"])
     for trace, matrix in zip(figure.data, found.matrices, strict=True):
         np.testing.assert_array_equal(trace.z, matrix)
-        assert (trace.x0, trace.y0) == (1, 1)
+        assert (trace.x[0], trace.y0) == (1, 1)
     assert figure.data[0].zmax == figure.data[1].zmax == -figure.data[0].zmin
     assert figure.layout.xaxis.ticktext == ("a", "b", "c", "ocean…mity=INLAND")
     assert [note.text for note in figure.layout.annotations] == HEADINGS

@@ -122,6 +122,19 @@ def far_from_zero(tmp_path, offset, spread):
     return runs.open_run(tmp_path / "run"), rows
 
 
+def test_an_export_preprocesses_spectra(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(40, 20)).cumsum(1).astype(np.float32)
+    np.save(tmp_path / "x.npy", rows)
+    split = data.load(tmp_path / "x.npy", options=data.Options(spectra=("msc", "snv", "sg1")))
+    settings = runs.AutoencoderSettings.of(code=3, weight=0.0, max_epochs=1, device="cpu")
+    runs.train(split, settings, tmp_path / "run", progress=False)
+    run = runs.open_run(tmp_path / "run")
+    session = onnxruntime.InferenceSession(export(run, tmp_path / "encoder.onnx"), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        wanted = run.model().encode(torch.from_numpy(run.preparation.transform(rows))).numpy()
+    np.testing.assert_allclose(session.run(None, {"x": rows})[0], wanted, atol=2e-4 * np.abs(wanted).max())
+
+
 @pytest.mark.parametrize("part", ["encoder", "autoencoder"])
 def test_large_offsets_are_taken_off_in_full(tmp_path, part):
     run, rows = far_from_zero(tmp_path, 5_400_000.0, 20_000.0)

@@ -143,13 +143,15 @@ def _facts_of_classifier(run: "ClassifierRun") -> dict[str, str]:
 
 
 def _prepared(preparation: "Preparation") -> str:
-    scalers = {"range": "scaled to [0, 1] by their range", "none": "not scaled"}
+    scalers = {"range": "scaled to [0, 1] by their range", "none": "not scaled", "common": "one scale for all"}
     words = [f"{preparation.features} features", scalers.get(preparation.scaler, f"{preparation.scaler} scaling")]
     kinds = [group.kind for group in preparation.groups] if preparation.kind == "table" else []
     if kinds:
         words.append("columns: " + " and ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)))
     if preparation.fill is not None:
         words.append("missing values filled")
+    if preparation.spectra:
+        words.append(f"spectra after {', '.join(preparation.spectra)}")
     return ", ".join(words)
 
 

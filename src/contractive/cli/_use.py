@@ -47,6 +47,8 @@ def _applying(name: str, run_folder: Any, about: Any, example: str, text: str) -
                 on_note=lambda note: console.notes([note]),
             )
         console.line(f"{getattr(found, 'rows', found):,} rows: ", bold(out))
+        if name == "reconstruct" and (steps := opened.preparation.spectra):
+            console.line(f"They are spectra after {', '.join(steps)}, which cannot be taken back.")
         if getattr(found, "labelled", 0):
             low, high = found.interval
             trained = ", those it was trained on among them" if opened.is_training_data(data) else ""
@@ -64,7 +66,13 @@ encode = _applying(
     "-o codes.csv --pass-through id",
     "The code of a classifier is that of its fine-tuned layers.\n\n",
 )
-reconstruct = _applying("reconstruct", options.RunFolder, options.ReadingOptions, "-o cleaned.csv", "")
+reconstruct = _applying(
+    "reconstruct",
+    options.RunFolder,
+    options.ReadingOptions,
+    "-o cleaned.csv",
+    "In the units of the data; of preprocessed spectra in those after the steps.\n\n",
+)
 predict = _applying(
     "predict",
     _CLASSIFIER,

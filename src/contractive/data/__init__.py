@@ -12,6 +12,7 @@ from contractive.data._named import DATA_VARIABLE, SETS, read_idx
 from contractive.data._options import Imputation, Options, Scale
 from contractive.data._preparation import ArrayPreparation, ImagesPreparation, Preparation, TablePreparation
 from contractive.data._reader import Reader, Rows, Sink
+from contractive.data._spectra import preprocess
 from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Split, is_categorical, label_texts
 from contractive.data._tables import TableReader
 from contractive.data._windows import WindowPreparation
@@ -21,5 +22,5 @@ __all__ = [
     "ArraySchema", "Block", "Column", "DataError", "DataSource", "ImagesPreparation", "Imputation", "Mismatches",
     "Options", "Preparation", "Reader", "Rows", "Scale", "Sink", "Split", "TablePreparation", "TableReader",
     "WindowPreparation", "arrow_column", "check_fits", "is_categorical", "label_texts", "load", "open_rows",
-    "read_idx", "writer",
+    "preprocess", "read_idx", "writer",
 ]  # fmt: skip

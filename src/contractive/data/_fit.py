@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from contractive.core.columns import SAMPLE, is_signal
 from contractive.data._errors import invalid, join_for_option
 from contractive.data._options import Options
-from contractive.data._preparation import Preparation, Scaler, TablePreparation
+from contractive.data._preparation import Preparation, Scaler, TablePreparation, rows_at_once
 from contractive.data._reader import Source
 from contractive.data._split import TRAIN
 from contractive.data._survey import Survey
@@ -24,7 +26,10 @@ def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tupl
         every.add(block)
         train.add(block[mine])
     every.check_usable(draft.groups, draft.part)
-    source.draft, kept, notes = draft.varying(train)
+    notes: list[str] = []
+    kept = np.ones(draft.features, bool)
+    if not options.spectra:  # a channel that does not vary has its place in the spectrum
+        source.draft, kept, notes = draft.varying(train)
     draft, every, train = source.draft, every.only(kept), train.only(kept)
     groups = draft.groups
     if options.impute is None:
@@ -36,8 +41,13 @@ def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tupl
         filled = int(sum(every.missing[group.start] for group in groups))
         notes += [f"Filled {filled} missing values (option impute: {options.impute})."] if filled else []
     scaler: Scaler = "none" if options.scale == "auto" else options.scale
-    if options.scale == "auto":
-        scaler, known, why = draft.automatic_scaler(train, source.as_bytes, source.channels)
+    if options.spectra:
+        draft = _with_steps(draft, source, parts, options)
+        scaler = "common" if options.scale == "auto" else scaler  # the steps give all channels one unit
+        notes.append(f"Spectra were preprocessed: {', '.join(options.spectra)} (option spectra).")
+    elif options.scale == "auto":
+        signal = _is_signal(source, parts, draft)
+        scaler, known, why = draft.automatic_scaler(train, source.as_bytes, source.channels, signal)
         notes.append(f"{why} (option scale).")
         if known is not None:
             span = known[1] - known[0]
@@ -55,6 +65,33 @@ def _encoded(source: Source, parts: np.ndarray) -> Iterator[tuple[np.ndarray, np
         start += len(block)
 
 
+def _with_steps(draft: Preparation, source: Source, parts: np.ndarray, options: Options) -> Preparation:
+    """Return the draft with the steps on spectra, fitted on the training rows."""
+    steps: Any = options.spectra  # checked by the options
+    draft = replace(draft, spectra=steps, spectra_window=options.spectra_window, reference=np.zeros(draft.features))
+    if "msc" not in steps:
+        return replace(draft, reference=None)
+    before = replace(draft, spectra=steps[: steps.index("msc")])
+    sums = [before.unscaled(block[mine]).sum(0) for block, mine in _encoded(source, parts)]
+    mean = np.sum(sums, axis=0) / (parts == TRAIN).sum()
+    if np.ptp(mean) == 0:
+        raise invalid("spectra", "leave out msc where the mean spectrum is constant", ",".join(steps), "Use snv.")
+    return replace(draft, reference=mean)
+
+
+def _is_signal(source: Source, parts: np.ndarray, draft: Preparation) -> bool:
+    """Return whether columns that are all numbers are one signal, by some of the training rows."""
+    if draft.image_shape is not None or source.channels is not None or not draft.numeric:
+        return False
+    step = -(-int((parts == TRAIN).sum()) // min(SAMPLE, rows_at_once(8 * draft.features)))
+    rows, seen = [], 0
+    for block, mine in _encoded(source, parts):
+        trained = block[mine]
+        rows.append(draft.unscaled(trained[-seen % step :: step].copy()))  # not a view, which would hold the block
+        seen += len(trained)
+    return is_signal(np.concatenate(rows))
+
+
 def _fit_scaler(source: Source, parts: np.ndarray, scaler: Scaler, draft: Preparation) -> tuple[np.ndarray, np.ndarray]:
     """Return offset and scale of each feature, float64, as scikit-learn's scaler finds them.
 
@@ -67,7 +104,7 @@ def _fit_scaler(source: Source, parts: np.ndarray, scaler: Scaler, draft: Prepar
         kept[group.start : group.start + group.num] = group.kind in ("number", "date")
     if scaler == "none" or not kept.any():
         return offset, scale
-    rows = (draft.filled(block[mine])[:, kept] for block, mine in _encoded(source, parts))
+    rows = (draft.unscaled(block[mine])[:, kept] for block, mine in _encoded(source, parts))
     if source.channels is not None:  # the steps of a series are further rows of its channels
         order, num = np.argsort(source.channels, kind="stable"), int(source.channels.max()) + 1
         rows = (block[:, order].reshape(len(block), num, -1).swapaxes(1, 2).reshape(-1, num) for block in rows)
@@ -86,6 +123,9 @@ def _fit_scaler(source: Source, parts: np.ndarray, scaler: Scaler, draft: Prepar
             span = np.where(span < 10 * np.finfo(span.dtype).eps, 1, span)
         else:
             low, span = fitted.mean_, fitted.scale_
+            if scaler == "common":
+                variances: Any = fitted.var_
+                span = np.full(len(variances), np.sqrt(variances.mean()) or 1.0)
     if source.channels is not None:
         low, span = np.asarray(low)[source.channels], np.asarray(span)[source.channels]
     offset[kept], scale[kept] = low, span

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from contractive.core.settings import check_settings, setting
 from contractive.data._errors import DataError, invalid
+from contractive.data._spectra import STEPS, WINDOW
 
-Scale = Literal["auto", "none", "minmax", "standard", "robust"]
+Scale = Literal["auto", "none", "minmax", "standard", "robust", "common"]
 Imputation = Literal["mean", "median"]
 
 
@@ -32,9 +33,16 @@ class Options:
     )
     scale: Scale = setting(
         "auto",
-        "Scaling, fitted on the training rows: auto, none, minmax, standard or robust. auto scales pixels by their"
-        " range and other columns as standard does.",
+        "Scaling, fitted on the training rows: auto, none, minmax, standard, robust or common (one scale for all). auto"
+        " scales pixels by their range, signals such as spectra by common, and other columns as standard does.",
     )
+    spectra: tuple[str, ...] = setting(
+        (),
+        "Preprocessing of rows that are spectra, in this order: snv, msc, detrend; sg0, sg1, sg2 (Savitzky-Golay:"
+        " smoothed, first and second derivative).",
+        choices=STEPS,
+    )
+    spectra_window: int = setting(WINDOW, "Channels in the window of Savitzky-Golay, odd.", least=3)
     size: tuple[int, int] | None = setting(None, "Height and width of images: resized to, or of flat rows.")
     rows_are: Literal["series", "images"] | None = setting(
         None, "What rows of two dimensions are: series (steps, channels) or images.", "by the ranges of the channels"
@@ -94,6 +102,9 @@ class Options:
         for name in ("time", "group"):
             if getattr(self, name) is not None and self.window is None:
                 raise invalid(name, "come with `window`", getattr(self, name), "Give the number of rows of a window.")
+        if self.spectra and self.window is not None:
+            remedy = "Save preprocessed rows."
+            raise invalid("spectra", "be left out with `window`", ",".join(self.spectra), remedy)
         if self.step > (self.window or 1):
             raise invalid("step", f"be at most {self.window or 1}, the rows of a window", self.step, "Make it smaller.")
         for name in ("validation_share", "test_share"):

@@ -14,6 +14,7 @@ from contractive.core.errors import LARGEST_NUMBER
 from contractive.data._columns import Column, Text, as_table, index_columns, plain
 from contractive.data._errors import DataError, first_line, invalid, join_names
 from contractive.data._mismatches import DEFAULT_RULES, Mismatches
+from contractive.data._spectra import STEPS, WINDOW, Step, check_channels, preprocess
 from contractive.data._survey import Group, Survey
 
 BLOCK = 8192  # rows read at once, fewer of wide ones
@@ -21,7 +22,7 @@ MOST_FEATURES = 2**22
 VERSION = 2
 _NUMBERS = 2**25  # in rows read at once, at most
 
-Scaler = Literal["none", "minmax", "standard", "robust", "range"]
+Scaler = Literal["none", "minmax", "standard", "robust", "common", "range"]
 Count = Annotated[int, Meta(ge=1, le=MOST_FEATURES)]
 Names = Annotated[tuple[Text, ...], Meta(max_length=MOST_FEATURES)]
 _Numbers = Annotated[list[Annotated[float, Meta(ge=-1e300, le=1e300)]], Meta(max_length=MOST_FEATURES)]
@@ -37,15 +38,18 @@ _TYPES: dict[str, type["Preparation"]] = {}  # by their kind
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Preparation(ABC):
-    """Everything between a raw source and the network; a feature is `(raw - offset) / scale`.
+    """Everything between a raw source and the network; a feature is `(raw - offset) / scale`, after steps on spectra.
 
     Attributes:
         kind: "array", "images", "table" or "windows".
         features: Numbers per prepared row.
-        scaler: "none", "minmax", "standard", "robust", or "range" for one known range of all features.
+        scaler: "none", "minmax", "standard", "robust", "common", or "range" for one known range of all features.
         offset: Of each feature, or of all of them (one number), float64.
         scale: Likewise.
         fill: The number of each feature put where a value is missing; None refuses missing values.
+        spectra: Steps of `preprocess`, which `inverse` does not take back.
+        spectra_window: Channels in the window of Savitzky and Golay.
+        reference: The mean training spectrum, of each feature, that `msc` fits rows to.
         label: Column of a table that is the label; it may be absent later.
     """
 
@@ -59,6 +63,9 @@ class Preparation(ABC):
     offset: np.ndarray = field(default_factory=lambda: np.zeros(1))
     scale: np.ndarray = field(default_factory=lambda: np.ones(1))
     fill: np.ndarray | None = None
+    spectra: Annotated[tuple[Step, ...], Meta(max_length=len(STEPS))] = ()
+    spectra_window: int = WINDOW
+    reference: np.ndarray | None = None
     label: Text | None = None
 
     def __init_subclass__(cls) -> None:
@@ -67,12 +74,16 @@ class Preparation(ABC):
 
     def __post_init__(self) -> None:
         allowed = {"offset": (1, self.features), "scale": (1, self.features), "fill": (self.features,)}
+        allowed["reference"] = (self.features,)
         for name, sizes in allowed.items():
             values = getattr(self, name)
             if values is not None and values.size not in sizes:
                 raise DataError(f"{name} must have one number per feature ({self.features}), got {values.size}")
         if not (self.scale > 0).all():
             raise DataError("scale must be positive")
+        if self.spectra:
+            names = (group.name for group in self.groups)
+            check_channels([*names], self.image_shape is None and self.numeric, self.spectra, self.spectra_window)
 
     @property
     def given_names(self) -> tuple[str, ...]:
@@ -98,6 +109,11 @@ class Preparation(ABC):
     def groups(self) -> list[Group]:
         """The columns of a table with their features; the features of an array, each on its own."""
         return [Group(name, i, 1, "number") for i, name in enumerate(self.feature_names)]
+
+    @property
+    def numeric(self) -> bool:
+        """True where every column is a number."""
+        return all(group.kind == "number" for group in self.groups)
 
     def column_names(self) -> tuple[str, ...]:
         """Return the names of the columns of a table, of the features of an array."""
@@ -134,7 +150,7 @@ class Preparation(ABC):
             problems |= {start + row: problem for row, problem in found.items()}
             if not _within(block, LARGEST_NUMBER):
                 bad.add(block)
-            block = self.filled(block)
+            block = self.unscaled(block)
             with np.errstate(over="ignore", invalid="ignore"):  # refused below, with the column
                 if self.scaler != "none":  # in place: the block is a copy already
                     block -= self.offset
@@ -154,7 +170,8 @@ class Preparation(ABC):
         """Turn prepared rows (rows, features), as a decoder gives them, back into the user's units.
 
         A table becomes a dict from column name to values (numbers, booleans, dates, the likeliest category), an array
-        float64 (rows, features), images of bytes uint8 (rows, features), rounded and clipped.
+        float64 (rows, features), images of bytes uint8 (rows, features), rounded and clipped. Steps on spectra are not
+        taken back: the units are those after them.
         """
         x = np.asarray(x)
         if x.ndim != 2 or x.shape[1] != self.features:
@@ -162,12 +179,13 @@ class Preparation(ABC):
         return self._decoded(x.astype(np.float64) * self.scale + self.offset)
 
     def encode(self, raw: Any) -> np.ndarray:
-        """Return raw rows before imputation and scaling, float64, NaN where a value is missing."""
+        """Return raw rows before imputation, steps on spectra and scaling, float64, NaN where a value is missing."""
         return self._encoded(self._rows(raw, DEFAULT_RULES), DEFAULT_RULES)[0]
 
-    def filled(self, block: np.ndarray) -> np.ndarray:
-        """Return encoded rows with the missing values filled."""
-        return block if self.fill is None else np.where(np.isnan(block), self.fill, block)
+    def unscaled(self, block: np.ndarray) -> np.ndarray:
+        """Return encoded rows with the missing values filled, after the steps on spectra."""
+        block = block if self.fill is None else np.where(np.isnan(block), self.fill, block)
+        return preprocess(block, self.spectra, self.spectra_window, self.reference)
 
     def varying(self, seen: Survey) -> tuple["Preparation", np.ndarray, list[str]]:
         """Return the draft without columns that do not vary among training rows, the features kept, and notes."""
@@ -176,7 +194,7 @@ class Preparation(ABC):
         return self, np.ones(self.features, bool), []
 
     def automatic_scaler(
-        self, seen: Survey, as_bytes: bool, channels: np.ndarray | None = None
+        self, seen: Survey, as_bytes: bool, channels: np.ndarray | None = None, signal: bool = False
     ) -> tuple[Scaler, np.ndarray | None, str]:
         """Return the scaler that suits the training numbers, the range where one is known, and the reason.
 
@@ -185,6 +203,8 @@ class Preparation(ABC):
         low, high = float(np.nanmin(seen.low)), float(np.nanmax(seen.high))
         if as_bytes and high > self.largest_grade:
             return "range", np.array([[0.0], [255.0]]), "Bytes were divided by 255"
+        if signal and not (seen.within_unit and low == 0 and high == 1):  # pixels fill [0, 1], spectra do not
+            return "common", None, "Columns are one signal: their means were taken off, and one scale is for all"
         if seen.within_unit:
             return "none", None, "Numbers lie in [0, 1] already and stay as they are"
         if self.image_shape is not None and channels is not None:

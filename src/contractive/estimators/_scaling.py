@@ -8,10 +8,10 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import _check_sample_weight
 
+from contractive.core.columns import is_signal
 from contractive.core.errors import InvalidValue
 
 Scale = Literal["auto", "standard", "log", "common", "robust", "minmax", "none"]
-_FEWEST_CHANNELS, _ONE_UNIT, _ALIKE, _RELATED, _NEARER = 16, 5.0, 0.9, 0.25, 2.5  # of a signal: see `is_signal`
 _ROWS_AT_ONCE = 4096  # large tables in blocks: temporary arrays that stay in the cache and are not paged in anew
 
 
@@ -92,24 +92,6 @@ def fills(x: np.ndarray, how: Literal["mean", "median"] | None) -> np.ndarray | 
         where = ", ".join(map(str, np.flatnonzero(missing)[:5]))
         raise InvalidValue("X", "have a value in each column", f"none in {where}", "Leave these columns out.")
     return np.nanmedian(x, axis=0) if how == "median" else np.nanmean(x, axis=0)
-
-
-def is_signal(x: np.ndarray) -> bool:
-    """Return True where the columns of x (rows, features) are one signal or one image, such as spectra and pixels.
-
-    That is: at least 16 features, in about one unit (no standard deviation above five times the median one), of which
-    neighbours are correlated, by 0.9, or by 0.25 and two and a half times as much as columns half the table apart; each
-    by the median over features that are not constant.
-    """
-    x = x[:: max(1, len(x) // _ROWS_AT_ONCE)]
-    spread = x.std(0)
-    live = spread > 0
-    if live.sum() < _FEWEST_CHANNELS or spread.max() > _ONE_UNIT * np.median(spread[live]):
-        return False
-    z = (x - x.mean(0))[:, live] / spread[live]
-    near = np.median(np.abs((z[:, 1:] * z[:, :-1]).mean(0)))
-    far = np.median(np.abs((z * np.roll(z, z.shape[1] // 2, axis=1)).mean(0)))
-    return bool(near >= _ALIKE or near >= max(_RELATED, _NEARER * far))
 
 
 def quantile(values: np.ndarray, q: float, weights: np.ndarray | None = None) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contractive.analysis.sampling import sheet
+from contractive.plots._features import MOST_BARS, FeatureAxis, short
 from contractive.plots._panels import Layout, Room, diverging, panels, set_axes
 from contractive.plots._style import NEUTRAL, color, heading, numbers, plain, wrapped, written
 
@@ -21,23 +22,20 @@ Image = tuple[int, int] | None
 _MOST_FEATURES = 256  # columns of a heat map of weights
 _EXAMPLES = 2  # of reconstructions that are no images
 _NAMES = 90  # pixels of row headings
-_MOST_BARS = 20
-_SHOWN = 3  # directions of either end
+_SHOWN = 3  # directions of either end, tangents of a spectrum
+_TANGENTS = ("#d9480f", "#1c64c8", NEUTRAL)
 _MISTAKES = {True: (12, 1040), False: (6, 620)}  # in a row, and its pixels: with short names, with long ones
 _SHORT = 2  # characters of a short name
 _WORDS = 0.7  # room below a mistake, as a share of its height
 _ACROSS = 8  # tiles in a row
 _LARGEST_SIDE = 32  # pixels of a tile; larger images are averaged down
 _WIDE, _ALONE, _NARROW = 500, 760, 340  # pixels of a picture: beside another on a laptop, alone there, on a phone
-_MOST_NAMES = 30  # of features below a panel
-_LONGEST_NAME = 17  # characters
-_SLANTED = 38  # pixels of names below a heat map, beyond one line
 
 
-def filters(weights: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
+def filters(weights: Mapping[str, np.ndarray], image: Image = None, names: Sequence[str] | None = None) -> go.Figure:
     """Draw the first layer's weights (units, features) on one scale: a picture per unit, or units by features."""
     step = max((ceil(array.shape[1] / _MOST_FEATURES) for array in weights.values()), default=1)
-    return signed(list(weights.values()), [heading(name) for name in weights], image, None, "unit", step)
+    return signed(list(weights.values()), [heading(name) for name in weights], image, names, "unit", step)
 
 
 def jacobian_rows(
@@ -50,11 +48,26 @@ def jacobian_rows(
 def tangents(
     measured: "Tangents", headings: Sequence[str], image: Image = None, names: Sequence[str] | None = None
 ) -> go.Figure:
-    """Draw the tangent vectors at each point, a panel each, the most sensitive first."""
+    """Draw the tangent vectors at each point, a panel each, the most sensitive first: of a spectrum three as lines."""
+    axis = FeatureAxis.of(names, measured.basis.shape[-1])
+    if image is None and axis.line:
+        result = panels(list(headings), Room(200, 180))
+        for number, vectors in enumerate(numbers(measured.basis), 1):
+            for order, vector in enumerate(vectors[:_SHOWN]):
+                more: Layout = {"line": {"color": _TANGENTS[order], "width": 2}, "name": f"tangent {order + 1}"}
+                hover = f"tangent {order + 1} at %{{x}}: %{{y:.3g}}<extra></extra>"
+                result.line(f"tangent {order + 1}", axis.places, vector, number, hovertemplate=hover, **more)
+            set_axes(result, number, axis.layout, {})
+        return result
     return signed(numbers(measured.basis), headings, image, names, "tangent")
 
 
-def reconstructions(clean: Mapping[str, np.ndarray], noisy: Mapping[str, np.ndarray], image: Image = None) -> go.Figure:
+def reconstructions(
+    clean: Mapping[str, np.ndarray],
+    noisy: Mapping[str, np.ndarray],
+    image: Image = None,
+    names: Sequence[str] | None = None,
+) -> go.Figure:
     """Draw clean and noisy inputs and their reconstructions: a column of pictures per example, or lines over features.
 
     Both are (examples, features) by row heading, the inputs first.
@@ -62,19 +75,19 @@ def reconstructions(clean: Mapping[str, np.ndarray], noisy: Mapping[str, np.ndar
     groups = {"Clean inputs": clean, "Noisy inputs": noisy}
     first = next(iter(clean.values()))
     if image is None:
-        return _reconstructed_lines(groups, min(_EXAMPLES, len(first)))
+        return _reconstructed_lines(groups, min(_EXAMPLES, len(first)), FeatureAxis.of(names, first.shape[1]))
     mosaics = [tiled(np.concatenate(list(rows.values())), image, len(first)) for rows in groups.values()]
     result = panels(list(groups), picture_room(mosaics[0], _NAMES))
-    for number, (mosaic, names) in enumerate(zip(mosaics, groups.values(), strict=True), 1):
+    for number, (mosaic, headings) in enumerate(zip(mosaics, groups.values(), strict=True), 1):
         result.grey(mosaic, number, float(first.min()), float(first.max()))
-        _name_rows(result, number, mosaic, [wrapped(name) for name in names])
+        _name_rows(result, number, mosaic, [wrapped(name) for name in headings])
     meta = result["layout"]["meta"]
     for screen, shown in (("wide", False), ("narrow", True)):  # once where panels stand beside each other
         meta[screen]["yaxis2"]["showticklabels"] = shown
     return result.update_layout(meta=meta).update_layout(meta["wide"])
 
 
-def _reconstructed_lines(groups: Mapping[str, Mapping[str, np.ndarray]], count: int) -> go.Figure:
+def _reconstructed_lines(groups: Mapping[str, Mapping[str, np.ndarray]], count: int, axis: FeatureAxis) -> go.Figure:
     shown = [(title, at) for title in groups for at in range(count)]
     titles = [f"{title}, example {at + 1}" for title, at in shown]
     result = panels(titles, Room(200, 180, next(iter(groups.values()))))
@@ -83,9 +96,8 @@ def _reconstructed_lines(groups: Mapping[str, Mapping[str, np.ndarray]], count: 
             more: Layout = {"line": {"color": color(name), "width": 1.8}}
             if order == 0:
                 more = {"name": "input", "line": {"color": NEUTRAL, "width": 5}, "opacity": 0.5}
-            features = np.arange(1, rows.shape[1] + 1)
-            result.line(name, features, rows[at], number, hovertemplate="%{y:.3g}", **more)
-        set_axes(result, number, {"title": {"text": "feature"}}, {})
+            result.line(name, axis.places, rows[at], number, hovertemplate="%{y:.3g}", **more)
+        set_axes(result, number, axis.layout, {})
     return result
 
 
@@ -136,11 +148,11 @@ def jacobian_features(
     norms = {name: numbers(found.feature_norms) for name, found in measured.items()}
     features = next(iter(norms.values())).shape[1]
     known = list(names) if names is not None else [f"feature {at}" for at in range(1, features + 1)]
-    room = Room(24 * min(features, _MOST_BARS) + 20, 22 * min(features, _MOST_BARS) + 20, measured)
+    room = Room(24 * min(features, MOST_BARS) + 20, 22 * min(features, MOST_BARS) + 20, measured)
     result = panels(list(headings), room).update_layout(barmode="group")
     for number in range(1, len(headings) + 1):
         values_of = {name: array[number - 1] for name, array in norms.items()}
-        order = np.argsort(-np.max(list(values_of.values()), axis=0), kind="stable")[:_MOST_BARS]
+        order = np.argsort(-np.max(list(values_of.values()), axis=0), kind="stable")[:MOST_BARS]
         labels, positions = [known[at] for at in order], np.arange(len(order))
         for name, values in values_of.items():
             more = {"customdata": list(map(plain, labels)), "showlegend": number == 1}
@@ -151,19 +163,21 @@ def jacobian_features(
     return result
 
 
-def feature_lines(measured: Mapping[str, FeatureNorms], headings: Sequence[str]) -> go.Figure:
+def feature_lines(
+    measured: Mapping[str, FeatureNorms], headings: Sequence[str], names: Sequence[str] | None = None
+) -> go.Figure:
     """Draw how much each input feature changes the code over the features in their order, a panel per example.
 
-    For features without names whose order means something, such as the wavelengths of a spectrum.
+    For features whose order means something, such as the wavelengths of a spectrum.
     """
+    axis = FeatureAxis.of(names, next(iter(measured.values())).feature_norms.shape[1])
     result = panels(list(headings), Room(240, 200, measured))
     for number in range(1, len(headings) + 1):
         for name, found in measured.items():
             values = numbers(found.feature_norms)[number - 1]
-            hover = "feature %{x}: %{y:.3g}"
-            result.line(name, np.arange(1, len(values) + 1), values, number, hovertemplate=hover)
+            result.line(name, axis.places, values, number, hovertemplate=f"{axis.title} %{{x}}: %{{y:.3g}}")
         y = {"title": {"text": "‖∂z/∂x‖"}, "rangemode": "tozero"}
-        set_axes(result, number, {"title": {"text": "feature"}}, y)
+        set_axes(result, number, axis.layout, y)
     return result
 
 
@@ -179,13 +193,15 @@ def walks(
     steps = numbers(measured.steps)
     if image is None:
         changes = outputs - outputs[:, [int(np.abs(steps).argmin())]]
-        result = panels(list(headings), feature_room(names, changes.shape[2]))
+        axis = FeatureAxis.of(names, changes.shape[2])
+        result = panels(list(headings), axis.room)
         scale = diverging(float(np.abs(changes).max()) or 1.0)
-        x = feature_axis(names, changes.shape[2]) | {"showgrid": False}
-        hover = "feature %{x}, t = %{y:g}: %{z:.3g}<extra></extra>"
+        hover = f"{axis.title} %{{x}}, t = %{{y:g}}: %{{z:.3g}}<extra></extra>"
         for number, rows in enumerate(changes, 1):
-            result.heatmap(rows, number, x0=1, y=steps, hovertemplate=hover, **scale)
-            set_axes(result, number, x, {"title": {"text": "step t"}, "showgrid": False})
+            result.heatmap(rows, number, x=axis.places, y=steps, hovertemplate=hover, **scale)
+            set_axes(
+                result, number, axis.layout | {"showgrid": False}, {"title": {"text": "step t"}, "showgrid": False}
+            )
         return result
     mosaics = [tiled(np.concatenate(rows), image, len(steps)) for rows in zip(inputs, outputs, strict=True)]
     result = panels(list(headings), replace(picture_room(mosaics[0], 60), axis=True))
@@ -234,16 +250,18 @@ def signed(
     tiles = [tiled(rows, image, min(_ACROSS, len(rows))) if image else rows[:, ::step] for rows in groups]
     # a few extreme values must not make all others pale
     limit = max((float(np.quantile(np.abs(tile[np.isfinite(tile)]), 0.995)) for tile in tiles), default=0) or 1.0
-    alone = len(tiles) == 1
-    room = picture_room(tiles[0], 0, alone=alone) if image else feature_room(names, tiles[0].shape[1])
+    axis = None if image else FeatureAxis.of(names, groups[0].shape[1])
+    room = picture_room(tiles[0], 0, alone=len(tiles) == 1) if axis is None else axis.room
     result = panels(list(headings), room)
-    hover = "%{z:.3g}<extra></extra>" if image else f"{row} %{{y}}, feature %{{x}}: %{{z:.3g}}<extra></extra>"
-    scale = {**diverging(limit), "x0": 1, "dx": 1 if image else step, "y0": 1, "hovertemplate": hover}
+    scale: Layout = {**diverging(limit), "y0": 1, "hovertemplate": "%{z:.3g}<extra></extra>"}
+    if axis is not None:
+        scale["hovertemplate"] = f"{row} %{{y}}, {axis.title} %{{x}}: %{{z:.3g}}<extra></extra>"
+        scale["x"] = axis.places[::step]
     for number, tile in enumerate(tiles, 1):
         result.heatmap(tile, number, **scale)
-        result.picture_axes(number, bool(image))
-        if not image:
-            set_axes(result, number, feature_axis(names, tile.shape[1]), {"title": {"text": row}})
+        result.picture_axes(number, axis is None)
+        if axis is not None:
+            set_axes(result, number, axis.layout, {"title": {"text": row}})
     return result
 
 
@@ -274,22 +292,3 @@ def shrunk(rows: np.ndarray, image: tuple[int, int]) -> np.ndarray:
 def middles(pixels: int, count: int) -> list[float]:
     """Return the middle of each of `count` tiles along a side of a mosaic."""
     return [(pixels + 1) / count * (at + 0.5) - 1 for at in range(count)]
-
-
-def feature_room(names: Sequence[str] | None, count: int) -> Room:
-    """Return the room for a heat map over features, whose names stand slanted below it."""
-    return Room(220, 180, ticks=_SLANTED if names is not None and count <= _MOST_NAMES else 0)
-
-
-def feature_axis(names: Sequence[str] | None, count: int) -> Layout:
-    """Return features along the bottom, by name where there are names for a few."""
-    if names is None or count > _MOST_NAMES:
-        return {"title": {"text": "feature"}}
-    ticks = {"tickvals": list(range(1, count + 1)), "ticktext": [short(name) for name in names], "tickangle": -40}
-    return {"title": {"text": ""}, "tickfont": {"size": 10}, **ticks}
-
-
-def short(name: str) -> str:
-    """Return both ends of a long name, as categories differ at the end; the hover has all of it."""
-    head, tail = _LONGEST_NAME - 12, 11
-    return plain(name if len(name) <= _LONGEST_NAME else f"{name[:head]}…{name[-tail:]}")

@@ -41,7 +41,7 @@ def compare_pictures(results: Results) -> list[Picture]:
     """Return every picture that the results allow: those of metrics, then those of sections."""
     sections = {result.name: result.first.sections for result in results.objectives}
     classes = next((each.classes for each in sections.values() if each.classes), ())
-    context = Context("test rows", results.data.image, 1, None, classes, _FIRST)
+    context = Context("test rows", results.data.image, 1, results.data.names or None, classes, _FIRST)
     return [
         *_scores(results),
         *_distributions(results),
@@ -128,7 +128,7 @@ def _distributions(results: Results) -> list[Picture]:
 
 def _examples(results: Results) -> list[Picture]:
     """Reconstructions of a few rows, and the filters of the first layer."""
-    made, image = [], results.data.image
+    made, image, names = [], results.data.image, results.data.names or None
     clean, noisy = _arrays(results, "reconstructions"), _arrays(results, "noisy_reconstructions")
     if results.examples and clean and noisy:
         caption = (
@@ -136,7 +136,7 @@ def _examples(results: Results) -> list[Picture]:
             f" reconstructs the clean one.{_FIRST}"
         )
         inputs = results.examples["inputs"], results.examples["noisy_inputs"]
-        drawn = plots.reconstructions({"input": inputs[0]} | clean, {"input": inputs[1]} | noisy, image)
+        drawn = plots.reconstructions({"input": inputs[0]} | clean, {"input": inputs[1]} | noisy, image, names)
         made.append(Picture("reconstructions", "Reconstructions", caption, drawn, _ROWS))
     filters = _arrays(results, "filters")
     if any(shows_something(weights, image) for weights in filters.values()):
@@ -147,7 +147,8 @@ def _examples(results: Results) -> list[Picture]:
             " scale. Smooth, local patterns follow the structure of the data; fine grain is left from the random"
             f" initial weights.{_FIRST}"
         )
-        made.append(Picture("filters", "Weights of the first layer", caption, plots.filters(filters, image), _WEIGHTS))
+        drawn = plots.filters(filters, image, names)
+        made.append(Picture("filters", "Weights of the first layer", caption, drawn, _WEIGHTS))
     return made
 
 

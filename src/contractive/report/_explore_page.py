@@ -1,16 +1,15 @@
 """A trained model that runs in one HTML file: choose an example, move it, see what the model makes of it."""
 
 import base64
-from itertools import pairwise
 
 import numpy as np
 from torch import Tensor
 
+from contractive.plots import FeatureAxis
 from contractive.report._html import render, script
 from contractive.studies.explore import Exploration, Layer
 from contractive.studies.pages import percent
 
-_LEAST_OF_A_LINE = 24  # features without a meaning of their own are drawn as a line from this number on
 _EXACT = 100_000  # numbers of examples that are written in single precision
 
 
@@ -18,7 +17,8 @@ def explore_html(exploration: Exploration) -> str:
     """Return the whole page as text."""
     run, rows = exploration.run, exploration.rows
     preparation, live = run.preparation, exploration.encoder is not None
-    axis = None if preparation.image_shape else _axis(preparation.given_names, rows.shape[1])
+    features = FeatureAxis.of(preparation.given_names, rows.shape[1])
+    axis = features.places.tolist() if features.line and not preparation.image_shape else None
     exact = rows.size <= _EXACT or float(np.abs(rows).max()) > np.finfo(np.float16).max
     centred = exploration.codes - exploration.codes.mean(0)
     axes = np.linalg.svd(centred.astype(np.float64), full_matrices=False)[2][:2]
@@ -54,7 +54,7 @@ def explore_html(exploration: Exploration) -> str:
         "what": exploration.what,
         "image": preparation.image_shape,
         "axis": axis,
-        "across": "the named positions" if preparation.given_names else "the features",
+        "across": "the features" if features.title == "feature" else f"the {features.title}",
         "units": exploration.codes.shape[1],
         "weights": f"{sum(array.size for array in arrays):,}" if live else "no",
         "exploration": content,
@@ -106,20 +106,6 @@ def _document(layer: Layer) -> dict[str, object]:
         "weight": weight,
         "bias": bias,
     }
-
-
-def _axis(names: tuple[str, ...], features: int) -> list[float] | None:
-    """Return where features lie on a line: by their names if these are growing numbers, as wavelengths are.
-
-    Many features without names, or only with numbered ones (c0, c1, ...), lie at their positions.
-    """
-    if all(name.lstrip("abcdefghijklmnopqrstuvwxyz_") == str(at) for at, name in enumerate(names)):
-        return list(map(float, range(features))) if features >= _LEAST_OF_A_LINE else None
-    try:
-        places = [float(name) for name in names]
-    except ValueError:
-        return None
-    return places if features > 2 and all(a < b for a, b in pairwise(places)) else None
 
 
 def _columns(exploration: Exploration) -> list[dict[str, object]]:

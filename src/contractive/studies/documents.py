@@ -28,6 +28,7 @@ class DataFacts:
     labelled: bool = False  # whether rows have labels
     image: tuple[int, int] | None = None  # height and width where a row is a grey image
     checksum: str = ""  # SHA-256 of what was read
+    names: tuple[str, ...] = ()  # of the features, where the source has them
 
     def __post_init__(self) -> None:
         if not {"train", "validation", "test"} <= set(self.rows):
@@ -38,7 +39,8 @@ class DataFacts:
         """Return the facts of a split."""
         rows = {"train": len(split.train), "validation": len(split.validation), "test": len(split.test)}
         labelled = split.labels is not None
-        return cls(split.name, split.features, rows, noise_unit(split), labelled, split.image, split.checksum)
+        names = split.preparation.given_names if split.preparation else ()
+        return cls(split.name, split.features, rows, noise_unit(split), labelled, split.image, split.checksum, names)
 
 
 def versions(*packages: str) -> dict[str, str]:

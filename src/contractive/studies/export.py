@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.files import replace_file
-from contractive.data import Preparation
+from contractive.data import Preparation, preprocess
 from contractive.estimators import ContractiveEstimator
 from contractive.studies.runs import DetectorRun, Run
 
@@ -22,6 +22,8 @@ _COARSE = 1e-4  # of a feature's scale
 
 class Exported(nn.Module):
     """A part of a model between raw numbers: (x - offset) / scale before what takes rows, back after what gives rows.
+
+    Steps on spectra come first; they are not taken back.
 
     What rounding takes from a large offset, such as a time in seconds, is made good after the division: x minus the
     rounded offset is exact.
@@ -36,6 +38,8 @@ class Exported(nn.Module):
         super().__init__()
         self.module = module
         self.takes_rows, self.gives_rows = part != "decoder", part in ("decoder", "autoencoder")
+        self.steps = getattr(preparation, "spectra", ())
+        self.settings = (preparation.spectra_window, preparation.reference) if self.steps else ()
         self.logarithmic = getattr(preparation, "logarithmic", False)  # sign(z) log(1 + |z|) follows
         dtype = next(module.parameters()).dtype
         offset, scale = torch.as_tensor(preparation.offset).double(), torch.as_tensor(preparation.scale).double()
@@ -49,6 +53,7 @@ class Exported(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Apply it to rows or codes (batch, numbers)."""
         if self.takes_rows:
+            x = preprocess(x, self.steps, *self.settings)
             x = (x - self.offset) / self.scale - self.rest
             x = x.sign() * x.abs().log1p() if self.logarithmic else x
         y = self.module(x)

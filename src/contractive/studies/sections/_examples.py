@@ -16,7 +16,6 @@ from contractive.studies.sections._section import CODE, DIRECTIONS, Context, Sec
 
 _POINTS_PER_CLASS = 60
 _MOST_CLASSES = 15
-_MOST_BARS = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,12 +78,11 @@ def by_feature(
     headings: Sequence[str],
     context: Context,
 ) -> tuple[go.Figure, str]:
-    """Draw bars with names, or a line over many features without names; also return what to add to the caption."""
+    """Draw a line over the features of a spectrum or signal, else bars; also return what to add to the caption."""
     count = next(iter(results.values())).feature_norms.shape[1]
-    if context.names or count <= _MOST_BARS:
-        figure = plots.jacobian_features(results, headings, context.names)
-        return figure, "; the twenty largest" if count > _MOST_BARS else ""
-    return plots.feature_lines(results, headings), ""
+    if plots.FeatureAxis.of(context.names, count).line:
+        return plots.feature_lines(results, headings, context.names), ""
+    return plots.jacobian_features(results, headings, context.names), "; the twenty largest" if count > 20 else ""
 
 
 @torch.no_grad()

@@ -79,7 +79,7 @@ class Reconstruction(
             " typical feature's standard deviation. From noisy inputs a contractive autoencoder should reconstruct"
             " something close to the clean row."
         )
-        figure = plots.reconstructions(drawn[0], drawn[1], context.image)
+        figure = plots.reconstructions(drawn[0], drawn[1], context.image, context.names)
         alt = "Inputs and below them their reconstructions, without and with noise."
         yield Picture("reconstructions", "A few rows and their reconstructions", caption, figure, alt)
         errors = {name: found.errors[context.rows].errors.numpy() for name, found in results.items()}

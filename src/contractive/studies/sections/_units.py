@@ -232,5 +232,5 @@ class Filters(Section[Tensor], name="filters", title="Filters", group=UNITS):
         if not any(shows_something(each, kernels or context.image) for each in weights.values()):
             return
         caption = f"One {what}, the first {len(first)}: orange weights excite, blue ones inhibit, all on one scale."
-        figure = plots.filters(weights, kernels or context.image)
+        figure = plots.filters(weights, kernels or context.image, context.names)
         yield Picture("filters", "Filters of the first layer", caption, figure, "Weights in orange and blue.")
