@@ -8,7 +8,16 @@ from torch import nn
 
 import contractive as ct
 from contractive.core.errors import InvalidType, InvalidValue
-from contractive.jacobian import Output, singular_values, value_and_norm
+from contractive.jacobian import (
+    Output,
+    leading,
+    linearise,
+    operator_norm,
+    singular_values,
+    value_and_jacobian,
+    value_and_norm,
+    value_norm_and_difference,
+)
 
 X = torch.rand(5, 6)
 
@@ -95,3 +104,95 @@ def test_several_outputs_are_refused_with_the_remedy(pack):
     match = r"f must return one tensor, got (tuple|dict|Outputs)\. Choose the code: jacobian\.Output\(f, 0\) of a tuple"
     with pytest.raises(InvalidType, match=match):
         ct.squared_norm(Several(pack), X)
+
+
+class Conditioned(nn.Module):
+    """An encoder with a condition for each row."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 4).double(), nn.Linear(3, 4).double()
+
+    def forward(self, x, condition):
+        return torch.tanh(self.first(x) * self.second(condition))
+
+
+WAYS = {
+    "squared norm": lambda f, x, **args: ct.value_and_squared_norm(f, x, method="exact", **args),
+    "some rows": lambda f, x, **args: ct.value_and_squared_norm(
+        f, x, method="exact", rows=torch.tensor([3, 1]), **args
+    ),
+    "norm": lambda f, x, **args: ct.squared_norm(f, x, **args),
+    "entries": lambda f, x, **args: value_and_norm(f, x, "entries", method="exact", rows=torch.tensor([4]), **args),
+    "matrix": lambda f, x, **args: ct.jacobian(f, x, **args),
+    "value and matrix": lambda f, x, **args: value_and_jacobian(f, x, **args),
+    "singular values": lambda f, x, **args: ct.singular_values(f, x, memory_budget=600, **args),
+    "leading": lambda f, x, **args: leading(f, x, 2, memory_budget=600, **args).values,
+    "iterated": lambda f, x, **args: leading(f, x, 2, method="iterate", memory_budget=600, **args).values,
+    "operator norm": lambda f, x, **args: operator_norm(f, x, **args).norm,
+    "products": lambda f, x, **args: linearise(f, x, **args).pull(torch.ones(5, 1, 4).double()),
+    "difference": lambda f, x, **args: value_norm_and_difference(
+        f, x, sigma=0.1, method="exact", generator=seeded(), **args
+    ),
+    "difference of rows": lambda f, x, **args: value_norm_and_difference(
+        f, x, sigma=0.1, method="exact", generator=seeded(), rows=torch.tensor([2, 0]), **args
+    ),
+}
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_condition_for_each_row_is_split_with_the_rows(way):
+    torch.manual_seed(0)
+    f, x, condition = Conditioned(), X.double(), torch.rand(5, 3, dtype=torch.float64)
+    found = WAYS[way](f, x, args=(condition,))
+    # the same map of x and condition as one input, of which the Jacobian by the condition is left out
+    scale = f.second(condition).detach()
+
+    def of(row):
+        return lambda x: torch.tanh(f.first(x) * scale[row])
+
+    truth = ct.jacobian(of(slice(None)), x)
+    code = of(slice(None))(x)
+    norms, values = truth.square().sum((1, 2)), torch.linalg.svdvals(truth)
+    expected = {
+        "squared norm": (code, norms),
+        "some rows": (code, norms[[3, 1]]),
+        "norm": norms,
+        "entries": (code, truth.abs().sum((1, 2))[[4]]),
+        "matrix": truth,
+        "value and matrix": (code, truth),
+        "singular values": values,
+        "leading": values[:, :2],
+        "iterated": values[:, :2],
+        "operator norm": values[:, 0],
+        "products": truth.sum(1, keepdim=True),
+    }.get(way)
+    if expected is None:
+        rows = torch.tensor([2, 0]) if "rows" in way else slice(None)
+        noise = torch.randn(4, len(x[rows]), 6, dtype=torch.float64, generator=seeded()) * 0.1
+        moved = torch.stack([ct.jacobian(of(rows), x[rows] + e) for e in noise])
+        expected = (code, norms[rows], (moved - truth[rows]).square().sum((2, 3)).mean(0))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-9)
+
+
+def test_the_gradient_in_a_condition():
+    torch.manual_seed(0)
+    f, x = Conditioned(), X.double()
+    condition = torch.rand(5, 3, dtype=torch.float64, requires_grad=True)
+    gradients = []
+    for norm in (
+        ct.value_and_squared_norm(f, x, method="exact", args=(condition,))[1],
+        ct.jacobian(lambda x: f(x, condition), x).square().sum((1, 2)),
+    ):
+        gradients.append(torch.autograd.grad(norm.sum(), [condition, *f.parameters()]))
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(("bad", "got"), [(torch.rand(4, 3), r"shape \(4, 3\)"), (0.5, "float")])
+def test_args_without_a_row_for_each_row_are_refused(bad, got):
+    with pytest.raises(InvalidValue, match=rf"args must be tensors of 5 rows, as x, got {got}\. What is the same for"):
+        ct.squared_norm(Conditioned(), X, args=(bad,))

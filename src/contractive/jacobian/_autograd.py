@@ -16,6 +16,7 @@ from contractive.core.randomness import draw
 from contractive.jacobian._chain import eager, has_tangents, is_transformed
 from contractive.jacobian._held import BatchStatistics, Held, Hold
 from contractive.jacobian._operations import Inside, Operations, Repeatable, is_opaque, of_the_batch
+from contractive.jacobian._outputs import on_part
 from contractive.jacobian._plan import PLAIN_STEP, Plan, Request
 from contractive.jacobian._propagation import code_probes, input_probes
 from contractive.jacobian._shared import Map, wide
@@ -134,26 +135,26 @@ def linearised(
 
 
 def on_rows(
-    f: Map, x: Tensor, rows: Tensor | None, found: Callable[[Tensor], tuple[Tensor, ...]]
+    f: Map, x: Tensor, rows: Tensor | None, found: Callable[[Map, Tensor], tuple[Tensor, ...]]
 ) -> tuple[Tensor, ...]:
     """Return the code of all of x, and what `found` returns beside the code for some of its rows.
 
     These pass f in a call of their own, so that none passes it twice.
     """
     if rows is None or len(rows) == len(x):
-        return found(x)
+        return found(f, x)
     others = torch.ones(len(x), dtype=torch.bool, device=x.device).index_fill_(0, rows, False).nonzero().flatten()
     if not len(rows):  # of a batch that several processes share, all are in the parts of others
         return f(x), *[x.new_zeros(0)] * 2
-    code, *values = found(x.index_select(0, rows))
+    code, *values = found(on_part(f, rows), x.index_select(0, rows))
     with Operations(columns=False):
-        rest = f(x.index_select(0, others))
+        rest = on_part(f, others)(x.index_select(0, others))
     return torch.cat([code, rest]).index_select(0, torch.cat([rows, others]).argsort()), *values
 
 
 def value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor]:
     """(f(x), squared norm per example) for any encoder."""
-    code, norm, *_ = on_rows(f, x, request.rows, lambda part: _value_and_norm(f, part, request))
+    code, norm, *_ = on_rows(f, x, request.rows, lambda f, part: _value_and_norm(f, part, request))
     return code, norm
 
 
@@ -180,7 +181,7 @@ def norm_and_difference(
     f: Map, x: Tensor, sigma: float, copies: int, request: Request
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return code, norm and mean over copies x' of the difference, by probe vectors v: E ||v^T (J(x) - J(x'))||^2."""
-    code, norm, difference = on_rows(f, x, request.rows, lambda part: _with_copies(f, part, sigma, copies, request))
+    code, norm, difference = on_rows(f, x, request.rows, lambda f, part: _with_copies(f, part, sigma, copies, request))
     return code, norm, difference
 
 
@@ -188,7 +189,7 @@ def _with_copies(f: Map, x: Tensor, sigma: float, copies: int, request: Request)
     noise = draw(torch.randn, (copies, *x.shape), like=x, generator=request.generator, axis=1).mul_(sigma)
     stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)
     with Repeatable():
-        at = linearised(f, stacked)
+        at = linearised(on_part(f, torch.arange(len(x), device=x.device).repeat(1 + copies)), stacked)
     code = at.value.unflatten(0, (1 + copies, len(x)))[0]
     size = code.shape[1:].numel()
     if request.method == "exact":

@@ -11,6 +11,7 @@ from contractive.jacobian._chain import recognise
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._norms import code_size, dense_numbers, reduced
+from contractive.jacobian._outputs import in_parts, with_args
 from contractive.jacobian._plan import MEMORY_BUDGET
 from contractive.jacobian._shared import Map, check_input, wide
 
@@ -42,6 +43,7 @@ def leading(
     max_iterations: int = 100,
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
+    args: tuple[Tensor, ...] = (),
 ) -> Leading:
     """Compute the `num` leading singular values and right (or left) singular vectors of df/dx at every row of x.
 
@@ -59,6 +61,7 @@ def leading(
         max_iterations: Steps at most.
         generator: Source of the directions to start from; fixed ones if omitted, so that the result is repeatable.
         memory_budget: Bytes for the matrices handled at a time.
+        args: Further inputs of f, as in `value_and_squared_norm`.
 
     Raises:
         ValueError: `num` below 1 or above what J has, an unknown method, a tolerance or a count that is not above 0.
@@ -69,6 +72,7 @@ def leading(
     if not tolerance > 0 or max_iterations < 1:
         got = f"{tolerance} and {max_iterations}"
         raise InvalidValue("tolerance and max_iterations", "be above 0", got, "Leave them out.")
+    f = with_args(f, args, x)
     units, features = code_size(f, x), x.shape[1:].numel()
     smaller = min(units, features)
     if not 1 <= num <= smaller:
@@ -80,10 +84,10 @@ def leading(
         numbers = max(4 * units * features, dense_numbers(recognise(f, x)))
     seed = _seed(generator)
     found = [
-        _iterate(_Space(linearise(f, part), part, num, seed), tolerance, max_iterations, side)
+        _iterate(_Space(linearise(of, part), part, num, seed), tolerance, max_iterations, side)
         if iterates
-        else _exact(f, part, num, side)
-        for part in x.split(max(1, memory_budget // (numbers * x.element_size())))
+        else _exact(of, part, num, side)
+        for of, part in in_parts(f, x, max(1, memory_budget // (numbers * x.element_size())))
     ]
     values, vectors = zip(*found, strict=True)
     return Leading(torch.cat(values), torch.cat(vectors))
@@ -120,6 +124,7 @@ def operator_norm(
     max_iterations: int = 100,
     generator: torch.Generator | None = None,
     batch_statistics: BatchStatistics = "refuse",
+    args: tuple[Tensor, ...] = (),
 ) -> OperatorNorm:
     """Compute f(x) and the differentiable operator norm sigma_max(df/dx) at every row of x, in one pass through `f`.
 
@@ -134,6 +139,7 @@ def operator_norm(
         max_iterations: As in `leading`.
         generator: As in `leading`.
         batch_statistics: As in `value_and_squared_norm`.
+        args: As in `value_and_squared_norm`.
 
     Raises:
         InvalidValue: A `start` of another shape than x, and as `linearise`.
@@ -142,7 +148,7 @@ def operator_norm(
     if start is not None and start.shape != x.shape:
         rule, remedy = f"have the shape {tuple(x.shape)} of x", "It is the direction of an earlier call."
         raise InvalidValue("start", rule, tuple(start.shape), remedy)
-    at = linearise(f, x, batch_statistics=batch_statistics)
+    at = linearise(f, x, batch_statistics=batch_statistics, args=args)
     u = first_direction(at, x.shape[1:], tolerance=tolerance, most=max_iterations, generator=generator, start=start)
     norm = torch.linalg.vector_norm(at.push(u.reshape(len(x), 1, *x.shape[1:])).flatten(1), dim=1)
     return OperatorNorm(at.value, norm, u.reshape(x.shape))

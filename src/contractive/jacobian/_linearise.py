@@ -10,6 +10,7 @@ from contractive.core.errors import check_choice
 from contractive.jacobian._autograd import linearised
 from contractive.jacobian._chain import Tape, recognise, record
 from contractive.jacobian._held import BatchStatistics
+from contractive.jacobian._outputs import with_args
 from contractive.jacobian._propagation import scaled, spread
 from contractive.jacobian._shared import Map, check_input, remember
 from contractive.jacobian._transformed import checked
@@ -30,7 +31,9 @@ class Linearisation(Protocol):
         ...
 
 
-def linearise(f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse") -> Linearisation:
+def linearise(
+    f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse", args: tuple[Tensor, ...] = ()
+) -> Linearisation:
     """Run f once at x; the result has f(x) and the products J u and J^T v (see `Linearisation`).
 
     For a chain of affine maps and elementwise activations both products are plain passes through the layers,
@@ -40,6 +43,7 @@ def linearise(f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse"
         f: Map whose row i depends on row i of `x` only.
         x: Points, (batch, *features), floating point.
         batch_statistics: Of a batch norm in training mode, as in `value_and_squared_norm`.
+        args: Further inputs of f, as in `value_and_squared_norm`.
 
     Raises:
         TypeError, ValueError: A map without a derivative in x, or with rows that depend on each other; vectors (later)
@@ -52,6 +56,7 @@ def linearise(f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse"
     """
     check_input(x)
     check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
+    f = with_args(f, args, x)
     chain = recognise(f, x)
     if chain is None:
         at = linearised(f, x, columns=True, batch_statistics=batch_statistics)

@@ -13,6 +13,7 @@ from contractive.jacobian._autograd import on_rows
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._leading import first_direction
 from contractive.jacobian._linearise import Linearisation, linearise
+from contractive.jacobian._outputs import with_args
 from contractive.jacobian._plan import MEMORY_BUDGET
 from contractive.jacobian._propagation import code_probes, input_probes
 from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember
@@ -149,6 +150,7 @@ def value_and_norm(
     generator: torch.Generator | None = None,
     rows: Tensor | None = None,
     batch_statistics: BatchStatistics = "refuse",
+    args: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, Tensor]:
     """Compute f(x) and one norm of each example's J, or of J M, in one pass.
 
@@ -169,6 +171,7 @@ def value_and_norm(
         generator: Their source; torch's global one if omitted.
         rows: Different numbers of the examples whose norm is wanted; all if omitted.
         batch_statistics: As in `value_and_squared_norm`.
+        args: As in `value_and_squared_norm`.
 
     Returns:
         The code f(x), and the norm (batch,), or (some,) for `rows`.
@@ -180,15 +183,18 @@ def value_and_norm(
     check_choice("method", method, _METHODS, "Leave it out for auto.")
     check_at_least("num_probes", 1 if num_probes is None else num_probes, 1)
     check_input(x)
+    f = with_args(f, args, x)
     check_rows(rows, x, batch_statistics)
     if autocast_is_on(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
             options: Any = {"directions": directions, "method": method, "num_probes": num_probes, "rows": rows}
             options |= {"generator": generator, "batch_statistics": batch_statistics}
             return value_and_norm(f, x.float(), norm, **options)
-    spans = None if directions is None else _checked(directions, x)
+    of = None if directions is None else _checked(directions, x)
+    if of is not None and rows is not None and len(of) > 1:
+        of = of.index_select(0, rows)
 
-    def found(part: Tensor, of: Tensor | None) -> tuple[Tensor, Tensor]:
+    def found(f: Map, part: Tensor) -> tuple[Tensor, Tensor]:
         at = linearise(f, part, batch_statistics=batch_statistics)
         shape = part.shape[1:]
         if of is not None:
@@ -198,8 +204,7 @@ def value_and_norm(
         exact = method == "exact" or (method == "auto" and few)
         return at.value, _FUNCTIONS[norm](_Case(at, shape, exact, num, generator))
 
-    of = spans if spans is None or rows is None or len(spans) == 1 else spans.index_select(0, rows)
-    code, values, *_ = on_rows(f, x, rows, lambda part: found(part, of))
+    code, values, *_ = on_rows(f, x, rows, found)
     remember(f, x, code)
     return code, values
 

@@ -14,6 +14,7 @@ from contractive.jacobian._exact import one_layer_and_difference
 from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import linearise
+from contractive.jacobian._outputs import in_parts, with_args
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
 from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember, wide
 
@@ -28,6 +29,7 @@ def value_and_squared_norm(
     memory_budget: int = MEMORY_BUDGET,
     rows: Tensor | None = None,
     batch_statistics: BatchStatistics = "refuse",
+    args: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, Tensor]:
     """Compute f(x) and each example's squared Frobenius norm ||df/dx||_F^2 (Rifai et al., ICML 2011) in one pass.
 
@@ -49,6 +51,8 @@ def value_and_squared_norm(
         batch_statistics: `constant` takes a batch norm in training mode, with mean and variance held fixed in the
             derivative by x: what x_i adds to them, of the order 1 / batch, is left out of J_i. The gradient of the norm
             in the parameters is exact, through both.
+        args: Further inputs of f, such as a condition: f(x, *args), each with one row for each of x. They go with
+            the rows wherever a batch is split.
 
     Returns:
         The code f(x), and the norm (batch,) or (some,). Values of one call share their probes' signs: unbiased, not
@@ -67,7 +71,7 @@ def value_and_squared_norm(
         (torch.Size([128, 1000]), torch.Size([128]))
     """
     request = _request(x, method, num_probes, generator, memory_budget, rows, batch_statistics)
-    code, norm = _value_and_squared_norm(f, x, request)
+    code, norm = _value_and_squared_norm(with_args(f, args, x), x, request)
     remember(f, x, code)
     return code, norm
 
@@ -106,12 +110,13 @@ def squared_norm(
     generator: torch.Generator | None = None,
     memory_budget: int = MEMORY_BUDGET,
     batch_statistics: BatchStatistics = "refuse",
+    args: tuple[Tensor, ...] = (),
 ) -> Tensor:
     """Compute each example's squared Frobenius norm ||df/dx||_F^2, shape (batch,), exact unless `method` says not.
 
     For measuring; in training `value_and_squared_norm` saves a second encoder pass. Arguments and errors are the same.
     """
-    options: Any = {"method": method, "num_probes": num_probes, "memory_budget": memory_budget}
+    options: Any = {"method": method, "num_probes": num_probes, "memory_budget": memory_budget, "args": args}
     return value_and_squared_norm(f, x, generator=generator, batch_statistics=batch_statistics, **options)[1]
 
 
@@ -125,6 +130,7 @@ def value_norm_and_difference(
     num_probes: int | None = None,
     generator: torch.Generator | None = None,
     rows: Tensor | None = None,
+    args: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute f(x), ||J(x)||_F^2 and E_e ||J(x) - J(x + e)||_F^2, e ~ N(0, sigma^2 I), in one encoder pass.
 
@@ -141,6 +147,7 @@ def value_norm_and_difference(
         num_probes: Probes per example, 1 if omitted.
         generator: Source of noise and probes.
         rows: As in `value_and_squared_norm`.
+        args: As in `value_and_squared_norm`.
 
     Returns:
         Code, norm (batch,) and the mean over copies of the squared difference (batch,).
@@ -155,6 +162,7 @@ def value_norm_and_difference(
         raise InvalidValue("copies", "be at least 1", copies, "The paper's idea needs a noisy copy.")
     if method == "forward_probes":
         raise InvalidValue("method", "be auto, exact or probes here", "'forward_probes'", "Choose 'probes'.")
+    f = with_args(f, args, x)
     chain = recognise(f, x)
     x, full_precision = (x, nullcontext()) if chain is None else _full_precision(chain, x)
     with full_precision:
@@ -165,22 +173,33 @@ def value_norm_and_difference(
 
 
 def jacobian(
-    f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET, batch_statistics: BatchStatistics = "refuse"
+    f: Map,
+    x: Tensor,
+    *,
+    memory_budget: int = MEMORY_BUDGET,
+    batch_statistics: BatchStatistics = "refuse",
+    args: tuple[Tensor, ...] = (),
 ) -> Tensor:
     """Compute each example's Jacobian df/dx, shape (batch, code, features), both flattened.
 
-    Differentiable in the parameters of `f`. Intermediate products keep to `memory_budget` bytes. Errors and
-    `batch_statistics` are those of `value_and_squared_norm`.
+    Differentiable in the parameters of `f`. Intermediate products keep to `memory_budget` bytes. Errors,
+    `batch_statistics` and `args` are those of `value_and_squared_norm`.
     """
-    return value_and_jacobian(f, x, memory_budget=memory_budget, batch_statistics=batch_statistics)[1]
+    return value_and_jacobian(f, x, memory_budget=memory_budget, batch_statistics=batch_statistics, args=args)[1]
 
 
 def value_and_jacobian(
-    f: Map, x: Tensor, *, memory_budget: int = MEMORY_BUDGET, batch_statistics: BatchStatistics = "refuse"
+    f: Map,
+    x: Tensor,
+    *,
+    memory_budget: int = MEMORY_BUDGET,
+    batch_statistics: BatchStatistics = "refuse",
+    args: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, Tensor]:
     """Compute f(x) and each example's Jacobian, as `jacobian` does, in one pass through `f`."""
     check_input(x)
     check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
+    f = with_args(f, args, x)
     chain = recognise(f, x)
     if chain is None or not chain.is_dense:
         return _autograd.value_and_jacobian(f, x, memory_budget, batch_statistics)
@@ -190,7 +209,9 @@ def value_and_jacobian(
     return torch.cat(codes), torch.cat(matrices)
 
 
-def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: int = MEMORY_BUDGET) -> Tensor:
+def singular_values(
+    f: Map, x: Tensor, k: int | None = None, *, memory_budget: int = MEMORY_BUDGET, args: tuple[Tensor, ...] = ()
+) -> Tensor:
     """Compute each example's largest singular values of df/dx, descending, shape (batch, min(k, code, features)).
 
     The first is the operator norm; their squares sum to the squared Frobenius norm. Examples are done in chunks that
@@ -203,9 +224,10 @@ def singular_values(f: Map, x: Tensor, k: int | None = None, *, memory_budget: i
     check_input(x)
     if k is not None and k < 1:
         raise InvalidValue("k", "be at least 1", k, "Leave it out for all singular values.")
+    f = with_args(f, args, x)
     numbers = max(3 * code_size(f, x) * x.shape[1:].numel(), dense_numbers(recognise(f, x)), 1)
-    parts = x.split(max(1, memory_budget // (numbers * x.element_size())))
-    return torch.cat([torch.linalg.svdvals(reduced(f, part, k, memory_budget)[0])[:, :k] for part in parts])
+    parts = in_parts(f, x, max(1, memory_budget // (numbers * x.element_size())))
+    return torch.cat([torch.linalg.svdvals(reduced(of, part, k, memory_budget)[0])[:, :k] for of, part in parts])
 
 
 def plan(
@@ -215,6 +237,7 @@ def plan(
     method: Method = "auto",
     num_probes: int | None = None,
     batch_statistics: BatchStatistics = "refuse",
+    args: tuple[Tensor, ...] = (),
 ) -> Plan:
     """Tell how `value_and_squared_norm` would compute the norm for this encoder and batch, and what each way costs.
 
@@ -224,6 +247,7 @@ def plan(
         closed form (exact)
     """
     request = _request(x, method, num_probes, None, MEMORY_BUDGET, None, batch_statistics)
+    f = with_args(f, args, x)
     chain = recognise(f, x)
     if chain is None:
         return _autograd.choose(_autograd.linearised(f, x, batch_statistics=batch_statistics).y, x, request)

@@ -1,11 +1,13 @@
-"""Encoders with several outputs: which of them is the code."""
+"""Encoders with several outputs, of which one is the code, or several inputs, of which the first is varied."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 
 from contractive.core.errors import InvalidValue
+from contractive.jacobian._chain import eager
+from contractive.jacobian._shared import Map, check_input
 
 
 class Output(nn.Module):
@@ -52,3 +54,43 @@ class Output(nn.Module):
             )
             raise InvalidValue("name", rule, got, "Look at what the encoder returns.")
         return known[self.name]
+
+
+class _Given(nn.Module):
+    """x -> f(x, *args) with one row of each further input for each row of x."""
+
+    def __init__(self, f: Callable[..., Tensor], args: tuple[Tensor, ...]) -> None:
+        super().__init__()
+        self.f, self.args = f, args
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.f(x, *self.args)
+
+
+def with_args(f: Callable[..., Tensor], args: tuple[Tensor, ...], x: Tensor) -> Map:
+    """Return f as a map of x alone, its further inputs fixed.
+
+    Raises:
+        InvalidValue: An input without one row for each row of x.
+    """
+    if not args:
+        return f
+    check_input(x)
+    for arg in args:
+        if not isinstance(arg, Tensor) or arg.shape[:1] != x.shape[:1]:
+            got = f"shape {tuple(arg.shape)}" if isinstance(arg, Tensor) else type(arg).__name__
+            remedy = "What is the same for all rows belongs into a function: lambda x, y: encoder(x, y, value)."
+            raise InvalidValue("args", f"be tensors of {len(x)} rows, as x", got, remedy)
+    return _Given(eager(f), args)
+
+
+def on_part(f: Map, rows: slice | Tensor) -> Map:
+    """Return f as it is for these rows of x: its further inputs go with them."""
+    return _Given(f.f, tuple(arg[rows] for arg in f.args)) if isinstance(f, _Given) else f
+
+
+def in_parts(f: Map, x: Tensor, size: int) -> Iterator[tuple[Map, Tensor]]:
+    """Yield f and x in parts of so many rows."""
+    for start in range(0, max(len(x), 1), size):
+        rows = slice(start, start + size)
+        yield on_part(f, rows), x[rows]
