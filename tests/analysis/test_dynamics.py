@@ -39,6 +39,41 @@ def test_a_bistable_map_has_two_basins():
     assert found.steps.max() < 60
 
 
+def test_ways_of_a_linear_map_are_geometric_sums():
+    # z <- z* + a (z - z*) with a = 1/2: z_t - z* = a^t (z_0 - z*)
+    goal = torch.tensor([2.0, -1.0, 0.0]).double()
+    x = gaussian(4, 3)
+    found = analysis.trajectories(
+        lambda rows: rows, lambda z: goal + 0.5 * (z - goal), x, torch.stack([goal + 100, goal]), num_steps=5
+    )
+    start = (x - goal).norm(dim=1)
+    torch.testing.assert_close(found.score, start * (2 - 0.5**5) / 6)
+    torch.testing.assert_close(found.length, start * (1 - 0.5**5))
+    torch.testing.assert_close(found.rate, torch.full((4,), 0.5).double())
+    assert found.attractor.tolist() == [1] * 4
+    assert list(found.to_pandas().columns) == ["score", "length", "rate", "attractor"]
+    still = analysis.trajectories(nn.Identity(), lambda z: z, x[:1], x[:1])
+    assert (float(still.score), float(still.length)) == (0, 0)
+    assert still.rate.isnan().all()
+
+
+def test_a_row_that_goes_to_an_unknown_attractor_has_a_higher_score():
+    solution = torch.tensor([[0.9575040240772687]]).double()  # of z = tanh(2 z), beside its negative
+    rows = torch.tensor([[0.3], [5.0], [-2.0]]).double()
+    found = analysis.trajectories(lambda rows: torch.tanh(2 * rows), nn.Identity(), rows, solution)
+    assert found.score[:2].max() < 0.2
+    assert float(found.score[2]) == pytest.approx(2 * float(solution), rel=0.02)
+
+
+def test_ways_without_codes_to_go_to_are_refused():
+    f, x = nn.Identity(), torch.rand(3, 2)
+    with pytest.raises(ValueError, match="num_steps must be at least 2, got 1"):
+        analysis.trajectories(f, f, x, x, num_steps=1)
+    for bad in (torch.rand(2), torch.rand(2, 3), torch.rand(0, 2)):
+        with pytest.raises(ValueError, match=r"attractors must have the shape \(points, 2\), got .* fixed_points"):
+            analysis.trajectories(f, f, x, bad)
+
+
 def test_rows_that_do_not_stand_still_have_no_basin():
     def turn(rows):  # a quarter turn for rows beyond 1, halving within
         return torch.where(rows.norm(dim=1, keepdim=True) > 1, rows.flip(1) * torch.tensor([-1.0, 1.0]), rows / 2)

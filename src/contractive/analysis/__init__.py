@@ -27,7 +27,14 @@ from contractive.analysis._contraction import (
     sensitivity_profile,
 )
 from contractive.analysis._distance import TangentNeighbors, orthonormal, squared_tangent_distances, tangent_neighbors
-from contractive.analysis._dynamics import AveragedJacobian, FixedPoints, averaged_jacobian, fixed_points
+from contractive.analysis._dynamics import (
+    AveragedJacobian,
+    FixedPoints,
+    Trajectories,
+    averaged_jacobian,
+    fixed_points,
+    trajectories,
+)
 from contractive.analysis._reconstruction import (
     GaussianMixture,
     LocalDimension,
@@ -75,7 +82,8 @@ __all__ += ["reconstruction", "Reconstruction", "reconstruction_norms", "vector_
 __all__ += ["local_dimension", "LocalDimension"]
 __all__ += ["score_error", "ScoreError", "GaussianMixture"]
 # z <- f(g(z)), and a map on average
-__all__ += ["fixed_points", "FixedPoints", "averaged_jacobian", "AveragedJacobian"]
+__all__ += ["fixed_points", "FixedPoints", "trajectories", "Trajectories"]
+__all__ += ["averaged_jacobian", "AveragedJacobian"]
 __all__ += ["certified_norms", "CertifiedNorms"]
 # what codes look like
 __all__ += ["codes", "Codes", "principal_components", "PrincipalComponents"]

@@ -45,12 +45,7 @@ def fixed_points(
     check_rows(x, 1, num_steps=num_steps)
     check_positive("tolerance", tolerance, "1e-6 is usual.")
     check_positive("apart", apart, "1e-3 is usual.")
-    shape = encode(x[:1]).shape[1:]
-
-    def turn(code: Tensor) -> Tensor:
-        return encode(decode(code.view(-1, *shape))).flatten(1)
-
-    code = torch.cat([encode(part).flatten(1) for part in parts(x, 8 * x[0].numel())])
+    code, turn = _codes(encode, x), _turn(encode, decode, x)
     steps = torch.full((len(x),), num_steps, device=x.device)
     moving = torch.arange(len(x), device=x.device)
     for step in range(num_steps):
@@ -76,6 +71,64 @@ def fixed_points(
     matrices = jacobian(turn, points)
     radius = torch.linalg.eigvals(matrices).abs().amax(1)
     return FixedPoints(points, basin, steps, radius, torch.linalg.matrix_norm(matrices, 2))
+
+
+@dataclass(frozen=True, repr=False)
+class Trajectories(TableResult):
+    """How the code of each row moves under z <- f(g(z)), beside attractors that are known."""
+
+    score: Tensor  # mean distance to the nearest attractor, over the codes z_0 to z_T on the way, (rows,)
+    length: Tensor  # of the way, ||z_1 - z_0|| + ... + ||z_T - z_(T-1)||, (rows,)
+    rate: Tensor  # by which a step shrinks, (||z_T - z_(T-1)|| / ||z_1 - z_0||)^(1 / (T - 1)); nan for none, (rows,)
+    attractor: Tensor  # number of the attractor that is nearest in the end, (rows,)
+    _table = ("score", "length", "rate", "attractor")
+
+
+@torch.no_grad()
+def trajectories(encode: Map, decode: Map, x: Tensor, attractors: Tensor, *, num_steps: int = 20) -> Trajectories:
+    """Follow z <- f(g(z)) from the codes of the rows x for some steps, and score the ways.
+
+    A row like those of training comes near to their attractors at once; one of another kind stays away from them for
+    longer or goes elsewhere: its score is larger (Fumero et al. 2026).
+
+    Args:
+        encode: f.
+        decode: g.
+        x: Rows, (rows, *features).
+        attractors: Codes (points, code), such as `fixed_points(encode, decode, training_rows).codes`.
+        num_steps: T, at least 2.
+
+    Raises:
+        InvalidValue: Fewer steps, or attractors that are no codes.
+    """
+    check_rows(x, 1)
+    check_at_least("num_steps", num_steps, 2)
+    code, turn = _codes(encode, x), _turn(encode, decode, x)
+    if attractors.ndim != 2 or attractors.shape[1:] != code.shape[1:] or not len(attractors):
+        rule = f"have the shape (points, {code.shape[1]})"
+        raise InvalidValue("attractors", rule, tuple(attractors.shape), "Use the codes of fixed_points.")
+
+    def distances(code: Tensor) -> Tensor:
+        # by differences: products lose the digits of small distances
+        return torch.cdist(code, attractors.to(code), compute_mode="donot_use_mm_for_euclid_dist")
+
+    total, lengths = distances(code).amin(1), list[Tensor]()
+    for _ in range(num_steps):
+        before, code = code, turn(code)
+        lengths.append((code - before).norm(dim=1))
+        total = total + distances(code).amin(1)
+    rate = (lengths[-1] / lengths[0]) ** (1 / (num_steps - 1))  # 0 / 0 is nan
+    return Trajectories(total / (num_steps + 1), torch.stack(lengths).sum(0), rate, distances(code).argmin(1))
+
+
+def _codes(encode: Map, x: Tensor) -> Tensor:
+    return torch.cat([encode(part).flatten(1) for part in parts(x, 8 * x[0].numel())])
+
+
+def _turn(encode: Map, decode: Map, x: Tensor) -> Map:
+    """Return z -> f(g(z)) for codes that are flattened."""
+    shape = encode(x[:1]).shape[1:]
+    return lambda code: encode(decode(code.view(-1, *shape))).flatten(1)
 
 
 @dataclass(frozen=True, repr=False)

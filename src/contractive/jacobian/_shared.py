@@ -1,6 +1,7 @@
 """What all functions share: the map of a training step, which runs once, and the rules for x and its rows."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,7 +62,7 @@ def check_input(x: object) -> None:
         )
 
 
-def check_rows(rows: object, x: Tensor, batch_statistics: str) -> None:
+def check_rows(rows: Any, x: Tensor, batch_statistics: str) -> None:
     """Raise unless these are numbers of different rows of x, or None for all."""
     if rows is None:
         return
