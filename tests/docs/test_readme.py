@@ -22,9 +22,10 @@ def blocks(page, language):
     ]
 
 
-LONG = "scikit-learn.md"  # trains for a minute: tests/estimators/test_programs.py runs it with fewer epochs
+# run with fewer epochs or with what else is said of them, in tests of estimators, sections and illustrations
+ELSEWHERE = ("scikit-learn.md", "choosing-the-weight.md", "export.md", "illustrations.md")
 SLOW = "anomalies.md"  # trains for ten seconds
-RUN = [page for page in PAGES if blocks(page, "python") and page.name != LONG]
+RUN = [page for page in PAGES if blocks(page, "python") and page.name not in ELSEWHERE]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -109,7 +109,7 @@ def contract(
         >>> import contractive as ct
         >>> _ = torch.manual_seed(0)
         >>> encoder, x = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 4)), torch.rand(256, 8)
-        >>> settings = {"max_epochs": 30, "batch_size": 16, "learning_rate": 0.01, "progress": False}
+        >>> settings = {"max_epochs": 20, "batch_size": 32, "learning_rate": 0.02, "progress": False}
         >>> history = ct.contract(encoder, x, max_code_change=0.05, **settings)
         >>> history["train_penalty"][-1] < history.reference[0]["train_penalty"]
         True

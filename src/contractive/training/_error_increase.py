@@ -180,8 +180,8 @@ def fit_with_max_error_increase(
     Examples:
         >>> import contractive as ct
         >>> _ = torch.manual_seed(0)
-        >>> x = torch.rand(512, 2) @ torch.rand(2, 8)
-        >>> settings = {"max_epochs": 40, "batch_size": 16, "schedule": "cosine", "learning_rate": 0.01}
+        >>> x = torch.rand(256, 2) @ torch.rand(2, 8)
+        >>> settings = {"max_epochs": 20, "batch_size": 16, "schedule": "cosine", "learning_rate": 0.02}
         >>> settings |= {"validation": x[:128], "progress": False, "max_error_increase": 0.5}
         >>> net, objective = ct.mlp(8, code=3), ct.objectives.contractive()
         >>> history = ct.fit_with_max_error_increase(net, x[128:], objective, **settings)
