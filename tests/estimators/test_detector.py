@@ -80,7 +80,7 @@ def test_contamination_must_be_a_share(plane, share):
         quick(contamination=share).fit(plane[0])
 
 
-@pytest.mark.parametrize("share", [0, 1.1, "all", False, None], ids=str)
+@pytest.mark.parametrize("share", [0, 1.1, "all", False], ids=str)
 def test_support_fraction_must_be_a_share(plane, share):
     with pytest.raises(ValueError, match=rf"support_fraction must be above 0 and at most 1, got {share!r}\. 1 learns"):
         quick(support_fraction=share).fit(plane[0])
@@ -98,6 +98,12 @@ def test_all_rows_are_learned_from_unless_told_otherwise(mixed):
     assert detector.score_by_ == "table"
 
 
+def test_a_share_of_outliers_is_no_reason_to_trim_where_all_rows_are_asked_for():
+    assert quick(contamination=0.1, support_fraction=1).learned_share == 1
+    assert quick(contamination=0.1, support_fraction=0.9).learned_share == 0.9
+    assert quick(contamination=0.1).chosen_score(np.zeros((4, 2))) == "trimmed"
+
+
 def test_strange_rows_are_not_learned_from(mixed):
     detector = trimmed().fit(mixed[0])
     assert detector.support_.sum() == 315  # 70 %
@@ -107,7 +113,8 @@ def test_strange_rows_are_not_learned_from(mixed):
 
 def test_the_rest_is_the_detector_that_saw_the_support_alone(mixed):
     x = mixed[0]
-    detector = trimmed(contamination=0.1).fit(x)
+    detector = quick(contamination=0.1).fit(x)  # a share of outliers in these rows: 0.7 of them are learned from
+    assert detector.support_.sum() == 315
     alone = quick(score_by="trimmed").fit(x[detector.support_])
     np.testing.assert_array_equal(alone.score_samples(x), detector.score_samples(x))
     assert detector.offset_ == pytest.approx(np.percentile(detector.score_samples(x), 10))

@@ -117,8 +117,8 @@ def open_rows(
         raise invalid("rows_at_once", "be at least 1", rows_at_once, f"For instance {BLOCK}.")
     start, size = 0, min(rows_at_once, most_rows(preparation.features))
     with reraise_as_data_error(Path(path), ARROW_ERRORS):
-        named, windows = str(path) in SETS, isinstance(preparation, WindowPreparation)
-        like = preparation.row if windows else preparation
+        named, windows = str(path) in SETS, preparation if isinstance(preparation, WindowPreparation) else None
+        like = preparation if windows is None else windows.row
         reader = NamedSet(str(path), like, data_dir) if named else open_reader(path, options, like)
         there = reader.column_names() if pass_through or optional or windows else []
         for name in pass_through:
@@ -126,12 +126,12 @@ def open_rows(
                 remedy = suggest(name, there) if there else "This source has none."
                 raise invalid("pass_through", "name a column", repr(name), remedy)
         names = list(dict.fromkeys((*pass_through, *(name for name in optional if name in there))))
-        of_series = preparation.series_columns if windows else ()
+        of_series = () if windows is None else windows.series_columns
         if absent := [name for name in of_series if name not in there]:
             raise DataError(f"data must have time and group as in training, got no {join_names(absent)}. Add them.")
         if unknown := reader.unknown_columns(names, rules):
             on_note(f"Columns that training did not have are ignored: {join_names(unknown)}.")
-        cutter = WindowCutter(preparation) if windows else None
+        cutter = None if windows is None else WindowCutter(windows)
         for raw, values in reader.batches_with(list(dict.fromkeys((*names, *of_series))), size):
             x, problems = like.checked(raw, rules)
             num = len(x)

@@ -47,10 +47,9 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         calibration: `cross` judges every training row by the networks without it: no row is lost, and the rate held in
             trials, but no theorem says so. `split` holds rows out for calibration only, a fifth or as many as the
             rate needs: for exchangeable rows the rate is then a theorem (Vovk et al., 2005).
-        support_fraction: Share of the training rows to learn from, above 0 and at most 1, which means all rows. Below
-            1 it is those that a first, short training reconstructs best. Give 0.7 for rows that hold many outliers and
-            nobody has sorted. Where most rows are normal it does harm: it takes away rare kinds of normal. Name and
-            meaning as in scikit-learn's `EllipticEnvelope`.
+        support_fraction: Share of the training rows to learn from, above 0 and at most 1; below 1 those that a first,
+            short training reconstructs best, for rows that hold outliers and that nobody has sorted. None for 1, and
+            0.7 with `contamination`. It takes away rare kinds of normal. As in scikit-learn's `EllipticEnvelope`.
         score_by: `table`, `structured` (the distance in the code), `reconstruction` (the error alone), or `auto`:
             structured for at least 50 features that each repeat another one, by a mean largest correlation of 0.75.
         impute: `mean` or `median` puts those of the training rows where a value is NaN; None refuses NaN.
@@ -105,17 +104,14 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         self._fill: np.ndarray | None = fills(x, self.impute)
         x = self._filled(x)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        order = np.random.RandomState(seed).permutation(len(x))
-        held = order[: self.num_held_out(len(x))]
-        if calibrates is not None:
-            order, held = held_first(order, np.asarray(calibrates, bool)[counts])
+        named = None if calibrates is None else np.asarray(calibrates, bool)[counts]
+        order, held = held_first(len(x), seed, self.num_held_out(len(x)), named)
         learned = np.setdiff1d(np.arange(len(x)), held)
         own = None if weights is None else weights[learned]
         trusted = trusted_rows(self, x[learned], own, seed)
         self.support_: np.ndarray = counts.copy()
         self.support_[counts] = np.isin(np.arange(len(x)), learned[trusted])
-        own = None if own is None else own[trusted]
-        self._learn(x[learned[trusted]], own, seed, in_order=calibrates is not None)
+        self._learn(x[learned[trusted]], None if own is None else own[trusted], seed, named is not None)
         whole = trusted.all() and not len(held)
         some = self._kept if whole else np.sort(order[:MOST_ROWS])
         scores = self._fit.training_scores() if whole else self._strangeness(x[some])

@@ -19,6 +19,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
 MOST_ROWS = 20_000  # that are neighbours and calibrate
 _WEIGHTS = {"table": 0.03, "structured": 3.0, "trimmed": 0.1, "reconstruction": 0.1}
 _SCALES = {"table": "log", "structured": "common"}
+_TRUSTED = 0.7  # share of rows to learn from where some are outliers
 _STRUCTURED_PASSES = 2.5  # times the usual number of steps
 _MANY_FEATURES, _REDUNDANT, _ENOUGH_ROWS = 50, 0.75, 30
 _ROWS_FOR_CORRELATIONS, _COLUMNS_FOR_CORRELATIONS = 2_000, 2_000
@@ -33,7 +34,7 @@ class DetectorParameters(Parameters):
     false_discovery_rate: float | None = None
     contamination: float | None = None
     calibration: Literal["cross", "split"] = "cross"
-    support_fraction: float = 1.0
+    support_fraction: float | None = None
     score_by: ScoreBy = "auto"
     impute: Literal["mean", "median"] | None = None
     n_components: int | Literal["auto"] | None = 128
@@ -58,7 +59,7 @@ class DetectorParameters(Parameters):
             ("false_discovery_rate", 0.5, "Try 0.1."),
         ):
             share: Any = getattr(self, name)
-            if share is None and name in ("contamination", "false_discovery_rate"):
+            if share is None and name != "false_alarm_rate":
                 continue
             if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) <= most:
                 raise InvalidValue(name, f"be above 0 and at most {most}", repr(share), advice)
@@ -73,6 +74,13 @@ class DetectorParameters(Parameters):
         own = {each.name: getattr(self, each.name) for each in fields(Parameters)}
         own |= {"scale": "standard" if self.scale == "auto" else self.scale}
         ContractiveAutoencoder(**own)._check_parameters()
+
+    @property
+    def learned_share(self) -> float:
+        """`support_fraction`, or in its place 0.7 where a share of the rows is said to be outliers, else 1."""
+        if self.support_fraction is None:
+            return 1.0 if self.contamination is None else _TRUSTED
+        return float(self.support_fraction)
 
     def worker(self, rows: int, score_by: str, **changed: Any) -> ContractiveAutoencoder:
         """Return an unfitted autoencoder for scaled rows, so many of them, and for a score."""
@@ -91,7 +99,7 @@ class DetectorParameters(Parameters):
             return self.score_by
         if repeats_itself(x):
             return "structured"
-        return "table" if self.support_fraction >= 1 else "trimmed"
+        return "table" if self.learned_share >= 1 else "trimmed"
 
     def chosen_scale(self, score_by: str) -> str | None:
         """Return the scaling for a score."""

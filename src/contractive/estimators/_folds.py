@@ -23,8 +23,14 @@ def drawn_folds(rows: int, random: np.random.RandomState, in_order: bool = False
     return np.sort(folds) if in_order else folds
 
 
-def held_first(order: np.ndarray, calibrates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return an order of the rows that begins with those that calibrate, by a mask, and these."""
+def held_first(rows: int, seed: int, num: int, calibrates: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return a random order of the rows that begins with those that calibrate only, and these: a mask says which.
+
+    Without a mask they are so many, drawn at random.
+    """
+    order = np.random.RandomState(seed).permutation(rows)
+    if calibrates is None:
+        return order, order[:num]
     held = order[calibrates[order]]
     if len(order) - len(held) < FEWEST_ROWS or not len(held):
         rule = f"leave at least {FEWEST_ROWS} rows to learn from, and one to calibrate"
@@ -54,7 +60,7 @@ def train_folds(
 
 def trusted_rows(parameters: DetectorParameters, x: np.ndarray, weights: np.ndarray | None, seed: int) -> np.ndarray:
     """Return which rows to learn from: those that networks without them, trained briefly, reconstruct best."""
-    if parameters.support_fraction >= 1:
+    if parameters.learned_share >= 1:
         return np.ones(len(x), bool)
     z = learn("standard", x, weights).apply(x)
     folds = drawn_folds(len(x), np.random.RandomState(seed))
@@ -67,6 +73,6 @@ def trusted_rows(parameters: DetectorParameters, x: np.ndarray, weights: np.ndar
         first = parameters.worker(0, "reconstruction", max_epochs=epochs, weight=weight, **plain)
         first.fit(z[~own], sample_weight=None if weights is None else weights[~own])
         errors[own] = -first.score_samples(z[own])
-    limit = quantile(errors, float(parameters.support_fraction), weights)
+    limit = quantile(errors, parameters.learned_share, weights)
     # where all but a row or two weigh next to nothing, enough for two folds are still needed
     return errors <= max(limit, np.partition(errors, FEWEST_ROWS - 1)[FEWEST_ROWS - 1])
