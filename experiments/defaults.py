@@ -163,30 +163,30 @@ def models(found: Set, codes: np.ndarray, train: np.ndarray, tested: dict, test:
 
 
 def tables(results: list[dict]) -> str:
-    """Means over seeds, as Markdown: unexplained shares, then models on the codes."""
+    """Means over seeds of the methods that have run, as Markdown: shares of variance, then models on the codes."""
     names = [name for name in SETS if any(row["set"] == name for row in results)]
+    methods = [method for method in METHODS if any(row["method"] == method for row in results)]
 
     def cell(name: str, method: str, what: str, form: str) -> str:
         found = [row[what] for row in results if (row["set"], row["method"]) == (name, method) and what in row]
         return form.format(np.mean(found)) if found else ""
 
-    head = [f"{method}, share of variance" for method in METHODS]
+    head = [f"{method}, share of variance" for method in methods]
     lines = ["| data | seeds | " + " | ".join(head) + " | CPU seconds |"]
-    lines.append("|---" * (len(METHODS) + 3) + "|")
+    lines.append("|---" * (len(methods) + 3) + "|")
     for name in names:
         seeds = len({row["seed"] for row in results if row["set"] == name})
-        shares = []
-        for method in METHODS:
-            left = cell(name, method, "unexplained", "{:.8f}")
-            shares.append(f"{1 - float(left):.5f}" if left else "")
-        times = " / ".join(cell(name, method, "seconds", "{:.0f}") for method in METHODS if method != "pca")
+        left = [cell(name, method, "unexplained", "{:.10f}") for method in methods]
+        shares = [f"{1 - float(share):.5f}" if share else "" for share in left]
+        times = " / ".join(cell(name, method, "seconds", "{:.0f}") for method in methods if method != "pca")
         lines.append(f"| {name} | {seeds} | " + " | ".join(shares) + f" | {times} |")
-    lines += ["", "| data | " + " | ".join(f"{method}, clean / noisy" for method in METHODS) + " |"]
-    lines.append("|---" * (len(METHODS) + 1) + "|")
-    for name in names:
-        if any("clean" in row for row in results if row["set"] == name):
-            pairs = (f"{cell(name, m, 'clean', '{:.3f}')} / {cell(name, m, 'noisy', '{:.3f}')}" for m in METHODS)
-            lines.append(f"| {name} | " + " | ".join(pairs) + " |")
+    modelled = [name for name in names if any("clean" in row for row in results if row["set"] == name)]
+    if modelled:
+        lines += ["", "| data | " + " | ".join(f"{method}, clean / noisy" for method in methods) + " |"]
+        lines.append("|---" * (len(methods) + 1) + "|")
+    for name in modelled:
+        pairs = (f"{cell(name, m, 'clean', '{:.3f}')} / {cell(name, m, 'noisy', '{:.3f}')}" for m in methods)
+        lines.append(f"| {name} | " + " | ".join(pairs) + " |")
     return "\n".join(lines)
 
 

@@ -1,8 +1,7 @@
 """What should `contractive train TABLE` do without options? Its first run, against principal components.
 
     python experiments/first_run.py --data-dir DATA                  # a run that was stopped goes on where it was
-    python experiments/first_run.py --docs docs/experiments.md       # the table so far, written into the page
-    python experiments/first_run.py --docs docs/choosing-the-weight.md  # likewise what the weight found costs
+    python experiments/first_run.py --docs docs/experiments.md       # the tables so far, written into the page
 
 The data go through the files, the preparation and the splits of the command line, at most 4,000 rows drawn with the
 seed. `weight given` is a fit that is given the weight found, with the same seed. All methods have the code size that
@@ -119,7 +118,7 @@ def table(results: list[dict]) -> str:
 
 
 def increases(results: list[dict]) -> str:
-    """What the weight found costs on validation and on test rows, and a fit that was given it, as Markdown."""
+    """What the weight found costs on validation and test rows, and a fit given it, as Markdown; empty if unknown."""
     lines = [
         "| data | weights found | error increase, validation | test | test, the weight given | within 3 points and 2"
         " standard errors |",
@@ -138,7 +137,7 @@ def increases(results: list[dict]) -> str:
         cells = [f"{np.mean(p):.1%} ({np.min(p):.1%} to {np.max(p):.1%})" if p else "" for p in paid]
         near = sum(abs(row["increase_test"] - 0.1) <= 0.03 + 2 * row["increase_test_error"] for row in rows)
         lines.append(f"| {name} | {weights} | " + " | ".join(cells) + f" | {near} of {len(rows)} |")
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def main() -> None:
@@ -147,9 +146,7 @@ def main() -> None:
     options = arguments.parse_args()
     if options.docs:
         results = json.loads(options.out.read_text())["results"]
-        for name, made in (("first run", table), ("error_increase", increases)):
-            if f"<!-- {name} -->" in options.docs.read_text():
-                put(options.docs, name, made(results))
+        put(options.docs, "first run", "\n\n".join(filter(None, (table(results), increases(results)))))
         return
     if not options.data_dir:
         raise SystemExit("--data-dir must be given, got none. It holds tabular, spectra and freyfaces.npz.")

@@ -22,8 +22,8 @@ Image = tuple[int, int] | None
 _MOST_FEATURES = 256  # columns of a heat map of weights
 _EXAMPLES = 2  # of reconstructions that are no images
 _NAMES = 90  # pixels of row headings
-_SHOWN = 3  # directions of either end, tangents of a spectrum
-_TANGENTS = ("#d9480f", "#1c64c8", NEUTRAL)
+_SHOWN = 3  # directions of either end
+_TANGENTS = {"tangent 1": "#d9480f", "tangent 2": "#1c64c8", "tangent 3": NEUTRAL}
 _MISTAKES = {True: (12, 1040), False: (6, 620)}  # in a row, and its pixels: with short names, with long ones
 _SHORT = 2  # characters of a short name
 _WORDS = 0.7  # room below a mistake, as a share of its height
@@ -51,12 +51,12 @@ def tangents(
     """Draw the tangent vectors at each point, a panel each, the most sensitive first: of a spectrum three as lines."""
     axis = FeatureAxis.of(names, measured.basis.shape[-1])
     if image is None and axis.line:
-        result = panels(list(headings), Room(200, 180))
+        result = panels(list(headings), Room(200, 180, _TANGENTS))
         for number, vectors in enumerate(numbers(measured.basis), 1):
-            for order, vector in enumerate(vectors[:_SHOWN]):
-                more: Layout = {"line": {"color": _TANGENTS[order], "width": 2}, "name": f"tangent {order + 1}"}
-                hover = f"tangent {order + 1} at %{{x}}: %{{y:.3g}}<extra></extra>"
-                result.line(f"tangent {order + 1}", axis.places, vector, number, hovertemplate=hover, **more)
+            for (name, shade), vector in zip(_TANGENTS.items(), vectors, strict=False):
+                hover = f"{name} at %{{x}}: %{{y:.3g}}<extra></extra>"
+                line = {"color": shade, "width": 2}
+                result.line(name, axis.places, vector, number, hovertemplate=hover, line=line)
             set_axes(result, number, axis.layout, {})
         return result
     return signed(numbers(measured.basis), headings, image, names, "tangent")

@@ -137,10 +137,12 @@ class Examples(Section[ExampleRows], name="examples", title="Single rows", group
         )
         yield self._rows(name, replace(found, jacobians=jacobians), context)
         yield self._units(replace(found, jacobians=jacobians), context)
+        spectrum = context.image is None and plots.FeatureAxis.of(context.names, found.inputs.shape[1]).line
+        drawn = "a line each, the first three" if spectrum else "orange adds, blue takes away"
         caption = (
             "The directions in which the reconstruction of single rows moves most when the row changes, strongest"
-            " first: left singular vectors of its Jacobian. The model treats them as directions along the data (orange"
-            " adds, blue takes away; after Rifai et al. 2011, The manifold tangent classifier)."
+            " first: left singular vectors of its Jacobian. The model treats them as directions along the data"
+            f" ({drawn}; after Rifai et al. 2011, The manifold tangent classifier)."
         )
         some = replace(found.tangents, basis=context.one_channel(found.tangents.basis[:_SHOWN]))
         figure = plots.tangents(some, found.headings[:_SHOWN], context.image, context.names)
