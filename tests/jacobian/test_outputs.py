@@ -196,3 +196,8 @@ def test_the_gradient_in_a_condition():
 def test_args_without_a_row_for_each_row_are_refused(bad, got):
     with pytest.raises(InvalidValue, match=rf"args must be tensors of 5 rows, as x, got {got}\. What is the same for"):
         ct.squared_norm(Conditioned(), X, args=(bad,))
+
+
+def test_args_that_are_no_tuple_are_refused():
+    with pytest.raises(InvalidType, match=r"args must be a tuple, got Tensor\. Write args=\(condition,\)\."):
+        ct.squared_norm(Conditioned(), X, args=torch.rand(5, 3))

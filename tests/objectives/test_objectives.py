@@ -202,6 +202,20 @@ def test_misuse_is_refused(make, match):
         make()
 
 
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        (lambda code: code.sum(1), "Tensor"),
+        (lambda code: (code, [1.0]), "Tensor, list"),
+        (lambda code: (code,), "Tensor"),
+    ],
+)
+def test_a_penalty_must_return_the_code_and_its_values(autoencoder, x, returned, got):
+    objective = Objective(terms=(Term("odd", 1.0, lambda encode, rows: returned(encode(rows))),))
+    with pytest.raises(ValueError, match=rf"penalty 'odd' must return two tensors, .*, got {got}\. Write: return code"):
+        objective(autoencoder, x)
+
+
 def test_a_penalty_must_return_one_value_per_example(autoencoder, x):
     objective = Objective(terms=(Term("mean", 1.0, lambda encode, rows: (encode(rows), encode(rows).mean())),))
     with pytest.raises(ValueError, match=r"penalty 'mean' must return one value per example, shape \(7,\), got \(\)"):

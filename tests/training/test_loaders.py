@@ -230,3 +230,13 @@ def test_validation_of_any_kind_is_that_of_its_rows(validation):
     one, other = (ct.fit(net(), X, OBJECTIVE, validation=rows, **SETTINGS) for rows in (X, validation))
     assert one["val_total"] == other["val_total"]
     assert one["train_total"] == other["train_total"]
+
+
+def test_validation_without_a_batch_is_refused():
+    with pytest.raises(ValueError, match="validation must hold at least one batch, got none"):
+        ct.fit(net(), X, OBJECTIVE, validation=Batches(), **SETTINGS)
+
+
+def test_rows_that_require_a_gradient_are_constants():
+    one, other = (ct.fit(net(), rows, OBJECTIVE, **SETTINGS) for rows in (X, X.clone().requires_grad_()))
+    assert one["train_total"] == other["train_total"]

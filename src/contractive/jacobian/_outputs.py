@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import InvalidType, InvalidValue
 from contractive.jacobian._chain import eager
 from contractive.jacobian._shared import Map, check_input
 
@@ -71,11 +71,13 @@ def with_args(f: Callable[..., Tensor], args: tuple[Tensor, ...], x: Tensor) -> 
     """Return f as a map of x alone, its further inputs fixed.
 
     Raises:
-        InvalidValue: An input without one row for each row of x.
+        InvalidValue: An input without one row for each row of x; an InvalidType for no tuple.
     """
-    if not args:
+    if isinstance(args, tuple) and not args:
         return f
     check_input(x)
+    if not isinstance(args, tuple):
+        raise InvalidType("args", "be a tuple", type(args).__name__, "Write args=(condition,).")
     for arg in args:
         if not isinstance(arg, Tensor) or arg.shape[:1] != x.shape[:1]:
             got = f"shape {tuple(arg.shape)}" if isinstance(arg, Tensor) else type(arg).__name__

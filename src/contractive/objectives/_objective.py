@@ -124,6 +124,24 @@ class _Maps:
         return self["decoder"](self["encoder"](self.x))
 
 
+def _values(name: str, returned: Any, batch: int) -> Tensor:
+    """Return the values of a penalty from what it returned, or raise."""
+    several = isinstance(returned, tuple | list)
+    if not several or len(returned) < 2 or not isinstance(returned[1], Tensor):
+        kinds = returned if several else [returned]
+        raise ContractiveError(
+            f"The penalty {name!r} must return two tensors, the code and one value per example, got"
+            f" {', '.join(type(each).__name__ for each in kinds)}. Write: return code, values."
+        )
+    values = returned[1]
+    if values.shape != (batch,):
+        raise ContractiveError(
+            f"The penalty {name!r} must return one value per example, shape ({batch},), got {tuple(values.shape)}. Sum"
+            " over everything but the batch and leave mean and weight to the objective."
+        )
+    return values
+
+
 @dataclass(frozen=True)
 class Values:
     """An objective evaluated on a batch."""
@@ -181,13 +199,7 @@ class Objective:
             penalty: Any = term.penalty
             if term.labelled:
                 penalty = partial(penalty, labels=labels)
-            values = found[term.name] = penalty(*maps.given_to(term))[1]
-            if values.shape != (len(x),):
-                raise ContractiveError(
-                    f"The penalty {term.name!r} must return one value per example, shape ({len(x)},), got"
-                    f" {tuple(values.shape)}. Sum over everything but the batch and leave mean and weight to the"
-                    " objective."
-                )
+            found[term.name] = _values(term.name, penalty(*maps.given_to(term)), len(x))
         reconstruction = weighted = self.loss(maps.reconstruction(), x)
         for term in self.terms:
             weighted = weighted + term.weight * found[term.name]

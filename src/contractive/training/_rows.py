@@ -99,7 +99,7 @@ def _checked(data: Any, what: str, like: Tensor) -> Tensor:
     if not isinstance(data, Tensor | np.ndarray):
         remedy = "A data frame: df.to_numpy('float32')."
         raise InvalidType(what, "be a tensor or an array", type(data).__name__, remedy)
-    x = as_tensor(data)
+    x = as_tensor(data).detach()  # every batch has a graph of its own
     if not x.is_floating_point():
         raise InvalidType(what, "be floating-point numbers", x.dtype, "Convert and scale them first.")
     if x.ndim < 2 or len(x) == 0:
@@ -319,7 +319,10 @@ def in_memory(data: Any, inputs: Callable[[Any], Tensor], dtype: torch.dtype) ->
         batches = DataLoader(data, _FIRST) if isinstance(data, Dataset) else data
         loaded = loader_of(batches, (inputs, None), dtype, _FIRST, torch.Generator())
         if isinstance(loaded, Loader):
-            return torch.cat([batch.x for block in loaded for batch in block])
+            rows = [batch.x for block in loaded for batch in block]
+            if not rows:
+                raise InvalidValue("validation", "hold at least one batch", "none", "Give it rows.")
+            return torch.cat(rows)
     return data[0 : len(data)] if isinstance(data, Rows) else data
 
 
