@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from contractive.data._memory import size
 from contractive.data._split import most_held_out
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,7 @@ def bad_inputs() -> dict[str, int]:
 
 
 def results(campaign: str) -> Any:
-    """What a campaign wrote: kills, writes, fuzz or streaming."""
+    """What a campaign wrote: kills, writes, fuzz, packed or streaming."""
     return json.loads((RESULTS / f"{campaign}.json").read_text())
 
 
@@ -75,6 +76,21 @@ def fuzzing() -> str:
 
 {took}Each file had {found["seconds_per_case"]} seconds of the
 processor and {gigabytes(found["memory_limit_bytes"])} of memory."""
+
+
+def packed() -> str:
+    found = results("packed")
+    rows = "\n".join(
+        f"| {each['file']} | {size(each['bytes'])} | {size(each['unpacked_bytes'])} | {each['read']} |"
+        f" {each['outcome']} | {size(each['peak_bytes'])} |"
+        for each in found["results"]
+    )
+    return f"""| file | size | unpacked | read | outcome | peak memory |
+|---|---|---|---|---|---|
+{rows}
+
+Measured on {found["date"]} with version {found["version"]}. Each file was read in a process that may take {gigabytes(found["limit_bytes"])} for data; peak
+memory is its `ru_maxrss`, which includes Python and the libraries."""
 
 
 def streaming() -> str:
@@ -168,6 +184,15 @@ in processes with limits. They are read, or refused with one line.
     python benchmarks/fuzz.py --minutes 10 --out benchmarks/results/fuzz.json
 
 {fuzzing()}
+
+## Small files that unpack to gigabytes
+
+Columns that are dropped are never unpacked, and what does not fit into memory by what the file says of itself is refused
+before it is read.
+
+    python benchmarks/packed.py --out benchmarks/results/packed.json
+
+{packed()}
 
 ## Larger than memory
 

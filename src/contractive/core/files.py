@@ -82,4 +82,5 @@ def replace_file(path: Path, write: Callable[[str], Any]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     with new_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # bytes of names that are no text, surrogates in Python, become the escapes of JSON
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -47,6 +47,9 @@ class Files:
             is_folder = folder.is_dir()
             others = is_folder and not all(map(is_temporary, folder.iterdir()))
             loop = folder.is_symlink() and not folder.exists()
+            str(folder).encode()
+        except UnicodeEncodeError as error:  # the log of TensorBoard cannot be written there
+            raise _wrong_out("have a name in UTF-8", repr(str(folder))) from error
         except OSError as error:
             raise _wrong_out("be a folder that can be read", f"{folder}: {error.strerror}") from error
         if loop or (folder.exists() and not is_folder):
@@ -127,7 +130,7 @@ class HistoryTable:
             check_regular(self._path, 2**26)
             with open(self._path, newline="") as file:
                 rows = list(csv.DictReader(file))
-            return [{name: float(value) for name, value in row.items()} for row in rows]
+            return [{k: float("nan" if value == "" else value) for k, value in row.items()} for row in rows]
         except FileNotFoundError:
             return []
         except (OSError, ValueError, TypeError, csv.Error) as error:
