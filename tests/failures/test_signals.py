@@ -18,7 +18,7 @@ def test_a_stopped_training_has_its_checkpoint_and_its_exit_code(number, tmp_pat
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32))
     out = tmp_path / "run"
     network = "--start random --weight 0.1 --hidden 4 --code 2"
-    train = f"train {tmp_path}/rows.npy --out {out} {network} --max-epochs 3000 --checkpoint-seconds 0"
+    train = f"train {tmp_path}/rows.npy --out {out} {network} --max-epochs 100000 --checkpoint-seconds 0"
     process = processes.contractive(train, errors=tmp_path / "errors")
     while not (out / "checkpoints" / "last.ckpt").exists() and process.is_alive():
         time.sleep(0.02)

@@ -70,7 +70,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
     Examples:
         >>> from sklearn.datasets import load_iris
         >>> table = load_iris().data
-        >>> detector = ContractiveOutlierDetector(max_epochs=20, random_state=0).fit(table[:100])
+        >>> detector = ContractiveOutlierDetector(max_epochs=40, random_state=0).fit(table[:100])
         >>> new = table[100:101].copy()
         >>> new[0, 1] = 9.0
         >>> print(detector.predict(new), detector.explain(new)[0].ranking[0].feature)

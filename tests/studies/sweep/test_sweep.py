@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -228,20 +229,32 @@ def test_what_a_killed_process_had_begun_is_done_again(split, tmp_path):
 
 
 def test_two_processes_share_a_folder(split, tmp_path):
-    out = tmp_path / "out"
-    other = start(split, out, 8)
-    limit = time.monotonic() + 100
-    while not list(out.glob("trials/0000/config.json")) and time.monotonic() < limit:
-        time.sleep(0.01)
-    mine = []
-    found = sweep(split, SweepSettings(FITS, trials=8), out, on_progress=lambda what, done, total: mine.append(what))
-    other.join(100)
+    out, turn, mine = tmp_path / "out", tmp_path / "turn", []
+
+    def wait(what, done, total):
+        while what.startswith("weight ") and not turn.exists():  # after a trial for one of mine: both take part
+            time.sleep(0.01)
+
+    def note(what, done, total):
+        if what.startswith("weight "):
+            mine.append(what)
+            turn.touch()
+
+    settings = SweepSettings(FITS, trials=8)
+    other = processes.start(partial(sweep, on_progress=wait), split, settings, out)
+    try:
+        while not list(out.glob("trials/0000/config.json")) and other.is_alive():
+            time.sleep(0.01)
+        found = sweep(split, settings, out, on_progress=note)
+    finally:
+        turn.touch()
+        other.join(300)
     assert other.exitcode == 0
     assert found == Sweep.read(out)
     assert [trial.number for trial in found.trials] == list(range(8))
     assert len({trial.weight for trial in found.trials}) == 8
     assert sorted(path.name for path in (out / "trials").iterdir()) == [f"{n:04d}" for n in range(8)]
-    assert 0 < sum(what.startswith("weight ") for what in mine) < 8  # both took part
+    assert 0 < len(mine) < 8
 
 
 def test_trials_of_a_process_that_is_gone_are_taken_over_and_its_late_results_ignored(split, tmp_path):
