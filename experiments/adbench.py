@@ -4,7 +4,7 @@
     python experiments/adbench.py --data-dir DATA --again contractive  # measure it anew, say after a change
     python experiments/adbench.py --data-dir DATA --reasons        # how often an injected fault is named
     python experiments/adbench.py --table                          # the figures so far, as markdown
-    python experiments/adbench.py --docs docs/scikit-learn.md      # the same, written between the markers of the page
+    python experiments/adbench.py --docs docs/detection.md         # the same, written between the markers of the page
 
 DATA holds `adbench/*.npz` (keys X, y; y = 1 is an anomaly; https://github.com/Minqi824/ADBench). Two protocols:
 

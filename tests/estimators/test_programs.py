@@ -165,7 +165,7 @@ def test_pyod_trains_and_scores(adbench):
 
 def test_the_figures_in_the_guide_are_those_measured(adbench):
     found = json.loads(adbench.OUT.read_text())
-    page = (ROOT / "docs" / "scikit-learn.md").read_text()
+    page = (ROOT / "docs" / "detection.md").read_text()
     assert adbench.summary(found) in page
     assert adbench.rank_table(found) in page
     assert adbench.details(found) in page
