@@ -140,7 +140,7 @@ def test_a_sketch_is_unbiased_and_its_error_honest(num):
     expected = errors.square().mean(0)
     seen = means.var(0) + exact.standard_error.square()
     torch.testing.assert_close(expected, seen, rtol=0.4, atol=0)
-    assert float(expected.mean() / seen.mean()) == pytest.approx(1, rel=0.05)
+    assert float(expected.mean() / seen.mean()) == pytest.approx(1, rel=0.1)  # five times its standard deviation
 
 
 def test_a_sketch_is_the_mean_of_what_its_rows_give():

@@ -166,7 +166,7 @@ def test_validation_keeps_the_choice():
 def test_fewer_rows_are_refused(rows):
     with pytest.raises(InvalidValue, match=r"penalty_rows must be 1\.0 with batch_statistics 'constant', got"):
         JacobianNorm(penalty_rows=rows, **constant)
-    with pytest.raises(InvalidValue, match="rows must be left out with batch_statistics 'constant', got 1 rows"):
+    with pytest.raises(InvalidValue, match="rows must be left out with batch_statistics 'constant', got some"):
         value_and_squared_norm(nn.Linear(5, 2), torch.rand(3, 5), rows=torch.tensor([0]), **constant)
 
 

@@ -218,7 +218,7 @@ def test_large_images_are_averaged():
 def test_weights_of_many_features_are_thinned_and_numbered():
     heatmap = plots.filters({"standard": np.arange(600.0)[None]}).data[0]
     assert heatmap.z.shape == (1, 200)
-    assert (heatmap.x0, heatmap.dx) == (1, 3)
+    assert list(heatmap.x) == list(range(1, 600, 3))
     assert heatmap.z[0, 1] == 3
 
 

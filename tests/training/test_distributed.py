@@ -1,9 +1,6 @@
 """Two processes with batch 16 take the steps of one with batch 32: noise and probes included."""
 
-import os
 import socket
-import sys
-from pathlib import Path
 
 import distributed_run
 import numpy as np
@@ -12,7 +9,6 @@ import torch
 from distributed_run import OBJECTIVES, train, train_with_callback
 
 import processes
-from contractive.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +46,9 @@ def test_the_command_trains_in_two_processes_without_a_word_of_the_machinery(tmp
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32))
     command = f"train {tmp_path}/rows.npy --out {out} --weight 0.1 --max-epochs 1 --hidden 8 --code 4"
     command += " --device cpu --devices 2 --strategy ddp"
-    first = processes.start(_installed, command.split(), out=said, errors=errors)
+    first = processes.start(processes.installed, command.split(), out=said, errors=errors)
     first.join(300)
     assert first.exitcode == 0, errors.read_text()
     assert all(line.startswith("Note: ") for line in errors.read_text().splitlines())
     assert said.read_text().count("Run: ") == 1
     assert (out / "metrics.json").exists()
-
-
-def _installed(arguments):
-    """Be the program as it is installed: Lightning starts the second process by what the first one was called by."""
-    sys.modules["__main__"].__spec__ = None
-    os.environ["OMP_NUM_THREADS"] = "1"
-    sys.argv = [str(Path(sys.executable).with_name("contractive")), *arguments]
-    main()

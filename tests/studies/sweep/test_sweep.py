@@ -231,17 +231,14 @@ def test_what_a_killed_process_had_begun_is_done_again(split, tmp_path):
 def test_two_processes_share_a_folder(split, tmp_path):
     out, turn, mine = tmp_path / "out", tmp_path / "turn", []
 
-    def wait(what, done, total):
-        while what.startswith("weight ") and not turn.exists():  # after a trial for one of mine: both take part
-            time.sleep(0.01)
-
     def note(what, done, total):
         if what.startswith("weight "):
             mine.append(what)
             turn.touch()
 
     settings = SweepSettings(FITS, trials=8)
-    other = processes.start(partial(sweep, on_progress=wait), split, settings, out)
+    # after a trial the other one waits for one of mine: both take part
+    other = processes.start(partial(sweep, on_progress=processes.Waiting(turn)), split, settings, out)
     try:
         while not list(out.glob("trials/0000/config.json")) and other.is_alive():
             time.sleep(0.01)
