@@ -118,6 +118,13 @@ def train(cell, folder, method, weight, seed, epochs):
     return {"curve": curve.points, "rows": last}
 
 
+def write(found):
+    """Write the results, a piece to a line."""
+    pieces = ",\n".join(f"  {json.dumps(key)}: {json.dumps(piece)}" for key, piece in found["pieces"].items())
+    text = json.dumps({**found, "pieces": "PIECES"}, indent=1).replace('"PIECES"', f"{{\n{pieces}\n }}")
+    write_text(RESULTS, text + "\n")
+
+
 def compared(pieces, method, other):
     """Mean of the paired log-ratios of the last objectives over all pieces that both have, with its 95 % interval."""
     pairs = [(key, key.replace(f", {method},", f", {other},")) for key in pieces if f", {method}," in key]
@@ -163,7 +170,7 @@ def main():
             for method, other in (("auto", "probes"), ("auto", "exact"), ("probes", "exact"), ("auto", "random vjp"))
             if sum(f", {method}," in key and key.replace(f", {method},", f", {other},") in pieces for key in pieces) > 1
         }
-        write_text(RESULTS, json.dumps(found, indent=1) + "\n")
+        write(found)
         print(key, pieces[key]["curve"][-1], pieces[key]["rows"], flush=True)
     print(json.dumps(found["compared"], indent=1))
 

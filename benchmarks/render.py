@@ -141,19 +141,20 @@ def outcome(found):
     """Last objective of each method relative to exact values, else to probes on all rows, with CPU seconds."""
     cells = {}
     for key, piece in found["pieces"].items():
-        cell, epochs, method, weight, _ = key.split(", ")
-        cells.setdefault((cell, epochs, weight), {}).setdefault(method, []).append(piece)
+        cell, epochs, method, weight, seed = key.split(", ")
+        cells.setdefault((cell, epochs, weight), {}).setdefault(method, {})[seed] = piece
     names = list(dict.fromkeys(key.split(", ")[2] for key in found["pieces"]))
     rows = []
     for (cell, epochs, weight), methods in cells.items():
-        last = {name: [piece["curve"][-1] for piece in pieces] for name, pieces in methods.items()}
+        seeds = sorted(set.intersection(*(set(pieces) for pieces in methods.values())))  # that all methods have
+        last = {name: [pieces[seed]["curve"][-1] for seed in seeds] for name, pieces in methods.items()}
         objective = {name: fmean(point["objective"] for point in points) for name, points in last.items()}
         base = objective.get("exact", objective["probes"])
         values = [f"{objective[name] / base - 1:+.1%}" if name in last else "" for name in names]
         seconds = [f"{fmean(point['seconds'] for point in last[name]):.1f}" if name in last else "" for name in names]
-        used = fmean(piece["rows"] for piece in methods["auto"])
+        used = fmean(methods["auto"][seed]["rows"] for seed in seeds)
         label = f"{cell}, {epochs}, {weight}"
-        rows.append([label, f"{base:.3f}", *values, *seconds, f"{used:.0f}", str(len(methods["auto"]))])
+        rows.append([label, f"{base:.3f}", *values, *seconds, f"{used:.0f}", str(len(seeds))])
     head = ["", "objective", *names, *(f"{name}, CPU s" for name in names), "rows of auto, at the end", "seeds"]
     lines = ["", "Mean of the paired log-ratios, with its 95 % interval:", ""]
     for name, ratio in found["compared"].items():

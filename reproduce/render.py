@@ -55,8 +55,8 @@ def table1(found, published, exponent):
         "units that hardly vary %, ours",
     ]
     rows = []
-    for model, paper in published.items():
-        row = found.get(model)
+    for model in dict.fromkeys([*published, *found]):
+        paper, row = published.get(model), found.get(model)
         if model.startswith("RBM"):
             ours_of = ["not part of the library"] * 3
         else:
