@@ -13,7 +13,7 @@ test: style
 	@$(MAKE) --no-print-directory -j 2 types tests  # pyright takes one core for a while, beside the tests
 
 tests: .venv/dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: style types
 

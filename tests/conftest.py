@@ -31,10 +31,20 @@ LONGEST = (*TOGETHER, "docs/test_course.py")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Hand the files to processes whole (`--dist loadgroup`) and in order, the longest first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+    """Put the files that take longest first."""
     items.sort(key=lambda item: _group(item.path) not in LONGEST)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hand files to processes whole, and some folders, in the order of collection (`--no-loadscope-reorder`)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(TESTS.parent / nodeid.partition("::")[0])
+
+    return Scheduling(config, log)
 
 
 def _group(path):

@@ -406,9 +406,9 @@ class TablePreparation(Preparation):
         return unknown
 
     def _encoded(self, rows: pa.Table, rules: Mismatches) -> tuple[np.ndarray, dict[int, str]]:
-        out, problems = np.empty((len(rows), self.features)), {}
+        out, problems, given = np.empty((len(rows), self.features)), {}, set(rows.column_names)
         for column, group in zip(self.columns, self.groups, strict=True):
-            if column.name not in rows.column_names:
+            if column.name not in given:
                 out[:, group.start : group.start + group.num] = np.nan
                 if rules.missing_columns == "mark":
                     problems = dict.fromkeys(range(len(rows)), f"column {column.name} is missing") | problems
