@@ -178,7 +178,8 @@ def tables(results: list[dict]) -> str:
         seeds = len({row["seed"] for row in results if row["set"] == name})
         left = [cell(name, method, "unexplained", "{:.10f}") for method in methods]
         shares = [f"{1 - float(share):.5f}" if share else "" for share in left]
-        times = " / ".join(cell(name, method, "seconds", "{:.0f}") for method in methods if method != "pca")
+        seconds = (cell(name, method, "seconds", "{:.0f}") for method in methods if method != "pca")
+        times = " / ".join(filter(None, seconds))
         lines.append(f"| {name} | {seeds} | " + " | ".join(shares) + f" | {times} |")
     modelled = [name for name in names if any("clean" in row for row in results if row["set"] == name)]
     if modelled:
