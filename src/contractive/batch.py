@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from contractive.core.errors import InvalidValue
-from contractive.data import Mismatches, arrow_column
+from contractive.data import Block, Mismatches, arrow_column
 from contractive.studies.runs import DetectorRun, RowFunction, Run, open_run, with_problems
 
 
@@ -52,10 +52,10 @@ class OnBatches(ABC):
             if name not in table.column_names:
                 raise InvalidValue("pass_through", "name a column", repr(name), "Leave it out.")
         x, problems = self._run.preparation.checked(table.drop_columns([*self.pass_through]), self.rules)
-        usable = np.setdiff1d(np.arange(len(x)), [*problems]).astype(np.intp)
-        made = self._function.named(self._function.apply(x[usable]))
+        block = Block(x, {}, 0, problems)
+        made = self._function.named(self._function.apply(x[block.usable]))
         if self.rules.marks:
-            made = with_problems(made, usable, problems)
+            made = with_problems(made, block.usable, problems)
         kept = {name: table.column(name) for name in self.pass_through}
         found = pa.table({**kept, **{name: arrow_column(values) for name, values in made.items()}})
         if isinstance(batch, pa.Table):

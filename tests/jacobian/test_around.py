@@ -241,3 +241,13 @@ def test_every_norm_of_a_checkpointed_block_that_normalises(norm):
             found.append([value.detach(), block[0].weight.grad.clone()])
         torch.testing.assert_close(*found)
     assert torch.nn.functional.layer_norm.__module__ == "torch.nn.functional"  # torch's own again
+
+
+def test_an_inner_context_of_checkpointing_leaves_the_outer_one_in_place():
+    of_torch = torch.nn.functional.layer_norm
+    with checkpointed():
+        exchanged = torch.nn.functional.layer_norm
+        with checkpointed():
+            pass
+        assert torch.nn.functional.layer_norm is exchanged is not of_torch
+    assert torch.nn.functional.layer_norm is of_torch

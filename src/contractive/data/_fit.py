@@ -68,9 +68,9 @@ def _encoded(source: Source, parts: np.ndarray) -> Iterator[tuple[np.ndarray, np
 def _with_steps(draft: Preparation, source: Source, parts: np.ndarray, options: Options) -> Preparation:
     """Return the draft with the steps on spectra, fitted on the training rows."""
     steps: Any = options.spectra  # checked by the options
-    draft = replace(draft, spectra=steps, spectra_window=options.spectra_window, reference=np.zeros(draft.features))
+    draft = replace(draft, spectra=steps, spectra_window=options.spectra_window)
     if "msc" not in steps:
-        return replace(draft, reference=None)
+        return draft
     before = replace(draft, spectra=steps[: steps.index("msc")])
     sums = [before.unscaled(block[mine]).sum(0) for block, mine in _encoded(source, parts)]
     mean = np.sum(sums, axis=0) / (parts == TRAIN).sum()

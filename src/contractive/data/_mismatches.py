@@ -10,7 +10,7 @@ from contractive.core.settings import check_settings, setting
 class Mismatches:
     """What becomes of new rows that do not fit those of training.
 
-    A marked row stays in its place without results, and its problem is told in words. All other rows are as they would
+    A marked row stays in its place without results, and a sentence names its problem. All other rows are as they would
     be without it.
     """
 

@@ -35,12 +35,13 @@ def checkpointed() -> Iterator[None]:
     """
     # a backward pass leaves modes such as `Operations`, so that the functions themselves are exchanged
     functions: Any = F
+    before = functions.layer_norm, functions.instance_norm
     functions.layer_norm, functions.instance_norm = _layer_norm, _instance_norm
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        functions.layer_norm, functions.instance_norm = _OF_TORCH
+        functions.layer_norm, functions.instance_norm = before
 
 
 class Operations(TorchFunctionMode):
@@ -129,12 +130,12 @@ def _uses_batch(func: Any, args: Any, kwargs: Any) -> bool:
 
 def _as_group_norm(func: Any, name: str, args: Any, kwargs: Any) -> Any:
     if name == "instance_norm":
-        return _instance_norm(*args, **kwargs) if func is _OF_TORCH[1] else _instance_norm(**_by_name(args, kwargs))
+        return _instance_norm(*args, **kwargs) if func is _INSTANCE_NORM else _instance_norm(**_by_name(args, kwargs))
     kwargs = {key: value for key, value in kwargs.items() if key not in ("cudnn_enable", "cudnn_enabled")}
     normalised = _layer_norm(*args[:5], **kwargs)
     if name == "layer_norm":
         return normalised
-    x, shape, *_, eps = _bound(_OF_TORCH[0], args[:5], kwargs).values()  # the native one returns its statistics, too
+    x, shape, *_, eps = _bound(_LAYER_NORM, args[:5], kwargs).values()  # the native one returns its statistics, too
     places = tuple(range(-len(shape), 0))
     variance, mean = torch.var_mean(x, places, correction=0, keepdim=True)
     return normalised, mean, (variance + eps).rsqrt()
@@ -149,9 +150,9 @@ def _by_name(args: Any, kwargs: Any) -> dict[str, Any]:
 
 def _layer_norm(*args: Any, **kwargs: Any) -> Tensor:
     """`F.layer_norm` as a group norm of one channel."""
-    x, shape, weight, bias, eps = _bound(_OF_TORCH[0], args, kwargs).values()
+    x, shape, weight, bias, eps = _bound(_LAYER_NORM, args, kwargs).values()
     if tuple(shape) != tuple(x.shape[x.ndim - len(shape) :]):
-        return _OF_TORCH[0](x, shape, weight, bias, eps)  # which says what is wrong
+        return _LAYER_NORM(x, shape, weight, bias, eps)  # which says what is wrong
     size = math.prod(shape)
     rows = x.reshape(x.numel() // max(size, 1), 1, size)
     y = torch.group_norm(rows, 1, eps=eps).reshape(x.shape)
@@ -161,11 +162,11 @@ def _layer_norm(*args: Any, **kwargs: Any) -> Tensor:
 
 def _instance_norm(*args: Any, **kwargs: Any) -> Tensor:
     """`F.instance_norm` as a group norm of one channel per group."""
-    call = _bound(_OF_TORCH[1], args, kwargs)
+    call = _bound(_INSTANCE_NORM, args, kwargs)
     if not call["use_input_stats"]:
-        return _OF_TORCH[1](**call)
+        return _INSTANCE_NORM(**call)
     with torch.no_grad():
-        _OF_TORCH[1](**call)  # for its checks, and to move the running statistics on
+        _INSTANCE_NORM(**call)  # for its checks, and to move the running statistics on
     return torch.group_norm(call["input"], call["input"].shape[1], call["weight"], call["bias"], call["eps"])
 
 
@@ -190,7 +191,7 @@ def _bound(func: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str,
     return call.arguments
 
 
-_OF_TORCH = (F.layer_norm, F.instance_norm)
+_LAYER_NORM, _INSTANCE_NORM = F.layer_norm, F.instance_norm  # torch's own, whatever `checkpointed` exchanges
 _NORMS = ("layer_norm", "native_layer_norm", "instance_norm")
 _BATCH_NORMS = ("batch_norm", "native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_batch_norm_with_update")
 _BATCH_NORMS += (

@@ -22,7 +22,7 @@ from contractive.plots._contraction import (
     tangent_agreement,
 )
 from contractive.plots._curves import accuracy_under_noise, learning, robustness, training_curves, weight_curves
-from contractive.plots._features import FeatureAxis
+from contractive.plots._features import MOST_BARS, FeatureAxis
 from contractive.plots._panels import Room, axes, panels, set_axes
 from contractive.plots._pictures import (
     feature_lines,
@@ -60,7 +60,7 @@ __all__ += ["evaluation_points", "local_dimension"]
 # how far, how many, in which directions
 __all__ += ["contraction_curves", "contraction_by_depth", "spectra", "directions", "class_directions"]
 # single examples
-__all__ += ["jacobian_rows", "jacobian_pictures", "jacobian_features", "feature_lines", "FeatureAxis"]
+__all__ += ["jacobian_rows", "jacobian_pictures", "jacobian_features", "feature_lines", "FeatureAxis", "MOST_BARS"]
 __all__ += ["tangents", "walks", "tangent_agreement"]
 # weights and reconstructions
 __all__ += ["filters", "reconstructions", "vector_fields"]

@@ -55,7 +55,7 @@ class FeatureAxis:
 
     @property
     def layout(self) -> Layout:
-        """What plotly is told of it: title and ticks; falling numbers, as of wavenumbers, fall to the right."""
+        """Title and ticks for plotly; falling numbers, as of wavenumbers, fall to the right."""
         if self.names is None or len(self.names) > _MOST_NAMES:
             falls = {"autorange": "reversed"} if self.places[-1] < self.places[0] else {}
             return {"title": {"text": self.title}, **falls}

@@ -82,7 +82,8 @@ def by_feature(
     count = next(iter(results.values())).feature_norms.shape[1]
     if plots.FeatureAxis.of(context.names, count).line:
         return plots.feature_lines(results, headings, context.names), ""
-    return plots.jacobian_features(results, headings, context.names), "; the twenty largest" if count > 20 else ""
+    more = "; the twenty largest" if count > plots.MOST_BARS else ""
+    return plots.jacobian_features(results, headings, context.names), more
 
 
 @torch.no_grad()
