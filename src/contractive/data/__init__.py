@@ -10,10 +10,11 @@ from contractive.data._memory import check_fits
 from contractive.data._mismatches import Mismatches
 from contractive.data._named import DATA_VARIABLE, SETS, read_idx
 from contractive.data._options import Imputation, Options, Scale
-from contractive.data._preparation import ArrayPreparation, ImagesPreparation, Preparation, TablePreparation
+from contractive.data._preparation import ArrayPreparation, ImagesPreparation, Preparation
 from contractive.data._reader import Reader, Rows, Sink
 from contractive.data._spectra import preprocess
 from contractive.data._split import TEST, TRAIN, VALIDATION, DataSource, Split, is_categorical, label_texts
+from contractive.data._table_preparation import TablePreparation
 from contractive.data._tables import TableReader
 from contractive.data._windows import WindowPreparation
 

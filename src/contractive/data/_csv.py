@@ -14,8 +14,9 @@ from contractive.data._dialect import Dialect, Respaced, detect, opened, texts_o
 from contractive.data._errors import DataError, first_line
 from contractive.data._marks import Evidence, Marks
 from contractive.data._memory import check_fits
-from contractive.data._preparation import BLOCK, TablePreparation
+from contractive.data._preparation import BLOCK
 from contractive.data._reader import slices
+from contractive.data._table_preparation import TablePreparation
 from contractive.data._tables import TableReader
 
 _COPIES = 3  # of the file in memory while its texts become numbers

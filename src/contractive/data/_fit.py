@@ -9,10 +9,11 @@ import numpy as np
 from contractive.core.columns import SAMPLE, is_signal
 from contractive.data._errors import invalid, join_for_option
 from contractive.data._options import Options
-from contractive.data._preparation import Preparation, Scaler, TablePreparation, rows_at_once
+from contractive.data._preparation import Preparation, Scaler, rows_at_once
 from contractive.data._reader import Source
 from contractive.data._split import TRAIN
 from contractive.data._survey import Survey
+from contractive.data._table_preparation import TablePreparation
 
 
 def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tuple[Preparation, list[str]]:

@@ -16,7 +16,7 @@ from contractive.data._memory import check_fits, fits
 from contractive.data._mismatches import DEFAULT_RULES, Mismatches
 from contractive.data._named import SETS, NamedSet, load_named
 from contractive.data._options import DEFAULT, Options
-from contractive.data._preparation import BLOCK, Preparation, TablePreparation
+from contractive.data._preparation import BLOCK, Preparation
 from contractive.data._preparation import rows_at_once as most_rows
 from contractive.data._reader import OnDisk, Reader, Rows, Source, TestRows
 from contractive.data._split import (
@@ -30,6 +30,7 @@ from contractive.data._split import (
     partition,
     with_test_labels,
 )
+from contractive.data._table_preparation import TablePreparation
 from contractive.data._windows import (
     UNUSED,
     WindowCutter,

@@ -10,7 +10,8 @@ import pyarrow as pa
 from contractive.data._columns import Column, guess
 from contractive.data._errors import DataError, invalid, join_names
 from contractive.data._options import Options
-from contractive.data._preparation import Preparation, TablePreparation
+from contractive.data._preparation import Preparation
+from contractive.data._table_preparation import TablePreparation
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 LEAST_ROWS = 10

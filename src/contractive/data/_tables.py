@@ -23,9 +23,10 @@ from contractive.data._errors import DataError, invalid, join_for_option, join_n
 from contractive.data._marks import Marks
 from contractive.data._memory import check_fits
 from contractive.data._mismatches import Mismatches
-from contractive.data._preparation import BLOCK, TablePreparation
+from contractive.data._preparation import BLOCK
 from contractive.data._reader import OnDisk, Reader, Source, slices
 from contractive.data._split import label_values
+from contractive.data._table_preparation import TablePreparation
 from contractive.data._windows import clock_column, series_columns
 
 pc: Any = pyarrow.compute  # its functions are made at run time, unknown to type checkers

@@ -12,9 +12,10 @@ from contractive.data._columns import Column, Text, guess, plain, texts
 from contractive.data._errors import DataError, invalid, suggest
 from contractive.data._mismatches import DEFAULT_RULES, Mismatches
 from contractive.data._options import Options
-from contractive.data._preparation import Preparation, TablePreparation
+from contractive.data._preparation import Preparation
 from contractive.data._split import TEST, TRAIN, VALIDATION
 from contractive.data._survey import Group
+from contractive.data._table_preparation import TablePreparation
 
 FROM, TO = "window_from", "window_to"  # columns of results: time stamps, or numbers, of the first and the last row
 UNUSED = 3  # of a window that is neither for training nor for validation nor for testing
