@@ -3,10 +3,7 @@
 import fuzz
 import pytest
 
-pytest.importorskip("openpyxl", reason="needs the extra formats")
-pytest.importorskip("h5py", reason="needs the extra formats")
-
-CASES = 9  # of every reader
+CASES = 12  # of every reader
 
 
 @pytest.mark.timeout(600)

@@ -16,6 +16,7 @@ NAMES = [f"feature-{at}" for at in range(9)]
 @cache
 def figures():
     r = results()
+    rows = np.zeros((4, 2))
     field = analysis.vector_field(lambda rows: rows / 2, analysis.grid((-1.0, -1.0), (1.0, 1.0), 3))
     own = r.examples["contractive"]
     return {
@@ -43,7 +44,9 @@ def figures():
         "robustness": plots.robustness(r.robustness, chance=1 / 3),
         "ranking curves": plots.ranking_curves({"detector": ([0, 1], [0.5, 1], [1, 0.5]), "forest": ([1], [1], [0.5])}),
         "p values": plots.p_values([5, 3, 4, 6]),
-        "vector fields": plots.vector_fields({"contractive": field}, np.zeros((4, 2))),
+        "unusual curves": plots.unusual_curves(rows, rows, [(0, 1)] * 4, list("abcd"), plots.FeatureAxis.of(None, 2)),
+        "unusual images": plots.unusual_images(rows, rows, rows, (1, 2)),
+        "vector fields": plots.vector_fields({"contractive": field}, rows),
     }
 
 

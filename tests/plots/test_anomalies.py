@@ -24,3 +24,20 @@ def test_p_values_stand_beside_the_count_of_uniform_ones():
     assert (bars["x"], bars["y"]) == ([0.125, 0.375, 0.625, 0.875], [8, 2, 1, 1])
     (line,) = json.loads(found.to_json())["layout"]["shapes"]
     assert line["y0"] == line["y1"] == 3.0
+
+
+def test_the_unusual_stretch_of_a_curve_is_shaded():
+    axis = plots.FeatureAxis.of(["30nm", "20nm", "10nm"], 3)
+    found = plots.unusual_curves(np.eye(3)[:1], np.zeros((1, 3)), [(1, 2)], ["row 1"], axis)
+    observed, reconstruction = found.data
+    np.testing.assert_allclose([observed.x, observed.y, reconstruction.y], [[30, 20, 10], [1, 0, 0], [0, 0, 0]])
+    (shape,) = found.layout.shapes
+    assert (shape.x0, shape.x1) == (5, 25)
+
+
+def test_images_stand_above_their_reconstructions_and_errors_beside_them():
+    rows = np.arange(8.0).reshape(2, 4)
+    pictures, errors = plots.unusual_images(rows, -rows, rows**2, (2, 2)).data
+    np.testing.assert_allclose(np.asarray(pictures.z)[3:, 3:], -rows[1].reshape(2, 2))
+    np.testing.assert_allclose(np.asarray(errors.z)[:, :2], rows[0].reshape(2, 2) ** 2)
+    assert errors.zmax == 49

@@ -168,6 +168,11 @@ def index_columns(schema: pa.Schema) -> list[str]:
     return [name for name in schema.names if name in noted or _INDEX.fullmatch(name)]
 
 
+def is_identifier(name: str) -> bool:
+    """Return whether a column is called id, uuid or the like."""
+    return _IDENTIFIER.fullmatch(name) is not None
+
+
 def counts_or_names_rows(name: str, values: pa.ChunkedArray) -> tuple[bool, bool]:
     """Return whether a plain column identifies the rows, and whether it holds whole numbers that are all different.
 
@@ -177,12 +182,12 @@ def counts_or_names_rows(name: str, values: pa.ChunkedArray) -> tuple[bool, bool
     if values.null_count or kind not in ("number", "text") or pc.count_distinct(values).as_py() < max(num, 2):
         return False, False
     if kind == "text":
-        return _IDENTIFIER.fullmatch(name) is not None, False
+        return is_identifier(name), False
     numbers = values.cast(pa.float64(), safe=False).to_numpy()
     if (numbers != np.floor(numbers)).any():
         return False, False
     counted = numbers[0] in (0, 1) and (np.diff(numbers) == 1).all()
-    return bool(counted) or _IDENTIFIER.fullmatch(name) is not None, True
+    return bool(counted) or is_identifier(name), True
 
 
 def guess(column: pa.ChunkedArray, marks: Marks | None = None) -> tuple[Any, pa.ChunkedArray]:

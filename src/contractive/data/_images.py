@@ -48,7 +48,10 @@ class ImageFolder(ArrayReader):
     def source(self, on_disk: bool = False) -> Source:
         width = int(np.prod(self._shape))
         draft = ImagesPreparation(features=width, shape=self._shape, whole=True)
-        return Source(self, draft, len(self._files), self.batches, self.labels(), as_bytes=True, notes=self.notes())
+        files = {"file": self.column("file")}
+        return Source(
+            self, draft, len(self._files), self.batches, self.labels(), as_bytes=True, notes=self.notes(), places=files
+        )
 
     def labels(self) -> np.ndarray | None:
         """Return the names of the sub-folders where all images lie in one."""

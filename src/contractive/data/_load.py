@@ -189,13 +189,15 @@ def _split_source(data: str | Path, options: Options, seed: int) -> Split:
         labels, partial = None, (labels, labelled[parts == TRAIN])
     if on_disk:
         notes.append("Training rows stay on disk (option stream).")
+    numbers = np.flatnonzero(parts == TEST)
+    places = {name: values[numbers] for name, values in source.places.items()} if test is None else {}
     shape = preparation.image_shape
     train = Rows(source, preparation, np.flatnonzero(parts)) if on_disk else arrays[TRAIN]
     return Split(
         reader.path.stem, train, arrays[VALIDATION], arrays[TEST], labels,
         shape[1:] if shape is not None and shape[0] == 1 else None, shape,
         preparation, parts, reader.checksum(), preparation.feature_names, (*source.notes, how, *notes),
-        partial_labels=partial,
+        partial_labels=partial, places=places or {"row": np.arange(len(arrays[TEST])) if test else numbers},
     )  # fmt: skip
 
 
@@ -248,6 +250,7 @@ def _windows_of(source: Source, reader: Reader[Any, Any], options: Options, seed
     return Split(
         reader.path.stem, train, validation, test, labels, None, None,
         made, None, reader.checksum(), made.feature_names, (*source.notes, *left_out, how, *notes, overlap),
+        places=made.places(series, rows[parts == TEST]),
     )  # fmt: skip
 
 

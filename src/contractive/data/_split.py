@@ -1,7 +1,7 @@
 """Splits: which rows train, validate and test, and their labels as whole numbers, numbers or text."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,8 @@ class Split:
         test: Likewise.
         labels: The three label arrays in the same order, or None. Whole numbers as int64, others as float64, text as
             text.
+        places: What tells each test row apart, by name: its identifier, time stamp or file; else its number in the
+            source from 0; of a window its first and last time stamp, and its group.
         partial_labels: Where some training rows have no label: the three arrays, and a mask of the training rows that
             have one. All validation and test rows have one. `labels` is None then.
         image: (height, width) where a row is a grey image, else None.
@@ -71,6 +73,7 @@ class Split:
     notes: tuple[str, ...] = ()
     source: DataSource | None = None
     partial_labels: tuple[Labels, np.ndarray] | None = None
+    places: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def features(self) -> int:

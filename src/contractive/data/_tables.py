@@ -15,6 +15,7 @@ from contractive.data._columns import (
     counts_or_names_rows,
     guess,
     index_columns,
+    is_identifier,
     kind_of_type,
     plain,
     texts,
@@ -69,8 +70,10 @@ class TableReader(Reader[pa.Schema, pa.Table]):
             got = join_names(schema.names)
             raise DataError(f"data must have a column beside label and dropped ones, got {got}. Keep one.")
         self.check_memory(len(kept), on_disk)
-        read = [*kept, *of_series, *([] if options.label is None else [options.label])]
-        table = None if on_disk else self._whole(read)
+        small = {name for name in drop if self.untyped or kind_of_type(schema.field(name).type) == "number"}
+        names = [*index, *(name for name in drop if name in small and is_identifier(name))]
+        read = [*kept, *of_series, *([] if options.label is None else [options.label]), *names]
+        table = None if on_disk else self._whole([*dict.fromkeys(read)])
         kinds, values = {}, {}
         keep_na = options.impute is None if options.keep_na_text is None else options.keep_na_text
         keep = ("NA",) if keep_na else ()
@@ -85,6 +88,9 @@ class TableReader(Reader[pa.Schema, pa.Table]):
                 values[name] = plain(table.column(name), keep)
         ids, numbers = self._identifiers([name for name in kept if name not in one_hot], values)
         kept = [name for name in kept if name not in ids]
+        places = {} if table is None else _plain_columns(table, names)
+        told = (name for name, kind in kinds.items() if name in ids or kind == "date")
+        places |= {} if table is None else {name: values[name].to_numpy() for name in told}
         kinds, values = ({name: of[name] for name in kept} for of in (kinds, values))
         self._check_kinds(kinds, values)
         columns = tuple(
@@ -117,6 +123,7 @@ class TableReader(Reader[pa.Schema, pa.Table]):
             on_disk=on_disk,
             clock=clock_column(table, options) if table is not None else None,
             of_series=None if options.window is None or table is None else _plain_columns(table, of_series),
+            places={"index" if name in index else name: values for name, values in places.items()},
         )
 
     def labels(self) -> np.ndarray | None:

@@ -142,6 +142,13 @@ class WindowPreparation(Preparation):
         """Return windows of prepared rows, given by the numbers of their rows (windows, window)."""
         return x[rows].transpose(0, 2, 1).reshape(len(rows), self.features)
 
+    def places(self, series: Series, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return where windows stand, by `place_columns`: dates and numbers, which can be compared, and texts."""
+        ends = {name: series.clock[rows[:, end]] for name, end in ((FROM, 0), (TO, -1))}
+        if self.clock is not None:
+            ends = {name: self.clock.decode(values[:, None]) for name, values in ends.items()}
+        return ends if self.group is None else ends | {self.group: series.groups[rows[:, -1]]}
+
     def checked(self, raw: Any, rules: Mismatches = DEFAULT_RULES) -> tuple[np.ndarray, dict[int, str]]:
         raise DataError("windows must be made of a file, got single rows. Use open_rows.")
 

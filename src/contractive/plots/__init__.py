@@ -5,7 +5,7 @@ those of the panels, one per example. `image` is the height and width where a ro
 `names` are those of the features, by default their numbers from 1. Boxes are quartiles, whiskers reach from 5 to 95 %.
 """
 
-from contractive.plots._anomalies import p_values, ranking_curves
+from contractive.plots._anomalies import p_values, ranking_curves, unusual_curves, unusual_images
 from contractive.plots._contraction import (
     class_directions,
     contraction_by_depth,
@@ -49,7 +49,7 @@ from contractive.plots._planes import (
 from contractive.plots._style import NEUTRAL, color, colored, in_order, plain
 
 # unusual rows
-__all__ = ["p_values", "ranking_curves"]
+__all__ = ["p_values", "ranking_curves", "unusual_curves", "unusual_images"]
 # training, and models against each other
 __all__ += ["training_curves", "accuracy_under_noise", "trade_off"]
 # a sweep over the weight

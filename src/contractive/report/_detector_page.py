@@ -1,9 +1,14 @@
 """A detector as one HTML file: how many rows it flags at which promise, the most unusual ones and why."""
 
-from contractive.plots import p_values, ranking_curves
+from collections.abc import Sequence
+from dataclasses import replace
+
+from contractive.plots import FeatureAxis, p_values, ranking_curves, unusual_curves, unusual_images
 from contractive.report._html import render
 from contractive.studies.pages import Picture, Tile, described, percent, shown
 from contractive.studies.runs import DetectorMetrics, DetectorRun, DetectorSettings
+
+_CURVES = 6  # that are drawn
 
 
 def detector_html(run: DetectorRun) -> str:
@@ -13,12 +18,14 @@ def detector_html(run: DetectorRun) -> str:
         RunError: A run that is not finished, or broken files.
     """
     metrics = run.finished_metrics()
+    looks = _looks(metrics, run.preparation.feature_names)
     page = {
         "name": run.document.data.name,
         "metrics": metrics,
         "sentences": detector_sentences(run),
         "tiles": _tiles(run.settings, metrics),
-        "pictures": _pictures(metrics),
+        "pictures": [*_pictures(metrics), *looks],
+        "looks": looks,
         "largest": max((each.fall for row in metrics.unusual for each in row.reasons), default=1.0),
         "shown": shown,
         "settings": described(run.settings),
@@ -101,3 +108,31 @@ def _pictures(metrics: DetectorMetrics) -> list[Picture]:
             )
         )
     return pictures
+
+
+def _looks(metrics: DetectorMetrics, names: Sequence[str]) -> list[Picture]:
+    """Return the picture of the unusual rows, where they are windows, curves or images."""
+    looks = metrics.looks
+    if looks is None:
+        return []
+    title, observed, rebuilt = "What they look like", looks.observed, looks.reconstructed
+    if looks.image is not None:
+        caption = (
+            "In the order of the list: each image with its mean reconstruction by the networks below it; then how far"
+            " each pixel differs, on one scale. Of colours the mean over the channels is shown."
+        )
+        figure = unusual_images(observed, rebuilt, looks.errors, looks.image)
+        return [Picture("looks", title, caption, figure, alt="Images, their reconstructions and their errors.")]
+    called = [row.name for row in metrics.unusual]
+    shown = min(len(called), _CURVES)
+    what, headings, axis = "The rows", called[:shown], FeatureAxis.of(names, observed.shape[1])
+    if looks.kind == "windows":
+        what = "The column that makes each window most unusual"
+        headings = [f"{column}, {name}" for column, name in zip(looks.columns, headings, strict=False)]
+        axis = replace(FeatureAxis.of(None, observed.shape[1]), title="row of the window")
+    caption = (
+        f"{what}, and the mean reconstruction by the networks. The shaded stretch is the shortest one that holds half"
+        " of the squared error."
+    )
+    figure = unusual_curves(observed[:shown], rebuilt[:shown], looks.stretches[:shown], headings, axis)
+    return [Picture("looks", title, caption, figure, alt="Curves and their reconstructions, with a stretch shaded.")]

@@ -1,6 +1,7 @@
 import csv
 import json
 import pickle
+import re
 import shutil
 from dataclasses import replace
 
@@ -87,6 +88,7 @@ def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(
         assert np.diff([0, *each.found]) @ each.precision == pytest.approx(each.average_precision)
     assert tested.ranking[0].auroc > 0.95
     assert len(document.unusual) == 10
+    assert re.fullmatch(r"id \d+, time 2024-01-\d\d \d\d:00:00", document.unusual[0].name)
     assert [row.score for row in document.unusual] == sorted((row.score for row in document.unusual), reverse=True)
     assert document.smallest_rate == pytest.approx(1 / 185)
     assert {bound.column for bound in document.bounds} == {"temperature", "pressure"}
@@ -181,6 +183,9 @@ def test_windows_of_a_displaced_stretch_are_flagged_with_their_time(tmp_path):
     rows = run.document.data.rows
     assert run.detector.smallest_false_alarm_rate_ == 1 / (1 + rows["validation"])  # later windows alone calibrate
     assert run.metrics().trained_rows == rows["train"] + rows["validation"]
+    first = run.metrics().unusual[0].name
+    assert first.startswith("2024-01-01 ")
+    assert f"{run.metrics().looks.columns[0]}, {first}" in detector_html(run)
     new = sine(tmp_path / "new.csv", 120, 1, slice(60, 90))
     found = score(run, new, tmp_path / "out.csv", pass_through=("second",))
     windows = scores(tmp_path / "out.csv")
@@ -283,6 +288,7 @@ def test_the_page_shows_the_rows_their_reasons_and_the_bounds(run):
     html = detector_html(run)
     text = html.split('<script type="application/gzip"')[0]
     assert "Unusual rows of <em>old</em>" in text
+    assert all(f"<h3>{row.name}</h3>" in text for row in run.metrics().unusual)
     assert all(reason.column in text for row in run.metrics().unusual for reason in row.reasons)
     assert "Values that are always flagged" in text
     assert "http" not in text.replace("http-equiv", "")

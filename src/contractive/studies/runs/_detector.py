@@ -188,7 +188,7 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
     name, command = "detector", "contractive detect"
     uses = "contractive score, drift and info"
     settings, metrics, run = DetectorSettings, DetectorMetrics, DetectorRun
-    own_files = tuple(f"{_FOLDER}/{name}" for name in _FILES)
+    own_files = ("metrics.npz", *(f"{_FOLDER}/{name}" for name in _FILES))
 
     def recipe(self, settings: DetectorSettings, split: Split) -> Recipe:
         """Return the size of the networks."""
@@ -222,6 +222,7 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
             _normal(job.split)[0],
             job.split.test,
             None if known is None else known[2],
+            job.split.places,
             trained.history.warnings,
         )
 

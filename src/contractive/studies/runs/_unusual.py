@@ -1,11 +1,13 @@
 """What is measured of a detector: the rows it flags among held-out rows, the most unusual ones, and why."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from contractive.data import Preparation
+from contractive.studies.runs._looks import Looks, looks, most_unusual, place_text
 
 if TYPE_CHECKING:
     from contractive.estimators import Change, ContractiveOutlierDetector
@@ -32,7 +34,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Row:
-    """A row with its score and reasons; `number` is its place among the rows for testing."""
+    """A row with its score and reasons; `number` is its place among the rows for testing, `name` what it is called."""
 
     number: int
     score: float
@@ -40,6 +42,7 @@ class Row:
     flagged: bool
     is_anomaly: bool | None
     reasons: tuple[Reason, ...]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class DetectorMetrics:
     tested: Tested  # on held-out rows
     unusual: tuple[Row, ...]  # the most unusual of these
     bounds: tuple[Bound, ...]  # of numeric columns
+    looks: Looks | None = None  # what the most unusual rows look like, where they can be drawn
     warnings: tuple[str, ...] = ()  # sentences on what collapsed or cannot be promised
     collapsed: bool = False  # true where all rows have about the same reconstruction
 
@@ -95,9 +99,13 @@ def measured(
     trained: np.ndarray,
     x: np.ndarray,
     anomalies: np.ndarray | None,
+    places: Mapping[str, np.ndarray],
     warnings: tuple[str, ...] = (),
 ) -> DetectorMetrics:
-    """Measure the detector on prepared rows that were held out; the most unusual of them come with their reasons."""
+    """Measure the detector on prepared rows that were held out; the most unusual of them come with their reasons.
+
+    `places` says what tells these rows apart, as in `Split`.
+    """
     scores = -detector.score_samples(x)
     p_values = detector.p_values_of(scores)
     flagged = scores > detector.flagging_limit(scores)
@@ -106,20 +114,24 @@ def measured(
     ranking = () if anomalies is None else _ranking(trained, x, anomalies, scores)
     false_alarms = int(flagged[normal].sum())
     tested = Tested(len(x), int(flagged.sum()), int(normal.sum()), false_alarms, tuple(map(int, counts)), ranking)
-    most = np.argsort(-scores, kind="stable")[:_SHOWN_ROWS]
+    places = places or {"row": np.arange(len(x))}
+    most, columns = most_unusual(scores, places, preparation, _SHOWN_ROWS), preparation.place_columns
+    why = reasons(detector, preparation, x[most])
     unusual = tuple(
         Row(
-            int(number),
+            number,
             float(scores[number]),
             float(p_values[number]),
             bool(flagged[number]),
             None if anomalies is None else bool(anomalies[number]),
             found,
+            place_text(places, columns, number),
         )
-        for number, found in zip(most, reasons(detector, preparation, x[most]), strict=True)
+        for number, found in zip(most, why, strict=True)
     )
+    look = looks(detector, preparation, x[most], [first[0].column if first else "" for first in why])
     rate, bounds = detector.smallest_false_alarm_rate_, _bounds(detector, preparation)
-    return DetectorMetrics(len(trained), detector.score_by_, rate, tested, unusual, bounds, warnings)
+    return DetectorMetrics(len(trained), detector.score_by_, rate, tested, unusual, bounds, look, warnings)
 
 
 def reasons(
