@@ -173,7 +173,7 @@ def _value_and_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor, Tensor
         norm = _squares(at.columns(_probe_first(u, x))) / request.num_probes
     else:
         v = code_probes(len(x), request.num_probes, at.y[:1].numel(), like=at.y, generator=request.generator)
-        norm = _squares(at.rows(_probe_first(v, at.y))) / request.num_probes
+        norm = _squares(at.rows(_probe_first(v.unflatten(0, (len(x), -1)), at.y))) / request.num_probes
     return at.value, norm
 
 
@@ -196,6 +196,7 @@ def _with_copies(f: Map, x: Tensor, sigma: float, copies: int, request: Request)
         v = torch.eye(size, dtype=code.dtype, device=code.device).expand(len(x), size, size)
     else:
         v = code_probes(len(x), request.num_probes, size, like=code, generator=request.generator)
+        v = v.unflatten(0, (len(x), -1))
     squares = []
     for probe in v.unbind(1):
         row = at.rows(probe.reshape(1, *code.shape).repeat(1, 1 + copies, *(1,) * (code.ndim - 1)))[0]

@@ -5,7 +5,7 @@ module type: anything with hooks, an overridden `forward`, batch statistics or a
 and is left to autograd, which gives the same answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -117,19 +117,26 @@ class Tape:
 
     def flat(self, layer: int, rows: Tensor, *, inputs: bool = False) -> Tensor:
         """Rows of any leading shape as a batch for one layer: at its preactivation, or among its inputs."""
+        if rows.ndim == 2 and not (inputs and self.layers[layer].reshapes):
+            return rows
         return reshaped(rows, (-1, *(self.inputs if inputs else self.outputs)[layer].shape[1:]))
 
     def pull(self, layer: int, rows: Tensor) -> Tensor:
         """W^T u for rows (*leading, *features) at the preactivation of a layer; results are at the one below it."""
         flat = self.flat(layer, rows)
         pulled = self.layers[layer].affine.pull(flat, self.weights[layer], self.inputs[layer].shape[1:])
+        if flat is rows and not self.layers[layer].reshapes:
+            return pulled
         leading = rows.shape[: rows.ndim - flat.ndim + 1]
         return reshaped(pulled, (*leading, *(self.outputs[layer - 1] if layer else self.inputs[0]).shape[1:]))
 
     def push(self, layer: int, rows: Tensor) -> Tensor:
         """W t for rows (*leading, *features) at the output of the layer below; results are at this preactivation."""
+        flat = self.flat(layer, rows, inputs=True)
+        pushed = self.layers[layer].affine.push(flat, self.weights[layer])
+        if flat is rows:
+            return pushed
         below = self.outputs[layer - 1] if layer else self.inputs[0]
-        pushed = self.layers[layer].affine.push(self.flat(layer, rows, inputs=True), self.weights[layer])
         return reshaped(pushed, (*rows.shape[: rows.ndim - below.ndim + 1], *pushed.shape[1:]))
 
 
@@ -150,9 +157,8 @@ def recognise(f: object, x: Tensor) -> Chain | None:
         return None
     layers: list[Layer] = []
     reshapes: list[nn.Module] = []
-    for module in _flat(f):
-        if module is None or not _extend(layers, reshapes, module):
-            return None
+    if not _take(f, layers, reshapes):
+        return None
     rank = x.ndim
     for layer in layers:  # each must see rows of the rank that it treats as one example
         rank = _rank_after(layer.reshapes, rank)
@@ -205,15 +211,13 @@ def record(
     return _reshape(chain.reshapes, h), tape
 
 
-def _flat(module: nn.Module) -> Iterator[nn.Module | None]:
-    """The leaves of nested Sequentials in order; None for a module that must not be looked into."""
+def _take(module: nn.Module, layers: list[Layer], reshapes: list[nn.Module]) -> bool:
+    """Add the leaves of nested Sequentials to the chain in order; False where one does not fit."""
     if is_altered(module):
-        yield None
-    elif type(module) is nn.Sequential:
-        for child in vars(module)["_modules"].values():
-            yield from _flat(child)
-    else:
-        yield module
+        return False
+    if type(module) is nn.Sequential:
+        return all(_take(child, layers, reshapes) for child in vars(module)["_modules"].values())
+    return _extend(layers, reshapes, module)
 
 
 def is_altered(module: nn.Module) -> bool:

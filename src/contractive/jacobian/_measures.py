@@ -86,7 +86,7 @@ def _squared(case: _Case) -> Tensor:
     if case.exact:
         return case.over_entries(torch.square)
     value, num = case.at.value, case.num_probes
-    v = code_probes(len(value), num, case.code, like=value, generator=case.generator)
+    v = code_probes(len(value), num, case.code, like=value, generator=case.generator).unflatten(0, (-1, num))
     return case.pulled(v).square().sum((1, 2)) / num
 
 

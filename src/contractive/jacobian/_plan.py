@@ -150,7 +150,7 @@ def propagation_of(tape: Tape, whole: int, request: Request, *, differentiable: 
     count = request.num_probes
     if plan.path == "code probes":
         v = code_probes(tape.batch, count, shape.sizes[-1], like=code, generator=request.generator)
-        return CodeProbes(reshaped(v, (tape.batch * count, *code.shape[1:])), count, plan.gram)
+        return CodeProbes(reshaped(v, (len(v), *code.shape[1:])), count, plan.gram)
     u, offset = group_probes(tape.batch, count, shape.sizes[0], like=x, generator=request.generator)
     return InputSide(u.reshape(len(u), count, *x.shape[1:]), GROUP, 1 / count, batch, keep=True, offset=offset)
 

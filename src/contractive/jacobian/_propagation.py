@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from contractive.core.randomness import this_rank_groups, this_rank_slice
+from contractive.core.randomness import place_of_rows, this_rank_groups, this_rank_slice
 from contractive.jacobian._chain import Layer, Tape
 
 GROUP = 8  # examples that share a forward probe, or noise
@@ -90,7 +90,8 @@ def weighted(rows: Tensor, g: Tensor | None) -> Tensor:
 
 def squared_sum(rows: Tensor) -> Tensor:
     """Return the sum of squares of the rows of each example."""
-    return torch.linalg.vector_norm(rows.flatten(1), dim=1).square_()
+    flat = rows.flatten(1)
+    return torch.linalg.vecdot(flat, flat)
 
 
 def add_symmetric(total: Tensor, a: Tensor, b: Tensor) -> None:
@@ -134,12 +135,13 @@ class CodeProbes:
     asks_common: ClassVar[bool] = False
 
     def value(self, tape: Tape) -> tuple[Tensor, State]:
-        u, for_slope = [], []  # from the last layer to the first
+        u, before_slope = [], []  # from the last layer to the first; the latter where it is another than U
         row, slopes = self.probes, self._for_each_probe(tape.slopes)
         for i in range(tape.depth - 1, -1, -1):
             row, before = through_slope(tape.layers[i], row, slopes[i], fresh=i < tape.depth - 1)
             u.append(row)
-            for_slope.append(before)
+            if before is not row:
+                before_slope.append(before)
             if i > 0:
                 row = tape.pull(i, row)
         if self.gram:
@@ -149,10 +151,10 @@ class CodeProbes:
             end = tape.pull(0, row)
             norm = squared_sum(end)
         norm = norm if self.num_probes == 1 else self._sum(norm) / self.num_probes
-        return norm, [*u[::-1], *for_slope[::-1], end]
+        return norm, [*u[::-1], end, *before_slope]
 
     def pull_back(self, tape: Tape, state: State, g: Tensor | None) -> Gradients:
-        u, for_slope, end = state[: tape.depth], state[tape.depth : -1], state[-1]
+        u, end, before_slope = state[: tape.depth], state[tape.depth], state[tape.depth + 1 :]
         slopes = self._for_each_probe(tape.slopes)
         g = g if g is None or self.num_probes == 1 else g.repeat_interleave(self.num_probes)
         end = weighted(end, g)
@@ -165,7 +167,8 @@ class CodeProbes:
             below = tape.push(0, end)
         for i, layer in enumerate(tape.layers):  # `below` is the gradient in U_i
             if layer.is_curved:
-                gradients.slopes[i].append(self._sum(below * for_slope[i]))
+                for_slope = before_slope.pop() if layer.needs_both_sides else u[i]
+                gradients.slopes[i].append(self._sum(below * for_slope))
             if i + 1 < tape.depth:
                 tangents = scaled(below, slopes[i])
                 gradients.add_weight(i + 1, u[i + 1], tangents)
@@ -253,28 +256,26 @@ class InputSide:
 
 
 def code_probes(batch: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw Rademacher vectors of shape (batch, num_probes, size) in the dtype and on the device of `like`.
+    """Draw Rademacher vectors of shape (batch * num_probes, size) in the dtype and on the device of `like`.
 
     Each is a row of a Hadamard matrix with random signs on its columns: those of n neighbours satisfy sum v v^T = n I
-    exactly, so that over them the noise of similar Jacobians partly cancels (measured in docs/performance.md).
+    exactly, so that over them the noise of similar Jacobians partly cancels (measured in docs/performance.md). The rows
+    follow each other in all processes that share a batch; the signs alone are drawn.
     """
     device = generator.device if generator is not None else like.device
     order = 1 << max(size - 1, 0).bit_length()
     count = batch * num_probes
     if order > _LARGEST_HADAMARD:
-        probes = this_rank_slice(
+        return this_rank_slice(
             lambda shape: _signs(shape, like.dtype, device, generator), (count, size), per_row=num_probes
-        )
-    else:
-
-        def indices(shape: tuple[int, ...]) -> Tensor:  # they run through 0 .. order - 1 as often as needed
-            rows = torch.randperm(order, generator=generator, device=device)
-            return (rows if shape[0] <= order else rows.repeat(-(-shape[0] // order)))[: shape[0]]
-
-        rows = this_rank_slice(indices, (count,), per_row=num_probes)
-        signs = _signs((size,), like.dtype, device, generator)
-        probes = hadamard(order, like.dtype, device).index_select(0, rows)[:, :size] * signs
-    return probes.reshape(batch, num_probes, size).to(like.device)
+        ).to(like.device)
+    flipped = torch.empty(size, dtype=like.dtype, device=device).bernoulli_(generator=generator).to(like.device)
+    rows = hadamard(order, like.dtype, like.device)
+    first = place_of_rows(batch)[0] * num_probes % order
+    if first + count > order:
+        rows = rows.repeat(-(-(first + count) // order), 1)
+    rows = rows[first : first + count, :size]
+    return torch.addcmul(rows, rows, flipped, value=-2)  # a row with its sign changed in the flipped columns
 
 
 def input_probes(count: int, num_probes: int, size: int, *, like: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -6,6 +6,7 @@ place, `objectives.Objective`.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args
 
@@ -82,11 +83,15 @@ def _on_rows(
         device = torch.device("cpu") if shared.generator is None else shared.generator.device
         seed = int(torch.randint(2**62, (), generator=shared.generator, device=device))
         generator = torch.Generator(device).manual_seed(seed)
-        drawn = torch.randperm(batch, generator=generator, device=device)[:count].sort().values
-        first = rank * len(x)
-        rows = drawn[(drawn >= first) & (drawn < first + len(x))] - first if world > 1 else drawn
-        rows = rows.to(x.device)
-        with selected_rows(int((drawn < first).sum()) if world > 1 else 0, count):
+        # evenly spaced from a random one on: every row equally often, and in order at the cost of two small operations
+        drawn = torch.arange(seed % batch, count * batch, batch, device=x.device).div_(count, rounding_mode="floor")
+        if world == 1:
+            rows, place = drawn, nullcontext()
+        else:
+            first = rank * len(x)
+            rows = drawn[(drawn >= first) & (drawn < first + len(x))] - first
+            place = selected_rows(int((drawn < first).sum()), count)
+        with place:
             code, some = evaluate(shared.f, generator, rows)
         values = some.new_zeros(len(x)).index_add(0, rows, some, alpha=batch / count)
     shared.remember(x, code)
