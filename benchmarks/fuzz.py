@@ -146,6 +146,35 @@ def a_feather() -> bytes:
     return saved(lambda out: feather.write_feather(an_arrow_table(), out, compression="lz4"))
 
 
+def a_sheet() -> bytes:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["a", "b", "flag", "town"])
+    for i, (x, y, _) in enumerate(arrays().tolist()):
+        book.active.append([x, y, i % 2 == 0, "uv"[i % 2]])
+    return saved(book.save)
+
+
+def cells(form: str) -> bytes:
+    """An .h5ad file, its matrix dense or sparse."""
+    import h5py
+    from scipy import sparse
+
+    x, out = arrays(), io.BytesIO()
+    with h5py.File(out, "w") as file:
+        packed = sparse.csr_array(x)
+        if form == "dense":
+            file.create_dataset("X", data=x, chunks=(10, 3), compression="gzip")
+        for part in ("data", "indices", "indptr") if form == "sparse" else ():
+            file[f"X/{part}"] = getattr(packed, part)
+        file["X"].attrs.update({"encoding-type": "csr_matrix", "shape": x.shape})
+        for name, size in (("obs", 24), ("var", 3)):
+            file[f"{name}/_index"] = np.array([f"{name}{i}" for i in range(size)], object)
+            file[name].attrs["_index"] = "_index"
+    return out.getvalue()
+
+
 def a_png(seed: int = 0) -> bytes:
     from PIL import Image
 
@@ -161,7 +190,7 @@ def read_rows(path: Path) -> None:
     """Load, keep and load the preparation, go through the rows again."""
     from contractive.data import Options, Preparation, load, open_rows
 
-    table = path.suffix in (".csv", ".tsv", ".parquet", ".feather")
+    table = path.suffix in (".csv", ".tsv", ".parquet", ".feather", ".xlsx")
     split = load(path, options=Options(one_hot=table or (), impute="mean"))
     Preparation.from_dict(json.loads(json.dumps(split.preparation.to_dict())))
     assert np.isfinite(split.train[:]).all()
@@ -245,6 +274,9 @@ def readers(place: Path) -> dict:
         "parquet": (a_parquet(), mutated, read_rows),
         "parquet, streamed": (a_parquet(), mutated, read_streamed),
         "feather": (a_feather(), mutated, read_rows),
+        "xlsx": (a_sheet(), mutated_archive, read_rows),
+        "h5ad": (cells("dense"), mutated, read_rows),
+        "h5ad, sparse": (cells("sparse"), mutated, read_rows),
         "gz": (an_idx(), mutated, read_idx_file),
         "idx": (an_idx(), lambda x, draw: gzip.compress(mutated(gzip.decompress(x), draw), 1), read_idx_file),
     }

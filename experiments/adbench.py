@@ -32,6 +32,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from _charts import dots
 from _ledger import opened, put, versions, write
 from scipy.stats import betabinom, rankdata, skew
 from sklearn.ensemble import IsolationForest
@@ -356,6 +357,22 @@ def details(found):
     return "\n".join(lines)
 
 
+def chart(found, metric="ap"):
+    """Dots for every method on every table, the mean over its seeds, in the order of the detector on normal rows."""
+    panels = {}
+    for protocol in PROTOCOLS:
+        table = values(found, protocol, metric)
+        means = {
+            name.split("_", 1)[1]: {
+                method: float(np.mean(list(row[method].values()))) for method in SHOWN if method in row
+            }
+            for name, row in table.items()
+        }
+        panels[protocol] = dict(sorted(means.items(), key=lambda item: -item[1].get(OURS, 0)))
+    methods = [method for method in SHOWN if any(method in row for row in panels[PROTOCOLS[0]].values())]
+    return dots({f"{METRICS[metric]}, {words}": panel for words, panel in panels.items()}, methods, METRICS[metric])
+
+
 def promises(found):
     """Share of normal test rows that the p-values flag at each rate, over the sets; a markdown table."""
     lines = ["| rate | mean share flagged | least | most | runs within the 99 % interval |", "|" + "---|" * 5]
@@ -427,6 +444,7 @@ def main():
     if arguments.docs:
         put(arguments.docs, "adbench", summary(found))
         put(arguments.docs, "adbench ranks", rank_table(found))
+        (arguments.docs.parent / "images" / "adbench.svg").write_text(chart(found))
         put(arguments.docs, "adbench sets", details(found))
         put(arguments.docs, "adbench promises", promises(found))
         if found.get("reasons"):

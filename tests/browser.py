@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 needs_browser = pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+_NAMES = "--enable-blink-features=ComputedAccessibilityInfo"  # roles and names that a screen reader is given
 LAPTOP, PHONE = (1280, False), (400, True)  # width, dark
 
 # Frames, since a window cannot be narrower than 500 pixels, and since one start of the browser then does for all; a
@@ -21,6 +22,7 @@ _FRAMES = """<!doctype html><meta charset="utf-8"><body style="margin: 0">
 <script>(() => {
   const text = JSON.parse(document.getElementById("page").textContent), screens = SCREENS;
   const marks = ".js-line, .points path, .point, .box, .hm, image, canvas";
+  const controls = "a[href], button, input, select, summary, iframe, [tabindex], [role=img]"; // for a screen reader
   const frames = screens.map(([width, dark]) => {
     const frame = document.createElement("iframe");
     frame.style = `border: 0; display: block; width: ${width}px; height: 3000px`;
@@ -29,6 +31,10 @@ _FRAMES = """<!doctype html><meta charset="utf-8"><body style="margin: 0">
     document.body.append(frame);
     return frame;
   });
+  function named(each) {
+    const label = each.ariaLabel || each.title || [...(each.labels || [])].map((label) => label.textContent).join("");
+    return label || (each.matches("a, button, summary") ? each.textContent : "");
+  }
   function seen(page) {
     const root = page.documentElement, plots = [...page.querySelectorAll("[data-plot]")];
     return {
@@ -47,6 +53,9 @@ _FRAMES = """<!doctype html><meta charset="utf-8"><body style="margin: 0">
         const tops = [...row.cells].filter((cell) => cell.offsetWidth).map((cell) => cell.getBoundingClientRect().top);
         return Math.max(...tops) - Math.min(...tops) > 3; // borders are a pixel or two
       }).length,
+      unnamed: [...page.querySelectorAll(controls)]
+        .filter((each) => each.checkVisibility() && !named(each).trim())
+        .map((each) => each.outerHTML.slice(0, 80)),
     };
   }
   (function wait() {
@@ -89,6 +98,7 @@ class Seen:
         drawn: Plots that show something.
         clipped: Words of plots that end outside of them.
         uneven: Rows of tables whose cells do not begin at one height.
+        unnamed: Controls and pictures for which a screen reader has no name.
         console: What the browser complained of, on any screen.
     """
 
@@ -98,6 +108,7 @@ class Seen:
     drawn: list[str]
     clipped: list[str]
     uneven: int
+    unnamed: list[str]
     console: list[str]
 
 
@@ -129,6 +140,7 @@ def faults(page: Path, folder: Path, plots: list[str]) -> list[str]:
         wrong += [f"{seen.overflow} pixels too wide"] if seen.overflow > 0 else []
         wrong += [f"cut off in {text}" for text in seen.clipped]
         wrong += [f"{seen.uneven} rows of tables fall apart"] if seen.uneven else []
+        wrong += [f"no name: {each}" for each in seen.unnamed]
         wrong += [f"not drawn: {name}" for name in plots if name not in seen.drawn]
         wrong += [f"not expected: {name}" for name in seen.drawn if name not in plots]
         found += [f"{seen.width}: {text}" for text in wrong]
@@ -150,7 +162,14 @@ def evaluate_all(pages: list[Path], folder: Path, script: str) -> list[Any]:
     texts = [page.read_text(encoding="utf-8").replace("</body>", f"{ends}</body>") for page in pages]
     asked = folder / f"{pages[0].stem}-asked.html"
     asked.write_text(_ASKED.replace("PAGES", json.dumps(texts).replace("<", "\\u003c")), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={folder / 'profile'}",
+        "--dump-dom",
+        _NAMES,
+    ]
     done = subprocess.run(
         ["chromium", *flags, "--virtual-time-budget=60000", asked.as_uri()],
         capture_output=True,

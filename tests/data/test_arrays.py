@@ -138,7 +138,7 @@ def test_names_of_features_are_kept(tmp_path):
         ({"X": X, "target": Y}, {"label": "targt"}, r"label must be a key, got 'targt'\. Did you mean target\?"),
         ({"X": X, "y": Y[:5]}, {"label": "y"}, r"label must have one value per row \(40\), got y of \(5,\)"),
         ({"X": X, "y": np.where(Y, np.nan, 1)}, {}, "labels must be finite, got others in y"),
-        ({"X": X}, {"key": "X", "drop": ("a",)}, "drop must be for text tables or .* or .feather, got x.npz"),
+        ({"X": X}, {"key": "X", "drop": ("a",)}, "drop must be for text tables or .* or .xlsx, got x.npz"),
         ({"X": X, "a": np.array(["x"])}, {"key": "a"}, r"must have rows of numbers, got <U1 of \(1,\)"),
         ({"X": np.array([{}])}, {}, "array X of .* must hold numbers, got pickled objects, which are never read"),
     ],
@@ -254,9 +254,9 @@ def test_an_array_larger_than_memory_is_refused_before_it_is_unpacked(tmp_path, 
 
 def test_key_and_label_are_for_npz(tmp_path):
     np.save(tmp_path / "x.npy", X)
-    refused(tmp_path / "x.npy", "key must be for .npz, got x.npy", key="X")
+    refused(tmp_path / "x.npy", "key must be for .npz or .xlsx or .h5ad, got x.npy", key="X")
     refused(tmp_path / "x.npy", "label must be for .npz or text tables or .*, got x.npy", label="X")
-    refused(tmp_path / "x.npy", "one_hot must be for text tables or .* or .feather, got", one_hot=True)
+    refused(tmp_path / "x.npy", "one_hot must be for text tables or .* or .xlsx, got", one_hot=True)
 
 
 def test_a_test_file_may_be_an_array_too(tmp_path):

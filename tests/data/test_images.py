@@ -171,7 +171,7 @@ def test_folders_that_hold_no_images_or_parts_are_refused(tmp_path):
 
 def test_options_for_tables_and_sizes_beyond_reason_are_refused(tmp_path, monkeypatch):
     fill(tmp_path)
-    refused(tmp_path, "drop must be for text tables or .parquet or .arrow or .feather, got ", drop=("a",))
+    refused(tmp_path, "drop must be for text tables or .parquet or .arrow or .feather or .xlsx, got ", drop=("a",))
     refused(tmp_path, "images must have at most 4194304 numbers, got 3000x3000", size=(3000, 3000))
     monkeypatch.setattr("contractive.data._memory.available_memory", lambda: 100)
     refused(tmp_path, r"must fit into memory \(0\.1 kB left\), got .* Give a smaller `size`")

@@ -83,6 +83,19 @@ def test_a_constant_channel_keeps_its_place(tmp_path):
     assert load(tmp_path / "x.csv", options=Options(spectra=("snv",))).features == CHANNELS + 1
 
 
+@pytest.mark.parametrize(
+    ("step", "far", "noted"), [("sg1", 1.2, True), ("detrend", 1.2, True), ("sg1", 1.04, False), ("snv", 1.2, False)]
+)
+def test_channels_that_are_not_evenly_spaced_are_noted(tmp_path, step, far, noted):
+    places = 1100 + np.r_[np.arange(CHANNELS - 1), CHANNELS - 2 + far]
+    pd.DataFrame(ROWS, columns=[f"{place:g}" for place in places]).to_csv(tmp_path / "x.csv", index=False)
+    sentence = (
+        f"The channels are 1 to 1.2 apart, and {step} took them for evenly spaced: interpolate the spectra, or use snv"
+        " or msc alone."
+    )
+    assert (sentence in load(tmp_path / "x.csv", options=Options(spectra=(step,))).notes) == noted
+
+
 def test_spectra_in_the_unit_range_have_one_scale_and_pixels_stay(tmp_path):
     unit = (ROWS - ROWS.min()) / np.ptp(ROWS)
     for name, rows, scaler in (("spectra", 0.9 * unit, "common"), ("pixels", unit, "none")):

@@ -169,3 +169,6 @@ def test_the_figures_in_the_guide_are_those_measured(adbench):
     assert adbench.summary(found) in page
     assert adbench.rank_table(found) in page
     assert adbench.details(found) in page
+    drawn = (ROOT / "docs" / "images" / "adbench.svg").read_text()
+    assert adbench.chart(found) == drawn
+    assert drawn.count("<circle") == 5 + len([key for key in found["runs"] if key.split(" | ")[2] in adbench.SHOWN])

@@ -186,12 +186,23 @@ def test_moving_editing_and_interpolating(tmp_path):
       const unit = $("units").querySelectorAll("input")[2];
       slide(unit, unit.max);
       found.unit = exploration.state().z[2] / Number(unit.max);
+      found.said = ["aria-label", "aria-valuetext"].map((each) => unit.getAttribute(each));
+      found.shown = unit.nextElementSibling.textContent;
+      await wait(800);
+      found.spoken = $("spoken").textContent;
+      found.roles = Object.fromEntries([unit, $("examples"), $("other"), $("share"), $("map"), $("spoken")].map(
+        (each) => [each.computedName || each.id, each.computedRole]));
+      const first = document.querySelector("#neighbours button");
+      first.focus();
+      first.click();
+      found.focus = document.activeElement.parentNode.parentNode.id;
       $("search").value = "15";
       $("find").requestSubmit();
       found.row = $("examples").value;
       $("search").value = "16";
       $("find").requestSubmit();
       found.missing = $("found").textContent;
+      found.map = $("map").computedName;
       found.neighbours = [...document.querySelectorAll("#neighbours button")].length;
       found.within = $("verdict").textContent;
       exploration.data.limit = 0;
@@ -204,6 +215,17 @@ def test_moving_editing_and_interpolating(tmp_path):
     assert found["along"] == pytest.approx(1, abs=1e-6)
     assert found["end"] < 1e-9
     assert found["unit"] == pytest.approx(1)
+    assert found["said"] == ["code unit 2", found["shown"]]
+    assert re.fullmatch(
+        r"row 0, class a\. Reconstruction error [\d.]+\. Within the data: .*\."
+        r" The other example nearest in the code: row \d+, class [ab]\.",
+        found["spoken"],
+    )
+    assert found["roles"] == {
+        **{"code unit 2": "slider", "100 rows": "listbox", "Other example": "combobox", "spoken": "status"},
+        **{"Share of the other example": "slider", found["map"]: "image"},
+    }
+    assert found["focus"] == "neighbours"  # the keyboard does not lose its place
     assert found["row"].startswith("row 15, class b, error")
     assert found["missing"] == "row 16 is not in this page; the nearest is 15."
     assert found["neighbours"] == 5

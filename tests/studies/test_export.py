@@ -3,6 +3,7 @@
 import json
 import sys
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,15 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),  # torch.export on what it itself uses
 ]
 UNITS = np.array([1.0, 100.0, 1e-3, 7.0])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _operators_are_registered_once():
+    """For each export the exporter makes the same registry of 2,000 operators anew, which takes most of its time."""
+    registry = pytest.importorskip("torch.onnx._internal.exporter._registration").ONNXRegistry
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "from_torchlib", staticmethod(cache(registry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from contractive.data._errors import DataError, invalid
+from contractive.data._mismatches import Mismatches
 from contractive.data._preparation import BLOCK, MOST_FEATURES, ArrayPreparation, ImagesPreparation
 from contractive.data._reader import Reader, Source
 
@@ -82,6 +83,19 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
     def column_names(self) -> list[str]:
         return []
 
+    def unknown_columns(self, names: Sequence[str], rules: Mismatches) -> list[str]:
+        if not (wanted := dict.fromkeys(self._wanted())):
+            return []
+        given = dict.fromkeys(self.schema().names)
+        unknown = [name for name in given if name not in wanted]
+        replace(rules, missing_columns="refuse").check_names([name for name in wanted if name not in given], unknown)
+        return unknown
+
+    def _wanted(self) -> tuple[str, ...]:
+        """Return the names of the features in the order of training, where both arrays have names."""
+        names = () if self.like is None else self.like.given_names
+        return names if names and self.schema().names else ()
+
     def column(self, name: str) -> np.ndarray:
         """Return the values per row of what can be passed through."""
         raise KeyError(name)
@@ -90,8 +104,13 @@ class ArrayReader(Reader[ArraySchema, np.ndarray]):
         self, names: Sequence[str], size: int = BLOCK
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         values, start = {name: self.column(name) for name in names}, 0
+        wanted, order = self._wanted(), None
+        if wanted and wanted != (there := self.schema().names):
+            place = {name: number for number, name in enumerate(there)}
+            order = [place[name] for name in wanted]
         for rows in self.batches(size):
-            yield rows, {name: column[start : start + len(rows)] for name, column in values.items()}
+            given = {name: column[start : start + len(rows)] for name, column in values.items()}
+            yield rows if order is None else rows.reshape(len(rows), -1)[:, order], given
             start += len(rows)
 
 

@@ -1,12 +1,17 @@
 """The error of this package, and how its messages list names."""
 
 import difflib
+import importlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from contractive.core.errors import ContractiveError, first_line
+from contractive.core.files import BROKEN_FILE_ERRORS
+
+LIBRARY_ERRORS = (*BROKEN_FILE_ERRORS, AttributeError, IndexError)  # what openpyxl and h5py raise over broken files
 
 
 class DataError(ContractiveError):
@@ -50,6 +55,15 @@ def suggest(name: str, names: Sequence[str]) -> str:
     if name.lower() in lowered and lowered[name.lower()] not in close:
         close = [lowered[name.lower()], *close]
     return f"Did you mean {' or '.join(close)}?" if close else f"There are {join_names(names)}."
+
+
+def import_extra(module: str, path: Path) -> ModuleType:
+    """Import what reads a format that not everybody has."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        remedy = "Run: pip install 'contractive[formats]'"
+        raise DataError(f"{module} must be installed to read {path.name}, got none. {remedy}") from error
 
 
 @contextmanager

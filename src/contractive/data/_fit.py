@@ -11,6 +11,7 @@ from contractive.data._errors import invalid, join_for_option
 from contractive.data._options import Options
 from contractive.data._preparation import Preparation, Scaler, rows_at_once
 from contractive.data._reader import Source
+from contractive.data._spectra import note_on_spacing
 from contractive.data._split import TRAIN
 from contractive.data._survey import Survey
 from contractive.data._table_preparation import TablePreparation
@@ -46,6 +47,7 @@ def fit_preparation(source: Source, parts: np.ndarray, options: Options) -> tupl
         draft = _with_steps(draft, source, parts, options)
         scaler = "common" if options.scale == "auto" else scaler  # the steps give all channels one unit
         notes.append(f"Spectra were preprocessed: {', '.join(options.spectra)} (option spectra).")
+        notes += note_on_spacing(draft.feature_names, draft.spectra)
     elif options.scale == "auto":
         signal = _is_signal(source, parts, draft)
         scaler, known, why = draft.automatic_scaler(train, source.as_bytes, source.channels, signal)

@@ -9,6 +9,7 @@ import numpy as np
 
 from contractive.core.files import new_file, remove_temporary_files
 from contractive.data._arrow import ArrowTable, ParquetTable
+from contractive.data._cells import CellsByGenes
 from contractive.data._columns import check_unique
 from contractive.data._csv import TextTable
 from contractive.data._errors import DataError, invalid, join_names
@@ -19,6 +20,7 @@ from contractive.data._options import DEFAULT, Options
 from contractive.data._parts import parts_reader
 from contractive.data._preparation import Preparation
 from contractive.data._reader import Reader, Sink
+from contractive.data._spreadsheet import Spreadsheet
 
 FOLDER = "/"
 
@@ -29,6 +31,8 @@ FORMATS: dict[str, type[Reader[Any, Any]]] = {
     **dict.fromkeys((f"{name}.{packed}" for name in (".csv", ".tsv", ".txt") for packed in ("gz", "zst")), TextTable),
     ".parquet": ParquetTable,
     **dict.fromkeys((".arrow", ".feather", ".ipc"), ArrowTable),
+    ".xlsx": Spreadsheet,
+    ".h5ad": CellsByGenes,
     FOLDER: ImageFolder,
 }
 

@@ -1,9 +1,11 @@
 """What becomes of new rows that do not fit those of training: columns more or less, categories never met, gaps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from contractive.core.settings import check_settings, setting
+from contractive.data._errors import DataError, join_names
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class Mismatches:
     def marks(self) -> bool:
         """Rows can be marked."""
         return any(getattr(self, each.name) == "mark" for each in fields(self))
+
+    def check_names(self, missing: Sequence[str], unknown: Sequence[str]) -> None:
+        """Refuse columns that are missing or unknown where the rules do."""
+        if (missing and self.missing_columns == "refuse") or (unknown and self.extra_columns == "refuse"):
+            got = [f"missing {join_names(missing)}"] if missing else []
+            got += [f"unknown {join_names(unknown)}"] if unknown else []
+            raise DataError(f"columns must be those of training, got {' and '.join(got)}. Rename, add or remove them.")
 
 
 DEFAULT_RULES = Mismatches()

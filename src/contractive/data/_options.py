@@ -19,8 +19,14 @@ class Options:
     A value that no source could honour is refused.
     """
 
-    key: str | None = setting(None, "Name of the array in an .npz file.", "detected")
-    label: str | None = setting(None, "Column of a table, or key in an .npz file, with the labels; never a feature.")
+    key: str | None = setting(
+        None,
+        "Name of the array in an .npz file, the sheet in an .xlsx file, the matrix in an .h5ad file.",
+        "detected",
+    )
+    label: str | None = setting(
+        None, "Column of a table or of obs, or key in an .npz file, with the labels; never a feature."
+    )
     drop: tuple[str, ...] = setting((), "Columns to leave out.")
     keep_id: bool = setting(
         False, "Keep columns that count or name the rows: an id whose values all differ, the row number."
@@ -50,8 +56,8 @@ class Options:
     gray: bool = setting(False, "Read images in grey.")
     separator: str | None = setting(None, "Separator between the fields of a text table.", "detected")
     encoding: str | None = setting(None, "Character encoding of a text table.", "detected")
-    header: bool | None = setting(None, "A text table has names in its first row.", "detected")
-    skip_rows: int = setting(0, "Lines above a text table that are no part of it.", least=0)
+    header: bool | None = setting(None, "A text table or sheet has names in its first row.", "detected")
+    skip_rows: int = setting(0, "Lines above a text table or sheet that are no part of it.", least=0)
     units_row: bool | None = setting(None, "A text table has a row of units below its header.", "detected")
     total_row: bool | None = setting(None, "The last row of a text table holds totals and is left out.", "detected")
     decimal: Literal[".", ","] | None = setting(None, "Decimal mark of a text table: . or ,", "by all its rows")

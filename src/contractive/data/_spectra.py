@@ -13,6 +13,7 @@ Step = Literal["snv", "msc", "detrend", "sg0", "sg1", "sg2"]
 STEPS: tuple[Step, ...] = get_args(Step)
 WINDOW = 11
 _DEGREE = 2  # of the polynomial of Savitzky and Golay
+_UNEVEN = 0.05  # by what share of the median one a distance between channels differs
 _MOST_CHANNELS = 4096  # linear steps are matrices (channels, channels)
 
 
@@ -57,6 +58,21 @@ def check_channels(names: Sequence[str], numeric: bool, steps: Sequence[Step], w
         raise DataError(
             "columns must lie in the order of their wavelengths for `spectra`, got another one. Reorder the columns."
         )
+
+
+def note_on_spacing(names: Sequence[str], steps: Sequence[Step]) -> list[str]:
+    """Return a sentence where steps that count channels as evenly spaced meet wavelengths that are not."""
+    places, counting = numbers_of(names), [step for step in steps if step not in ("snv", "msc")]
+    if not places or not counting:
+        return []
+    gaps = np.abs(np.diff(places))
+    usual = float(np.median(gaps))
+    if (np.abs(gaps - usual) <= _UNEVEN * usual).all():
+        return []
+    return [
+        f"The channels are {gaps.min():.4g} to {gaps.max():.4g} apart, and {', '.join(counting)} took them for evenly"
+        " spaced: interpolate the spectra, or use snv or msc alone."
+    ]
 
 
 @lru_cache(maxsize=4)

@@ -83,10 +83,7 @@ class TablePreparation(Preparation):
         missing = [column.name for column in self.columns if column.name not in given]
         known |= {*self.dropped, self.label, *further}
         unknown = [name for name in names if name not in known]
-        if (missing and rules.missing_columns == "refuse") or (unknown and rules.extra_columns == "refuse"):
-            got = [f"missing {join_names(missing)}"] if missing else []
-            got += [f"unknown {join_names(unknown)}"] if unknown else []
-            raise DataError(f"columns must be those of training, got {' and '.join(got)}. Rename, add or remove them.")
+        rules.check_names(missing, unknown)
         if missing and rules.missing_columns == "ignore" and self.fill is None:
             rule, remedy = "be refuse or mark after training without `impute`", f"{join_names(missing)} has no fill."
             raise invalid("missing_columns", rule, "ignore", remedy)

@@ -163,21 +163,21 @@ def panels(titles: Sequence[str], room: Room) -> Panels:
     wide = _grid(len(titles), columns, room.height, legend_height(names), room.below)
     narrow = _grid(len(titles), 1, room.narrow_height, legend_height(names, narrow=True), room.below)
     narrow["dragmode"] = False  # a finger scrolls the page
-    result = figure(**wide)
-    for number, title in enumerate(titles, 1):
+    layout: Layout = {**wide, "annotations": [], "meta": {"wide": wide, "narrow": narrow, "square": room.square}}
+    for number, title in enumerate(titles, 1):  # all at once: plotly takes milliseconds for every change
         x, y = axes(number).values()
-        set_axes(result, number, {"anchor": y}, {"anchor": x})
+        layout[_key(x)] = {**wide[_key(x)], "anchor": y}
+        layout[_key(y)] = {**wide[_key(y)], "anchor": x}
         where = {"xref": f"{x} domain", "yref": f"{y} domain", "x": 0, "y": 1, "yshift": 4}
         if title:
-            result.add_annotation(text=plain(title), xanchor="left", yanchor="bottom", **where)
-    return result.update_layout(meta={"wide": wide, "narrow": narrow, "square": room.square})
+            layout["annotations"].append({"text": plain(title), "xanchor": "left", "yanchor": "bottom", **where})
+    return figure(**layout)
 
 
 def figure(**layout: Any) -> Panels:
     """Return an empty figure in the common style."""
-    margin = {"t": 12, "b": _AXIS_HEIGHT, **_SIDES}
-    common = {"template": _TEMPLATE, "margin": margin, "legend": _LEGEND, "height": 400}
-    return Panels(layout=common).update_layout(layout)
+    margin = {"t": 12, "b": _AXIS_HEIGHT, **_SIDES} | layout.get("margin", {})
+    return Panels(layout={"template": _TEMPLATE, "legend": _LEGEND, "height": 400, **layout, "margin": margin})
 
 
 def axes(number: int) -> dict[str, str]:

@@ -185,9 +185,17 @@
     drawMap();
     unitSliders.forEach((slider, unit) => {
       if (document.activeElement !== slider) slider.value = moved.z[unit];
-      slider.nextElementSibling.textContent = round(moved.z[unit], 2);
+      tell(slider, round(moved.z[unit], 2));
     });
     say();
+    clearTimeout(speaking);
+    speaking = setTimeout(speak, 700);
+  }
+  // What a screen reader says when the hand rests: the picture in words.
+  let speaking = 0;
+  function speak() {
+    const near = nearest(moved.z, 1).map(([other]) => ` The other example nearest in the code: ${name(other)}.`);
+    $("spoken").textContent = `${name(at)}. Reconstruction error ${round(moved.error)}. ${$("verdict").textContent}${near}`;
   }
   function say() {
     const away = moved.error > data.limit;
@@ -199,8 +207,9 @@
       ? `Outside the data: the error is above ${round(data.limit)}, which 99 % of ${data.limit_of} stay below. Do not trust what is shown.`
       : `Within the data: 99 % of ${data.limit_of} have an error below ${round(data.limit)}.`;
     if ($("verdict").textContent !== text) $("verdict").textContent = text;
-    for (const canvas of image ? ["input", "output"] : [])
-      $(canvas).setAttribute("aria-label", canvas === "input" ? `Input: ${name(at)}` : `Reconstruction, squared error ${round(moved.error)}`);
+    const [input, output] = [`Input: ${name(at)}`, `Reconstruction, squared error ${round(moved.error)}`];
+    for (const [id, text] of image ? [["input", input], ["output", output]] : axis ? [["spectrum", `${input}, dashed. ${output}, solid.`]] : [])
+      $(id).setAttribute("aria-label", text);
   }
   function fromInput(x) {
     const z = encode(x), y = decode(z);
@@ -222,10 +231,14 @@
 
   // ----- sliders
   const directionSliders = [], unitSliders = [];
+  function tell(input, text) { // beside the slider, and as its value for a screen reader
+    input.nextElementSibling.textContent = text;
+    input.setAttribute("aria-valuetext", text || "not moved");
+  }
   const slider = (label, min, max, step, value, react) => {
     const input = element("input", { type: "range", min, max, step, value });
     input.setAttribute("aria-label", label);
-    const output = element("output");
+    const output = element("output", { ariaLive: "off" }); // the slider itself says its value
     input.addEventListener("input", () => react(input, output));
     return [input, element("label", {}, element("span", { textContent: label }), input, output)];
   };
@@ -241,20 +254,21 @@
   }
   function moveAlong(input) {
     if (fixed) {
-      directionSliders.forEach((each) => { if (each !== input) each.value = 0; });
-      const step = fixed.steps.indexOf(Number(input.value)), direction = directionSliders.indexOf(input);
+      const by = Number(input.value), step = fixed.steps.indexOf(by);
+      resetDirections();
+      input.value = by;
+      tell(input, `${round(by, 2)} sd`);
+      const direction = directionSliders.indexOf(input);
       moved = { ...moved, y: step < 0 ? stored.rebuilt[at] : stored.walks[(at * fixed.directions + direction) * fixed.steps.length + step] };
       return changed();
     }
     const x = Float64Array.from(edited);
     directions.forEach(({ vector, spread }, i) => {
       const by = directionSliders[i].value * spread;
-      const steps = `${round(Number(directionSliders[i].value), 2)} sd`;
-      directionSliders[i].nextElementSibling.textContent = steps;
-      directionSliders[i].setAttribute("aria-valuetext", steps);
+      tell(directionSliders[i], `${round(Number(directionSliders[i].value), 2)} sd`);
       if (by) for (let k = 0; k < width; k++) x[k] += by * vector[k];
     });
-    resetUnits();
+    resetShare();
     fromInput(x);
   }
   function buildUnits() {
@@ -264,7 +278,7 @@
       const [input, line] = slider(`${unit}`, a - room, b + room, (b - a + 2 * room) / 400, a, () => {
         const z = Float64Array.from(moved.z);
         z[unit] = input.value;
-        directionSliders.forEach((each) => { each.value = 0; each.nextElementSibling.textContent = ""; });
+        resetDirections();
         fromCode(z);
       });
       input.setAttribute("aria-label", `code unit ${unit}`);
@@ -273,11 +287,10 @@
       $("units").append(line);
     }
   }
-  function resetUnits() { if ($("share")) $("share").value = 0; }
-  function resetSliders() {
-    for (const each of directionSliders) { each.value = 0; each.nextElementSibling.textContent = ""; }
-    resetUnits();
-  }
+  function interpolated(share) { $("share").value = share; tell($("share"), `${Math.round(100 * share)} %`); }
+  function resetShare() { if ($("share")) interpolated(0); }
+  function resetDirections() { for (const each of directionSliders) { each.value = 0; tell(each, ""); } }
+  function resetSliders() { resetDirections(); resetShare(); }
   function nearest(z, count, to = codes) {
     const distance = to.map((other) => Math.sqrt(squared(other, z)));
     return [...distance.keys()].filter((i) => i !== at).sort((i, j) => distance[i] - distance[j]).slice(0, count).map((i) => [i, distance[i]]);
@@ -320,7 +333,7 @@
     if (model) fromInput(edited);
     else { moved = { x: rows[i], z: codes[i], y: stored.rebuilt[i], byCode: false, error: errors[i] }; changed(); }
     const list = nearest(codes[i], NEIGHBOURS).map(([other, distance]) => {
-      const button = element("button", { type: "button", onclick: () => choose(other) });
+      const button = element("button", { type: "button", onclick: () => { choose(other); $("neighbours").querySelector("button").focus(); } });
       if (image) { const small = element("canvas"); paint(small, rows[other]); small.setAttribute("aria-hidden", "true"); button.append(small); }
       button.append(element("span", { textContent: `${name(other)}, distance ${round(distance, 2)}` }));
       return element("li", {}, button);
@@ -359,8 +372,8 @@
     other.selectedIndex = Math.min(1, rows.length - 1);
     const between = () => {
       const share = Number($("share").value), end = codes[other.selectedIndex], start = encode(edited);
-      directionSliders.forEach((each) => { each.value = 0; });
-      $("share-text").textContent = `${Math.round(100 * share)} %`;
+      resetDirections();
+      interpolated(share);
       fromCode(start.map((z, i) => (1 - share) * z + share * end[i]));
     };
     $("share").addEventListener("input", between);
@@ -378,15 +391,19 @@
     const take = (feature) => {
       chosenFeature = feature;
       select.value = feature;
-      $("feature-name").textContent = image ? `row ${Math.floor(feature / image[2])}, column ${feature % image[2]}` : `at ${round(axis[feature], 5)}`;
+      const place = image ? `row ${Math.floor(feature / image[2])}, column ${feature % image[2]}` : `at ${round(axis[feature], 5)}`;
+      $("feature-name").textContent = place;
+      select.setAttribute("aria-valuetext", place);
       [value.min, value.max] = image ? [low, high] : [limits[feature][0] - 1e-6, limits[feature][1] + 1e-6];
       value.step = (value.max - value.min) / 200;
       value.value = edited[feature];
+      tell(value, round(raw(edited[feature], feature)));
       changed();
     };
     select.addEventListener("input", () => take(Number(select.value)));
     value.addEventListener("input", () => {
       edit(everyChannel(chosenFeature, Number(value.value)));
+      tell(value, round(raw(edited[chosenFeature], chosenFeature)));
     });
     if (!image) return take(0);
     const canvas = $("input");
@@ -397,9 +414,8 @@
     };
     const brush = (event) => {
       const feature = pixel(event);
-      take(feature);
       edit(everyChannel(feature, $("erase").checked ? low : high));
-      value.value = edited[feature];
+      take(feature);
     };
     canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); brush(event); });
     canvas.addEventListener("pointermove", (event) => { if (event.buttons) brush(event); });

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -207,7 +208,8 @@ def umap_map(codes: np.ndarray, *, num_neighbors: int = 15, min_distance: float 
         raise ImportError("umap_map needs umap-learn. Install it: pip install 'contractive[umap]'.") from error
     if len(codes) <= num_neighbors:
         raise InvalidValue("codes", f"have more than {num_neighbors} rows", len(codes), "Take fewer neighbours.")
-    model = UMAP(n_neighbors=num_neighbors, min_dist=min_distance, random_state=seed, n_jobs=1)
+    make = cast(Any, UMAP)  # to infer its types takes a type checker a quarter of a minute
+    model = make(n_neighbors=num_neighbors, min_dist=min_distance, random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(codes), dtype=np.float32)
 
 
