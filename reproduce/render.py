@@ -197,6 +197,54 @@ def likelihoods(found, published):
     return table(["samples of", "published", "ours"], rows)
 
 
+_FIELDS = {
+    "mixture": {
+        "denoising_missed": "denoising: share of the score's mean square that is missed",
+        "denoising_cosine": "denoising: mean cosine with the score",
+        "contractive_missed": "contractive: share missed",
+        "contractive_cosine": "contractive: mean cosine",
+    },
+    "spiral": {
+        "cosine": "contractive: mean cosine of r(x) - x with the way to the nearest point of the curve",
+        "distance_before": "distance from the curve",
+        "distance_after": "distance after 20 steps x <- r(x), median",
+    },
+}
+
+
+def further(found, published):
+    """Figures of further papers: contractive denoising, score fields, Jacobian regularisation, differences."""
+    encoders = [
+        [name, f"{paper:.2f}", ours(found.get(name), "accuracy"), best(found.get(name))]
+        for name, paper in published["accuracy"].items()
+    ]
+    fields = [
+        [name, words, ours(found.get(name), key, "{:.3f}")]
+        for name, columns in _FIELDS.items()
+        for key, words in columns.items()
+    ]
+    classifiers = [
+        [name, *(ours(found.get(name), key) for key in ("accuracy", "norm", "noise_0.3", "noise_0.6"))]
+        for name in ("none", "regularised")
+    ]
+    sizes = found.get("differences", {"by_sigma": {}})["by_sigma"]
+    ratios = [[sigma, f"{row['ratio']:.4f} ± {row['standard_error']:.4f}"] for sigma, row in sizes.items()]
+    return "\n\n".join(
+        [
+            table(["codes of", "accuracy %, paper", "ours", "weight and noise, chosen"], encoders),
+            table(["data", "figure", "ours"], fields),
+            table(["penalty", "accuracy %", "norm of J", "at noise 0.3, %", "at noise 0.6, %"], classifiers),
+            table(["sigma", "estimate by differences / exact"], ratios or [["", MISSING]]),
+        ]
+    )
+
+
+def best(row):
+    """Weight and noise with the best accuracy on validation rows."""
+    entry = max(row["search"], key=lambda entry: entry["validation"]) if row else {}
+    return ", ".join(f"{entry[key]}" for key in ("weight", "noise") if entry.get(key))
+
+
 def overview(published, found):
     """Every published figure that is known, and how ours stands to it."""
     rows = []
@@ -233,6 +281,9 @@ def overview(published, found):
             row = found["mtc"].get(f"{count} {model}", {})
             where = "MTC, Table 3" if count == "full" else f"MTC, Table 2, {count} labels"
             add(where, f"{model}, error %", paper, row.get("test_error"), "error", row.get("num_test", 0))
+    for model, paper in published["chen"]["accuracy"].items():
+        mine = found["further"].get(model, {}).get("accuracy")
+        add("Chen et al. (2013), MNIST", f"{model}, accuracy %", paper, mine, "accuracy", published["chen"]["num_test"])
     rows += [[entry["where"], entry["what"], entry["figures"], "", "not tried"] for entry in published["not_tried"]]
     return table(["where", "what", "published", "ours", "verdict"], rows)
 
@@ -282,8 +333,9 @@ def render(page, results):
         "mtc_table2": by_labels(found("mtc"), published["mtc_table2"]),
         "mtc_table3": full(found("mtc"), published["mtc_table3"]),
         "sampling": likelihoods(found("sampling"), published["sampling"]) + sheets(results),
+        "further": further(found("further"), published["chen"]),
         "overview": overview(
-            published, {name: found(name) for name in ("mnist_table1", "cifar_table1", "figures", "mtc")}
+            published, {name: found(name) for name in ("mnist_table1", "cifar_table1", "figures", "mtc", "further")}
         ),
         "sources": "\n".join(f"- {text}." for text in published["sources"].values()),
     }

@@ -24,9 +24,11 @@ SLICES = {
     "figures": "mnist CAE,depth 2",
     "mtc": "knn raw with tangents,knn raw with shifts,knn two layers,100 NN,100 MTC,full MTC",
     "sampling": "training images,CAE-2",
+    "further": "CAE,mixture,spiral,regularised,differences",
 }
 
 
+@pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # after one pass
 @pytest.mark.parametrize("name", list(SLICES))
 def test_a_slice_of_each_script_runs_and_is_rendered(name, tmp_path, capsys):
     script = importlib.import_module(name)
