@@ -231,3 +231,6 @@ def test_a_training_that_collapsed_ends_with_an_error_and_its_files(tmp_path, mo
     assert result.exit_code == 2
     assert "Error: The network must tell rows apart, got about the same output for all of them" in result.output
     assert open_run(tmp_path / "run", ClassifierRun).finished_metrics().collapsed
+    again = contractive("classify", "--resume", "--out", tmp_path / "run")
+    assert again.exit_code == 2
+    assert "Error: The network must tell rows apart" in again.output

@@ -149,6 +149,15 @@ def test_an_npz_that_is_not_clear_is_refused(arrays, options, match, tmp_path):
     refused(tmp_path / "x.npz", match, **options)
 
 
+def test_objects_beside_the_rows_are_left_out_unless_they_are_asked_for(tmp_path):
+    np.savez(tmp_path / "x.npz", X=X, y=np.array([{}] * 40), made=np.zeros(3, "f4,f4"))
+    split = load(tmp_path / "x.npz")
+    assert split.labels is None
+    assert "Left out arrays that hold no plain numbers: y, made." in split.notes
+    refused(tmp_path / "x.npz", "array y of .* must hold numbers, got pickled objects, which are never read", label="y")
+    refused(tmp_path / "x.npz", "array made of .* must hold numbers, got ", key="made")
+
+
 @pytest.mark.parametrize(
     ("array", "match"),
     [

@@ -57,7 +57,7 @@ def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
             print(f"Error: {visible(text)}", file=sys.stderr)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
-            print("Stopped. Nothing was written; run the same command again.", file=sys.stderr)
+            print("Stopped before the end. Run the same command again.", file=sys.stderr)
             raise typer.Exit(exit_code(error)) from None
 
     return run

@@ -45,6 +45,7 @@ def train(
     console = Console(quiet=quiet or not is_first_process())
     begun = begin_run(context, AutoencoderRun, settings, reading, settings.training.seed, console)
     if begun is None:
+        refuse_collapsed(open_run(out).finished_metrics())
         return
     try:
         trained = work(
@@ -120,7 +121,9 @@ def classify(
     console, stage = Console(quiet=quiet), "the beginning"
     begun = begin_run(context, ClassifierRun, settings, reading, settings.seed, console)
     if begun is None:
-        write_page(classifier_html(open_run(out, ClassifierRun)), out / "report.html")
+        run = open_run(out, ClassifierRun)
+        write_page(classifier_html(run), out / "report.html")
+        refuse_collapsed(run.finished_metrics())
         return
     with resumable(console, out, lambda: stage):
         with console.progress() as progress:

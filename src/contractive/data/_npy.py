@@ -13,7 +13,7 @@ import numpy as np
 
 from contractive.core.files import BROKEN_FILE_ERRORS
 from contractive.data._arrays import ArrayReader, ArraySchema
-from contractive.data._errors import DataError, invalid, reraise_as_data_error, suggest
+from contractive.data._errors import DataError, invalid, join_names, reraise_as_data_error, suggest
 from contractive.data._memory import check_fits
 from contractive.data._preparation import BLOCK, rows_at_once
 from contractive.data._reader import OnDisk, TestRows, slices
@@ -26,6 +26,10 @@ _KEYS = {  # usual keys of the rows, with those of their labels and of rows to t
     "train_images": (("train_labels",), "test_images"),
     **dict.fromkeys(("x", "data", "images", "features"), (("y", "label", "labels", "target", "targets"), "")),
 }
+
+
+class _NoNumbers(DataError):
+    """An array that is never read."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,9 @@ def read_header(file: IO[bytes], what: str, num_bytes: int) -> Header:
         warnings.simplefilter("ignore", UserWarning)  # files of Python 2 are slow to read, and otherwise no problem
         shape, fortran, dtype = _HEADERS[version](file)
     if dtype.hasobject:
-        raise DataError(f"{what} must hold numbers, got pickled objects, which are never read. Save plain arrays.")
+        raise _NoNumbers(f"{what} must hold numbers, got pickled objects, which are never read. Save plain arrays.")
     if dtype.kind not in "buifU":
-        raise DataError(f"{what} must hold numbers, got {str(dtype)[:60]}. Convert it first.")
+        raise _NoNumbers(f"{what} must hold numbers, got {str(dtype)[:60]}. Convert it first.")
     header = Header(shape, dtype, fortran, file.tell())
     there = num_bytes - header.start
     if any(side < 0 for side in shape) or header.num_bytes != there:
@@ -154,13 +158,20 @@ class NpzArray(ArrayReader):
 
     @cached_property
     def _headers(self) -> dict[str, Header]:
-        headers = {}
+        headers, others = {}, {}
         with reraise_as_data_error(self.path, BROKEN_FILE_ERRORS), zipfile.ZipFile(self.path) as archive:
             for entry in archive.infolist():
                 if entry.filename.endswith(".npy"):
                     with archive.open(entry) as file:
                         key = entry.filename.removesuffix(".npy")
-                        headers[key] = read_header(file, f"array {key} of {self.path}", entry.file_size)
+                        try:
+                            headers[key] = read_header(file, f"array {key} of {self.path}", entry.file_size)
+                        except _NoNumbers as error:
+                            others[key] = error
+        needed = [others[key] for key in (self.options.key, self.options.label) if key in others]
+        if needed or (others and not any(len(header.shape) >= 2 for header in headers.values())):
+            raise [*needed, *others.values()][0]
+        self._left_out = list(others)
         return headers
 
     @cached_property
@@ -236,6 +247,8 @@ class NpzArray(ArrayReader):
 
     def notes(self) -> list[str]:
         notes = [f"Rows are those of {self.key} (option key)."] if len(self._headers) > 1 else []
+        if self._left_out:
+            notes.append(f"Left out arrays that hold no plain numbers: {join_names(self._left_out)}.")
         if self.label is not None:
             return [*notes, f"Labels are those of {self.label} (option label)."]
         left_out = {key: self._headers[key].shape for key in self._usual_labels()}

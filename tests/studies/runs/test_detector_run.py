@@ -251,6 +251,15 @@ def test_a_resumed_run_ends_with_the_same_detector(tmp_path, monkeypatch):
         train(load(data), replace(settings, code=5), stopped, resume=True)
 
 
+def test_networks_that_collapse_are_one_sentence(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32))
+    settings = DetectorSettings(max_epochs=1, code=2, weight=1e20)
+    train(load(tmp_path / "x.npy"), settings, tmp_path / "run")
+    warned = open_run(tmp_path / "run", DetectorRun).finished_metrics().warnings
+    assert [text for text in warned if "no better than that of the data's mean" in text] == [warned[0]]
+    assert re.search(r"\. So did \d+ more of the networks\.$", warned[0])
+
+
 def test_what_is_no_detector_is_refused(run, tmp_path):
     with pytest.raises(RunError, match=r"run must be a folder that contractive detect wrote, got .* without config"):
         open_run(tmp_path, DetectorRun)

@@ -1,6 +1,8 @@
 """The detector task: rows that are unlike the others, at a false-alarm rate that holds."""
 
+import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -206,7 +208,7 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
             calibrates = later if isinstance(job.split.preparation, WindowPreparation) else None
             detector = job.settings.detector().fit(rows, calibrates=calibrates)
         detector.save(job.files.folder / _FOLDER)
-        sentences = tuple(dict.fromkeys(str(each.message) for each in caught))
+        sentences = _one_of_each_kind(caught)
         rows = tuple(detector.history_.to_dict("records"))
         return Trained(job.files.folder, detector.autoencoder_, History(rows, len(rows), warnings=sentences))
 
@@ -230,6 +232,19 @@ class DetectorTask(Task[DetectorSettings, Autoencoder, DetectorMetrics]):
             return detector.autoencoder_(torch.from_numpy(detector.scaled(x.numpy())).float())
 
         return replace(found, collapsed=job.is_constant(network))
+
+
+def _one_of_each_kind(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
+    """Return each sentence once; of networks that collapsed the first of each kind, and how many others did."""
+    kinds: dict[str, list[str]] = {}
+    for each in caught:
+        text = str(each.message)
+        kind = re.split(r"\d", text)[0] if issubclass(each.category, CollapseWarning) else text
+        kinds.setdefault(kind, []).append(text)
+    return tuple(
+        texts[0] + (f" So did {len(texts) - 1} more of the networks." if len(texts) > 1 and kind != texts[0] else "")
+        for kind, texts in kinds.items()
+    )
 
 
 def _normal(split: Split) -> tuple[np.ndarray, np.ndarray]:
