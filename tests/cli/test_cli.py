@@ -1,15 +1,17 @@
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import processes
-from contractive.cli._commands import COMMANDS, app
+from contractive.cli._commands import COMMANDS, OPTIONS, app
 from contractive.studies.compare import Results
 
 SMALL = ["--max-epochs", "1", "--seeds", "1", "--objectives", "contractive", "--weight", "0.01", "--jobs", "1"]
@@ -109,6 +111,21 @@ def test_the_help_shows_a_dozen_options_and_says_how_many_more_there_are(name):
     assert set(shown) <= set(every)
     left = len(every) - len(shown)
     assert (f"{left} more options: --help-all." in short) == (left > 0)
+
+
+def test_a_misspelt_option_is_refused_before_torch_is_loaded():
+    spec = importlib.util.spec_from_file_location("options", Path(__file__).parents[2] / "scripts" / "options.py")
+    options = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(options)
+    assert OPTIONS.read_text() == options.document(), "run scripts/options.py"
+    for wrong in ("--max-epoch", "--max-epoch=3"):
+        result = run("train", "table.csv", wrong)
+        assert result.exit_code == 2
+        assert "train has no option --max-epoch. Did you mean --max-epochs?" in result.stderr
+    script = "import sys; from contractive.cli import main; sys.argv[1:] = ['sweep', '--bogus']\ntry: main()\n"
+    script += "finally: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "False\n")
 
 
 def test_the_version_is_an_option_too():

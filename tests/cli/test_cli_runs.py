@@ -1,4 +1,4 @@
-"""The commands on people's own files, as a new user calls them."""
+"""The commands on a user's own files, as a new user calls them."""
 
 import csv
 import json

@@ -4,10 +4,12 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
-from contractive.cli._streams import Forgiving
+from contractive.cli._streams import Forgiving, warn_in_a_line
+from contractive.training import SearchWarning
 
 
 def run(redirection, **environment):
@@ -52,3 +54,13 @@ def test_a_reader_that_has_closed_its_end_is_no_failure():
     found = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     assert (found.returncode, found.stderr) == (0, b"")
+
+
+def test_a_warning_of_this_library_is_a_sentence(monkeypatch, capsys):
+    usual = []
+    monkeypatch.setattr(warnings, "showwarning", lambda *given: usual.append(given))
+    warn_in_a_line()
+    warnings.showwarning(SearchWarning("Train longer."), SearchWarning, "_start.py", 52)
+    assert capsys.readouterr().err == "Warning: Train longer.\n"
+    warnings.showwarning("elsewhere", UserWarning, "other.py", 7)
+    assert usual == [("elsewhere", UserWarning, "other.py", 7)]

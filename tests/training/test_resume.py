@@ -1,4 +1,4 @@
-"""A run that was broken off and resumed ends with the weights of one that was not, bit for bit."""
+"""A run that was interrupted and resumed ends with the weights of one that was not, bit for bit."""
 
 import numpy as np
 import pytest

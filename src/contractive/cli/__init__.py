@@ -2,7 +2,7 @@
 
 import sys
 
-from contractive.cli._streams import forgive
+from contractive.cli._streams import forgive, warn_in_a_line
 from contractive.core.signals import Stopped, exit_code, stop_on_signals
 
 
@@ -12,6 +12,7 @@ def main() -> None:
     A signal that ends a command gives the exit code 128 + its number.
     """
     forgive()
+    warn_in_a_line()
     stop_on_signals()
     try:
         _run()

@@ -1,8 +1,12 @@
 """The commands in the order of the help. Each is imported when it is asked for: the help of all answers at once."""
 
 import inspect
+import json
 import re
+from difflib import get_close_matches
 from importlib import import_module
+from itertools import takewhile
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -40,6 +44,7 @@ _FIRST = (  # the options that the help of a command with more than a dozen show
 )
 
 
+OPTIONS = Path(__file__).with_name("options.json")  # of commands that load torch; written by scripts/options.py
 _ALSO = {"--epochs": "--max-epochs"}  # what people type, which the help does not show
 
 
@@ -49,9 +54,21 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         rest = ["=".join((_ALSO.get(option, option), *value)) for option, *value in (each.split("=") for each in rest)]
+        if name:
+            _refuse_unknown(ctx, name, rest)
         if name and "--help-all" in rest:
             return name, load_command(name), ["--help"]
         return name, shortened(load_command(name)) if name else None, rest
+
+
+def _refuse_unknown(ctx: Any, name: str, rest: list[str]) -> None:
+    """End at a misspelt option before the seconds that the command takes to load."""
+    known = [*json.loads(OPTIONS.read_text()).get(name, ()), "--help", "--help-all"]
+    given = [each.split("=")[0] for each in takewhile(lambda each: each != "--", rest) if each.startswith("--")]
+    wrong = next((each for each in given if len(known) > 2 and each not in known), None)
+    if wrong:
+        close = [f" Did you mean {each}?" for each in get_close_matches(wrong, known, 1)]
+        ctx.fail(f"{name} has no option {wrong}.{''.join(close)} All are listed by {name} --help-all.")
 
 
 def load_command(name: str) -> Any:
@@ -79,7 +96,7 @@ app = typer.Typer(
     cls=_Commands,
     name="contractive",
     help="Contractive autoencoders: train, compare and analyze encoders that ignore noise but keep what varies.",
-    epilog="Start with:  contractive compare digits --out demo",
+    epilog="Start with:  contractive compare digits -o demo",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",

@@ -23,7 +23,7 @@ _PANELS = {
 }
 
 
-@command("detect table.csv --out run --false-alarm-rate 0.01")
+@command("detect table.csv -o run --false-alarm-rate 0.01")
 def detect(
     *,
     context: typer.Context,
@@ -118,7 +118,7 @@ def score(
         raise typer.Exit(_ALARM)
 
 
-@command("drift run new.csv --out drift --fail-below 0.01")
+@command("drift run new.csv -o drift --fail-below 0.01")
 def drift(
     *,
     run: _Detector,
@@ -136,7 +136,7 @@ def drift(
 ) -> None:
     """Features, their reconstructions and residuals, and the score are tested, with p-values corrected for all tests.
 
-    Of more than 20,000 rows as many are compared, drawn at random.
+    Of more than 20,000 rows, 20,000 drawn at random are compared.
     """
     from contractive.core.artifacts import Artifact
     from contractive.report import drift_html, drift_sentence, write_page

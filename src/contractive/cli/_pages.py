@@ -121,7 +121,10 @@ def explore(
 
 @command("illustrate manifold")
 def illustrate(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which, or [bold]all[/]; none lists them.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Name of an illustration, or [bold]all[/]. Leave it out for a list."),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for NAME.html; a page of that name is replaced.")
     ] = Path("illustrations"),
@@ -162,12 +165,10 @@ def illustrate(
 def report(
     folder: Annotated[
         Path,
-        typer.Argument(
-            metavar="DIR", help="Folder that `contractive compare`, `analyze`, `sweep` or `classify` wrote."
-        ),
+        typer.Argument(metavar="DIR", help="Folder that `compare`, `analyze`, `sweep`, `classify` or `detect` wrote."),
     ],
 ) -> None:
-    """The results are those of a comparison, an analysis, a sweep or a classifier."""
+    """The results are those of a comparison, an analysis, a sweep, a classifier or a detector."""
     from contractive import report as pages
     from contractive.studies.compare import Results
     from contractive.studies.illustrations import TOPICS

@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import sys
+import warnings
 from typing import Any
 
 
@@ -46,6 +47,19 @@ class Forgiving:
         if self is sys.stdout and error.errno != errno.EPIPE:
             print(f"Standard output cannot be written: {error.strerror}. Files are not affected.", file=sys.stderr)
         return 0
+
+
+def warn_in_a_line() -> None:
+    """Print warnings of this library as a sentence, without the place in its source."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if category.__module__.startswith("contractive."):
+            print(f"Warning: {message}", file=sys.stderr)
+        else:
+            usual(message, category, *place)
+
+    warnings.showwarning = show
 
 
 def forgive() -> None:

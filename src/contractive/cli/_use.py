@@ -71,7 +71,7 @@ reconstruct = _applying(
     options.RunFolder,
     options.ReadingOptions,
     "-o cleaned.csv",
-    "In the units of the data; of preprocessed spectra in those after the steps.\n\n",
+    "Preprocessed spectra are written as they are after preprocessing.\n\n",
 )
 predict = _applying(
     "predict",
@@ -100,7 +100,7 @@ def export(
 ) -> None:
     """The exported model takes the numbers of the data as they are.
 
-    Of a detector the scores `reconstruction` and `structured` can be exported; the others need the training rows.
+    Detectors can be exported if their score is `reconstruction` or `structured`: the others need the training rows.
     """
     from contractive.estimators import ContractiveEstimator, ContractiveOutlierDetector, is_saved
     from contractive.studies.export import export as write

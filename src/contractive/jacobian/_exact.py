@@ -206,7 +206,7 @@ class Part:
         return (self.overlap * slope if slope is not None and layer.needs_both_sides else self.overlap).sum(1)
 
     def open(self, gradients: Gradients, total: Tensor | None, g: Tensor | None) -> None:
-        """Turn round: the gradient in W_1 goes to `gradients`, or the A^T A of it to `total`."""
+        """Start the backward propagation: add the gradient in W_1 to `gradients`, or its A^T A to `total`."""
         first = self.u[0]
         # A G (Gram form) or A W_1: half the gradient of the norm in A, respectively in the rows of the Jacobian
         self.below = weighted(self.below, g)

@@ -111,7 +111,10 @@ def anomalies(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """
     if split.source is None or split.source.options.label is None:
         return None
-    rule, remedy = "be a column of 0 for normal rows and 1 for anomalies", "Or `drop` the column."
+    rule, remedy = (
+        "be a column of 0 for normal rows and 1 for anomalies",
+        "Write 0 and 1 in it, or leave it out with `drop`.",
+    )
     if split.labels is None:
         raise DataError(field="label", rule=rule, got="rows without a label", remedy=remedy)
     values = np.unique(np.concatenate(split.labels))
