@@ -1,6 +1,6 @@
 """Does training with the default end where others end? Exact validation objective after equal steps and equal time.
 
-    python benchmarks/outcome.py --data-dir DATA [--cells "digits 64-128-64-32,..."] [--seeds 5] [--minutes 30]
+    python benchmarks/outcome.py --data-dir DATA [--cells "digits 64-128-64-32,..."] [--weights 0.1] [--minutes 30]
 
 Exact values, probes on all rows, the random projection of Hoffman et al. and `auto`, which chooses the method and the
 rows by the variance of the gradient, each train the same network from the same weights on the same batches: for few
@@ -139,6 +139,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--cells", default=",".join(CELLS))
+    parser.add_argument("--weights", default="", help="these alone, for instance '0.1,1'; all of a cell if left out")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no new piece after so many")
     arguments = parser.parse_args()
@@ -156,6 +157,7 @@ def main():
         for name in arguments.cells.split(",")
         for epochs in CELLS[name].epochs
         for weight in CELLS[name].weights
+        if not arguments.weights or f"{weight:g}" in arguments.weights.split(",")
         for method in CELLS[name].methods
     ]
     for name, epochs, method, weight, seed in wanted:

@@ -17,6 +17,8 @@ from contractive.core.signals import exit_code
 
 if TYPE_CHECKING:
     from contractive.data import Options, Split
+    from contractive.estimators import ContractiveEstimator
+    from contractive.studies.runs import Run
 
 _WITH_RESUME = {"out", "data", "resume", "quiet", "checkpoint_seconds"}
 
@@ -59,6 +61,20 @@ def resume_command(out: Path) -> str:
     if not Files(out).config.exists():
         return "Nothing was written; run the same command again."
     return f"Resume with: {open_run(out).task.command} --resume --out {out}"
+
+
+def open_trained(folder: Path) -> "Run[Any, Any] | ContractiveEstimator":
+    """Open the run in a folder, or the estimator saved there; scikit-learn is imported for such a one alone."""
+    from contractive.studies.runs import RunError, open_run
+
+    try:
+        return open_run(folder)
+    except RunError:
+        from contractive.estimators import ContractiveEstimator, is_saved
+
+        if not is_saved(folder):
+            raise
+    return ContractiveEstimator.load(folder)
 
 
 def refuse_collapsed(metrics: Any) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
-from contractive.cli._begin import resume_command
+from contractive.cli._begin import open_trained, resume_command
 from contractive.cli._console import Console, bold
 
 if TYPE_CHECKING:
@@ -31,14 +31,12 @@ _ORDER = (
 @command("info run")
 def info(run: options.TrainedFolder, json: options.Json = False) -> None:
     """A run that was interrupted says how it is resumed."""
-    from contractive.estimators import ContractiveEstimator, is_saved
-    from contractive.studies.runs import AutoencoderRun, ClassifierRun, DetectorRun, open_run
+    from contractive.studies.runs import AutoencoderRun, ClassifierRun, DetectorRun, Run
 
-    console = Console()
-    if is_saved(run):
-        _show_estimator(console, run, ContractiveEstimator.load(run), json=json)
+    console, opened = Console(), open_trained(run)
+    if not isinstance(opened, Run):
+        _show_estimator(console, run, opened, json=json)
         return
-    opened = open_run(run)
     metrics, data = opened.metrics(), opened.document.data
     if json:
         console.document({"finished": opened.finished, **vars(opened.document), "metrics": metrics})

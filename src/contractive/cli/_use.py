@@ -8,6 +8,7 @@ import typer
 
 from contractive.cli import _options as options
 from contractive.cli._app import command
+from contractive.cli._begin import open_trained
 from contractive.cli._console import Console, bold
 from contractive.cli._settings import split_words
 
@@ -102,12 +103,11 @@ def export(
 
     Detectors can be exported if their score is `reconstruction` or `structured`: the others need the training rows.
     """
-    from contractive.estimators import ContractiveEstimator, ContractiveOutlierDetector, is_saved
+    from contractive.estimators import ContractiveEstimator, ContractiveOutlierDetector
     from contractive.studies.export import export as write
-    from contractive.studies.runs import ClassifierRun, DetectorRun, open_run
+    from contractive.studies.runs import ClassifierRun, DetectorRun
 
-    console = Console()
-    opened = ContractiveEstimator.load(run) if is_saved(run) else open_run(run)
+    console, opened = Console(), open_trained(run)
     is_detector = isinstance(opened, DetectorRun | ContractiveOutlierDetector)
     part = part or ("detector" if is_detector else "encoder")
     path = write(opened, out, part=part, overwrite=force)
