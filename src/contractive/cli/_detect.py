@@ -115,6 +115,7 @@ def score(
         console.document({**asdict(found), "share": found.share, "out": str(out)})
     console.line(f"{found.rows:,} rows, of which {found.flagged:,} ({found.share:.1%}) are flagged: ", bold(out))
     if fail_above is not None and found.share > fail_above:
+        console.line(f"That is more than --fail-above {fail_above:g}: exit code {_ALARM}.")
         raise typer.Exit(_ALARM)
 
 
