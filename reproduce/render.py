@@ -199,9 +199,9 @@ def likelihoods(found, published):
 
 _FIELDS = {
     "mixture": {
-        "denoising_missed": "denoising: share of the score's mean square that is missed",
+        "denoising_missed": "denoising, noise 0.2: share of the score's mean square that is missed",
         "denoising_cosine": "denoising: mean cosine with the score",
-        "contractive_missed": "contractive: share missed",
+        "contractive_missed": "contractive, weight 0.01: share missed",
         "contractive_cosine": "contractive: mean cosine",
     },
     "spiral": {

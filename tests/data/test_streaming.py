@@ -259,7 +259,7 @@ def peak(path):
 @pytest.mark.parametrize("ending", ["npy", "parquet"])
 def test_memory_does_not_grow_with_the_file(ending, tmp_path):
     peaks = []
-    for num_blocks in (3, 12):
+    for num_blocks in (3, 7):
         write_blocks(tmp_path / f"x{num_blocks}.{ending}", num_blocks)
         peaks.append(peak(tmp_path / f"x{num_blocks}.{ending}"))
     assert peaks[1] < 1.1 * peaks[0]
