@@ -2,13 +2,17 @@
 
     python benchmarks/kills.py --kills 50 --out benchmarks/results/kills.json
     python benchmarks/kills.py --writes --out benchmarks/results/writes.json
+    python benchmarks/kills.py --signals --out benchmarks/results/signals.json
+
+Each campaign writes what it has as it goes. Given again it goes on from there; delete its file to begin anew.
 
 Each trial forks a process that trains or encodes, kills it with SIGKILL after a random time, reads every file that is
 there, and finishes the work with `--resume`. It passes if the model is, byte for byte, that of a run never killed.
 
 With `--writes` every command that writes is ended before each change of a file or folder in turn: putting it in place,
 renaming, making or removing it. It is then given again, with `--resume` where a run has begun; it passes if that ends
-well, with the same files as a command that was never ended and the same models and codes.
+well, with the same files as a command that was never ended and the same models and codes. With `--signals` it gets
+SIGTERM, SIGINT or SIGHUP there in turn, and must also end with the exit code of the signal and print no traceback.
 """
 
 import argparse
@@ -24,13 +28,15 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-TRAIN = ["train", "digits", "--max-epochs", "12", "--checkpoint-seconds", "0", "--seed", "3", "--device", "cpu"]
+TRAIN = "--objective contractive --hidden 8 --code 3 --max-epochs 10 --checkpoint-seconds 0 --device cpu".split()
 KINDS = {"training": ["--weight", "0.1"], "training, weight found": ["--weight", "auto"]}
-
 
 _SMALL = "--device cpu --quiet"
 _NET = f"--max-epochs 1 --hidden 4 --code 2 {_SMALL}"
@@ -49,8 +55,10 @@ WRITING = {
     "encode": "encode {data}/run {data}/rows.npy --out {out}.npy --quiet",
     "detect": "detect {data}/rows.npy --out {out} --max-epochs 1 --code 2 --quiet",
     "score": "score {data}/detector {data}/rows.npy --out {out}.csv --quiet",
+    "drift": "drift {data}/detector {data}/rows.npy --out {out} --quiet",
 }
-_THINNED = {"classify": 3, "sweep": 3, "detect": 3}  # commands of which every third write is tried: they have many
+THINNED = {"classify": 3, "sweep": 9, "detect": 3}  # commands with so many writes that only some of them are tried
+SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
 _CHANGES = ("replace", "rename", "mkdir", "unlink", "rmdir")
 
 
@@ -123,9 +131,14 @@ def unreadable(folder: Path) -> list[str]:
     return bad
 
 
-def trial(kind: str, whole: Path, seconds: float, folder: Path, draw: random.Random) -> dict:
+def training(kind: str, data: Path, out: Path) -> list[str]:
+    """The command that trains a run of a kind."""
+    return ["train", str(data), *TRAIN, *KINDS[kind], "--out", str(out)]
+
+
+def trial(kind: str, data: Path, whole: Path, seconds: float, folder: Path, draw: random.Random) -> dict:
     """One run, killed up to three times."""
-    arguments = [*TRAIN, *KINDS[kind], "--out", str(folder)]
+    arguments = training(kind, data, folder)
     bad, kills = [], 0
     for _ in range(3):
         begun = (folder / "config.json").exists()
@@ -140,11 +153,14 @@ def trial(kind: str, whole: Path, seconds: float, folder: Path, draw: random.Ran
     return {"kind": kind, "kills": kills, "unreadable": bad, "exit_code": code, "same": same}
 
 
+_ROWS = 400_000  # to encode
+
+
 def encoding(whole: Path, seconds: float, folder: Path, draw: random.Random) -> dict:
     """Encoding over an existing file, killed: the file is the old or the new one."""
     data, codes = folder / "rows.npy", folder / "codes.npy"
     folder.mkdir()
-    np.save(data, np.random.default_rng(0).uniform(0, 16, (200_000, 64)).astype(np.float32))
+    np.save(data, np.random.default_rng(0).normal(size=(_ROWS, 5)).astype(np.float32))
     np.save(codes, np.zeros((1, 1), np.float32))
     arguments = ["encode", str(whole), str(data), "-o", str(codes), "--force"]
     killed = kill_after(arguments, draw.uniform(0, seconds))
@@ -155,7 +171,7 @@ def encoding(whole: Path, seconds: float, folder: Path, draw: random.Random) -> 
         "kills": int(killed),
         "unreadable": unreadable(folder),
         "exit_code": code,
-        "same": shape in ((1, 1), (200_000, 32)) and np.load(codes).shape == (200_000, 32),
+        "same": shape in ((1, 1), (_ROWS, 3)) and np.load(codes).shape == (_ROWS, 3),
     }
 
 
@@ -169,28 +185,51 @@ def small_data(folder: Path) -> Path:
     return folder
 
 
-def ended(command: str, at: int) -> int | None:
-    """Exit code of a command in a process that is gone, as if killed, before its change of files number `at`."""
-    child = multiprocessing.get_context("fork").Process(target=_ended, args=(command, at))
+def ended(command: str, at: int, number: int = signal.SIGKILL, errors: Path | str = os.devnull) -> int | None:
+    """Exit code of a command that gets a signal before its change of files number `at`; 128 + 9 if it is killed."""
+    child = multiprocessing.get_context("fork").Process(target=_ended, args=(command, at, number, str(errors)))
     child.start()
     child.join()
     return child.exitcode
 
 
-def _ended(command: str, at: int) -> None:
-    count = iter(range(100_000))
+def _ended(command: str, at: int, number: int, errors: str) -> None:
+    import torch
+
+    from contractive.cli import main
+
+    torch.set_num_threads(1)
+    count, reached = iter(range(100_000)), []
+    for stream, path in ((1, os.devnull), (2, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    sys.stdout, sys.stderr = (open(stream, "w", closefd=False) for stream in (1, 2))
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+    for each in SIGNALS:  # as in a process of its own
+        signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
 
     def before(change):
         def counted(*names, **options):
             if next(count) == at:
-                os._exit(137)
+                reached.append(at)
+                os._exit(137) if number == signal.SIGKILL else os.kill(os.getpid(), number)
             return change(*names, **options)
 
         return counted
 
     for name in _CHANGES:
         setattr(os, name, before(getattr(os, name)))
-    _quietly(command.split())
+    sys.argv = ["contractive", *command.split()]
+    try:
+        main()
+        code = 0
+    except SystemExit as error:
+        code = error.code or 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(99 if reached and not code else code)  # a signal that changed nothing
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -208,8 +247,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def at_every_write(name: str, data: Path, place: Path, step: int = 1) -> dict:
-    """End a command before each change of a file in turn, or before every `step`-th, and give it again."""
+def at_every_write(name: str, data: Path, place: Path, step: int = 1, signals: tuple[int, ...] = ()) -> dict:
+    """End a command before each change of a file in turn, or before every `step`-th, and give it again.
+
+    It is killed, or stopped by one of the signals in turn.
+    """
     (place / "whole").mkdir()
     assert contractive(WRITING[name].format(data=data, out=place / "whole" / "out").split()) == 0
     whole, bad = contents(place / "whole"), []
@@ -217,9 +259,12 @@ def at_every_write(name: str, data: Path, place: Path, step: int = 1) -> dict:
         folder = place / str(at)
         folder.mkdir()
         command = WRITING[name].format(data=data, out=folder / "out")
-        if (code := ended(command, at)) == 0:
+        number = signals[at // step % len(signals)] if signals else signal.SIGKILL
+        if (code := ended(command, at, number, place / "errors")) == 0:
             break
-        assert code == 137, f"{command} ended with {code}"
+        words = (place / "errors").read_text()
+        if code != 128 + number or "Traceback" in words:
+            bad.append({"write": at, "stopped_with": code, "words": words[-2000:]})
         done = contents(folder) == whole  # all was written
         begun = name.startswith(("train", "classify", "detect")) and (folder / "out" / "config.json").exists()
         again = contractive(
@@ -228,43 +273,64 @@ def at_every_write(name: str, data: Path, place: Path, step: int = 1) -> dict:
         if not done and (again or contents(folder) != whole):
             bad.append({"write": at, "exit_code": again, "files": sorted(contents(folder).keys() ^ whole.keys())})
         shutil.rmtree(folder)
-    return {"command": name, "writes": at // step, "bad": bad}
+    return {"command": name, "step": step, "writes": at // step, "bad": bad}
 
 
-def campaign_of_writes() -> list[dict]:
-    """All commands, ended at every write."""
-    results = []
+def campaign_of_writes(signals: tuple[int, ...], out: Path | None) -> list[dict]:
+    """All commands, ended at every write, but for those that the file already has."""
+    results = kept(out, [])
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         (place / "data").mkdir()
         data = small_data(place / "data")
         for name in WRITING:
-            (place / name).mkdir()
-            results.append(at_every_write(name, data, place / name, _THINNED.get(name, 1)))
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+            if any(each["command"] == name for each in results):
+                continue
+            folder = place / str(len(results))  # no blank: commands are split at blanks
+            folder.mkdir()
+            results.append(at_every_write(name, data, folder, THINNED.get(name, 1), signals))
+            keep(out, results)
     return results
 
 
-def campaign(kills: int, seed: int) -> list[dict]:
-    """Trials until so many kills were made."""
-    draw, results = random.Random(seed), []
+def campaign(kills: int, seed: int, out: Path | None) -> dict:
+    """Trials until so many kills were made, those that the file already has among them."""
+    results = kept(out, {"results": []})["results"]
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
+        data = place / "rows.npy"
+        np.save(data, np.random.default_rng(0).normal(size=(120, 5)).astype(np.float32))
         wholes = {kind: place / kind.replace(", ", "-").replace(" ", "-") for kind in KINDS}
-        for kind, folder in wholes.items():
-            contractive([*TRAIN, *KINDS[kind], "--out", str(folder)])
-        seconds = {kind: timed([*TRAIN, *KINDS[kind], "--out", str(place / f"time {kind}")]) for kind in KINDS}
-        for number in range(10 * kills):
+        for kind, folder in wholes.items():  # here, so that the forked processes have everything imported
+            assert contractive(training(kind, data, folder)) == 0
+        seconds = {kind: timed(training(kind, data, place / f"timed{kind[-5:]}")) for kind in KINDS}
+        for number in range(len(results), 10 * kills):
             if sum(result["kills"] for result in results) >= kills:
                 break
+            draw, folder = random.Random(f"{seed} {number}"), place / f"trial{number}"
             kind = [*KINDS, "encoding"][number % 3]
-            folder = place / f"trial{number}"
             if kind == "encoding":
-                results.append(encoding(wholes["training"], 1.5, folder, draw))
+                results.append(encoding(wholes["training"], 0.5, folder, draw))
             else:
-                results.append(trial(kind, wholes[kind], seconds[kind], folder, draw))
-            print(json.dumps(results[-1]), file=sys.stderr, flush=True)
-    return results
+                results.append(trial(kind, data, wholes[kind], seconds[kind], folder, draw))
+            shutil.rmtree(folder)
+            good = sum(result["same"] and not result["unreadable"] for result in results)
+            done = sum(result["kills"] for result in results)
+            summary = {"kills": done, "trials": len(results), "good": good, "seed": seed, "results": results}
+            keep(out, summary)
+    return summary
+
+
+def kept(out: Path | None, empty: Any) -> Any:
+    """What a file has of the results of a campaign."""
+    return json.loads(out.read_text()) if out is not None and out.exists() else empty
+
+
+def keep(out: Path | None, results: Any) -> None:
+    """Write what a campaign has so far, and print the newest."""
+    print(json.dumps((results if isinstance(results, list) else results["results"])[-1]), file=sys.stderr, flush=True)
+    if out is not None:
+        out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
@@ -273,23 +339,12 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--writes", action="store_true")
+    parser.add_argument("--signals", action="store_true")
     options = parser.parse_args()
-    if options.writes:
-        found = campaign_of_writes()
-        if options.out:
-            options.out.write_text(json.dumps(found, indent=1) + "\n")
+    if options.writes or options.signals:
+        found = campaign_of_writes(SIGNALS if options.signals else (), options.out)
         print(f"{sum(each['writes'] for each in found)} ends at a write, {sum(len(each['bad']) for each in found)} bad")
         sys.exit(any(each["bad"] for each in found))
-    results = campaign(options.kills, options.seed)
-    good = sum(result["same"] and not result["unreadable"] for result in results)
-    summary = {
-        "kills": sum(result["kills"] for result in results),
-        "trials": len(results),
-        "good": good,
-        "seed": options.seed,
-        "results": results,
-    }
-    if options.out:
-        options.out.write_text(json.dumps(summary, indent=1) + "\n")
-    print(f"{summary['kills']} kills in {len(results)} trials, {good} of {len(results)} good")
-    sys.exit(good < len(results))
+    found = campaign(options.kills, options.seed, options.out)
+    print(f"{found['kills']} kills in {found['trials']} trials, {found['good']} of {found['trials']} good")
+    sys.exit(found["good"] < found["trials"])

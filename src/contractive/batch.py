@@ -9,11 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from contractive.core.errors import InvalidValue
-from contractive.data import Block, Mismatches, arrow_column
+from contractive.data import Block, Mismatches, arrow_column, as_table
 from contractive.studies.runs import DetectorRun, RowFunction, Run, open_run, with_problems
 
 
@@ -47,7 +46,7 @@ class OnBatches(ABC):
             DataError: Rows that do not fit the run.
             InvalidValue: A column to pass through that the batch lacks.
         """
-        table = batch if isinstance(batch, pa.Table) else _table(batch)
+        table = as_table(batch)
         for name in self.pass_through:
             if name not in table.column_names:
                 raise InvalidValue("pass_through", "name a column", repr(name), "Leave it out.")
@@ -113,11 +112,3 @@ class Encoder(OnBatches):
 
     def _made(self, run: Run[Any, Any]) -> RowFunction:
         return run.row_functions(run.parts())["encode"]
-
-
-def _table(batch: Any) -> pa.Table:
-    if isinstance(batch, pa.RecordBatch):
-        return pa.Table.from_batches([batch])
-    if isinstance(batch, dict):
-        return pa.table({name: pa.array(np.asarray(values)) for name, values in batch.items()})
-    return pa.Table.from_pandas(batch, preserve_index=False)

@@ -95,7 +95,7 @@ def whole(split):
 
 def test_training_rows_stay_in_parquet_parts_and_are_the_same(tmp_path):
     draw = np.random.default_rng(0)
-    tables = [pa.table({"a": draw.normal(size=num), "b": draw.choice(["u", "v"], num)}) for num in (37, 5, 60)]
+    tables = [pa.table({"a": draw.normal(size=num), "b": draw.choice(["u", "v"], num)}) for num in (37, 0, 5, 60)]
     folder = parts(tmp_path / "t", tables, row_group_size=11)
     memory, disk = (load(folder, options=Options(one_hot=True, stream=stream)) for stream in (False, True))
     assert disk.streamed

@@ -150,6 +150,11 @@ def test_new_rows_need_the_columns_of_time_and_group_and_are_read_from_a_file(tm
     with pytest.raises(DataError, match="windows must be made of a file, got single rows"):
         preparation.transform(table())
     gap = table().set_column(0, "time", pa.array([None, *table()["time"].to_pylist()[1:]]))
+    endless = write(
+        tmp_path / "endless.csv", table().set_column(0, "time", pa.array([*range(table().num_rows - 1), np.inf]))
+    )
+    with pytest.raises(DataError, match="time stamps must be finite, got others in time"):
+        load(endless, options=Options(window=4, time="time"))
     with pytest.raises(DataError, match="time stamps must not be missing, got 1 missing in time"):
         next(open_rows(write(tmp_path / "gap.csv", gap), preparation))
     document = preparation.to_dict() | {"window": 7}

@@ -195,4 +195,5 @@ def spans(starts: Sequence[int], start: int, stop: int) -> Iterator[tuple[int, i
     for part in range(bisect_right(starts, start) - 1, len(starts) - 1):
         if starts[part] >= stop:
             return
-        yield part, max(start, starts[part]) - starts[part], min(stop, starts[part + 1]) - starts[part]
+        if starts[part] < starts[part + 1]:  # Spark writes parts without rows
+            yield part, max(start, starts[part]) - starts[part], min(stop, starts[part + 1]) - starts[part]

@@ -237,7 +237,7 @@ def as_table(raw: Any) -> pa.Table:
             raw = pa.Table.from_batches([raw])
         elif not isinstance(raw, pa.Table) and hasattr(raw, "__arrow_c_stream__"):
             raw = pa.table(raw)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, TypeError) as error:
         raise DataError(f"data must be a table of plain columns, got: {error}. Correct the columns.") from error
     if not isinstance(raw, pa.Table):
         raise DataError(

@@ -72,6 +72,8 @@ def read_series(
     found = clock.numbers(_column(values[clock.name]))
     if np.isnan(found).any():
         raise DataError(f"time stamps must not be missing, got {int(np.isnan(found).sum())} missing in {clock.name}.")
+    if not np.isfinite(found).all():
+        raise DataError(f"time stamps must be finite, got others in {clock.name}. Correct them.")
     return Series(found, values[clock.name], groups)
 
 

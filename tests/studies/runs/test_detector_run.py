@@ -447,5 +447,13 @@ def test_a_scorer_refuses_what_depends_on_all_rows_and_what_is_no_detector(run, 
     np.testing.assert_array_equal(
         np.stack([codes.column(i).to_numpy() for i in range(2)], 1), np.load(tmp_path / "codes.npy")
     )
+    marks = Encoder(opened.folder, rules=Mismatches(missing_values="mark"))
+    made = marks({"temperature": np.ma.masked_array([20.0, 21.0], [True, True]), "pressure": [40.0, 41.0]})
+    assert made["problem"].tolist() == ["temperature is missing"] * 2  # no row is left to encode
+    for wrong in ({"temperature": [1.0, 2.0], "pressure": [1.0]}, {"temperature": 1.0, "pressure": 2.0}):
+        with pytest.raises(DataError, match="data must be a table of plain columns, got: "):
+            marks(wrong)
+    with pytest.raises(DataError, match="data must be a table with the columns of training, got NoneType"):
+        marks(None)
     with pytest.raises(RunError, match="run must be a folder that contractive detect wrote"):
         Scorer(opened.folder)

@@ -95,7 +95,9 @@ class RowFunction:
 
     def named(self, made: Any) -> dict[str, np.ndarray]:
         """Return what `apply` returned by the names of its columns."""
-        return made if isinstance(made, dict) else dict(zip(self.columns, made.reshape(len(made), -1).T, strict=True))
+        if isinstance(made, dict):
+            return made
+        return dict(zip(self.columns, made.reshape(len(made), len(self.columns)).T, strict=True))
 
 
 def with_problems(named: dict[str, np.ndarray], usable: np.ndarray, problems: dict[int, str]) -> dict[str, np.ndarray]:
@@ -152,7 +154,7 @@ class Run(ABC, Generic[N, M]):
 
     def tidy(self) -> None:
         """Remove what a finished run does not need, which is there if the process was killed at its very end."""
-        if not self.task.keeps_checkpoints(self.settings) and any(self.files.checkpoints.glob("*")):
+        if not self.task.keeps_checkpoints(self.settings):
             self.files.remove_checkpoints()
         self.files.remove_temporary_files()
 
