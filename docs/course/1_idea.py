@@ -76,23 +76,23 @@ print(f"scale-free:  {plain.scale_free:.2f}")
 # The first number is the plain ratio of two lengths. It depends on the scale of the code: halve every unit and it
 # halves.
 #
-# The second divides the (squared) movement of the code by the spread of the code, and the noise by the spread of the
-# data. **1 means: noise shakes the code as much as it shakes the pixels.** No rescaling changes it. We shall look at
-# both, always ([conventions](../conventions.md)).
+# The second divides the (squared) movement of the code by the spread of the code, and the noise by the spread of
+# the data. **1 means: noise shakes the code as much as it shakes the pixels.** No rescaling changes it. Always look
+# at both ([conventions](../conventions.md)).
 #
 # So the plain code filters a little. Most of the noise comes through.
 #
 # ## Ask for it
 #
-# Say what you want, and put it into the objective: *a small movement of the input shall move the code little*. The
+# Say what you want, and put it into the objective: *a small change of the input should change the code little*. The
 # derivative of f says how much it moves. For a function of many inputs and many outputs that is the Jacobian J, and
 # its size is the sum of its squared entries, ‖J‖². A **contractive autoencoder** (Rifai et al. 2011) minimises
 #
 #     mean of  ‖x − g(f(x))‖² + weight · ‖J(x)‖²
 #
 # !!! question "What do you expect?"
-#     The second term alone is easy to please: a constant code has J = 0. The first term alone wants every digit told
-#     from every other. Who gives way, and where?
+#     The second term alone is easy to please: a constant code has J = 0. The first term alone wants to distinguish
+#     every digit from every other. Which of them gives way, and where?
 
 # %%
 torch.manual_seed(0)
@@ -111,8 +111,8 @@ for name, error, found in (("standard", plain_error, plain), ("contractive", cal
 #
 # ## Where did it give way?
 #
-# Here is the point of the whole course. The penalty asks for stillness in *every* direction. Reconstruction objects
-# only in directions in which digits really differ. Where nobody objects, the penalty wins.
+# Here is the point of the whole course. The penalty asks the code not to respond in *any* direction. Reconstruction
+# opposes it only in directions in which digits really differ. Everywhere else the penalty wins.
 #
 # !!! question "What do you expect?"
 #     Take the principal directions of the digits, from the one along which they vary most to the one along which they
@@ -125,7 +125,8 @@ plots.directions(measured)
 
 # %% [markdown]
 # Each point on the left is one direction; 1 on the vertical axis is a random direction's sensitivity. Both networks
-# answer more where the data vary more (ρ is the rank correlation). In the contractive one the difference is larger:
+# respond more where the data vary more (ρ is the rank correlation). In the contractive one the difference is
+# larger:
 
 # %%
 strong, weak = slice(0, 10), slice(30, 40)

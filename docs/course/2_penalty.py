@@ -92,8 +92,8 @@ print(f"autograd: {torch.autograd.functional.jacobian(unit, torch.zeros(2))}")
 #     ‖J‖² = Σ_j (z_j (1 − z_j))² · Σ_i W_ji²
 #
 # Read its two factors. The second, ‖W_j‖², is weight decay. The first is new: it vanishes where the unit is
-# **saturated**, near 0 or near 1. So a unit can be still in two ways: by small weights, or by being far out on its
-# sigmoid.
+# **saturated**, near 0 or near 1. So a unit can be insensitive in two ways: its weights are small, or its input
+# lies far out on the sigmoid.
 #
 # It costs a square for every weight, *once for the whole batch*, and a product for every unit and example. No
 # derivative is taken.

@@ -101,8 +101,8 @@ for name, objective in {
 print(f"before training the two were {fresh[0]:.3f} and {fresh[1]:.3f}")
 
 # %% [markdown]
-# The middle row is the trap. Its own number fell splendidly, below even the last row's. The true norm fell by about a
-# third, where the right penalty divides it by four: rows have learned to cancel.
+# The middle row is the trap. The number that it minimises fell even below the last row's. The true norm fell by
+# about a third, where the right penalty divides it by four: rows have learned to cancel.
 #
 # ## 2. The last layer only
 #
@@ -124,8 +124,8 @@ def last_layer_only(encoder, x):
 verdict(last_layer_only)
 
 # %% [markdown]
-# Right for one layer of sigmoids, wrong for all else. It is the Jacobian with respect to the *hidden layer*, and
-# nothing keeps the first layers calm.
+# Right for one layer of sigmoids, wrong for all others. It is the Jacobian with respect to the *hidden layer*, and
+# nothing penalises the first layers.
 #
 # !!! question "What do you expect?"
 #     By what factor is it wrong on a fresh deep network? Each further layer of sigmoids has slopes of at most a
@@ -196,8 +196,8 @@ for activation in (nn.Sigmoid(), nn.Tanh(), nn.ReLU()):
 #
 # Two more, in a line each. **Whole-number division**: `penalty // batch_size` rounds down, and a staircase has
 # gradient zero. The Theano tutorial has had it since 2016. **A factor 2**: the gradient written out by hand in the
-# code that authors of the paper released is half that of the penalty it reports. Another package returns ‖J‖² / 2. A
-# constant factor is no crime; it belongs into the weight, and must be known. The check names both:
+# code that authors of the paper released is half that of the penalty it reports. Another package returns ‖J‖² / 2.
+# A constant factor does no harm if you know it: the weight absorbs it. The check names both:
 
 
 # %%

@@ -115,10 +115,11 @@ rule = 0.1 * table[0][0] / table[0][1]
 print(f"rule of thumb, error increase · error / ‖J‖²: {rule:.4f}")
 
 # %% [markdown]
-# It lies where the error column says it should. The search costs a little more than two plain runs. The limit is met
-# nearly, not exactly; the longer the training, the nearer. The rule of thumb below it starts a search by hand; it comes
-# out far too small, because the first part of ‖J‖² can be shed for almost nothing. The scikit-learn estimator and the
-# command line say `weight="auto"` and `--weight auto`; several runs side by side are [a sweep](../sweep.md).
+# It lies where the error column says it should. The search costs a little more than two plain runs. The limit is
+# met nearly, not exactly; the longer the training, the nearer. The rule of thumb below it starts a search by hand;
+# it comes out far too small, because the first part of ‖J‖² can be removed at almost no cost. The scikit-learn
+# estimator and the command line say `weight="auto"` and `--weight auto`; several runs side by side are [a
+# sweep](../sweep.md).
 #
 # Never choose the weight by the reconstruction error. It always prefers 0. If you have labels, search over the error
 # increase ([Choosing the weight](../choosing-the-weight.md)).
@@ -144,7 +145,7 @@ for name, (error, norm, free) in {"before": before, "after": after}.items():
     print(f"{name:7} error {error:.3f}   ‖J‖² {norm:7.3f}   scale-free {free:.3f}")
 
 # %% [markdown]
-# A hundredth of the penalty, for nothing. *Nothing was learned.* Training finds this way out by itself:
+# A hundredth of the penalty, for nothing. *Nothing was learned.* Training finds this by itself:
 
 # %%
 kept, _ = trained(ct.objectives.contractive(0.1), lambda: ct.tied(64, 32, **linear))
@@ -162,7 +163,7 @@ for name, (error, norm, free) in pair.items():
 #
 # **Keep three things.**
 #
-# - The first bit of contraction is nearly free, the last is ruin. Look for the bend.
+# - The first part of the contraction is nearly free, the last part destroys the code. Look for the knee.
 # - Choose an error increase, let the weight be found.
 # - A small raw norm can mean contraction, collapse or a rescaled code. The scale-free figure tells them apart.
 #

@@ -49,13 +49,14 @@ standard = trained(ct.objectives.standard())
 # %% [markdown]
 # ## Denoising
 #
-# A denoising autoencoder gets x + e and must give back x (Vincent et al. 2008). Write r = g ∘ f for the whole way
-# there and back, and expand for small σ:
+# A denoising autoencoder gets x + e and must give back x (Vincent et al. 2008). Write r = g ∘ f for the
+# reconstruction, and expand for small σ:
 #
 #     E‖r(x + e) − x‖² = ‖r(x) − x‖² + σ² ( ‖J_r‖² + (r(x) − x) · Δr(x) ) + …
 #
-# The first term is plain reconstruction (Bishop 1995; Alain and Bengio 2014). Look at the second: it is the Jacobian
-# of **r**, there *and back*, not of the encoder. The third is small only where reconstruction is good.
+# The first term is plain reconstruction (Bishop 1995; Alain and Bengio 2014). Look at the second: it is the
+# Jacobian of the whole reconstruction **r**, not of the encoder. The third is small only where reconstruction is
+# good.
 #
 # !!! question "What do you expect?"
 #     Measure (E‖r(x + e) − x‖² − ‖r(x) − x‖²) / σ² on a trained network. Which is nearer to it, ‖J_r‖² or ‖J_f‖²?
@@ -85,11 +86,11 @@ for name, model in {"before training": fresh.double(), "trained": standard.doubl
 standard = standard.float()
 
 # %% [markdown]
-# After training ‖J_r‖² it is, and ‖J_f‖² is a different number. Before training neither fits: the third term still
+# After training it is ‖J_r‖²; ‖J_f‖² is a different number. Before training neither fits: the third term still
 # counts.
 #
-# So: **denoising contracts the reconstruction, the contractive penalty the encoder.** Cousins, no twins. Since r
-# contains f, one often brings the other:
+# So: **denoising contracts the reconstruction, the contractive penalty the encoder.** The two are related, not the
+# same. Since r contains f, one often brings the other:
 
 # %%
 cousins = {
@@ -105,8 +106,8 @@ for name, model in cousins.items():
     print("{:12}{:7.2f}{:9.2f}{:9.2f}{:13.2f}".format(name, *table[name]))
 
 # %% [markdown]
-# Noise of 0.3 is not small, so the expansion no longer holds to the letter. Still both roads lead to the same place:
-# a calmer code at some cost in reconstruction. What differs: denoising draws a random number for every pixel, the
+# Noise of 0.3 is not small, so the expansion no longer holds to the letter. Still both have the same effect: a less
+# sensitive code at some cost in reconstruction. What differs: denoising draws a random number for every pixel, the
 # penalty is deterministic and tells you the derivative it has reached.
 #
 # ## Sparse codes
@@ -126,13 +127,14 @@ for weight in (0, 0.1, 0.3, 1):
     print("{:<6}{:18.2f}{:8.2f}{:13.2f}".format(weight, *sparse_table[weight]))
 
 # %% [markdown]
-# The first yes, the second no. The code moves less because there is *less code*: silent units neither move nor vary.
-# Half of the slogan holds, the raw half. [Illustrations](../illustrations.md) takes it apart.
+# ‖J‖² falls, the scale-free sensitivity does not. The code moves less because there is *less code*: silent units
+# neither move nor vary. So the argument holds for the raw norm only. [Illustrations](../illustrations.md) takes it
+# apart.
 #
 # ## Saturation
 #
-# Chapter 2 found two ways for a sigmoid unit to be still: small weights, or saturation. With tied weights the first
-# is expensive, as the decoder needs those weights.
+# Chapter 2 found two ways for a sigmoid unit to be insensitive: small weights, or saturation. With tied weights the
+# first is expensive, as the decoder needs those weights.
 #
 # !!! question "What do you expect?"
 #     What will a histogram of the activations look like as the weight grows?
@@ -152,8 +154,8 @@ plots.code_histograms(codes)
 # Each row is a unit, the horizontal axis its activation. Mass moves to the two ends: the code becomes nearly
 # **binary**. Rifai et al. (2011, Table 1) report the same of MNIST: 86 % saturated, against 50 % without.
 #
-# The bits tell what it costs. Some units are at the *same* end for every digit: still, and silent. Lower weights
-# saturate fewer and keep them all in use.
+# The bits show what it costs. Some units are at the *same* end for every digit and carry no information. Lower
+# weights saturate fewer and keep them all in use.
 #
 # ## More units than pixels
 #
@@ -181,7 +183,7 @@ for code in (32, 256):
 # **Keep three things.**
 #
 # - Denoising penalises J of r = g ∘ f, and only for small noise and good reconstruction is that all it does.
-# - Sparse codes have a small ‖J‖². That is not yet a calm code.
+# - Sparse codes have a small ‖J‖². That alone does not make a code robust to noise.
 # - With tied sigmoids, contraction makes codes binary, and too much of it makes them constant.
 #
 # Next: [the manifold](6_manifold.md).

@@ -5,8 +5,8 @@
 # # 6. The manifold
 #
 # *Six minutes.* A thick or thin stroke, a slant, a shift: a handful of changes turn one 3 into another. The digits
-# lie near a surface of few dimensions in the space of 64. A contractive encoder should be still off that surface and
-# awake along it. Is it?
+# lie near a surface of few dimensions in the space of 64. A contractive encoder should respond along that surface
+# and not off it. Does it?
 
 # %%
 import torch
@@ -57,7 +57,7 @@ for place in ("training", "test", "midpoints", "same distance"):
     print(f"{place:14}{plain:11.2f}{calm:14.2f}{calm / plain:8.2f}")
 
 # %% [markdown]
-# The order is as guessed: calm where there are digits, seen or unseen, less calm between them and away from them. The
+# The encoder is least sensitive at digits, seen or unseen, and more sensitive between them and away from them. The
 # differences are modest. Part of them is in the standard network too, as the column of ratios shows: at digits the
 # penalty has halved the norm, away from them it has done a little less.
 #
@@ -145,9 +145,9 @@ print(f"five main directions   {found.principal_shares.mean():.0%} (of all digit
 
 # %% [markdown]
 # The tangents of the contractive network hold more than twice as much of a step as those of the standard one, which
-# are hardly better than chance. Now the honest line, the last: five directions from principal components, the same
-# for *all* digits, do nearly as well. On so small a data set curvature buys little. A picture without that line would
-# have looked better and said less.
+# are hardly better than chance. The last line is the baseline: five directions from principal components, the same
+# for *all* digits, do nearly as well. On so small a data set curvature buys little. A picture without that line
+# would have looked better and said less.
 #
 # ## Walk
 #
@@ -189,7 +189,7 @@ for name, direction in {"tangent": tangent, "random": random}.items():
 #
 # **Keep three things.**
 #
-# - J is a local statement. The encoder is calm at the data, not everywhere.
+# - J is a local statement. The encoder is insensitive near the data, not everywhere.
 # - The penalty takes the weak directions first. What survives is a low-dimensional set of tangents.
 # - Check pictures with numbers, and numbers with a baseline.
 #

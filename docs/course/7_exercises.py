@@ -75,8 +75,8 @@ for weight in (0.001, 0.01, 0.1, 1.0):
 # Compare them at about the same reconstruction error.
 #
 # !!! question "Guess first"
-#     Who rebuilds the clean digit better from an input with noise of 0.3? Whose code is less sensitive to noise of 0.1?
-#     A linear classifier is fitted to clean codes: which does better on clean digits, and on noisy ones?
+#     Which rebuilds the clean digit better from an input with noise of 0.3? Whose code is less sensitive to noise
+#     of 0.1? A linear classifier is fitted to clean codes: which does better on clean digits, and on noisy ones?
 
 # %% answer
 objectives = {"standard": ct.objectives.standard(), "denoising 0.3": ct.objectives.denoising(0.3)}
@@ -148,8 +148,8 @@ print(f"correlation with ink {with_ink:.2f}, with the pixels' deviation {alike:.
 # %% [markdown]
 # ## 4. Your own closed form
 #
-# Write the penalty of one **softplus** layer, z = log(1 + e^a), without autograd. `check_penalty` tells whether it is
-# right.
+# Write the penalty of one **softplus** layer, z = log(1 + e^a), without autograd. `check_penalty` reports whether
+# it is right.
 #
 # !!! question "Hint"
 #     The derivative of softplus is a sigmoid. Can you write it in terms of z alone?
