@@ -39,7 +39,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             `gain_weighted` and 0.1 with any other; `auto` finds the one whose error increase is allowed. From principal
             components on, the weight found gives the same network when it is given.
         max_error_increase: With `auto`, the share of held-out reconstruction error allowed above that without penalty;
-            with `pca` learned rows count, too, as far as they agree with held-out ones.
+            with `pca` learned rows count, too, as far as they agree with held-out ones, and errors below a millionth of
+            the variance count as that.
         start: `pca`, a network that begins as principal components (`training.fit_from_components`), with a linear code
             and, far outside the rows, no saturation; `random`; or `auto`: `pca` where no penalty is on the encoder
             alone and no other network, solver, schedule or loss and no `early_stopping` is asked for.

@@ -23,7 +23,7 @@ _WIDE = 2048  # features, and rows, above which the decomposition is randomised
 _SAMPLE = 8192  # rows for a randomised one
 _ROWS_AT_ONCE = 4096
 _NOISE = 1e-12  # variances below this share of the largest are rounding
-LEAST_UNEXPLAINED = 1e-10  # share of the variance; a code as large as the rank leaves none
+_LEAST_UNEXPLAINED = 1e-10  # share of the variance; a code as large as the rank leaves none
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PrincipalComponents:
     def rho(self, code: int) -> float:
         """Root mean square of what `code` components leave unexplained, per component."""
         left = self.total - float(self.variances[:code].sum())
-        return (max(left, LEAST_UNEXPLAINED * self.total) / code) ** 0.5 or 1.0
+        return (max(left, _LEAST_UNEXPLAINED * self.total) / code) ** 0.5 or 1.0
 
     def number(self, share: float = 0.95) -> int:
         """Return how many components hold this share of the variance."""

@@ -18,13 +18,13 @@ from contractive.training._component_runs import FEWEST_STEPS, SHORT, Found, Run
 from contractive.training._contexts import evaluating
 from contractive.training._error_increase import check_reference
 from contractive.training._history import SearchWarning
-from contractive.training._principal_components import LEAST_UNEXPLAINED
 from contractive.training._warm_up import scaled
 
 _TRIALS, _TOLERANCE = 5, 0.12  # of them, and by how much of the allowed increase a trial may miss it
 _SLOPE = 1.2  # the increase grows like weight^1.2
 _WHOLE_RUNS, _CLOSE_ENOUGH, _WITHIN = 5, 0.2, 0.03
 _FACTOR, _NEAR = 30.0, 3.0  # most by which a weight differs from its neighbour's, and that of a whole run exceeds it
+_NEGLIGIBLE = 1e-6  # share of the variance; an error below it counts as it
 _LEAST = 0.1  # of the allowed increase: what is smaller, or a gain, is noise
 _FEW, _COMPARED = 256, 8192  # rows for the first guess, and learned ones on which two networks are compared
 
@@ -37,7 +37,7 @@ def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Foun
     reference = run.whole(scaled(objective, 0.0))
     run.reference = reference.history.rows
     check_reference(reference.error, run.mean_error)
-    least = LEAST_UNEXPLAINED * run.mean_error  # of a perfect reconstruction no share can be spent
+    least = _NEGLIGIBLE * run.mean_error  # of a perfect reconstruction no share can be spent
     weight = _by_trials(run, objective, reference, least, allowed)
     tried: list[tuple[float, float, Found]] = []
     for _ in range(_WHOLE_RUNS):
