@@ -19,6 +19,8 @@ from contractive.jacobian import (
     value_and_norm,
     value_norm_and_difference,
 )
+from contractive.jacobian._function import ChainNorm
+from contractive.objectives import HigherOrder, JacobianNorm
 
 
 def seeded(*shape, dtype=torch.float64):
@@ -77,6 +79,28 @@ def test_a_compiled_encoder_is_the_one_that_was_compiled():
         torch.testing.assert_close(norm, brute(encoder, x))
         norm.sum().backward()
     assert "closed form" in str(ct.plan(torch.compile(nn.Sequential(nn.Linear(6, 4), nn.Tanh())), x.float()))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # torch about itself
+@pytest.mark.parametrize(
+    ("hidden", "penalty", "closed"),
+    [((5,), JacobianNorm("exact", penalty_rows=4), 2), ((), HigherOrder(penalty_rows=4), 0)],
+)
+def test_a_compiled_step_equals_the_step_as_written_and_keeps_the_closed_form(hidden, penalty, closed, monkeypatch):
+    model, x, runs = ct.mlp(6, hidden=hidden, code=3).double(), seeded(16, 6), []
+    objective = ct.Objective(terms=(ct.Term("penalty", 0.1, penalty),))
+    forward = ChainNorm.forward
+    monkeypatch.setattr(ChainNorm, "forward", staticmethod(lambda *given: runs.append(1) or forward(*given)))
+
+    def step(generator):
+        return objective(model, x, generator=generator).total
+
+    found = []
+    for run in (step, torch.compile(step, backend="eager")):
+        loss = run(torch.Generator().manual_seed(0))
+        found.append([loss.detach(), *torch.autograd.grad(loss, tuple(model.parameters()))])
+    torch.testing.assert_close(*found)
+    assert len(runs) == closed
 
 
 def test_small_squares_survive_half_precision():

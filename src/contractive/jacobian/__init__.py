@@ -26,7 +26,7 @@ from contractive.jacobian._norms import (
 from contractive.jacobian._operations import checkpointed
 from contractive.jacobian._outputs import Output
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, PLAIN_STEP, Method, Plan
-from contractive.jacobian._shared import Encode
+from contractive.jacobian._shared import Encode, uncompiled
 
 __all__ = ["value_and_squared_norm", "squared_norm", "value_norm_and_difference", "value_and_gain_weighted_norm"]
 # other norms, along directions
@@ -40,7 +40,7 @@ __all__ += ["Encode", "Output"]
 # a layer whose structure the formulas read
 __all__ += ["Center", "PartlyLinear"]
 # around encoders with activation checkpointing
-__all__ += ["checkpointed"]
+__all__ += ["checkpointed", "uncompiled"]
 # how the norm is computed
 __all__ += ["plan", "Plan", "METHODS", "Method", "MEMORY_BUDGET", "PLAIN_STEP", "is_altered"]
 # what an encoder must obey

@@ -12,7 +12,7 @@ from contractive.jacobian._chain import Tape, recognise, record
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._outputs import with_args
 from contractive.jacobian._propagation import scaled, spread
-from contractive.jacobian._shared import Map, check_input, remember
+from contractive.jacobian._shared import Map, check_input, remember, uncompiled
 from contractive.jacobian._transformed import checked
 
 
@@ -31,6 +31,7 @@ class Linearisation(Protocol):
         ...
 
 
+@uncompiled
 def linearise(
     f: Map, x: Tensor, *, batch_statistics: BatchStatistics = "refuse", args: tuple[Tensor, ...] = ()
 ) -> Linearisation:

@@ -16,9 +16,10 @@ from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import linearise
 from contractive.jacobian._outputs import in_parts, with_args
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
-from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember, wide
+from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember, uncompiled, wide
 
 
+@uncompiled
 def value_and_squared_norm(
     f: Map,
     x: Tensor,
@@ -120,6 +121,7 @@ def squared_norm(
     return value_and_squared_norm(f, x, generator=generator, batch_statistics=batch_statistics, **options)[1]
 
 
+@uncompiled
 def value_norm_and_difference(
     f: Map,
     x: Tensor,

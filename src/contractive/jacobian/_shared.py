@@ -1,7 +1,8 @@
 """What all functions share: the map of a training step, which runs once, and the rules for x and its rows."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -9,6 +10,19 @@ from torch import Tensor
 from contractive.core.errors import InvalidType, InvalidValue
 
 Map = Callable[[Tensor], Tensor]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def uncompiled(function: F) -> F:
+    """Run a function as it was written inside torch.compile, too, which has no second derivative and no such rules."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return torch.compiler.disable(function)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return run  # pyright: ignore[reportReturnType]
 
 
 class Encode:

@@ -23,6 +23,7 @@ from contractive.jacobian import (
     Method,
     Norm,
     linearise,
+    uncompiled,
     value_and_gain_weighted_norm,
     value_and_norm,
     value_and_squared_norm,
@@ -61,6 +62,7 @@ def num_penalty_rows(rows: PenaltyRows, batch: int) -> int:
     return min(rows, batch) if isinstance(rows, int) else max(1, round(rows * batch))
 
 
+@uncompiled  # drawing rows would end the compiled part in a place of its own, with a warning
 def _on_rows(
     wanted: PenaltyRows,
     encode: Map,
