@@ -31,8 +31,9 @@ def dots(panels, methods, title):
             for method in reversed([each for each in methods if each in values]):  # the first lies on top
                 x = left + WIDTH * values[method]
                 parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="{radius(method, methods)}" fill="{shade[method]}"/>')
+    wide = round(max(at, LEFT + len(panels) * (WIDTH + GAP)))  # the legend may be wider
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + len(panels) * (WIDTH + GAP)} {bottom + 18}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {bottom + 18}"'
         f' role="img" aria-label="{escape(title)}"><style>text{{font:13px system-ui,sans-serif;fill:#1f2933}}'
         ".value{font-size:12px}line{stroke:#7b8794;stroke-opacity:.35}"
         "@media(prefers-color-scheme:dark){text{fill:#e4e7eb}}</style>"
