@@ -315,8 +315,9 @@
         line.hidden = !there;
         if (there && there.value !== undefined) {
           const name = i < LEADING ? `most sensitive ${i + 1}` : `least sensitive ${i - LEADING + 1}`;
-          line.firstChild.textContent = `${name}: gain ${round(there.value, 2)}`;
-          input.setAttribute("aria-label", `${name}, gain ${round(there.value, 2)}`);
+          const gain = round(there.value < 1e-6 ? 0 : there.value, 2); // less is rounding
+          line.firstChild.textContent = `${name}: gain ${gain}`;
+          input.setAttribute("aria-label", `${name}, gain ${gain}`);
         }
       });
       directions = directions.filter(Boolean).length === directions.length ? directions : directions.map((each) => each || { vector: middle, spread: 0 });
