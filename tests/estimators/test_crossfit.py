@@ -88,6 +88,18 @@ def test_a_new_row_is_judged_by_all_members(fit):
     np.testing.assert_allclose(fit.score(x), expected)
 
 
+def test_the_neighbours_of_all_members_are_found_by_one_search(fit, monkeypatch):
+    x = np.concatenate([np.random.RandomState(7).standard_normal((6, 4)), fit.rows[:3]])
+    monkeypatch.setattr("contractive.estimators._crossfit._SHARED", 6)  # too few for some: these are searched for again
+    for member, (lengths, near) in zip(fit.members, fit._nearest(x), strict=True):
+        expected, numbers = member.nearest(x)
+        np.testing.assert_allclose(lengths, expected, rtol=1e-12)
+        np.testing.assert_array_equal(near, numbers)
+    whole = fit.score(x)
+    monkeypatch.setattr("contractive.estimators._crossfit._ROWS_AT_ONCE", 4)
+    np.testing.assert_allclose(fit.score(x), whole, rtol=1e-12)
+
+
 def test_the_parts_together_are_mean_plus_largest_surprise(fit):
     numbers = {part: values[:5] for part, values in fit.numbers.items()}
     surprises = np.array([fit.ranks[part].surprise(numbers[part]) for part in TABLE])

@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
+from contractive.estimators._nearest import Nearest
 from contractive.estimators._surprise import Ranks
 from contractive.models import Autoencoder
 
@@ -17,10 +17,14 @@ Part = Literal["nearest", "distance", "density", "off_manifold", "off_neighbour"
 TABLE: tuple[Part, ...] = ("nearest", "density", "off_manifold", "code")
 STRUCTURED: tuple[Part, ...] = ("code",)
 TRIMMED: tuple[Part, ...] = ("residual", "off_neighbour", "distance")
+NEAR = {"nearest", "distance", "density", "off_manifold", "off_neighbour"}  # parts by the nearest rows
+Near = tuple[np.ndarray, np.ndarray]
 NEIGHBOURS = 5
+_SHARED = 3 * NEIGHBOURS  # nearest rows of all folds, of which a member takes those that it was trained on
 SAFEGUARD = float(np.log(10))  # the residual alone flags a row where it is ten times rarer than the limit
 ORDER = 1e-3  # share of the score that orders rows which the residual alone flags
 _SPREAD = 0.3  # share of the mean distance in a local density: none is infinite
+_ROWS_AT_ONCE = 2**13  # that are scored
 _NUMBERS_AT_ONCE = 2**21  # in differences to neighbours, at most
 
 
@@ -39,38 +43,44 @@ class Member:
     rows: np.ndarray
     parts: tuple[Part, ...]
     codes: np.ndarray | None = field(init=False, default=None)
-    _search: NearestNeighbors = field(init=False)
-    _code_search: NearestNeighbors = field(init=False)
+    _search: Nearest = field(init=False)
+    _code_search: Nearest = field(init=False)
     _spacing: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", copy.deepcopy(self.network).double().eval().requires_grad_(False))
-        count = min(NEIGHBOURS, len(self.rows))
-        search = NearestNeighbors(n_neighbors=count).fit(self.rows)
-        object.__setattr__(self, "_search", search)
-        if "density" in self.parts:
-            object.__setattr__(self, "_spacing", _spacing(self.rows))
+        object.__setattr__(self, "_search", Nearest(self.rows))
+        if "density" in self.parts:  # mean distance of each row to its nearest other rows, (rows,)
+            spacing = self._search.others(min(NEIGHBOURS, len(self.rows) - 1))[0]
+            object.__setattr__(self, "_spacing", spacing.sum(1) / max(1, spacing.shape[1]))
         if "code" in self.parts:
             codes = self._apply(self.network.encode, self.rows)
             object.__setattr__(self, "codes", codes)
-            object.__setattr__(self, "_code_search", NearestNeighbors(n_neighbors=count, algorithm="brute").fit(codes))
+            object.__setattr__(self, "_code_search", Nearest(codes))
 
     def reconstruct(self, z: np.ndarray) -> np.ndarray:
         """Return the reconstruction of scaled rows, (rows, features)."""
         return self._apply(self.network, z)
 
-    def numbers(self, z: np.ndarray) -> dict[Part, np.ndarray]:
-        """Return the parts of the score of scaled rows, each (rows,), at least 0 and higher for stranger rows."""
+    def nearest(self, z: np.ndarray) -> Near:
+        """Return the distances to the nearest training rows and their numbers, both (rows, neighbours)."""
+        return self._search(z, min(NEIGHBOURS, len(self.rows)))
+
+    def numbers(self, z: np.ndarray, near: Near | None = None) -> dict[Part, np.ndarray]:
+        """Return the parts of the score of scaled rows, each (rows,), at least 0 and higher for stranger rows.
+
+        `near` is what `nearest` returns, where it is known.
+        """
         size = max(1, _NUMBERS_AT_ONCE // (NEIGHBOURS * z.shape[1]))
-        blocks = [self._numbers(z[start : start + size]) for start in range(0, len(z), size)]
+        places = [slice(start, start + size) for start in range(0, len(z), size)]
+        blocks = [self._numbers(z[at], near and (near[0][at], near[1][at])) for at in places]
         return {part: np.concatenate([block[part] for block in blocks]) for part in (*self.parts, "residual")}
 
-    def _numbers(self, z: np.ndarray) -> dict[Part, np.ndarray]:
+    def _numbers(self, z: np.ndarray, known: Near | None) -> dict[Part, np.ndarray]:
         found: dict[Part, np.ndarray] = {"residual": np.linalg.norm(z - self.reconstruct(z), axis=1)}
-        if {*self.parts} - {"code", "residual"}:
-            near = self._search.kneighbors(z, return_distance=False)
-            steps = z[:, None] - self.rows[near]  # (rows, neighbours, features); distances by the search are rounded
-            lengths = np.linalg.norm(steps, axis=2)
+        if {*self.parts} & NEAR:
+            lengths, near = known or self.nearest(z)
+            steps = z[:, None] - self.rows[near]  # (rows, neighbours, features)
             found |= {"nearest": lengths.min(1), "distance": lengths.mean(1)}
             if "density" in self.parts:
                 mean = self._spacing.mean()
@@ -81,8 +91,7 @@ class Member:
                 found["off_neighbour"] = self._off_manifold(self.rows[near], steps)
         if self.codes is not None:
             codes = self._apply(self.network.encode, z)
-            near = self._code_search.kneighbors(codes, return_distance=False)
-            found["code"] = np.linalg.norm(codes[:, None] - self.codes[near], axis=2).mean(1)
+            found["code"] = self._code_search(codes, min(NEIGHBOURS, len(self.rows)))[0].mean(1)
         return found
 
     def _off_manifold(self, places: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -98,19 +107,6 @@ class Member:
     def _apply(self, map_: nn.Module | object, z: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return map_(torch.from_numpy(np.ascontiguousarray(z))).numpy()  # pyright: ignore[reportCallIssue]
-
-
-def _spacing(rows: np.ndarray) -> np.ndarray:
-    """Mean distance of each row to its nearest other rows, (rows,)."""
-    if len(rows) < 2:
-        return np.zeros(len(rows))
-    near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(rows) - 1)).fit(rows).kneighbors(return_distance=False)
-    found = np.empty(len(rows))
-    size = max(1, _NUMBERS_AT_ONCE // (NEIGHBOURS * rows.shape[1]))
-    for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        found[part] = np.linalg.norm(rows[part, None] - rows[near[part]], axis=2).mean(1)
-    return found
 
 
 @dataclass(frozen=True)
@@ -138,6 +134,7 @@ class CrossFit:
     numbers: dict[Part, np.ndarray] = field(default_factory=dict)
     ranks: dict[str, Ranks] = field(init=False, default_factory=dict)
     _folds_with: dict[bytes, set[int]] = field(init=False, default_factory=dict)
+    _search: Nearest = field(init=False)
 
     def __post_init__(self) -> None:
         for row, fold in zip(self.rows, self.folds, strict=True):
@@ -151,6 +148,7 @@ class CrossFit:
                         self.numbers[part][own] = values
         self.ranks.update({part: Ranks.of(values, self.weights) for part, values in self.numbers.items()})
         self.ranks["together"] = Ranks.of(self._together(self.numbers), self.weights)
+        object.__setattr__(self, "_search", Nearest(self.rows))
 
     @classmethod
     def of(
@@ -183,9 +181,13 @@ class CrossFit:
         the residual takes its place where it is ten times rarer, but it does not order what lies beyond all training
         rows: under noise it says less of a row than the parts do.
         """
+        if len(z) > _ROWS_AT_ONCE:
+            return np.concatenate([self.score(z[i : i + _ROWS_AT_ONCE]) for i in range(0, len(z), _ROWS_AT_ONCE)])
+        near = self._nearest(z) if {*self.parts} & NEAR else []
 
-        def measure(member: Member, rows: np.ndarray) -> np.ndarray:
-            numbers = member.numbers(rows)
+        def measure(fold: int, rows: np.ndarray) -> np.ndarray:
+            known = (near[fold][0][rows], near[fold][1][rows]) if near else None
+            numbers = self.members[fold].numbers(z[rows], known)
             return np.stack([self._together(numbers), numbers["residual"]], axis=1)
 
         return self._scores(*self._mean(z, measure).T)
@@ -210,11 +212,11 @@ class CrossFit:
 
     def errors(self, z: np.ndarray) -> np.ndarray:
         """Return the squared error of each feature of scaled rows, (rows, features)."""
-        return self._mean(z, lambda member, rows: np.square(rows - member.reconstruct(rows)))
+        return self._mean(z, lambda fold, rows: np.square(z[rows] - self.members[fold].reconstruct(z[rows])))
 
     def reconstruct(self, z: np.ndarray) -> np.ndarray:
         """Return the mean reconstruction of scaled rows, (rows, features)."""
-        return self._mean(z, Member.reconstruct)
+        return self._mean(z, lambda fold, rows: self.members[fold].reconstruct(z[rows]))
 
     def _scores(self, together: np.ndarray, residual: np.ndarray) -> np.ndarray:
         score = self.ranks["together"].surprise(together)
@@ -225,16 +227,31 @@ class CrossFit:
         surprises = np.stack([self.ranks[part].surprise(numbers[part]) for part in self.parts])
         return surprises.mean(0) + surprises.max(0)
 
-    def _mean(self, z: np.ndarray, measure: Callable[[Member, np.ndarray], np.ndarray]) -> np.ndarray:
-        """Mean of what the members say of rows, over the folds that did not see them where some did."""
+    def _nearest(self, z: np.ndarray) -> list[Near]:
+        """Return what `nearest` of each member does, by one search among the rows of all folds."""
+        distances, numbers = self._search(z, min(_SHARED, len(self.rows)))
+        found = []
+        for fold, member in enumerate(self.members):
+            seen, place = self.folds != fold, np.cumsum(self.folds != fold) - 1
+            count = min(NEIGHBOURS, len(member.rows))
+            first = np.argsort(~seen[numbers], axis=1, kind="stable")[:, :count]
+            lengths, near = np.take_along_axis(distances, first, 1), place[np.take_along_axis(numbers, first, 1)]
+            few = seen[numbers].sum(1) < count
+            if few.any():
+                lengths[few], near[few] = member.nearest(z[few])
+            found.append((lengths, near))
+        return found
+
+    def _mean(self, z: np.ndarray, measure: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+        """Mean of what the members, by their folds, say of rows, given by a mask, over those that did not see them."""
         every = set(range(len(self.members)))
         judges = [self._folds_with.get(row.tobytes(), every) for row in z]
         judged_by = np.array([[fold in judge for fold in every] for judge in judges]).reshape(len(z), len(every))
         total: Any = None
-        for fold, member in enumerate(self.members):
+        for fold in every:
             rows = judged_by[:, fold]
             if rows.any():
-                found = measure(member, z[rows])
+                found = measure(fold, rows)
                 total = np.zeros((len(z), found.shape[1])) if total is None else total
                 total[rows] += found
         return total / judged_by.sum(1, keepdims=True)
