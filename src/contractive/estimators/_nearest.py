@@ -60,8 +60,8 @@ class Nearest:
         found = torch.addmm(self._squares, at, self._columns, alpha=-2)  # squared distances less |z|^2
         candidates, beyond = _candidates(found, count, len(self.rows))
         squared = (torch.from_numpy(self.rows)[candidates] - torch.from_numpy(z)[:, None]).square().sum(2)
-        order = squared.argsort(dim=1, stable=True)[:, :count]
-        distances, numbers = squared.gather(1, order).sqrt().numpy(), candidates.gather(1, order).numpy()
+        numbers = candidates.gather(1, squared.argsort(dim=1, stable=True)[:, :count]).numpy()
+        distances = np.linalg.norm(z[:, None] - self.rows[numbers], axis=2)  # torch's last digit depends on other rows
         if self._single or self._axes is not None:
             squares = np.square(centred).sum(1)
             terms = squares + self._most + 2 * _DEVIATIONS * np.sqrt(centred.shape[1] * squares * self._most)
