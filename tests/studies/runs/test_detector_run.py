@@ -219,7 +219,7 @@ def test_labels_must_be_known_of_all_rows(tmp_path):
     path = tmp_path / "old.csv"
     rows = [f"{number},{number % 7},{number % 2 if number > 9 else ''}" for number in range(40)]
     path.write_text("\n".join(["a,b,bad", *rows]))
-    with pytest.raises(DataError, match=r"label must be a column of 0 .* got rows without a label\. Or `drop`"):
+    with pytest.raises(DataError, match=r"label must be a column of 0 .* got rows without a label\. .*`drop`"):
         detect(path, SETTINGS, tmp_path / "run", options=Options(label="bad"))
 
 
