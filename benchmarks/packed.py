@@ -64,6 +64,35 @@ def _lines(path: Path) -> None:
             file.write(b"1.5,2.25\n" * (_MIB // 9))
 
 
+def _sheet(path: Path) -> None:
+    """A sheet with 1 GB of blanks after its end."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in (["a", "b"], *([i % 7, i % 11] for i in range(40))):
+        book.active.append(row)
+    book.save(path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in entries.items():
+            with archive.open(name, "w") as file:
+                file.write(content)
+                for _ in range(2**10 if name.endswith("sheet1.xml") else 0):
+                    file.write(b" " * _MIB)
+
+
+def _cells(path: Path) -> None:
+    """A matrix of 3 GB of zeros, of which no chunk was written."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("X", (3 * 2**18, 1024), "f4", chunks=(256, 1024), compression="gzip")
+        for name, size in (("obs", 3 * 2**18), ("var", 1024)):
+            file[f"{name}/_index"] = np.arange(size)
+            file[name].attrs["_index"] = "_index"
+
+
 FILES: dict[str, tuple[Callable[[Path], object], int, dict[str, Options]]] = {  # what writes it, bytes in it, how read
     "small.csv": (lambda path: path.write_text("a,b\n" + "1,2\n3,5\n" * 20), 200, {"whole": Options()}),
     "text.parquet": (
@@ -77,6 +106,8 @@ FILES: dict[str, tuple[Callable[[Path], object], int, dict[str, Options]]] = {  
     "numbers.parquet": (_numbers, 48 * _MIB * 4 * 8, {"in memory": Options(stream=False)}),
     "array.npz": (_array, 3 * 2**30, {"whole": Options()}),
     "table.csv.gz": (_lines, 2**30, {"whole": Options()}),
+    "sheet.xlsx": (_sheet, 2**30, {"whole": Options()}),
+    "cells.h5ad": (_cells, 3 * 2**30, {"whole": Options()}),
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from contractive.data._memory import size
 from contractive.data._split import most_held_out
 
 ROOT = Path(__file__).parents[1]
+_ORDINALS = {1: "every change", 3: "every third", 9: "every ninth"}
 PAGE = ROOT / "docs" / "reliability.md"
 RESULTS = Path(__file__).parent / "results"
 
@@ -30,7 +31,7 @@ def bad_inputs() -> dict[str, int]:
 
 
 def results(campaign: str) -> Any:
-    """What a campaign wrote: kills, writes, fuzz, packed or streaming."""
+    """What a campaign wrote: kills, writes, signals, fuzz, packed or streaming."""
     return json.loads((RESULTS / f"{campaign}.json").read_text())
 
 
@@ -53,12 +54,19 @@ def kills() -> str:
 
 
 def writes() -> str:
+    stopped = {each["command"]: each for each in results("signals")}
     rows = "\n".join(
-        f"| {each['command']} | {each['writes']} | {each['writes'] - len(each['bad'])} |" for each in results("writes")
+        f"| {each['command']} | {_ORDINALS[each['step']]} | {well(each)} | {well(stopped[each['command']])} |"
+        for each in results("writes")
     )
-    return f"""| command | writes | after which it ended well |
-|---|---|---|
+    return f"""| command | tried before | ended well after being killed | after a signal |
+|---|---|---|---|
 {rows}"""
+
+
+def well(found: dict) -> str:
+    """How many of the moments of a command ended well."""
+    return f"{found['writes'] - len({each['write'] for each in found['bad']})} of {found['writes']}"
 
 
 def fuzzing() -> str:
@@ -74,7 +82,7 @@ def fuzzing() -> str:
 {rows}
 | all | {found["cases"]:,} | | | {found["failures"]} |
 
-{took}Each file had {found["seconds_per_case"]} seconds of the
+{took}Each file was allowed {found["seconds_per_case"]} seconds of the
 processor and {gigabytes(found["memory_limit_bytes"])} of memory."""
 
 
@@ -139,29 +147,31 @@ that name functions, modules beside a model) are given to every command and ever
 
     python -m pytest tests/failures/test_nothing_is_run.py
 
-## Killed
+## Killed at random moments
 
-Training and encoding are killed with SIGKILL at random moments, up to three times in a trial; every file is read after
+Training and encoding are killed with SIGKILL at random moments, up to three times in a trial. Every file is read after
 each kill, and the work is finished with `--resume`. A trial is good if no file was unreadable and the model is, byte for
-byte, that of a run never killed.
+byte, that of a run never killed; of an encoding, if its file was the old or the new one at every moment.
 
     python benchmarks/kills.py --kills 50 --out benchmarks/results/kills.json
 
 {kills()}
 
-## Killed at every write, and stopped by a signal
+## Killed or stopped at every change of a file
 
-The commands below are ended, as if killed, before each change of a file or folder in turn: putting it in place, renaming,
-making or removing it (`classify`, `sweep` and `detect`, which have many, before every third). The same command with `--resume`, or as it
-was where there is nothing to resume, ends with the files of a command that was never ended, no others, and the same models
-and codes.
+A command that writes its results does so in many small steps: it puts a file in place, renames or removes one, makes or
+removes a folder. Each command below is run many times, and ended before another one of these steps each time: killed, or
+stopped by SIGTERM, SIGINT and SIGHUP in turn. It is then given again, with `--resume` where a run had begun and as it was
+where not. It has ended well if that leaves the files of a command that was never ended and no others, with the same models
+and codes. A signal must also end it with the exit code 128 + its number and without a traceback.
 
     python benchmarks/kills.py --writes --out benchmarks/results/writes.json
+    python benchmarks/kills.py --signals --out benchmarks/results/signals.json
 
 {writes()}
 
-The tests do so at some of the writes. SIGINT, SIGTERM and SIGHUP end a command with the exit code 128 + their number; training
-first finishes the epoch and writes the checkpoint, if that takes at most five seconds.
+Both campaigns can be interrupted and given again. The tests try some of these moments, and that a training which a signal
+stops finishes its epoch and writes the checkpoint, if that takes at most five seconds.
 
     python -m pytest tests/failures/test_every_write.py tests/failures/test_signals.py
 
@@ -178,23 +188,26 @@ Training and encoding end with one line and exit code 2 where a file cannot grow
 
 ## Damaged files
 
-Valid files with bytes changed, cut out, doubled and put in, archives and JSON also with their entries changed, are read
-in processes with limits. They are read, or refused with one line.
+Valid files are damaged at random: bytes are changed, cut out, doubled or put in, and entries of archives and of JSON
+replaced. Each file is opened in a process with limits on time and memory. It must be read, or refused with one line; a
+crash, a traceback, or a file that takes too long is counted in the last column.
 
-    python benchmarks/fuzz.py --minutes 10 --out benchmarks/results/fuzz.json
+    python benchmarks/fuzz.py --minutes {results("fuzz")["minutes"]:.2g} --out benchmarks/results/fuzz.json
 
 {fuzzing()}
 
 ## Small files that unpack to gigabytes
 
-Columns that are dropped are never unpacked, and what does not fit into memory by what the file says of itself is refused
-before it is read.
+A column that is dropped is never unpacked. A file whose contents would not fit into memory is refused before they are
+unpacked, by the sizes that it states, and a packed text table while its bytes are counted, before it is read.
 
     python benchmarks/packed.py --out benchmarks/results/packed.json
 
 {packed()}
 
 ## Larger than memory
+
+Files that are larger than the memory of the process are trained on and encoded in blocks.
 
     python benchmarks/streaming.py
 
