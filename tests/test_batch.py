@@ -13,6 +13,17 @@ ROWS = 1_000
 
 
 @pytest.fixture(scope="module")
+def ray():
+    pytest.importorskip("ray.data")
+    return pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def dask_frame():
+    return pytest.importorskip("dask.dataframe")
+
+
+@pytest.fixture(scope="module")
 def case(tmp_path_factory):
     """Folder of a detector, a file of new rows, and what one process says of them."""
     folder, random = tmp_path_factory.mktemp("engines"), np.random.RandomState(0)
@@ -37,9 +48,7 @@ def same(found, expected):
     assert found["flagged"].sum() > 0
 
 
-def test_ray_gives_the_numbers_of_one_process(case):
-    ray = pytest.importorskip("ray")
-    pytest.importorskip("ray.data")
+def test_ray_gives_the_numbers_of_one_process(ray, case):
     run, new, expected = case
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
@@ -50,9 +59,8 @@ def test_ray_gives_the_numbers_of_one_process(case):
     same(found, expected)
 
 
-def test_dask_gives_the_numbers_of_one_process(case):
-    frame = pytest.importorskip("dask.dataframe")
+def test_dask_gives_the_numbers_of_one_process(dask_frame, case):
     run, new, expected = case
     rows, scorer = pd.read_csv(new), Scorer(run, ["id"])
-    found = frame.from_pandas(rows, npartitions=4).map_partitions(scorer, meta=scorer(rows[:2]))
+    found = dask_frame.from_pandas(rows, npartitions=4).map_partitions(scorer, meta=scorer(rows[:2]))
     same(found.compute(scheduler="processes", num_workers=2), expected)
