@@ -62,6 +62,12 @@ def test_unbiased_estimates_pass():
     assert "unbiased estimate" in str(result)
 
 
+def test_an_estimate_of_few_signs_is_no_value_though_two_calls_are_often_equal():
+    result = check_penalty(mistakes.estimate, encoder=stack((6, 5, 2), nn.Tanh).double(), x=points(8, 6))
+    assert result, str(result)
+    assert result.encoders[0].stochastic
+
+
 @pytest.mark.parametrize(
     "penalty",
     [

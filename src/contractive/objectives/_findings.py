@@ -59,7 +59,7 @@ class EncoderCheck:
     gradient_cosine: float = math.nan  # of the angle to the true gradient
     reduction: str = "unknown"  # or `per example`, `batch mean`, `batch sum`
     factor: str = ""  # constant before ||J||^2, such as `1`, `1/2` or `1/(d*k)`; empty if it is no multiple of it
-    stochastic: bool = False  # two calls differed, and the mean of many was compared by its standard error
+    stochastic: bool = False  # calls differed, and the mean of many was compared by its standard error
     mistakes: tuple[str, ...] = ()  # keys of `MISTAKES`
     findings: tuple[str, ...] = ()  # for each mistake what is wrong and what to do
 

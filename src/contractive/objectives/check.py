@@ -23,6 +23,7 @@ __all__ = ["check_penalty", "PenaltyCheck", "EncoderCheck", "MISTAKES"]
 Penalty = Callable[[Any, Tensor], Any]
 
 _SIGMAS = 4.0  # a mean that many standard errors off is biased
+_ALIKE = 8  # calls in a row that give the same: of few random signs two often do
 _NOISIEST = 0.08  # the largest relative standard error with which a factor of two is still seen
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "per example": lambda values: values,
@@ -42,7 +43,7 @@ def check_penalty(
 ) -> PenaltyCheck:
     """Report if `penalty(encoder, x)` is ||df/dx||_F^2 (Rifai et al. 2011, eq. 5 and 6), and if not, why.
 
-    If two calls differ it is an estimate, and the mean of `draws` calls is compared by its standard error: let it draw
+    If calls differ it is an estimate, and the mean of `draws` calls is compared by its standard error: let it draw
     anew at each call. Where it is too noisy for that, the report says that it could not be decided. The weights are
     moved for a moment and put back; the global random state is left as it was.
 
@@ -156,12 +157,14 @@ class _Case:
     def check(self, penalty: Penalty) -> EncoderCheck:
         """Compare the penalty with the truth and, where it differs, with the known mistakes."""
         try:
-            seen, stochastic = self._observe(penalty, self.draws)
+            first = self._call(penalty)
+            stochastic = not all(_same(first.values, self._call(penalty).values) for _ in range(_ALIKE))
+            seen = self._observe(penalty, self.draws) if stochastic else first
             noisy = seen.value_error > _NOISIEST * seen.values.norm()
             if noisy or seen.gradient_error > _NOISIEST * seen.gradient.norm():
                 raise _Incomparable("too noisy")
             match = self._explain(seen)
-            follows = self._follows(penalty, match)
+            follows = self._follows(penalty, match, self.draws // 4 if stochastic else 0)
         except _Incomparable as error:
             return EncoderCheck(self.name, mistakes=(error.mistake,), findings=(error.finding,))
         right = self._see(_REDUCTIONS[match.reduction](by_definition(self.encoder, self.x)))
@@ -226,34 +229,32 @@ class _Case:
         match = replace(first, reduction=name, factor=f"{ratios[name]:.4g}", scale=ratios[name])
         return replace(match, gradient=self._see(match.values()).gradient)
 
-    def _follows(self, penalty: Penalty, match: _Match) -> bool:
+    def _follows(self, penalty: Penalty, match: _Match, draws: int) -> bool:
         """True if the values are still those of the formula after the weights have moved."""
         kept = [leaf.detach().clone() for leaf in self.leaves]
         try:
             with torch.no_grad():
                 for leaf in self.leaves:
                     leaf.mul_(1 + 0.5 * torch.rand_like(leaf))
-            seen, _ = self._observe(penalty, max(2, self.draws // 4))
+            seen = self._observe(penalty, draws) if draws else self._call(penalty)
             return match.scale != 0 and self._close(seen.values, match.values().detach(), seen.value_error)
         finally:
             with torch.no_grad():
                 for leaf, old in zip(self.leaves, kept, strict=True):
                     leaf.copy_(old)
 
-    def _observe(self, penalty: Penalty, draws: int) -> tuple[_Observed, bool]:
-        """One call; or the mean of many with its standard error, if two calls differ."""
-        first, second = self._call(penalty), self._call(penalty)
-        if _same(first.values, second.values):
-            return first, False
-        size, mean, square = first.values.numel(), torch.zeros(()), torch.zeros(())
+    def _observe(self, penalty: Penalty, draws: int) -> _Observed:
+        """The mean of many calls with its standard error."""
+        seen, mean, square = self._call(penalty), torch.zeros(()), torch.zeros(())
         for _ in range(draws):
             seen = self._call(penalty)
             flat = torch.cat([seen.values.reshape(-1), seen.gradient]).double()
             mean, square = mean + flat / draws, square + flat.square() / draws
         error = ((square - mean.square()).clamp_min(0) / (draws - 1)).sqrt()
-        values, gradient = mean.to(self.x).split([size, len(mean) - size])
-        errors = [part.norm().item() for part in error.split([size, len(mean) - size])]
-        return _Observed(values.reshape(first.values.shape), gradient, *errors), True
+        sizes = [seen.values.numel(), len(mean) - seen.values.numel()]
+        values, gradient = mean.to(self.x).split(sizes)
+        errors = [part.norm().item() for part in error.split(sizes)]
+        return _Observed(values.reshape(seen.values.shape), gradient, *errors)
 
     def _call(self, penalty: Penalty) -> _Observed:
         try:
