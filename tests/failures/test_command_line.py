@@ -189,7 +189,7 @@ CASES = {
     # data that cannot be trained on
     "no data": (nothing, f"train {TRAIN}", "DATA must be given"),
     "no such file": (nothing, f"train nowhere.csv {TRAIN}", "DATA must be one of digits.* got 'nowhere.csv'"),
-    "unknown ending": (text("x.xlsx", "x"), f"train x.xlsx {TRAIN}", "DATA must end in one of"),
+    "unknown ending": (text("x.ods", "x"), f"train x.ods {TRAIN}", "DATA must end in one of"),
     "empty file": (text("x.csv", ""), f"train x.csv {TRAIN}", "must hold rows, got an empty file"),
     "only spaces": (text("x.csv", "  \n\n "), f"train x.csv {TRAIN}", "must hold rows, got an empty file"),
     "header only": (text("x.csv", NAMES), f"train x.csv {TRAIN}", "must have at least 10 rows, got 0"),
