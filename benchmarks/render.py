@@ -182,6 +182,17 @@ def throughput(found):
     return table(["", "bare loop, s/epoch", "fit, s/epoch", "share of its speed", "start-up, s"], rows)
 
 
+def busy(found):
+    """Seconds of `fit` alone and beside two busy processes, by its rule for the number of threads and with two."""
+    rows = []
+    for case in (name for name in found if isinstance(found[name], dict)):
+        for threads, alone in found[case]["0"].items():
+            beside = found[case]["2"][threads]
+            name = threads if threads == "by the rule" else f"{threads} threads"
+            rows.append([case, name, f"{alone:.2f}", f"{beside:.2f}", f"{beside / alone:.1f}"])
+    return table(["network", "threads", "alone, s", "beside two busy processes, s", "ratio"], rows)
+
+
 def estimator(found):
     rows = [
         [name, f"{entry['fit']:.2f}", f"{entry['estimator']:.2f}", f"{entry['ratio']:.2f}"]
@@ -209,6 +220,7 @@ def main():
         "memory": (read("step.json"), memory),
         "two": (read("step_2_threads.json"), step),
         "curve": (read("outcome.json"), curve),
+        "busy": (read("busy.json"), busy),
         "packages": (read("packages.json"), packages),
     }
     for name, (found, render) in tables.items():

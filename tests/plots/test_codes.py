@@ -43,7 +43,8 @@ def test_similarities_are_written_in_their_cells():
     np.testing.assert_allclose(neighbours.z, matrix / 2)
     assert cka.text[0][1] == "0.25"
     assert cka.x == ("a", "b")
-    assert figure.layout.annotations[2].text == "Neighbours (chance 1.0 %)"
+    assert figure.layout.annotations[2].text == "Neighbours"
+    assert figure.layout.xaxis3.title.text == "chance 1.0 %"
 
 
 def test_maps_are_coloured_by_class():

@@ -71,7 +71,7 @@ def unit_activity(codes: "Mapping[str, Codes]") -> go.Figure:
 
 def similarity(table: "SimilarityTable") -> go.Figure:
     """Draw linear CKA, Procrustes similarity and shared neighbours of all pairs of models, with their values."""
-    titles = ["Linear CKA", "Procrustes", f"Neighbours (chance {100 * table.neighbors_chance:.1f} %)"]
+    titles, chance = ["Linear CKA", "Procrustes", "Neighbours"], f"chance {100 * table.neighbors_chance:.1f} %"
     names = list(map(plain, table.names))
     result = panels(titles, Room(max(200, 44 * len(names)), max(180, 36 * len(names))))
     for number, values in enumerate(map(numbers, (table.cka, table.procrustes, table.neighbors)), 1):
@@ -79,7 +79,8 @@ def similarity(table: "SimilarityTable") -> go.Figure:
         scale = {"zmin": 0, "zmax": 1, "colorscale": _SOFT, "textfont": {"color": "#15141a"}}
         hover = "%{y} and %{x}: %{z:.3f}<extra></extra>"
         result.heatmap(values, number, x=names, y=names, hovertemplate=hover, **text, **scale)
-        set_axes(result, number, {"showgrid": False}, {"autorange": "reversed", "showgrid": False})
+        x = {"showgrid": False, "title": {"text": chance if number == 3 else ""}}
+        set_axes(result, number, x, {"autorange": "reversed", "showgrid": False})
     return result
 
 
