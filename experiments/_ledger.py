@@ -54,6 +54,12 @@ def parser(doc: str, out: Path, sets: Iterable[str], seeds: int) -> argparse.Arg
     return made
 
 
+def check_data_dir(folder: Path | None, holds: str) -> None:
+    """End where no folder of data was given."""
+    if not folder:
+        raise SystemExit(f"--data-dir must be given, got none. It holds {holds}.")
+
+
 def put(path: Path, name: str, text: str) -> None:
     """Replace what stands between the markers of `name` in a page."""
     page = path.read_text()

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _ledger import opened, parser, put, versions, write
+from _ledger import check_data_dir, opened, parser, put, versions, write
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -290,8 +290,7 @@ def main() -> None:
         put(options.docs, "defaults", "\n\n".join([tables(results), *lost(results), *times]))
         put(options.docs, "increases", increases(json.loads(WEIGHTS.read_text())["results"], results))
         return
-    if not options.data_dir:
-        raise SystemExit("--data-dir must be given, got none. It holds tabular, spectra, adbench and freyfaces.npz.")
+    check_data_dir(options.data_dir, "tabular, spectra, adbench and freyfaces.npz")
     torch.set_num_threads(1)
     run(options)
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _ledger import parser, put, write
+from _ledger import check_data_dir, parser, put, write
 
 from contractive import data
 from contractive.studies import runs
@@ -95,8 +95,7 @@ def main() -> None:
     if options.docs:
         put(options.docs, "error_increase", table(json.loads(options.out.read_text())["results"]))
         return
-    if not options.data_dir:
-        raise SystemExit("--data-dir must be given, got none. It holds mnist, tabular and spectra.")
+    check_data_dir(options.data_dir, "mnist, tabular and spectra")
     run(options.data_dir, options.sets.split(","), options.seeds, options.out)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from _ledger import opened, parser, put, versions, write
+from _ledger import check_data_dir, opened, parser, put, versions, write
 from defaults import SETS, Set
 
 import contractive as ct
@@ -98,8 +98,7 @@ def main() -> None:
         results = json.loads(options.out.read_text())["results"]
         put(options.docs, "first run", table(results))
         return
-    if not options.data_dir:
-        raise SystemExit("--data-dir must be given, got none. It holds tabular, spectra and freyfaces.npz.")
+    check_data_dir(options.data_dir, "tabular, spectra and freyfaces.npz")
     torch.set_num_threads(1)
     found = opened(options.out, {"rows": ROWS, "versions": versions()}, results=[])
     done = {(row["set"], row["method"], row["seed"]) for row in found["results"]}

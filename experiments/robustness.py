@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _charts import dots
-from _ledger import opened, parser, put, versions, write
+from _ledger import check_data_dir, opened, parser, put, versions, write
 from defaults import OUT as DEFAULTS
 from defaults import ROWS, SETS, Fit, Set, drawn, models, noisy
 
@@ -107,8 +107,7 @@ def main() -> None:
         write_text(options.docs.parent / PICTURE, picture(results))
         put(options.docs, "robustness", table(results))
         return
-    if not options.data_dir:
-        raise SystemExit("--data-dir must be given, got none. It holds mnist, tabular and spectra.")
+    check_data_dir(options.data_dir, "mnist, tabular and spectra")
     torch.set_num_threads(1)
     found = opened(options.out, {"rows": ROWS, "versions": versions()}, results=[])
     done = {(row["set"], row["method"], row["seed"], row["share"]) for row in found["results"]}

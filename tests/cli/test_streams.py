@@ -62,5 +62,7 @@ def test_a_warning_of_this_library_is_a_sentence(monkeypatch, capsys):
     warn_in_a_line()
     warnings.showwarning(SearchWarning("Train longer."), SearchWarning, "_start.py", 52)
     assert capsys.readouterr().err == "Warning: Train longer.\n"
+    warnings.showwarning(SearchWarning("Leave out \x1b]0;column."), SearchWarning, "_start.py", 52)
+    assert capsys.readouterr().err == "Warning: Leave out \\x1b]0;column.\n"
     warnings.showwarning("elsewhere", UserWarning, "other.py", 7)
     assert usual == [("elsewhere", UserWarning, "other.py", 7)]

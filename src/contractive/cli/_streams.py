@@ -55,7 +55,9 @@ def warn_in_a_line() -> None:
 
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if category.__module__.startswith("contractive."):
-            print(f"Warning: {message}", file=sys.stderr)
+            from contractive.cli._console import visible  # with rich, which an early refusal need not load
+
+            print(f"Warning: {visible(message)}", file=sys.stderr)
         else:
             usual(message, category, *place)
 

@@ -55,9 +55,8 @@ class Source:
     on_disk: bool = False  # the training rows stay there
     clock: Column | None = None  # of time stamps
     of_series: dict[str, np.ndarray] | None = None  # raw values of the columns of time and group, for windows
-    places: dict[str, np.ndarray] = field(
-        default_factory=dict
-    )  # what tells rows apart: time stamps, identifiers, files
+    # what tells rows apart: time stamps, identifiers, files
+    places: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class Reader(ABC, Generic[Schema, Batch]):

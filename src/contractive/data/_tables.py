@@ -88,9 +88,10 @@ class TableReader(Reader[pa.Schema, pa.Table]):
                 values[name] = plain(table.column(name), keep)
         ids, numbers = self._identifiers([name for name in kept if name not in one_hot], values)
         kept = [name for name in kept if name not in ids]
-        places = {} if table is None else _plain_columns(table, names)
-        told = (name for name, kind in kinds.items() if name in ids or kind == "date")
-        places |= {} if table is None else {name: values[name].to_numpy() for name in told}
+        places: dict[str, np.ndarray] = {}
+        if table is not None:
+            naming = (name for name, kind in kinds.items() if name in ids or kind == "date")
+            places = _plain_columns(table, names) | {name: values[name].to_numpy() for name in naming}
         kinds, values = ({name: of[name] for name in kept} for of in (kinds, values))
         self._check_kinds(kinds, values)
         columns = tuple(

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -43,13 +44,11 @@ class Member:
     rows: np.ndarray
     parts: tuple[Part, ...]
     codes: np.ndarray | None = field(init=False, default=None)
-    _search: Nearest = field(init=False)
     _code_search: Nearest = field(init=False)
     _spacing: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", copy.deepcopy(self.network).double().eval().requires_grad_(False))
-        object.__setattr__(self, "_search", Nearest(self.rows))
         if "density" in self.parts:  # mean distance of each row to its nearest other rows, (rows,)
             spacing = self._search.others(min(NEIGHBOURS, len(self.rows) - 1))[0]
             object.__setattr__(self, "_spacing", spacing.sum(1) / max(1, spacing.shape[1]))
@@ -57,6 +56,10 @@ class Member:
             codes = self._apply(self.network.encode, self.rows)
             object.__setattr__(self, "codes", codes)
             object.__setattr__(self, "_code_search", Nearest(codes))
+
+    @cached_property
+    def _search(self) -> Nearest:  # which scores by the code alone need not prepare
+        return Nearest(self.rows)
 
     def reconstruct(self, z: np.ndarray) -> np.ndarray:
         """Return the reconstruction of scaled rows, (rows, features)."""
@@ -134,7 +137,6 @@ class CrossFit:
     numbers: dict[Part, np.ndarray] = field(default_factory=dict)
     ranks: dict[str, Ranks] = field(init=False, default_factory=dict)
     _folds_with: dict[bytes, set[int]] = field(init=False, default_factory=dict)
-    _search: Nearest = field(init=False)
 
     def __post_init__(self) -> None:
         for row, fold in zip(self.rows, self.folds, strict=True):
@@ -148,7 +150,10 @@ class CrossFit:
                         self.numbers[part][own] = values
         self.ranks.update({part: Ranks.of(values, self.weights) for part, values in self.numbers.items()})
         self.ranks["together"] = Ranks.of(self._together(self.numbers), self.weights)
-        object.__setattr__(self, "_search", Nearest(self.rows))
+
+    @cached_property
+    def _search(self) -> Nearest:
+        return Nearest(self.rows)
 
     @classmethod
     def of(
