@@ -7,9 +7,12 @@ import pytest
 import contractive as ct
 
 
-def modules_after(statement):
-    code = f"{statement}; import sys; print(*sys.modules)"
-    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+def modules_after(*statements):
+    """Names of the modules that are loaded after the last statement, or a list of those after each of several."""
+    code = "; ".join(["import sys", *(f"{statement}; print(*sys.modules)" for statement in statements)])
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    found = [set(line.split()) for line in printed.splitlines()]
+    return found if len(found) > 1 else found[0]
 
 
 def test_the_penalty_loads_torch_and_nothing_heavier():
@@ -23,12 +26,14 @@ def test_help_does_not_load_torch():
 
 
 def test_models_and_runs_are_opened_without_what_trains_or_uploads():
-    loaded = modules_after(
+    loaded, with_pages = modules_after(
         "import contractive as ct; ct.Autoencoder; ct.save; from contractive.cli import _use;"
-        " from contractive.studies.runs import encode, predict"
+        " from contractive.studies.runs import encode, predict",
+        "import contractive.report, contractive.estimators",  # pages, and detectors that score
     )
     assert "torch" in loaded
     assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas", "huggingface_hub"}
+    assert not with_pages & {"lightning", "huggingface_hub"}
 
 
 @pytest.mark.parametrize("package", ["contractive.studies.runs", "contractive.training"])

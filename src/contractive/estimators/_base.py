@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from contractive import training
 from contractive.analysis import apply, reconstruction, spread_rows
 from contractive.core.errors import LARGEST_NUMBER, InvalidValue
 from contractive.core.randomness import global_randomness
@@ -22,7 +23,6 @@ from contractive.estimators._parameters import SOLVERS, Parameters
 from contractive.estimators._scaling import Scaling, learn, rows_that_count
 from contractive.models import Autoencoder, StorageError
 from contractive.objectives import Objective, cross_entropy
-from contractive.training import continue_from_components, fit, fit_from_components, fit_with_max_error_increase
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -184,9 +184,9 @@ class ContractiveEstimator(Parameters):
             held_out = self._scaling.single(held_out)
             # a held-out row may lie beyond the range of the training rows, where the cross-entropy has no value
             options["validation"] = held_out.clip(0, 1) if self._loss_name == "cross_entropy" else held_out
-        train: Any = fit
+        train: Any = training.fit
         if self._has_auto_weight:
-            train, options["max_error_increase"] = fit_with_max_error_increase, self.max_error_increase
+            train, options["max_error_increase"] = training.fit_with_max_error_increase, self.max_error_increase
         rows = torch.from_numpy(z)
         if from_components:
             found = self._fit_from_components(net, rows, row_weights, objective, seed, keep=keep, epochs=epochs)
@@ -219,12 +219,12 @@ class ContractiveEstimator(Parameters):
         schedule = self._warm_cosine(len(rows))
         self.weight_, self.error_increase_ = self._given_weight() if not self._has_auto_weight else 0.0, None
         if keep or epochs is not None:
-            return continue_from_components(
+            return training.continue_from_components(
                 net, rows, objective, schedule, begin=not keep, epochs=epochs, **shared
             ).rows
         allowed = float(self.max_error_increase) if self._has_auto_weight else None
         share = float(self.validation_fraction)
-        found = fit_from_components(
+        found = training.fit_from_components(
             net, rows, objective, schedule, max_error_increase=allowed, validation_fraction=share, **shared
         )
         if allowed is not None:

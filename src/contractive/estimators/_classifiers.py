@@ -15,14 +15,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from contractive import objectives
+from contractive import objectives, training
 from contractive.analysis import TangentsOf, apply
 from contractive.core.errors import InvalidValue, check_at_least, check_choice
 from contractive.estimators._base import ROWS, dense
 from contractive.estimators._parameters import widths_of
 from contractive.models import Autoencoder, Classifier, Output, encoder, stack, unroll
 from contractive.objectives import LOSSES, LossName, Objective
-from contractive.training import CollapseWarning, Device, Regularisation, fine_tune, pretrain, tangent_files
+from contractive.training import CollapseWarning, Device, Regularisation, fine_tune, tangent_files
 
 _OUTPUTS = {"minmax": "sigmoid", "standard": "linear", "none": "linear"}  # of the lowest decoder, by scale
 
@@ -85,7 +85,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
         if self.pretraining_epochs:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", CollapseWarning)  # the labels may still teach it something
-                self.pretraining_ = pretrain(
+                self.pretraining_ = training.pretrain(
                     layers,
                     scaled,
                     self.weight if isinstance(self.weight, Objective) else self._objective(),

@@ -26,9 +26,10 @@ from contractive.jacobian import jacobian
 from contractive.objectives import Reference
 from contractive.studies import runs
 from contractive.studies.sweep import Sweep, SweepSettings, sweep
+from contractive.studies.sweep._pruning import Pruned, PruneEarly
 from contractive.studies.sweep._results import front_and_knee
 from contractive.studies.sweep._sweep import TrialStore
-from contractive.studies.sweep._trial import Pruned, PruneEarly, error_of_the_mean
+from contractive.studies.sweep._trial import error_of_the_mean
 from contractive.training import TrainingDiverged
 from sweeps import FITS, trial
 

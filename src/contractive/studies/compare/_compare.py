@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from contractive import training
 from contractive.data import Split
 from contractive.models import Autoencoder
 from contractive.objectives import LOSSES, OBJECTIVES, Reference
@@ -28,7 +29,7 @@ from contractive.studies.metrics import (
 )
 from contractive.studies.side_by_side import ShownSections, similarity_of
 from contractive.studies.trials import in_parallel
-from contractive.training import CollapseWarning, TrainingDiverged, fit
+from contractive.training import CollapseWarning, TrainingDiverged
 
 ProgressCallback = Callable[[str, int, int], None]
 _FEWEST_PER_CLASS = 5
@@ -177,7 +178,9 @@ def train(task: Fit, split: Split, settings: CompareSettings) -> Fit:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CollapseWarning)  # table and report have the sentence
-            history = fit(autoencoder, split.train, objective, validation=split.validation, progress=False, **options)
+            history = training.fit(
+                autoencoder, split.train, objective, validation=split.validation, progress=False, **options
+            )
     except TrainingDiverged as error:
         if not task.trial:
             raise

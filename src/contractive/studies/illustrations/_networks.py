@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from contractive import training
 from contractive.core.randomness import global_randomness
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
-from contractive.training import CollapseWarning, fit
+from contractive.training import CollapseWarning
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Budget:
         """The autoencoder, trained in place; a collapse is no surprise here but something to be shown."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CollapseWarning)
-            fit(
+            training.fit(
                 autoencoder,
                 data,
                 objective,

@@ -1,5 +1,6 @@
 """Sections on the units: their activations, maps of the code, what it is like, and the weights of the first layer."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -208,9 +209,16 @@ def umap_map(codes: np.ndarray, *, num_neighbors: int = 15, min_distance: float 
         raise ImportError("umap_map needs umap-learn. Install it: pip install 'contractive[umap]'.") from error
     if len(codes) <= num_neighbors:
         raise InvalidValue("codes", f"have more than {num_neighbors} rows", len(codes), "Take fewer neighbours.")
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, rows = NearestNeighbors(n_neighbors=num_neighbors).fit(codes).kneighbors(codes)
     make = cast(Any, UMAP)  # to infer its types takes a type checker a quarter of a minute
-    model = make(n_neighbors=num_neighbors, min_dist=min_distance, random_state=seed, n_jobs=1)
-    return np.asarray(model.fit_transform(codes), dtype=np.float32)
+    # the library would first compile a search of its own, which takes longer than the map of some thousand rows
+    options = {"precomputed_knn": (rows, distances), "random_state": seed, "n_jobs": 1}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "precomputed_knn")  # without that search, new rows find no place on the map
+        model = make(n_neighbors=num_neighbors, min_dist=min_distance, **options)
+        return np.asarray(model.fit_transform(codes), dtype=np.float32)
 
 
 class Filters(Section[Tensor], name="filters", title="Filters", group=UNITS):

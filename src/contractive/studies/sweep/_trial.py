@@ -4,11 +4,9 @@ import math
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 
 from contractive.data import Split
 from contractive.models import Autoencoder
@@ -31,34 +29,11 @@ class Task:
     may_prune: bool
 
 
-class Pruned(Exception):
-    """A fit that is no better than the mean when it should be."""
-
-
-class PruneEarly(Callback):
-    """Ends a fit whose validation error after `epochs` epochs is no better than `limit`."""
-
-    def __init__(self, epochs: int, limit: float) -> None:
-        self._epochs = epochs
-        self._limit = limit
-
-    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Look at the rows of the epochs before this one.
-
-        Raises:
-            Pruned: It was time, and the error no better.
-        """
-        if len(pl_module.rows) == self._epochs:
-            error = pl_module.rows[-1]["val_reconstruction"]
-            if not error < self._limit:
-                raise Pruned(
-                    f"collapsed: after epoch {self._epochs} the validation error {error:.4g} was no better than the"
-                    f" mean's, {self._limit:.4g}"
-                )
-
-
 def run_trial(task: Task, split: Split, settings: SweepSettings, folder: Path, command: str) -> SweepTrial:
     """Train every seed: the first into the trial's folder, of the others only the metrics are kept."""
+    # with Lightning, which a page of a sweep does not need
+    from contractive.studies.sweep._pruning import Pruned, PruneEarly
+
     found: list[SweepTrial] = []
     for at in range(settings.seeds):
         objective = settings.objective if task.weight else "standard"
