@@ -12,6 +12,7 @@ from torch import nn
 
 from contractive.estimators._nearest import Nearest
 from contractive.estimators._surprise import Ranks
+from contractive.jacobian import linearise
 from contractive.models import Autoencoder
 
 Part = Literal["nearest", "distance", "density", "off_manifold", "off_neighbour", "code", "residual"]
@@ -89,23 +90,26 @@ class Member:
                 mean = self._spacing.mean()
                 found["density"] = lengths.mean(1) / (self._spacing[near].mean(1) + _SPREAD * mean + 1e-12)
             if "off_manifold" in self.parts:
-                found["off_manifold"] = self._off_manifold(np.repeat(z[:, None], steps.shape[1], axis=1), steps)
+                found["off_manifold"] = self._off_manifold(z, steps).mean(1)
             if "off_neighbour" in self.parts:
-                found["off_neighbour"] = self._off_manifold(self.rows[near], steps)
+                places, ways = self.rows[near].reshape(-1, z.shape[1]), steps.reshape(-1, 1, z.shape[1])
+                each = self._off_manifold(places, ways)
+                found["off_neighbour"] = each.reshape(near.shape).mean(1)
         if self.codes is not None:
             codes = self._apply(self.network.encode, z)
             found["code"] = self._code_search(codes, min(NEIGHBOURS, len(self.rows)))[0].mean(1)
         return found
 
     def _off_manifold(self, places: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Mean length of (I - J_r) step, r the reconstruction: the part of the way that leaves the manifold, (rows,).
+        """Length of (I - J_r) step, r the reconstruction: the part of the way that leaves the manifold, (rows, steps).
 
-        Places, where the Jacobian is taken, and steps are (rows, neighbours, features).
+        Places, where the Jacobian is taken, are (rows, features), and steps (rows, steps, features).
         """
-        at, directions = (torch.from_numpy(each.reshape(-1, each.shape[2])) for each in (places, steps))
-        # by two backward passes: forward mode compiles scripts when it is first used
-        along: Any = torch.autograd.functional.jvp(self.network, at, directions)[1]
-        return (directions - along).norm(dim=1).numpy().reshape(steps.shape[:2]).mean(1)
+        with torch.no_grad():
+            coded = linearise(self.network.encoder, torch.from_numpy(places))
+            decoded = linearise(self.network.decoder, coded.value)
+            ways = torch.from_numpy(steps)
+            return (ways - decoded.push(coded.push(ways))).norm(dim=2).numpy()
 
     def _apply(self, map_: nn.Module | object, z: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -249,11 +253,12 @@ class CrossFit:
 
     def _mean(self, z: np.ndarray, measure: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
         """Mean of what the members, by their folds, say of rows, given by a mask, over those that did not see them."""
-        every = set(range(len(self.members)))
-        judges = [self._folds_with.get(row.tobytes(), every) for row in z]
-        judged_by = np.array([[fold in judge for fold in every] for judge in judges]).reshape(len(z), len(every))
+        judged_by = np.ones((len(z), len(self.members)), bool)
+        for row, judged in zip(z, judged_by, strict=True):
+            if own := self._folds_with.get(row.tobytes()):
+                judged[:] = [fold in own for fold in range(len(judged))]
         total: Any = None
-        for fold in every:
+        for fold in range(len(self.members)):
             rows = judged_by[:, fold]
             if rows.any():
                 found = measure(fold, rows)

@@ -10,7 +10,7 @@ _GROUP = 16  # rows; the nearest ones lie in the groups with the smallest minima
 _SPARE = 8  # groups and rows beside those wanted: room for rounding
 _NUMBERS_AT_ONCE = 2**20  # squared distances: they stay in the cache of the processor
 _LARGEST = 1e9  # number in single precision, so that no square is infinite
-_ROWS_FOR_AXES, _VARIANCE_LEFT = 2_000, 3e-3
+_ROWS_FOR_AXES, _VARIANCE_LEFT = 2_000, 1e-2
 _DEVIATIONS = 4  # of the rounding error of a sum, which grows as the root of its length (Higham and Mary, 2019)
 
 
