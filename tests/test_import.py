@@ -21,8 +21,23 @@ def test_the_penalty_loads_torch_and_nothing_heavier():
     assert not loaded & {"lightning", "sklearn", "plotly", "pandas", "typer", "rich", "safetensors", "jinja2"}
 
 
-def test_help_does_not_load_torch():
-    assert "torch" not in modules_after("import contractive.cli._commands")
+WRONG = [
+    *("train x.csv --max-epochs 0 -o out", "train x.csv --objective other -o out", "train missing.csv -o out"),
+    *("train digits --hidden 8,0 -o out", "compare digits --objectives other -o out", "sweep digits --start x -o out"),
+    *("classify digits --objective other -o out", "encode missing digits -o out.csv", "score missing x.csv -o out.csv"),
+    *("detect x.csv --score-by other -o out", "train digits --bogus", "compare digits"),
+]
+
+
+def test_help_and_what_is_wrong_do_not_load_torch():
+    loaded = modules_after(
+        "import sys; from typer.testing import CliRunner; from contractive.cli._commands import COMMANDS, app;"
+        "codes = lambda lines: {CliRunner().invoke(app, line.split()).exit_code for line in lines};"
+        "assert codes(f'{name} --help' for name in COMMANDS) == {0};"
+        f"assert codes({WRONG}) == {{2}}"
+    )
+    assert "contractive.data" in loaded
+    assert "torch" not in loaded
 
 
 def test_models_and_runs_are_opened_without_what_trains_or_uploads():

@@ -1,24 +1,24 @@
-import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
+import options
 import pytest
 from typer.testing import CliRunner
 
 import processes
-from contractive.cli._commands import COMMANDS, OPTIONS, app
+from contractive.cli._commands import COMMANDS, app
+from contractive.cli._described import OPTIONS
 from contractive.studies.compare import Results
 
 SMALL = ["--max-epochs", "1", "--seeds", "1", "--objectives", "contractive", "--weight", "0.01", "--jobs", "1"]
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+def run(*arguments, width=200):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": str(width)})
 
 
 @pytest.fixture(scope="module")
@@ -106,26 +106,31 @@ def test_help_teaches(arguments):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_shows_a_dozen_options_and_says_how_many_more_there_are(name):
     short, whole = (run(name, option).output for option in ("--help", "--help-all"))
-    shown, every = (re.findall(r"^│ \*? *(--[a-z-]+)", text, re.MULTILINE) for text in (short, whole))
+    shown, every = (re.findall(r"^ {2}(?:-\w, |    )(--\S+)", text, re.MULTILINE) for text in (short, whole))
     assert len(shown) <= 12
     assert set(shown) <= set(every)
     left = len(every) - len(shown)
     assert (f"{left} more options: --help-all." in short) == (left > 0)
 
 
-def test_a_misspelt_option_is_refused_before_torch_is_loaded():
-    spec = importlib.util.spec_from_file_location("options", Path(__file__).parents[2] / "scripts" / "options.py")
-    options = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(options)
-    assert OPTIONS.read_text() == options.document(), "run scripts/options.py"
-    for wrong in ("--max-epoch", "--max-epoch=3"):
-        result = run("train", "table.csv", wrong)
-        assert result.exit_code == 2
-        assert "train has no option --max-epoch. Did you mean --max-epochs?" in result.stderr
-    script = "import sys; from contractive.cli import main; sys.argv[1:] = ['sweep', '--bogus']\ntry: main()\n"
-    script += "finally: print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "False\n")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_stands_in_two_columns_of_eighty(name):
+    lines = run(name, "--help-all", width=80).output.splitlines()
+    (start,) = {found.end() for line in lines if (found := re.match(r" {6}--help +", line))}
+    rows = [line for line in lines if line.startswith("  ") and line.strip()]
+    assert max(map(len, lines)) <= 80
+    assert all(line[start - 2 : start] == "  " and line[start] != " " for line in rows)
+
+
+def test_the_description_is_that_of_the_commands():
+    assert OPTIONS.read_text(encoding="utf-8") == options.document(), "run scripts/options.py"
+
+
+@pytest.mark.parametrize("wrong", ["--max-epoch", "--max-epoch=3"])
+def test_a_misspelt_option_is_refused_with_the_nearest(wrong):
+    result = run("train", "table.csv", wrong)
+    assert result.exit_code == 2
+    assert "No such option: --max-epoch (Possible options: --max-epochs)" in result.stderr
 
 
 def test_the_version_is_an_option_too():

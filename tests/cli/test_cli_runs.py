@@ -232,10 +232,13 @@ def test_compare_takes_a_table(tmp_path):
         (["train", "digits", "--out", "{out}", "--size", "big"], "--size must be HEIGHTxWIDTH, got 'big'"),
         (["train", "digits", "--out", "{out}", "--device", "tpu"], "device must be one of auto, cpu, cuda, mps"),
         (["train", "--resume", "--out", "{out}"], "--out must be a folder that contractive train wrote, got"),
-        (["info", "{out}"], "RUN must be a folder that contractive train, contractive classify or"),
+        (
+            ["info", "{out}"],
+            "RUN must be a folder that contractive train, contractive classify or contractive detect wrote",
+        ),
         (
             ["encode", "{out}", "digits", "-o", "codes.npy"],
-            "RUN must be a folder that contractive train, contractive classify or contractive detect wrote, got",
+            "RUN must be a folder that contractive train or contractive classify wrote, got",
         ),
     ],
 )

@@ -3,11 +3,13 @@
 import re
 import sys
 
+import options
 import pytest
 from sklearn.datasets import load_iris
 from typer.testing import CliRunner
 
 import contractive as ct
+from contractive.cli import _commands
 from contractive.cli._commands import COMMANDS, app
 from contractive.objectives import OBJECTIVES, NamedObjective, Objective, ObjectiveSettings, Term
 from contractive.studies.compare import Results
@@ -23,8 +25,8 @@ def largest_unit(encode, x):
 
 
 @pytest.fixture(autouse=True)
-def dummy(monkeypatch):
-    """The record."""
+def dummy(monkeypatch, tmp_path_factory):
+    """The record, and the description of the commands that scripts/options.py then writes."""
     record = NamedObjective(
         "dummy",
         lambda weight, loss: Objective("dummy", loss, terms=(Term("largest_unit", weight, largest_unit),)),
@@ -36,6 +38,11 @@ def dummy(monkeypatch):
         searched=True,
     )
     monkeypatch.setitem(OBJECTIVES, "dummy", record)
+    for module, _ in COMMANDS.values():  # a command reads the registry when it is imported
+        monkeypatch.delitem(sys.modules, f"contractive.cli.{module}", raising=False)
+    path = tmp_path_factory.mktemp("described") / "options.json"
+    path.write_text(options.document(), encoding="utf-8")
+    monkeypatch.setattr(_commands, "OPTIONS", path)
 
 
 def contractive(*arguments):
@@ -67,10 +74,8 @@ def test_the_command_line_trains_it(tmp_path):
     assert told
 
 
-def test_help_lists_it(monkeypatch):
+def test_help_lists_it():
     for command in ("train", "compare", "sweep"):
-        # a command reads the registry when it is imported, which an earlier test may have done
-        monkeypatch.delitem(sys.modules, f"contractive.cli.{COMMANDS[command][0]}", raising=False)
         assert "dummy" in contractive(command, "--help")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from contractive.cli._console import visible
-from contractive.cli._settings import with_options
+from contractive.cli._settings import option_of, with_options
 from contractive.core.errors import ContractiveError
 from contractive.core.signals import exit_code
 
@@ -25,15 +25,15 @@ _REMEDIES = {
 
 
 def command(example: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command: its groups of options are spread, errors that the user can fix become one line.
+    """Make a function a command: its groups of options are spread.
 
     Args:
         example: What is typed after `contractive`, shown at the end of its help.
     """
 
     def made(function: Callable[..., None]) -> Callable[..., None]:
-        run = report_user_errors(with_options(function))
-        run.__dict__["epilog"] = f"Example:  contractive {example}" if example else None
+        run = with_options(function)
+        run.__dict__["example"] = example
         return run
 
     return made
@@ -75,7 +75,7 @@ def option_names(command: Callable[..., None]) -> dict[str, str]:
                 names[parameter.name] = (info.metavar or parameter.name.upper()).strip("[]")
             elif isinstance(info, typer.models.OptionInfo):
                 long = [name.split("/")[0] for name in info.param_decls or () if name.startswith("--")]
-                names[parameter.name] = long[0] if long else f"--{parameter.name.replace('_', '-')}"
+                names[parameter.name] = long[0] if long else option_of(parameter.name)
     names |= {"overwrite": names["force"]} if "force" in names else {}
     return {"run": names["out"], **names} if "out" in names else names
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from contractive.cli._console import Console
+from contractive.cli._settings import option_of
 from contractive.core.errors import ContractiveError, InvalidValue
 from contractive.core.files import check_writable, remove_temporary_files
 from contractive.core.signals import exit_code
@@ -118,8 +119,7 @@ def begin_run(
     if given["resume"]:
         other = next((name for name in given if name not in _WITH_RESUME and is_given(context, name)), None)
         if other:
-            option = f"--{other.replace('_', '-')}"
-            raise InvalidValue("resume", "come without other settings", option, "The run keeps its own.")
+            raise InvalidValue("resume", "come without other settings", option_of(other), "The run keeps its own.")
         run = open_run(out, kind)
         split, settings = run.load_data(data), run.settings
         if run.finished:

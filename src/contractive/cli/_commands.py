@@ -1,19 +1,14 @@
 """The commands in the order of the help. Each is imported when it is asked for: the help of all answers at once."""
 
-import inspect
-import json
 import re
-from difflib import get_close_matches
-from importlib import import_module
-from itertools import takewhile
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command
 
 from contractive import __version__
+from contractive.cli._described import OPTIONS, read_described
+from contractive.cli._help import Command, Group
 
 COMMANDS = {  # in the order of work: module, and the line of the help
     "train": ("_train", "Train an autoencoder into a folder that can be resumed, used and analyzed."),
@@ -40,44 +35,33 @@ COMMANDS = {  # in the order of work: module, and the line of the help
 _DOZEN = 12
 _FIRST = (  # the options that the help of a command with more than a dozen shows
     *("out", "objective", "objectives", "weight", "weights", "start", "hidden", "code", "max_epochs", "seeds"),
-    *("labels_used", "label", "false_alarm_rate", "drop", "resume", "force", "rows"),
+    *("labels_used", "label", "false_alarm_rate", "drop", "resume", "force", "rows", "examples", "pass_through"),
+    *("fail_above", "fail_below", "missing_columns"),
 )
 
 
-OPTIONS = Path(__file__).with_name("options.json")  # of commands that load torch; written by scripts/options.py
 _ALSO = {"--epochs": "--max-epochs"}  # what people type, which the help does not show
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The help shows the lines above; the command that runs is imported."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         rest = ["=".join((_ALSO.get(option, option), *value)) for option, *value in (each.split("=") for each in rest)]
-        if name:
-            _refuse_unknown(ctx, name, rest)
         if name and "--help-all" in rest:
             return name, load_command(name), ["--help"]
         return name, shortened(load_command(name)) if name else None, rest
 
 
-def _refuse_unknown(ctx: Any, name: str, rest: list[str]) -> None:
-    """End at a misspelt option before the seconds that the command takes to load."""
-    known = [*json.loads(OPTIONS.read_text()).get(name, ()), "--help", "--help-all"]
-    given = [each.split("=")[0] for each in takewhile(lambda each: each != "--", rest) if each.startswith("--")]
-    wrong = next((each for each in given if len(known) > 2 and each not in known), None)
-    if wrong:
-        close = [f" Did you mean {each}?" for each in get_close_matches(wrong, known, 1)]
-        ctx.fail(f"{name} has no option {wrong}.{''.join(close)} All are listed by {name} --help-all.")
-
-
 def load_command(name: str) -> Any:
-    """Import a command and return it with its options. Its help is the line above and the docstring of its function."""
-    module, line = COMMANDS[name]
-    function = getattr(import_module(f"contractive.cli.{module}"), name)
+    """Return a command, which is imported when it is called. Its help is the line above and its own text."""
+    (module, line), found = COMMANDS[name], read_described(OPTIONS)[name]
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(function) or "")  # the terminal breaks the lines
-    alone.command(name, help=f"{line}\n\n{text}", epilog=function.epilog)(function)
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", found.help)  # the terminal breaks the lines
+    example = f"Example:  contractive {found.example}" if found.example else None
+    function = found.function(name, f"contractive.cli.{module}")
+    alone.command(name, cls=Command, help=f"{line}\n\n{text}", epilog=example)(function)
     return get_command(alone)
 
 

@@ -11,9 +11,9 @@ from contractive.data import FORMATS, SETS, Mismatches, Options
 DATA = "Data"
 
 
-_FILES = " ".join(suffix for suffix in FORMATS if suffix.startswith("."))
+_FILES = " ".join(suffix for suffix in FORMATS if suffix.count(".") == 1)
 _NAMES = ", ".join(f"[bold]{name}[/]" for name in SETS)
-_DATA = f"{_NAMES} (digits are bundled), or the path of a file ({_FILES}) or of a folder of images."
+_DATA = f"{_NAMES} (digits are bundled), or a file ({_FILES}; texts also as .gz or .zst) or a folder of images."
 _READING = ("key", "separator", "encoding", "header", "skip_rows", "units_row", "total_row", "decimal", "thousands")
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help=_DATA)]
@@ -50,7 +50,11 @@ AnyRunFolder = Annotated[
 ]
 TrainedFolder = Annotated[
     Path,
-    typer.Argument(metavar="RUN", help="Folder of a run, or that the `save` of an estimator wrote."),
+    typer.Argument(
+        metavar="RUN",
+        help="Folder that `contractive train`, `contractive classify` or `contractive detect` wrote,"
+        " or the `save` of an estimator.",
+    ),
 ]
 PassThrough = Annotated[
     str | None,

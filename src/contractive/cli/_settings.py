@@ -5,6 +5,7 @@ Type, default, help and choices of an option are those of the field; tuples are 
 
 import csv
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import reduce, wraps
@@ -15,8 +16,23 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from contractive.core.errors import InvalidValue
+from contractive.core.settings import checked
 
-Parser = Callable[[str, str], Any]
+
+@dataclass(frozen=True)
+class Rules:
+    """What a setting says of the value of its option, in plain values."""
+
+    text: str = ""  # key in `_TEXTS` of one that is typed as a text
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    positive: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse the value of an option, as it was typed, that no setting of this name can have."""
+        value = _TEXTS[self.text][1](name, value) if self.text else value
+        if value is not None:
+            checked(name, value, Any, choices=self.choices, least=self.least, positive=self.positive)
 
 
 @dataclass(frozen=True)
@@ -69,26 +85,28 @@ def _options(settings: type, group: Group) -> Iterator[inspect.Parameter]:
             yield from _options(type_, replace(group, panel=panel))
             continue
         default, words = group.defaults.get(each.name, each.default), each.metadata.get("default")
-        optional, metavar, parser = NoneType in get_args(type_), *_as_text(each.name, type_)
+        optional, text_key = NoneType in get_args(type_), _text_of(each.name, type_)
         bare = reduce(or_, [part for part in get_args(type_) if part is not NoneType]) if optional else type_
-        option = f"--{each.name.replace('_', '-')}"
+        option = option_of(each.name)
         if bare is bool and (optional or default):
             option += f"/--no-{option[2:]}"
-        text, choices = each.metadata["help"], each.metadata.get("choices")
-        choices = list(choices or (get_args(bare) if get_origin(bare) is Literal else ()))
+        text = re.sub("`([a-z_]+)`", lambda found: option_of(found[1]), each.metadata["help"])
+        choices = each.metadata.get("choices")
+        choices = tuple(choices or (get_args(bare) if get_origin(bare) is Literal else ()))
         if not all(choice in text for choice in choices):
             text += f" {'Any' if get_origin(bare) is tuple else 'One'} of {', '.join(choices)}."
         info = typer.Option(
             option,
-            metavar=metavar,
+            metavar=_TEXTS[text_key][0],
             help=text,
             show_default=words if words and default is each.default else default not in (None, ()),
             rich_help_panel=panel,
         )
         if isinstance(default, tuple):
             default = ",".join(map(str, default)) or None
-        plain = bare if bare in (bool, int, float) and parser is None else str
-        annotation = Annotated[plain if default is not None else plain | None, info]
+        plain = bare if bare in (bool, int, float) and not text_key else str
+        rules = Rules(text_key, choices, each.metadata.get("least"), each.metadata.get("positive", False))
+        annotation = Annotated[plain if default is not None else plain | None, info, rules]
         yield inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
@@ -99,14 +117,18 @@ def _make(settings: type, group: Group, given: Mapping[str, Any]) -> Any:
         if isinstance(type_, type) and is_dataclass(type_):
             values[each.name] = _make(type_, group, given)
         elif (value := given[each.name]) is not None:
-            _, parser = _as_text(each.name, type_)
-            values[each.name] = parser(each.name, value) if parser else value
+            values[each.name] = _TEXTS[_text_of(each.name, type_)][1](each.name, value)
     return settings(**values)
 
 
-def _as_text(name: str, type_: Any) -> tuple[str | None, Parser | None]:
-    """Return (form, parser) of a field that is typed as a text."""
-    return next((_TEXTS[key] for key in (name, type_, *get_args(type_)) if key in _TEXTS), (None, None))
+def _text_of(name: str, type_: Any) -> str:
+    """Return the key in `_TEXTS` of a field; empty for one that is not typed as a text."""
+    return next(key for key in (name, str(type_), *map(str, get_args(type_)), "") if key in _TEXTS)
+
+
+def option_of(name: str) -> str:
+    """Return the option of a field."""
+    return f"--{name.replace('_', '-')}"
 
 
 def split_words(text: str | None) -> tuple[str, ...]:
@@ -146,12 +168,13 @@ def _size_or_auto(name: str, text: str) -> int | str:
         raise InvalidValue(name, "be a whole number or auto", repr(text), "For instance 8.") from None
 
 
-_TEXTS: dict[Any, tuple[str | None, Parser]] = {  # by the name or the type of a field
-    "weight": ("NUMBER or auto", _number_or_auto),
-    Literal["auto"]: ("N or auto", _size_or_auto),
+_TEXTS: dict[str, tuple[str | None, Callable[[str, Any], Any]]] = {  # form and parser, by name or type of a field
+    "": (None, lambda name, value: value),
+    "weight": ("X or auto", _number_or_auto),
+    str(Literal["auto"]): ("N or auto", _size_or_auto),
     "separator": (None, lambda name, text: text.replace("\\t", "\t")),
     "one_hot": ("A,B,... or all", lambda name, text: True if text == "all" else split_words(text)),
-    tuple[int, ...]: ("N,N,...", lambda name, text: parse_numbers(name, text, int)),
-    tuple[str, ...]: ("A,B,...", lambda name, text: split_words(text)),
-    tuple[int, int]: ("HEIGHTxWIDTH", _height_and_width),
+    str(tuple[int, ...]): ("N,N,...", lambda name, text: parse_numbers(name, text, int)),
+    str(tuple[str, ...]): ("A,B,...", lambda name, text: split_words(text)),
+    str(tuple[int, int]): ("HEIGHTxWIDTH", _height_and_width),
 }

@@ -4,7 +4,7 @@ from contractive.data._arrays import ArrayReader, ArraySchema
 from contractive.data._arrow import arrow_column
 from contractive.data._columns import Column, as_table
 from contractive.data._errors import DataError
-from contractive.data._formats import FORMATS, writer
+from contractive.data._formats import FORMATS, check_place, writer
 from contractive.data._load import Block, load, open_rows
 from contractive.data._memory import check_fits
 from contractive.data._mismatches import Mismatches
@@ -22,6 +22,6 @@ __all__ = [
     "DATA_VARIABLE", "FORMATS", "SETS", "TEST", "TRAIN", "VALIDATION", "ArrayPreparation", "ArrayReader",
     "ArraySchema", "Block", "Column", "DataError", "DataSource", "ImagesPreparation", "Imputation", "Mismatches",
     "Options", "Preparation", "Reader", "Rows", "Scale", "Sink", "Split", "TablePreparation", "TableReader",
-    "WindowPreparation", "arrow_column", "as_table", "check_fits", "is_categorical", "label_texts", "load", "open_rows",
-    "preprocess", "read_idx", "writer",
+    "WindowPreparation", "arrow_column", "as_table", "check_fits", "check_place", "is_categorical", "label_texts",
+    "load", "open_rows", "preprocess", "read_idx", "writer",
 ]  # fmt: skip

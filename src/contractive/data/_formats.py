@@ -37,6 +37,14 @@ FORMATS: dict[str, type[Reader[Any, Any]]] = {
 }
 
 
+def check_place(data: str | Path, field: str = "data") -> None:
+    """Refuse what is neither there nor, as data, the name of a set; messages call it by the name `field`."""
+    sets = SETS if field == "data" else ()
+    if str(data) not in sets and not Path(data).expanduser().exists():
+        names = f"one of {', '.join(sets)}, " if sets else ""
+        raise invalid(field, f"be {names}a file or a folder of images", repr(str(data)), "There is none there.")
+
+
 def open_reader(
     data: str | Path, options: Options = DEFAULT, like: Preparation | None = None, *, field: str = "data"
 ) -> Reader[Any, Any]:
@@ -44,10 +52,8 @@ def open_reader(
 
     To train on, options that the format does not have are refused. Messages call the place by the name `field`.
     """
+    check_place(data, field)
     path = Path(data).expanduser()
-    if not path.exists():
-        names = f"one of {', '.join(SETS)}, " if field == "data" else ""
-        raise invalid(field, f"be {names}a file or a folder of images", repr(str(data)), "There is none there.")
     if not path.is_dir() and not path.is_file():
         raise invalid(field, "be a regular file or a folder", path.name, "A pipe or a device can have no end.")
     if path.is_dir():

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from contractive import training
 from contractive.analysis import TangentsOf
-from contractive.core.errors import InvalidValue, check_choice
+from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, setting
 from contractive.data import Split, check_fits
 from contractive.models import Activation, Autoencoder, Classifier, encoder, stack
@@ -37,7 +37,9 @@ class ClassifierSettings(TaskSettings[Classifier, ClassifierMetrics]):
 
     by_data = ("hidden", "decoder", "output", "max_epochs", "pretraining_epochs", "decay", "classes")
 
-    objective: str = setting("contractive", "Objective of pretraining, or none for no pretraining.")
+    objective: str = setting(
+        "contractive", "Objective of pretraining, or none for no pretraining.", choices=(*OBJECTIVES, "none")
+    )
     weight: float | None = setting(None, "Weight or noise of that objective.", by_data="0.03; denoising 0.3", least=0)
     hidden: tuple[int, ...] | None = setting(
         None, "Units of each layer, from the data upwards.", by_data="256,256, or 500,500 from 256 features"
@@ -94,7 +96,6 @@ class ClassifierSettings(TaskSettings[Classifier, ClassifierMetrics]):
     def __post_init__(self) -> None:
         check_settings(self)
         training.check_seed(self.seed)
-        check_choice("objective", self.objective, (*OBJECTIVES, "none"))
         if self.decay is not None and self.decay > 1:
             raise InvalidValue("decay", "be at most 1", self.decay, "1 keeps the learning rates constant.")
         if self.hidden is not None and min(self.hidden, default=0) < 1:
