@@ -120,6 +120,33 @@ def test_a_window_has_the_largest_label_of_its_rows_and_without_time_the_order_c
     assert split.preparation.series_columns == ()
 
 
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "i4"])
+def test_an_array_has_the_windows_of_a_table_with_its_columns_and_in_the_order_of_its_rows(dtype, tmp_path):
+    rows = (np.arange(120)[:, None] * [1, -1]).astype(dtype)
+    np.save(tmp_path / "t.npy", rows)
+    columns = {f"x{number}": rows[:, number].astype(float) for number in range(2)}
+    expected = loaded(write(tmp_path / "t.csv", pa.table(columns)), time=None, step=2, keep_id=True)
+    split = loaded(tmp_path / "t.npy", time=None, step=2, keep_id=True)
+    assert split.columns == expected.columns
+    for part, other in zip(
+        (split.train, split.validation, split.test), (expected.train, expected.validation, expected.test), strict=True
+    ):
+        np.testing.assert_array_equal(part, other)
+    blocks = [*open_rows(tmp_path / "t.npy", split.preparation, rows_at_once=7)]
+    np.testing.assert_array_equal(np.concatenate([block.x for block in blocks])[:, 0], np.arange(0, 115, 2))
+    assert blocks[1].place["window_to"].tolist() == [7, 9, 11, 13]
+
+
+@pytest.mark.parametrize("shape", [(120,), (120, 3, 2)])
+def test_an_array_of_other_than_rows_of_numbers_has_no_windows(shape, tmp_path):
+    np.save(tmp_path / "t.npy", np.ones(shape))
+    with pytest.raises(DataError, match=r"windows must be made of rows of numbers, got float64 of .* in t.npy. Resh"):
+        loaded(tmp_path / "t.npy", time=None)
+    np.save(tmp_path / "t.npy", np.ones((120, 2)))
+    with pytest.raises(DataError, match="time must name a column, got 'time'"):
+        loaded(tmp_path / "t.npy")
+
+
 @pytest.mark.parametrize(
     ("tables", "options", "match"),
     [

@@ -15,12 +15,13 @@ from contractive.data._csv import TextTable
 from contractive.data._errors import DataError, invalid, join_names
 from contractive.data._images import ImageFolder
 from contractive.data._named import SETS
-from contractive.data._npy import NpyArray, NpzArray
+from contractive.data._npy import NpyArray, NpyTable, NpzArray
 from contractive.data._options import DEFAULT, Options
 from contractive.data._parts import parts_reader
 from contractive.data._preparation import Preparation
 from contractive.data._reader import Reader, Sink
 from contractive.data._spreadsheet import Spreadsheet
+from contractive.data._windows import WindowPreparation
 
 FOLDER = "/"
 
@@ -63,6 +64,10 @@ def open_reader(
     if reader is None:
         suffixes = " ".join(suffix for suffix in FORMATS if suffix != FOLDER)
         raise invalid(field, f"end in one of {suffixes} or be a folder of images", path.name, "Convert it.")
+    if reader is NpyArray and (options.window is not None or isinstance(like, WindowPreparation)):
+        reader = NpyTable
+    if isinstance(like, WindowPreparation):
+        like = like.row
     if like is not None and not isinstance(like, reader.prepared_by):
         raise DataError(
             f"{path} must be of the kind of the training data ({like.kind}), got {reader.kind}. Give data of that kind."

@@ -120,7 +120,7 @@ def open_rows(
     with reraise_as_data_error(Path(path), ARROW_ERRORS):
         named, windows = str(path) in SETS, preparation if isinstance(preparation, WindowPreparation) else None
         like = preparation if windows is None else windows.row
-        reader = NamedSet(str(path), like, data_dir) if named else open_reader(path, options, like)
+        reader = NamedSet(str(path), like, data_dir) if named else open_reader(path, options, preparation)
         there = reader.column_names() if pass_through or optional or windows else []
         for name in pass_through:
             if name not in there:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
 
 from contractive.core.files import BROKEN_FILE_ERRORS
 from contractive.data._arrays import ArrayReader, ArraySchema
@@ -18,6 +19,7 @@ from contractive.data._memory import check_fits
 from contractive.data._preparation import BLOCK, rows_at_once
 from contractive.data._reader import OnDisk, TestRows, slices
 from contractive.data._split import tidy
+from contractive.data._tables import TableReader
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _KEYS = {  # usual keys of the rows, with those of their labels and of rows to test on
@@ -148,6 +150,33 @@ class NpyArray(ArrayReader, OnDisk):
                 f"{self.path} must stay as it was, got fewer rows than before. Do not change it while it is read."
             )
         return flat.reshape(stop - start, *header.shape[1:])
+
+
+class NpyTable(TableReader):
+    """The array of an .npy file as a table with the columns x0, x1, ..., of whose rows windows are made."""
+
+    name = ".npy"
+    takes = TableReader.takes | {"stream"}
+
+    @cached_property
+    def _array(self) -> NpyArray:
+        return NpyArray(self.path)
+
+    def schema(self) -> pa.Schema:
+        shape, dtype = (found := self._array.schema()).shape, found.dtype
+        if len(shape) != 2 or dtype.kind not in "buif":
+            got = f"{dtype} of {shape} in {self.path.name}"
+            raise DataError(f"windows must be made of rows of numbers, got {got}. Reshape to (rows, features).")
+        return pa.schema([(f"x{number}", pa.float64()) for number in range(shape[1])])
+
+    def batches(self, size: int = BLOCK, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        place = {name: number for number, name in enumerate(self.schema().names)}
+        names = [*place] if columns is None else columns
+        for rows in self._array.batches(size):
+            yield pa.table({name: rows[:, place[name]].astype(np.float64) for name in names})
+
+    def check_memory(self, num_columns: int, on_disk: bool) -> None:
+        check_fits(str(self.path), 8 * math.prod(self._array.size()), "Take a part of the rows.")
 
 
 class NpzArray(ArrayReader):
