@@ -58,6 +58,20 @@ def test_the_p_values_are_those_of_scipy_before_correction(detector):
     assert [each.feature for each in found.features] == ["x0", "x1", "x2", "x3"]
 
 
+def test_the_stretch_that_changed_is_found_and_corrected_over_all_stretches(detector):
+    new = table(350, 96)
+    new[250:, 1] += 3.0
+    found = detector.drift(new)
+    assert [(each.first, each.last) for each in found.stretches] == [(0, 115), (116, 232), (233, 349)]
+    *before, last = found.stretches
+    assert min(each.p_value for each in before) > 0.05
+    assert last.p_value < 1e-6
+    assert last.feature == "x1"
+    raw = ks_2samp(detector._rows[:, 1], new[233:, 1]).pvalue
+    assert last.p_value <= raw * 3 * (1 + 3 * 4) * (1 + 1e-9)  # of all tests of three stretches the smallest
+    assert detector.drift(table(199, 1)).stretches == ()
+
+
 def test_one_row_is_no_sample(detector):
     with pytest.raises(ValueError, match="rows of X must be at least 2, got 1"):
         detector.drift(table(1, 0))

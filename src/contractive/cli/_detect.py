@@ -137,7 +137,8 @@ def drift(
 ) -> None:
     """Features, their reconstructions and residuals, and the score are tested, with p-values corrected for all tests.
 
-    Of more than 20,000 rows, 20,000 drawn at random are compared.
+    Of more than 20,000 rows, 20,000 drawn at random are compared. Up to ten stretches of the file are tested on their
+    own, too, which shows where in it a change begins.
     """
     from contractive.core.artifacts import Artifact
     from contractive.report import drift_html, drift_sentence, write_page

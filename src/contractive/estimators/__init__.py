@@ -4,7 +4,7 @@ from contractive.estimators._autoencoder import ContractiveAutoencoder
 from contractive.estimators._base import ContractiveEstimator
 from contractive.estimators._classifiers import ManifoldTangentClassifier, StackedContractiveClassifier
 from contractive.estimators._detector import ContractiveOutlierDetector
-from contractive.estimators._drift import Drift, FeatureDrift
+from contractive.estimators._drift import Drift, FeatureDrift, Stretch
 from contractive.estimators._parameters import budget
 from contractive.estimators._reasons import Change, Explanation
 from contractive.estimators._saving import is_saved
@@ -15,4 +15,4 @@ __all__ += ["ManifoldTangentClassifier", "budget"]
 # either of the first two, from a folder
 __all__ += ["ContractiveEstimator", "is_saved"]
 # what the detector returns and warns of
-__all__ += ["Explanation", "Change", "Drift", "FeatureDrift", "PromiseWarning"]
+__all__ += ["Explanation", "Change", "Drift", "FeatureDrift", "Stretch", "PromiseWarning"]

@@ -1,6 +1,7 @@
 """Whether new rows come from the distribution of the training rows: along the learned manifold and off it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from scipy.stats import ks_2samp
 
 from contractive.core.errors import check_at_least
 from contractive.estimators._crossfit import CrossFit
+
+_STRETCHES, _ROWS_OF_STRETCH = 10, 100  # at most, and each at least
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,23 @@ class FeatureDrift:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Consecutive rows, compared on their own.
+
+    Attributes:
+        first: Number of the first row, from 0.
+        last: Number of the last row.
+        p_value: The smallest of theirs, the score's among them, corrected for the tests of all stretches.
+        feature: The one with the smallest.
+    """
+
+    first: int
+    last: int
+    p_value: float
+    feature: str
+
+
+@dataclass(frozen=True)
 class Drift:
     """Whether rows have changed since training.
 
@@ -35,11 +55,13 @@ class Drift:
         p_value: The smallest of all corrected p-values: at most a in a share a of samples without a change.
         score: Corrected p-value that the rows are as strange as training rows.
         features: One per feature.
+        stretches: The rows in their order in up to ten stretches of at least 100; none of fewer than 200 rows.
     """
 
     p_value: float
     score: float
     features: tuple[FeatureDrift, ...]
+    stretches: tuple[Stretch, ...] = ()
 
     def changed(self, rate: float = 0.05) -> tuple[str, ...]:
         """Return the names of the features with a corrected p-value of at most `rate`."""
@@ -70,14 +92,31 @@ def drift(fit: CrossFit, rows: np.ndarray, new: np.ndarray, z: np.ndarray, names
     for fold, member in enumerate(fit.members):
         own = slice(fold, None, len(fit.members))
         after[own], scores[own] = member.reconstruct(z[own]), fit.member_scores(fold, z[own])
-    pairs = [(fit.cross_scores(), scores)]
-    for old, now in ((rows, new), (before, after), (fit.rows - before, z - after)):
-        pairs += zip(old.T, now.T, strict=True)
-    tests: list[Any] = [ks_2samp(old, now) for old, now in pairs]
-    corrected = holm(np.array([test.pvalue for test in tests]))
+    old = np.column_stack([fit.cross_scores(), rows, before, fit.rows - before])
+    now = np.column_stack([scores, new, after, z - after])
+    corrected = holm(_p_values(old, now))
     by_feature = corrected[1:].reshape(3, -1).T.tolist()
     found = tuple(FeatureDrift(name, *values) for name, values in zip(names, by_feature, strict=True))
-    return Drift(float(corrected.min()), float(corrected[0]), found)
+    return Drift(float(corrected.min()), float(corrected[0]), found, _stretches(old, now, names))
+
+
+def _stretches(old: np.ndarray, now: np.ndarray, names: tuple[str, ...]) -> tuple[Stretch, ...]:
+    count = min(_STRETCHES, len(now) // _ROWS_OF_STRETCH)
+    if count < 2:
+        return ()
+    parts = [*pairwise(np.linspace(0, len(now), count + 1).astype(int).tolist())]
+    raw = np.array([_p_values(old, now[first:end]) for first, end in parts])
+    smallest, places = holm(raw.ravel()).reshape(raw.shape).min(1), raw[:, 1:].argmin(1) % len(names)
+    return tuple(
+        Stretch(first, end - 1, float(p_value), names[place])
+        for (first, end), p_value, place in zip(parts, smallest, places, strict=True)
+    )
+
+
+def _p_values(old: np.ndarray, now: np.ndarray) -> np.ndarray:
+    """Return those of each column, not corrected, (columns,)."""
+    tests: list[Any] = [ks_2samp(*columns) for columns in zip(old.T, now.T, strict=True)]
+    return np.array([test.pvalue for test in tests])
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import contractive as ct
 from contractive.batch import Encoder, Scorer
 from contractive.cli._commands import app
 from contractive.data import DataError, Mismatches, Options, load, open_rows
-from contractive.report import detector_html, detector_sentences, drift_sentence
+from contractive.report import detector_html, detector_sentences, drift_html, drift_sentence
 from contractive.studies.runs import (
     AutoencoderRun,
     AutoencoderSettings,
@@ -367,9 +367,22 @@ def test_drift_names_the_columns_that_changed(run, tmp_path):
     assert stopped.exit_code == 3, stopped.output
     assert json.loads(stopped.output)["p_value"] == found.p_value
     assert json.loads((tmp_path / "out" / "drift.json").read_text())["content"]["p_value"] == found.p_value
+    assert not found.stretches  # too few rows
     assert "moved</em> differs from old" in (tmp_path / "out" / "report.html").read_text()
     assert CliRunner().invoke(app, common).exit_code == 2
     assert CliRunner().invoke(app, [*common, "--force", "--fail-below", "0"]).exit_code == 0
+    long = tmp_path / "long.csv"
+    usual = [",".join(row[name] for name in columns) for row in rows]
+    long.write_text("\n".join([",".join(columns), *(usual * 5)[:300], *(words * 5)[:100]]))
+    changed = drift(run, long)
+    assert [(each.first, each.last) for each in changed.stretches] == [(0, 99), (100, 199), (200, 299), (300, 399)]
+    assert changed.stretches[-1].feature == "pressure"
+    assert drift_sentence(changed).endswith("The first stretch that differs is that of rows 300 to 399.")
+    whole = replace(changed, p_value=0.5)
+    assert drift_sentence(whole).startswith(
+        "No change is found over all rows: the smallest corrected p-value is 0.5. The"
+    )
+    assert "300 to 399" in drift_html(run, changed, "long")
     wrong = CliRunner().invoke(app, [*common, "--force", "--fail-below", "2"])
     assert "--fail-below must be a p-value from 0 to 1, got 2.0" in wrong.output
 

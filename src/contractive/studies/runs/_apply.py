@@ -159,22 +159,36 @@ def drift(
     """Test whether the rows of `data` come from another distribution than the training rows, and in which features.
 
     Of more than 20,000 rows as many are compared, drawn at random; the others are read in constant memory. Rows that
-    the rules mark are left out.
+    the rules mark are left out. Stretches have the numbers of the rows, or windows, in the file.
 
     Raises:
         DataError: Data that do not fit the detector.
         InvalidValue: Fewer than 2 rows.
     """
     random = np.random.default_rng(0)
-    kept, keys = np.empty((0, run.preparation.features), np.float32), np.empty(0)
+    kept, keys, seen = np.empty((0, run.preparation.features), np.float32), np.empty(0), 0
+    numbers = np.empty(0, np.int64)
     for block in open_rows(data, run.preparation, options=options, rules=rules, on_note=on_note):
         x = block.x[block.usable]
         kept, keys = np.concatenate([kept, x]), np.concatenate([keys, random.random(len(x))])
+        numbers, seen = np.concatenate([numbers, seen + block.usable]), seen + len(block.x)
         chosen = np.sort(np.argsort(keys)[:_MOST_DRIFT_ROWS])
-        kept, keys = kept[chosen], keys[chosen]
+        kept, keys, numbers = kept[chosen], keys[chosen], numbers[chosen]
     found = run.detector.drift(kept)
-    named = zip(found.features, run.preparation.feature_names, strict=True)
-    return replace(found, features=tuple(replace(each, feature=name) for each, name in named))
+    names = dict(zip((each.feature for each in found.features), run.preparation.feature_names, strict=True))
+    return replace(
+        found,
+        features=tuple(replace(each, feature=names[each.feature]) for each in found.features),
+        stretches=tuple(
+            replace(
+                each,
+                first=int(numbers[each.first]),
+                last=int(numbers[each.last]),
+                feature=names[each.feature],
+            )
+            for each in found.stretches
+        ),
+    )
 
 
 def _function(run: Run[Any, Any], name: str) -> RowFunction:
