@@ -40,7 +40,8 @@ def test_code_runs_in_order_in_an_empty_folder(page, tmp_path, monkeypatch, caps
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
         if "value_and_squared_norm" in block:
             names["loss"].backward()
-            assert all(p.grad is not None for p in [*names["encoder"].parameters(), *names["decoder"].parameters()])
+            parts = [names[part] for part in ("encoder", "decoder") if part in names] or [names["autoencoder"]]
+            assert all(p.grad is not None for part in parts for p in part.parameters())
         printed = capsys.readouterr().out
         if "print(ct.check_penalty(penalty))" in block:
             assert printed == blocks(page, "text")[0]  # the verdict that the README shows
@@ -74,6 +75,19 @@ def test_the_numbers_under_the_picture_are_those_of_its_run():
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"reconstruct {found['r2']:.0%} of the variance".replace("%", " %") in text
     assert f"the file has {found['megabytes']:.1f} MB" in text
+
+
+def test_the_versions_of_the_other_tools_are_those_that_were_measured():
+    versions = json.loads((ROOT / "benchmarks" / "results" / "packages.json").read_text())["versions"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, package in (("PyOD", "pyod"), ("pythae", "pythae"), ("skorch", "skorch")):
+        assert f"{name} {versions[package]}" in text
+
+
+def test_the_readme_fits_a_screen_or_two():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 110
+    assert all(len(line) <= 150 or line.startswith(("|", "![", "summed outputs")) for line in lines)
 
 
 LINKED = [*PAGES, *(ROOT / "docs").glob("*/*.md"), ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
