@@ -7,10 +7,11 @@ from _pieces import add_row, begin, rows_of, wanted
 from _train import STRENGTHS, Setting, Trainer, finish, search, seeded
 
 MODELS = ("CAE", "DAE-g", "DAE-b", "AE+wd", "AE")
-# with bright backgrounds all inputs push a unit the same way, and higher rates leave most units constant
+# with bright backgrounds all inputs push a unit the same way, and higher rates leave most units constant, unless the
+# encoder is centred
 BRIGHT = {"pretrain_rate": 0.03, "pretrain_momentum": 0.9, "rate": 1.0, "output_rate": 0.3}
-RATES = {"cifar": BRIGHT, "bg-rand": BRIGHT, "rect-img": BRIGHT}
-SEARCHED = {"cifar": STRENGTHS | {"CAE": (0.1, 0.3), "DAE-g": (0.1, 0.3)}}
+RATES = {"cifar": {"pretrain_rate": 0.3, "rate": 1.0, "output_rate": 0.3}, "bg-rand": BRIGHT, "rect-img": BRIGHT}
+SEARCHED = {"cifar": STRENGTHS | {"CAE": (1.0, 0.3, 3.0), "DAE-g": (0.1, 0.3)}}
 QUICK = {"widths": (30,), "pretrain_epochs": 3, "epochs": 4}
 
 

@@ -23,6 +23,7 @@ from contractive.training._warm_up import scaled
 _TRIALS, _TOLERANCE = 5, 0.12  # of them, and by how much of the allowed increase a trial may miss it
 _SLOPE = 1.2  # the increase grows like weight^1.2
 _WHOLE_RUNS, _CLOSE_ENOUGH, _WITHIN = 5, 0.2, 0.03
+_AIM = 0.9  # of the allowed increase: the middle of what is close enough, which is not more than allowed
 _FACTOR, _NEAR = 30.0, 3.0  # most by which a weight differs from its neighbour's, and that of a whole run exceeds it
 _NEGLIGIBLE = 1e-6  # share of the variance; an error below it counts as it
 _LEAST = 0.1  # of the allowed increase: what is smaller, or a gain, is noise
@@ -30,7 +31,7 @@ _FEW, _COMPARED = 256, 8192  # rows for the first guess, and learned ones on whi
 
 
 def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Found, float]:
-    """Return the whole run with the weight whose error increase comes nearest to the allowed one, and that increase."""
+    """Return the whole run whose error increase comes nearest to a little less than allowed, and that increase."""
     check_positive("max_error_increase", allowed, "0.1 allows 10 % more reconstruction error.")
     if not any(term.weight for term in objective.terms):
         raise InvalidValue("objective", "have a penalty with a weight above 0", repr(objective.name), "Add one.")
@@ -38,16 +39,17 @@ def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Foun
     run.reference = reference.history.rows
     check_reference(reference.error, run.mean_error)
     least = _NEGLIGIBLE * run.mean_error  # of a perfect reconstruction no share can be spent
-    weight = _by_trials(run, objective, reference, least, allowed)
+    aim = _AIM * allowed
+    weight = _by_trials(run, objective, reference, least, aim)
     tried: list[tuple[float, float, Found]] = []
     for _ in range(_WHOLE_RUNS):
         found = run.whole(scaled(objective, weight))
         increase = _increase(run, found, reference, least)
         tried.append((weight, increase, found))
-        if abs(increase - allowed) <= _CLOSE_ENOUGH * allowed:
+        if (1 - _CLOSE_ENOUGH) * allowed <= increase <= allowed:
             break
-        weight = _next_weight([(w, i) for w, i, _ in tried], allowed, _NEAR)
-    _, increase, found = min(tried, key=lambda entry: abs(entry[1] - allowed))
+        weight = _next_weight([(w, i) for w, i, _ in tried], aim, _NEAR)
+    _, increase, found = min(tried, key=lambda entry: abs(entry[1] - aim))
     if abs(increase - allowed) > max(_CLOSE_ENOUGH * allowed, _WITHIN):
         warnings.warn(_missed(tried, increase, allowed), SearchWarning, stacklevel=3)
     return found, increase
@@ -100,8 +102,8 @@ def _missed(tried: Sequence[tuple[float, float, Found]], increase: float, allowe
     return f"An error increase of {100 * allowed:.3g} % was allowed, and {what}. {advice}"
 
 
-def _by_trials(run: Runs, objective: Objective, reference: Found, least: float, allowed: float) -> float:
-    """Return a factor of the weights whose short trial has about the allowed increase."""
+def _by_trials(run: Runs, objective: Objective, reference: Found, least: float, aim: float) -> float:
+    """Return a factor of the weights whose short trial has about this increase."""
     steps = SHORT * run.schedule.max_epochs * -(-len(run.learned) // run.schedule.batch_size)
     is_short = steps < FEWEST_STEPS  # in so few steps no weight shows its effect: whole runs begin at the first guess
     base = reference if is_short else run.trial(reference.network, scaled(objective, 0.0))
@@ -109,7 +111,7 @@ def _by_trials(run: Runs, objective: Objective, reference: Found, least: float, 
     with evaluating(base.network):
         values = objective.exact()(base.network, few, generator=torch.Generator().manual_seed(run.seed))
     penalty = sum(term.weight * float(values.penalties[term.name].mean()) for term in objective.terms)
-    weight = 10 * allowed * max(base.error, least) / max(penalty, 1e-30)
+    weight = 10 * aim * max(base.error, least) / max(penalty, 1e-30)
     if is_short:
         return weight
     tried: list[tuple[float, float]] = []
@@ -120,23 +122,23 @@ def _by_trials(run: Runs, objective: Objective, reference: Found, least: float, 
         networks[weight] = found.network
         increase = _increase(run, found, base, least)
         tried.append((weight, increase))
-        if abs(increase - allowed) <= _TOLERANCE * allowed:
+        if abs(increase - aim) <= _TOLERANCE * aim:
             break
-        weight = _next_weight(tried, allowed, _FACTOR)
+        weight = _next_weight(tried, aim, _FACTOR)
     return weight
 
 
-def _next_weight(tried: Sequence[tuple[float, float]], allowed: float, most: float) -> float:
+def _next_weight(tried: Sequence[tuple[float, float]], aim: float, most: float) -> float:
     """Interpolate the increase, linear in weight^1.2, between the nearest ones below and above; else follow this slope.
 
     An increase may be negative: a small weight can reconstruct held-out rows better than none. Beyond the weights that
     were tried the step upwards is at most a factor of `most`.
     """
-    below = max((entry for entry in tried if entry[1] < allowed), default=None)
-    above = min((entry for entry in tried if entry[1] >= allowed), default=None)
+    below = max((entry for entry in tried if entry[1] < aim), default=None)
+    above = min((entry for entry in tried if entry[1] >= aim), default=None)
     if below and above and below[0] < above[0]:
-        share = min(max((allowed - below[1]) / (above[1] - below[1]), 0.1), 0.9)
+        share = min(max((aim - below[1]) / (above[1] - below[1]), 0.1), 0.9)
         return ((1 - share) * below[0] ** _SLOPE + share * above[0] ** _SLOPE) ** (1 / _SLOPE)
     weight, increase = below or above or tried[-1]
-    ratio = (allowed / max(increase, _LEAST * allowed)) ** (1 / _SLOPE)
+    ratio = (aim / max(increase, _LEAST * aim)) ** (1 / _SLOPE)
     return weight * min(max(ratio, 1 / _FACTOR), most)
