@@ -26,6 +26,14 @@ def test_p_values_stand_beside_the_count_of_uniform_ones():
     assert line["y0"] == line["y1"] == 3.0
 
 
+def test_p_values_that_a_detector_flags_are_coloured_up_to_a_line_at_its_rate():
+    found = plots.p_values([8, 2, 1, 1], 0.25)
+    first, *others = found.data[0].marker.color
+    assert first not in others
+    assert len(set(others)) == 1
+    assert [(line.x0, line.x1) for line in found.layout.shapes][1:] == [(0.25, 0.25)]
+
+
 def test_the_unusual_stretch_of_a_curve_is_shaded():
     axis = plots.FeatureAxis.of(["30nm", "20nm", "10nm"], 3)
     found = plots.unusual_curves(np.eye(3)[:1], np.zeros((1, 3)), [(1, 2)], ["row 1"], axis)

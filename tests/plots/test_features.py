@@ -19,7 +19,7 @@ HEADINGS = ["one"]
         (NAMES, CHANNELS, True, "wavelength", 1100),
         (["1100nm", "1102nm", "1104nm"], 3, True, "wavelength in nm", 1100),
         (["4000cm-1", "3990cm-1", "3980cm-1"], 3, True, "wavenumber in 1/cm", 4000),
-        (["1990", "2000", "2010"], 3, True, "named position", 1990),
+        (["1990", "2000", "2010"], 3, True, "number in the column's name", 1990),
         (["height", "width"], 2, False, "feature", 1),
         ([f"x{i}" for i in range(21)], 21, True, "feature", 0),
         ([f"x{i}" for i in range(20)], 20, False, "feature", 1),

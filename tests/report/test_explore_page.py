@@ -229,8 +229,10 @@ def test_moving_editing_and_interpolating(tmp_path):
     assert found["row"].startswith("row 15, class b, error")
     assert found["missing"] == "row 16 is not in this page; the nearest is 15."
     assert found["neighbours"] == 5
-    assert found["within"] == "Within the data: 99 % of validation rows have an error below 1.00·10⁹."
-    assert found["away"].startswith("Outside the data: the error is above 0, which 99 % of validation rows stay below.")
+    assert found["within"] == "Within the data: 99\xa0% of validation rows have an error below 1.00·10⁹."
+    assert found["away"].startswith(
+        "Outside the data: the error is above 0, which 99\xa0% of validation rows stay below."
+    )
 
 
 @needs_browser

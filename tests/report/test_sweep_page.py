@@ -102,6 +102,11 @@ def test_the_page_holds_all_it_needs_and_escapes(tmp_path):
         assert f">{number}<" in text
 
 
+def test_every_metric_is_explained_once_though_it_has_two_columns():
+    ids = re.findall(r'id="([^"]+)"', sweep_html(USUAL))
+    assert len(ids) == len(set(ids))
+
+
 def test_the_page_of_seeds_and_accuracy_shows_both():
     spread = {"reconstruction_error": 0.125, "scale_free_sensitivity": 0.0625, "probe_accuracy": 0.01}
     spread |= {"squared_norm": 0.1}

@@ -30,15 +30,20 @@ def ranking_curves(curves: Mapping[str, tuple[Sequence[float], Sequence[float], 
     return result
 
 
-def p_values(counts: Sequence[int]) -> go.Figure:
-    """Draw counts of p-values in equal bins from 0 to 1, and the count of uniform ones as a dashed line."""
+def p_values(counts: Sequence[int], rate: float | None = None) -> go.Figure:
+    """Draw counts of p-values in equal bins from 0 to 1, and the count of uniform ones as a dashed line.
+
+    Bins up to `rate` are coloured, and a line stands there: of a detector with this false-alarm rate, they are flagged.
+    """
     result = panels([""], Room(260, 220))
     width = 1 / len(counts)
     centres = [(place + 0.5) * width for place in range(len(counts))]
-    result.add_trace(
-        go.Bar(x=centres, y=list(counts), width=width * 0.9, showlegend=False, marker={"color": color(_OURS)})
-    )
-    result.horizontal(1, sum(counts) / len(counts), "uniform")
+    colors = [color(_OURS) if rate is None or place < rate else NEUTRAL for place in centres]
+    bars = {"hovertemplate": "%{y} rows<extra></extra>", "marker": {"color": colors}}
+    result.add_trace(go.Bar(x=centres, y=list(counts), width=width * 0.9, showlegend=False, **bars))
+    result.horizontal(1, sum(counts) / len(counts))
+    if rate is not None:
+        result.vertical(1, rate, "flagged", side="left" if rate > 0.2 else "right")
     whole = {"dtick": 1} if max(counts) < 8 else {}  # rows are counted
     set_axes(result, 1, {"title": {"text": "p-value"}, "range": [0, 1]}, {"title": {"text": "rows"}, **whole})
     return result

@@ -31,6 +31,7 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _BAND = (0.05, 0.95)
 _LINE = 0.07  # of the axis: the height of a word
 _ABOVE = 1.25  # room above the names of layers for those of distances, as a share of the height
+_NEAR = 0.1  # of an encoder that neither contracts nor expands
 _WORDS = 0.3  # of the axis: two words between two lines need as much on a narrow screen
 
 
@@ -46,7 +47,8 @@ def operator_norm(norms: Mapping[str, np.ndarray]) -> go.Figure:
     result.add_shape(type="line", x0=1, x1=1, xref="x", y0=0, y1=1, yref="paper", line=dashed, layer="below")
     for text, anchor, shift in (("contracts", "right", -6), ("expands", "left", 6)):
         result.add_annotation(text=text, x=1, y=1, yref="paper", xanchor=anchor, yanchor="bottom", xshift=shift)
-    return result
+    near = all(np.all(np.abs(array - 1) < _NEAR) for array in norms.values())
+    return result.update_xaxes(range=[1 - _NEAR, 1 + _NEAR]) if near else result  # what is about 1 looks like it
 
 
 def local_dimension(measured: "Mapping[str, LocalDimension]") -> go.Figure:
@@ -138,7 +140,7 @@ def evaluation_points(measured: "Mapping[str, EvaluationPoints]") -> go.Figure:
         result.boxes(name, frobenius, 1, shown=True, lying=True)
         result.boxes(name, operator, 2, shown=False, lying=True)
         shares = [100 * norms.contractive_share for norms in found.norms.values()]
-        more = {"showlegend": False, "hovertemplate": "%{x:.1f} % at %{y}"}
+        more = {"showlegend": False, "hovertemplate": "%{x:.1f} % at %{y}", "texttemplate": "%{x:.0f} %"}
         result.bars(name, shares, list(found.norms), 3, **more)
         marker = {"symbol": look(name).symbol, "size": 4, "color": color(name), "opacity": 0.35}
         for kind, values in operator.items():

@@ -43,7 +43,11 @@ class FeatureAxis:
         found = places_of(names or ())
         if names and found:
             unit = next((title for unit, title in _UNITS if names[0].endswith(unit)), "")
-            spelled = "wavelength" if names[0].lower().startswith(("wl", "lambda", "wavelength")) else "named position"
+            spelled = (
+                "wavelength"
+                if names[0].lower().startswith(("wl", "lambda", "wavelength"))
+                else "number in the column's name"
+            )
             return cls(np.array(found), True, unit or spelled)
         counted = np.array(numbers_of(names) or () if names else np.arange(1, count + 1))
         line = (

@@ -237,6 +237,6 @@ def _layers(metrics: ClassifierMetrics) -> list[tuple[str, ...]]:
 
     return [
         *((f"layer {each.layer}", f"{each.r2:.3f}", *state(each.encoder)) for each in metrics.pretraining),
-        ("all layers, before fine-tuning", "", *state(metrics.before)),
-        ("all layers, after fine-tuning", "", *state(metrics.after)),
+        ("all layers, before fine-tuning", "–", *state(metrics.before)),
+        ("all layers, after fine-tuning", "–", *state(metrics.after)),
     ]

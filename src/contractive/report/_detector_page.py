@@ -1,11 +1,13 @@
 """A detector as one HTML file: how many rows it flags at which promise, the most unusual ones and why."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from contractive.plots import FeatureAxis, p_values, ranking_curves, unusual_curves, unusual_images
 from contractive.report._html import render
-from contractive.studies.pages import Picture, Tile, described, percent, shown
+from contractive.studies.pages import MINUS, Picture, Tile, described, percent, shown
 from contractive.studies.runs import DetectorMetrics, DetectorRun, DetectorSettings
 
 _CURVES = 6  # that are drawn
@@ -19,15 +21,17 @@ def detector_html(run: DetectorRun) -> str:
     """
     metrics = run.finished_metrics()
     looks = _looks(metrics, run.preparation.feature_names)
+    rate = run.settings.false_alarm_rate if run.settings.false_discovery_rate is None else None
     page = {
         "name": run.document.data.name,
         "metrics": metrics,
         "sentences": detector_sentences(run),
         "tiles": _tiles(run.settings, metrics),
-        "pictures": [*_pictures(metrics), *looks],
+        "pictures": [*_pictures(metrics, rate), *looks],
         "looks": looks,
         "largest": max((each.fall for row in metrics.unusual for each in row.reasons), default=1.0),
         "shown": shown,
+        "minus": partial(re.sub, r"(?<![\w.])-(?=[\d.])", MINUS),  # of numbers, not of dates and names
         "settings": described(run.settings),
         "notes": run.document.notes,
         "versions": run.document.versions,
@@ -61,7 +65,8 @@ def detector_sentences(run: DetectorRun) -> list[str]:
 
 
 def _kind(metrics: DetectorMetrics) -> str:
-    return "normal rows" if metrics.tested.ranking else "rows"
+    rows = "windows" if metrics.looks and metrics.looks.kind == "windows" else "rows"
+    return f"normal {rows}" if metrics.tested.ranking else rows
 
 
 def _promise(settings: DetectorSettings) -> str:
@@ -84,15 +89,16 @@ def _tiles(settings: DetectorSettings, metrics: DetectorMetrics) -> list[Tile]:
     return [*tiles, Tile(f"{metrics.trained_rows:,}", "rows learned from", learned)]
 
 
-def _pictures(metrics: DetectorMetrics) -> list[Picture]:
+def _pictures(metrics: DetectorMetrics, rate: float | None) -> list[Picture]:
     pictures = [
         Picture(
             "p-values",
             f"p-values of {_kind(metrics)}",
-            "Of normal rows that are like the training rows each bin holds about the same number (dashed line). More"
-            " rows in the first bin are unlike the training rows.",
-            p_values(metrics.tested.histogram),
-            alt="A histogram of p-values between 0 and 1.",
+            f"The p-value is the share of training rows that are at least as unusual. Of {_kind(metrics)} that are like"
+            " the training rows each bin holds about as many as the dashed line says; more in the first bin are unlike"
+            " them.",
+            p_values(metrics.tested.histogram, rate),
+            alt="A histogram of p-values between 0 and 1; those up to the false-alarm rate are coloured.",
         )
     ]
     if metrics.tested.ranking:

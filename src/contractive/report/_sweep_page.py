@@ -6,7 +6,7 @@ from contractive.report._compare_pictures import side_by_side
 from contractive.report._html import render
 from contractive.report._numbers import Cell, MetricTable, Row, Value, cells, tile
 from contractive.studies.metrics import METRICS, Metric
-from contractive.studies.pages import NBSP, Picture, Tile, capital, described
+from contractive.studies.pages import NBSP, Picture, Tile, capital, described, shown
 from contractive.studies.sections import Context
 from contractive.studies.sweep import Sweep, SweepTrial
 
@@ -48,8 +48,8 @@ def sweep_sentences(sweep: Sweep) -> list[str]:
     if len(penalised) > 1:
         first, last = penalised[0], penalised[-1]
         ranges = (
-            f"{METRICS[key].label} goes from {first.metrics[key]:.{digits}g} to {last.metrics[key]:.{digits}g}"
-            for key, digits in ((_SENSITIVITY, 3), (_ERROR, 4))
+            f"{METRICS[key].label} goes from {shown(first.metrics[key])} to {shown(last.metrics[key])}"
+            for key in (_SENSITIVITY, _ERROR)
         )
         texts.append(f"From weight {first.weight:.3g} to {last.weight:.3g}, {' and '.join(ranges)}.")
     beaten = len(complete) - len(sweep.front)

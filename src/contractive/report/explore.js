@@ -20,9 +20,10 @@
   const middle = mean(rows);
   const NEIGHBOURS = 5, NEAR = 20, LEADING = 3, LEAST = 2, REACH = 3;
   function round(value, digits = 3) {
-    if (Math.abs(value) < 1e6) return String(Number(value.toPrecision(digits))).replace("-", "−");
-    const [mantissa, exponent] = value.toExponential(digits - 1).split("e+");
-    return `${mantissa.replace("-", "−")}·10${[...exponent].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
+    const size = Math.abs(value);
+    if (!size || (size >= 1e-4 && size < 1e6)) return String(Number(value.toPrecision(digits))).replace("-", "−");
+    const [mantissa, exponent] = value.toExponential(digits - 1).replace("e+", "e").split("e");
+    return `${mantissa.replace("-", "−")}·10${[...exponent].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit] || "⁻").join("")}`;
   }
   const name = (i) => `${data.row} ${data.numbers[i]}` + (data.labels.length ? `, class ${data.labels[i]}` : "");
 
@@ -77,7 +78,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const bounds = image || !axis ? null : rows.reduce(
     ([a, b], x) => x.reduce(([l, h], value, i) => [Math.min(l, raw(value, i)), Math.max(h, raw(value, i))], [a, b]), [Infinity, -Infinity]);
-  const across = (i) => 46 + (544 * (axis[i] - axis[0])) / (axis.at(-1) - axis[0]);
+  const along = (value) => 46 + (544 * (value - axis[0])) / (axis.at(-1) - axis[0]), across = (i) => along(axis[i]);
   const up = (value) => 178 - (164 * (value - bounds[0])) / (bounds[1] - bounds[0] || 1);
   const path = (x) => Array.from(x, (value, i) => `${i ? "L" : "M"}${across(i).toFixed(1)},${up(raw(value, i)).toFixed(1)}`).join("");
   function frame() {
@@ -88,10 +89,10 @@
       made.textContent = text;
       svg.append(made);
     };
-    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
-      const i = Math.round(share * (axis.length - 1));
-      label(across(i), 194, round(axis[i], 5), share === 0 ? "start" : share === 1 ? "end" : "middle");
-    }
+    const [first, last] = [axis[0], axis.at(-1)].sort((a, b) => a - b), power = 10 ** Math.floor(Math.log10(last - first));
+    const step = power * [0.2, 0.5, 1, 2].find((each) => (last - first) / (each * power) < 6); // 3 to 5 steps
+    for (let value = Math.ceil(first / step) * step; value <= last; value += step)
+      label(along(value), 194, round(value, 5), along(value) < 60 ? "start" : along(value) > 575 ? "end" : "middle");
     for (const value of bounds) label(42, up(value) + 4, round(value), "end");
   }
   const cells = [];
@@ -204,8 +205,8 @@
       ? "of the decoded row, when it is encoded and decoded again" : "of this input, squared, summed over features";
     document.body.classList.toggle("away", away);
     const text = away
-      ? `Outside the data: the error is above ${round(data.limit)}, which 99 % of ${data.limit_of} stay below. Do not trust what is shown.`
-      : `Within the data: 99 % of ${data.limit_of} have an error below ${round(data.limit)}.`;
+      ? `Outside the data: the error is above ${round(data.limit)}, which 99\u00a0% of ${data.limit_of} stay below. Do not trust what is shown.`
+      : `Within the data: 99\u00a0% of ${data.limit_of} have an error below ${round(data.limit)}.`;
     if ($("verdict").textContent !== text) $("verdict").textContent = text;
     const [input, output] = [`Input: ${name(at)}`, `Reconstruction, squared error ${round(moved.error)}`];
     for (const [id, text] of image ? [["input", input], ["output", output]] : axis ? [["spectrum", `${input}, dashed. ${output}, solid.`]] : [])

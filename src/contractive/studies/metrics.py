@@ -153,8 +153,8 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "scale_free_sensitivity", "scale-free sensitivity", "", "lower", "Sensitivity to noise",
-            "The same relative to the spread of code and data, so that it does not change when a code is rescaled."
-            " At 1, noise changes the code as much as it changes the data.",
+            "Change of the code per change of the input, under Gaussian noise of level 0.5, each relative to the spread"
+            " of code and data: it is the same when a code is rescaled. At 1, the code changes as much as the data.",
             lambda subject: subject.sensitivity.scale_free,
         ),
         Metric(

@@ -1,6 +1,7 @@
 """What pages are made of: pictures with their words, tiles, and numbers as text."""
 
 import json
+import math
 import re
 from dataclasses import dataclass, is_dataclass
 from typing import Any
@@ -89,7 +90,7 @@ def percent(share: float, digits: str = ".1f") -> str:
 
 
 def shown(value: float | None, unit: str = "") -> str:
-    """Return a number as pages write it: shares as per cent, counts whole, others with three digits.
+    """Return a number as pages write it: shares as per cent, counts whole, others with three digits or to the unit.
 
     Args:
         value: A dash is written for None and NaN.
@@ -98,10 +99,10 @@ def shown(value: float | None, unit: str = "") -> str:
     if value is None or value != value:
         return "–"
     if unit == "%":
-        all_or_nothing = min(abs(value), abs(1 - value)) < 1e-9
-        return percent(value, ".0f" if all_or_nothing else ".1f")
-    if unit in ("rows", "codes") or (value == round(value) and 1 <= abs(value) < 1e6):
-        return f"{value:,.0f}"
+        left = min(abs(value), abs(1 - value))  # from nothing or all, which rounding must not reach
+        return percent(value, ".0f" if left < 1e-6 else f".{max(1, math.ceil(-math.log10(100 * left)))}f")
+    if unit in ("rows", "codes") or 1e3 <= abs(value) < 1e6 or (value == round(value) and 1 <= abs(value) < 1e6):
+        return f"{value:,.0f}".replace("-", MINUS)
     mantissa, found, exponent = f"{value:.3g}".partition("e")
     text = mantissa.replace("-", MINUS)
     return f"{text}·10{str(int(exponent)).translate(_RAISED)}" if found else text

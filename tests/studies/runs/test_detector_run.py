@@ -368,7 +368,7 @@ def test_drift_names_the_columns_that_changed(run, tmp_path):
     assert json.loads(stopped.output)["p_value"] == found.p_value
     assert json.loads((tmp_path / "out" / "drift.json").read_text())["content"]["p_value"] == found.p_value
     assert not found.stretches  # too few rows
-    assert "moved</em> differs from old" in (tmp_path / "out" / "report.html").read_text()
+    assert "Has <em>moved</em> changed since training on old" in (tmp_path / "out" / "report.html").read_text()
     assert CliRunner().invoke(app, common).exit_code == 2
     assert CliRunner().invoke(app, [*common, "--force", "--fail-below", "0"]).exit_code == 0
     long = tmp_path / "long.csv"

@@ -17,6 +17,7 @@ from contractive.training import FALLING, collapse, principal_components
 
 _PICTURED = 10
 _LITTLE = 0.5  # of the variance reconstructed
+_BEHIND = 0.02  # of the variance, against principal components
 _GAP = 0.1  # of the variance, training against measured rows
 
 
@@ -114,6 +115,11 @@ class Reconstruction(
         if mine < _LITTLE:
             text = f"{shown(max(mine, 0.0), '%')} of the variance is reconstructed"
             yield Caveat(1, f"Low sensitivity may only reflect underfitting: {text}.")
+        linear = document.value(self.name, "linear")
+        if linear - mine > _BEHIND:
+            text = f"{shown(linear, '%')} of the variance, this network {shown(max(mine, 0.0), '%')}"
+            advice = "train longer, use a smaller weight, or begin as principal components"
+            yield Caveat(1, f"Principal components of the same size reconstruct {text}: {advice}.")
         run = document.run
         if run.still_falling is not None and run.still_falling > FALLING:
             fell = percent(run.still_falling, ".0f")
