@@ -37,8 +37,9 @@ def step(found, batches=None):
     rates = sorted(row["giga_multiplications_per_second"] for row in found["rows"])
     loads = sorted(row["load"] for row in found["rows"])
     note = (
-        f"{found['threads']} thread(s), Adam ({found['adam']}), torch {found['torch']}, matrix products at"
-        f" {rates[len(rates) // 2]:.0f} billion multiplications a second, load {loads[0]:.1f} to {loads[-1]:.1f}."
+        f"{found['threads']} thread{'s' * (found['threads'] > 1)}, Adam ({found['adam']}), torch {found['torch']},"
+        f" matrix products at {rates[len(rates) // 2]:.0f} billion multiplications a second,"
+        f" load {loads[0]:.1f} to {loads[-1]:.1f}."
     )
     return f"{note}\n\n{table(['network', 'batch', 'plain, ms', *columns], rows)}"
 

@@ -16,7 +16,7 @@ def said(*p_values, score=1.0):
     ("p_values", "score", "words"),
     [
         ([(0.3, 1, 1)], 1, "No change is found: the smallest corrected p-value is 0.3."),
-        ([(0.0, 1, 1)], 1, "since training, in column 0: the smallest corrected p-value is below 1·10⁻¹⁶."),
+        ([(0.0, 1, 1)], 1, "since training, in column 0: the smallest corrected p-value is below 10⁻¹⁶."),
         (
             [(0.01, 1, 1), (1, 1, 1e-3)],
             1,

@@ -43,9 +43,14 @@ def p_values(counts: Sequence[int], rate: float | None = None) -> go.Figure:
     result.add_trace(go.Bar(x=centres, y=list(counts), width=width * 0.9, showlegend=False, **bars))
     result.horizontal(1, sum(counts) / len(counts))
     if rate is not None:
-        result.vertical(1, rate, "flagged", side="left" if rate > 0.2 else "right")
+        result.vertical(1, rate, "← flagged")
     whole = {"dtick": 1} if max(counts) < 8 else {}  # rows are counted
-    set_axes(result, 1, {"title": {"text": "p-value"}, "range": [0, 1]}, {"title": {"text": "rows"}, **whole})
+    set_axes(
+        result,
+        1,
+        {"title": {"text": "p-value"}, "range": [0, 1]},
+        {"title": {"text": "rows"}, "range": [0, 1.15 * max(*counts, 1)], **whole},
+    )
     return result
 
 

@@ -105,4 +105,4 @@ def shown(value: float | None, unit: str = "") -> str:
         return f"{value:,.0f}".replace("-", MINUS)
     mantissa, found, exponent = f"{value:.3g}".partition("e")
     text = mantissa.replace("-", MINUS)
-    return f"{text}·10{str(int(exponent)).translate(_RAISED)}" if found else text
+    return f"{text}·10{str(int(exponent)).translate(_RAISED)}".removeprefix("1·") if found else text
