@@ -16,6 +16,8 @@ def page() -> str:
     command.commands = {name: load_command(name) for name in COMMANDS}
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="contractive")
     text = re.sub(r"\[bold\](.*?)\[/\]", r"**\1**", text)
+    text = re.sub(r"^(\* `[^`\n]*) <\w+>`", r"\1`", text, flags=re.M)  # types beside arguments and flags
+    text = re.sub(r"\[default: \((.*)\)\]$", r"[default: \1]", text, flags=re.M)
     for name, (_, line) in COMMANDS.items():  # in whole, and as links
         text = re.sub(rf"^\* `{name}`: .*$", f"* [`{name}`](#contractive-{name}): {line}", text, count=1, flags=re.M)
     title = "# The command line\n\nEvery command with all of its options. `--epochs` is read as `--max-epochs`."

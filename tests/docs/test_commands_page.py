@@ -25,3 +25,6 @@ def test_the_page_of_the_command_line_tells_every_command_and_option():
             said = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name
             assert said.strip("[]") in part, (name, said)
     assert "[bold]" not in text
+    assert "* `DATA`: **digits**" in text
+    assert "* `--force`: Replace" in text
+    assert "[default: found in training by the allowed error increase]" in text

@@ -212,11 +212,12 @@ def shortcomings(
     found, size = [], code.flatten(1).shape[1]
     if linear is not None and size < x.shape[1]:
         left = _reconstructed(linear, x)[1]
-        if error > left + _ROUNDING * variance:
+        shares = [f"{part / variance:.3g}" for part in (left, error)] if error > left + _ROUNDING * variance else []
+        if len(set(shares)) > 1:  # as the sentence shows them
             found.append(
-                f"Principal components of the same size leave {left / variance:.3g} of the variance unexplained, this"
-                f" network {error / variance:.3g}. Train longer, use a smaller weight, or begin as principal"
-                " components."
+                f"Principal components of the same size leave {shares[0]} of the variance unexplained, this network"
+                f" {shares[1]}. Train longer, use a smaller weight (a smaller allowed error increase), or begin as"
+                " principal components."
             )
     fell = still_falling(errors)
     if fell is not None and fell > FALLING:
