@@ -15,10 +15,25 @@ def modules_after(*statements):
     return found if len(found) > 1 else found[0]
 
 
-def test_the_penalty_loads_torch_and_nothing_heavier():
-    loaded = modules_after("import contractive as ct; ct.value_and_squared_norm; ct.mlp; ct.objectives; ct.analysis")
-    assert "torch" in loaded
-    assert not loaded & {"lightning", "sklearn", "plotly", "pandas", "typer", "rich", "safetensors", "jinja2"}
+@pytest.fixture(scope="module")
+def loaded():
+    return modules_after(
+        "import contractive as ct; ct.value_and_squared_norm; ct.mlp; ct.objectives; ct.analysis",
+        "ct.Autoencoder; ct.save; from contractive.cli import _use;"
+        " from contractive.studies.runs import encode, predict",
+        "import contractive.report, contractive.estimators",  # pages, and detectors that score
+    )
+
+
+def test_the_penalty_loads_torch_and_nothing_heavier(loaded):
+    assert "torch" in loaded[0]
+    assert not loaded[0] & {"lightning", "sklearn", "plotly", "pandas", "typer", "rich", "safetensors", "jinja2"}
+
+
+def test_models_and_runs_are_opened_without_what_trains_or_uploads(loaded):
+    assert "torch" in loaded[1]
+    assert not loaded[1] & {"lightning", "sklearn", "scipy", "plotly", "pandas", "huggingface_hub"}
+    assert not loaded[2] & {"lightning", "huggingface_hub"}
 
 
 WRONG = [
@@ -38,17 +53,6 @@ def test_help_and_what_is_wrong_do_not_load_torch():
     )
     assert "contractive.data" in loaded
     assert "torch" not in loaded
-
-
-def test_models_and_runs_are_opened_without_what_trains_or_uploads():
-    loaded, with_pages = modules_after(
-        "import contractive as ct; ct.Autoencoder; ct.save; from contractive.cli import _use;"
-        " from contractive.studies.runs import encode, predict",
-        "import contractive.report, contractive.estimators",  # pages, and detectors that score
-    )
-    assert "torch" in loaded
-    assert not loaded & {"lightning", "sklearn", "scipy", "plotly", "pandas", "huggingface_hub"}
-    assert not with_pages & {"lightning", "huggingface_hub"}
 
 
 @pytest.mark.parametrize("package", ["contractive.studies.runs", "contractive.training"])

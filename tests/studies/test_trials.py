@@ -109,6 +109,14 @@ def test_two_processes_do_the_trials_of_one(split, tmp_path):
     assert {trial.weight: trial.metrics for trial in ours} == {trial.weight: trial.metrics for trial in theirs}
 
 
+def test_an_interrupt_ends_a_comparison(split):
+    def interrupt(what, done, expected):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(split, replace(COMPARED, jobs=2), on_progress=interrupt)
+
+
 def test_an_interrupt_ends_the_processes_at_once():
     processes = []
 
@@ -124,11 +132,3 @@ def test_an_interrupt_ends_the_processes_at_once():
     for process in processes:
         process.join(120)
         assert process.exitcode is not None
-
-
-def test_an_interrupt_ends_a_comparison(split):
-    def interrupt(what, done, expected):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        compare(split, replace(COMPARED, jobs=2), on_progress=interrupt)

@@ -81,6 +81,8 @@ class Console:
             left: The columns that are flush left; the others are numbers.
             bold_row: The row that stands out.
         """
+        if self.quiet:
+            return
         grid = [[visible(cell) for cell in row] for row in (headings, *rows)]
         bordered, parts = True, [list(range(len(headings)))]
         if len(headings) > 2 and sum(_widths(grid)) + _BORDER * len(headings) + 1 > self._results.width:

@@ -4,7 +4,8 @@ import csv
 import io
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -41,6 +42,10 @@ class DataFacts:
         labelled = split.labels is not None
         names = split.preparation.given_names if split.preparation else ()
         return cls(split.name, split.features, rows, noise_unit(split), labelled, split.image, split.checksum, names)
+
+
+# a study writes them with every run, and each time all that its maker says of a package would be read
+version = cache(metadata.version)
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ class Settings:
     budget: Budget = field(default=Budget(100, 128, 5e-3))  # of both fits
 
 
-QUICK = Settings(rows=1500, test_rows=200, budget=Budget(30, 64, 1e-2))
+QUICK = Settings(rows=1500, test_rows=200, budget=Budget(18, 64, 1.5e-2))
 
 
 @dataclass(frozen=True)

@@ -319,7 +319,7 @@ def saturation(*, quick: bool = False, seed: int = 0) -> Saturation:
     """Train tied sigmoid autoencoders of digits with growing contractive weights; measure their activations."""
     settings = Settings((0.0, 0.01, 0.03, 0.1, 0.2, 0.3))
     if quick:
-        settings = Settings((0.0, 0.03, 0.3), seeds=1, budget=Budget(12, 32, 6e-3))
+        settings = Settings((0.0, 0.03, 0.3), seeds=1, budget=Budget(12, 64, 1.2e-2))
     return Saturation(settings, study(lambda: tied(64, settings.code), contractive, settings, seed))
 
 
@@ -327,7 +327,7 @@ def sparse_link(*, quick: bool = False, seed: int = 0) -> SparseLink:
     """Train tied sigmoid autoencoders of digits with growing sparsity weights; measure their Jacobians."""
     settings = Settings((0.0, 0.01, 0.03, 0.1, 0.3, 1.0), target=_TARGET)
     if quick:
-        settings = Settings((0.0, 0.1, 1.0), seeds=1, budget=Budget(12, 32, 6e-3), target=_TARGET)
+        settings = Settings((0.0, 0.1, 1.0), seeds=1, budget=Budget(12, 64, 1.2e-2), target=_TARGET)
     objective = partial(sparse, target=_TARGET)
     return SparseLink(settings, study(lambda: tied(64, settings.code), objective, settings, seed))
 

@@ -32,7 +32,7 @@ class Settings:
     budget: Budget = field(default=Budget(100, 64, 1e-2))  # of every fit
 
 
-QUICK = Settings(rows=512, test_rows=400, budget=Budget(40, 64, 2e-2))
+QUICK = Settings(rows=512, test_rows=400, budget=Budget(20, 64, 3e-2))
 
 
 @dataclass(frozen=True)

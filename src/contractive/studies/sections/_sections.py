@@ -5,7 +5,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from contractive import analysis
 from contractive.core.artifacts import Artifact
 from contractive.core.errors import check_choice
 from contractive.models import Autoencoder
+from contractive.studies.documents import version
 from contractive.studies.metrics import MEASURING_ERRORS, first_line
 from contractive.studies.pages import Picture, Tile, first_sentence, shown
 from contractive.studies.sections import _contraction, _directions, _examples, _reconstruction, _robustness, _units
