@@ -34,8 +34,8 @@ print(f"{train.shape[1]} pixels from {train.min():.0f} to {train.max():.0f}")
 # %%
 settings = {
     "max_epochs": 20,
-    "batch_size": 32,
-    "learning_rate": 0.01,
+    "batch_size": 64,
+    "learning_rate": 0.02,
     "schedule": "cosine",
     "progress": False,
 }

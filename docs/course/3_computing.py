@@ -71,8 +71,8 @@ print(f"summed units: {cancelled:.0f}, ‖J‖²: {steep:.0f}")
 # %%
 settings = {
     "max_epochs": 20,
-    "batch_size": 32,
-    "learning_rate": 0.01,
+    "batch_size": 64,
+    "learning_rate": 0.02,
     "schedule": "cosine",
     "progress": False,
 }

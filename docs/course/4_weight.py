@@ -19,8 +19,8 @@ parts = (split.train, split.validation, split.test)
 train, validation, test = (torch.from_numpy(part) for part in parts)
 settings = {
     "max_epochs": 20,
-    "batch_size": 32,
-    "learning_rate": 0.01,
+    "batch_size": 64,
+    "learning_rate": 0.02,
     "schedule": "cosine",
     "progress": False,
 }

@@ -19,8 +19,8 @@ split = load("digits")
 train, test = torch.from_numpy(split.train), torch.from_numpy(split.test)
 settings = {
     "max_epochs": 20,
-    "batch_size": 32,
-    "learning_rate": 0.01,
+    "batch_size": 64,
+    "learning_rate": 0.02,
     "schedule": "cosine",
     "progress": False,
 }

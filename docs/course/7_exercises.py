@@ -21,8 +21,8 @@ train, test = torch.from_numpy(split.train), torch.from_numpy(split.test)
 labels, test_labels = (torch.from_numpy(split.labels[part]) for part in (0, 2))
 settings = {
     "max_epochs": 20,
-    "batch_size": 32,
-    "learning_rate": 0.01,
+    "batch_size": 64,
+    "learning_rate": 0.015,
     "schedule": "cosine",
     "progress": False,
 }
