@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from functools import wraps
 from typing import Any
 
@@ -82,6 +81,8 @@ def option_names(command: Callable[..., None]) -> dict[str, str]:
 
 def _worded(error: Exception, names: dict[str, str]) -> str:
     """Return the error with options and arguments where the library names fields; nothing for one of the program."""
+    from concurrent.futures.process import BrokenProcessPool  # with multiprocessing, which no help needs
+
     if isinstance(error, ContractiveError):
         return error.worded(lambda name: names.get(name, name), lambda name: names.get(name, f"`{name}`"))
     if isinstance(error, OSError) and error.strerror:

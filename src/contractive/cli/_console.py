@@ -9,7 +9,6 @@ from typing import Any
 from rich.box import HEAVY_HEAD
 from rich.cells import cell_len
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -119,6 +118,8 @@ class Console:
         Args:
             title: Of the one bar, which says beside it what is done; without a title each thing done has its own bar.
         """
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
         words = TextColumn("{task.description}", style="bold", markup=False)
         beside = TextColumn("{task.fields[now]}", style="dim", markup=False)
         columns = (words, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), beside)
