@@ -193,7 +193,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         as strange. Of more than 64 features the 64 that are reconstructed worst are tried.
 
         Args:
-            X: Rows, for instance those that `predict` flagged; about 0.1 s for each and 20 features.
+            X: Rows, for instance those that `predict` flagged.
             groups: Lists of column numbers that count as one feature, such as the columns of a one-hot code; a mapping
                 gives them names.
             num_repairs: Most repairs of one row.

@@ -1,8 +1,8 @@
 """Why a row is strange: the features whose repair makes it usual, and the values that do."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ _QUANTILES, _NEIGHBOURS = 15, 5
 _MOST_TRIED = 64  # features per row
 _MOST_NUMBERS = 2**22  # of training rows that are searched for neighbours
 _USUAL = 0.5  # p-value from which a row needs no more repair
+_SCORED_AT_ONCE = 4096  # rows that are tried, whichever rows they explain
 Value = float | tuple[float, ...]
 
 
@@ -77,6 +78,11 @@ class Feature:
         return self.common[0 if self.is_coded else len(self.common) // 2]
 
 
+T = TypeVar("T")
+# asks for the scores of raw rows (rows, features) again and again, and returns what it found
+Search = Generator[np.ndarray, np.ndarray, T]
+
+
 class Explainer:
     """Tries other values in a row and scores what results.
 
@@ -113,11 +119,32 @@ class Explainer:
             InvalidValue: `num_repairs` below 1.
         """
         check_at_least("num_repairs", num_repairs, 1)
-        return [self._explained(row, ranks, num_repairs) for row in rows]
+        tried = (_QUANTILES + _NEIGHBOURS + 1) * min(len(self._features), _MOST_TRIED)
+        count = max(1, _SCORED_AT_ONCE // tried)
+        found: list[Explanation] = []
+        for start in range(0, len(rows), count):
+            found += self._together([self._explained(row, ranks, num_repairs) for row in rows[start : start + count]])
+        return found
 
-    def _explained(self, row: np.ndarray, ranks: Ranks, num_repairs: int) -> Explanation:
-        before = float(self._score(row[None])[0])
-        ranking = self._changes(row, before, ranks, self._features)
+    def _together(self, searches: Sequence[Search[Explanation]]) -> list[Explanation]:
+        """Run all searches, each of whose steps is scored with those of the others."""
+        found: dict[int, Explanation] = {}
+        asked = {i: next(search) for i, search in enumerate(searches)}
+        while asked:
+            scores = self._score(np.concatenate([*asked.values()]))
+            parts = np.split(scores, np.cumsum([len(rows) for rows in asked.values()])[:-1])
+            following = {}
+            for i, part in zip(asked, parts, strict=True):
+                try:
+                    following[i] = searches[i].send(part)
+                except StopIteration as end:
+                    found[i] = end.value
+            asked = following
+        return [found[i] for i in range(len(searches))]
+
+    def _explained(self, row: np.ndarray, ranks: Ranks, num_repairs: int) -> Search[Explanation]:
+        before = float((yield row[None])[0])
+        ranking = yield from self._changes(row, before, ranks, self._features)
         repairs, repaired, left = [], row.copy(), [*self._features]
         score, found = before, ranking
         while found and found[0].fall > 0:
@@ -129,11 +156,13 @@ class Explainer:
             if len(repairs) == num_repairs or best.p_value >= _USUAL:
                 break
             score -= best.fall
-            found = self._changes(repaired, score, ranks, left)
+            found = yield from self._changes(repaired, score, ranks, left)
         return Explanation(before, float(ranks.p_values(np.array([before]))[0]), tuple(ranking), tuple(repairs))
 
-    def _changes(self, row: np.ndarray, before: float, ranks: Ranks, features: list[Feature]) -> list[Change]:
+    def _changes(self, row: np.ndarray, before: float, ranks: Ranks, features: list[Feature]) -> Search[list[Change]]:
         """Return each feature with its best value, by the fall of the score."""
+        if not features:
+            return []
         if len(features) > _MOST_TRIED:
             error = self._errors(row[None])[0]
             worst = sorted(features, key=lambda feature: -error[feature.columns].sum())[:_MOST_TRIED]
@@ -145,7 +174,7 @@ class Explainer:
         ends = np.cumsum([0, *map(len, tried)])
         for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
             changed[start:end, feature.columns] = values
-        scores = self._score(changed) if len(changed) else np.empty(0)
+        scores = yield changed
         found = []
         for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
             best = int(scores[start:end].argmin())
