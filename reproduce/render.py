@@ -170,8 +170,8 @@ def by_labels(found, published):
     names = ("strength", "rate", "tangent_weight")
     settings = [
         [name, "yes" if row["setting"].get("center") else "no", *(searched(row, each) for each in names)]
-        for name, row in found.items()
-        if "setting" in row and name.split()[0] in published
+        for name in (f"{count} {model}" for count, models in published.items() for model in models)
+        if "setting" in (row := found.get(name, {}))
     ]
     return table(["labels", *heads], rows) + (
         f"\n\nSettings, marked as above:\n\n{table(['row', 'centred', *names], settings)}" if settings else ""
