@@ -316,7 +316,7 @@ def record(pairs):
 
 
 def rank_table(found):
-    """Mean rank of the methods that have run, over the sets all have run on; a markdown table."""
+    """Mean rank of the methods that have run with a protocol, over the sets all have run on; a markdown table."""
     names = {
         method
         for _, _, tables in groups(found)
@@ -328,10 +328,11 @@ def rank_table(found):
     lines = ["| sets | protocol | measure | " + " | ".join(shown) + " |", "|" + "---|" * (3 + len(shown))]
     for label, protocol, tables in groups(found):
         for metric, table in tables.items():
-            if whole := alike(table, shown):
+            if whole := alike(table, [method for method in shown if any(method in row for row in table.values())]):
                 ranks = mean_ranks(whole)
                 cells = [f"{label} ({len(whole)})", protocol, METRICS[metric]]
-                lines.append("| " + " | ".join([*cells, *(f"{ranks[method]:.2f}" for method in shown)]) + " |")
+                cells += [f"{ranks[method]:.2f}" if method in ranks else "-" for method in shown]
+                lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -369,7 +370,7 @@ def chart(found, metric="ap"):
             for name, row in table.items()
         }
         panels[protocol] = dict(sorted(means.items(), key=lambda item: -item[1].get(OURS, 0)))
-    methods = [method for method in SHOWN if any(method in row for row in panels[PROTOCOLS[0]].values())]
+    methods = [m for m in SHOWN if any(m in row for panel in panels.values() for row in panel.values())]
     return dots({f"{METRICS[metric]}, {words}": panel for words, panel in panels.items()}, methods, METRICS[metric])
 
 
