@@ -10,6 +10,8 @@ import torch
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup, which a training obeys
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # two threads make small tensors many times slower beside other load, and tests run side by side
 torch.set_num_threads(1)
