@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# compiled modules are kept, whatever the environment says: tests start many processes, which else compile them anew
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo test tests lint style types docs bench clean
 
 demo: .venv/all

@@ -169,18 +169,25 @@ def measure(found: Set, method: str, seed: int) -> dict:
     # of a few rows far outside all others, one may decide the whole figure
     result = {"unexplained": errors.sum() / wanted, "largest_row": errors.max() / errors.sum(), **fit.facts}
     if method == "auto":
-        result |= increase(errors, Fit("default", x, scaling, seed).errors(b), seed)
+        result |= increase(errors, Fit("default", x, scaling, seed).errors(b), NEGLIGIBLE * wanted / len(b), seed)
     if found.y is not None:
         tested = {"clean": fit.encode(b), "noisy": fit.encode(noisy(b, a, NOISE, seed))}
         result |= models(found, fit.encode(a), train, tested, test)
     return {name: float(value) if value is not None else None for name, value in result.items()}
 
 
-def increase(mine: np.ndarray, other: np.ndarray, seed: int) -> dict:
-    """By how much the first errors exceed the second in the mean, and the standard error by resampling of the rows."""
+def increase(mine: np.ndarray, other: np.ndarray, negligible: float, seed: int) -> dict:
+    """By how much the first errors exceed the second in the mean, and the standard error by resampling of the rows.
+
+    Where the second are smaller than what is negligible, the excess is a share of that, as in the search.
+    """
     drawn = np.random.default_rng(seed).integers(len(mine), size=(RESAMPLES, len(mine)))
     ratios = mine[drawn].mean(1) / other[drawn].mean(1)
-    return {"increase_test": mine.mean() / other.mean() - 1, "increase_test_error": ratios.std(ddof=1)}
+    part = min(1.0, other.mean() / negligible)
+    return {
+        "increase_test": part * (mine.mean() / other.mean() - 1),
+        "increase_test_error": part * ratios.std(ddof=1),
+    }
 
 
 def noisy(rows: np.ndarray, train: np.ndarray, level: float, seed: int) -> np.ndarray:
@@ -254,13 +261,10 @@ def increases(results: list[dict]) -> str:
     found = [row for row in results if row["method"] == "auto"]
     for name in dict.fromkeys(row["set"] for row in found):
         rows = [row for row in found if row["set"] == name]
-        mine, weight, search, test, error = (
+        weight, search, test, error = (
             np.array([row[what] for row in rows])
-            for what in ("unexplained", "weight", "error_increase", "increase_test", "increase_test_error")
+            for what in ("weight", "error_increase", "increase_test", "increase_test_error")
         )
-        other = mine / (1 + test)
-        part = np.minimum(1, other / NEGLIGIBLE)  # as the search counts
-        test, error = part * test, part * error
         kept = test <= ALLOWED + SLACK + 2 * error
         spread = f"{test.mean():+.1%} ({test.min():+.1%} to {test.max():+.1%})"
         cells = [name, f"{len(rows)}", f"{np.median(weight):.2g}", f"{search.mean():+.1%}", spread]
