@@ -344,6 +344,8 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
         ({"decoder_activation": "step"}, ValueError, "decoder_activation must be one of sigmoid, .*, got 'step'"),
         ({"solver": "lbfgs"}, ValueError, "solver must be one of adam, sgd, got 'lbfgs'"),
         ({"scale": "loud"}, ValueError, "scale must be one of auto, standard, log, common, .*, none, got 'loud'"),
+        ({"center": 1}, TypeError, "center must be True or False, got 1"),
+        ({"center": True, "start": "pca"}, ValueError, "start must be random, .*, got start='pca' and center=True"),
         ({"tied": "yes"}, TypeError, "tied must be True or False, got 'yes'"),
         ({"noise": -0.1}, ValueError, "noise must be at least 0, got -0.1"),
         ({"loss": "cross_entropy"}, ValueError, "loss must be squared_error with scale='standard', got cross_entropy"),
@@ -353,6 +355,16 @@ def test_the_cross_entropy_takes_scaled_rows_as_they_are():
 def test_what_is_refused(parameters, error, match):
     with pytest.raises(error, match=match):
         quick(**parameters).fit(IRIS.data)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_mean_is_taken_off_inside_the_encoder(tied):
+    estimator = quick(center=True, tied=tied, scale="none", max_epochs=1).fit(IRIS.data)
+    np.testing.assert_allclose(estimator.autoencoder_.encoder[0].mean, IRIS.data.mean(0), rtol=1e-6)
+    codes = estimator.transform(IRIS.data)
+    estimator.partial_fit(IRIS.data[:50])
+    np.testing.assert_allclose(estimator.autoencoder_.encoder[0].mean, IRIS.data.mean(0), rtol=1e-6)
+    assert not np.allclose(codes, estimator.transform(IRIS.data))
 
 
 def test_more_that_is_refused(fitted):

@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import contractive as ct
@@ -61,6 +62,18 @@ def test_it_is_pretraining_and_fine_tuning(digits):
     assert torch.equal(model.network_.linear.weight, network.linear.weight)
     assert len(model.pretraining_) == 2
     assert model.n_iter_ == 2
+
+
+def test_layers_may_be_centred(digits):
+    x, x_test, y, y_test = digits
+    model = StackedContractiveClassifier(hidden_layer_sizes=(20,), center=True, max_epochs=10, random_state=0).fit(x, y)
+    scaled = MinMaxScaler().fit_transform(x)
+    np.testing.assert_allclose(model.network_.encoder[0].mean, scaled.mean(0), atol=1e-6)
+    assert model.score(x_test, y_test) > 0.9
+    with pytest.raises(ValueError, match="center must come with pretraining, which sets the means, got none"):
+        clone(model).set_params(pretraining_epochs=0).fit(x, y)
+    with pytest.raises(TypeError, match="center must be True or False, got 1"):
+        clone(model).set_params(center=1).fit(x, y)
 
 
 def test_early_stopping_keeps_the_best_epoch(digits):

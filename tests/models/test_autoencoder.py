@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import contractive as ct
-from contractive.models import ACTIVATIONS, Recipe, residual
+from contractive.jacobian import Center
+from contractive.models import ACTIVATIONS, Recipe, fold_means, residual, unroll
 
 
 def test_the_network_of_the_papers_is_one_call():
@@ -84,6 +85,19 @@ def test_a_centred_encoder_is_one_with_another_bias(build):
     torch.testing.assert_close(net(x), plain(x))
     torch.testing.assert_close(ct.squared_norm(net.encoder, x), ct.squared_norm(plain.encoder, x))
     assert "autograd" not in str(ct.plan(net.encoder, x))
+
+
+@pytest.mark.parametrize("build", [ct.mlp, ct.tied])
+def test_means_of_all_layers_are_folded_into_their_biases(build):
+    x = torch.rand(5, 6, dtype=torch.float64)
+    lower, upper = (build(n, code=4, hidden=(5,), center=True).double() for n in (6, 4))
+    net = unroll((lower, upper))
+    for layer in (lower, upper):
+        layer.encoder[0].mean.uniform_(generator=torch.Generator().manual_seed(0))
+    plain = fold_means(net)
+    torch.testing.assert_close(plain(x), net(x))
+    assert [*map(type, net.encoder)].count(Center) == 2  # the given one stays
+    assert Center not in map(type, plain.modules())
 
 
 def test_encoders_of_the_builders_are_recognised_as_chains():

@@ -48,6 +48,14 @@ def test_networks_are_built(model):
     assert autoencoder.encode(torch.rand(2, 64)).shape == (2, 32)
 
 
+@pytest.mark.parametrize("model", ["mlp", "tied"])
+def test_an_encoder_may_be_centred(model):
+    build = NetworkSettings(model, hidden=(5,), code=2, center=True).completed(features=6, unit_range=True).build
+    autoencoder, x = build(6), torch.rand(2, 6)
+    autoencoder.encoder[0].mean.copy_(x[0])
+    torch.testing.assert_close(autoencoder.encode(x[:1]), autoencoder.encoder[1:](torch.zeros(1, 6)))
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "match"),
     [
@@ -59,6 +67,9 @@ def test_networks_are_built(model):
         ({"hidden": 3}, InvalidType, "hidden must be whole numbers, got 3"),
         ({"activation": 3}, InvalidType, "activation must be a text, got 3"),
         ({"output": "step"}, InvalidValue, "output must be one of sigmoid, .*, got 'step'"),
+        ({"center": 1}, InvalidType, "center must be True or False, got 1"),
+        ({"center": True, "model": "conv"}, InvalidValue, "center must be left out for the model conv, got True. Or"),
+        ({"center": True, "model": "residual"}, InvalidValue, "center must be left out for the model residual"),
     ],
 )
 def test_wrong_settings_are_refused(wrong, error, match):

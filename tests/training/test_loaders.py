@@ -223,6 +223,15 @@ class Slices:
         return X[rows].numpy()
 
 
+@pytest.mark.parametrize("data", [X, X.numpy(), Slices(), TensorDataset(X), DataLoader(X, 16)], ids=type)
+def test_a_centred_encoder_takes_the_mean_of_the_rows(data):
+    autoencoder = ct.mlp(8, code=3, center=True)
+    ct.fit(autoencoder, data, OBJECTIVE, **SETTINGS)
+    torch.testing.assert_close(autoencoder.encoder[0].mean, X.mean(0))
+    ct.fit(autoencoder, X[:20], OBJECTIVE, **SETTINGS)
+    torch.testing.assert_close(autoencoder.encoder[0].mean, X.mean(0))  # it stays
+
+
 @pytest.mark.parametrize(
     "validation", [TensorDataset(X, torch.arange(70)), DataLoader(X, 16), Batches(X[:50], X[50:]), Stream(), Slices()]
 )

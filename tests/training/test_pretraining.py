@@ -76,6 +76,13 @@ def test_pretraining_is_fit_on_the_codes_below():
     torch.testing.assert_close(layers[1].encoder[0].weight, by_hand[1].encoder[0].weight)
 
 
+def test_centred_layers_subtract_the_mean_of_their_inputs():
+    layers = stack(6, (5, 4), center=True)
+    pretrain(layers, X, objectives.contractive(0.1), **QUICK)
+    torch.testing.assert_close(layers[0].encoder[0].mean, X.mean(0))
+    torch.testing.assert_close(layers[1].encoder[0].mean, layers[0].encode(X).mean(0).detach())
+
+
 def test_stopped_pretraining_ends_at_the_same_weights(tmp_path):
     goal, settings = objectives.contractive(0.1), QUICK | {"checkpoint_seconds": 0}
     whole = stack(6, (5, 4))

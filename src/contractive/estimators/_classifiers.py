@@ -18,6 +18,7 @@ from torch import Tensor
 from contractive import objectives, training
 from contractive.analysis import TangentsOf, apply
 from contractive.core.errors import InvalidValue, check_at_least, check_choice
+from contractive.core.settings import checked
 from contractive.estimators._base import ROWS, dense
 from contractive.estimators._parameters import widths_of
 from contractive.models import Autoencoder, Classifier, Output, encoder, stack, unroll
@@ -35,6 +36,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
     weight: Any = 0.1
     loss: LossName = "squared_error"
     scale: Literal["minmax", "standard", "none"] = "minmax"
+    center: bool = False
     pretraining_epochs: int = 20
     pretraining_rate: float = 3e-3
     output: Output = "softmax"
@@ -57,8 +59,8 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             TrainingDiverged: The loss became NaN or infinite.
         """
         self.__dict__.pop("network_", None)  # should this fail, no older network answers with new classes
-        checked: Any = validate_data(self, X, y, **ROWS)
-        rows, labels = dense(checked[0], X), checked[1]
+        valid: Any = validate_data(self, X, y, **ROWS)
+        rows, labels = dense(valid[0], X), valid[1]
         if labels.dtype == object and any(label is None for label in labels):
             raise InvalidValue("y", "have a class for each row", "None", "Give rows without one as `unlabelled`.")
         check_classification_targets(labels)
@@ -80,7 +82,10 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             split = train_test_split(x, numbers, test_size=self.validation_fraction, stratify=even, random_state=seed)
             train, held_out = (split[0], split[2]), (split[1], split[3])
         widths = widths_of(self.hidden_layer_sizes)
-        layers = [layer.float() for layer in stack(x.shape[1], widths, output=_OUTPUTS[self.scale], seed=seed)]
+        if checked("center", self.center, bool) and not self.pretraining_epochs:
+            raise InvalidValue("center", "come with pretraining, which sets the means", "none", "Leave it out.")
+        made = stack(x.shape[1], widths, output=_OUTPUTS[self.scale], center=self.center, seed=seed)
+        layers = [layer.float() for layer in made]
         self.pretraining_ = ()
         if self.pretraining_epochs:
             with warnings.catch_warnings():
@@ -163,6 +168,7 @@ class StackedContractiveClassifier(LayeredClassifier):
             one for all layers. An `Objective` in its place decides alone.
         loss: Reconstruction loss, `squared_error` or (features in [0, 1]) `cross_entropy`.
         scale: `minmax` ([0, 1], what is beyond in new rows is clipped), `standard` or `none`.
+        center: Subtract, inside each layer, the mean of its inputs in pretraining.
         pretraining_epochs: Passes of each layer; 0 for none.
         pretraining_rate: Learning rate of Adam in pretraining.
         output: `softmax`, or `sigmoid` for one output per class.

@@ -73,6 +73,7 @@ class Parameters(BaseEstimator):
     activation: str = "auto"
     decoder_activation: str = "auto"
     tied: bool = False
+    center: bool = False
     noise: Any = None
     loss: Literal["auto", "squared_error", "cross_entropy"] = "auto"
     solver: Literal["adam", "sgd"] = "adam"
@@ -158,6 +159,7 @@ class Parameters(BaseEstimator):
             code=code,
             activation=given("activation"),
             decoder_activation=given("decoder_activation"),
+            center=self.center,
         )
 
     def _training(self, rows: int, epochs: int | None = None) -> TrainingSettings:

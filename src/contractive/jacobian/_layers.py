@@ -209,7 +209,7 @@ class Center(nn.Module):
     """x -> x - mean, with a mean that is stored but not trained: centred inputs make a layer easier to train.
 
     Args:
-        features: Numbers per example; the mean is 0 until it is set (`training.start_at_mean`).
+        features: Numbers per example; the mean is 0 until training sets it.
     """
 
     mean: Tensor

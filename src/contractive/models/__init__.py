@@ -14,6 +14,7 @@ from contractive.models._autoencoder import (
     Recipe,
     TiedLinear,
     conv,
+    fold_means,
     mlp,
     residual,
     tied,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["Autoencoder", "Recipe", "mlp", "tied", "conv", "residual", "TiedLinear", "BUILDERS", "ACTIVATIONS"]
+__all__ += ["fold_means"]
 # layers one on the other
 __all__ += ["stack", "encoder", "unroll", "Classifier", "Output", "OUTPUTS"]
 # by names and numbers

@@ -1,5 +1,6 @@
 """An autoencoder is a pair of modules; `mlp`, `tied` and `conv` build the usual ones, settings describe them."""
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def mlp(
         activation: Activation after every encoder layer, the code included (see `ACTIVATIONS`).
         decoder_activation: Activation after every decoder layer but the last.
         output: Activation after the last decoder layer: `sigmoid` for data in [0, 1], `linear` for any other.
-        center: Subtract the mean of the data from the encoder's inputs; `training.start_at_mean` sets it.
+        center: Subtract the mean of the training rows from the encoder's inputs. `fit` sets it; until then it is 0.
 
     Raises:
         InvalidValue: A width below 1 or an unknown activation.
@@ -234,6 +235,18 @@ def residual(
         return nn.Sequential(first, PartlyLinear(code), *_layer(nn.Linear(code + hidden, outputs), last))
 
     return Autoencoder(half(features, code, activation), half(code, features, output))
+
+
+def fold_means(module: nn.Module) -> nn.Module:
+    """Return a copy in which the linear layers have the means of their centred inputs in the bias, b - W mean."""
+    module = copy.deepcopy(module)
+    for chain in [each for each in module.modules() if type(each) is nn.Sequential]:
+        for index, (center, layer) in reversed(list(enumerate(pairwise(chain)))):
+            if isinstance(center, Center) and type(layer) is nn.Linear and layer.bias is not None:
+                with torch.no_grad():
+                    layer.bias.sub_(layer.weight @ center.mean)
+                del chain[index]
+    return module
 
 
 def _dense(widths: Sequence[int], activation: str, last: str, center: bool = False) -> nn.Sequential:

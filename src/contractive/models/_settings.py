@@ -51,11 +51,14 @@ class NetworkSettings:
     decoder_activation: Activation | None = setting(
         None, "Activation of the decoder's inner layers (tied: the encoder's).", by_data="relu"
     )
+    center: bool = setting(False, "Subtract the mean of the training rows inside the encoder (mlp and tied).")
 
     def __post_init__(self) -> None:
         check_settings(self)
         if self.code not in (None, "auto"):
             checked("code", self.code, int, least=1)
+        if self.center and self.model not in ("mlp", "tied"):
+            raise InvalidValue("center", f"be left out for the model {self.model}", True, "Or choose mlp or tied.")
 
     @property
     def size(self) -> int:
@@ -106,10 +109,10 @@ class NetworkSettings:
         hidden: Any = self.hidden
         shared: Any = {"code": self.size, "activation": self.activation, "output": self.output}
         if self.model == "tied":
-            return tied(features, hidden=hidden, **shared)
+            return tied(features, hidden=hidden, center=self.center, **shared)
         if self.model == "residual":
             return residual(features, hidden=hidden[0], **shared)
         shared["decoder_activation"] = self.decoder_activation
         if self.model == "conv":
             return conv(image_shape or (), channels=hidden, flat=True, **shared)
-        return mlp(features, hidden=hidden, **shared)
+        return mlp(features, hidden=hidden, center=self.center, **shared)

@@ -14,6 +14,7 @@ from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.files import replace_file
 from contractive.data import Preparation, preprocess
 from contractive.estimators import ContractiveEstimator
+from contractive.models import fold_means
 from contractive.studies.runs import DetectorRun, Run
 
 ENDINGS = (".onnx", ".pt2")
@@ -36,7 +37,7 @@ class Exported(nn.Module):
 
     def __init__(self, module: nn.Module, preparation: Any, part: str) -> None:
         super().__init__()
-        self.module = module
+        self.module = fold_means(module)
         self.takes_rows, self.gives_rows = part != "decoder", part in ("decoder", "autoencoder")
         self.steps = getattr(preparation, "spectra", ())
         self.settings = (preparation.spectra_window, preparation.reference) if self.steps else ()

@@ -17,7 +17,7 @@ from contractive.analysis import spread_rows
 from contractive.core.errors import InvalidType, InvalidValue, check_at_least
 from contractive.core.randomness import global_randomness
 from contractive.core.settings import checked
-from contractive.jacobian import check_independent_rows, plan
+from contractive.jacobian import Center, check_independent_rows, plan
 from contractive.models import Autoencoder
 from contractive.objectives import LOSSES, JacobianNorm, Objective, num_penalty_rows
 from contractive.training import _checkpoints as checkpoints
@@ -82,7 +82,9 @@ def fit(
     (a frozen batch norm) stay so. Afterwards it is in evaluation mode, on the device it came from.
 
     Args:
-        autoencoder: Encoder and decoder; keeps the weights of the best epoch with `patience`, else of the last.
+        autoencoder: Encoder and decoder; keeps the weights of the best epoch with `patience`, else of the last. A
+            centred encoder (`mlp(..., center=True)`) that has no mean yet is given that of the rows, for which a loader
+            is read once more.
         data: (examples, *features), floating point, in memory; rows read in slices (`training.Rows`), which are
             shuffled by blocks; a torch Dataset; or a DataLoader or any other object that gives the batches of an epoch
             each time it is iterated. A loader of one's own has no state in a checkpoint: a resumed run goes on, but not
@@ -142,6 +144,7 @@ def fit(
     alone = isinstance(autoencoder.decoder, nn.Identity) and objective.loss not in LOSSES.values()
     held_out = in_memory(validation, parts[0], like.dtype)
     rows = TrainingRows.of(autoencoder, like, loaded, held_out, options.get("sample_weight"), alone)
+    _set_mean(autoencoder.encoder, rows)
     identity = {
         **checkpoints.objective_in_words(objective),
         **{name: checkpoints.in_words(getattr(settings, name)) for name in _DECISIVE},
@@ -221,6 +224,13 @@ def _check_trainable(autoencoder: Autoencoder, objective: Objective) -> nn.Param
         if parameter.requires_grad:
             return parameter
     raise InvalidValue("autoencoder", "have parameters to train", "none that require a gradient", "Unfreeze some.")
+
+
+def _set_mean(encoder: nn.Module, rows: TrainingRows) -> None:
+    """Give a centred encoder the mean of the rows it learns from, unless it has one."""
+    first = next((module for module in encoder.modules() if not list(module.children())), None)
+    if isinstance(first, Center) and not bool(first.mean.any()):
+        first.mean.copy_(rows.mean())
 
 
 def _penalty_path(step: Step, x: Tensor) -> str:

@@ -94,6 +94,23 @@ class TrainingRows:
             _check_fit(autoencoder, held_out, "validation", alone)
         return cls(train, held_out, None if sample_weight is None else _weights_of(sample_weight, train), first)
 
+    def mean(self) -> Tensor:
+        """Return the mean of the rows it learns from, in double precision; a loader is read once for it."""
+        total, count = torch.zeros(()).double(), 0
+        with global_randomness(devices=[]):
+            for part in self._parts():
+                total, count = total + part.double().sum(0), count + len(part)
+        return total / count
+
+    def _parts(self) -> Iterable[Tensor]:
+        train = self.train
+        if isinstance(train, Tensor):
+            return [train]
+        if isinstance(train, Loader):
+            return map(train.inputs, train.batches)
+        starts = range(0, len(train), train.block)
+        return (as_tensor(train[start : start + train.block]) for start in starts)
+
 
 def _checked(data: Any, what: str, like: Tensor) -> Tensor:
     if not isinstance(data, Tensor | np.ndarray):

@@ -31,6 +31,8 @@ def against_components(network: NetworkSettings, objective: Objective, training:
     """Name the setting that asks for another network, or another training, than one from components on."""
     if network.model not in ("mlp", "residual"):
         return "model"
+    if network.center:  # principal components are of centred rows
+        return "center"
     if network.hidden is not None and len(network.hidden) != 1:
         return "hidden"
     for name in ("activation", "output"):

@@ -83,6 +83,11 @@ def test_settings_survive_json():
         ({"device": "tpu"}, "device must be one of .*, got 'tpu'"),
         ({"max_epochs": 0}, "max_epochs must be at least 1, got 0"),
         ({"labels_used": 0}, "labels_used must be at least 1, got 0"),
+        (
+            {"center": True, "pretraining_epochs": 0},
+            "center must come with pretraining, which sets the means, got none",
+        ),
+        ({"center": True, "objective": "none"}, "center must come with pretraining"),
         ({"tangents": -1}, "tangents must be at least 0, got -1"),
         ({"pretraining_epochs": -1}, "pretraining_epochs must be at least 0, got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0 and finite, got 0.0"),

@@ -160,6 +160,7 @@ def test_the_weight_found_is_the_weight_of_the_model(run, search, split, tmp_pat
         ({"decoder_activation": "elu"}, "random"),
         ({"activation": "tanh"}, "random"),
         ({"model": "tied"}, "random"),
+        ({"center": True}, "random"),
         ({"patience": 3}, "random"),
         ({"schedule": "constant"}, "random"),
         ({"objective": "contractive", "start": "pca"}, "pca"),
@@ -177,6 +178,7 @@ def test_auto_is_by_the_settings(values, start, split):
     ("values", "got"),
     [
         ({"hidden": (5, 4)}, r"pca with hidden \(5, 4\)"),
+        ({"center": True}, "pca with center True"),
         ({"loss": "cross_entropy"}, "pca with loss cross_entropy"),
         ({"gradient_clip": 1.0}, "pca with gradient_clip 1.0"),
         ({"objective": "weight_decay", "weight": 0.1}, "pca with objective weight_decay"),

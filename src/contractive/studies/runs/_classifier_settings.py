@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from contractive import training
 from contractive.analysis import TangentsOf
@@ -45,6 +45,7 @@ class ClassifierSettings(TaskSettings[Classifier, ClassifierMetrics]):
         None, "Units of each layer, from the data upwards.", by_data="256,256, or 500,500 from 256 features"
     )
     activation: Activation = setting("sigmoid", "Activation of every layer.")
+    center: bool = setting(False, "Subtract, inside each layer, the mean of its inputs in pretraining.")
     decoder: Activation | None = setting(
         None, "Activation of the lowest decoder layer.", by_data="sigmoid for data in [0, 1], else linear"
     )
@@ -102,6 +103,8 @@ class ClassifierSettings(TaskSettings[Classifier, ClassifierMetrics]):
             raise InvalidValue("hidden", "be widths of at least 1", self.hidden, "For instance 1000,1000.")
         if self.classes is not None and len(self.classes) < 2:
             raise InvalidValue("classes", "be at least two", self.classes, "Leave them out.")
+        if self.center and (self.objective == "none" or self.pretraining_epochs == 0):
+            raise InvalidValue("center", "come with pretraining, which sets the means", "none", "Leave it out.")
         changed = self.tangents_per_step is not None or self.tangent_weight != ClassifierSettings.tangent_weight
         if not self.tangents and changed:
             raise InvalidValue("tangents", "be at least 1 for settings of their term", 0, "For instance 15.")
@@ -160,7 +163,8 @@ class ClassifierSettings(TaskSettings[Classifier, ClassifierMetrics]):
     def build(self, features: int) -> tuple[Autoencoder, ...]:
         """Return the layers of completed settings with fresh weights."""
         assert self.decoder is not None
-        return stack(features, self.widths, activation=self.activation, output=self.decoder, seed=self.seed)
+        given: Any = {"activation": self.activation, "output": self.decoder, "center": self.center, "seed": self.seed}
+        return stack(features, self.widths, **given)
 
     def classifier(self, layers: tuple[Autoencoder, ...]) -> Classifier:
         """Return copies of the layers' encoders with a fresh output layer."""
