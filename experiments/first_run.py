@@ -32,7 +32,7 @@ METHODS: dict[str, dict] = {
     "pca": {},
     "no penalty": {"objective": "gain_weighted", "weight": 0.0},
     "weight found": {"objective": "gain_weighted"},
-    "former": {"objective": "contractive"},
+    "former": {"objective": "contractive", "center": False},
 }
 NAMES = ("digits", "mnist", "california_housing", "tecator", "adult", "covtype", "freyfaces")
 

@@ -32,11 +32,13 @@ def test_defaults_depend_on_the_data(model, features, hidden, code):
     settings = NetworkSettings(model).completed(features=features, unit_range=True, image_shape=(1, 28, 28))
     assert (settings.hidden, settings.code, settings.output) == (hidden, code, "sigmoid")
     assert (settings.activation, settings.decoder_activation) == ("sigmoid", "relu")
-    assert NetworkSettings().completed(features=features, unit_range=False).output == "linear"
+    assert settings.center == (model in ("mlp", "tied"))
+    signed = NetworkSettings().completed(features=features, unit_range=False)
+    assert (signed.output, signed.center) == ("linear", False)
 
 
 def test_what_is_given_stays():
-    given = NetworkSettings("mlp", (5,), 3, "tanh", "softplus", "elu")
+    given = NetworkSettings("mlp", (5,), 3, "tanh", "softplus", "elu", center=False)
     assert given.completed(features=784, unit_range=True) == given
 
 

@@ -439,6 +439,14 @@ def test_weights_count_rows_as_often_as_they_say(data):
         torch.testing.assert_close(a, b)
 
 
+def test_the_mean_of_a_centred_encoder_is_weighted(data):
+    counts = torch.arange(len(data)) % 3
+    autoencoder = ct.mlp(8, code=3, center=True)
+    objective = objectives.contractive(1e-3)
+    ct.fit(autoencoder, data, objective, sample_weight=counts.numpy() / 7, max_epochs=1, progress=False)
+    torch.testing.assert_close(autoencoder.encoder[0].mean, data.repeat_interleave(counts, 0).mean(0))
+
+
 @pytest.mark.parametrize(
     ("weights", "error", "match"),
     [

@@ -49,8 +49,8 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         decoder_activation: Activation of the decoder's inner layers, `auto` for the ReLU; with `tied` that of the
             encoder.
         tied: True if the decoder uses the encoder's weights transposed.
-        center: Subtract the mean of the scaled training rows inside the encoder, with random start. Most scalings have
-            taken it off before; `minmax` and `none` have not.
+        center: True to subtract the mean of the scaled training rows inside the encoder, with random start; `auto` for
+            True with the cross-entropy, for features in [0, 1]. All scalings but `minmax` and `none` have taken it off.
         noise: Sigma of Gaussian noise on the scaled inputs in training, or a corruption; None for the objective's own.
         loss: `squared_error`, `cross_entropy` (features in [0, 1]), or `auto`: cross-entropy with `minmax`.
         solver: `adam`, or `sgd` with momentum 0.9.

@@ -73,7 +73,7 @@ class Parameters(BaseEstimator):
     activation: str = "auto"
     decoder_activation: str = "auto"
     tied: bool = False
-    center: bool = False
+    center: Any = "auto"
     noise: Any = None
     loss: Literal["auto", "squared_error", "cross_entropy"] = "auto"
     solver: Literal["adam", "sgd"] = "adam"
@@ -159,7 +159,7 @@ class Parameters(BaseEstimator):
             code=code,
             activation=given("activation"),
             decoder_activation=given("decoder_activation"),
-            center=self.center,
+            center=given("center"),
         )
 
     def _training(self, rows: int, epochs: int | None = None) -> TrainingSettings:

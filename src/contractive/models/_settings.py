@@ -51,7 +51,11 @@ class NetworkSettings:
     decoder_activation: Activation | None = setting(
         None, "Activation of the decoder's inner layers (tied: the encoder's).", by_data="relu"
     )
-    center: bool = setting(False, "Subtract the mean of the training rows inside the encoder (mlp and tied).")
+    center: bool | None = setting(
+        None,
+        "Subtract the mean of the training rows inside the encoder (mlp and tied).",
+        by_data="on for data in [0, 1], which no scaling centres",
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -100,6 +104,7 @@ class NetworkSettings:
             activation=self.activation or "sigmoid",
             output=self.output or ("sigmoid" if unit_range else "linear"),
             decoder_activation=self.decoder_activation or "relu",
+            center=unit_range and self.model in ("mlp", "tied") if self.center is None else self.center,
         )
 
     def build(self, features: int, image_shape: Sequence[int] | None = None) -> Autoencoder:
@@ -109,10 +114,10 @@ class NetworkSettings:
         hidden: Any = self.hidden
         shared: Any = {"code": self.size, "activation": self.activation, "output": self.output}
         if self.model == "tied":
-            return tied(features, hidden=hidden, center=self.center, **shared)
+            return tied(features, hidden=hidden, center=bool(self.center), **shared)
         if self.model == "residual":
             return residual(features, hidden=hidden[0], **shared)
         shared["decoder_activation"] = self.decoder_activation
         if self.model == "conv":
             return conv(image_shape or (), channels=hidden, flat=True, **shared)
-        return mlp(features, hidden=hidden, center=self.center, **shared)
+        return mlp(features, hidden=hidden, center=bool(self.center), **shared)

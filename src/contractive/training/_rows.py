@@ -95,7 +95,10 @@ class TrainingRows:
         return cls(train, held_out, None if sample_weight is None else _weights_of(sample_weight, train), first)
 
     def mean(self) -> Tensor:
-        """Return the mean of the rows it learns from, in double precision; a loader is read once for it."""
+        """Return the (weighted) mean of the rows it learns from in double precision; a loader is read once for it."""
+        if self.weights is not None:
+            weights = self.weights.double()
+            return torch.tensordot(weights, self.first.double(), 1) / weights.sum()
         total, count = torch.zeros(()).double(), 0
         with global_randomness(devices=[]):
             for part in self._parts():

@@ -93,7 +93,7 @@ def test_test_data_decide_nothing(split, results):
 
 def test_metrics_are_those_of_the_trained_model(split, results):
     contractive = results["contractive"]
-    autoencoder = ct.mlp(12, hidden=(8,), code=4)
+    autoencoder = ct.mlp(12, hidden=(8,), code=4, center=True)
     autoencoder.load_state_dict({name: torch.from_numpy(array) for name, array in contractive.first.state.items()})
     x = torch.from_numpy(split.test)
     metrics = contractive.seeds[0].metrics

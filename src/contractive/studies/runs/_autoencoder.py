@@ -40,7 +40,7 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
     """
 
     by_data = (
-        *("hidden", "code", "activation", "output", "decoder_activation"),
+        *("hidden", "code", "activation", "output", "decoder_activation", "center"),
         *("max_epochs", "batch_size", "learning_rate"),
     )
 
