@@ -1,13 +1,17 @@
 """Draw measured values as dots on a line per case, for a page of docs."""
 
+import math
 from html import escape
 
 LEFT, WIDTH, GAP, LINE, TOP = 130, 300, 40, 19, 66
 SHADES = ("#1b6ca8", "#c58b4e", "#6b8f3f", "#a8553a", "#8b7fb0", "#3f9a94")
 
 
-def dots(panels, methods, title):
-    """Draw panels, {case: {method: share}}, side by side: a line per case, a dot per method, the first one larger."""
+def dots(panels, methods, title, fitted=False):
+    """Draw panels, {case: {method: share}}, side by side: a line per case, a dot per method, the first one larger.
+
+    Each axis goes from 0 to 1, or, fitted, over the tenths that hold its values.
+    """
     cases = list(dict.fromkeys(case for panel in panels.values() for case in panel))
     shade = dict(zip(methods, SHADES, strict=False))
     parts, at = [], LEFT
@@ -21,15 +25,17 @@ def dots(panels, methods, title):
     for number, (words, panel) in enumerate(panels.items()):
         left = LEFT + number * (WIDTH + GAP)
         parts.append(f'<text x="{left}" y="{TOP - 18}">{escape(words)}</text>')
-        for share in (0, 0.5, 1):
-            x = left + WIDTH * share
+        shares = [share for values in panel.values() for share in values.values()]
+        low, high = (math.floor(10 * min(shares)) / 10, math.ceil(10 * max(shares)) / 10) if fitted else (0, 1)
+        for share in (low, (low + high) / 2, high):
+            x = left + WIDTH * (share - low) / (high - low)
             parts.append(f'<line x1="{x:g}" x2="{x:g}" y1="{TOP - 10}" y2="{bottom - 8}" stroke-dasharray="2 3"/>')
             parts.append(f'<text x="{x:g}" y="{bottom + 8}" text-anchor="middle" class="value">{share:g}</text>')
         for row, case in enumerate(cases):
             y, values = TOP + LINE * row, panel.get(case, {})
             parts.append(f'<line x1="{left}" x2="{left + WIDTH}" y1="{y}" y2="{y}"/>')
             for method in reversed([each for each in methods if each in values]):  # the first lies on top
-                x = left + WIDTH * values[method]
+                x = left + WIDTH * (values[method] - low) / (high - low)
                 parts.append(f'<circle cx="{x:.1f}" cy="{y}" r="{radius(method, methods)}" fill="{shade[method]}"/>')
     wide = round(max(at, LEFT + len(panels) * (WIDTH + GAP)))  # the legend may be wider
     return (

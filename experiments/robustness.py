@@ -97,7 +97,7 @@ def picture(results: list[dict]) -> str:
     found = cases(results)
     panels = {name: {head: by for head, by in of.items() if head != FARTHEST} for name, of in found.items()}
     shown = {name: panel for name, panel in panels.items() if min(min(by.values()) for by in panel.values()) >= 0}
-    return dots(shown, [*METHODS.values()][::-1], "Scores of models on the codes, by method")
+    return dots(shown, [*METHODS.values()][::-1], "Scores of models on the codes, by method", fitted=True)
 
 
 def main() -> None:
