@@ -12,8 +12,8 @@ demo: .venv/all
 	$(BIN)/contractive compare digits --out demo --force
 	@echo "Open demo/report.html in a browser."
 
-test: style
-	@$(MAKE) --no-print-directory -j 2 types tests  # pyright takes one core for a while, beside the tests
+test: .venv/dev
+	@$(MAKE) --no-print-directory -j 3 tests types style  # the checks take one core for a while, beside the tests
 
 tests: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -57,28 +57,32 @@ def test_without_pandas_a_notebook_shows_the_repr(monkeypatch):
     assert Curve(torch.ones(1), (1.0,), torch.ones(1, 1), 1)._repr_html_() is None
 
 
-def tables():
-    r, name = results(), "contractive"
-    return {
-        "profile": (r.profiles[name], 3, {"noise", "level", "sensitivity", "scale_free_sensitivity"}),
-        "curve": (r.curves[name], 3, {"radii", "mean", "root_mean_square", "low", "high"}),
-        "points": (r.evaluation_points[name], 7, {"points", "operator", "contractive_share", "distance", "frobenius"}),
-        "spectra": (r.spectra[name], 4, {"index", "mean", "quantile_5", "quantile_95"}),
-        "directions": (r.directions[name], 9, {"index", "variances", "squared_sensitivities"}),
-        "agreement": (
-            r.agreement[name],
-            60 * 5,
-            {"point", "neighbor", "share", "principal_share", "random_share", "mean_angle"},
-        ),
-        "codes": (r.codes[name], 4, {"mean", "deviation", "unit_saturation", "unit_entropy"}),
-        "similarity": (r.similarities, 1, {"one", "other", "cka", "procrustes", "neighbors"}),
-        "robustness": (r.robustness["Noise"][name], 2, {"sizes", "accuracies"}),
-    }
+NAME = "contractive"
+TABLES = {  # where it stands in `results()`, its rows and its columns
+    "profile": (lambda r: r.profiles[NAME], 3, {"noise", "level", "sensitivity", "scale_free_sensitivity"}),
+    "curve": (lambda r: r.curves[NAME], 3, {"radii", "mean", "root_mean_square", "low", "high"}),
+    "points": (
+        lambda r: r.evaluation_points[NAME],
+        7,
+        {"points", "operator", "contractive_share", "distance", "frobenius"},
+    ),
+    "spectra": (lambda r: r.spectra[NAME], 4, {"index", "mean", "quantile_5", "quantile_95"}),
+    "directions": (lambda r: r.directions[NAME], 9, {"index", "variances", "squared_sensitivities"}),
+    "agreement": (
+        lambda r: r.agreement[NAME],
+        60 * 5,
+        {"point", "neighbor", "share", "principal_share", "random_share", "mean_angle"},
+    ),
+    "codes": (lambda r: r.codes[NAME], 4, {"mean", "deviation", "unit_saturation", "unit_entropy"}),
+    "similarity": (lambda r: r.similarities, 1, {"one", "other", "cka", "procrustes", "neighbors"}),
+    "robustness": (lambda r: r.robustness["Noise"][NAME], 2, {"sizes", "accuracies"}),
+}
 
 
-@pytest.mark.parametrize("which", list(tables()))
+@pytest.mark.parametrize("which", TABLES)
 def test_results_that_are_tables_have_rows_and_columns(which):
-    found, rows, columns = tables()[which]
+    find, rows, columns = TABLES[which]
+    found = find(results())
     frame = found.to_pandas()
     assert len(frame) == rows
     assert set(frame.columns) == columns
