@@ -161,8 +161,9 @@ def test_the_index_of_a_frame_in_a_text_table_is_no_feature(tmp_path):
             "a,b\n" + PAIRS + "\nSource: World Bank\n",
             "Left out lines below the table: 1, ending with 'Source: World Bank'.",
         ),
+        ("a,b\n" + PAIRS + "Total,9\nSource: World Bank\n", "Left out the last row, Total,9: totals (total_row)."),
     ],
-    ids=["units", "above", "between", "total", "below"],
+    ids=["units", "above", "between", "total", "below", "total above a note"],
 )
 def test_what_is_no_row_is_left_out_with_a_note(text, note, tmp_path):
     _, split = read(written(tmp_path, text), ("a", "b"), rows=80 if "restart" in text else 40)
@@ -188,6 +189,28 @@ def test_options_say_what_is_above_and_below_the_header(tmp_path):
         load(written(tmp_path, "a,b\nC,bar\n" + PAIRS), options=Options(units_row=False))
     with pytest.raises(DataError, match=r"got none below the lines skipped\. Give a smaller `skip_rows`"):
         load(path, options=Options(skip_rows=100))
+
+
+def test_a_line_break_in_quotes_is_part_of_its_row(tmp_path):
+    lines = "".join(f'"x{i % 3}\ny is z",{i}\n' for i in range(40))
+    _, split = read(written(tmp_path, lines), ("c0=x0\ny is z", "c0=x1\ny is z", "c0=x2\ny is z", "c1"), one_hot=True)
+    assert not any("Left out" in note for note in split.notes)
+    lines = "".join(f'{i},"some words\nand x{i % 3} more"\n' for i in range(40))
+    _, split = read(
+        written(tmp_path, "a,b\n" + lines), ("a", *(f"b=some words\nand x{i} more" for i in range(3))), one_hot=True
+    )
+    assert not any("Left out" in note for note in split.notes)
+
+
+def test_a_header_alone_has_no_units(tmp_path):
+    with pytest.raises(DataError, match=r"must have at least 10 rows, got 0"):
+        load(written(tmp_path, "a,b\n"), options=Options(units_row=True))
+
+
+def test_superscripts_are_no_positions(tmp_path):
+    text = "0,1,2\n" + "".join(f"²,{i},{i * i % 7}\n" for i in range(40))
+    with pytest.raises(DataError, match="got text in 0"):
+        load(written(tmp_path, text))
 
 
 def test_rows_cut_short_are_no_notes(tmp_path):

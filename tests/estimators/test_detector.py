@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.stats import betabinom
+from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -226,6 +227,15 @@ def test_rows_that_are_named_calibrate_and_the_others_are_learned_from_in_order(
         ValueError, match=r"calibrates must leave at least 4 rows to learn from, and one .*, got 60 of 60"
     ):
         detector.fit(rows, calibrates=np.ones(60, bool))
+
+
+def test_wrong_masks_and_single_weights(plane):
+    rows = plane[0][:60]
+    detector = ct.ContractiveOutlierDetector(max_epochs=1, n_components=4, random_state=0)
+    with pytest.raises(ValueError, match=r"calibrates must be a mask of shape \(60,\), got \(3,\). Give True or False"):
+        detector.fit(rows, calibrates=np.ones(3, bool))
+    alike, plain = (clone(detector).fit(rows, sample_weight=weight).score_samples(rows) for weight in (2.0, None))
+    np.testing.assert_array_equal(alike, plain)
 
 
 def test_held_out_rows_are_as_many_as_the_rate_needs():

@@ -53,6 +53,16 @@ def test_rows_that_rounding_leaves_open_are_searched_in_double_precision(monkeyp
     assert searched
 
 
+def test_many_features_take_small_blocks(monkeypatch):
+    sizes, block = [], Nearest._block
+    monkeypatch.setattr(Nearest, "_block", lambda self, z, count: sizes.append(len(z)) or block(self, z, count))
+    rows = np.random.RandomState(0).standard_normal((100, 4096))
+    distances, numbers = Nearest(rows)(rows, 15)
+    assert (numbers[:, 0] == np.arange(100)).all()
+    assert max(sizes) * 23 * 4096 <= 2**22
+    np.testing.assert_allclose(distances, by_hand(rows, rows, 15)[0], rtol=1e-9, atol=1e-6)
+
+
 def test_blocks_change_nothing(monkeypatch):
     rows = cases()["few causes"]
     whole = Nearest(rows)(rows[::3], 5)

@@ -98,6 +98,29 @@ def test_of_many_features_those_with_the_largest_error_are_tried():
     assert found.ranking[0].feature == "x66"
 
 
+def test_a_repair_is_of_its_own_columns_though_two_features_share_a_name(rows):
+    def score(x):
+        return np.abs(x[:, 2]) + (np.abs(x[:, :2]) > 50).any(1)
+
+    found = explainer(rows, score, groups={"x2": [0, 1]}).explain(np.array([[1.0, 2.0, 9.0]]), Ranks.of(np.ones(9)), 2)
+    (repair,) = found[0].repairs[:1]
+    assert (repair.feature, repair.observed) == ("x2", 9.0)
+    assert isinstance(repair.repaired, float)
+
+
+def test_near_rows_are_found_beside_a_feature_that_is_far_off():
+    # the third column is a billion off, beside whose square the first two would be lost in rounding
+    first = np.linspace(-3, 3, 301)
+    rows = np.c_[first, first**2, np.sin(first)]
+
+    def score(x):
+        return np.abs(x[:, 2] - np.sin(x[:, 0]))
+
+    found = explainer(rows, score).explain(np.array([[1.2, 1.44, 1e9]]), Ranks.of(score(rows)), 1)[0]
+    assert found.ranking[0].feature == "x2"
+    assert found.ranking[0].repaired == pytest.approx(np.sin(1.2), abs=1e-3)
+
+
 @pytest.mark.parametrize("groups", [[[0, 1], [1, 2]], [[0, 3]], [[]], {"a": [-1]}], ids=str)
 def test_groups_must_be_disjoint_columns(rows, groups):
     with pytest.raises(ValueError, match="groups must be disjoint lists of column numbers from 0 to 2"):

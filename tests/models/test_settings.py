@@ -84,5 +84,7 @@ def test_images_and_completion_are_asked_for():
         NetworkSettings("conv").completed(features=4, unit_range=True)
     with pytest.raises(InvalidValue, match=r"hidden must be one width for the residual model, got \(5, 4\)"):
         NetworkSettings("residual", (5, 4)).completed(features=4, unit_range=True)
+    with pytest.raises(InvalidValue, match=r"hidden must be one width for the residual model, got \(\)"):
+        NetworkSettings("residual", ()).completed(features=4, unit_range=True)
     with pytest.raises(InvalidValue, match=r"must be completed before .* Call completed\(\) first"):
         NetworkSettings().build(4)

@@ -228,6 +228,9 @@ def test_kl_sparsity_refuses_codes_outside_zero_and_one(x):
         autoencoder.encoder[0].bias.fill_(-5)
     with pytest.raises(ValueError, match="the code must lie between 0 and 1 for KL sparsity"):
         objectives.sparse()(autoencoder, x)
+    code = torch.tensor([[-0.4, 0.5], [1.0, 0.5]])  # though the means lie there
+    with pytest.raises(ValueError, match=r"the code must lie between 0 and 1 for KL sparsity, got -0\.4 to 1"):
+        objectives.sparse().terms[0].penalty(lambda x: code, torch.zeros(2, 3))
 
 
 def test_cross_entropy_refuses_data_outside_zero_and_one(autoencoder, x):

@@ -57,6 +57,24 @@ def test_validation_figures_are_exact(data):
     assert history["val_total"][-1] == pytest.approx(float(error + 0.1 * norm), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "term",
+    [
+        objectives.jacobian_l1(0.01).terms[0],
+        objectives.largest_singular_value(0.01).terms[0],
+        Term("along", 0.01, objectives.JacobianNorm(directions=torch.eye(8)[:2])),
+        Term("elsewhere", 0.01, objectives.JacobianNorm(), at=objectives.Gaussian(0.5)),
+        Term("none", 0.0, objectives.JacobianNorm(norm="entries")),
+    ],
+    ids=lambda term: term.name,
+)
+def test_the_squared_norm_is_that_whatever_is_penalised(data, term):
+    autoencoder, history = fitted(data, Objective(terms=(term,)), validation=data[:40])
+    norm = ct.squared_norm(autoencoder.encoder, data[:40]).mean().detach()
+    assert history["val_squared_norm"][-1] == pytest.approx(float(norm), rel=1e-5)
+    assert bool(history.penalty_path) == (term.name == "elsewhere")
+
+
 def test_one_plain_step_equals_the_step_by_hand(data):
     torch.manual_seed(0)
     by_hand = ct.mlp(8, code=3)

@@ -1,5 +1,6 @@
 """Principal components against scikit-learn's, a network that begins as them, and training from there on."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from contractive.objectives import gain_weighted, standard
 from contractive.training import (
     SearchWarning,
     WarmCosine,
+    _component_runs,
     fit_from_components,
     preconditioned,
     principal_components,
@@ -172,6 +174,21 @@ def test_where_nothing_is_gained_the_components_are_kept():
     net, found = fitted(x, standard(), code=2)
     torch.testing.assert_close(net(x), principal_components(x, 2).autoencoder(2)(x), rtol=1e-4, atol=1e-4)
     assert (len(found.history), found.gain) == (0, 0.0)
+
+
+def test_the_gain_is_judged_by_weighted_rows_and_by_more_than_one():
+    x, generator = rows(n=40).float(), torch.Generator().manual_seed(0)
+    values, weights = torch.randn(40, generator=generator).double(), torch.rand(40, generator=generator)
+    weights[0] = 0
+    given = {"held": torch.arange(40), "weights": None, "data": x}
+    error = _component_runs.Runs._standard_error
+    runs = SimpleNamespace(**given, mean=lambda v: float(v.mean()))
+    assert error(runs, values) == pytest.approx(float(values.std()) / 40**0.5)
+    assert error(runs, values[:1]) == math.inf
+    w = weights.double() / weights.double().sum()
+    runs = SimpleNamespace(**given | {"weights": weights}, mean=lambda v: float(w @ v))
+    by_hand = float((w.square() * (values - w @ values).square()).sum() * 40 / 39) ** 0.5
+    assert error(runs, values) == pytest.approx(by_hand, rel=1e-6)
 
 
 def test_the_weight_found_is_the_models_weight():

@@ -109,7 +109,8 @@ def detect(path: Path, options: Options) -> Dialect:
     if header and options.header is None and any(map(_NUMBER.fullmatch, cells[0])):
         notes.append(f"The numbers of the first row, {','.join(cells[0])[:40]}, are names of columns (option header).")
     units = _num_units(cells) if options.units_row is None and header else int(bool(options.units_row and header))
-    if units and len(rows) > 1:
+    units = min(units, len(rows) - 1)
+    if units:
         notes.append(f"Left out {' and '.join(','.join(row)[:40] for row in cells[1 : units + 1])}: units (units_row).")
     names = tuple(cell or f"c{i}" for i, cell in enumerate(cells[0] if header else [""] * width))
     unnamed = [f"c{i}" for i, cell in enumerate(cells[0]) if header and not cell]
@@ -124,14 +125,16 @@ def detect(path: Path, options: Options) -> Dialect:
     check_unique(names)
     foot = list(takewhile(lambda line: width > 1 and _is_note(line, separator), reversed(tail[-_MOST_BELOW:])))
     notes += [f"Left out lines below the table: {len(foot)}, ending with {foot[0].strip()[:40]!r}."] if foot else []
-    last = next(iter(_rows(tail[-1:], separator, None)), (0, []))[1]
+    last = next(iter(_rows(tail[: len(tail) - len(foot)][-1:], separator, None)), (0, []))[1]
     total = options.total_row
     if total is None:
-        total = len(rows) > 3 and len(last) == width and _is_total(last, cells[1:])
+        whole = [row for row in cells[1:] if len(row) == width]  # notes below the table may be among them
+        total = len(rows) > 3 and len(last) == width and _is_total(last, whole)
     notes += [f"Left out the last row, {','.join(last)[:40]}: totals (total_row)."] if total else []
+    line, first = rows[units if header else 0]  # where the header or the units end, or the first values do
+    skip += line if header else line - 1 - sum(cell.count("\n") for cell in first)
     return Dialect(
-        encoding, separator, names, header, skip + rows[units if header else 0][0] - (not header),
-        index, frozenset(foot), total, max(map(len, lines)), notes,
+        encoding, separator, names, header, skip, index, frozenset(foot), total, max(map(len, lines)), notes,
     )  # fmt: skip
 
 
@@ -169,7 +172,7 @@ def _encoding(path: Path, given: str | None) -> tuple[str, list[str]]:
                         )
                     tail = (tail + text)[-_TAIL:]
                 decoder.decode(b"", final=True)
-            return name, [line for line in tail.splitlines() if line.strip()]
+            return name, [line for line in re.split("\r\n?|\n", tail) if line.strip()]
         except UnicodeError as error:
             failures.append(first_line(error))
     raise invalid("encoding", f"be that of {path}", f"{names[0]}: {failures[0]}", "Try utf-8 or cp1252.")
@@ -287,7 +290,7 @@ def _floats(cells: list[str]) -> list[float]:
 
 def _counts(cells: list[str]) -> bool:
     """Return whether cells are 0, 1 or 1, 2, or any three whole numbers that follow each other."""
-    start = int(cells[0]) if cells[0].isdigit() else -1
+    start = int(cells[0]) if cells[0].isdecimal() else -1
     whole = start >= 0 and cells == [str(start + i) for i in range(len(cells))]
     return whole and (len(cells) > 2 or (len(cells) == 2 and (start < 2 or 1800 < start < 2200)))
 
@@ -318,8 +321,9 @@ def _num_units(cells: list[list[str]]) -> int:
 
 
 def _is_note(line: str, separator: str) -> bool:
-    """Return whether a line below a table is a sentence and no row that is cut short."""
-    return len(_rows([line], separator, None)[0][1]) == 1 and re.search(r"[^\W\d_]{3}.* ", line) is not None
+    """Return whether a line below a table is a sentence, and neither a row cut short nor the end of a quoted cell."""
+    alone = line.count('"') % 2 == 0 and len(_rows([line], separator, None)[0][1]) == 1
+    return alone and re.search(r"[^\W\d_]{3}.* ", line) is not None
 
 
 def _is_total(last: list[str], body: list[list[str]]) -> bool:

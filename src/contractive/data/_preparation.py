@@ -42,7 +42,7 @@ class Preparation(ABC):
     Attributes:
         kind: "array", "images", "table" or "windows".
         features: Numbers per prepared row.
-        scaler: "none", "minmax", "standard", "robust", "common", or "range" for one known range of all features.
+        scaler: "none", "minmax", "standard", "robust", "common" (one for all), or "range" (known, of all or a channel).
         offset: Of each feature, or of all of them (one number), float64.
         scale: Likewise.
         fill: The number of each feature put where a value is missing; None refuses missing values.

@@ -50,12 +50,15 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         support_fraction: Share of the training rows to learn from, above 0 and at most 1; below 1 those that a first,
             short training reconstructs best, for rows that hold outliers and that nobody has sorted. None for 1, and
             0.7 with `contamination`. It takes away rare kinds of normal. As in scikit-learn's `EllipticEnvelope`.
-        score_by: `table`, `structured` (the distance in the code), `reconstruction` (the error alone), or `auto`:
-            structured for at least 50 features that each repeat another one, by a mean largest correlation of 0.75.
+        score_by: `table`; `structured` (the distance in the code); `trimmed` (residual and distances to neighbours, for
+            training rows that hold outliers); `reconstruction` (the error alone); or `auto`: `structured` for at least
+            50 features whose largest absolute correlation with another one is 0.75 in the mean or more, else `trimmed`
+            where a share of the rows is learned from, and `table` where all are.
         impute: `mean` or `median` puts those of the training rows where a value is NaN; None refuses NaN.
         n_components: Numbers per code; `auto` as in `ContractiveAutoencoder`.
-        weight: Factor of the penalty; None for 0.03, 3 with `structured` and 0.1 with `reconstruction`.
-        scale: As in `ContractiveAutoencoder`, or `auto`: `common` with `structured`, else `log`.
+        weight: Factor of the penalty; None for 0.03 with `table`, 3 with `structured`, else 0.1.
+        scale: As in `ContractiveAutoencoder`, or `auto`: `log` with `table`, `common` with `structured`, else
+            `standard`.
 
     All other parameters are those of `ContractiveAutoencoder`, but `warm_start`.
 
@@ -96,8 +99,11 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         self._check_parameters()
         self.__dict__.pop("autoencoder_", None)  # should training fail, nothing half-trained looks fitted
         given = self._table(X, reset=True)
-        counts = np.ones(len(given), bool) if sample_weight is None else np.asarray(sample_weight) > 0
         x, weights = rows_that_count(given, sample_weight)
+        counts = np.ones(len(given), bool) & (True if sample_weight is None else np.asarray(sample_weight) > 0)
+        if calibrates is not None and np.shape(calibrates) != counts.shape:
+            rule = f"be a mask of shape ({len(counts)},)"
+            raise InvalidValue("calibrates", rule, np.shape(calibrates), "Give True or False for each row.")
         if len(x) < FEWEST_ROWS:
             rule = f"be above 0 for at least {FEWEST_ROWS} rows"
             raise InvalidValue("sample_weight", rule, len(x), "Weigh more rows.")
@@ -275,7 +281,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
 
     def _set_offset(self, scores: np.ndarray, weights: np.ndarray | None) -> None:
         """Set the limit: by the share of the training rows, which have these scores, or by the false-alarm rate."""
-        self.smallest_false_alarm_rate_: float = 1 / (1 + self._ranks.rows)
+        self.smallest_false_alarm_rate_: float = self._ranks.smallest_rate
         if self.contamination is None:
             self.offset_: float = -promised_limit(self._ranks, float(self.false_alarm_rate))
         else:
@@ -304,7 +310,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
     @_detector.setter
     def _detector(self, saved: DetectorState) -> None:
         self.score_by_, self._rows, self._fill, self._ranks = saved.score_by, saved.rows, saved.fill, saved.ranks
-        self.smallest_false_alarm_rate_ = 1 / (1 + saved.ranks.rows)
+        self.smallest_false_alarm_rate_ = saved.ranks.smallest_rate
         try:
             networks = [with_weights(self.autoencoder_, weights) for weights in saved.networks]
             rows, parts = self._scaling.apply(saved.rows), PARTS[saved.score_by]

@@ -39,7 +39,8 @@ class Nearest:
     def __call__(self, z: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the distances to the nearest `count` rows and their numbers, both (len(z), count), nearest first."""
         distances, numbers = np.empty((len(z), count)), np.empty((len(z), count), np.intp)
-        size = max(1, _NUMBERS_AT_ONCE // len(self._squares))
+        gathered = (count + _SPARE) * self.rows.shape[1]  # numbers of the candidates' rows, for each of z
+        size = max(1, min(_NUMBERS_AT_ONCE // len(self._squares), 4 * _NUMBERS_AT_ONCE // gathered))
         for start in range(0, len(z), size):
             part = slice(start, start + size)
             distances[part], numbers[part] = self._block(z[part], count)

@@ -12,6 +12,7 @@ from contractive.estimators._surprise import Ranks
 
 _QUANTILES, _NEIGHBOURS = 15, 5
 _MOST_TRIED = 64  # features per row
+_FARTHEST = 1e4  # scaled distance in one feature, in the search for near rows
 _MOST_NUMBERS = 2**22  # of training rows that are searched for neighbours
 _USUAL = 0.5  # p-value from which a row needs no more repair
 _SCORED_AT_ONCE = 4096  # rows that are tried, whichever rows they explain
@@ -56,7 +57,7 @@ class Explanation:
     repairs: tuple[Change, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is itself: names need not differ, and arrays have no one answer
 class Feature:
     """Columns that count as one, and the values that occur there.
 
@@ -144,12 +145,11 @@ class Explainer:
 
     def _explained(self, row: np.ndarray, ranks: Ranks, num_repairs: int) -> Search[Explanation]:
         before = float((yield row[None])[0])
-        ranking = yield from self._changes(row, before, ranks, self._features)
-        repairs, repaired, left = [], row.copy(), [*self._features]
-        score, found = before, ranking
-        while found and found[0].fall > 0:
-            best = found[0]
-            feature = next(each for each in left if each.name == best.feature)
+        found = yield from self._changes(row, before, ranks, self._features)
+        ranking = tuple(change for _, change in found)
+        repairs, repaired, left, score = [], row.copy(), [*self._features], before
+        while found and found[0][1].fall > 0:
+            feature, best = found[0]
             left.remove(feature)
             repairs.append(best)
             repaired[feature.columns] = best.repaired
@@ -157,9 +157,11 @@ class Explainer:
                 break
             score -= best.fall
             found = yield from self._changes(repaired, score, ranks, left)
-        return Explanation(before, float(ranks.p_values(np.array([before]))[0]), tuple(ranking), tuple(repairs))
+        return Explanation(before, float(ranks.p_values(np.array([before]))[0]), ranking, tuple(repairs))
 
-    def _changes(self, row: np.ndarray, before: float, ranks: Ranks, features: list[Feature]) -> Search[list[Change]]:
+    def _changes(
+        self, row: np.ndarray, before: float, ranks: Ranks, features: list[Feature]
+    ) -> Search[list[tuple[Feature, Change]]]:
         """Return each feature with its best value, by the fall of the score."""
         if not features:
             return []
@@ -167,7 +169,8 @@ class Explainer:
             error = self._errors(row[None])[0]
             worst = sorted(features, key=lambda feature: -error[feature.columns].sum())[:_MOST_TRIED]
             features = [feature for feature in features if feature in worst]
-        squares = np.square(self._scaled - self._scaling.apply(row[None]))
+        # further off, the other features would be lost in rounding when a feature is taken off the sum
+        squares = np.square(np.clip(self._scaled - self._scaling.apply(row[None]), -_FARTHEST, _FARTHEST))
         lengths = squares.sum(1)
         tried = [self._values(feature, squares, lengths) for feature in features]
         changed = np.repeat(row[None], sum(map(len, tried)), axis=0)
@@ -180,8 +183,9 @@ class Explainer:
             best = int(scores[start:end].argmin())
             fall, p_value = before - scores[start + best], ranks.p_values(scores[start + best : start + best + 1])[0]
             observed, usual, repaired = (_plain(value) for value in (row[feature.columns], feature.usual, values[best]))
-            found.append(Change(feature.name, observed, usual, repaired, float(max(fall, 0.0)), float(p_value)))
-        return sorted(found, key=lambda change: -change.fall)
+            change = Change(feature.name, observed, usual, repaired, float(max(fall, 0.0)), float(p_value))
+            found.append((feature, change))
+        return sorted(found, key=lambda pair: -pair[1].fall)
 
     def _values(self, feature: Feature, squares: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return the values to try: common ones, and those of the training rows nearest in the other features."""

@@ -46,6 +46,11 @@ class Ranks:
         """Calibration rows, counted by weight."""
         return float(self.above[0])
 
+    @property
+    def smallest_rate(self) -> float:
+        """The smallest false-alarm rate that so many rows can promise."""
+        return 1 / (1 + self.rows)
+
     def p_values(self, numbers: np.ndarray) -> np.ndarray:
         """Return (1 + calibration rows with at least this number) / (1 + calibration rows), (rows,).
 
@@ -93,7 +98,7 @@ def promised_limit(ranks: Ranks, rate: float) -> float:
     if limit == np.inf:
         warnings.warn(
             f"false_alarm_rate={rate} cannot be promised from {ranks.rows:g} calibration rows, and no row will be"
-            f" flagged: the smallest rate is {1 / (1 + ranks.rows):.4g}. Give that one, or more rows.",
+            f" flagged: the smallest rate is {ranks.smallest_rate:.4g}. Give that one, or more rows.",
             PromiseWarning,
             stacklevel=4,
         )

@@ -229,7 +229,7 @@ def _for_columns(
 
 
 def choose(y: Tensor, x: Tensor, request: Request) -> Plan:
-    """Rows or columns, whichever are fewer; `auto` is exact only for a code or an input of one or two numbers."""
+    """Exact by rows or columns, whichever are fewer; `auto` is exact up to twice as many as there are probe vectors."""
     k, d = y.shape[1:].numel(), x.shape[1:].numel()
     passes = {
         "autograd exact rows": k,

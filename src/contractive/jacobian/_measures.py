@@ -169,7 +169,7 @@ def value_and_norm(
             there are probe vectors. With `largest`, exact is a relative 1e-8, any other 1e-4.
         num_probes: Probe vectors, or rows of J, per example; 1 if omitted.
         generator: Their source; torch's global one if omitted.
-        rows: Different numbers of the examples whose norm is wanted; all if omitted.
+        rows: Indices, without repeats, of the examples whose norm is wanted; all if omitted.
         batch_statistics: As in `value_and_squared_norm`.
         args: As in `value_and_squared_norm`.
 

@@ -41,14 +41,15 @@ def value_and_squared_norm(
     Args:
         f: Map whose row i depends on row i of `x` only. An `nn.Module` whose structure can be read is fastest.
         x: Points at which to differentiate, (batch, *features), floating point.
-        method: `exact`; `probes`, the unbiased estimate mean_v ||v^T J||^2 over random code-side probes
+        method: `exact`; `probes`, the unbiased estimate mean_v ||v^T J||^2 over random code-side probe vectors
             (Hutchinson 1989; Hoffman et al. 2019); `forward_probes`, mean_u ||J u||^2 with probes u shared by eight
             examples, much noisier, and cheaper for a chain alone; `auto`, exact where the step costs about as much,
             else `probes` (`plan` tells).
-        num_probes: Probes per example, 1 if omitted. Variance falls at least as 1 / num_probes.
-        generator: Source of the probes; torch's global one if omitted.
+        num_probes: Probe vectors per example, 1 if omitted. The variance falls at least as fast as 1 / num_probes.
+        generator: Source of the probe vectors; torch's global one if omitted.
         memory_budget: Bytes for intermediate rows of an exact norm; larger batches are done in chunks.
-        rows: Different numbers of the examples whose norm is wanted, (some,); all if omitted. The code is that of all.
+        rows: Indices, without repeats, of the examples whose norm is wanted, (some,); all if omitted. The code is that
+            of all examples.
         batch_statistics: `constant` takes a batch norm in training mode, with mean and variance held fixed in the
             derivative by x: what x_i adds to them, of the order 1 / batch, is left out of J_i. The gradient of the norm
             in the parameters is exact, through both.
@@ -146,8 +147,8 @@ def value_norm_and_difference(
         sigma: Standard deviation of the noise, in the units of x.
         copies: Noisy copies per example. In the one-layer case eight neighbouring examples share their noise.
         method: `auto`, `exact` or `probes`.
-        num_probes: Probes per example, 1 if omitted.
-        generator: Source of noise and probes.
+        num_probes: Probe vectors per example, 1 if omitted.
+        generator: Source of noise and probe vectors.
         rows: As in `value_and_squared_norm`.
         args: As in `value_and_squared_norm`.
 

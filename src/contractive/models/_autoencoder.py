@@ -1,4 +1,4 @@
-"""An autoencoder is a pair of modules; `mlp`, `tied` and `conv` build the usual ones, settings describe them."""
+"""An autoencoder is a pair of modules; `mlp`, `tied`, `conv` and `residual` build the usual ones, with a `Recipe`."""
 
 import copy
 import inspect
@@ -96,7 +96,7 @@ def _builder(build: "Callable[_P, Autoencoder]") -> "Callable[_P, Autoencoder]":
         for name, value in arguments.items():
             if name in ("features", "code", "hidden", "channels", "shape"):
                 for width in value if isinstance(value, list) else [value]:
-                    if not isinstance(width, int) or width < 1:
+                    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
                         raise InvalidValue(name, "be a whole number above 0", repr(width), "For instance 64.")
             elif name in ("activation", "decoder_activation", "output"):
                 check_choice(name, value, ACTIVATIONS)

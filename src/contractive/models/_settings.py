@@ -95,7 +95,7 @@ class NetworkSettings:
         code = 64 if wide else min(32, max(2, features // 2)) if features < _NARROW else 32
         if self.model == "residual":
             code = half_of(features)
-            if len(self.hidden or (0,)) != 1:
+            if self.hidden is not None and len(self.hidden) != 1:
                 raise InvalidValue("hidden", "be one width for the residual model", self.hidden, "For instance 64.")
         return replace(
             self,

@@ -62,7 +62,7 @@ class Term:
     # the map it is given: `encoder`, `reconstruction` for g(f(x)), `decoder` (at the code), or for x -> the output of a
     # layer of an `nn.Sequential` encoder `encoder.` and its name, such as `encoder.1`
     of: str = "encoder"
-    at: Corruption | None = None  # the points: those of the map with noise, or between them; a pass of its own
+    at: Corruption | None = None  # moves the points (noise, interpolation), for a pass of its own; None for the inputs
     # whether the penalty is (map, x, labels) -> ..., with the labels of the batch; validation leaves it out
     labelled: bool = False
 
@@ -71,6 +71,11 @@ class Term:
         object.__setattr__(self, "weight", float(self.weight))  # checkpoints may not hold a scalar of numpy
         if not self.of.startswith("encoder."):
             check_choice("of", self.of, (*_MAPS, "encoder.LAYER"))
+
+    @property
+    def is_squared_norm(self) -> bool:
+        """True for ||J_f(x)||_F^2 of the encoder at its inputs."""
+        return self.of == "encoder" and self.at is None and getattr(self.penalty, "is_squared", False)
 
 
 def _layer(encoder: nn.Module, name: str) -> nn.Module:
@@ -181,9 +186,8 @@ class Objective:
 
         `labels` are handed to the labelled terms as they are.
 
-        The encoder runs once, except with two Jacobian penalties of it, or one `at` other points, of which each makes
-        its own pass. Noise and probe
-        vectors come from the generator, or torch's global one.
+        The encoder runs once. Exceptions: every further Jacobian penalty of the encoder, and every term with `at`,
+        makes a pass of its own. Noise and probe vectors come from `generator`, or from torch's global one.
 
         Raises:
             ContractiveError: A penalty that does not return one value per example, a labelled one without labels.
@@ -215,7 +219,10 @@ class Objective:
         return replace(self, terms=tuple(term for term in self.terms if term.weight))
 
     def exact(self) -> "Objective":
-        """Return the objective without corruption, noise of estimates and labelled terms, for validation."""
+        """Return the objective for validation: no corruption, exact penalties, no labelled terms.
+
+        The random points of terms with `at` stay.
+        """
         kept = [(term, getattr(term.penalty, "exact", None)) for term in self.terms if not term.labelled]
         terms = tuple(replace(term, penalty=make()) if make else term for term, make in kept)
         return replace(self, corruption=None, terms=terms)

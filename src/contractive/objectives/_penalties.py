@@ -123,7 +123,7 @@ class JacobianNorm:
         check_penalty_rows(self.penalty_rows)
         check_choice("batch_statistics", self.batch_statistics, get_args(BatchStatistics))
         check_choice("norm", self.norm, NORMS)
-        if self._is_general:
+        if not self.is_squared:
             check_choice("method", self.method, ("auto", "exact", "probes"), "Forward probes estimate ||J||_F^2 alone.")
             if self.penalty_rows == "auto":  # whose choice rests on the counted cost of the squared norm
                 object.__setattr__(self, "penalty_rows", 1.0)
@@ -134,13 +134,14 @@ class JacobianNorm:
             object.__setattr__(self, "penalty_rows", 1.0)
 
     @property
-    def _is_general(self) -> bool:
-        return self.norm != "squared" or self.directions is not None
+    def is_squared(self) -> bool:
+        """True for ||J||_F^2 itself: no other norm, and no directions."""
+        return self.norm == "squared" and self.directions is None
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         options: Any = {"method": self.method, "num_probes": self.num_probes, "batch_statistics": self.batch_statistics}
         compute: Callable[..., tuple[Tensor, Tensor]] = value_and_squared_norm
-        if self._is_general:
+        if not self.is_squared:
             compute = value_and_norm
             given = self.directions
             options |= {"norm": self.norm, "directions": given(x) if callable(given) else given}
@@ -236,10 +237,10 @@ class KLSparsity:
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         code = encode(x)
         mean = code.flatten(1).mean(0)
-        low, high = (float(end) for end in mean.detach().aminmax())
+        low, high = (float(end) for end in code.detach().aminmax())
         if low < 0 or high > 1:
             raise ContractiveError(
-                f"All units of the code must lie between 0 and 1 for KL sparsity, got means of {low:.3g} to {high:.3g}."
+                f"All units of the code must lie between 0 and 1 for KL sparsity, got {low:.3g} to {high:.3g}."
                 " Use a sigmoid code, or the L1 penalty."
             )
         limits = torch.finfo(mean.dtype)

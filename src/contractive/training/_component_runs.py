@@ -111,6 +111,12 @@ class Runs:
         weights = self.weights[self.held].double()
         return float(weights @ errors.double() / weights.sum())
 
+    def _standard_error(self, values: Tensor) -> float:
+        """Standard error of `mean`; infinite for one row."""
+        weights = torch.ones(len(values)).double() if self.weights is None else self.weights[self.held].double()
+        spread = float((weights * (values - self.mean(values))).norm() / weights.sum())
+        return spread * math.sqrt(len(values) / (len(values) - 1)) if len(values) > 1 else math.inf
+
     def whole(self, objective: Objective) -> Found:
         """Train in the whole budget on the rows that are not held out, and return the best epoch's network."""
         network = copy.deepcopy(self.start)
@@ -119,7 +125,7 @@ class Runs:
         found = Found(network, objective, self.mean(self.errors(network, objective)), share, history)
         if not (objective.weight_decay or objective.corruption or any(term.weight for term in objective.terms)):
             gains = (self.start_errors - self.errors(network, objective)).double()
-            if float(gains.mean()) <= float(gains.std()) / math.sqrt(len(gains)):
+            if not self.mean(gains) > self._standard_error(gains):
                 return replace(found, network=self.start, error=self.start_error, share=0.0)
         return found
 

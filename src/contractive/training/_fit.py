@@ -93,10 +93,10 @@ def fit(
         validation: Rows on which every epoch is measured, as `data`, all of them brought into memory; never trained on.
         checkpoint: File for the state of training, written after an epoch if `checkpoint_seconds` have passed since
             the last time, and after the last one.
-        resume: Go on from `checkpoint`: on a CPU to the same weights, bit for bit, as without the break.
+        resume: Resume from `checkpoint`: on a CPU to the same weights, bit for bit, as without the interruption.
         callbacks: Lightning callbacks.
-        options: The fields of `TrainingSettings` and what `FitOptions` adds to them. Without them: 50 epochs of batches
-            of 128 at a constant rate of 0.001, for any data; None is for the default by the data.
+        options: The fields of `TrainingSettings` and what `FitOptions` adds to them. Where they are left out: 50 epochs
+            of batches of 128 at a constant rate of 0.001, whatever the data. What is None is chosen by the data.
 
     Returns:
         The history; see `History`.
@@ -242,5 +242,6 @@ def _penalty_path(step: Step, x: Tensor) -> str:
             with contexts.rehearsing(encoder):
                 options: Any = {"num_probes": penalty.num_probes, "batch_statistics": penalty.batch_statistics}
                 path = str(plan(encoder, x[:rows], method=penalty.method, **options))
-            return path if rows == len(x) else f"{path} on {rows} of {len(x)} rows"
+            if penalty.is_squared:  # the way to any other norm is not described
+                return path if rows == len(x) else f"{path} on {rows} of {len(x)} rows"
     return ""

@@ -7,8 +7,8 @@ components are kept unless the gain on held-out rows is more than one standard e
 held-out rows, they are not learned.
 
 A weight is found by its error increase between two such runs, of the objective with and without penalty: short trials
-from the unpenalised weights bracket it, a whole run measures it. Training with the weight found, the same rows and the
-same seed gives the same network, since that is what the search does last.
+from the unpenalised weights bracket it, a whole run measures it. A whole run depends on weight, rows and seed alone, so
+that training with the weight found gives the same network.
 
 All of this is the same whenever it is done again. An interrupted call is resumed by doing it again, with every training
 continued from its checkpoint: those that were finished cost nothing.
@@ -85,7 +85,8 @@ def fit_from_components(
         ContractiveError: The reference without penalty is no better than the mean.
         CheckpointError, TrainingDiverged: As `fit`.
 
-    A search that misses the allowed increase by more than a fifth of it and three points gives a `SearchWarning`.
+    A search gives a `SearchWarning` where it misses the allowed increase by more than a fifth of it and by more than
+    three percentage points.
     """
     if validation is not None and sample_weight is not None:
         raise InvalidValue("sample_weight", "be left out with `validation`", "both", "Leave one of them out.")

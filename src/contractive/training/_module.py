@@ -16,7 +16,7 @@ from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import rank_context
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
-from contractive.objectives import JacobianNorm, Objective, Values
+from contractive.objectives import Objective, Values
 from contractive.training._checkpoints import State
 from contractive.training._contexts import evaluating
 from contractive.training._history import RUNAWAY, TrainingDiverged, largest_weight
@@ -238,8 +238,7 @@ class Step(LightningModule):
             row |= {f"val_{name}": float(value.mean()) for name, value in subset.penalties.items()}
             # the subset's objective with the reconstruction error of all rows in place of its own
             row["val_total"] = float(subset.total - subset.reconstruction.mean() + reconstruction)
-            terms = self.objective.terms
-            norms = [term.name for term in terms if isinstance(term.penalty, JacobianNorm) and term.of == "encoder"]
+            norms = [term.name for term in self.objective.terms if term.is_squared_norm]
             known = row[f"val_{norms[0]}"] if norms else squared_norm(self.autoencoder.encoder, few).mean()
             return row | {"val_squared_norm": float(known)}
 

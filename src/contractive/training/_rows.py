@@ -69,7 +69,7 @@ class TrainingRows:
     train: "Tensor | Rows | Loader"
     validation: Tensor | None
     weights: Tensor | None
-    first: Tensor  # rows of them, more than a few where they lie in memory or come in batches
+    first: Tensor  # all rows in memory, the first ones of rows that are read in slices, the first batch of a loader
 
     def __deepcopy__(self, memo: object) -> "TrainingRows":
         """Share the rows: callbacks that average weights copy the module that holds them."""
@@ -196,7 +196,7 @@ def labelled_rows(x: Any, labels: Any, what: str, classifier: Classifier, place:
 
 @dataclass
 class Blocks:
-    """Shuffled batches of rows, with their weights if they have any, sixteen to a block; the last may be smaller.
+    """Shuffled batches of rows, with their weights if they have any, `per_block` to a block; the last may be smaller.
 
     A block is what Lightning calls a batch: its bookkeeping, which costs more than a step of a small net, is done once
     per block. Every process takes share number `rank` of `world` equal shares of each batch.

@@ -56,7 +56,7 @@ def search_weight(run: Runs, objective: Objective, allowed: float) -> tuple[Foun
 
 
 def _increase(run: Runs, found: Found, reference: Found, least: float) -> float:
-    """Return by what share of the reference's error, which counts as at least `least`, the other one exceeds it."""
+    """Return the relative error increase over the reference, whose error counts as at least `least`, on all rows."""
     shares = []
     for rows in (run.held, spread_rows(run.learned, _COMPARED)):
         mine, other = (run.errors(each.network, each.objective, rows) for each in (found, reference))
@@ -129,8 +129,9 @@ def _by_trials(run: Runs, objective: Objective, reference: Found, least: float, 
 
 
 def _next_weight(tried: Sequence[tuple[float, float]], aim: float, most: float) -> float:
-    """Interpolate the increase, linear in weight^1.2, between the nearest ones below and above; else follow this slope.
+    """Return the weight to try next, by an increase that is linear in weight^1.2.
 
+    It lies between the nearest weights below and above the aim, or beyond all of them on the line through the last.
     An increase may be negative: a small weight can reconstruct held-out rows better than none. Beyond the weights that
     were tried the step upwards is at most a factor of `most`.
     """

@@ -16,6 +16,7 @@ from contractive.studies.runs import ClassifierRun, ClassifierSettings, RunError
 from contractive.training import CollapseWarning, Regularisation, fine_tune, pretrain, tangent_files
 
 DIGITS = load("digits")
+SHIFTED = replace(DIGITS.preparation, offset=np.array([1.0]))
 SMALL = ClassifierSettings(
     hidden=(12, 8), pretraining_epochs=3, max_epochs=4, labels_used=60, tangents=2, jacobian_weight=0.01, device="cpu"
 )
@@ -178,6 +179,19 @@ def test_a_run_does_not_go_on_with_other_settings(change, match, tmp_path):
         train(DIGITS, SMALL, tmp_path / "run", on_progress=watch)
     with pytest.raises(RunError, match=f"resume must continue with the settings of the run, {match}"):
         train(DIGITS, replace(SMALL, **change), tmp_path / "run", resume=True)
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path):
+    def watch(stage, done, total):
+        if (stage, done) == ("directions", 60):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(DIGITS, SMALL, tmp_path / "run", on_progress=watch)
+    others = load("digits", seed=1), replace(DIGITS, checksum="0"), replace(DIGITS, preparation=SHIFTED)
+    for other in others:
+        with pytest.raises(RunError, match=r"resume must continue with the data of the run, split as they were, got"):
+            train(other, SMALL, tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize("history", ["whole", "broken", "other"])

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from contractive import training
 from contractive.core.artifacts import Artifact, write_arrays
 from contractive.core.errors import InvalidType, check_at_least
@@ -83,7 +85,7 @@ def train(
     split = settings.prepared(split)
     settings = settings.completed(split)
     if resume and is_first:
-        _check_resumable(files, task, settings)
+        _check_resumable(files, task, settings, split)
         files.make_writable()
     elif is_first:
         files.prepare([name for each in TASKS.values() for name in each.own_files], force=force)
@@ -173,12 +175,22 @@ def _write_config(
     storage.write_config(files.folder, task.recipe(settings, split), {"run": document})
 
 
-def _check_resumable(files: Files, task: Task[Any, Any, Any], settings: TaskSettings[Any, Any]) -> None:
-    """Refuse a folder without a run of this task, and other settings than those of the run."""
+def _check_resumable(files: Files, task: Task[Any, Any, Any], settings: TaskSettings[Any, Any], split: Split) -> None:
+    """Refuse a folder without a run of this task, and other settings or other data than those of the run."""
     if not files.config.exists():
         got = f"{files.folder} without {files.config.name}"
         raise RunError(field="resume", rule="find a run", got=got, remedy="Leave `resume` out.")
-    before = open_run(files.folder, task.run).settings.values()
+    run = open_run(files.folder, task.run)
+    before, now, parts = run.settings.values(), split.preparation, run.split_parts()
+    assert now is not None
+    same = split.checksum == run.document.data.checksum and str(now.to_dict()) == str(run.preparation.to_dict())
+    if not same or not (parts is None or split.parts is None or np.array_equal(parts, split.parts)):
+        raise RunError(
+            field="resume",
+            rule="continue with the data of the run, split as they were",
+            got="other data",
+            remedy="Give those (`open_run(out).load_data()`), or start the run anew.",
+        )
     for name, value in settings.values().items():
         if name not in _MACHINE and value != before[name]:
             raise RunError(

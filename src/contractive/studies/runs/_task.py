@@ -82,7 +82,7 @@ class RunDocument:
 
 @dataclass(frozen=True)
 class RowFunction:
-    """What a model makes of rows."""
+    """A function of prepared rows: a module, the names of its results, and what takes them to the user's units."""
 
     module: nn.Module  # from prepared rows (batch, features) to numbers
     columns: tuple[str, ...]  # names of the results
