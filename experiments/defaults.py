@@ -225,7 +225,9 @@ def tables(results: list[dict]) -> str:
     for name in names:
         seeds = len({row["seed"] for row in results if row["set"] == name})
         left = [cell(name, method, "unexplained", "{:.10f}") for method in methods]
-        shares = [f"{1 - float(share):.5f}" if share else "" for share in left]
+        fewer = [len({row["seed"] for row in results if (row["set"], row["method"]) == (name, m)}) for m in methods]
+        few = [f" ({n})" if 0 < n < seeds else "" for n in fewer]  # their splits may be the harder ones
+        shares = [f"{1 - float(share):.5f}{n}" if share else "" for share, n in zip(left, few, strict=True)]
         seconds = (cell(name, method, "seconds", "{:.0f}") for method in methods if method != "pca")
         times = " / ".join(filter(None, seconds))
         lines.append(f"| {name} | {seeds} | " + " | ".join(shares) + f" | {times} |")
