@@ -37,10 +37,10 @@ class Net(NamedTuple):
 
 
 NETS = {
-    "digits, tied 64-32": Net(True, (), 32, 1_797, 100),
-    "digits, tied 64-200": Net(True, (), 200, 1_797, 100),
-    "digits, 64-128-64-32": Net(False, (128, 64), 32, 1_797, 100),
-    "MNIST, tied 784-200": Net(True, (), 200, 8_000, 10),
+    "digits tied 64-32": Net(True, (), 32, 1_797, 100),
+    "digits tied 64-200": Net(True, (), 200, 1_797, 100),
+    "digits 64-128-64-32": Net(False, (128, 64), 32, 1_797, 100),
+    "MNIST tied 784-200": Net(True, (), 200, 8_000, 10),
 }
 
 
@@ -97,7 +97,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found = opened(options.out, {"versions": versions()}, results=[])
     done = {(row["net"], row["weight"], row["center"], row["seed"]) for row in found["results"]}
-    for name in NETS:
+    for name in options.sets.split(","):
         x = rows_of(name, options.data_dir)
         for seed in range(options.seeds):
             for weight in WEIGHTS:

@@ -232,6 +232,15 @@ def test_a_centred_encoder_takes_the_mean_of_the_rows(data):
     torch.testing.assert_close(autoencoder.encoder[0].mean, X.mean(0))  # it stays
 
 
+def test_a_resumed_run_has_the_mean_of_its_checkpoint(tmp_path):
+    settings = SETTINGS | {"checkpoint": tmp_path / "c.ckpt", "checkpoint_seconds": 0}
+    whole, again = (torch.manual_seed(0) and ct.mlp(8, code=3, center=True) for _ in range(2))
+    ct.fit(whole, X, OBJECTIVE, **settings)
+    ct.fit(again, X, OBJECTIVE, resume=True, **settings)  # nothing is left to do
+    torch.testing.assert_close(again.encoder[0].mean, X.mean(0))
+    assert torch.equal(flat(again), flat(whole))
+
+
 @pytest.mark.parametrize(
     "validation", [TensorDataset(X, torch.arange(70)), DataLoader(X, 16), Batches(X[:50], X[50:]), Stream(), Slices()]
 )

@@ -144,7 +144,8 @@ def fit(
     alone = isinstance(autoencoder.decoder, nn.Identity) and objective.loss not in LOSSES.values()
     held_out = in_memory(validation, parts[0], like.dtype)
     rows = TrainingRows.of(autoencoder, like, loaded, held_out, options.get("sample_weight"), alone)
-    _set_mean(autoencoder.encoder, rows)
+    if not resume:  # the checkpoint has it
+        _set_mean(autoencoder.encoder, rows)
     identity = {
         **checkpoints.objective_in_words(objective),
         **{name: checkpoints.in_words(getattr(settings, name)) for name in _DECISIVE},
