@@ -1,5 +1,7 @@
 import copy
+import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -127,6 +129,12 @@ def test_seed_fixes_the_weights():
         torch.manual_seed(3)
         built.append(ct.mlp(5, code=2).encoder[0].weight)
     assert torch.equal(*built)
+
+
+def test_widths_may_be_whole_numbers_of_numpy():
+    five, six = np.int64(5), np.uint8(6)
+    assert ct.mlp(five, code=2, hidden=[six]).recipe == ct.mlp(5, code=2, hidden=[6]).recipe
+    assert json.loads(json.dumps(ct.mlp(five, code=2, hidden=[six]).recipe.arguments))["hidden"] == [6]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice, pairwise, takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from contractive.data._columns import check_unique
 from contractive.data._errors import DataError, first_line, invalid, reraise_as_data_error
+from contractive.data._header import has_header, is_number, is_total, is_value, names_columns, num_units
 from contractive.data._options import Options
 
 _SAMPLE = 2**18  # characters
@@ -29,13 +30,9 @@ _BOMS = {  # the mark of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 _PACKED = {".gz": "gzip", ".zst": "zstd"}
-_NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?")
-_VALUE = re.compile(rf"{_NUMBER.pattern}|\d{{4}}-\d\d-\d\d.*|true|false", re.IGNORECASE)
-_GAPS = ("", "?", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "-inf")
 _COMMENTS = ("#", "|", "%")
 _MARK = "\ufeff"  # once more, where files were joined
-_TOTALS = re.compile(r"(grand |sub)?(totals?|sum|mean|average|count)\W*", re.IGNORECASE)
-_MOST_UNITS, _MOST_ABOVE, _MOST_BELOW = 3, 50, 5  # rows of units below a header, lines above it and below the table
+_MOST_ABOVE, _MOST_BELOW = 50, 5  # lines above the header and below the table
 
 Row = tuple[int, list[str]]  # the line it ends on, its fields
 
@@ -105,10 +102,10 @@ def detect(path: Path, options: Options) -> Dialect:
     rows, width, above_notes = _without_lines_above(rows, above, lines)
     notes += above_notes
     cells = [[cell.strip().lstrip(_MARK) for cell in row] for _, row in rows]
-    header = _has_header(cells) if options.header is None else options.header
-    if header and options.header is None and any(map(_NUMBER.fullmatch, cells[0])):
+    header = has_header(cells) if options.header is None else options.header
+    if header and options.header is None and any(map(is_number, cells[0])):
         notes.append(f"The numbers of the first row, {','.join(cells[0])[:40]}, are names of columns (option header).")
-    units = _num_units(cells) if options.units_row is None and header else int(bool(options.units_row and header))
+    units = num_units(cells) if options.units_row is None and header else int(bool(options.units_row and header))
     units = min(units, len(rows) - 1)
     if units:
         notes.append(f"Left out {' and '.join(','.join(row)[:40] for row in cells[1 : units + 1])}: units (units_row).")
@@ -129,7 +126,7 @@ def detect(path: Path, options: Options) -> Dialect:
     total = options.total_row
     if total is None:
         whole = [row for row in cells[1:] if len(row) == width]  # notes below the table may be among them
-        total = len(rows) > 3 and len(last) == width and _is_total(last, whole)
+        total = len(rows) > 3 and len(last) == width and is_total(last, whole)
     notes += [f"Left out the last row, {','.join(last)[:40]}: totals (total_row)."] if total else []
     line, first = rows[units if header else 0]  # where the header or the units end, or the first values do
     skip += line if header else line - 1 - sum(cell.count("\n") for cell in first)
@@ -188,7 +185,7 @@ def _separator(lines: list[str]) -> str:
     best = max(_SEPARATORS, key=lambda separator: shares[separator])
     if shares[" "] > 0.9 and best == ",":  # the comma may be a decimal mark in columns aligned by spaces
         fields = [cell for _, row in _rows(lines[1:][-100:], " ", None) for cell in row]  # the first may be names
-        if all(_VALUE.fullmatch(cell) and not cell.endswith(",") for cell in fields):
+        if all(is_value(cell) and not cell.endswith(",") for cell in fields):
             return " "
     if shares[best]:
         return best
@@ -219,19 +216,19 @@ def _without_lines_above(rows: list[Row], comments: int, lines: list[str]) -> tu
     first = next(i for i, (_, row) in enumerate(rows) if len(row) == width)
     if first and len(rows[first - 1][1]) == width - 1 and rows[first - 1][0] > comments:
         (line, short), full = rows[first - 1], [row for _, row in rows[first : first + 200]]
-        words = not any(map(_VALUE.fullmatch, short))
+        words = not any(map(is_value, short))
         if (
             words
             and rows[first][0] == line + 1
-            and not _has_header(full)
-            and _names_columns(short, [row[1:] for row in full])
+            and not has_header(full)
+            and names_columns(short, [row[1:] for row in full])
         ):
             ends_empty = all(not row[-1].strip() for row in full)  # a separator ends each row: no column more
             names = [*short, ""] if ends_empty else ["", *short]
             return [(line, names), *rows[first:]], width, _above(rows[: first - 1], lines)
     above = rows[:first]
     if len(above) > _MOST_ABOVE or any(
-        line > comments and any(_VALUE.fullmatch(cell.strip()) for cell in row) and len(row) > 1 for line, row in above
+        line > comments and any(is_value(cell.strip()) for cell in row) and len(row) > 1 for line, row in above
     ):
         return rows, width, []  # such rows are refused when they are read
     return rows[first:], width, _above(above, lines)
@@ -246,93 +243,10 @@ def _most_common(counts: list[int]) -> int:
     return Counter(counts or [1]).most_common(1)[0][0]
 
 
-def _columns(rows: list[list[str]], width: int) -> list[list[str]]:
-    """Return what the first rows have in each column, missing values left out."""
-    return [[row[i] for row in rows[:200] if i < len(row) and row[i].lower() not in _GAPS] for i in range(width)]
-
-
-def _has_header(rows: list[list[str]]) -> bool:
-    return _names_columns(rows[0], rows[1:200])
-
-
-def _names_columns(first: list[str], body: list[list[str]]) -> bool:
-    """Return whether a row names the columns: words over values, or what never comes again, or positions."""
-    columns = _columns(body, len(first))
-    named = [cell for cell in first if cell]
-    numbers = [i for i, cell in enumerate(first) if _NUMBER.fullmatch(cell)]
-    whole = [[row[i] for i in numbers] for row in body if len(row) == len(first)]
-    if first == [str(i) for i in range(len(first))] and len(first) > 2:
-        return sum(map(_counts, whole)) <= 0.9 * len(whole)  # a data frame written without names of its own
-    if numbers and _are_positions([first[i] for i in numbers], whole):
-        rest = [i for i, cell in enumerate(first) if cell and i not in set(numbers)]
-        return not any(first[i] in columns[i] for i in rest)
-    for cell, column in zip(first, columns, strict=True):
-        if cell and cell.lower() not in _GAPS and not _VALUE.fullmatch(cell) and column:
-            if all(_VALUE.fullmatch(value) for value in column):
-                return True
-    if any(_VALUE.fullmatch(cell) or cell.lower() in _GAPS[1:] for cell in first):
-        return False
-    again = any(cell in column for cell, column in zip(first, columns, strict=True))
-    return len(set(named)) == len(named) and not again
-
-
-def _are_positions(cells: list[str], body: list[list[str]]) -> bool:
-    """Return whether numbers over columns count or place them (0, 1, 2; years; wavelengths), unlike the rows below."""
-    pattern = next((pattern for pattern in (_counts, _is_even, _ascends) if pattern(cells)), None)
-    if pattern is None or not body or all(any(row[i] == cell for row in body) for i, cell in enumerate(cells)):
-        return False
-    return sum(pattern(row) for row in body) <= 0.1 * len(body)
-
-
-def _floats(cells: list[str]) -> list[float]:
-    return [float(cell.replace(",", ".")) for cell in cells] if all(map(_NUMBER.fullmatch, cells)) else []
-
-
-def _counts(cells: list[str]) -> bool:
-    """Return whether cells are 0, 1 or 1, 2, or any three whole numbers that follow each other."""
-    start = int(cells[0]) if cells[0].isdecimal() else -1
-    whole = start >= 0 and cells == [str(start + i) for i in range(len(cells))]
-    return whole and (len(cells) > 2 or (len(cells) == 2 and (start < 2 or 1800 < start < 2200)))
-
-
-def _is_even(cells: list[str]) -> bool:
-    """Return whether cells are at least four numbers at equal distances."""
-    steps = [b - a for a, b in pairwise(found)] if len(found := _floats(cells)) > 3 else []
-    return bool(steps) and steps[0] != 0 and all(abs(step - steps[0]) < 1e-3 * abs(steps[0]) for step in steps)
-
-
-def _ascends(cells: list[str]) -> bool:
-    """Return whether cells are at least eight numbers that only ascend or only descend."""
-    found = _floats(cells)
-    up = [b > a for a, b in pairwise(found)]
-    return len(found) > 7 and (all(up) or (not any(up) and len(set(found)) == len(found)))
-
-
-def _num_units(cells: list[list[str]]) -> int:
-    """Return how many rows below a header are words over columns of values alone, units for instance."""
-    for count in range(1, _MOST_UNITS + 1):
-        units, body = cells[1 : count + 1], cells[count + 1 :]
-        if any(_VALUE.fullmatch(cell) or cell.lower() in _GAPS[1:] for row in units for cell in row) or len(body) < 3:
-            return 0
-        columns = _columns(body, len(cells[0]))
-        if all(column and all(map(_VALUE.fullmatch, column)) for column in columns):
-            return count if len(columns) > 1 and any(len(list(filter(None, row))) > 1 for row in units) else 0
-    return 0
-
-
 def _is_note(line: str, separator: str) -> bool:
     """Return whether a line below a table is a sentence, and neither a row cut short nor the end of a quoted cell."""
     alone = line.count('"') % 2 == 0 and len(_rows([line], separator, None)[0][1]) == 1
     return alone and re.search(r"[^\W\d_]{3}.* ", line) is not None
-
-
-def _is_total(last: list[str], body: list[list[str]]) -> bool:
-    """Return whether a row has a word for a total where all others have a value."""
-    columns = _columns([row for row in body if row != [cell.strip() for cell in last]], len(last))
-    return any(
-        _TOTALS.fullmatch(cell.strip()) and column and all(map(_VALUE.fullmatch, column))
-        for cell, column in zip(last, columns, strict=True)
-    )
 
 
 class Respaced(io.RawIOBase):

@@ -82,8 +82,7 @@ class LayeredClassifier(ClassifierMixin, BaseEstimator):
             split = train_test_split(x, numbers, test_size=self.validation_fraction, stratify=even, random_state=seed)
             train, held_out = (split[0], split[2]), (split[1], split[3])
         widths = widths_of(self.hidden_layer_sizes)
-        if checked("center", self.center, bool) and not self.pretraining_epochs:
-            raise InvalidValue("center", "come with pretraining, which sets the means", "none", "Leave it out.")
+        training.check_center(checked("center", self.center, bool), bool(self.pretraining_epochs))
         made = stack(x.shape[1], widths, output=_OUTPUTS[self.scale], center=self.center, seed=seed)
         layers = [layer.float() for layer in made]
         self.pretraining_ = ()

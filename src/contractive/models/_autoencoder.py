@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from itertools import pairwise
+from numbers import Integral
 from typing import Literal, ParamSpec
 
 import torch
@@ -96,8 +97,9 @@ def _builder(build: "Callable[_P, Autoencoder]") -> "Callable[_P, Autoencoder]":
         for name, value in arguments.items():
             if name in ("features", "code", "hidden", "channels", "shape"):
                 for width in value if isinstance(value, list) else [value]:
-                    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+                    if isinstance(width, bool) or not isinstance(width, Integral) or width < 1:
                         raise InvalidValue(name, "be a whole number above 0", repr(width), "For instance 64.")
+                arguments[name] = [int(width) for width in value] if isinstance(value, list) else int(value)
             elif name in ("activation", "decoder_activation", "output"):
                 check_choice(name, value, ACTIVATIONS)
         autoencoder = build(*args, **kwargs)

@@ -37,6 +37,7 @@ from contractive.training._settings import (
     ScheduleName,
     TrainingOptions,
     TrainingSettings,
+    check_center,
     check_device,
     check_machine,
     check_seed,
@@ -71,7 +72,7 @@ __all__ += ["JacobianPenalty"]
 __all__ += ["CheckpointError", "read_checkpoint", "CollapseWarning", "SearchWarning", "TrainingDiverged"]
 __all__ += ["collapse", "is_constant", "shortcomings", "still_falling", "FALLING"]
 # checks of arguments
-__all__ += ["check_device", "check_machine", "check_seed", "place_of"]
+__all__ += ["check_center", "check_device", "check_machine", "check_seed", "place_of"]
 
 _LATER = {
     "fit": "_fit",

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from contractive.analysis import apply
 from contractive.core.errors import InvalidValue
-from contractive.jacobian import Center
 from contractive.models import Autoencoder
 from contractive.objectives import Objective
 from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
@@ -30,8 +29,6 @@ _INVERSES = {
 @torch.no_grad()
 def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
     """Set the last bias of the decoder so that it alone reconstructs the mean of the rows x.
-
-    The mean that a centred encoder subtracts (`models.mlp(..., center=True)`) is set as well.
 
     For pixels this is their log odds (Hinton, A Practical Guide to Training Restricted Boltzmann Machines, 2010,
     section 8). From a bias of 0 the first steps push all units down so that pixels which are mostly off go off, and
@@ -59,9 +56,6 @@ def start_at_mean(autoencoder: Autoencoder, x: Tensor | np.ndarray) -> None:
     if not bool(torch.isfinite(mean).all()):
         raise InvalidValue("x", "be finite rows", f"{len(x)} of which the mean is not", "Impute or drop them.")
     bias.copy_(inverse(mean))
-    for module in autoencoder.encoder.children():
-        if isinstance(module, Center):
-            module.mean.copy_(mean)
 
 
 def pretrain(

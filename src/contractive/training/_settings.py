@@ -141,6 +141,12 @@ def check_seed(seed: int) -> None:
         raise InvalidValue("seed", f"be a whole number from 0 to {_NUM_SEEDS - 1}", repr(seed), "For instance 0.")
 
 
+def check_center(center: bool, pretrained: bool) -> None:
+    """Raise unless layers that are to subtract the mean of their inputs are pretrained."""
+    if center and not pretrained:
+        raise InvalidValue("center", "come with pretraining, which sets the means", "none", "Leave it out.")
+
+
 def is_first_process() -> bool:
     """Return True in the one process, of those that train together, that writes files and prints."""
     from lightning.pytorch.utilities import rank_zero_only

@@ -103,8 +103,7 @@ class ClassifierSettings(TaskSettings[Classifier, ClassifierMetrics]):
             raise InvalidValue("hidden", "be widths of at least 1", self.hidden, "For instance 1000,1000.")
         if self.classes is not None and len(self.classes) < 2:
             raise InvalidValue("classes", "be at least two", self.classes, "Leave them out.")
-        if self.center and (self.objective == "none" or self.pretraining_epochs == 0):
-            raise InvalidValue("center", "come with pretraining, which sets the means", "none", "Leave it out.")
+        training.check_center(self.center, self.objective != "none" and self.pretraining_epochs != 0)
         changed = self.tangents_per_step is not None or self.tangent_weight != ClassifierSettings.tangent_weight
         if not self.tangents and changed:
             raise InvalidValue("tangents", "be at least 1 for settings of their term", 0, "For instance 15.")
