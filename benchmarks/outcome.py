@@ -66,10 +66,8 @@ CELLS = {
     "california_housing 9-64-32-4": Cell(
         "tabular/california_housing.csv", 4_000, lambda: ct.mlp(9, hidden=(64, 32), code=4, output="linear")
     ),
-    "MNIST 784-256-128-64": Cell(
-        "mnist", 10_000, lambda: ct.mlp(784, hidden=(256, 128), code=64), epochs=(4,), rate=1e-3
-    ),
-    "MNIST conv": Cell("mnist", 4_000, conv, ESTIMATES, (0.1, 1.0), (4,), 1e-3),
+    "MNIST 784-256-128-64": Cell("mnist", 10_000, lambda: ct.mlp(784, hidden=(256, 128), code=64), rate=1e-3),
+    "MNIST conv": Cell("mnist", 4_000, conv, ESTIMATES, rate=1e-3),
     "MNIST GroupNorm ResNet": Cell("mnist", 2_000, residual, ESTIMATES, (0.1, 1.0), (4,), 1e-3),
 }
 

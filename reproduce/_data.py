@@ -1,10 +1,13 @@
 """The data sets of the papers as one split each: MNIST, grey CIFAR-10, and imitations of Larochelle's variations."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
 from torch.nn import functional as F
 
 from contractive.data import DataError, Split, load
@@ -61,21 +64,21 @@ def few(split, train, validation, test):
 
 
 def like(name, arguments):
-    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: a tenth to train).
+    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: 1,000 to train).
 
     `basic`, `rot` and `bg-rand` are made from MNIST: a subset; turned by an angle uniform in [0, 360) degrees; every
-    pixel the larger of the digit's and a uniform one. `rect` is the outline of a rectangle, white on black, to be told
-    wide from tall; `rect-img` fills inside and outside with two patches of grey CIFAR-10 images. The original sets are
-    not used, so that results are alike and not the same.
+    pixel x + u (1 - x), u uniform. `rect` is the outline of a rectangle, white on black, to be told wide from tall;
+    `rect-img` fills inside and outside with two windows of photographs, of which none is used twice. The original sets
+    are not used, so that results are alike and not the same.
     """
     generator = torch.Generator().manual_seed(20070620 + LIKE.index(name))
     if arguments.quick:
         counts = (200, 100, 100)
     else:
-        counts = (1000, 200, 50000) if name == "rect" else (10000, 2000, 50000)
+        counts = (1000, 2000, 50000) if name == "rect" else (10000, 2000, 50000)
     total = sum(counts)
     if name.startswith("rect"):
-        x, y = rectangles(total, generator, None if name == "rect" else patches(arguments, 2 * total, generator))
+        x, y = rectangles(total, generator, None if name == "rect" else patches(2 * total, generator))
     else:
         x, y = digits(name, arguments, total, generator)
     ends = np.cumsum(counts)
@@ -93,7 +96,7 @@ def digits(name, arguments, total, generator):
     if name == "rot":
         x = turned(x, 2 * torch.pi * torch.rand(len(x), generator=generator))
     elif name == "bg-rand":
-        x = torch.maximum(x, torch.rand(x.shape, generator=generator))
+        x = x + torch.rand(x.shape, generator=generator) * (1 - x)
     return x.numpy(), y
 
 
@@ -128,13 +131,9 @@ def rectangles(total, generator, fill=None):
     return x.flatten(1).numpy(), (sizes[:, 1] > sizes[:, 0]).long().numpy()
 
 
-def patches(arguments, count, generator):
-    """Grey image patches (count, 28, 28) in [0, 1]; with --quick smooth noise."""
-    if arguments.quick:
-        coarse = torch.rand(count, 1, 4, 4, generator=generator)
-        return F.interpolate(coarse, size=(SIDE, SIDE), mode="bilinear").squeeze(1)
-    images = cifar_arrays(arguments)["x_train"].reshape(-1, 32, 32)
-    chosen = torch.randint(len(images), (count,), generator=generator).numpy()
-    tops, lefts = torch.randint(0, 5, (2, count), generator=generator).numpy()
-    windows = np.lib.stride_tricks.sliding_window_view(images, (SIDE, SIDE), axis=(1, 2))
-    return torch.from_numpy(windows[chosen, tops, lefts].astype(np.float32) / np.float32(255))
+def patches(count, generator):
+    """Different windows (count, 28, 28) of the two photographs of scikit-learn in grey, in [0, 1]."""
+    grey = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in load_sample_images().images])
+    windows = np.lib.stride_tricks.sliding_window_view(grey, (SIDE, SIDE), axis=(1, 2))
+    chosen = torch.randperm(math.prod(windows.shape[:3]), generator=generator)[:count].numpy()
+    return torch.from_numpy(windows[np.unravel_index(chosen, windows.shape[:3])].astype(np.float32) / np.float32(255))

@@ -14,12 +14,13 @@ from functools import partial
 import numpy as np
 from _data import LIKE, like
 from _pieces import add_row, begin, parser, wanted
-from _table1 import start, steps
+from _table1 import start
 from _train import Trainer, finish, passes, search, seeded
 from sklearn.svm import SVC
 
 NAMES = [f"{data} {model}" for data in LIKE for model in ("SVM", "CAE-1", "CAE-2")]
-COSTS, GAMMAS = (2.0, 8.0, 32.0), (0.003, 0.01, 0.03)
+COSTS, GAMMAS = (2.0, 8.0, 32.0), (0.003, 0.01, 0.03, 0.001)
+STRENGTHS = (0.1, 0.2, 0.5, 1.0)
 
 
 def machine(pieces, split, quick):
@@ -49,7 +50,7 @@ def stacked(pieces, split, depth, quick):
     falling = {"epochs": epochs, "patience": epochs // 4, "decay": 0.98 ** (120 / epochs)}
     more = {"pretrain_epochs": passes(len(split.train)), **falling}
     trainer = Trainer(pieces, split)
-    ways = steps("CAE")
+    ways = [("strength", STRENGTHS)]
     first = start("CAE", quick, split.name.removesuffix("-like"))
     chosen, log = search(replace(first, **({} if quick else more)), ways, trainer.validation_error)
     if depth == 2:  # the strength is searched again

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
 
 import contractive as ct
 
@@ -206,6 +208,15 @@ def test_imitations_are_repeatable_and_in_range():
         assert a.train.max() <= 1
     plain, noisy = data.like("basic", arguments), data.like("bg-rand", arguments)
     assert noisy.train.mean() > plain.train.mean() + 0.1
+
+
+def test_patches_are_different_windows_of_photographs():
+    found = data.patches(500, torch.Generator().manual_seed(0)).numpy()
+    assert len({window.tobytes() for window in found}) == 500
+    grey = [np.asarray(Image.fromarray(photo).convert("L")) for photo in load_sample_images().images]
+    wanted = np.round(found[0] * 255).astype(np.uint8)
+    whole = [np.lib.stride_tricks.sliding_window_view(photo, wanted.shape) for photo in grey]
+    assert any((windows == wanted).all((2, 3)).any() for windows in whole)
 
 
 def test_grey_cifar_is_read_and_its_absence_said(tmp_path):
