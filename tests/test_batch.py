@@ -1,5 +1,9 @@
 """Engines that spread rows over processes give the numbers of one; each is skipped where it is not installed."""
 
+import os
+import shutil
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +25,20 @@ def ray():
 @pytest.fixture(scope="module")
 def dask_frame():
     return pytest.importorskip("dask.dataframe")
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    sql = pytest.importorskip("pyspark.sql")
+    if not shutil.which("java"):
+        pytest.skip("java is not installed")
+    made = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    for name in ("spark.driver.host", "spark.driver.bindAddress"):
+        made = made.config(name, "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    session = made.config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse"))).getOrCreate()
+    yield session
+    session.stop()
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +82,13 @@ def test_dask_gives_the_numbers_of_one_process(dask_frame, case):
     rows, scorer = pd.read_csv(new), Scorer(run, ["id"])
     found = dask_frame.from_pandas(rows, npartitions=4).map_partitions(scorer, meta=scorer(rows[:2]))
     same(found.compute(scheduler="processes", num_workers=2), expected)
+
+
+def test_spark_gives_the_numbers_of_one_process(spark, case):
+    run, new, expected = case
+    rows, scorer = pd.read_csv(new), Scorer(run, ["id"])
+    schema = spark.createDataFrame(scorer(rows[:2])).schema
+    frame = spark.createDataFrame(rows).repartition(4)
+    same(frame.mapInPandas(lambda frames: map(scorer, frames), schema).toPandas(), expected)
+    batches = frame.mapInArrow(lambda batches: map(scorer, batches), schema)
+    same(batches.toPandas(), expected)

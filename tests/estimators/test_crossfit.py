@@ -12,7 +12,7 @@ PARTS = tuple(dict.fromkeys((*TABLE, *TRIMMED)))
 def member():
     torch.manual_seed(0)
     rows = np.random.RandomState(0).standard_normal((30, 4))
-    return Member(ct.mlp(4, code=6, output="linear"), rows, PARTS)
+    return Member(ct.mlp(4, code=6, output="linear"), rows, PARTS, np.arange(30) % 3 > 0)
 
 
 def by_hand(member, x):
@@ -39,6 +39,7 @@ def by_hand(member, x):
         "density": distances.mean() / (np.mean([spacing[i] for i in near]) + 0.3 * np.mean(spacing)),
         "off_manifold": np.mean([leaving(x, step) for step in steps]),
         "off_neighbour": np.mean([leaving(rows[i], step) for i, step in zip(near, steps, strict=True)]),
+        "core": five(np.sqrt(((rows[member.core] - x) ** 2).sum(1)))[1].mean(),
         "code": five(np.linalg.norm(codes - code, axis=1))[1].mean(),
         "residual": np.linalg.norm(x - network(torch.from_numpy(x[None])).detach().numpy()),
     }
@@ -66,8 +67,8 @@ def fit():
     rows = np.random.RandomState(3).standard_normal((40, 4))
     rows[7] = rows[0]
     folds = np.arange(40) % 3  # the equal rows 0 and 7 are in folds 0 and 1
-    members = [Member(ct.mlp(4, code=5, output="linear"), rows[folds != fold], TABLE) for fold in range(3)]
-    return CrossFit(tuple(members), rows, folds, TABLE)
+    networks = [ct.mlp(4, code=5, output="linear") for _ in range(3)]
+    return CrossFit.of(networks, rows, folds, TABLE, core=np.arange(40) % 4 > 0)
 
 
 def test_training_rows_are_judged_without_themselves(fit):
@@ -91,19 +92,27 @@ def test_a_new_row_is_judged_by_all_members(fit):
 def test_the_neighbours_of_all_members_are_found_by_one_search(fit, monkeypatch):
     x = np.concatenate([np.random.RandomState(7).standard_normal((6, 4)), fit.rows[:3]])
     monkeypatch.setattr("contractive.estimators._crossfit._SHARED", 6)  # too few for some: these are searched for again
-    for member, (lengths, near) in zip(fit.members, fit._nearest(x), strict=True):
-        expected, numbers = member.nearest(x)
-        np.testing.assert_allclose(lengths, expected, rtol=1e-12)
-        np.testing.assert_array_equal(near, numbers)
+    for member, found in zip(fit.members, fit._nearest(x), strict=True):
+        for among, (lengths, near) in found.items():
+            expected, numbers = member.nearest(x, among)
+            np.testing.assert_allclose(lengths, expected, rtol=1e-12)
+            np.testing.assert_array_equal(near, numbers)
+        assert {*found} == {"all", "core"}
     whole = fit.score(x)
     monkeypatch.setattr("contractive.estimators._crossfit._ROWS_AT_ONCE", 4)
     np.testing.assert_allclose(fit.score(x), whole, rtol=1e-12)
 
 
-def test_the_parts_together_are_mean_plus_largest_surprise(fit):
+def test_the_parts_together_are_mean_plus_largest_surprise_and_that_by_inner_rows(fit):
     numbers = {part: values[:5] for part, values in fit.numbers.items()}
-    surprises = np.array([fit.ranks[part].surprise(numbers[part]) for part in TABLE])
-    np.testing.assert_allclose(fit._together(numbers), surprises.mean(0) + surprises.max(0))
+    surprises = np.array([fit.ranks[part].surprise(numbers[part]) for part in TABLE if part != "core"])
+    inner = np.sort(fit.numbers["core"][fit.core])
+    at_least = [(inner >= value).sum() if value <= inner[-1] else 0 for value in numbers["core"]]
+    whole = surprises.mean(0) + surprises.max(0)
+    for i, (value, count) in enumerate(zip(numbers["core"], at_least, strict=True)):
+        if value in inner:
+            assert fit._together(numbers)[i] == pytest.approx(whole[i] - np.log((1 + count) / (1 + len(inner))))
+    assert any(value in inner for value in numbers["core"])
 
 
 def test_stranger_rows_have_higher_scores_beyond_all_training_rows(fit):
@@ -132,5 +141,5 @@ def test_errors_and_reconstruction_are_means_over_the_members(fit):
 
 def test_a_single_row_beside_it_has_no_spacing():
     torch.manual_seed(3)
-    member = Member(ct.mlp(2, code=2, output="linear"), np.zeros((1, 2)), PARTS)
+    member = Member(ct.mlp(2, code=2, output="linear"), np.zeros((1, 2)), PARTS, np.ones(1, bool))
     assert all(np.isfinite(values).all() for values in member.numbers(np.ones((2, 2))).values())

@@ -173,3 +173,33 @@ def test_the_figures_in_the_guide_are_those_measured(adbench):
     assert adbench.chart(found) == drawn
     runs = [key.split(" | ")[2] for key in found["runs"]]
     assert drawn.count("<circle") == len(adbench.SHOWN) + len([name for name in runs if name in adbench.SHOWN])
+
+
+def test_the_tables_of_promises_by_hand():
+    promises = module(ROOT / "experiments" / "promises.py")
+    alarms = {"0.01": 0, "0.05": 4, "0.1": 60}
+    runs = {f"toy | {seed}": {"train_rows": 50, "normal_rows": 100, "anomalies": 10} for seed in (1, 2)}
+    runs["toy | 1"] |= {"false_alarms": alarms, "discoveries": [1, 3]}
+    runs["toy | 2"] |= {"false_alarms": {**alarms, "0.05": 6}, "discoveries": [0, 0]}
+    five, ten = promises.alarms({"runs": runs}).splitlines()[2:]  # 50 rows can promise one in 51, not 0.01
+    assert five == "| 0.05 | 1 | 2 | 0.050 | toy 0.050 | toy 0.050 | 2 |"
+    assert ten == "| 0.1 | 1 | 2 | 0.600 | toy 0.600 | toy 0.600 | 0 |"
+    mean, toy = promises.batches({"runs": runs}).splitlines()[2:]
+    assert toy == "| toy | 2 | 0.125 | 0.150 |"
+    assert mean == "| mean of the tables | 2 | 0.125 | 0.150 |"
+
+
+def test_changes_are_made_and_found_by_columns():
+    promises = module(ROOT / "experiments" / "promises.py")
+    random = np.random.RandomState(0)
+    old, new = random.standard_normal((2, 300, 3)).round(2)
+    old[:, 2], new[:, 2] = old[:, 2] > 0, new[:, 2] > 0
+    moved = promises.changed(new, 1, "0.5", 2.0, random)
+    np.testing.assert_allclose(moved - new, [[0, 1, 0]] * 300, atol=1e-12)
+    shuffled = promises.changed(new, 1, "shuffled", 2.0, random)
+    assert sorted(shuffled[:, 1]) == sorted(new[:, 1])
+    assert promises.by_column(old, moved)[1] < 1e-6
+    assert promises.by_column(old, old)[[0, 1, 2]].min() == 1
+    np.testing.assert_array_equal(promises.by_column(old, shuffled), promises.by_column(old, new))
+    new[:, 2] = random.random(300) > 0.2
+    assert promises.by_column(old, new)[2] < 1e-6

@@ -1,7 +1,7 @@
 """Scores by networks and neighbours: every row is judged by networks and neighbours of the folds without it."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -15,11 +15,12 @@ from contractive.estimators._surprise import Ranks
 from contractive.jacobian import linearise
 from contractive.models import Autoencoder
 
-Part = Literal["nearest", "distance", "density", "off_manifold", "off_neighbour", "code", "residual"]
-TABLE: tuple[Part, ...] = ("nearest", "density", "off_manifold", "code")
+Part = Literal["nearest", "distance", "density", "off_manifold", "off_neighbour", "code", "core", "residual"]
+TABLE: tuple[Part, ...] = ("nearest", "density", "off_manifold", "code", "core")
 STRUCTURED: tuple[Part, ...] = ("code",)
 TRIMMED: tuple[Part, ...] = ("residual", "off_neighbour", "distance")
 NEAR = {"nearest", "distance", "density", "off_manifold", "off_neighbour"}  # parts by the nearest rows
+Among = Literal["all", "core"]  # training rows to search: all, or those that lie well inside
 Near = tuple[np.ndarray, np.ndarray]
 NEIGHBOURS = 5
 _SHARED = 3 * NEIGHBOURS  # nearest rows of all folds, of which a member takes those that it was trained on
@@ -38,12 +39,14 @@ class Member:
         network: In evaluation mode.
         rows: Scaled training rows, (rows, features).
         parts: Which numbers it gives of a row, beside the residual.
+        core: Which of the rows lie well inside, (rows,), where the distance to them is one of the parts.
         codes: Of the rows, where the distance in the code is one of the parts.
     """
 
     network: Autoencoder
     rows: np.ndarray
     parts: tuple[Part, ...]
+    core: np.ndarray | None = None
     codes: np.ndarray | None = field(init=False, default=None)
     _code_search: Nearest = field(init=False)
     _spacing: np.ndarray = field(init=False)
@@ -51,7 +54,7 @@ class Member:
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", copy.deepcopy(self.network).double().eval().requires_grad_(False))
         if "density" in self.parts:  # mean distance of each row to its nearest other rows, (rows,)
-            spacing = self._search.others(min(NEIGHBOURS, len(self.rows) - 1))[0]
+            spacing = self._searches["all"].others(min(NEIGHBOURS, len(self.rows) - 1))[0]
             object.__setattr__(self, "_spacing", spacing.sum(1) / max(1, spacing.shape[1]))
         if "code" in self.parts:
             codes = self._apply(self.network.encode, self.rows)
@@ -59,31 +62,39 @@ class Member:
             object.__setattr__(self, "_code_search", Nearest(codes))
 
     @cached_property
-    def _search(self) -> Nearest:  # which scores by the code alone need not prepare
-        return Nearest(self.rows)
+    def _searches(self) -> dict[Among, Nearest]:  # which scores by the code alone need not prepare
+        made: dict[Among, Nearest] = {"all": Nearest(self.rows)}
+        return made if self.core is None else made | {"core": Nearest(self.rows[self.core])}
 
     def reconstruct(self, z: np.ndarray) -> np.ndarray:
         """Return the reconstruction of scaled rows, (rows, features)."""
         return self._apply(self.network, z)
 
-    def nearest(self, z: np.ndarray) -> Near:
+    def nearest(self, z: np.ndarray, among: Among = "all") -> Near:
         """Return the distances to the nearest training rows and their numbers, both (rows, neighbours)."""
-        return self._search(z, min(NEIGHBOURS, len(self.rows)))
+        search = self._searches[among]
+        return search(z, min(NEIGHBOURS, len(search.rows)))
 
-    def numbers(self, z: np.ndarray, near: Near | None = None) -> dict[Part, np.ndarray]:
+    def numbers(self, z: np.ndarray, near: Mapping[Among, Near] | None = None) -> dict[Part, np.ndarray]:
         """Return the parts of the score of scaled rows, each (rows,), at least 0 and higher for stranger rows.
 
         `near` is what `nearest` returns, where it is known.
         """
         size = max(1, _NUMBERS_AT_ONCE // (NEIGHBOURS * z.shape[1]))
         places = [slice(start, start + size) for start in range(0, len(z), size)]
-        blocks = [self._numbers(z[at], near and (near[0][at], near[1][at])) for at in places]
+        known = near or {}
+        blocks = [
+            self._numbers(z[at], {among: (lengths[at], rows[at]) for among, (lengths, rows) in known.items()})
+            for at in places
+        ]
         return {part: np.concatenate([block[part] for block in blocks]) for part in (*self.parts, "residual")}
 
-    def _numbers(self, z: np.ndarray, known: Near | None) -> dict[Part, np.ndarray]:
+    def _numbers(self, z: np.ndarray, known: Mapping[Among, Near]) -> dict[Part, np.ndarray]:
         found: dict[Part, np.ndarray] = {"residual": np.linalg.norm(z - self.reconstruct(z), axis=1)}
+        if "core" in self.parts:
+            found["core"] = (known.get("core") or self.nearest(z, "core"))[0].mean(1)
         if {*self.parts} & NEAR:
-            lengths, near = known or self.nearest(z)
+            lengths, near = known.get("all") or self.nearest(z)
             steps = z[:, None] - self.rows[near]  # (rows, neighbours, features)
             found |= {"nearest": lengths.min(1), "distance": lengths.mean(1)}
             if "density" in self.parts:
@@ -129,6 +140,7 @@ class CrossFit:
         folds: The fold of each, (rows,): member k saw all others.
         parts: What the score is made of.
         weights: How much each row counts, (rows,); None for all alike.
+        core: Which rows lie well inside, (rows,), where a part of the score is the distance to them.
         numbers: The parts of each training row by the member of its fold, (rows,) each; measured if not given.
         ranks: Of each part among the training rows, and of the parts `together`.
     """
@@ -138,6 +150,7 @@ class CrossFit:
     folds: np.ndarray
     parts: tuple[Part, ...]
     weights: np.ndarray | None = None
+    core: np.ndarray | None = None
     numbers: dict[Part, np.ndarray] = field(default_factory=dict)
     ranks: dict[str, Ranks] = field(init=False, default_factory=dict)
     _folds_with: dict[bytes, set[int]] = field(init=False, default_factory=dict)
@@ -153,11 +166,17 @@ class CrossFit:
                     if part in self.numbers:
                         self.numbers[part][own] = values
         self.ranks.update({part: Ranks.of(values, self.weights) for part, values in self.numbers.items()})
+        if self.core is not None:  # how far rows well inside are from each other
+            weights = None if self.weights is None else self.weights[self.core]
+            self.ranks["core"] = Ranks.of(self.numbers["core"][self.core], weights)
         self.ranks["together"] = Ranks.of(self._together(self.numbers), self.weights)
 
     @cached_property
-    def _search(self) -> Nearest:
-        return Nearest(self.rows)
+    def _searches(self) -> dict[Among, tuple[Nearest, np.ndarray]]:
+        """Each search with the folds of its rows."""
+        made: dict[Among, tuple[Nearest, np.ndarray]] = {"all": (Nearest(self.rows), self.folds)}
+        core = self.core
+        return made if core is None else made | {"core": (Nearest(self.rows[core]), self.folds[core])}
 
     @classmethod
     def of(
@@ -167,11 +186,15 @@ class CrossFit:
         folds: np.ndarray,
         parts: tuple[Part, ...],
         weights: np.ndarray | None = None,
+        core: np.ndarray | None = None,
         numbers: Any = None,
     ) -> Self:
         """Make the score from scaled rows and the network that was trained without each fold of them."""
-        members = tuple(Member(network, rows[folds != fold], parts) for fold, network in enumerate(networks))
-        return cls(members, rows, folds, parts, weights, numbers or {})
+        members = tuple(
+            Member(network, rows[folds != fold], parts, None if core is None else core[folds != fold])
+            for fold, network in enumerate(networks)
+        )
+        return cls(members, rows, folds, parts, weights, core, numbers or {})
 
     @property
     def ceiling(self) -> float:
@@ -192,10 +215,10 @@ class CrossFit:
         """
         if len(z) > _ROWS_AT_ONCE:
             return np.concatenate([self.score(z[i : i + _ROWS_AT_ONCE]) for i in range(0, len(z), _ROWS_AT_ONCE)])
-        near = self._nearest(z) if {*self.parts} & NEAR else []
+        near = self._nearest(z) if {*self.parts} & NEAR else [{} for _ in self.members]
 
         def measure(fold: int, rows: np.ndarray) -> np.ndarray:
-            known = (near[fold][0][rows], near[fold][1][rows]) if near else None
+            known = {among: (lengths[rows], places[rows]) for among, (lengths, places) in near[fold].items()}
             numbers = self.members[fold].numbers(z[rows], known)
             return np.stack([self._together(numbers), numbers["residual"]], axis=1)
 
@@ -233,23 +256,26 @@ class CrossFit:
         return np.maximum(score, alone) + ORDER * score
 
     def _together(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
-        surprises = np.stack([self.ranks[part].surprise(numbers[part]) for part in self.parts])
-        return surprises.mean(0) + surprises.max(0)
+        found = {part: self.ranks[part].surprise(numbers[part]) for part in self.parts}
+        core = found.pop("core", 0.0)
+        surprises = np.stack([*found.values()])
+        return surprises.mean(0) + surprises.max(0) + core
 
-    def _nearest(self, z: np.ndarray) -> list[Near]:
+    def _nearest(self, z: np.ndarray) -> list[dict[Among, Near]]:
         """Return what `nearest` of each member does, by one search among the rows of all folds."""
-        distances, numbers = self._search(z, min(_SHARED, len(self.rows)))
-        found = []
-        for fold, member in enumerate(self.members):
-            seen, place = self.folds != fold, np.cumsum(self.folds != fold) - 1
-            count = min(NEIGHBOURS, len(member.rows))
-            first = np.argsort(~seen[numbers], axis=1, kind="stable")[:, :count]
-            lengths, near = np.take_along_axis(distances, first, 1), place[np.take_along_axis(numbers, first, 1)]
-            few = seen[numbers].sum(1) < count
-            if few.any():
-                lengths[few], near[few] = member.nearest(z[few])
-            found.append((lengths, near))
-        return found
+        made: list[dict[Among, Near]] = [{} for _ in self.members]
+        for among, (search, folds) in self._searches.items():
+            distances, numbers = search(z, min(_SHARED, len(folds)))
+            for fold, member in enumerate(self.members):
+                seen, place = folds != fold, np.cumsum(folds != fold) - 1
+                count = min(NEIGHBOURS, int(seen.sum()))
+                first = np.argsort(~seen[numbers], axis=1, kind="stable")[:, :count]
+                lengths, near = np.take_along_axis(distances, first, 1), place[np.take_along_axis(numbers, first, 1)]
+                few = seen[numbers].sum(1) < count
+                if few.any():
+                    lengths[few], near[few] = member.nearest(z[few], among)
+                made[fold][among] = lengths, near
+        return made
 
     def _mean(self, z: np.ndarray, measure: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
         """Mean of what the members, by their folds, say of rows, given by a mask, over those that did not see them."""

@@ -13,9 +13,9 @@ from contractive.core.errors import InvalidValue
 from contractive.estimators._base import ROWS, ContractiveEstimator, dense
 from contractive.estimators._bounds import row_bounds
 from contractive.estimators._crossfit import CrossFit
-from contractive.estimators._detector_parameters import MOST_ROWS, PARTS, DetectorParameters
+from contractive.estimators._detector_parameters import CORE_SHARE, MOST_ROWS, PARTS, DetectorParameters
 from contractive.estimators._drift import Drift, drift
-from contractive.estimators._folds import FEWEST_ROWS, drawn_folds, held_first, train_folds, trusted_rows
+from contractive.estimators._folds import FEWEST_ROWS, drawn_folds, held_first, inner_rows, train_folds
 from contractive.estimators._reasons import Explainer, Explanation
 from contractive.estimators._saving import DetectorState, weights_of, with_weights
 from contractive.estimators._scaling import fills, learn, quantile, rows_that_count
@@ -32,9 +32,11 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
     nearest training row, by how much sparser its surroundings are than those of its neighbours, by the part of the
     way from its neighbours that leaves the learned manifold, and by the distance to its neighbours in the contractive
     code. Each number becomes -log of its rank among the training rows, every one judged by the network and the
-    neighbours of the folds without it; the score is their mean plus their largest. Where many features repeat each
-    other, as in images, spectra and curves, the distance in the code alone is used, from networks with a stronger
-    penalty, and all features have one scale (`score_by`). The residual alone flags a row for which it is ten times
+    neighbours of the folds without it. The score is their mean plus their largest, plus -log of the rank of its
+    distance to the inner rows: the 70 % that a first, short training reconstructs best, to which few outliers among
+    the training rows belong. Where many features repeat each other, as in images, spectra and curves, the distance in
+    the code alone is used, from networks with a stronger penalty, and all features have one scale (`score_by`). The
+    residual alone flags a row for which it is ten times
     rarer than the limit, which `guaranteed_bounds` rests on.
 
     Args:
@@ -114,7 +116,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         order, held = held_first(len(x), seed, self.num_held_out(len(x)), named)
         learned = np.setdiff1d(np.arange(len(x)), held)
         own = None if weights is None else weights[learned]
-        trusted = trusted_rows(self, x[learned], own, seed)
+        trusted = inner_rows(self, x[learned], own, self.learned_share, seed)
         self.support_: np.ndarray = counts.copy()
         self.support_[counts] = np.isin(np.arange(len(x)), learned[trusted])
         self._learn(x[learned[trusted]], None if own is None else own[trusted], seed, named is not None)
@@ -269,7 +271,8 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         self._rows: np.ndarray = x[self._kept]
         kept_weights = None if weights is None else weights[self._kept]
         networks, parts = [worker.autoencoder_ for worker in workers], PARTS[self.score_by_]
-        self._fit: CrossFit = CrossFit.of(networks, z[self._kept], folds[self._kept], parts, kept_weights)
+        core = inner_rows(self, x, weights, CORE_SHARE, seed)[self._kept] if "core" in parts else None
+        self._fit: CrossFit = CrossFit.of(networks, z[self._kept], folds[self._kept], parts, kept_weights, core)
         self.reconstruction_error_ = float(np.average(self._fit.numbers["residual"] ** 2, weights=self._fit.weights))
 
     def _strangeness(self, x: np.ndarray) -> np.ndarray:
@@ -304,7 +307,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         """What is saved beside the first network."""
         fit = self._fit
         networks = tuple(weights_of(member.network) for member in fit.members)
-        learned: tuple[Any, Any, Any, Any] = self._rows, fit.folds, fit.weights, {**fit.numbers}
+        learned: tuple[Any, ...] = self._rows, fit.folds, fit.weights, fit.core, {**fit.numbers}
         return DetectorState(self.score_by_, *learned, networks, self._ranks, self._fill)
 
     @_detector.setter
@@ -314,7 +317,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         try:
             networks = [with_weights(self.autoencoder_, weights) for weights in saved.networks]
             rows, parts = self._scaling.apply(saved.rows), PARTS[saved.score_by]
-            self._fit = CrossFit.of(networks, rows, saved.folds, parts, saved.weights, saved.numbers)
+            self._fit = CrossFit.of(networks, rows, saved.folds, parts, saved.weights, saved.core, saved.numbers)
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise StorageError(f"{reason}: networks and rows must fit. estimator.npz was changed.") from error

@@ -58,9 +58,14 @@ def train_folds(
     return found
 
 
-def trusted_rows(parameters: DetectorParameters, x: np.ndarray, weights: np.ndarray | None, seed: int) -> np.ndarray:
-    """Return which rows to learn from: those that networks without them, trained briefly, reconstruct best."""
-    if parameters.learned_share >= 1:
+def inner_rows(
+    parameters: DetectorParameters, x: np.ndarray, weights: np.ndarray | None, share: float, seed: int
+) -> np.ndarray:
+    """Return which rows, so large a share, lie well inside: those that networks without them reconstruct best.
+
+    The networks are trained briefly, on all rows: where outliers are among these, most are not taken for inner ones.
+    """
+    if share >= 1:
         return np.ones(len(x), bool)
     z = learn("standard", x, weights).apply(x)
     folds = drawn_folds(len(x), np.random.RandomState(seed))
@@ -73,6 +78,6 @@ def trusted_rows(parameters: DetectorParameters, x: np.ndarray, weights: np.ndar
         first = parameters.worker(0, "reconstruction", max_epochs=epochs, weight=weight, **plain)
         first.fit(z[~own], sample_weight=None if weights is None else weights[~own])
         errors[own] = -first.score_samples(z[own])
-    limit = quantile(errors, parameters.learned_share, weights)
+    limit = quantile(errors, share, weights)
     # where all but a row or two weigh next to nothing, enough for two folds are still needed
     return errors <= max(limit, np.partition(errors, FEWEST_ROWS - 1)[FEWEST_ROWS - 1])
