@@ -64,7 +64,9 @@ class Member:
     @cached_property
     def _searches(self) -> dict[Among, Nearest]:  # which scores by the code alone need not prepare
         made: dict[Among, Nearest] = {"all": Nearest(self.rows)}
-        return made if self.core is None else made | {"core": Nearest(self.rows[self.core])}
+        if self.core is not None:
+            made["core"] = Nearest(self.rows[self.core])
+        return made
 
     def reconstruct(self, z: np.ndarray) -> np.ndarray:
         """Return the reconstruction of scaled rows, (rows, features)."""
@@ -175,8 +177,9 @@ class CrossFit:
     def _searches(self) -> dict[Among, tuple[Nearest, np.ndarray]]:
         """Each search with the folds of its rows."""
         made: dict[Among, tuple[Nearest, np.ndarray]] = {"all": (Nearest(self.rows), self.folds)}
-        core = self.core
-        return made if core is None else made | {"core": (Nearest(self.rows[core]), self.folds[core])}
+        if self.core is not None:
+            made["core"] = Nearest(self.rows[self.core]), self.folds[self.core]
+        return made
 
     @classmethod
     def of(
@@ -218,7 +221,9 @@ class CrossFit:
         near = self._nearest(z) if {*self.parts} & NEAR else [{} for _ in self.members]
 
         def measure(fold: int, rows: np.ndarray) -> np.ndarray:
-            known = {among: (lengths[rows], places[rows]) for among, (lengths, places) in near[fold].items()}
+            known: dict[Among, Near] = {
+                among: (lengths[rows], places[rows]) for among, (lengths, places) in near[fold].items()
+            }
             numbers = self.members[fold].numbers(z[rows], known)
             return np.stack([self._together(numbers), numbers["residual"]], axis=1)
 

@@ -307,7 +307,8 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         """What is saved beside the first network."""
         fit = self._fit
         networks = tuple(weights_of(member.network) for member in fit.members)
-        learned: tuple[Any, ...] = self._rows, fit.folds, fit.weights, fit.core, {**fit.numbers}
+        numbers: Any = {**fit.numbers}
+        learned = self._rows, fit.folds, fit.weights, fit.core, numbers
         return DetectorState(self.score_by_, *learned, networks, self._ranks, self._fill)
 
     @_detector.setter
