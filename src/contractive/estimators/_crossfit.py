@@ -261,10 +261,8 @@ class CrossFit:
         return np.maximum(score, alone) + ORDER * score
 
     def _together(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
-        found = {part: self.ranks[part].surprise(numbers[part]) for part in self.parts}
-        core = found.pop("core", 0.0)
-        surprises = np.stack([*found.values()])
-        return surprises.mean(0) + surprises.max(0) + core
+        surprises = np.stack([self.ranks[part].surprise(numbers[part]) for part in self.parts])
+        return surprises.mean(0) + surprises.max(0)
 
     def _nearest(self, z: np.ndarray) -> list[dict[Among, Near]]:
         """Return what `nearest` of each member does, by one search among the rows of all folds."""

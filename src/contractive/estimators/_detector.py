@@ -30,14 +30,13 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
 
     Five contractive autoencoders are trained, each without a fifth of the rows. A row is judged by its distance to the
     nearest training row, by how much sparser its surroundings are than those of its neighbours, by the part of the
-    way from its neighbours that leaves the learned manifold, and by the distance to its neighbours in the contractive
-    code. Each number becomes -log of its rank among the training rows, every one judged by the network and the
-    neighbours of the folds without it. The score is their mean plus their largest, plus -log of the rank of its
-    distance to the inner rows: the 70 % that a first, short training reconstructs best, to which few outliers among
-    the training rows belong. Where many features repeat each other, as in images, spectra and curves, the distance in
-    the code alone is used, from networks with a stronger penalty, and all features have one scale (`score_by`). The
-    residual alone flags a row for which it is ten times
-    rarer than the limit, which `guaranteed_bounds` rests on.
+    way from its neighbours that leaves the learned manifold, by the distance to its neighbours in the contractive code,
+    and by the distance to the inner rows: the 70 % that a first, short training reconstructs best, to which few
+    outliers among the training rows belong. Each number becomes -log of its rank among the training rows (the last one
+    among the inner rows), every one judged by the network and the neighbours of the folds without it; the score is
+    their mean plus their largest. Where many features repeat each other, as in images, spectra and curves, the distance
+    in the code alone is used, from networks with a stronger penalty, and all features have one scale (`score_by`). The
+    residual alone flags a row for which it is ten times rarer than the limit, which `guaranteed_bounds` rests on.
 
     Args:
         false_alarm_rate: Share of new normal rows that may be called outliers. A row is flagged if its p-value is at
