@@ -14,8 +14,7 @@ DATA holds `adbench/*.npz` (keys X, y; y = 1 is an anomaly; https://github.com/M
 At most 5,000 training rows, 5,000 normal test rows and 2,000 anomalies (unsupervised: 5,000 rows), drawn at random with
 the seed; these bounds lift the average precision of rare anomalies, for all methods alike. Every method runs with its
 defaults and `random_state` = seed; kNN is the mean distance to 5 standardised neighbours; ECOD is that of Li et al.
-(2022), written here. PyOD's joins where it is installed (extra `bench`). On normal rows the share of normal test rows
-that the detector's p-values flag is noted as well.
+(2022), written here. PyOD's joins where it is installed (extra `bench`).
 Results are written after every fit; a run that was stopped goes on where it was.
 """
 
@@ -34,7 +33,7 @@ import numpy as np
 import torch
 from _charts import dots
 from _ledger import opened, put, versions, write
-from scipy.stats import betabinom, rankdata, skew
+from scipy.stats import rankdata, skew
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
@@ -46,7 +45,6 @@ from contractive.estimators import budget as default_budget
 OUT = Path(__file__).parent / "results" / "adbench.json"
 PROTOCOLS = ("semi-supervised", "unsupervised")
 TRAIN_ROWS, TEST_ROWS, ANOMALIES = 5_000, 5_000, 2_000
-RATES = (0.01, 0.05, 0.1)
 METRICS = {"auroc": "AUROC", "ap": "average precision"}
 OURS = "contractive"
 TRIMMED = "contractive, trimmed"  # learns from the rows that it fits best
@@ -57,14 +55,14 @@ EXPLAINED_ROWS = 40  # normal test rows with a fault each
 
 
 def ours(**parameters):
-    """Anomaly scores of the test rows, higher for stranger ones, by the detector, and their p-values."""
+    """Anomaly scores of the test rows, higher for stranger ones, by the detector."""
 
     def score(train, test, seed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ct.CollapseWarning)
             warnings.simplefilter("ignore", ct.PromiseWarning)
             detector = ct.ContractiveOutlierDetector(random_state=seed, **parameters).fit(train)
-            return -detector.score_samples(test), detector.p_values(test)
+            return -detector.score_samples(test)
 
     settings = ct.ContractiveOutlierDetector(**parameters).get_params()
     return Method(score, {name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()})
@@ -168,18 +166,13 @@ def measure(method, x, y, protocol, seed):
     began = time.process_time()
     scores = METHODS[method].score(train, test, seed)
     seconds = time.process_time() - began
-    scores, p_values = scores if isinstance(scores, tuple) else (scores, None)
-    found = {
+    return {
         "auroc": float(roc_auc_score(labels, scores)),
         "ap": float(average_precision_score(labels, scores)),
         "cpu_seconds": round(seconds, 2),
         "train_rows": len(train),
         "test_rows": len(test),
     }
-    if p_values is not None and protocol == "semi-supervised":
-        flagged = {f"{rate:g}": int((p_values[labels == 0] <= rate).sum()) for rate in RATES}
-        found |= {"normal_test_rows": int((labels == 0).sum()), "false_alarms": flagged}
-    return found
 
 
 def inject(rows, random):
@@ -374,34 +367,6 @@ def chart(found, metric="ap"):
     return dots({f"{METRICS[metric]}, {words}": panel for words, panel in panels.items()}, methods, METRICS[metric])
 
 
-def promises(found):
-    """Share of normal test rows that the p-values flag at each rate, over the sets; a markdown table."""
-    lines = ["| rate | mean share flagged | least | most | runs within the 99 % interval |", "|" + "---|" * 5]
-    runs = [entry for key, entry in found["runs"].items() if f"| {OURS} |" in key and "false_alarms" in entry]
-    for rate in RATES if runs else ():
-        rows, counts = [run["train_rows"] for run in runs], [run["false_alarms"][f"{rate:g}"] for run in runs]
-        tested = [run["normal_test_rows"] for run in runs]
-        shares = np.array(counts) / np.array(tested)
-        inside = [
-            low <= count <= high
-            for count, (low, high) in zip(counts, map(interval, rows, tested, [rate] * len(rows)), strict=True)
-        ]
-        cells = [
-            f"{shares.mean():.3f}",
-            f"{shares.min():.3f}",
-            f"{shares.max():.3f}",
-            f"{sum(inside)} of {len(inside)}",
-        ]
-        lines.append("| " + " | ".join([f"{rate:g}", *cells]) + " |")
-    return "\n".join(lines)
-
-
-def interval(rows, tested, rate):
-    """Counts of flags among new rows between the 0.5 % and 99.5 % quantiles: beta-binomial for exchangeable rows."""
-    k = int(rate * (rows + 1) + 1e-9)
-    return betabinom.interval(0.99, tested, k, rows + 1 - k) if k else (0, 0)
-
-
 def hits(found):
     """How often the injected feature is first and among the first three; a markdown table."""
     lines = ["| changes | rows | first | among three |", "|" + "---|" * 4]
@@ -447,11 +412,10 @@ def main():
         put(arguments.docs, "adbench ranks", rank_table(found))
         (arguments.docs.parent / "images" / "adbench.svg").write_text(chart(found))
         put(arguments.docs, "adbench sets", details(found))
-        put(arguments.docs, "adbench promises", promises(found))
         if found.get("reasons"):
             put(arguments.docs, "adbench reasons", hits(found))
     else:
-        print(summary(found), rank_table(found), details(found), promises(found), hits(found), sep="\n\n")
+        print(summary(found), rank_table(found), details(found), hits(found), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _ledger import check_data_dir, opened, parser, put, versions, write
-from adbench import interval
-from scipy.stats import chi2_contingency, false_discovery_control, ks_2samp
+from scipy.stats import betabinom, chi2_contingency, false_discovery_control, ks_2samp
 from sklearn.datasets import load_breast_cancer
 
 import contractive as ct
@@ -101,6 +100,12 @@ def measure(x: np.ndarray, y: np.ndarray, seed: int) -> dict:
         "discoveries": [int(found[: len(new)].sum()), int(found[len(new) :].sum())],  # false ones, true ones
         "drift": drifts(detector, train, x[new], seed),
     }
+
+
+def interval(rows: int, tested: int, rate: float) -> tuple[float, float]:
+    """Counts of flags among new rows between the 0.5 % and 99.5 % quantiles: beta-binomial for exchangeable rows."""
+    k = int(rate * (rows + 1) + 1e-9)
+    return betabinom.interval(0.99, tested, k, rows + 1 - k) if k else (0, 0)
 
 
 def runs_of(found: dict) -> dict[str, list[dict]]:

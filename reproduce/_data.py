@@ -64,7 +64,7 @@ def few(split, train, validation, test):
 
 
 def like(name, arguments):
-    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: 1,000 to train).
+    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: a tenth to train).
 
     `basic`, `rot` and `bg-rand` are made from MNIST: a subset; turned by an angle uniform in [0, 360) degrees; every
     pixel x + u (1 - x), u uniform. `rect` is the outline of a rectangle, white on black, to be told wide from tall;
@@ -75,7 +75,7 @@ def like(name, arguments):
     if arguments.quick:
         counts = (200, 100, 100)
     else:
-        counts = (1000, 2000, 50000) if name == "rect" else (10000, 2000, 50000)
+        counts = (1000, 200, 50000) if name == "rect" else (10000, 2000, 50000)
     total = sum(counts)
     if name.startswith("rect"):
         x, y = rectangles(total, generator, None if name == "rect" else patches(2 * total, generator))

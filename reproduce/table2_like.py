@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 
 NAMES = [f"{data} {model}" for data in LIKE for model in ("SVM", "CAE-1", "CAE-2")]
 COSTS, GAMMAS = (2.0, 8.0, 32.0), (0.003, 0.01, 0.03, 0.001)
-STRENGTHS = (0.1, 0.2, 0.5, 1.0)
+STRENGTHS = (0.2, 0.5, 1.0)
 
 
 def machine(pieces, split, quick):

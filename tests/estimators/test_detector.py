@@ -342,7 +342,11 @@ def test_a_changed_file_of_networks_is_refused(plane, tmp_path):
     quick(max_epochs=1).fit(plane[0]).save(tmp_path)
     with np.load(tmp_path / "estimator.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
-    folds = next(name for name in arrays if name.endswith("folds"))
-    np.savez(tmp_path / "estimator.npz", **{**arrays, folds: arrays[folds][:-1]})
-    with pytest.raises(ct.models.StorageError, match=r"networks and rows must fit\. estimator\.npz was changed"):
+    folds, core = (next(name for name in arrays if name.endswith(end)) for end in ("folds", "core"))
+    for changed in ({folds: arrays[folds][:-1]}, {core: arrays[core][:-1]}, {core: arrays[core].astype(int)}):
+        np.savez(tmp_path / "estimator.npz", **{**arrays, **changed})
+        with pytest.raises(ct.models.StorageError, match=r"networks and rows must fit\. estimator\.npz was changed"):
+            ct.ContractiveOutlierDetector.load(tmp_path)
+    np.savez(tmp_path / "estimator.npz", **{**arrays, core: arrays[core].astype(int)})
+    with pytest.raises(ct.models.StorageError, match="inner rows must be marked by true or false"):
         ct.ContractiveOutlierDetector.load(tmp_path)

@@ -317,6 +317,8 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         try:
             networks = [with_weights(self.autoencoder_, weights) for weights in saved.networks]
             rows, parts = self._scaling.apply(saved.rows), PARTS[saved.score_by]
+            if ("core" in parts) != (saved.core is not None and saved.core.dtype == bool):
+                raise ValueError("the inner rows must be marked by true or false where the score uses them")
             self._fit = CrossFit.of(networks, rows, saved.folds, parts, saved.weights, saved.core, saved.numbers)
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
