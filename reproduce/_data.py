@@ -1,13 +1,10 @@
 """The data sets of the papers as one split each: MNIST, grey CIFAR-10, and imitations of Larochelle's variations."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch.nn import functional as F
 
 from contractive.data import DataError, Split, load
@@ -67,9 +64,9 @@ def like(name, arguments):
     """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: a tenth to train).
 
     `basic`, `rot` and `bg-rand` are made from MNIST: a subset; turned by an angle uniform in [0, 360) degrees; every
-    pixel x + u (1 - x), u uniform. `rect` is the outline of a rectangle, white on black, to be told wide from tall;
-    `rect-img` fills inside and outside with two windows of photographs, of which none is used twice. The original sets
-    are not used, so that results are alike and not the same.
+    pixel x + u (1 - x), u uniform. `rect` is the outline of a rectangle, white on black, to be told
+    wide from tall; `rect-img` fills inside and outside with two patches of grey CIFAR-10 images. The original sets are
+    not used, so that results are alike and not the same.
     """
     generator = torch.Generator().manual_seed(20070620 + LIKE.index(name))
     if arguments.quick:
@@ -78,7 +75,7 @@ def like(name, arguments):
         counts = (1000, 200, 50000) if name == "rect" else (10000, 2000, 50000)
     total = sum(counts)
     if name.startswith("rect"):
-        x, y = rectangles(total, generator, None if name == "rect" else patches(2 * total, generator))
+        x, y = rectangles(total, generator, None if name == "rect" else patches(arguments, 2 * total, generator))
     else:
         x, y = digits(name, arguments, total, generator)
     ends = np.cumsum(counts)
@@ -131,9 +128,13 @@ def rectangles(total, generator, fill=None):
     return x.flatten(1).numpy(), (sizes[:, 1] > sizes[:, 0]).long().numpy()
 
 
-def patches(count, generator):
-    """Different windows (count, 28, 28) of the two photographs of scikit-learn in grey, in [0, 1]."""
-    grey = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in load_sample_images().images])
-    windows = np.lib.stride_tricks.sliding_window_view(grey, (SIDE, SIDE), axis=(1, 2))
-    chosen = torch.randperm(math.prod(windows.shape[:3]), generator=generator)[:count].numpy()
-    return torch.from_numpy(windows[np.unravel_index(chosen, windows.shape[:3])].astype(np.float32) / np.float32(255))
+def patches(arguments, count, generator):
+    """Grey image patches (count, 28, 28) in [0, 1]; with --quick smooth noise."""
+    if arguments.quick:
+        coarse = torch.rand(count, 1, 4, 4, generator=generator)
+        return F.interpolate(coarse, size=(SIDE, SIDE), mode="bilinear").squeeze(1)
+    images = cifar_arrays(arguments)["x_train"].reshape(-1, 32, 32)
+    chosen = torch.randint(len(images), (count,), generator=generator).numpy()
+    tops, lefts = torch.randint(0, 5, (2, count), generator=generator).numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(images, (SIDE, SIDE), axis=(1, 2))
+    return torch.from_numpy(windows[chosen, tops, lefts].astype(np.float32) / np.float32(255))

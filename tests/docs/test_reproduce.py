@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from sklearn.datasets import load_sample_images
 
 import contractive as ct
 
@@ -210,13 +208,13 @@ def test_imitations_are_repeatable_and_in_range():
     assert noisy.train.mean() > plain.train.mean() + 0.1
 
 
-def test_patches_are_different_windows_of_photographs():
-    found = data.patches(500, torch.Generator().manual_seed(0)).numpy()
-    assert len({window.tobytes() for window in found}) == 500
-    grey = [np.asarray(Image.fromarray(photo).convert("L")) for photo in load_sample_images().images]
-    wanted = np.round(found[0] * 255).astype(np.uint8)
-    whole = [np.lib.stride_tricks.sliding_window_view(photo, wanted.shape) for photo in grey]
-    assert any((windows == wanted).all((2, 3)).any() for windows in whole)
+def test_noisy_backgrounds_are_the_digits_over_uniform_noise():
+    generator = torch.Generator().manual_seed(3)
+    x, _ = data.digits("bg-rand", Namespace(quick=True, data_dir=None), 100, generator)
+    again = torch.Generator().manual_seed(3)
+    plain, _ = data.digits("basic", Namespace(quick=True, data_dir=None), 100, again)
+    noise = torch.rand(plain.shape, generator=again).numpy()
+    np.testing.assert_allclose(1 - x, (1 - plain) * (1 - noise), atol=1e-6)
 
 
 def test_grey_cifar_is_read_and_its_absence_said(tmp_path):
