@@ -39,7 +39,7 @@ def by_hand(member, x):
         "density": distances.mean() / (np.mean([spacing[i] for i in near]) + 0.3 * np.mean(spacing)),
         "off_manifold": np.mean([leaving(x, step) for step in steps]),
         "off_neighbour": np.mean([leaving(rows[i], step) for i, step in zip(near, steps, strict=True)]),
-        "core": five(np.sqrt(((rows[member.core] - x) ** 2).sum(1)))[1].mean(),
+        "inner": five(np.sqrt(((rows[member.inner] - x) ** 2).sum(1)))[1].mean(),
         "code": five(np.linalg.norm(codes - code, axis=1))[1].mean(),
         "residual": np.linalg.norm(x - network(torch.from_numpy(x[None])).detach().numpy()),
     }
@@ -68,7 +68,7 @@ def fit():
     rows[7] = rows[0]
     folds = np.arange(40) % 3  # the equal rows 0 and 7 are in folds 0 and 1
     networks = [ct.mlp(4, code=5, output="linear") for _ in range(3)]
-    return CrossFit.of(networks, rows, folds, TABLE, core=np.arange(40) % 4 > 0)
+    return CrossFit.of(networks, rows, folds, TABLE, inner=np.arange(40) % 4 > 0)
 
 
 def test_training_rows_are_judged_without_themselves(fit):
@@ -97,7 +97,7 @@ def test_the_neighbours_of_all_members_are_found_by_one_search(fit, monkeypatch)
             expected, numbers = member.nearest(x, among)
             np.testing.assert_allclose(lengths, expected, rtol=1e-12)
             np.testing.assert_array_equal(near, numbers)
-        assert {*found} == {"all", "core"}
+        assert {*found} == {"all", "inner"}
     whole = fit.score(x)
     monkeypatch.setattr("contractive.estimators._crossfit._ROWS_AT_ONCE", 4)
     np.testing.assert_allclose(fit.score(x), whole, rtol=1e-12)
@@ -110,10 +110,10 @@ def test_the_parts_together_are_mean_plus_largest_surprise(fit):
 
 
 def test_the_distance_to_the_inner_rows_is_ranked_among_these(fit):
-    inner = np.sort(fit.numbers["core"][fit.core])
+    inner = np.sort(fit.numbers["inner"][fit.inner])
     assert len(inner) == 30
     at_least = [(inner >= value).sum() for value in inner]
-    np.testing.assert_allclose(fit.ranks["core"].surprise(inner), -np.log((1 + np.array(at_least)) / 31))
+    np.testing.assert_allclose(fit.ranks["inner"].surprise(inner), -np.log((1 + np.array(at_least)) / 31))
 
 
 def test_stranger_rows_have_higher_scores_beyond_all_training_rows(fit):

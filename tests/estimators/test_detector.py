@@ -41,7 +41,7 @@ def test_outliers_that_lie_together_among_the_training_rows_are_found(plane):
     together = np.array([2.0, -2, 2, -2, 2]) + 0.05 * np.random.RandomState(1).standard_normal((30, 5))
     rows = np.r_[plane[0][:300], together]
     detector = quick().fit(rows)
-    inner, numbers = detector._fit.core, detector._fit.numbers
+    inner, numbers = detector._fit.inner, detector._fit.numbers
     assert 0.7 <= inner.mean() < 0.71
     assert not inner[300:].any()
     assert roc_auc_score([0] * 300 + [1] * 30, numbers["nearest"]) < 0.5  # they are each other's neighbours
@@ -342,11 +342,11 @@ def test_a_changed_file_of_networks_is_refused(plane, tmp_path):
     quick(max_epochs=1).fit(plane[0]).save(tmp_path)
     with np.load(tmp_path / "estimator.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
-    folds, core = (next(name for name in arrays if name.endswith(end)) for end in ("folds", "core"))
-    for changed in ({folds: arrays[folds][:-1]}, {core: arrays[core][:-1]}, {core: arrays[core].astype(int)}):
+    folds, inner = (next(name for name in arrays if name.endswith(end)) for end in ("folds", "inner"))
+    for changed in ({folds: arrays[folds][:-1]}, {inner: arrays[inner][:-1]}, {inner: arrays[inner].astype(int)}):
         np.savez(tmp_path / "estimator.npz", **{**arrays, **changed})
         with pytest.raises(ct.models.StorageError, match=r"networks and rows must fit\. estimator\.npz was changed"):
             ct.ContractiveOutlierDetector.load(tmp_path)
-    np.savez(tmp_path / "estimator.npz", **{**arrays, core: arrays[core].astype(int)})
+    np.savez(tmp_path / "estimator.npz", **{**arrays, inner: arrays[inner].astype(int)})
     with pytest.raises(ct.models.StorageError, match="inner rows must be marked by true or false"):
         ct.ContractiveOutlierDetector.load(tmp_path)

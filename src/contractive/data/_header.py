@@ -8,7 +8,7 @@ _VALUE = re.compile(rf"{_NUMBER.pattern}|\d{{4}}-\d\d-\d\d.*|true|false", re.IGN
 _GAPS = ("", "?", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "-inf")
 _TOTALS = re.compile(r"(grand |sub)?(totals?|sum|mean|average|count)\W*", re.IGNORECASE)
 _MOST_UNITS = 3  # rows of units below a header
-_MOST_ROWS = 200  # of which the kinds of columns are told
+_MOST_ROWS = 200  # that decide what a column holds
 
 
 def is_number(cell: str) -> bool:

@@ -15,12 +15,12 @@ from contractive.estimators._surprise import Ranks
 from contractive.jacobian import linearise
 from contractive.models import Autoencoder
 
-Part = Literal["nearest", "distance", "density", "off_manifold", "off_neighbour", "code", "core", "residual"]
-TABLE: tuple[Part, ...] = ("nearest", "density", "off_manifold", "code", "core")
+Part = Literal["nearest", "distance", "density", "off_manifold", "off_neighbour", "code", "inner", "residual"]
+TABLE: tuple[Part, ...] = ("nearest", "density", "off_manifold", "code", "inner")
 STRUCTURED: tuple[Part, ...] = ("code",)
 TRIMMED: tuple[Part, ...] = ("residual", "off_neighbour", "distance")
 NEAR = {"nearest", "distance", "density", "off_manifold", "off_neighbour"}  # parts by the nearest rows
-Among = Literal["all", "core"]  # training rows to search: all, or those that lie well inside
+Among = Literal["all", "inner"]  # training rows to search: all, or those that lie well inside
 Near = tuple[np.ndarray, np.ndarray]
 NEIGHBOURS = 5
 _SHARED = 3 * NEIGHBOURS  # nearest rows of all folds, of which a member takes those that it was trained on
@@ -39,14 +39,14 @@ class Member:
         network: In evaluation mode.
         rows: Scaled training rows, (rows, features).
         parts: Which numbers it gives of a row, beside the residual.
-        core: Which of the rows lie well inside, (rows,), where the distance to them is one of the parts.
+        inner: Which of the rows lie well inside, (rows,), where the distance to them is one of the parts.
         codes: Of the rows, where the distance in the code is one of the parts.
     """
 
     network: Autoencoder
     rows: np.ndarray
     parts: tuple[Part, ...]
-    core: np.ndarray | None = None
+    inner: np.ndarray | None = None
     codes: np.ndarray | None = field(init=False, default=None)
     _code_search: Nearest = field(init=False)
     _spacing: np.ndarray = field(init=False)
@@ -64,8 +64,8 @@ class Member:
     @cached_property
     def _searches(self) -> dict[Among, Nearest]:  # which scores by the code alone need not prepare
         made: dict[Among, Nearest] = {"all": Nearest(self.rows)}
-        if self.core is not None:
-            made["core"] = Nearest(self.rows[self.core])
+        if self.inner is not None:
+            made["inner"] = Nearest(self.rows[self.inner])
         return made
 
     def reconstruct(self, z: np.ndarray) -> np.ndarray:
@@ -93,8 +93,8 @@ class Member:
 
     def _numbers(self, z: np.ndarray, known: Mapping[Among, Near]) -> dict[Part, np.ndarray]:
         found: dict[Part, np.ndarray] = {"residual": np.linalg.norm(z - self.reconstruct(z), axis=1)}
-        if "core" in self.parts:
-            found["core"] = (known.get("core") or self.nearest(z, "core"))[0].mean(1)
+        if "inner" in self.parts:
+            found["inner"] = (known.get("inner") or self.nearest(z, "inner"))[0].mean(1)
         if {*self.parts} & NEAR:
             lengths, near = known.get("all") or self.nearest(z)
             steps = z[:, None] - self.rows[near]  # (rows, neighbours, features)
@@ -142,7 +142,7 @@ class CrossFit:
         folds: The fold of each, (rows,): member k saw all others.
         parts: What the score is made of.
         weights: How much each row counts, (rows,); None for all alike.
-        core: Which rows lie well inside, (rows,), where a part of the score is the distance to them.
+        inner: Which rows lie well inside, (rows,), where a part of the score is the distance to them.
         numbers: The parts of each training row by the member of its fold, (rows,) each; measured if not given.
         ranks: Of each part among the training rows, and of the parts `together`.
     """
@@ -152,7 +152,7 @@ class CrossFit:
     folds: np.ndarray
     parts: tuple[Part, ...]
     weights: np.ndarray | None = None
-    core: np.ndarray | None = None
+    inner: np.ndarray | None = None
     numbers: dict[Part, np.ndarray] = field(default_factory=dict)
     ranks: dict[str, Ranks] = field(init=False, default_factory=dict)
     _folds_with: dict[bytes, set[int]] = field(init=False, default_factory=dict)
@@ -168,17 +168,17 @@ class CrossFit:
                     if part in self.numbers:
                         self.numbers[part][own] = values
         self.ranks.update({part: Ranks.of(values, self.weights) for part, values in self.numbers.items()})
-        if self.core is not None:  # how far rows well inside are from each other
-            weights = None if self.weights is None else self.weights[self.core]
-            self.ranks["core"] = Ranks.of(self.numbers["core"][self.core], weights)
+        if self.inner is not None:  # how far rows well inside are from each other
+            weights = None if self.weights is None else self.weights[self.inner]
+            self.ranks["inner"] = Ranks.of(self.numbers["inner"][self.inner], weights)
         self.ranks["together"] = Ranks.of(self._together(self.numbers), self.weights)
 
     @cached_property
     def _searches(self) -> dict[Among, tuple[Nearest, np.ndarray]]:
         """Each search with the folds of its rows."""
         made: dict[Among, tuple[Nearest, np.ndarray]] = {"all": (Nearest(self.rows), self.folds)}
-        if self.core is not None:
-            made["core"] = Nearest(self.rows[self.core]), self.folds[self.core]
+        if self.inner is not None:
+            made["inner"] = Nearest(self.rows[self.inner]), self.folds[self.inner]
         return made
 
     @classmethod
@@ -189,15 +189,15 @@ class CrossFit:
         folds: np.ndarray,
         parts: tuple[Part, ...],
         weights: np.ndarray | None = None,
-        core: np.ndarray | None = None,
+        inner: np.ndarray | None = None,
         numbers: Any = None,
     ) -> Self:
         """Make the score from scaled rows and the network that was trained without each fold of them."""
         members = tuple(
-            Member(network, rows[folds != fold], parts, None if core is None else core[folds != fold])
+            Member(network, rows[folds != fold], parts, None if inner is None else inner[folds != fold])
             for fold, network in enumerate(networks)
         )
-        return cls(members, rows, folds, parts, weights, core, numbers or {})
+        return cls(members, rows, folds, parts, weights, inner, numbers or {})
 
     @property
     def ceiling(self) -> float:

@@ -13,7 +13,7 @@ from contractive.core.errors import InvalidValue
 from contractive.estimators._base import ROWS, ContractiveEstimator, dense
 from contractive.estimators._bounds import row_bounds
 from contractive.estimators._crossfit import CrossFit
-from contractive.estimators._detector_parameters import CORE_SHARE, MOST_ROWS, PARTS, DetectorParameters
+from contractive.estimators._detector_parameters import INNER_SHARE, MOST_ROWS, PARTS, DetectorParameters
 from contractive.estimators._drift import Drift, drift
 from contractive.estimators._folds import FEWEST_ROWS, drawn_folds, held_first, inner_rows, train_folds
 from contractive.estimators._reasons import Explainer, Explanation
@@ -270,8 +270,8 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         self._rows: np.ndarray = x[self._kept]
         kept_weights = None if weights is None else weights[self._kept]
         networks, parts = [worker.autoencoder_ for worker in workers], PARTS[self.score_by_]
-        core = inner_rows(self, x, weights, CORE_SHARE, seed)[self._kept] if "core" in parts else None
-        self._fit: CrossFit = CrossFit.of(networks, z[self._kept], folds[self._kept], parts, kept_weights, core)
+        inner = inner_rows(self, x, weights, INNER_SHARE, seed)[self._kept] if "inner" in parts else None
+        self._fit: CrossFit = CrossFit.of(networks, z[self._kept], folds[self._kept], parts, kept_weights, inner)
         self.reconstruction_error_ = float(np.average(self._fit.numbers["residual"] ** 2, weights=self._fit.weights))
 
     def _strangeness(self, x: np.ndarray) -> np.ndarray:
@@ -307,7 +307,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         fit = self._fit
         networks = tuple(weights_of(member.network) for member in fit.members)
         numbers: Any = {**fit.numbers}
-        learned = self._rows, fit.folds, fit.weights, fit.core, numbers
+        learned = self._rows, fit.folds, fit.weights, fit.inner, numbers
         return DetectorState(self.score_by_, *learned, networks, self._ranks, self._fill)
 
     @_detector.setter
@@ -317,9 +317,9 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         try:
             networks = [with_weights(self.autoencoder_, weights) for weights in saved.networks]
             rows, parts = self._scaling.apply(saved.rows), PARTS[saved.score_by]
-            if ("core" in parts) != (saved.core is not None and saved.core.dtype == bool):
+            if ("inner" in parts) != (saved.inner is not None and saved.inner.dtype == bool):
                 raise ValueError("the inner rows must be marked by true or false where the score uses them")
-            self._fit = CrossFit.of(networks, rows, saved.folds, parts, saved.weights, saved.core, saved.numbers)
+            self._fit = CrossFit.of(networks, rows, saved.folds, parts, saved.weights, saved.inner, saved.numbers)
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise StorageError(f"{reason}: networks and rows must fit. estimator.npz was changed.") from error

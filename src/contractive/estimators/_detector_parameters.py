@@ -17,7 +17,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "table": TABLE, "structured": STRUCTURED, "trimmed": TRIMMED, "reconstruction": ("residual",),
 }  # fmt: skip
 MOST_ROWS = 20_000  # that are neighbours and calibrate
-CORE_SHARE = 0.7  # of the rows that lie well inside
+INNER_SHARE = 0.7  # of the rows that lie well inside
 _WEIGHTS = {"table": 0.03, "structured": 3.0, "trimmed": 0.1, "reconstruction": 0.1}
 _SCALES = {"table": "log", "structured": "common"}
 _TRUSTED = 0.7  # share of rows to learn from where some are outliers

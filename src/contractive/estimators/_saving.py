@@ -31,7 +31,7 @@ class DetectorState:
         rows: Raw training rows that are neighbours, (rows, features).
         folds: Of each, (rows,).
         weights: Of each, (rows,).
-        core: Which of them lie well inside, (rows,), where the score has a part by these.
+        inner: Which of them lie well inside, (rows,), where the score has a part by these.
         numbers: The parts of the score of each, by name.
         networks: Weights of the network of each fold.
         ranks: Of the calibration scores.
@@ -42,7 +42,7 @@ class DetectorState:
     rows: np.ndarray
     folds: np.ndarray
     weights: np.ndarray | None
-    core: np.ndarray | None
+    inner: np.ndarray | None
     numbers: dict[str, np.ndarray]
     networks: tuple[dict[str, np.ndarray], ...]
     ranks: Ranks
