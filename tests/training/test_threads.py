@@ -74,7 +74,7 @@ def test_a_number_below_one_is_refused():
     ids=["dense", "convolution"],
 )
 def test_the_rule_counts_multiplications_of_the_batch(network, shape, per_row):
-    rows = -(-(2**24) // per_row)
+    rows = -(-(2**26) // per_row)
     for batch, wanted in ((rows - 1, 1), (rows, CALLER)):
         with using_threads(None, network, torch.zeros(1, *shape).expand(batch, *shape)):
             assert torch.get_num_threads() == wanted

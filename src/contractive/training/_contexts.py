@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 _KEEP = 2**30
 _MAP = 2**26  # larger blocks, such as row groups of a streamed file, go back at once: kept, they would leave gaps
-_SMALL_STEP = 2**24  # multiplications of a forward pass on a batch; below it a second thread gains next to nothing
+_SMALL_STEP = 2**26  # multiplications of a forward pass on a batch; below it a second thread gains next to nothing
 _QUIET = (
     (".*LeafSpec.*", FutureWarning),  # Lightning 2.6 on torch 2.13 uses a deprecated pytree class
     (".*GPU available but not used.*", Warning),

@@ -109,6 +109,7 @@ class Step(LightningModule):
         if self._schedule is not None and self._checkpoint:
             self._schedule.load_state_dict(self._checkpoint["schedule"])
         self.restored = True
+        self._all_parameters = list(self.autoencoder.parameters())  # to ask in each step takes as long as some products
         for logger in self.trainer.loggers:
             logger.log_hyperparams(dict(self._identity))
 
@@ -169,7 +170,8 @@ class Step(LightningModule):
             self._noise.set_state(states[0])
             torch.set_rng_state(states[1])
         again, count, loss = bool(sums), sum(len(batch.x) for batch in batches), 0.0
-        self.autoencoder.zero_grad()
+        for parameter in self._all_parameters:
+            parameter.grad = None
         for x, weights, labels in batches:
             given: Any = {"generator": self._noise, "sample_weight": weights, "labels": labels}
             with rank_context(self.trainer.global_rank, self.trainer.world_size):

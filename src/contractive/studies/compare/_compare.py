@@ -86,7 +86,7 @@ def compare(
         )
 
     with in_parallel(settings.jobs) as run:
-        waiting = [Fit("standard", 0.0, settings.training.seed)]
+        waiting = schedule.begin()
         while waiting:
             # searches are the longest chain: meanwhile only as many other fits as the workers have room for
             trials, others = ([fit for fit in waiting if fit.trial is wanted] for wanted in (True, False))
@@ -115,6 +115,11 @@ class _Schedule:
         self._trials: dict[tuple[str, float], Fit] = {}
         self._found: dict[tuple[str, int], Fit] = {}
         self.done = 0
+        self._together = min(settings.jobs, settings.seeds)  # seeds of the standard model that are trained at first
+
+    def begin(self) -> list[Fit]:
+        """Return the fit that all searches wait for, and other seeds of it for the workers that would wait, too."""
+        return [Fit("standard", 0.0, self._settings.training.seed + more) for more in range(self._together)]
 
     def next(self, fit: Fit) -> list[Fit]:
         """Record a fit and return those that waited for it."""
@@ -130,7 +135,8 @@ class _Schedule:
         self.done += not (first and name in self._searches)  # measuring a trial is no further fit
         if not first:
             return []
-        following = [Fit(name, fit.weight, fit.seed + more) for more in range(1, self._settings.seeds)]
+        begun = self._together if name == "standard" else 1
+        following = [Fit(name, fit.weight, fit.seed + more) for more in range(begun, self._settings.seeds)]
         if name == "standard":
             reference = Reference(fit.error - self._floor, fit.history[-1]["val_squared_norm"], self._noise_unit)
             for other in self._settings.trained[1:]:
