@@ -188,7 +188,7 @@ def inject(rows, random):
 
 
 def explain(x, y, seed):
-    """How often the reasons of the detector name the injected fault: first, among three; all, and large changes."""
+    """Where the reasons of the detector name the injected fault, how large it is, and whether two are both named."""
     train, test, labels = divide(x, y, "semi-supervised", seed)
     normal = test[labels == 0][:EXPLAINED_ROWS]
     faulty, columns = inject(normal, np.random.RandomState(seed))
@@ -198,7 +198,15 @@ def explain(x, y, seed):
     named = [[change.feature for change in each.ranking] for each in detector.explain(faulty, num_repairs=1)]
     place = np.array([names.index(f"x{column}") for names, column in zip(named, columns, strict=True)])
     change = np.abs(faulty - normal).max(1) / train.std(0)[columns]
-    return {"place": place.tolist(), "change": [round(float(value), 4) for value in change]}
+    twice, others = inject(faulty, np.random.RandomState(seed + 1))
+    found, deviations = [], train.std(0)
+    for i, each in enumerate(detector.explain(twice, num_repairs=2)):
+        if columns[i] != others[i]:
+            pair = [columns[i], others[i]]
+            named = {repair.feature for repair in each.repairs} == {f"x{column}" for column in pair}
+            least = (np.abs(twice[i] - normal[i]) / deviations)[pair].min()
+            found.append([bool(named), round(float(least), 4)])
+    return {"place": place.tolist(), "change": [round(float(value), 4) for value in change], "pairs": found}
 
 
 def settings():
@@ -377,6 +385,17 @@ def hits(found):
         if chosen.any():
             cells = [f"{(place[chosen] < most).mean():.2f}" for most in (1, 3)]
             lines.append("| " + " | ".join([words, str(chosen.sum()), *cells]) + " |")
+    pairs = [pair for run in found.get("reasons", {}).values() for pair in run.get("pairs", [])]
+    if pairs:
+        both, least = np.array(pairs).T
+        shares = f"{both.mean():.2f} of {len(both)} rows, and {both[least > 1].mean():.2f} of the {(least > 1).sum()}"
+        lines += [
+            "",
+            f"Of two features replaced in one row, the repairs name both, and no other, in {shares} where each",
+        ]
+        lines += [
+            "moved by more than one standard deviation. Repairs end where half of the training rows are as strange."
+        ]
     return "\n".join(lines)
 
 

@@ -109,6 +109,18 @@ def test_the_parts_together_are_mean_plus_largest_surprise(fit):
     np.testing.assert_allclose(fit._together(numbers), surprises.mean(0) + surprises.max(0))
 
 
+def test_the_evidence_is_a_mean_over_parts_and_half_the_residual(fit):
+    x = np.random.RandomState(5).standard_normal((6, 4))
+    expected = np.zeros(6)
+    for member in fit.members:
+        surprise = {part: fit.ranks[part].surprise(values) for part, values in member.numbers(x).items()}
+        parts = surprise["nearest"] + surprise["density"] + surprise["off_manifold"] + surprise["code"]
+        expected += ((parts + 0.1 * surprise["inner"]) / 4.1 + 0.5 * surprise["residual"]) / 3
+    score, evidence = fit.judge(x)
+    np.testing.assert_allclose(evidence, expected)
+    np.testing.assert_array_equal(score, fit.score(x))
+
+
 def test_the_distance_to_the_inner_rows_is_ranked_among_these(fit):
     inner = np.sort(fit.numbers["inner"][fit.inner])
     assert len(inner) == 30

@@ -9,8 +9,11 @@ from contractive.estimators._surprise import Ranks
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 
 
-def explainer(rows, score, names=None, groups=None):
-    return Explainer(score, lambda row: np.square(row), rows, learn("standard", rows), names, groups)
+def explainer(rows, score, names=None, groups=None, evidence=None):
+    def judge(x):
+        return score(x), (evidence or score)(x)
+
+    return Explainer(judge, lambda row: np.square(row), rows, learn("standard", rows), names, groups)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,21 @@ def test_features_are_ranked_by_the_fall_of_the_score_with_the_value_that_makes_
     assert abs(best.repaired) <= np.abs(tried).min()
     assert best.fall == pytest.approx(9 - abs(best.repaired) / 10)
     assert best.p_value == ranks.p_values(np.array([14 - best.fall]))[0]
+
+
+def test_features_are_compared_by_the_evidence_and_p_values_are_those_of_the_score(rows):
+    ranks = Ranks.of(distance(rows))
+    row = np.array([[4.0, 90.0, 0.1]])
+
+    def evidence(x):
+        return np.abs(x[:, 0]) / 2
+
+    found = explainer(rows, distance, evidence=evidence).explain(row, ranks, 1)[0]
+    best = found.ranking[0]
+    assert (best.feature, found.score) == ("x0", pytest.approx(14))
+    assert best.fall == pytest.approx(2 - abs(best.repaired) / 2)
+    assert best.p_value == ranks.p_values(np.array([10 + abs(best.repaired)]))[0]
+    assert all(change.fall == 0 for change in found.ranking[1:])
 
 
 def test_repairs_follow_each_other_until_the_row_is_usual(rows):

@@ -26,6 +26,7 @@ NEIGHBOURS = 5
 _SHARED = 3 * NEIGHBOURS  # nearest rows of all folds, of which a member takes those that it was trained on
 SAFEGUARD = float(np.log(10))  # the residual alone flags a row where it is ten times rarer than the limit
 ORDER = 1e-3  # share of the score that orders rows which the residual alone flags
+_OF_RESIDUAL, _OF_INNER = 0.5, 0.1  # how much these count in what compares features
 _SPREAD = 0.3  # share of the mean distance in a local density: none is infinite
 _ROWS_AT_ONCE = 2**13  # that are scored
 _NUMBERS_AT_ONCE = 2**21  # in differences to neighbours, at most
@@ -216,8 +217,18 @@ class CrossFit:
         the residual takes its place where it is ten times rarer, but it does not order what lies beyond all training
         rows: under noise it says less of a row than the parts do.
         """
+        return self.judge(z)[0]
+
+    def judge(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the score of scaled rows, and the evidence by which their features are compared, both (rows,).
+
+        The evidence is the mean of -log p over the parts plus half that of the residual, which tells features apart
+        best. The distance to the inner rows, which hardly depends on one feature, counts little.
+        """
         if len(z) > _ROWS_AT_ONCE:
-            return np.concatenate([self.score(z[i : i + _ROWS_AT_ONCE]) for i in range(0, len(z), _ROWS_AT_ONCE)])
+            parts = [self.judge(z[i : i + _ROWS_AT_ONCE]) for i in range(0, len(z), _ROWS_AT_ONCE)]
+            score, evidence = map(np.concatenate, zip(*parts, strict=True))
+            return score, evidence
         near = self._nearest(z) if {*self.parts} & NEAR else [{} for _ in self.members]
 
         def measure(fold: int, rows: np.ndarray) -> np.ndarray:
@@ -225,9 +236,10 @@ class CrossFit:
                 among: (lengths[rows], places[rows]) for among, (lengths, places) in near[fold].items()
             }
             numbers = self.members[fold].numbers(z[rows], known)
-            return np.stack([self._together(numbers), numbers["residual"]], axis=1)
+            return np.stack([self._together(numbers), numbers["residual"], self._evidence(numbers)], axis=1)
 
-        return self._scores(*self._mean(z, measure).T)
+        together, residual, evidence = self._mean(z, measure).T
+        return self._scores(together, residual), evidence
 
     def training_scores(self) -> np.ndarray:
         """Return `score` of the training rows, (rows,), from the numbers that are known."""
@@ -263,6 +275,11 @@ class CrossFit:
     def _together(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
         surprises = np.stack([self.ranks[part].surprise(numbers[part]) for part in self.parts])
         return surprises.mean(0) + surprises.max(0)
+
+    def _evidence(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
+        weights = {part: _OF_INNER if part == "inner" else 1.0 for part in self.parts}
+        total: Any = sum(weight * self.ranks[part].surprise(numbers[part]) for part, weight in weights.items())
+        return total / sum(weights.values()) + _OF_RESIDUAL * self.residuals.surprise(numbers["residual"])
 
     def _nearest(self, z: np.ndarray) -> list[dict[Among, Near]]:
         """Return what `nearest` of each member does, by one search among the rows of all folds."""

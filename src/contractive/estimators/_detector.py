@@ -194,10 +194,12 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
     def explain(self, X: Any, *, groups: Any = None, num_repairs: int = 3) -> list[Explanation]:
         """Explain the score of each row: which features made it strange, and which values would be usual.
 
-        A feature counts by how far the score falls if it alone is set to its best value among 15 quantiles of the
+        A feature counts by how far the evidence falls if it alone is set to its best value among 15 quantiles of the
         training rows, the values of the five training rows nearest in the other features, and their mean; of features
-        with at most 15 values, among these. Repairs are made one after the other until half of the training rows are
-        as strange. Of more than 64 features the 64 that are reconstructed worst are tried.
+        with at most 15 values, among these. The evidence is the mean of -log p over the parts of the score, of which
+        the distance to the inner rows counts a tenth, plus half that of the residual. Repairs are made one after the
+        other until half of the training rows are as strange. Of more than 64 features the 64 that are reconstructed
+        worst are tried.
 
         Args:
             X: Rows, for instance those that `predict` flagged.
@@ -210,7 +212,8 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         """
         rows = self._new_rows(X)
         errors = lambda row: self._fit.errors(self._scaling.apply(row))  # noqa: E731
-        explainer = Explainer(self._strangeness, errors, self._rows, self._scaling, self._names, groups)
+        judge = lambda row: self._fit.judge(self._scaling.apply(row))  # noqa: E731
+        explainer = Explainer(judge, errors, self._rows, self._scaling, self._names, groups)
         return explainer.explain(rows, self._ranks, num_repairs)
 
     def guaranteed_bounds(self) -> np.ndarray:

@@ -28,7 +28,8 @@ class Change:
         observed: What the row has, in the table's unit; a tuple for a group of columns.
         usual: The median of the training rows, of a feature with few values the most frequent one.
         repaired: The value that makes the row most usual.
-        fall: How far the score falls, with the repaired value.
+        fall: How far the evidence falls, with the repaired value: the mean of -log p over the parts of the score, and
+            half of that of the residual.
         p_value: Of the row afterwards.
     """
 
@@ -47,7 +48,7 @@ class Explanation:
     Attributes:
         score: Higher for stranger rows: the negative of `score_samples`.
         p_value: As `p_values` gives it.
-        ranking: The features, each changed alone, by the fall of the score.
+        ranking: The features, each changed alone, by the fall of the evidence.
         repairs: Features changed one after the other, each to the best value after those before.
     """
 
@@ -80,7 +81,7 @@ class Feature:
 
 
 T = TypeVar("T")
-# asks for the scores of raw rows (rows, features) again and again, and returns what it found
+# asks for score and evidence, (rows, 2), of raw rows (rows, features) again and again, and returns what it found
 Search = Generator[np.ndarray, np.ndarray, T]
 
 
@@ -88,7 +89,7 @@ class Explainer:
     """Tries other values in a row and scores what results.
 
     Args:
-        score: Of raw rows, higher for stranger ones.
+        judge: Score and evidence of raw rows, both (rows,) and higher for stranger ones.
         errors: Squared scaled error of each feature of raw rows.
         rows: Raw training rows, (rows, features).
         scaling: In whose units rows are near.
@@ -101,14 +102,14 @@ class Explainer:
 
     def __init__(
         self,
-        score: Callable[[np.ndarray], np.ndarray],
+        judge: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
         errors: Callable[[np.ndarray], np.ndarray],
         rows: np.ndarray,
         scaling: Scaling,
         names: Sequence[str] | None,
         groups: Any,
     ) -> None:
-        self._score, self._errors, self._scaling = score, errors, scaling
+        self._judge, self._errors, self._scaling = judge, errors, scaling
         few = rows[:: -(-rows.size // _MOST_NUMBERS)]
         self._rows, self._scaled = few, scaling.apply(few)
         self._features = _features(few, names, groups)
@@ -132,8 +133,8 @@ class Explainer:
         found: dict[int, Explanation] = {}
         asked = {i: next(search) for i, search in enumerate(searches)}
         while asked:
-            scores = self._score(np.concatenate([*asked.values()]))
-            parts = np.split(scores, np.cumsum([len(rows) for rows in asked.values()])[:-1])
+            judged = np.stack(self._judge(np.concatenate([*asked.values()])), axis=1)
+            parts = np.split(judged, np.cumsum([len(rows) for rows in asked.values()])[:-1])
             following = {}
             for i, part in zip(asked, parts, strict=True):
                 try:
@@ -144,10 +145,10 @@ class Explainer:
         return [found[i] for i in range(len(searches))]
 
     def _explained(self, row: np.ndarray, ranks: Ranks, num_repairs: int) -> Search[Explanation]:
-        before = float((yield row[None])[0])
+        score, before = map(float, (yield row[None])[0])
         found = yield from self._changes(row, before, ranks, self._features)
         ranking = tuple(change for _, change in found)
-        repairs, repaired, left, score = [], row.copy(), [*self._features], before
+        repairs, repaired, left = [], row.copy(), [*self._features]
         while found and found[0][1].fall > 0:
             feature, best = found[0]
             left.remove(feature)
@@ -155,14 +156,14 @@ class Explainer:
             repaired[feature.columns] = best.repaired
             if len(repairs) == num_repairs or best.p_value >= _USUAL:
                 break
-            score -= best.fall
-            found = yield from self._changes(repaired, score, ranks, left)
-        return Explanation(before, float(ranks.p_values(np.array([before]))[0]), ranking, tuple(repairs))
+            before -= best.fall
+            found = yield from self._changes(repaired, before, ranks, left)
+        return Explanation(score, float(ranks.p_values(np.array([score]))[0]), ranking, tuple(repairs))
 
     def _changes(
         self, row: np.ndarray, before: float, ranks: Ranks, features: list[Feature]
     ) -> Search[list[tuple[Feature, Change]]]:
-        """Return each feature with its best value, by the fall of the score."""
+        """Return each feature with its best value, by the fall of the evidence."""
         if not features:
             return []
         if len(features) > _MOST_TRIED:
@@ -177,11 +178,11 @@ class Explainer:
         ends = np.cumsum([0, *map(len, tried)])
         for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
             changed[start:end, feature.columns] = values
-        scores = yield changed
+        scores, evidence = (yield changed).T
         found = []
         for feature, values, start, end in zip(features, tried, ends[:-1], ends[1:], strict=True):
-            best = int(scores[start:end].argmin())
-            fall, p_value = before - scores[start + best], ranks.p_values(scores[start + best : start + best + 1])[0]
+            best = int(evidence[start:end].argmin())
+            fall, p_value = before - evidence[start + best], ranks.p_values(scores[start + best : start + best + 1])[0]
             observed, usual, repaired = (_plain(value) for value in (row[feature.columns], feature.usual, values[best]))
             change = Change(feature.name, observed, usual, repaired, float(max(fall, 0.0)), float(p_value))
             found.append((feature, change))

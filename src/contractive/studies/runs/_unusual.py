@@ -24,7 +24,7 @@ class Reason:
     observed: str
     usual: str  # the median of the training rows, of a column with few values the most frequent one
     repaired: str  # the value that makes the row most usual
-    fall: float  # of the score, if it had that value
+    fall: float  # of the evidence that the row is strange, if it had that value
 
     @property
     def text(self) -> str:
