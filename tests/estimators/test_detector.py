@@ -319,8 +319,48 @@ def test_many_features_that_repeat_each_other_are_judged_in_the_code():
     assert not repeats_itself(waves[:20])
     assert not repeats_itself(random.standard_normal((80, 60)))
     detector = quick(max_epochs=3).fit(waves)
-    assert (detector.score_by_, detector.weight_) == ("structured", 3.0)
+    assert detector.score_by_ == "structured"
     np.testing.assert_array_equal(np.ptp(detector._scaling.scale), 0)
+
+
+def curves(noise):
+    """Sums of three smooth curves, of which two are small, and noise."""
+    random = np.random.RandomState(1)
+    basis = np.sin(np.outer([1, 2, 3], np.linspace(0, 3, 60)))
+    return random.standard_normal((120, 3)) * [1, 0.1, 0.1] @ basis + noise * random.standard_normal((120, 60))
+
+
+@pytest.mark.parametrize(("noise", "objective", "weights"), [
+    (0.0, "contractive", [3.0, 0.3, 0.03, 0.003]),  # ever smaller ones reconstruct small differences better
+    (0.5, "contractive", None),
+    (0.5, "standard", [3.0]),  # which has none
+])  # fmt: skip
+def test_held_out_rows_choose_the_weight_of_structured_rows(monkeypatch, noise, objective, weights):
+    tried, fit = [], ct.ContractiveAutoencoder.fit
+
+    def noted(self, x, *args, **kwargs):
+        fit(self, x, *args, **kwargs)
+        tried.append((self.weight, self))
+        return self
+
+    monkeypatch.setattr(ct.ContractiveAutoencoder, "fit", noted)
+    detector = quick(score_by="structured", objective=objective, max_epochs=60).fit(curves(noise))
+    of_first = tried[: len(tried) - 4]  # the other four folds come last, with what was chosen
+    own = detector._fit.folds == 0
+    errors = [-each.score_samples(detector._fit.rows[own]).mean() for _, each in of_first]
+    chosen = tried[-1][0]
+    assert chosen == of_first[int(np.argmin(errors))][0]
+    assert {weight for weight, *_ in tried[-4:]} == {chosen}
+    if weights is None:  # with so much noise the smallest reconstructs worse
+        assert chosen > 0.003
+    else:
+        assert [weight for weight, *_ in of_first] == weights
+    if objective == "contractive":
+        assert detector.weight_ == chosen
+
+
+def test_a_weight_that_is_given_is_not_chosen():
+    assert quick(score_by="structured", weight=0.7, max_epochs=2).fit(curves(0.1)).weight_ == 0.7
 
 
 @pytest.mark.parametrize("score_by", ["table", "structured", "trimmed", "reconstruction"])

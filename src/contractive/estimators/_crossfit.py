@@ -277,7 +277,7 @@ class CrossFit:
         return surprises.mean(0) + surprises.max(0)
 
     def _evidence(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
-        weights = {part: _OF_INNER if part == "inner" else 1.0 for part in self.parts}
+        weights: dict[Part, float] = {part: _OF_INNER if part == "inner" else 1.0 for part in self.parts}
         total: Any = sum(weight * self.ranks[part].surprise(numbers[part]) for part, weight in weights.items())
         return total / sum(weights.values()) + _OF_RESIDUAL * self.residuals.surprise(numbers["residual"])
 

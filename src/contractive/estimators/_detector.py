@@ -35,7 +35,7 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
     outliers among the training rows belong. Each number becomes -log of its rank among the training rows (the last one
     among the inner rows), every one judged by the network and the neighbours of the folds without it; the score is
     their mean plus their largest. Where many features repeat each other, as in images, spectra and curves, the distance
-    in the code alone is used, from networks with a stronger penalty, and all features have one scale (`score_by`). The
+    in the code alone is used, the weight of the penalty is chosen, and all features have one scale (`score_by`). The
     residual alone flags a row for which it is ten times rarer than the limit, which `guaranteed_bounds` rests on.
 
     Args:
@@ -57,7 +57,9 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
             where a share of the rows is learned from, and `table` where all are.
         impute: `mean` or `median` puts those of the training rows where a value is NaN; None refuses NaN.
         n_components: Numbers per code; `auto` as in `ContractiveAutoencoder`.
-        weight: Factor of the penalty; None for 0.03 with `table`, 3 with `structured`, else 0.1.
+        weight: Factor of the penalty; None for 0.03 with `table`, 0.1 with `trimmed` and `reconstruction`, and with
+            `structured` for the first of 3, 0.3, 0.03 and 0.003 of which the next does not reconstruct the rows of the
+            first fold better.
         scale: As in `ContractiveAutoencoder`, or `auto`: `log` with `table`, `common` with `structured`, else
             `standard`.
 

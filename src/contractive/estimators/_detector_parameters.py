@@ -11,6 +11,7 @@ from contractive.core.errors import InvalidValue, check_choice
 from contractive.estimators._autoencoder import ContractiveAutoencoder
 from contractive.estimators._crossfit import STRUCTURED, TABLE, TRIMMED, Part
 from contractive.estimators._parameters import Parameters, budget
+from contractive.objectives import Objective
 
 ScoreBy = Literal["auto", "table", "structured", "trimmed", "reconstruction"]
 PARTS: dict[str, tuple[Part, ...]] = {
@@ -18,7 +19,8 @@ PARTS: dict[str, tuple[Part, ...]] = {
 }  # fmt: skip
 MOST_ROWS = 20_000  # that are neighbours and calibrate
 INNER_SHARE = 0.7  # of the rows that lie well inside
-_WEIGHTS = {"table": 0.03, "structured": 3.0, "trimmed": 0.1, "reconstruction": 0.1}
+# factors of the penalty, from the largest on: where several, held-out rows choose
+_WEIGHTS = {"table": (0.03,), "structured": (3.0, 0.3, 0.03, 0.003), "trimmed": (0.1,), "reconstruction": (0.1,)}
 _SCALES = {"table": "log", "structured": "common"}
 _TRUSTED = 0.7  # share of rows to learn from where some are outliers
 _STRUCTURED_PASSES = 2.5  # times the usual number of steps
@@ -83,10 +85,17 @@ class DetectorParameters(Parameters):
             return 1.0 if self.contamination is None else _TRUSTED
         return float(self.support_fraction)
 
+    def candidates(self, score_by: str) -> tuple[Any, ...]:
+        """Return the weights of the penalty to try for a score, from the largest on; one where it is given."""
+        if self.weight is not None:
+            return (self.weight,)
+        has_one = not isinstance(self.objective, Objective) and self.objective != "standard"
+        return _WEIGHTS[score_by][: None if has_one else 1]
+
     def worker(self, rows: int, score_by: str, **changed: Any) -> ContractiveAutoencoder:
         """Return an unfitted autoencoder for scaled rows, so many of them, and for a score."""
         own = {each.name: getattr(self, each.name) for each in fields(Parameters)}
-        weight = _WEIGHTS[score_by] if self.weight is None else self.weight
+        weight = self.candidates(score_by)[0]
         epochs = self.max_epochs
         if epochs == "auto" and score_by == "structured":
             size = None if self.batch_size == "auto" else int(self.batch_size)

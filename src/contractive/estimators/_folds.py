@@ -46,16 +46,31 @@ def train_folds(
     weights: np.ndarray | None,
     seed: int,
 ) -> list[ContractiveAutoencoder]:
-    """Return one fitted autoencoder per fold, on the scaled rows without it; a weight to be found is found once."""
-    found: list[ContractiveAutoencoder] = []
-    for fold in range(folds.max() + 1):
+    """Return one fitted autoencoder per fold, on the scaled rows without it; a weight is found or chosen once.
+
+    Where a score has several weights to try, the first fold chooses: smaller ones are tried as long as they lower the
+    reconstruction error of its rows, which the network has not seen.
+    """
+
+    def fitted(fold: int, weight: Any) -> ContractiveAutoencoder:
         rest = folds != fold
-        worker = parameters.worker(int(rest.sum()), score_by)
+        worker = parameters.worker(int(rest.sum()), score_by, weight=weight)
         worker.random_state = (seed + fold) % 2**31
-        if found and parameters.weight == "auto":
-            worker.weight = found[0].weight_
-        found.append(worker.fit(z[rest], sample_weight=None if weights is None else weights[rest]))
-    return found
+        return worker.fit(z[rest], sample_weight=None if weights is None else weights[rest])
+
+    def error(worker: ContractiveAutoencoder) -> float:
+        own = folds == 0
+        return float(np.average(-worker.score_samples(z[own]), weights=None if weights is None else weights[own]))
+
+    candidates = parameters.candidates(score_by)
+    best = fitted(0, candidates[0])
+    for weight in candidates[1:]:
+        smaller = fitted(0, weight)
+        if error(smaller) >= error(best):
+            break
+        best = smaller
+    weight = best.weight_ if parameters.weight == "auto" else best.weight
+    return [best, *(fitted(fold, weight) for fold in range(1, folds.max() + 1))]
 
 
 def inner_rows(
