@@ -22,6 +22,7 @@ from contractive.data import load
 from contractive.studies.runs import DetectorRun, DetectorSettings, open_run, score, train
 
 TRAINED, FEATURES, CAUSES = 10_000, 30, 5
+BLOCK = 16_384
 
 
 def rows(random, number):
@@ -33,7 +34,12 @@ def rows(random, number):
 
 def measure(run, folder, number):
     """Processor seconds and peak memory of scoring so many rows."""
-    np.save(folder / "new.npy", rows(np.random.default_rng(number), number))
+    random = np.random.default_rng(number)
+    header = {"descr": "<f4", "fortran_order": False, "shape": (number, FEATURES)}
+    with open(folder / "new.npy", "wb") as file:  # in blocks, so that making it does not need more memory than reading it
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, number, BLOCK):
+            rows(random, min(BLOCK, number - start)).tofile(file)
     began = time.process_time()
     found = score(run, folder / "new.npy", folder / "out.parquet", overwrite=True)
     seconds = time.process_time() - began

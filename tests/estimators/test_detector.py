@@ -114,6 +114,10 @@ def test_a_share_of_outliers_is_no_reason_to_trim_where_all_rows_are_asked_for()
     assert quick(contamination=0.1, support_fraction=1).learned_share == 1
     assert quick(contamination=0.1, support_fraction=0.9).learned_share == 0.9
     assert quick(contamination=0.1).chosen_score(np.zeros((4, 2))) == "trimmed"
+    # all rows are normal, nobody knows, some are outliers
+    chosen = [quick(support_fraction=share).chosen_score(np.zeros((4, 2))) for share in (1, None, 0.7)]
+    assert chosen == ["novelty", "table", "trimmed"]
+    assert quick(contamination=0.1, support_fraction=1).chosen_score(np.zeros((4, 2))) == "table"
 
 
 def test_strange_rows_are_not_learned_from(mixed):
@@ -143,9 +147,11 @@ def test_the_limit_of_a_trimmed_detector_is_of_all_rows(mixed):
 def test_a_heap_of_strange_rows_is_not_learned(plane):
     heap = 5 * plane[1][:1] + 0.1 * np.random.RandomState(1).standard_normal((40, 5))
     x, strange = np.r_[plane[0], heap], np.arange(440) >= 400
-    trimmed, whole = (-quick(support_fraction=share).fit(x).score_samples(x) for share in (0.7, 1.0))
+    shares = (0.7, None, 1)
+    trimmed, whole, told = (-quick(support_fraction=share).fit(x).score_samples(x) for share in shares)
     assert average_precision_score(strange, trimmed) > 0.99
     assert average_precision_score(strange, whole) > 0.99
+    assert average_precision_score(strange, told) < 0.5  # told that all are normal, it takes the heap for a kind of them
 
 
 def test_the_support_has_no_rows_of_weight_0_and_counts_by_weight(mixed):
@@ -363,7 +369,7 @@ def test_a_weight_that_is_given_is_not_chosen():
     assert quick(score_by="structured", weight=0.7, max_epochs=2).fit(curves(0.1)).weight_ == 0.7
 
 
-@pytest.mark.parametrize("score_by", ["table", "structured", "trimmed", "reconstruction"])
+@pytest.mark.parametrize("score_by", ["table", "novelty", "structured", "trimmed", "reconstruction"])
 def test_every_score_finds_what_is_strange_and_is_saved(plane, tmp_path, score_by):
     detector = quick(score_by=score_by, impute="median").fit(plane[0])
     rows = np.r_[plane[0][:20], plane[1] * 5]

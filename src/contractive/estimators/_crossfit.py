@@ -16,7 +16,8 @@ from contractive.jacobian import linearise
 from contractive.models import Autoencoder
 
 Part = Literal["nearest", "distance", "density", "off_manifold", "off_neighbour", "code", "inner", "residual"]
-TABLE: tuple[Part, ...] = ("nearest", "density", "off_manifold", "code", "inner")
+NOVELTY: tuple[Part, ...] = ("nearest", "density", "off_manifold", "code")
+TABLE: tuple[Part, ...] = (*NOVELTY, "inner")
 STRUCTURED: tuple[Part, ...] = ("code",)
 TRIMMED: tuple[Part, ...] = ("residual", "off_neighbour", "distance")
 NEAR = {"nearest", "distance", "density", "off_manifold", "off_neighbour"}  # parts by the nearest rows

@@ -48,20 +48,22 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
         calibration: `cross` judges every training row by the networks without it: no row is lost, and the rate held in
             trials, but no theorem says so. `split` holds rows out for calibration only, a fifth or as many as the
             rate needs: for exchangeable rows the rate is then a theorem (Vovk et al., 2005).
-        support_fraction: Share of the training rows to learn from, above 0 and at most 1; below 1 those that a first,
-            short training reconstructs best, for rows that hold outliers and that nobody has sorted. None for 1, and
-            0.7 with `contamination`. It takes away rare kinds of normal. As in scikit-learn's `EllipticEnvelope`.
-        score_by: `table`; `structured` (the distance in the code); `trimmed` (residual and distances to neighbours, for
+        support_fraction: Share of the training rows to learn from, above 0 and at most 1. 1 says that all are normal.
+            Below 1 it is those that a first, short training reconstructs best, for rows that hold outliers and that
+            nobody has sorted; it takes away rare kinds of normal. None for all rows, some of which may be outliers, and
+            for 0.7 with `contamination`. As in scikit-learn's `EllipticEnvelope`.
+        score_by: `table`; `novelty` (the same without the distance to the inner rows, for training rows that are all
+            normal); `structured` (the distance in the code); `trimmed` (residual and distances to neighbours, for
             training rows that hold outliers); `reconstruction` (the error alone); or `auto`: `structured` for at least
-            50 features whose largest absolute correlation with another one is 0.75 in the mean or more, else `trimmed`
-            where a share of the rows is learned from, and `table` where all are.
+            50 features whose largest absolute correlation with another one is 0.75 in the mean or more, else by
+            `support_fraction`: `novelty` for 1, `trimmed` below, `table` for None.
         impute: `mean` or `median` puts those of the training rows where a value is NaN; None refuses NaN.
         n_components: Numbers per code; `auto` as in `ContractiveAutoencoder`.
-        weight: Factor of the penalty; None for 0.03 with `table`, 0.1 with `trimmed` and `reconstruction`, and with
-            `structured` for the first of 3, 0.3, 0.03 and 0.003 of which the next does not reconstruct the rows of the
-            first fold better.
-        scale: As in `ContractiveAutoencoder`, or `auto`: `log` with `table`, `common` with `structured`, else
-            `standard`.
+        weight: Factor of the penalty; None for 0.03 with `table` and `novelty`, 0.1 with `trimmed` and
+            `reconstruction`, and with `structured` for the first of 3, 0.3, 0.03 and 0.003 of which the next does not
+            reconstruct the rows of the first fold better.
+        scale: As in `ContractiveAutoencoder`, or `auto`: `log` with `table` and `novelty`, `common` with
+            `structured`, else `standard`.
 
     All other parameters are those of `ContractiveAutoencoder`, but `warm_start`.
 

@@ -9,19 +9,20 @@ import numpy as np
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.estimators._autoencoder import ContractiveAutoencoder
-from contractive.estimators._crossfit import STRUCTURED, TABLE, TRIMMED, Part
+from contractive.estimators._crossfit import NOVELTY, STRUCTURED, TABLE, TRIMMED, Part
 from contractive.estimators._parameters import Parameters, budget
 from contractive.objectives import Objective
 
-ScoreBy = Literal["auto", "table", "structured", "trimmed", "reconstruction"]
+ScoreBy = Literal["auto", "table", "novelty", "structured", "trimmed", "reconstruction"]
 PARTS: dict[str, tuple[Part, ...]] = {
-    "table": TABLE, "structured": STRUCTURED, "trimmed": TRIMMED, "reconstruction": ("residual",),
+    "table": TABLE, "novelty": NOVELTY, "structured": STRUCTURED, "trimmed": TRIMMED, "reconstruction": ("residual",),
 }  # fmt: skip
 MOST_ROWS = 20_000  # that are neighbours and calibrate
 INNER_SHARE = 0.7  # of the rows that lie well inside
 # factors of the penalty, from the largest on: where several, held-out rows choose
-_WEIGHTS = {"table": (0.03,), "structured": (3.0, 0.3, 0.03, 0.003), "trimmed": (0.1,), "reconstruction": (0.1,)}
-_SCALES = {"table": "log", "structured": "common"}
+_WEIGHTS = {"table": (0.03,), "novelty": (0.03,), "structured": (3.0, 0.3, 0.03, 0.003)}
+_WEIGHT = (0.1,)  # of the other scores
+_SCALES = {"table": "log", "novelty": "log", "structured": "common"}
 _TRUSTED = 0.7  # share of rows to learn from where some are outliers
 _STRUCTURED_PASSES = 2.5  # times the usual number of steps
 _MANY_FEATURES, _REDUNDANT, _ENOUGH_ROWS = 50, 0.75, 30
@@ -90,7 +91,7 @@ class DetectorParameters(Parameters):
         if self.weight is not None:
             return (self.weight,)
         has_one = not isinstance(self.objective, Objective) and self.objective != "standard"
-        return _WEIGHTS[score_by][: None if has_one else 1]
+        return _WEIGHTS.get(score_by, _WEIGHT)[: None if has_one else 1]
 
     def worker(self, rows: int, score_by: str, **changed: Any) -> ContractiveAutoencoder:
         """Return an unfitted autoencoder for scaled rows, so many of them, and for a score."""
@@ -109,7 +110,9 @@ class DetectorParameters(Parameters):
             return self.score_by
         if repeats_itself(x):
             return "structured"
-        return "table" if self.learned_share >= 1 else "trimmed"
+        if self.learned_share < 1:
+            return "trimmed"
+        return "table" if self.support_fraction is None or self.contamination is not None else "novelty"
 
     def chosen_scale(self, score_by: str) -> str | None:
         """Return the scaling for a score."""

@@ -78,6 +78,7 @@ def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(
     document = run.metrics()
     assert run.preparation.column_names() == ("temperature", "pressure", "mode")
     assert "Columns of dates are no features: time." in run.document.notes
+    assert (run.settings.support_fraction, run.detector.score_by_) == (1.0, "novelty")
     assert document.trained_rows == 204 - 20  # 85 % of the rows, a tenth of which is left out
     tested = document.tested
     assert (tested.rows, tested.normal) == (36, 32)
@@ -98,7 +99,8 @@ def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(
 def test_what_is_opened_is_what_was_written(run):
     again = open_run(run.folder)
     assert type(again) is DetectorRun
-    assert (again.document, again.settings, again.metrics()) == (run.document, SETTINGS, run.metrics())
+    assert (again.document, again.metrics()) == (run.document, run.metrics())
+    assert again.settings == replace(SETTINGS, support_fraction=1.0)  # the label says which rows are normal
     assert (again.finished, again.num_units) == (True, 32)
     assert torch.equal(again.model().encoder[0].weight, run.detector.autoencoder_.encoder[0].weight)
     assert [row["epoch"] for row in again.history()] == [*range(1, 16)]
@@ -154,6 +156,7 @@ def test_a_table_without_label_is_learned_from_whole(tmp_path):
     folder = write(tmp_path / "plain.csv", 60, 3, columns)
     run = detect(folder, DetectorSettings(**TINY), tmp_path / "run")
     assert run.metrics().trained_rows == 51
+    assert (run.settings.support_fraction, run.detector.score_by_) == (None, "table")
     assert run.metrics().tested.ranking == ()
     assert len(detector_sentences(run)) == 2
     assert "anomalies" not in detector_html(run).split('<script type="application/gzip"')[0]
@@ -337,7 +340,7 @@ def test_the_commands_detect_and_score(tmp_path):
     assert "--fail-above must be a share from 0 to 1, got 2.0" in wrong.output
     info = CliRunner().invoke(app, ["info", str(out)])
     assert info.exit_code == 0, info.output
-    assert "score table" in info.output
+    assert "score novelty" in info.output
     report = CliRunner().invoke(app, ["report", str(out)])
     assert report.exit_code == 0, report.output
     resumed = CliRunner().invoke(app, ["detect", "-o", str(out), "--resume"])

@@ -47,15 +47,23 @@ class DetectorSettings(TaskSettings[Autoencoder, DetectorMetrics]):
     calibration: Literal["cross", "split"] = setting(
         "cross", "Calibrate on all rows by cross-fitting, or on rows held out for it, for which the rate is a theorem."
     )
-    support_fraction: float = setting(
-        1.0, "Share of the rows to learn from: 0.7 where the rows hold many anomalies.", positive=True
+    support_fraction: float | None = setting(
+        None,
+        "Share of the rows to learn from: 1 where all are normal, 0.7 where they hold many anomalies.",
+        by_data="1 with a label; else all, of which some may be anomalies",
+        positive=True,
     )
-    score_by: Literal["auto", "table", "structured", "trimmed", "reconstruction"] = setting(
+    score_by: Literal["auto", "table", "novelty", "structured", "trimmed", "reconstruction"] = setting(
         "auto", "Score: of tables, of structured data such as curves and images, or the reconstruction error."
     )
     dates: bool = setting(False, "Columns of dates are features, too.")
     code: int = setting(128, "Numbers per code.", least=1)
-    weight: float | None = setting(None, "Weight of ||J||_F^2.", by_data="0.03; 3 for structured data", least=0)
+    weight: float | None = setting(
+        None,
+        "Weight of ||J||_F^2.",
+        by_data="0.03; for structured data chosen from 3 down to 0.003 by held-out rows",
+        least=0,
+    )
     max_epochs: int | None = setting(None, "Passes over the rows.", by_data="enough for 600 steps", least=1)
     seed: int = setting(0, "Random seed of split, folds and weights.", least=0)
 
@@ -91,13 +99,13 @@ class DetectorSettings(TaskSettings[Autoencoder, DetectorMetrics]):
         return replace(made, notes=(*made.notes, f"Columns of dates are no features: {', '.join(dates)}."))
 
     def completed(self, split: Split) -> Self:
-        """Return the settings themselves, checked against the data.
+        """Return the settings, checked against the data; with labels only normal rows are learned from.
 
         Raises:
             DataError: Data on disk, or labels other than 0 and 1.
         """
-        anomalies(split.in_memory())
-        return self
+        has_labels = anomalies(split.in_memory()) is not None
+        return replace(self, support_fraction=1.0) if has_labels and self.support_fraction is None else self
 
     def check_machine(self) -> None:
         """Refuse nothing: a detector is trained on the processor."""
