@@ -36,7 +36,7 @@ def measure(run, folder, number):
     """Processor seconds and peak memory of scoring so many rows."""
     random = np.random.default_rng(number)
     header = {"descr": "<f4", "fortran_order": False, "shape": (number, FEATURES)}
-    with open(folder / "new.npy", "wb") as file:  # in blocks, so that making it does not need more memory than reading it
+    with open(folder / "new.npy", "wb") as file:  # in blocks: making it must not need more memory than reading it
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, number, BLOCK):
             rows(random, min(BLOCK, number - start)).tofile(file)

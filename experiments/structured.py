@@ -34,7 +34,7 @@ TRAIN_ROWS, FEW_ROWS, OTHERS = 1_500, 200, 0.05
 NORMAL, ANOMALIES, NOISE = 500, 1_000, 0.3
 FAT, SPECTRUM_NOISE = 20.0, 0.1
 CLASSES = (1, 3, 5, 8)
-KINDS = {"": TRAIN_ROWS, ", 200 rows": FEW_ROWS, ", 5 % others": TRAIN_ROWS}
+KINDS = {"": TRAIN_ROWS, " few rows": FEW_ROWS, " some others": TRAIN_ROWS}
 SETS = (*(f"MNIST {digit}{kind}" for kind in KINDS for digit in CLASSES), "tecator")
 
 
@@ -124,7 +124,7 @@ def table(found):
     """Mean AUROC / average precision over sets and seeds, as Markdown."""
     groups = {
         "digits": [name for name in SETS if name.startswith("MNIST") and name[7:] == ""],
-        "200 training rows": [name for name in SETS if name.endswith("200 rows")],
+        "200 training rows": [name for name in SETS if name.endswith("few rows")],
         "5 % of others among them": [name for name in SETS if name.endswith("others")],
         "tecator": ["tecator"],
     }

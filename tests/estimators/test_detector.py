@@ -151,7 +151,7 @@ def test_a_heap_of_strange_rows_is_not_learned(plane):
     trimmed, whole, told = (-quick(support_fraction=share).fit(x).score_samples(x) for share in shares)
     assert average_precision_score(strange, trimmed) > 0.99
     assert average_precision_score(strange, whole) > 0.99
-    assert average_precision_score(strange, told) < 0.5  # told that all are normal, it takes the heap for a kind of them
+    assert average_precision_score(strange, told) < 0.5  # the heap is then one more kind of normal
 
 
 def test_the_support_has_no_rows_of_weight_0_and_counts_by_weight(mixed):

@@ -348,7 +348,7 @@ def test_the_commands_detect_and_score(tmp_path):
     assert "nothing was left to do" in resumed.output
     export = CliRunner().invoke(app, ["export", str(out), "-o", str(tmp_path / "model.onnx")])
     assert export.exit_code == 2
-    assert "got table, which needs the training rows" in " ".join(export.output.split())
+    assert "got novelty, which needs the training rows" in " ".join(export.output.split())
 
 
 def test_drift_names_the_columns_that_changed(run, tmp_path):
