@@ -4,7 +4,7 @@ import math
 from html import escape
 
 LEFT, WIDTH, GAP, LINE, TOP = 130, 300, 40, 19, 66
-SHADES = ("#1b6ca8", "#c58b4e", "#6b8f3f", "#a8553a", "#8b7fb0", "#3f9a94")
+SHADES = ("#1b6ca8", "#c58b4e", "#6b8f3f", "#a8553a", "#8b7fb0", "#3f9a94", "#6b7280")
 
 
 def dots(panels, methods, title, fitted=False):
