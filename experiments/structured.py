@@ -139,8 +139,12 @@ def table(found):
             ]
             cells.append("{:.3f} / {:.3f}".format(*np.mean(runs, axis=0)) if runs else "")
         lines.append("| " + " | ".join([method, *cells]) + " |")
-    seeds = {key.split(" | ")[2] for key in found["runs"]}
-    return "\n".join([*lines, "", f"Means over {len(CLASSES)} classes of digits and {len(seeds)} seeds."])
+    seeds = {
+        words: len({seed for name, _, seed in (key.split(" | ") for key in found["runs"]) if name in names})
+        for words, names in groups.items()
+    }
+    counted = ", ".join(f"{words} {number}" for words, number in seeds.items() if number)
+    return "\n".join([*lines, "", f"Means over {len(CLASSES)} classes of digits; number of seeds: {counted}."])
 
 
 def main():
