@@ -194,6 +194,15 @@ def busy(found):
     return table(["network", "threads", "alone, s", "beside two busy processes, s", "ratio"], rows)
 
 
+def scoring(found):
+    """Processor time and peak memory of scoring more and more rows."""
+    rows = [
+        [f"{entry['rows']:,}", f"{entry['cpu_seconds']:.0f}", f"{entry['peak_megabytes']:,}"]
+        for entry in found.values()
+    ]
+    return table(["rows of 30 features", "CPU seconds", "peak memory of the process, MB"], rows)
+
+
 def estimator(found):
     rows = [
         [name, f"{entry['fit']:.2f}", f"{entry['estimator']:.2f}", f"{entry['ratio']:.2f}"]
@@ -222,6 +231,7 @@ def main():
         "two": (read("step_2_threads.json"), step),
         "curve": (read("outcome.json"), curve),
         "busy": (read("busy.json"), busy),
+        "scoring": (read("scoring.json"), scoring),
         "packages": (read("packages.json"), packages),
     }
     for name, (found, render) in tables.items():
