@@ -43,7 +43,12 @@ def ours(objective, train, seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ct.CollapseWarning)
         detector = ct.ContractiveOutlierDetector(objective=objective, random_state=seed).fit(train)
-    return lambda rows: -detector.score_samples(rows)
+
+    def score(rows):
+        return -detector.score_samples(rows)
+
+    score.weight = detector.weight_  # that held-out rows chose
+    return score
 
 
 def neighbours(train, seed):
@@ -70,8 +75,9 @@ def local_outlier_factor(train, seed):
     return lambda rows: -fitted.score_samples(rows)
 
 
+OURS = "contractive"
 METHODS = {
-    "contractive": partial(ours, "contractive"),
+    OURS: partial(ours, "contractive"),
     "denoising": partial(ours, "denoising"),
     "without penalty": partial(ours, "standard"),
     "5 neighbours": neighbours,
@@ -117,11 +123,18 @@ def measure(method, name, folder, seed):
     for kind, rows in (("clean", test), ("noisy", noisy)):
         scores = score(rows)
         figures[kind] = [float(roc_auc_score(labels, scores)), float(average_precision_score(labels, scores))]
-    return {**figures, "train_rows": len(train), "cpu_seconds": round(time.process_time() - began, 2)}
+    figures |= {"train_rows": len(train), "cpu_seconds": round(time.process_time() - began, 2)}
+    return figures | ({"weight": score.weight} if hasattr(score, "weight") else {})
+
+
+def runs_of(found, names, method):
+    """The runs of a method on these sets."""
+    keys = [key for key in found["runs"] if key.split(" | ")[0] in names and key.split(" | ")[1] == method]
+    return [found["runs"][key] for key in keys]
 
 
 def table(found):
-    """Mean AUROC / average precision over sets and seeds, as Markdown."""
+    """Mean AUROC / average precision over sets and seeds, and the weights that were chosen, as Markdown."""
     groups = {
         "digits": [name for name in SETS if name.startswith("MNIST") and name[7:] == ""],
         "200 training rows": [name for name in SETS if name.endswith("few rows")],
@@ -134,17 +147,18 @@ def table(found):
     for method in METHODS:
         cells = []
         for _, names, kind in columns:
-            runs = [
-                run[kind] for key, run in found["runs"].items() if key.split(" | ")[:2] in [[n, method] for n in names]
-            ]
-            cells.append("{:.3f} / {:.3f}".format(*np.mean(runs, axis=0)) if runs else "")
+            figures = [run[kind] for run in runs_of(found, names, method)]
+            cells.append("{:.3f} / {:.3f}".format(*np.mean(figures, axis=0)) if figures else "")
         lines.append("| " + " | ".join([method, *cells]) + " |")
-    seeds = {
-        words: len({seed for name, _, seed in (key.split(" | ") for key in found["runs"]) if name in names})
-        for words, names in groups.items()
-    }
-    counted = ", ".join(f"{words} {number}" for words, number in seeds.items() if number)
-    return "\n".join([*lines, "", f"Means over {len(CLASSES)} classes of digits; number of seeds: {counted}."])
+    notes = []
+    for words, names in groups.items():
+        runs = runs_of(found, names, OURS)
+        weights = sorted({run["weight"] for run in runs if "weight" in run})
+        chosen = f", weight {' or '.join(f'{weight:g}' for weight in weights)}" if weights else ""
+        notes.append(f"{words} {len(runs)}{chosen}")
+    return "\n".join(
+        [*lines, "", f"Fits of the contractive detector and weights that were chosen: {'; '.join(notes)}."]
+    )
 
 
 def main():
