@@ -141,6 +141,7 @@ PAIRS = (
     (OURS, LOF),
     (OURS, ECOD),
     (OURS, "PyOD autoencoder"),
+    (OURS, "PyOD autoencoder, our steps"),
     (OURS, "without penalty"),
     (NOVELTY, OURS),
     (NOVELTY, KNN),
