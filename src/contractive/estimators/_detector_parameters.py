@@ -90,8 +90,8 @@ class DetectorParameters(Parameters):
         """Return the weights of the penalty to try for a score, from the largest on; one where it is given."""
         if self.weight is not None:
             return (self.weight,)
-        has_one = not isinstance(self.objective, Objective) and self.objective != "standard"
-        return _WEIGHTS.get(score_by, _WEIGHT)[: None if has_one else 1]
+        weighted = not isinstance(self.objective, Objective) and self.objective != "standard"
+        return _WEIGHTS.get(score_by, _WEIGHT)[: None if weighted else 1]  # else all would train the same
 
     def worker(self, rows: int, score_by: str, **changed: Any) -> ContractiveAutoencoder:
         """Return an unfitted autoencoder for scaled rows, so many of them, and for a score."""
