@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from streaming import write_blocks
 
 from contractive.data import load
 from contractive.studies.runs import DetectorRun, DetectorSettings, open_run, score, train
@@ -35,11 +36,8 @@ def rows(random, number):
 def measure(run, folder, number):
     """Processor seconds and peak memory of scoring so many rows."""
     random = np.random.default_rng(number)
-    header = {"descr": "<f4", "fortran_order": False, "shape": (number, FEATURES)}
-    with open(folder / "new.npy", "wb") as file:  # in blocks: making it must not need more memory than reading it
-        np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, number, BLOCK):
-            rows(random, min(BLOCK, number - start)).tofile(file)
+    blocks = (rows(random, min(BLOCK, number - start)) for start in range(0, number, BLOCK))
+    write_blocks(folder / "new.npy", (number, FEATURES), blocks)
     began = time.process_time()
     found = score(run, folder / "new.npy", folder / "out.parquet", overwrite=True)
     seconds = time.process_time() - began

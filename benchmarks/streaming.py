@@ -77,14 +77,21 @@ print(*speeds[1])
 """
 
 
+def write_blocks(path, shape, blocks):
+    """Write float32 rows that come in blocks: making the file needs no more memory than reading it."""
+    with path.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, "<f4").data)
+
+
 def write_npy(path, num_rows):
     """Gaussian rows, written in blocks; a block comes again with another shift, for drawing 5 GB would take minutes."""
     block = np.random.default_rng(0).normal(size=(BLOCK, WIDTH)).astype(np.float32)
-    with path.open("wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (num_rows, WIDTH)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, num_rows, BLOCK):
-            file.write(np.ascontiguousarray(np.roll(block, start // BLOCK, axis=1)[: num_rows - start]).data)
+    starts = range(0, num_rows, BLOCK)
+    shifted = (np.roll(block, start // BLOCK, axis=1)[: num_rows - start] for start in starts)
+    write_blocks(path, (num_rows, WIDTH), shifted)
 
 
 def write_parquet(path, num_rows):

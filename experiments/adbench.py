@@ -48,7 +48,7 @@ TRAIN_ROWS, TEST_ROWS, ANOMALIES = 5_000, 5_000, 2_000
 METRICS = {"auroc": "AUROC", "ap": "average precision"}
 OURS = "contractive"
 TRIMMED = "contractive, trimmed"  # learns from the rows that it fits best
-NOVELTY = "contractive, all normal"  # told so by `support_fraction=1`
+NOVELTY = "contractive, all normal"  # as `support_fraction=1` says
 KNN, LOF, ECOD = "5 neighbours", "LOF", "ECOD"
 TIE = 0.005  # differences below this are called a tie
 EXPLAINED = "6_cardio 12_fault 14_glass 20_letter 28_pendigits 30_satellite 40_vowels 46_WPBC".split()
@@ -397,9 +397,7 @@ def hits(found):
         lines += [
             "",
             f"Of two features replaced in one row, the repairs name both, and no other, in {shares} where each",
-        ]
-        lines += [
-            "moved by more than one standard deviation. Repairs end where half of the training rows are as strange."
+            "moved by more than one standard deviation. Repairs end where half of the training rows are as strange.",
         ]
     return "\n".join(lines)
 

@@ -135,12 +135,9 @@ def runs_of(found, names, method):
 
 def table(found):
     """Mean AUROC / average precision over sets and seeds, and the weights that were chosen, as Markdown."""
-    groups = {
-        "digits": [name for name in SETS if name.startswith("MNIST") and name[7:] == ""],
-        "200 training rows": [name for name in SETS if name.endswith("few rows")],
-        "5 % of others among them": [name for name in SETS if name.endswith("others")],
-        "tecator": ["tecator"],
-    }
+    words = ("digits", "200 training rows", "5 % of others among them")
+    groups = {word: [f"MNIST {digit}{kind}" for digit in CLASSES] for word, kind in zip(words, KINDS, strict=True)}
+    groups["tecator"] = ["tecator"]
     columns = [(words, names, kind) for words, names in groups.items() for kind in ("clean", "noisy")]
     head = ["method", *(f"{words}, {kind}" for words, _, kind in columns)]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]

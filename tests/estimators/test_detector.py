@@ -148,10 +148,10 @@ def test_a_heap_of_strange_rows_is_not_learned(plane):
     heap = 5 * plane[1][:1] + 0.1 * np.random.RandomState(1).standard_normal((40, 5))
     x, strange = np.r_[plane[0], heap], np.arange(440) >= 400
     shares = (0.7, None, 1)
-    trimmed, whole, told = (-quick(support_fraction=share).fit(x).score_samples(x) for share in shares)
+    trimmed, whole, novelty = (-quick(support_fraction=share).fit(x).score_samples(x) for share in shares)
     assert average_precision_score(strange, trimmed) > 0.99
     assert average_precision_score(strange, whole) > 0.99
-    assert average_precision_score(strange, told) < 0.5  # the heap is then one more kind of normal
+    assert average_precision_score(strange, novelty) < 0.5  # the heap is then one more kind of normal
 
 
 def test_the_support_has_no_rows_of_weight_0_and_counts_by_weight(mixed):

@@ -131,6 +131,11 @@ class Member:
             return map_(torch.from_numpy(np.ascontiguousarray(z))).numpy()  # pyright: ignore[reportCallIssue]
 
 
+def mean_and_largest(surprises: np.ndarray) -> np.ndarray:
+    """Return the mean plus the largest of -log p of the parts, (parts, rows)."""
+    return surprises.mean(0) + surprises.max(0)
+
+
 @dataclass(frozen=True)
 class CrossFit:
     """Networks, each trained without one fold, and the score that they give together.
@@ -218,7 +223,7 @@ class CrossFit:
         the residual takes its place where it is ten times rarer, but it does not order what lies beyond all training
         rows: under noise it says less of a row than the parts do.
         """
-        return self.judge(z)[0]
+        return self._scores(*self._measured(z, lambda numbers: [self._together(numbers), numbers["residual"]]))
 
     def judge(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the score of scaled rows, and the evidence by which their features are compared, both (rows,).
@@ -226,20 +231,14 @@ class CrossFit:
         The evidence is the mean of -log p over the parts plus half that of the residual, which tells features apart
         best. The distance to the inner rows, which hardly depends on one feature, counts little.
         """
-        if len(z) > _ROWS_AT_ONCE:
-            parts = [self.judge(z[i : i + _ROWS_AT_ONCE]) for i in range(0, len(z), _ROWS_AT_ONCE)]
-            score, evidence = map(np.concatenate, zip(*parts, strict=True))
-            return score, evidence
-        near = self._nearest(z) if {*self.parts} & NEAR else [{} for _ in self.members]
+        weights = [_OF_INNER if part == "inner" else 1.0 for part in self.parts]
 
-        def measure(fold: int, rows: np.ndarray) -> np.ndarray:
-            known: dict[Among, Near] = {
-                among: (lengths[rows], places[rows]) for among, (lengths, places) in near[fold].items()
-            }
-            numbers = self.members[fold].numbers(z[rows], known)
-            return np.stack([self._together(numbers), numbers["residual"], self._evidence(numbers)], axis=1)
+        def combine(numbers: dict[Part, np.ndarray]) -> list[np.ndarray]:
+            surprises, residual = self._surprises(numbers), numbers["residual"]
+            evidence = np.average(surprises, axis=0, weights=weights) + _OF_RESIDUAL * self.residuals.surprise(residual)
+            return [mean_and_largest(surprises), residual, evidence]
 
-        together, residual, evidence = self._mean(z, measure).T
+        together, residual, evidence = self._measured(z, combine)
         return self._scores(together, residual), evidence
 
     def training_scores(self) -> np.ndarray:
@@ -273,14 +272,28 @@ class CrossFit:
         alone = np.minimum(self.residuals.surprise(residual) - SAFEGUARD, self.ceiling)
         return np.maximum(score, alone) + ORDER * score
 
-    def _together(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
-        surprises = np.stack([self.ranks[part].surprise(numbers[part]) for part in self.parts])
-        return surprises.mean(0) + surprises.max(0)
+    def _surprises(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
+        return np.stack([self.ranks[part].surprise(numbers[part]) for part in self.parts])
 
-    def _evidence(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
-        weights: dict[Part, float] = {part: _OF_INNER if part == "inner" else 1.0 for part in self.parts}
-        total: Any = sum(weight * self.ranks[part].surprise(numbers[part]) for part, weight in weights.items())
-        return total / sum(weights.values()) + _OF_RESIDUAL * self.residuals.surprise(numbers["residual"])
+    def _together(self, numbers: dict[Part, np.ndarray]) -> np.ndarray:
+        return mean_and_largest(self._surprises(numbers))
+
+    def _measured(
+        self, z: np.ndarray, combine: Callable[[dict[Part, np.ndarray]], Sequence[np.ndarray]]
+    ) -> Sequence[np.ndarray]:
+        """Return what is made of the numbers of scaled rows, mean over the members that judge them, (rows,) each."""
+        if len(z) > _ROWS_AT_ONCE:
+            blocks = [self._measured(z[i : i + _ROWS_AT_ONCE], combine) for i in range(0, len(z), _ROWS_AT_ONCE)]
+            return [np.concatenate(each) for each in zip(*blocks, strict=True)]
+        near = self._nearest(z) if {*self.parts} & NEAR else [{} for _ in self.members]
+
+        def measure(fold: int, rows: np.ndarray) -> np.ndarray:
+            known: dict[Among, Near] = {
+                among: (lengths[rows], places[rows]) for among, (lengths, places) in near[fold].items()
+            }
+            return np.stack(combine(self.members[fold].numbers(z[rows], known)), axis=1)
+
+        return [*self._mean(z, measure).T]
 
     def _nearest(self, z: np.ndarray) -> list[dict[Among, Near]]:
         """Return what `nearest` of each member does, by one search among the rows of all folds."""

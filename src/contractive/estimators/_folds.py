@@ -64,11 +64,12 @@ def train_folds(
 
     candidates = parameters.candidates(score_by)
     best = fitted(0, candidates[0])
+    least = error(best) if len(candidates) > 1 else 0.0
     for weight in candidates[1:]:
         smaller = fitted(0, weight)
-        if error(smaller) >= error(best):
+        if (found := error(smaller)) >= least:
             break
-        best = smaller
+        best, least = smaller, found
     weight = best.weight_ if parameters.weight == "auto" else best.weight
     return [best, *(fitted(fold, weight) for fold in range(1, folds.max() + 1))]
 
