@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from contractive.data import DataError, Split, load
 
-SIDE = 28
+SIDE, ENLARGED = 28, 96
 LIKE = ("basic", "rot", "bg-rand", "rect", "rect-img")
 
 
@@ -61,21 +61,21 @@ def few(split, train, validation, test):
 
 
 def like(name, arguments):
-    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: a tenth to train).
+    """An imitation of one of Larochelle et al.'s (2007) sets: 10,000 / 2,000 / 50,000 rows (rect: 1,000 to train).
 
     `basic`, `rot` and `bg-rand` are made from MNIST: a subset; turned by an angle uniform in [0, 360) degrees; every
     pixel x + u (1 - x), u uniform. `rect` is the outline of a rectangle, white on black, to be told
-    wide from tall; `rect-img` fills inside and outside with two patches of grey CIFAR-10 images. The original sets are
-    not used, so that results are alike and not the same.
+    wide from tall; `rect-img` fills inside and outside with two patches of grey CIFAR-10 images, enlarged three times.
+    The original sets are not used, so that results are alike and not the same.
     """
     generator = torch.Generator().manual_seed(20070620 + LIKE.index(name))
     if arguments.quick:
         counts = (200, 100, 100)
     else:
-        counts = (1000, 200, 50000) if name == "rect" else (10000, 2000, 50000)
+        counts = (1000, 2000, 50000) if name == "rect" else (10000, 2000, 50000)
     total = sum(counts)
     if name.startswith("rect"):
-        x, y = rectangles(total, generator, None if name == "rect" else patches(arguments, 2 * total, generator))
+        x, y = rectangles(total, generator, None if name == "rect" else patches(arguments, counts, generator))
     else:
         x, y = digits(name, arguments, total, generator)
     ends = np.cumsum(counts)
@@ -128,13 +128,29 @@ def rectangles(total, generator, fill=None):
     return x.flatten(1).numpy(), (sizes[:, 1] > sizes[:, 0]).long().numpy()
 
 
-def patches(arguments, count, generator):
-    """Grey image patches (count, 28, 28) in [0, 1]; with --quick smooth noise."""
+def patches(arguments, counts, generator):
+    """Two grey patches for each row, (2 sum(counts), 28, 28) in [0, 1]: all the first ones, then all the second ones.
+
+    A patch is a window of a CIFAR-10 image that is enlarged three times. Each part of `counts` rows has its own images.
+    With --quick they are smooth noise.
+    """
+    total = sum(counts)
     if arguments.quick:
-        coarse = torch.rand(count, 1, 4, 4, generator=generator)
+        coarse = torch.rand(2 * total, 1, 4, 4, generator=generator)
         return F.interpolate(coarse, size=(SIDE, SIDE), mode="bilinear").squeeze(1)
-    images = cifar_arrays(arguments)["x_train"].reshape(-1, 32, 32)
-    chosen = torch.randint(len(images), (count,), generator=generator).numpy()
-    tops, lefts = torch.randint(0, 5, (2, count), generator=generator).numpy()
-    windows = np.lib.stride_tricks.sliding_window_view(images, (SIDE, SIDE), axis=(1, 2))
-    return torch.from_numpy(windows[chosen, tops, lefts].astype(np.float32) / np.float32(255))
+    images = torch.from_numpy(cifar_arrays(arguments)["x_train"].reshape(-1, 1, 32, 32))
+    images = images[torch.randperm(len(images), generator=generator)]
+    ends = [0, *(len(images) * int(end) // total for end in np.cumsum(counts))]
+    chosen = [
+        torch.randint(low, high, (2, count), generator=generator)
+        for low, high, count in zip(ends[:-1], ends[1:], counts, strict=True)
+    ]
+    corners = torch.randint(ENLARGED - SIDE + 1, (2 * total, 2), generator=generator)
+    found = []
+    for which, (tops, lefts) in zip(
+        torch.cat(chosen, 1).flatten().split(2000), map(torch.t, corners.split(2000)), strict=True
+    ):
+        large = F.interpolate(images[which].float() / 255, size=(ENLARGED, ENLARGED), mode="bicubic").squeeze(1)
+        windows = large.unfold(1, SIDE, 1).unfold(2, SIDE, 1)
+        found.append(windows[torch.arange(len(which)), tops, lefts].clamp(0, 1))
+    return torch.cat(found)

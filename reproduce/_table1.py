@@ -7,40 +7,57 @@ from _pieces import add_row, begin, rows_of, wanted
 from _train import STRENGTHS, Setting, Trainer, finish, search, seeded
 
 MODELS = ("CAE", "DAE-g", "DAE-b", "AE+wd", "AE")
-LONG = "CAE long"  # a row of MNIST alone: more passes of pretraining, centred or not
-LONG_PASSES = 54
 # with bright backgrounds all inputs push a unit the same way, and higher rates leave most units constant, unless the
 # encoder is centred
 BRIGHT = {"pretrain_rate": 0.03, "pretrain_momentum": 0.9, "rate": 1.0, "output_rate": 0.3}
-RATES = {"cifar": {"pretrain_rate": 0.3, "rate": 1.0, "output_rate": 0.3}, "bg-rand": BRIGHT, "rect-img": BRIGHT}
-SEARCHED = {"cifar": STRENGTHS | {"CAE": (1.0, 0.3, 3.0), "DAE-g": (0.1, 0.3)}}
+CENTRED = {"center": True, "pretrain_rate": 0.3, "pretrain_momentum": 0.0}
+RATES = {"mnist": {"center": False}, "cifar": BRIGHT | {"center": False}, "bg-rand": BRIGHT}
+RATES |= {"rect-img": BRIGHT | CENTRED}
+SEARCHED = {"cifar": STRENGTHS | {"CAE": (0.1, 0.3), "DAE-g": (0.1, 0.3)}}
+# further rows: the model, what is set otherwise, what is searched
+VARIANTS = {
+    "mnist": {
+        "CAE centred": ("CAE", {"center": True}, [("strength", (0.1, 0.2))]),
+        "CAE long": (
+            "CAE",
+            {"pretrain_epochs": 54},
+            [("strength", (0.1, 0.2)), ("center", (False, True)), ("rate", (1.0, 3.0, 10.0))],
+        ),
+    },
+    "cifar": {
+        "CAE centred": ("CAE", CENTRED, [("strength", (0.3, 1.0, 3.0)), ("rate", (0.3, 1.0, 3.0))]),
+        "DAE-b centred": ("DAE-b", CENTRED, [("strength", (0.25, 0.4, 0.55)), ("rate", (0.3, 1.0, 3.0))]),
+    },
+}
 QUICK = {"widths": (30,), "pretrain_epochs": 3, "epochs": 4}
 
 
 def start(model, quick, data="mnist"):
     """The setting a search starts from."""
-    if model == LONG:
-        longer = {"center": False} if quick else {"center": False, "pretrain_epochs": LONG_PASSES}
-        return replace(start("CAE", quick, data), **longer)
-    return Setting(model, SEARCHED.get(data, STRENGTHS)[model][0], **(QUICK if quick else RATES.get(data, {})))
+    return Setting(model, strengths(model, data)[0], **RATES.get(data, {}), **(QUICK if quick else {}))
 
 
-def steps(model, data="mnist"):
-    """What is searched on the validation error of one seed; the rates were tried on the contractive net alone."""
-    if model == LONG:
-        return [*steps("CAE", data), ("center", (False, True))]
-    return [("strength", SEARCHED.get(data, STRENGTHS)[model])]
+def strengths(model, data):
+    """The strengths that are tried."""
+    return SEARCHED.get(data, STRENGTHS)[model]
+
+
+def row_of(name, quick, data):
+    """Where the search for a row starts and what it tries; the rates were tried on the contractive net alone."""
+    if name in MODELS:
+        return start(name, quick, data), [("strength", strengths(name, data))]
+    model, otherwise, ways = VARIANTS[data][name]
+    return replace(start(model, quick, data), **otherwise | (QUICK if quick else {})), ways
 
 
 def table(arguments, data, load):
     """Every row of the table that was asked for."""
     pieces, path = begin(arguments, f"{data}_table1")
     trainer = Trainer(pieces, load(arguments))
-    for model in wanted(arguments, (*MODELS, LONG) if data == "mnist" else MODELS):
-        first = start(model, arguments.quick, data)
-        chosen, log = search(first, steps(model, data), trainer.validation_error)
+    for name in wanted(arguments, (*MODELS, *VARIANTS[data])):
+        chosen, log = search(*row_of(name, arguments.quick, data), trainer.validation_error)
         row = finish(seeded(trainer, chosen, arguments.seeds or (1 if arguments.quick else 3)))
-        add_row(path, model, row | {"search": log}, arguments.device)
+        add_row(path, name, row | {"search": log}, arguments.device)
 
 
 def chosen(arguments, data, model, depth=1):

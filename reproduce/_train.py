@@ -45,6 +45,7 @@ class Setting:
 
     model: str
     strength: float
+    upper_strength: float | None = None  # of the layers above the first; as the first if None
     widths: tuple[int, ...] = (1000,)
     pretrain_rate: float = 1.0
     pretrain_momentum: float = 0.0
@@ -63,6 +64,20 @@ class Setting:
     tangents_of: str = "reconstruction"
     unlabelled: int = 10_000  # the tangent term takes so many rows without labels, too
     seed: int = 0
+
+    def below(self):
+        """The setting of all layers but the last."""
+        widths = self.widths[:-1]
+        return replace(self, widths=widths, upper_strength=self.upper_strength if len(widths) > 1 else None)
+
+    def top_strength(self):
+        """The strength of the last layer."""
+        return self.strength if len(self.widths) == 1 or self.upper_strength is None else self.upper_strength
+
+    def named(self, *names):
+        """{name: value} of these fields, of all if none is named; without those that are None."""
+        values = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: values[name] for name in names if name in values} if names else values
 
 
 def search(start, steps, error):
@@ -123,13 +138,12 @@ class Trainer:
         """The pretrained layers of a setting and what was measured of them; trained unless that has been done."""
         if setting.model == "NN":
             return self._fresh(setting), None
-        below = self.layers(replace(setting, widths=setting.widths[:-1]))[0] if len(setting.widths) > 1 else ()
+        below = self.layers(setting.below())[0] if len(setting.widths) > 1 else ()
         layers = narrow(self._fresh(setting))
         for layer, trained in zip(layers, below, strict=False):
             layer.load_state_dict(trained.state_dict())
-        used = {name: value for name, value in asdict(setting).items() if name in PRETRAINING}
         run = partial(self._pretrain, layers, setting)
-        result, folder = self.pieces.get("pretrain", {"data": self.name, **used}, run)
+        result, folder = self.pieces.get("pretrain", {"data": self.name, **setting.named(*PRETRAINING)}, run)
         layers[-1].load_state_dict(load_file(folder / "layer.safetensors"))
         return layers, result
 
@@ -146,7 +160,7 @@ class Trainer:
             history = ct.fit(
                 layers[-1],
                 rows[0],
-                OBJECTIVES[setting.model](setting.strength),
+                OBJECTIVES[setting.model](setting.top_strength()),
                 validation=rows[1],
                 max_epochs=setting.pretrain_epochs,
                 batch_size=setting.batch,
@@ -176,8 +190,7 @@ class Trainer:
         if not setting.tangent_weight:
             return None
         layers, _ = self.layers(setting)
-        needed = (*PRETRAINING, "num_tangents", "tangents_of", "unlabelled")
-        used = {name: value for name, value in asdict(setting).items() if name in needed}
+        used = setting.named(*PRETRAINING, "num_tangents", "tangents_of", "unlabelled")
 
         def run(folder):
             tangent_files.write(
@@ -201,7 +214,7 @@ class Trainer:
         classifier = Classifier(encoder(layers), code, self.num_classes, output=setting.output, seed=setting.seed)
         tangents = self.tangents(setting)
         run = partial(self._fine_tune, classifier, setting, tangents)
-        result, folder = self.pieces.get("fine-tune", {"data": self.name, **asdict(setting), **self.counts}, run)
+        result, folder = self.pieces.get("fine-tune", {"data": self.name, **setting.named(), **self.counts}, run)
         classifier.load_state_dict(load_file(folder / "classifier.safetensors"))
         return classifier.eval(), result
 
@@ -249,17 +262,16 @@ class Trainer:
 
 
 PRETRAINING = (
-    *(
-        "model",
-        "strength",
-        "widths",
-        "pretrain_rate",
-        "pretrain_momentum",
-        "pretrain_epochs",
-        "batch",
-        "center",
-        "seed",
-    ),
+    "model",
+    "strength",
+    "upper_strength",
+    "widths",
+    "pretrain_rate",
+    "pretrain_momentum",
+    "pretrain_epochs",
+    "batch",
+    "center",
+    "seed",
 )
 
 
@@ -277,8 +289,8 @@ def gently(optimizer, epochs):
 
 
 def passes(num_rows):
-    """Passes of pretraining that make as many steps on fewer rows as 20 passes over 50,000; 300 at most."""
-    return min(300, 1_000_000 // num_rows)
+    """Passes of pretraining that make as many steps on fewer rows as 20 passes over 50,000."""
+    return 1_000_000 // num_rows
 
 
 def balanced(labels, count, draw):

@@ -59,7 +59,7 @@ def supervised(pieces, split, count, model, arguments, strength):
     trainer = made()
     more = {"widths": (arguments.units,) * 2 if full else (1000,), "output": "sigmoid"}
     begun = "NN" if model == "NN" else "CAE+H"
-    first = replace(start(begun, quick), **({} if quick else more), **budget(count, quick))
+    first = replace(start(begun, quick), center=True, **({} if quick else more), **budget(count, quick))
     if strength is not None:
         first = replace(first, strength=strength)
     chosen, log = search(first, ways(begun, quick, full), trainer.validation_error)
@@ -104,7 +104,7 @@ def nearest(pieces, split, name, quick):
     trainer = Trainer(pieces, split)
     few = slice(60 if quick else 1000)
     first = start("CAE+H", quick)
-    setting = replace(first, widths=first.widths * (2 if name == "two layers" else 1))
+    setting = replace(first, center=True, widths=first.widths * (2 if name == "two layers" else 1))
     # neither pixels nor true shifts need a net
     net = None if name in ("raw", "raw with shifts") else unroll(trainer.layers(setting)[0])
     train, labels = trainer.train[few], trainer.labels[0][few]

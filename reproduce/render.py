@@ -112,8 +112,19 @@ def table2(found, published):
         for model, error in models.items():
             row = found.get(f"{data} {model}")
             mine = MISSING if row is None else f"{row['test_error']:.2f} ± {row['interval']:.2f}"
-            rows.append([data, model, f"{error:.2f}", mine])
-    return table(["data", "model", "test error %, original data, paper", "imitation, ours"], rows)
+            rows.append([data, model, f"{error:.2f}", mine, "" if row is None else decided(row)])
+    return table(["data", "model", "test error %, original data, paper", "imitation, ours", "chosen"], rows)
+
+
+def decided(row):
+    """What validation rows chose for a cell of Table 2: of the support vector machine, or of one or two layers."""
+    if "setting" not in row:
+        machine = {"setting": row, "search": row["search"]}
+        return f"C {searched(machine, 'C')}; gamma {searched(machine, 'gamma')}"
+    weight = f"weight {searched(row, 'strength')}"
+    if row["setting"].get("upper_strength") is None:
+        return weight
+    return f"{weight}; of the second layer {searched(row, 'upper_strength')}"
 
 
 def curves(found, published):

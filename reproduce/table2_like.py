@@ -50,11 +50,12 @@ def stacked(pieces, split, depth, quick):
     falling = {"epochs": epochs, "patience": epochs // 4, "decay": 0.98 ** (120 / epochs)}
     more = {"pretrain_epochs": passes(len(split.train)), **falling}
     trainer = Trainer(pieces, split)
-    ways = [("strength", STRENGTHS)]
     first = start("CAE", quick, split.name.removesuffix("-like"))
-    chosen, log = search(replace(first, **({} if quick else more)), ways, trainer.validation_error)
-    if depth == 2:  # the strength is searched again
-        chosen, further = search(replace(chosen, widths=chosen.widths * 2), ways, trainer.validation_error)
+    first = replace(first, **({} if quick else more))
+    chosen, log = search(first, [("strength", STRENGTHS)], trainer.validation_error)
+    if depth == 2:  # the first layer stays as it is
+        second = replace(chosen, widths=chosen.widths * 2)
+        chosen, further = search(second, [("upper_strength", STRENGTHS)], trainer.validation_error)
         log += further
     return finish(seeded(trainer, chosen, 1)) | {"search": log}
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,56 @@ def test_rectangles_are_labelled_by_their_sides(filled):
     assert 0.35 < y.mean() < 0.65
     area = images.sum((1, 2))
     assert np.array_equal(area, heights * widths if filled else 2 * (heights + widths) - 4)
+
+
+def test_each_part_has_patches_of_its_own_images(monkeypatch):
+    images = np.repeat(np.arange(60, dtype=np.uint8), 1024)  # each of one grey, so that a patch tells its image
+    monkeypatch.setattr(data, "cifar_arrays", lambda _: {"x_train": images})
+    counts, generator = (100, 20, 180), torch.Generator().manual_seed(0)
+    found = data.patches(Namespace(quick=False), counts, generator)
+    assert found.shape == (600, 28, 28)
+    greys = 255 * found.flatten(1)
+    torch.testing.assert_close(greys.amin(1), greys.amax(1))
+    owners = [set(part.flatten().round().int().tolist()) for part in greys[:, 0].reshape(2, 300).split(counts, 1)]
+    assert not owners[0] & owners[1] | owners[1] & owners[2] | owners[0] & owners[2]
+    assert [len(owner) for owner in owners] == [20, 4, 36]
+
+
+def test_the_second_layer_has_a_strength_of_its_own(tmp_path):
+    split = data.like("basic", Namespace(quick=True, data_dir=None))
+    trainer = train.Trainer(pieces.Pieces(tmp_path), split)
+    setting = train.Setting("CAE", 0.0, upper_strength=1.0, widths=(6, 5), pretrain_epochs=20)
+    below = setting.below()
+    assert (below.widths, below.upper_strength, below.top_strength()) == ((6,), None, 0.0)
+    assert setting.top_strength() == 1.0
+    assert train.Setting("CAE", 0.1, widths=(6, 5)).top_strength() == 0.1
+    squeezed, free = (trainer.layers(one)[0] for one in (setting, replace(setting, upper_strength=0.0)))
+    norms = [float(ct.squared_norm(layers[1].encoder, torch.rand(9, 6)).detach().mean()) for layers in (squeezed, free)]
+    assert norms[0] < 0.5 * norms[1], norms
+    assert all(torch.equal(a, b) for a, b in zip(squeezed[0].parameters(), free[0].parameters(), strict=True))
+    assert len(list(tmp_path.glob("pretrain/*.json"))) == 3  # the first layer is shared
+
+
+def test_a_cell_of_table_2_says_what_was_chosen():
+    search = [{"C": 2.0, "gamma": 0.1}, {"C": 8.0, "gamma": 0.1}]
+    assert render.decided({"C": 2.0, "gamma": 0.1, "search": search}) == "C 2.0* of 2.0, 8.0; gamma 0.1 set"
+    search = [{"strength": 0.2}, {"strength": 0.5}, {"upper_strength": 0.2}, {"upper_strength": 0.5}]
+    setting = {"strength": 0.2, "upper_strength": 0.5}
+    shown = "weight 0.2* of 0.2, 0.5; of the second layer 0.5* of 0.2, 0.5"
+    assert render.decided({"setting": setting, "search": search}) == shown
+    assert render.decided({"setting": {"strength": 0.2}, "search": search}) == "weight 0.2* of 0.2, 0.5"
+
+
+@pytest.mark.parametrize("data_name", ["mnist", "cifar"])
+def test_rows_beyond_the_paper_start_from_their_own_setting(data_name):
+    table = importlib.import_module("_table1")
+    for name, (model, otherwise, ways) in table.VARIANTS[data_name].items():
+        start, searched = table.row_of(name, False, data_name)
+        assert start.model == model
+        assert {field: getattr(start, field) for field in otherwise} == otherwise
+        assert searched == ways
+    start, ways = table.row_of("CAE", False, data_name)
+    assert (start.center, ways) == (False, [("strength", table.strengths("CAE", data_name))])
 
 
 def test_imitations_are_repeatable_and_in_range():
