@@ -17,6 +17,7 @@ SEARCHED = {"cifar": STRENGTHS | {"CAE": (0.1, 0.3), "DAE-g": (0.1, 0.3)}}
 # further rows: the model, what is set otherwise, what is searched
 VARIANTS = {
     "mnist": {
+        "RBM-binary": ("RBM-binary", {}, [("pretrain_rate", (0.01, 0.03, 0.1))]),
         "CAE centred": ("CAE", {"center": True}, [("strength", (0.1, 0.2))]),
         "CAE long": (
             "CAE",

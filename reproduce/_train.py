@@ -1,11 +1,13 @@
 """One setting from pretraining to a test error, in pieces, and the search over settings on validation error."""
 
+import time
 import warnings
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.neural_network import BernoulliRBM
 
 import contractive as ct
 from contractive import analysis, objectives
@@ -24,6 +26,7 @@ OBJECTIVES = {
 STRENGTHS = {
     "NN": (0.0,),  # no pretraining
     "AE": (0.0,),
+    "RBM-binary": (0.0,),
     "AE+wd": (1e-4, 1e-3),
     "DAE-g": (0.3, 0.5),
     "DAE-b": (0.25, 0.4),
@@ -154,11 +157,27 @@ class Trainer:
         rows = [self.train, self.validation]
         for layer in layers[:-1]:
             rows = [analysis.apply(layer.encode, part) for part in rows]
-        start_at_mean(layers[-1], rows[0])
+        began = time.perf_counter()
+        if setting.model == "RBM-binary":
+            boltzmann(layers[-1], rows[0], setting)
+        else:
+            self._descend(layers[-1], rows, setting)
+        seconds = (time.perf_counter() - began) / setting.pretrain_epochs
+        save_file(
+            {name: part.contiguous() for name, part in layers[-1].state_dict().items()}, folder / "layer.safetensors"
+        )
+        return {
+            **columns(encoder(layers), self.validation),
+            "reconstruction": float(cross_entropy(analysis.apply(layers[-1], rows[1]), rows[1]).mean()),
+            "seconds_per_epoch": seconds,
+        }
+
+    def _descend(self, layer, rows, setting):
+        start_at_mean(layer, rows[0])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ct.CollapseWarning)  # the columns tell
-            history = ct.fit(
-                layers[-1],
+            ct.fit(
+                layer,
                 rows[0],
                 OBJECTIVES[setting.model](setting.top_strength()),
                 validation=rows[1],
@@ -170,14 +189,6 @@ class Trainer:
                 device=self.pieces.device,
                 progress=False,
             )
-        save_file(
-            {name: part.contiguous() for name, part in layers[-1].state_dict().items()}, folder / "layer.safetensors"
-        )
-        return {
-            **columns(encoder(layers), self.validation),
-            "reconstruction": history["val_reconstruction"][-1],
-            "seconds_per_epoch": sorted(history["seconds"])[len(history) // 2],
-        }
 
     def without_labels(self, setting):
         """The first training rows of those whose labels are not used."""
@@ -273,6 +284,23 @@ PRETRAINING = (
     "center",
     "seed",
 )
+
+
+@torch.no_grad()
+def boltzmann(layer, rows, setting):
+    """Give a tied layer s(W x + b) the weights of a restricted Boltzmann machine: one step of persistent divergence."""
+    machine = BernoulliRBM(
+        setting.widths[-1],
+        learning_rate=setting.pretrain_rate,
+        batch_size=setting.batch,
+        n_iter=setting.pretrain_epochs,
+        random_state=setting.seed,
+    ).fit(rows.numpy())
+    found = (machine.components_, machine.intercept_hidden_, machine.intercept_visible_)
+    for parameter, value in zip(
+        (layer.encoder[0].weight, layer.encoder[0].bias, layer.decoder[0].bias), found, strict=True
+    ):
+        parameter.copy_(torch.from_numpy(value))
 
 
 @torch.no_grad()

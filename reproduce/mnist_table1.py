@@ -5,7 +5,8 @@
 50,000 / 10,000 / 10,000 rows; one tied layer of 1000 sigmoid units, summed cross-entropy, plain gradient descent; J and
 saturation on the validation rows after pretraining; then fine-tuning. Strength is searched on validation error (see
 _table1.py); the choice is run from three seeds.
-RBMs are not part of the library, so that this row stays empty. Run again after a stop: finished pieces are kept.
+The restricted Boltzmann machine is scikit-learn's, by persistent instead of plain contrastive divergence. Run again
+after a stop: finished pieces are kept.
 """
 
 from _data import mnist

@@ -57,21 +57,18 @@ def table1(found, published, exponent):
     rows = []
     for model in dict.fromkeys([*published, *found]):
         paper, row = published.get(model), found.get(model)
-        if model.startswith("RBM"):
-            ours_of = ["not part of the library"] * 3
-        else:
-            ours_of = [
-                ours(row, "test_error"),
-                ours(row, "mean_squared_entry", "{:.2f}", unit),
-                ours(row, "saturation", "{:.1f}"),
-            ]
+        ours_of = [
+            ours(row, "test_error"),
+            ours(row, "mean_squared_entry", "{:.2f}", unit),
+            ours(row, "saturation", "{:.1f}"),
+        ]
         paper_of = [
             theirs(paper, "error"),
             theirs(paper, "mean_squared_entry", "{:.2f}", unit),
             theirs(paper, "saturation"),
         ]
-        still = ours(row, "still_units", "{:.0f}") if not model.startswith("RBM") else ""
-        rows.append([model, *(cell for pair in zip(paper_of, ours_of, strict=True) for cell in pair), still])
+        pairs = zip(paper_of, ours_of, strict=True)
+        rows.append([model, *(cell for pair in pairs for cell in pair), ours(row, "still_units", "{:.0f}")])
     return table(head, rows)
 
 

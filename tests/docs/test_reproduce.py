@@ -19,7 +19,7 @@ pieces, data, train, render, figures = (
     importlib.import_module(name) for name in ("_pieces", "_data", "_train", "render", "figures")
 )
 SLICES = {
-    "mnist_table1": "CAE,AE",
+    "mnist_table1": "CAE,AE,RBM-binary",
     "cifar_table1": "DAE-b",
     "table2_like": "basic SVM,rect CAE-2,rect-img SVM",
     "figures": "mnist CAE,depth 2",
