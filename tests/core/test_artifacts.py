@@ -45,6 +45,19 @@ def test_a_result_comes_back_as_it_was_written(tmp_path):
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["found.json", "found.npz"]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [{"number": 3}, {"number": "3"}, {"array": "x"}, {"mapping": 1}, {"mapping": {"number": 2}}, {"a": {"array": [1]}}],
+)
+def test_a_mapping_that_looks_like_a_mark_comes_back(value, tmp_path):
+    value = {"plain": 1, "odd": value, "number": float("-inf"), "array": np.arange(2)}
+    Artifact.of("mapping", value).write(tmp_path, "found")
+    again = Artifact.read(tmp_path, "found", "mapping").to(dict)
+    assert np.array_equal(again.pop("array"), value.pop("array"))
+    assert again == value
+    assert type(again["odd"]) is dict
+
+
 def written(folder, **changed):
     Artifact.of("result", RESULT).write(folder, "found")
     document = json.loads((folder / "found.json").read_text())

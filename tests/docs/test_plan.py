@@ -1,4 +1,4 @@
-"""The picture of the plan is the one that the import contract gives; every room says what it is for."""
+"""The picture of the plan is the one that the import contract gives; every subpackage says what it is for."""
 
 import plan
 
@@ -8,8 +8,8 @@ def test_the_picture_is_drawn_from_the_contract():
 
 
 def test_every_package_has_its_place_and_says_what_it_is_for():
-    rooms = [room for floor in plan.floors() for room in floor]
+    names = [name for layer in plan.layers() for name in layer]
     packages = {path.parent.name for path in (plan.ROOT / "src" / "contractive").glob("*/__init__.py")}
-    assert set(rooms) == packages
-    assert len(rooms) == len(set(rooms))
-    assert all(plan.purpose(room) for room in rooms)
+    assert set(names) == packages
+    assert len(names) == len(set(names))
+    assert all(plan.purpose(name) for name in names)

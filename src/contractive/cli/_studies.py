@@ -151,9 +151,9 @@ def sweep(
 ) -> None:
     """One autoencoder is trained per weight and judged on validation rows.
 
-    Among them are the Pareto front, of those that no other beats in both, and its knee. An interrupted sweep loses
-    nothing: the same command resumes it, and several machines may share the folder. Afterwards: `contractive info
-    DIR/best`, `contractive encode DIR/best DATA -o codes.csv`.
+    The result marks the Pareto front, the weights that no other beats in both error and sensitivity, and its knee. An
+    interrupted sweep loses nothing: the same command resumes it, and several machines may share the folder. Afterwards:
+    `contractive info DIR/best`, `contractive encode DIR/best DATA -o codes.csv`.
     """
     from contractive.data import load
     from contractive.report import sweep_html, sweep_sentences, write_page

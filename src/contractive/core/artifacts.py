@@ -35,7 +35,7 @@ class Artifact:
     """One result on disk: `<name>.json` and, where it has arrays, `<name>.npz`."""
 
     kind: str  # what it is, in words, for instance "comparison"
-    document: Any  # JSON-able content; arrays appear as `{"array": name}`
+    document: Any  # JSON-able content; arrays appear as `{"array": name}`, a mapping that looks so as `{"mapping": it}`
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)  # by name
 
     @classmethod
@@ -127,7 +127,8 @@ def _packed(value: Any, at: str, arrays: dict[str, np.ndarray]) -> Any:
         value = {part.name: getattr(value, part.name) for part in fields(value)}
     inside = f"{at}/" if at else ""
     if isinstance(value, Mapping):
-        return {str(key): _packed(entry, f"{inside}{key}", arrays) for key, entry in value.items()}
+        packed = {str(key): _packed(entry, f"{inside}{key}", arrays) for key, entry in value.items()}
+        return {"mapping": packed} if _is_mark(packed) else packed
     if isinstance(value, tuple | list):
         return [_packed(entry, f"{inside}{number}", arrays) for number, entry in enumerate(value)]
     if isinstance(value, np.generic):
@@ -141,15 +142,22 @@ def _packed(value: Any, at: str, arrays: dict[str, np.ndarray]) -> Any:
     raise TypeError(f"{at or 'value'} must be plain, a dataclass, a mapping, a sequence or an array, got {value!r:.60}")
 
 
+def _is_mark(packed: Mapping[str, Any]) -> bool:
+    """Whether a JSON object would be read as the mark of an array, of a number that JSON lacks, or of a mapping."""
+    return len(packed) == 1 and next(iter(packed)) in ("array", "number", "mapping")
+
+
 def _unpacked(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     if isinstance(value, list):
         return [_unpacked(entry, arrays) for entry in value]
     if isinstance(value, dict):
-        if value.keys() == {"array"}:
+        if not _is_mark(value):
+            return {key: _unpacked(entry, arrays) for key, entry in value.items()}
+        if "array" in value:
             return arrays[value["array"]]
-        if value.keys() == {"number"}:
+        if "number" in value:
             return float(value["number"])
-        return {key: _unpacked(entry, arrays) for key, entry in value.items()}
+        return {key: _unpacked(entry, arrays) for key, entry in value["mapping"].items()}
     return value
 
 

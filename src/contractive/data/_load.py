@@ -65,7 +65,7 @@ def load(data: str | Path, *, data_dir: str | Path | None = None, seed: int = 0,
     Data that cannot be used as they are raise a `DataError` that names the option that helps.
 
     Args:
-        data: One of `SETS`; or a table (.csv, .tsv, .parquet, .feather), an array (.npy, .npz) or a folder of images.
+        data: One of `SETS`; or a file in one of `FORMATS`, a folder of images or a folder of part files.
         data_dir: For a named set: folder with its IDX files (or with a folder of its name that holds them);
             $CONTRACTIVE_DATA if omitted, then a download into the user's cache.
         seed: Of the split, where the source has no fixed split.

@@ -45,9 +45,9 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
             (Benjamini and Hochberg, 1995). What `predict` says of a row then depends on the others.
         contamination: Where given, the share of the training rows to call outliers, above 0 and at most 0.5, in the
             place of a false-alarm rate.
-        calibration: `cross` judges every training row by the networks without it: no row is lost, and the rate held in
-            trials, but no theorem says so. `split` holds rows out for calibration only, a fifth or as many as the
-            rate needs: for exchangeable rows the rate is then a theorem (Vovk et al., 2005).
+        calibration: `cross` judges every training row by the networks without it: no row is lost, and experiments met
+            the rate, but no theorem guarantees it. `split` holds rows out for calibration only, a fifth or as many as
+            the rate needs: for exchangeable rows a theorem then guarantees the rate (Vovk et al., 2005).
         support_fraction: Share of the training rows to learn from, above 0 and at most 1. 1 says that all are normal.
             Below 1 it is those that a first, short training reconstructs best, for rows that hold outliers and that
             nobody has sorted; it takes away rare kinds of normal. None for all rows, some of which may be outliers, and

@@ -40,7 +40,7 @@ class NetworkSettings:
     code: int | Literal["auto"] | None = setting(
         None,
         "Numbers per code; auto for as many as principal components that hold 95 % of the variance.",
-        by_data="half of the features, at most 64, from PCA on; else 64 from 256 features, 32, or half of under 64",
+        by_data="64 from 256 features, 32 from 64, half below; from PCA on, half, at most 64",
     )
     activation: Activation | None = setting(
         None, "Activation of the encoder.", by_data="sigmoid, or linear for a residual network from PCA on"

@@ -189,7 +189,7 @@ class ObjectiveSettings:
     loss: LossName = setting("squared_error", "Reconstruction loss, summed over features.")
     method: Method = setting("auto", "How the squared norm of the Jacobian is computed in training.")
     penalty_rows: str = setting(
-        "auto", "Rows of each batch that it is computed on: auto, a share (0.25) or a count (32)."
+        "auto", "Rows of each batch on which the Jacobian penalty is computed: auto, a share (0.25) or a count (32)."
     )
 
     def __post_init__(self) -> None:

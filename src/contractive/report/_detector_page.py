@@ -54,8 +54,8 @@ def detector_sentences(run: DetectorRun) -> list[str]:
         areas = [f"{each.score} {shown(each.auroc)} and {shown(each.average_precision)}" for each in tested.ranking]
         sentences.append(f"Area under the ROC curve and average precision: {', '.join(areas)}.")
     held = {
-        "cross": "The rate held in trials; no theorem says so. Split calibration has one.",
-        "split": "The rate is a theorem for new rows that are exchangeable with the training rows.",
+        "cross": "This rate was met in experiments; only split calibration guarantees it by a theorem.",
+        "split": "A theorem guarantees this rate for new rows that are exchangeable with the training rows.",
     }
     sentences.append(
         f"{metrics.trained_rows:,} rows were learned from; the smallest rate they can promise is"
@@ -94,9 +94,9 @@ def _pictures(metrics: DetectorMetrics, rate: float | None) -> list[Picture]:
         Picture(
             "p-values",
             f"p-values of {_kind(metrics)}",
-            f"The p-value is the share of training rows that are at least as unusual. Of {_kind(metrics)} that are like"
-            " the training rows each bin holds about as many as the dashed line says; more in the first bin are unlike"
-            " them.",
+            f"The p-value is about the share of training rows that are at least as unusual. Of {_kind(metrics)}"
+            " that are like the training rows each bin holds about as many as the dashed line says; more in the first"
+            " bin are unlike them.",
             p_values(metrics.tested.histogram, rate),
             alt="A histogram of p-values between 0 and 1; those up to the false-alarm rate are coloured.",
         )

@@ -58,16 +58,19 @@ class TrainingSettings:
     """
 
     max_epochs: int | None = setting(
-        None, "Passes over the training rows.", by_data="40, or 10 above 5000 rows of at least 256 features", least=1
+        None,
+        "Passes over the training rows.",
+        by_data="40, or 10 above 5000 rows of at least 256 features; from PCA on, enough for 600 steps",
+        least=1,
     )
     batch_size: int | None = setting(
         None,
         "Rows per step and process; fewer rows, and a last batch of one row, are fine.",
-        by_data="32, or 128 above 5000 rows",
+        by_data="32, or 128 above 5000 rows; from PCA on, 128 to 1024",
         least=1,
     )
     learning_rate: float | None = setting(
-        None, "Adam learning rate.", by_data="0.003, or 0.001 above 5000 rows", positive=True
+        None, "Adam learning rate.", by_data="0.003, or 0.001 above 5000 rows; from PCA on, 0.01", positive=True
     )
     schedule: ScheduleName = setting("cosine", "Learning-rate schedule, by epochs; exponential falls to 1 %.")
     patience: int | None = setting(

@@ -96,6 +96,20 @@ def test_it_learns_from_normal_rows_without_time_stamps_and_is_tested_on_others(
     assert all(bound.low < 20 < bound.high or bound.low < 40 < bound.high for bound in document.bounds)
 
 
+@pytest.mark.parametrize("steps", [(), ("snv",)])
+def test_spectra_in_a_table_are_drawn_and_bounds_are_of_rows_as_they_came(steps, tmp_path):
+    random = np.random.RandomState(0)
+    bumps = np.exp(-np.square(np.linspace(-3, 3, 20) - random.randn(60, 1)))
+    values = bumps + 0.01 * random.randn(60, 20)
+    names = [f"{1000 + 10 * at}nm" for at in range(20)]
+    pa_csv.write_csv(pa.table(dict(zip(names, values.T, strict=True))), tmp_path / "spectra.csv")
+    settings = DetectorSettings(**TINY, score_by="structured")
+    found = detect(tmp_path / "spectra.csv", settings, tmp_path / "run", Options(spectra=steps)).metrics()
+    assert found.looks.kind == "curves"
+    assert found.looks.observed.shape == found.looks.reconstructed.shape == (len(found.unusual), 20)
+    assert len(found.bounds) == (0 if steps else 20)
+
+
 def test_what_is_opened_is_what_was_written(run):
     again = open_run(run.folder)
     assert type(again) is DetectorRun

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
 
+from contractive.core.artifacts import Artifact
 from contractive.data import ImagesPreparation, Options, load
-from contractive.studies.runs._looks import looks, most_unusual, place_text, stretch
+from contractive.studies.runs._looks import Looks, looks, most_unusual, place_text, stretch
 
 START = np.datetime64("2024-01-01T00:00:00")
 
@@ -92,13 +93,21 @@ def test_colours_are_drawn_as_their_mean_and_their_errors_add_up():
     np.testing.assert_allclose(found.errors, 3)
 
 
-def test_curves_are_drawn_whole_and_rows_of_a_table_are_not(tmp_path):
-    np.save(tmp_path / "x.npy", np.random.RandomState(0).randn(20, 3))
-    split = load(tmp_path / "x.npy")
+@pytest.mark.parametrize("name", ["x.npy", "x.csv"])
+def test_curves_are_drawn_whole_and_rows_of_a_table_are_not(name, tmp_path):
+    values = np.random.RandomState(0).randn(20, 3)
+    np.save(tmp_path / "x.npy", values)
+    pa_csv.write_csv(
+        pa.table({"a": values[:, 0], "same": [1.0] * 20, "b": values[:, 1], "c": values[:, 2]}), tmp_path / "x.csv"
+    )
+    split = load(tmp_path / name)
     errors = np.tile([0.0, 0.0, 1.0], (len(split.test), 1))
     found = looks(detector(errors, "structured"), split.preparation, split.test, [""] * len(split.test))
     assert (found.kind, found.stretches[0]) == ("curves", (2, 2))
-    np.testing.assert_allclose(found.observed, split.preparation.inverse(split.test))
+    np.testing.assert_allclose(found.observed, values[split.parts == 2], rtol=1e-5)
+    np.testing.assert_allclose(found.reconstructed, np.broadcast_to(split.preparation.offset, found.observed.shape))
+    read = Artifact.of("looks", found).to(Looks)
+    np.testing.assert_array_equal(read.observed, found.observed)
     assert looks(detector(errors), split.preparation, split.test, [""] * len(split.test)) is None
     assert split.places["row"].tolist() == np.flatnonzero(split.parts == 2).tolist()
 

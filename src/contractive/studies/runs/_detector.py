@@ -42,10 +42,13 @@ class DetectorSettings(TaskSettings[Autoencoder, DetectorMetrics]):
         0.05, "Share of new normal rows that may be flagged, from 0 to 0.5.", positive=True
     )
     false_discovery_rate: float | None = setting(
-        None, "Share of the flagged rows of one file that may be normal, in its place.", positive=True
+        None,
+        "Share of the flagged rows of one file that may be normal, in the place of the false-alarm rate.",
+        positive=True,
     )
     calibration: Literal["cross", "split"] = setting(
-        "cross", "Calibrate on all rows by cross-fitting, or on rows held out for it, for which the rate is a theorem."
+        "cross",
+        "Calibrate on all rows by cross-fitting, or on rows held out for it; these guarantee the rate by a theorem.",
     )
     support_fraction: float | None = setting(
         None,
@@ -54,7 +57,10 @@ class DetectorSettings(TaskSettings[Autoencoder, DetectorMetrics]):
         positive=True,
     )
     score_by: Literal["auto", "table", "novelty", "structured", "trimmed", "reconstruction"] = setting(
-        "auto", "Score: of tables, of structured data such as curves and images, or the reconstruction error."
+        "auto",
+        "Score. table: distances to neighbours and to the learned manifold; novelty: the same where all training rows"
+        " are normal; trimmed: where many are not; structured: distance in the code, for images and curves;"
+        " reconstruction: the reconstruction error.",
     )
     dates: bool = setting(False, "Columns of dates are features, too.")
     code: int = setting(128, "Numbers per code.", least=1)
@@ -64,7 +70,9 @@ class DetectorSettings(TaskSettings[Autoencoder, DetectorMetrics]):
         by_data="0.03; for structured data chosen from 3 down to 0.003 by held-out rows",
         least=0,
     )
-    max_epochs: int | None = setting(None, "Passes over the rows.", by_data="enough for 600 steps", least=1)
+    max_epochs: int | None = setting(
+        None, "Passes over the rows.", by_data="enough for 600 steps; structured data: 1,500", least=1
+    )
     seed: int = setting(0, "Random seed of split, folds and weights.", least=0)
 
     def __post_init__(self) -> None:

@@ -59,7 +59,11 @@ def looks(
         )
         return Looks("images", pixels.mean(1), rebuilt.mean(1), wrong.sum(1), image=shape[1:])
     if not windows:
-        return Looks("curves", both[0], both[1], errors, stretches=tuple(map(stretch, errors)))
+        observed, rebuilt = (
+            np.column_stack([rows[group.name] for group in preparation.groups]) if isinstance(rows, dict) else rows
+            for rows in both
+        )
+        return Looks("curves", observed, rebuilt, errors, stretches=tuple(map(stretch, errors)))
     numeric = {name: values for name, values in both[0].items() if values.dtype.kind in "fiub"}
     if not numeric:
         return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from contractive.core.errors import InvalidValue
 from contractive.data import Preparation
 from contractive.studies.runs._looks import Looks, looks, most_unusual, place_text
 
@@ -193,10 +194,12 @@ def _text(value: Any) -> str:
 
 
 def _bounds(detector: "ContractiveOutlierDetector", preparation: Preparation) -> tuple[Bound, ...]:
-    """Return the bounds of numeric columns in the user's units; none for a network that has none."""
+    """Return the bounds of numeric columns in the user's units; none for a network without, or after `spectra`."""
+    if preparation.spectra:  # bounds are of what the steps make of a row
+        return ()
     try:
         bounds = detector.guaranteed_bounds()
-    except ValueError:
+    except InvalidValue:
         return ()
     offset, scale = (np.broadcast_to(each, preparation.features) for each in (preparation.offset, preparation.scale))
     raw = bounds * scale[:, None] + offset[:, None]
