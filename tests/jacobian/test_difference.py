@@ -104,11 +104,30 @@ def test_misuse_is_refused(arguments, match):
         value_norm_and_difference(nn.Linear(3, 2), torch.randn(4, 3), **arguments)
 
 
-@pytest.mark.parametrize("depth", [1, 2])
-def test_autocast_keeps_the_digits_of_the_difference(depth):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_one_layer_in_half_precision_keeps_the_digits_of_the_difference(dtype):
+    """Without more digits the differences of slopes are four times too large at this noise, or 0."""
+    encoder = encoder_of("one layer").to(dtype)
+    x, seeded = torch.randn(800, 6).to(dtype), {"sigma": 0.01, "copies": 4}
+    code, norm, difference = value_norm_and_difference(encoder, x, **seeded, generator=torch.Generator().manual_seed(0))
+    assert (code.dtype, norm.dtype, difference.dtype) == (dtype, torch.float32, torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    truth = value_norm_and_difference(encoder.float(), x.float(), **seeded, generator=generator)
+    torch.testing.assert_close(code, truth[0].to(dtype))
+    torch.testing.assert_close((norm, difference), truth[1:])
+
+
+@pytest.mark.parametrize("kind", ["deep", "no chain"])
+def test_a_deep_encoder_in_half_precision_is_refused(kind):
+    encoder = encoder_of(kind).bfloat16()
+    with pytest.raises(ValueError, match=r"x must have single precision at least here, got torch.bfloat16. Convert x"):
+        value_norm_and_difference(encoder, torch.randn(4, 6).bfloat16(), sigma=0.1)
+
+
+@pytest.mark.parametrize("kind", ["one layer", "deep", "no chain"])
+def test_autocast_keeps_the_digits_of_the_difference(kind):
     """Under little noise, the slopes' own rounding in half precision would be larger."""
-    torch.manual_seed(0)
-    encoder = nn.Sequential(nn.Linear(6, 5), nn.Sigmoid(), nn.Linear(5, 5), nn.Sigmoid())[: 2 * depth]
+    encoder = encoder_of(kind).float()
     x, seeded = torch.randn(9, 6), {"sigma": 0.01, "method": "exact"}
     truth = value_norm_and_difference(encoder, x, **seeded, generator=torch.Generator().manual_seed(0))
     with torch.autocast("cpu", torch.bfloat16):

@@ -21,6 +21,7 @@ from contractive.jacobian._propagation import (
     through_slope,
     weighted,
 )
+from contractive.jacobian._shared import wide
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,14 @@ def one_layer_and_difference(
     runs once, and W e is computed for one e in a group of eight examples: each example's noise is N(0, sigma^2 I).
     """
     (layer,) = chain.layers
-    weight, bias = layer.parameters()
+    given, (weight, bias) = x.dtype, layer.parameters()
+    x, weight, bias = wide(x), wide(weight), None if bias is None else wide(bias)
     act = layer.activation
     a = layer.affine.apply(x, weight, bias)
     norms = weight.square().sum(1)
     batch = len(x) if rows is None else len(rows)
     if act is None:
-        return a, norms.sum().expand(batch), torch.zeros_like(a[:, 0])[:batch]
+        return a.to(given), norms.sum().expand(batch), torch.zeros_like(a[:, 0])[:batch]
     code = h = act.apply(a)
     if rows is not None:
         a, h = a.index_select(0, rows), h.index_select(0, rows)
@@ -95,7 +97,7 @@ def one_layer_and_difference(
     shift = layer.affine.push(noise.to(x.device).mul_(sigma).flatten(0, 1), weight).unflatten(0, noise.shape[:2])
     moved = a + shift.repeat_interleave(GROUP, 1)[:, offset : offset + batch]
     difference = act.slope(moved, act.apply(moved)) - slope
-    return code, slope.square() @ norms, difference.square().mean(0) @ norms
+    return code.to(given), slope.square() @ norms, difference.square().mean(0) @ norms
 
 
 @dataclass(frozen=True)

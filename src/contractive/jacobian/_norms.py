@@ -94,13 +94,13 @@ def _value_and_squared_norm(f: Map, x: Tensor, request: Request) -> tuple[Tensor
         return code.to(x.dtype), norm
 
 
-def _full_precision(chain: Chain, x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:
+def _full_precision(chain: Chain | None, x: Tensor) -> tuple[Tensor, AbstractContextManager[object]]:
     """Leave autocast: squares of small slopes need the full range, and the difference of two has few digits in half."""
     if not autocast_is_on(x.device.type):
         return x, nullcontext()
-    weight = chain.parameters()[0]
-    assert weight is not None
-    return x.to(weight.dtype), torch.autocast(x.device.type, enabled=False)  # x may come from a layer in half precision
+    weight = None if chain is None else chain.parameters()[0]
+    x = wide(x) if weight is None else x.to(weight.dtype)  # x may come from a layer in half precision
+    return x, torch.autocast(x.device.type, enabled=False)
 
 
 def squared_norm(
@@ -156,7 +156,8 @@ def value_norm_and_difference(
         Code, norm (batch,) and the mean over copies of the squared difference (batch,).
 
     Raises:
-        ValueError: `sigma` not above 0 and finite, `copies` below 1, `forward_probes`; as `value_and_squared_norm`.
+        ValueError: `sigma` not above 0 and finite, `copies` below 1, `forward_probes`, half precision of anything but
+            one dense layer; as `value_and_squared_norm`.
     """
     request = _request(x, method, num_probes, generator, MEMORY_BUDGET, rows)
     if not 0 < sigma < math.inf:
@@ -167,11 +168,14 @@ def value_norm_and_difference(
         raise InvalidValue("method", "be auto, exact or probes here", "'forward_probes'", "Choose 'probes'.")
     f = with_args(f, args, x)
     chain = recognise(f, x)
-    x, full_precision = (x, nullcontext()) if chain is None else _full_precision(chain, x)
+    x, full_precision = _full_precision(chain, x)
     with full_precision:
         if chain is not None and len(chain.layers) == 1 and chain.is_dense:
             if not chain.reshapes and not chain.layers[0].reshapes:
                 return one_layer_and_difference(chain, x, sigma, copies, generator, rows)
+        if x.element_size() < 4:  # nothing is left of the difference of two Jacobians
+            remedy = "Convert x and the encoder with .float(), or train with autocast (bf16-mixed)."
+            raise InvalidValue("x", "have single precision at least here", x.dtype, remedy)
         return _autograd.norm_and_difference(f, x, sigma, copies, request)
 
 
