@@ -35,6 +35,12 @@ TOGETHER = ("studies/illustrations",)  # folders whose files share what one proc
 LONGEST = (*TOGETHER, "docs/test_course.py")
 
 
+def pytest_collectstart(collector):
+    """Networks that a file makes when it is imported have the same weights, whichever files came before."""
+    if isinstance(collector, pytest.Module):
+        torch.manual_seed(0)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Put the files that take longest first."""

@@ -109,7 +109,7 @@ def test_principal_components_have_one_per_component():
 def test_many_rows_are_done_in_parts(monkeypatch):
     net = ct.mlp(6, code=4).double()
     whole = value_and_gain_weighted_norm(net.encoder, net.decoder, X, method="exact")
-    monkeypatch.setattr("contractive.jacobian._gains._MEMORY_BUDGET", 2 * 2 * 4 * 6 * 8)
+    monkeypatch.setattr("contractive.jacobian._gains.MEMORY_BUDGET", 2 * 2 * 4 * 6 * 8)
     for got, wanted in zip(
         value_and_gain_weighted_norm(net.encoder, net.decoder, X, method="exact"), whole, strict=True
     ):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import contractive as ct
 from contractive.core.errors import InvalidValue
 from contractive.jacobian import NORMS, leading, operator_norm, value_and_norm
 from problems import assert_close, assert_same, at_scale, by_jacrev, outcome
@@ -57,6 +58,23 @@ def test_value_and_gradient(norm, kind, f):
     directions = DIRECTIONS[kind]
     seen = outcome(partial(value_and_norm, norm=norm, directions=directions, method="exact"), f, X)
     assert_same(seen, outcome(partial(true_norm, norm, directions), f, X), rtol=1e-8, atol=1e-11)
+
+
+def test_the_squared_norm_is_that_of_its_own_function():
+    f = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4))
+    for method, num_probes in (("auto", None), ("exact", None), ("probes", 2)):
+        options = {"method": method, "num_probes": num_probes, "rows": torch.tensor([2, 0])}
+        found, wanted = (
+            compute(f, X.float(), **options, generator=torch.Generator().manual_seed(0))
+            for compute in (value_and_norm, ct.value_and_squared_norm)
+        )
+        assert all(map(torch.equal, found, wanted))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_probes_are_not_counted_where_there_are_none(norm):
+    with pytest.raises(ValueError, match="num_probes must be left out with method 'exact', got 2"):
+        value_and_norm(nn.Linear(6, 2), X.float(), norm, method="exact", num_probes=2)
 
 
 @pytest.mark.parametrize("norm", ["squared", "largest", "entries"])

@@ -97,6 +97,14 @@ def test_a_plan_cannot_be_changed():
         plan.path = "other"
 
 
+def test_planning_moves_no_statistics_and_draws_no_numbers():
+    f = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.LayerNorm(5), nn.Dropout(0.5)).train()
+    before, state = copy.deepcopy(f.state_dict()), torch.get_rng_state()
+    assert ct.jacobian.plan(f, torch.ones(6, 4), batch_statistics="constant").path.startswith("autograd")
+    assert all(torch.equal(f.state_dict()[name], value) for name, value in before.items())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_planning_leaves_no_graph_and_no_gradients():
     f, x = encoder("deep, narrow code")
     ct.plan(f, x.requires_grad_())

@@ -47,7 +47,8 @@ def test_code_norm_and_gradient_of_some_rows_are_those_of_all(name, rows):
 @pytest.mark.parametrize("method", ["auto", "exact", "probes", "forward_probes"])
 @pytest.mark.parametrize("name", ENCODERS)
 def test_the_penalty_on_some_rows_is_unbiased(name, method):
-    encoder, draws = ENCODERS[name], 300
+    # the tails of forward probes are heavy, and each row is drawn five times in 24
+    encoder, draws = ENCODERS[name], 2000 if method == "forward_probes" else 300
     penalty = JacobianNorm(method, penalty_rows=5)
     drawn = ct.objectives.Encode(encoder, generator())
     values = torch.stack([penalty(drawn, X.clone())[1].detach() for _ in range(draws)])

@@ -10,9 +10,9 @@ from torch import nn
 import contractive as ct
 from contractive import objectives
 from contractive.analysis import spread_rows
+from contractive.core.randomness import rehearsing
 from contractive.objectives import Objective, Term
 from contractive.training import collapse
-from contractive.training._contexts import rehearsing
 from contractive.training._rows import as_tensor
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")  # a few epochs seldom beat the mean

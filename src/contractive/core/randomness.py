@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _OF_TORCH = threading.RLock()
 _RANK: ContextVar[tuple[int, int]] = ContextVar("rank", default=(0, 1))
@@ -33,6 +33,20 @@ def global_randomness(seed: int | None = None, devices: Iterable[Any] | None = N
         if seed is not None:
             torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def rehearsing(f: object) -> Iterator[None]:
+    """Leave no trace: random generators and, of a module, buffers such as statistics of batch norms are put back."""
+    buffers = dict(f.named_buffers()) if isinstance(f, nn.Module) else {}
+    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    with global_randomness():
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, buffer in buffers.items():
+                    buffer.copy_(before[name])
 
 
 @contextmanager

@@ -8,11 +8,9 @@ from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._linearise import Linearisation, linearise
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS_OF_NORMS
 from contractive.jacobian._propagation import input_probes
 from contractive.jacobian._shared import Map, autocast_is_on, check_input
-
-_METHODS = ("auto", "exact", "probes")
-_MEMORY_BUDGET = 2**26
 
 
 def value_and_gain_weighted_norm(
@@ -37,7 +35,7 @@ def value_and_gain_weighted_norm(
     Raises:
         InvalidValue: Another method, or a code that is not (batch, code).
     """
-    check_choice("method", method, _METHODS, "Leave it out for the estimate.")
+    check_choice("method", method, METHODS_OF_NORMS, "Leave it out for the estimate.")
     check_input(x)
     if autocast_is_on(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
@@ -46,7 +44,7 @@ def value_and_gain_weighted_norm(
         value, changes, gains = _estimated(encoder, decoder, x, generator)
         return value, changes @ gains.mean(0)  # sum_j gamma_j^2 ||grad f_j||^2
     size = _code_size(linearise(encoder, x[:1]))
-    rows = max(1, _MEMORY_BUDGET // (2 * size * max(x[:1].numel(), 1) * x.element_size()))
+    rows = max(1, MEMORY_BUDGET // (2 * size * max(x[:1].numel(), 1) * x.element_size()))
     parts = [_exact(encoder, decoder, part, size) for part in x.split(rows)]
     value, changes, gains = (torch.cat(found) for found in zip(*parts, strict=True))
     return value, changes @ gains.mean(0)

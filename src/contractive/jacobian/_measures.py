@@ -7,20 +7,20 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from contractive.core.errors import InvalidValue, check_at_least, check_choice
+from contractive.core.errors import InvalidValue, check_choice
 from contractive.core.randomness import draw
 from contractive.jacobian._autograd import on_rows
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._leading import first_direction
 from contractive.jacobian._linearise import Linearisation, linearise
+from contractive.jacobian._norms import value_and_squared_norm
 from contractive.jacobian._outputs import with_args
-from contractive.jacobian._plan import MEMORY_BUDGET
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS_OF_NORMS, check_num_probes
 from contractive.jacobian._propagation import code_probes, input_probes
 from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember
 
 Norm = Literal["squared", "largest", "entries", "distortion"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
-_METHODS = ("auto", "exact", "probes")
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,9 @@ def value_and_norm(
         directions: Columns of M, (num, *features) for all examples or (batch, num, *features): rows of a diagonal
             matrix weight the features, unit vectors choose some, tangents make it tangent propagation (Simard et al.
             1992). All of the input if omitted.
-        method: `exact`; `probes`, an estimate; `auto`, exact where code or input have up to twice as many numbers as
-            there are probe vectors. With `largest`, exact is a relative 1e-8, any other 1e-4.
+        method: `exact`; `probes`, an estimate; `auto`, for the squared norm as in `value_and_squared_norm`, else exact
+            where code or input have up to twice as many numbers as there are probe vectors. With `largest`, exact is a
+            relative 1e-8, any other 1e-4.
         num_probes: Probe vectors, or rows of J, per example; 1 if omitted.
         generator: Their source; torch's global one if omitted.
         rows: Indices, without repeats, of the examples whose norm is wanted; all if omitted.
@@ -180,14 +181,17 @@ def value_and_norm(
         InvalidValue: Another norm or method, directions of another shape, and as `value_and_squared_norm`.
     """
     check_choice("norm", norm, NORMS)
-    check_choice("method", method, _METHODS, "Leave it out for auto.")
-    check_at_least("num_probes", 1 if num_probes is None else num_probes, 1)
+    check_choice("method", method, METHODS_OF_NORMS, "Leave it out for auto.")
+    if norm == "squared" and directions is None:
+        options: Any = {"method": method, "num_probes": num_probes, "rows": rows, "args": args}
+        return value_and_squared_norm(f, x, **options, generator=generator, batch_statistics=batch_statistics)
+    check_num_probes(num_probes, method)
     check_input(x)
     f = with_args(f, args, x)
     check_rows(rows, x, batch_statistics)
     if autocast_is_on(x.device.type):
         with torch.autocast(x.device.type, enabled=False):  # squares of small slopes need the full range
-            options: Any = {"directions": directions, "method": method, "num_probes": num_probes, "rows": rows}
+            options = {"directions": directions, "method": method, "num_probes": num_probes, "rows": rows}
             options |= {"generator": generator, "batch_statistics": batch_statistics}
             return value_and_norm(f, x.float(), norm, **options)
     of = None if directions is None else _checked(directions, x)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from contractive.core.errors import InvalidValue, check_choice
+from contractive.core.randomness import rehearsing
 from contractive.jacobian import _autograd
 from contractive.jacobian._chain import Chain, recognise, record
 from contractive.jacobian._exact import one_layer_and_difference
@@ -15,7 +16,7 @@ from contractive.jacobian._function import ChainNorm
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._linearise import linearise
 from contractive.jacobian._outputs import in_parts, with_args
-from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, choose
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, Method, Plan, Request, Shape, check_num_probes, choose
 from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember, uncompiled, wide
 
 
@@ -248,16 +249,19 @@ def plan(
 ) -> Plan:
     """Tell how `value_and_squared_norm` would compute the norm for this encoder and batch, and what each way costs.
 
+    Statistics of a batch norm and random generators stay as they are.
+
     Examples:
         >>> encoder = torch.nn.Sequential(torch.nn.Linear(784, 1000), torch.nn.Sigmoid())
         >>> print(plan(encoder, torch.rand(128, 784)))
         closed form (exact)
     """
     request = _request(x, method, num_probes, None, MEMORY_BUDGET, None, batch_statistics)
-    f = with_args(f, args, x)
+    of, f = f, with_args(f, args, x)
     chain = recognise(f, x)
     if chain is None:
-        return _autograd.choose(_autograd.linearised(f, x, batch_statistics=batch_statistics).y, x, request)
+        with rehearsing(of):
+            return _autograd.choose(_autograd.linearised(f, x, batch_statistics=batch_statistics).y, x, request)
     with torch.no_grad():
         return choose(Shape.of(record(chain, x)[1], len(x)), request.method, request.num_probes)
 
@@ -274,10 +278,7 @@ def _request(
     check_input(x)
     check_choice("batch_statistics", batch_statistics, get_args(BatchStatistics))
     check_choice("method", method, METHODS, "Choose 'exact' for the truth.")
-    if num_probes is not None and num_probes < 1:
-        raise InvalidValue("num_probes", "be at least 1", num_probes, "Leave it out for one probe vector per example.")
-    if num_probes is not None and method == "exact":
-        raise InvalidValue("num_probes", "be left out with method 'exact'", num_probes, "Use method 'probes'.")
+    check_num_probes(num_probes, method)
     if memory_budget < 1:
         raise InvalidValue("memory_budget", "be a positive number of bytes", memory_budget, "Leave it out.")
     check_rows(rows, x, batch_statistics)

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from contractive.core.errors import InvalidValue
 from contractive.core.randomness import place_of_rows, rank_and_world
 from contractive.jacobian._chain import Tape, reshaped
 from contractive.jacobian._exact import ExactRows, OneLayer
@@ -18,7 +19,18 @@ from contractive.jacobian._propagation import GROUP, CodeProbes, InputSide, Prop
 
 Method = Literal["auto", "exact", "probes", "forward_probes"]
 METHODS: tuple[Method, ...] = get_args(Method)
+METHODS_OF_NORMS: tuple[Method, ...] = ("auto", "exact", "probes")  # of all other norms
 MEMORY_BUDGET = 2**28
+
+
+def check_num_probes(num_probes: int | None, method: str) -> None:
+    """Refuse a number below 1, and one beside the method that takes no probe vectors."""
+    if num_probes is not None and num_probes < 1:
+        raise InvalidValue("num_probes", "be at least 1", num_probes, "Leave it out for one probe vector per example.")
+    if num_probes is not None and method == "exact":
+        raise InvalidValue("num_probes", "be left out with method 'exact'", num_probes, "Use method 'probes'.")
+
+
 _CACHED = 32  # examples whose rows a processor's cache holds: faster than the whole batch at once
 
 # Passes of the encoder that a plain training step costs: it runs encoder and decoder forwards and backwards.

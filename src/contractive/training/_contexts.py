@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from contractive.core import signals
-from contractive.core.randomness import global_randomness
+from contractive.core.randomness import rehearsing
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +46,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes.items():
             part.training = mode
-
-
-@contextmanager
-def rehearsing(module: nn.Module) -> Iterator[None]:
-    """The modes as they are, and no trace: buffers (statistics of batch norms) and random generators are put back."""
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    with global_randomness():
-        try:
-            yield
-        finally:
-            for name, buffer in module.named_buffers():
-                buffer.copy_(buffers[name])
 
 
 @contextmanager

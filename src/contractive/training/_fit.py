@@ -240,9 +240,8 @@ def _penalty_path(step: Step, x: Tensor) -> str:
         penalty = term.penalty
         if isinstance(penalty, JacobianNorm) and term.of == "encoder":
             encoder, rows = step.autoencoder.encoder, num_penalty_rows(penalty.penalty_rows, len(x))
-            with contexts.rehearsing(encoder):
-                options: Any = {"num_probes": penalty.num_probes, "batch_statistics": penalty.batch_statistics}
-                path = str(plan(encoder, x[:rows], method=penalty.method, **options))
+            options: Any = {"num_probes": penalty.num_probes, "batch_statistics": penalty.batch_statistics}
+            path = str(plan(encoder, x[:rows], method=penalty.method, **options))
             if penalty.is_squared:  # the way to any other norm is not described
                 return path if rows == len(x) else f"{path} on {rows} of {len(x)} rows"
     return ""

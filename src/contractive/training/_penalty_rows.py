@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from contractive.core.randomness import rehearsing
 from contractive.jacobian import PLAIN_STEP, Method, plan
 from contractive.models import Autoencoder
 from contractive.objectives import HigherOrder, JacobianNorm, Objective, Term, map_of, num_penalty_rows
-from contractive.training._contexts import rehearsing
 from contractive.training._rows import Rows, as_tensor
 
 _MORE_VARIANCE = 0.1  # of the gradient of the whole objective
@@ -204,8 +204,7 @@ class PenaltyRows:
             self._methods[term.name] = penalty.method
             if _is_automatic(term):
                 encoder, like = map_of(autoencoder, term.of), self._example(autoencoder, self._batch)
-                with rehearsing(encoder):
-                    exact = plan(encoder, like, num_probes=penalty.num_probes).exact
+                exact = plan(encoder, like, num_probes=penalty.num_probes).exact
                 self._methods[term.name] = "exact" if exact else "probes"
         return self._methods[term.name]
 
@@ -218,8 +217,7 @@ class PenaltyRows:
                 return _AUTOGRAD * rows, PLAIN_STEP * rows
             encoder = map_of(autoencoder, term.of)
             probes = None if method == "exact" else penalty.num_probes
-            with rehearsing(encoder):
-                path = plan(encoder, self._example(autoencoder, rows), method=method, num_probes=probes)
+            path = plan(encoder, self._example(autoencoder, rows), method=method, num_probes=probes)
             count = path.multiplications[path.path]
             if path.path.startswith("autograd"):
                 self._costs[key] = _AUTOGRAD * count * rows, path.plain_step * rows
