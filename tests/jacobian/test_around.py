@@ -136,11 +136,89 @@ def test_decompositions_of_half_precision_are_done_in_single(dtype, kind):
 def test_dropout_is_refused_where_x_is_compared_with_its_copies():
     net = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 3), nn.Tanh()).double()
     x = seeded(6, 5)
-    with pytest.raises(ValueError, match="f must be the same map for x and its noisy copies, got dropout"):
-        value_norm_and_difference(net, x, sigma=0.1)
+    for module in (net, nn.Sequential(nn.Linear(5, 3), nn.RReLU()).double()):
+        with pytest.raises(ValueError, match="f must be the same map for x and its noisy copies, got random numbers"):
+            value_norm_and_difference(module, x, sigma=0.1)
+    for noisy in (lambda x: torch.dropout(x, 0.5, True), lambda x: x + torch.randn_like(x)):
+        with pytest.raises(ValueError, match="random numbers within, such as dropout's"):
+            value_norm_and_difference(noisy, x, sigma=0.1)
     assert float(value_norm_and_difference(net.eval(), x, sigma=1e-6)[2].detach().max()) < 1e-9
     nothing = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Dropout(0.0), nn.Linear(8, 3)).double()
     assert value_norm_and_difference(nothing, x, sigma=0.1)[2].shape == (6,)
+
+
+NORM_OF = {
+    "squared": lambda f, x, **k: ct.squared_norm(f, x, **k),
+    "entries": lambda f, x, **k: value_and_norm(f, x, "entries", method="exact", **k)[1],
+    "jacobian": lambda f, x, **k: jacobian(f, x, **k).square().sum((1, 2)),
+}
+
+
+@pytest.mark.parametrize("measure", NORM_OF)
+@pytest.mark.parametrize("way", ["closure", "argument", "hook"])
+def test_what_else_is_made_of_x_is_no_part_of_the_derivative(way, measure):
+    f, x = nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Tanh(), nn.Linear(4, 5)).double(), seeded(6, 5)
+    wanted, given = NORM_OF[measure](f, x).detach(), x.clone().requires_grad_()
+    if way == "hook":
+        given.register_hook(lambda gradient: 2 * gradient)
+        found = NORM_OF[measure](f, given)
+    elif way == "closure":
+        found = NORM_OF[measure](lambda z: f(z) - given, given)
+    else:
+        found = NORM_OF[measure](lambda z, other: f(z) - other, given, args=(given,))
+    torch.testing.assert_close(found.detach(), wanted)
+    gradient = torch.autograd.grad(found.sum(), given)[0] / (2 if way == "hook" else 1)
+    plain = x.clone().requires_grad_()
+    torch.testing.assert_close(gradient, torch.autograd.grad(NORM_OF[measure](f, plain).sum(), plain)[0])
+
+
+def test_running_statistics_move_once_where_the_norm_goes_by_columns():
+    norm = nn.InstanceNorm1d(2, track_running_stats=True)
+    net = nn.Sequential(nn.Unflatten(1, (2, 3)), norm, nn.Flatten(), nn.Linear(6, 8)).double()
+    other, x = copy.deepcopy(net), seeded(5, 6) + 1
+    ct.value_and_squared_norm(net, x, method="exact")
+    other(x)
+    torch.testing.assert_close(norm.running_mean, other[1].running_mean)
+    assert norm.running_mean.abs().max() > 0.01
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("kind", ["chain", "no chain"])
+def test_small_squares_of_other_norms_survive_half_precision(kind, norm):
+    chain = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 6))
+    with torch.no_grad():
+        chain[2].weight.mul_(1e-3)
+    chain, x = chain.half(), seeded(7, 5).half()
+    found = value_and_norm(chain if kind == "chain" else lambda z: chain(z), x, norm, method="exact")[1].detach()
+    truth = value_and_norm(copy.deepcopy(chain).double(), x.double(), norm, method="exact")[1].detach()
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), truth, rtol=1e-3 if kind == "chain" else 0.05, atol=0)
+
+
+def test_gains_survive_half_precision():
+    encoder = nn.Sequential(nn.Linear(5, 4), nn.Tanh())
+    decoder = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 5))
+    with torch.no_grad():
+        encoder[0].weight.mul_(1e-3)
+        decoder[2].weight.mul_(1e-2)
+    encoder, decoder, x = encoder.half(), decoder.half(), seeded(7, 5).half()
+    of = ct.jacobian.value_and_gain_weighted_norm
+    found = of(encoder, decoder, x, method="exact")[1].detach()
+    truth = of(*(copy.deepcopy(each).double() for each in (encoder, decoder)), x.double(), method="exact")[1].detach()
+    torch.testing.assert_close(found.double(), truth, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("row", ["equal", "zero"])
+def test_singular_values_have_a_gradient_where_rows_of_the_first_layer_are_dependent(row):
+    chain = nn.Sequential(nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    with torch.no_grad():
+        chain[0].weight[1] = chain[0].weight[0] if row == "equal" else 0
+    x = seeded(6, 8)
+    found, wanted = (
+        torch.autograd.grad(singular_values(f, x).sum(), [chain[0].weight, chain[0].bias, chain[2].weight])
+        for f in (chain, lambda z: chain(z))
+    )
+    torch.testing.assert_close(found, wanted)
 
 
 @pytest.mark.parametrize("measure", [singular_values, jacobian, lambda f, x, **k: leading(f, x, 2, **k).values])

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import contractive as ct
+from contractive.jacobian import PartlyLinear
 from problems import (
     ENCODERS,
     assert_close,
@@ -294,3 +295,46 @@ def test_half_precision_input_under_autocast_is_done_in_the_precision_of_the_wei
     with torch.autocast("cpu", torch.bfloat16):
         _, norm = ct.value_and_squared_norm(encoder, x, method="exact")
     torch.testing.assert_close(norm, ct.squared_norm(encoder, x.float()))
+
+
+def patched_convolution():
+    """Tiles without a border, as is often patched into finished networks."""
+    net = nn.Sequential(nn.Unflatten(1, (1, 3, 4)), nn.Conv2d(1, 2, 3, padding=1), nn.Tanh(), nn.Flatten())
+    kernel = net[1]
+
+    def forward(x, weight, bias):
+        return nn.functional.conv2d(nn.functional.pad(x, (1, 1, 1, 1), mode="circular"), weight, bias)
+
+    kernel._conv_forward = forward
+    return net.double()
+
+
+def compiled_with_a_hook():
+    compiled = torch.compile(nn.Sequential(nn.Linear(12, 3), nn.Tanh()).double(), backend="eager")
+    compiled.register_forward_hook(lambda module, inputs, code: 2 * code)
+    return compiled
+
+
+def partly_linear_after_a_reshape():
+    layers = [nn.Linear(12, 6), nn.Unflatten(1, (2, 3)), PartlyLinear(2), nn.Flatten(), nn.Linear(6, 2)]
+    return nn.Sequential(*layers).double()
+
+
+def partly_linear_after_a_convolution():
+    layers = [nn.Unflatten(1, (2, 6)), nn.Conv1d(2, 3, 3), PartlyLinear(2), nn.Flatten(), nn.Linear(12, 2)]
+    return nn.Sequential(*layers).double()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [patched_convolution, compiled_with_a_hook, partly_linear_after_a_reshape, partly_linear_after_a_convolution],
+)
+def test_what_is_more_than_its_type_says_goes_through_autograd(build):
+    torch.manual_seed(0)
+    f, x = build(), torch.randn(4, 12, dtype=torch.float64)
+    code, norm = ct.value_and_squared_norm(f, x, method="exact")
+    wanted = f(x)
+    torch.testing.assert_close(code, wanted)
+    step = 1e-6 * torch.eye(12, dtype=torch.float64)
+    columns = torch.stack([(f(x + each) - f(x - each)).flatten(1) / 2e-6 for each in step], 2)
+    torch.testing.assert_close(norm, columns.square().sum((1, 2)), rtol=1e-6, atol=0)

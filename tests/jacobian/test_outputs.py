@@ -1,6 +1,7 @@
 """Encoders with several outputs or inputs: the same numbers as of the code alone."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -201,3 +202,22 @@ def test_args_without_a_row_for_each_row_are_refused(bad, got):
 def test_args_that_are_no_tuple_are_refused():
     with pytest.raises(InvalidType, match=r"args must be a tuple, got Tensor\. Write args=\(condition,\)\."):
         ct.squared_norm(Conditioned(), X, args=torch.rand(5, 3))
+
+
+@pytest.mark.parametrize("kind", ["chain", "no chain"])
+@pytest.mark.parametrize("way", ["norm", "entries", "along", "difference"])
+def test_all_rows_in_another_order_have_their_norms_in_that_order(way, kind):
+    torch.manual_seed(0)
+    chain, x = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 3)).double(), X.double()
+    f = chain if kind == "chain" else lambda z: chain(z)
+    along = torch.rand(5, 2, 6, dtype=torch.float64, generator=seeded())
+    of = {
+        "norm": partial(ct.value_and_squared_norm, method="exact"),
+        "entries": partial(value_and_norm, norm="entries", method="exact"),
+        "along": partial(value_and_norm, directions=along, method="exact"),
+        "difference": lambda f, x, **k: value_norm_and_difference(f, x, sigma=0.1, method="exact", **k)[:2],
+    }[way]
+    order = torch.tensor([3, 0, 4, 1, 2])
+    code, norm = of(f, x)
+    found = of(f, x, rows=order)
+    torch.testing.assert_close(found, (code, norm[order]))

@@ -9,6 +9,7 @@ from torch import nn
 
 import contractive as ct
 from contractive.core.errors import InvalidValue
+from contractive.jacobian import leading
 from contractive.objectives import (
     OBJECTIVES,
     Gaussian,
@@ -66,6 +67,48 @@ MAPS = {
 def test_every_map(of, net):
     objective = Objective("mine", terms=(Term("norm", 0.3, SQUARED, of=of),))
     assert_trained_by(objective, net, [MAPS[of](net, X).square().sum((1, 2))])
+
+
+def test_a_module_that_stands_twice_counts_at_each_place():
+    act = nn.Tanh()
+    encoder = nn.Sequential(nn.Linear(5, 4), act, nn.Linear(4, 3), act, nn.Linear(3, 2))
+    net = at_scale(ct.Autoencoder(encoder, nn.Linear(2, 5)), 0.5)
+    for name in ("3", "4"):
+        objective = Objective("mine", terms=(Term("norm", 0.3, SQUARED, of=f"encoder.{name}"),))
+        assert_trained_by(objective, net, [matrices(net.encoder[: int(name) + 1], X).square().sum((1, 2))])
+
+
+def test_a_layer_of_an_encoder_with_hooks_is_refused(net):
+    net.encoder.register_forward_pre_hook(lambda module, inputs: (3 * inputs[0],))
+    objective = Objective("mine", terms=(Term("norm", 0.3, SQUARED, of="encoder.1"),))
+    with pytest.raises(
+        InvalidValue, match=r"of must name a layer of an nn.Sequential encoder, got encoder.1 of an alt"
+    ):
+        objective(net, X)
+
+
+MEASURES = {
+    "singular values": lambda f, x: ct.singular_values(f, x)[:, 0],
+    "leading": lambda f, x: leading(f, x, 1).values[:, 0],
+    "under no_grad": lambda f, x: torch.no_grad()(ct.squared_norm)(f, x),
+    "code under no_grad": lambda f, x: torch.no_grad()(f)(x).sum(1),
+}
+
+
+@pytest.mark.parametrize("kind", ["chain", "no chain"])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_penalty_that_only_measures_leaves_the_code_its_gradient(measure, kind):
+    layers = [nn.Linear(5, 3), nn.Tanh() if kind == "chain" else nn.LayerNorm(3)]
+    net = at_scale(ct.Autoencoder(nn.Sequential(*layers), nn.Linear(3, 5)), 0.5)
+
+    def penalty(encode, x):
+        value = MEASURES[measure](encode, x)
+        return encode(x), value
+
+    found = Objective("mine", terms=(Term("mine", 0.0, penalty),))(net, X).total
+    wanted = (net(X) - X).square().sum(1).mean()
+    for seen, right in zip(gradients(found, net), gradients(wanted, net), strict=True):
+        torch.testing.assert_close(seen, right)
 
 
 def test_a_step_runs_encoder_and_decoder_once(net):

@@ -110,3 +110,28 @@ def test_the_name_of_an_encoder_may_have_dots():
         assert torch.equal(a, b)
     with pytest.raises(ValueError, match=r"encoder must name an attribute of Nested .*, got 'model\.coder'"):
         train(JacobianPenalty(0.5, encoder="model.coder"), make=Nested)
+
+
+class Manual(Plain):
+    """Goes back in two parts."""
+
+    def __init__(self, times=2):
+        super().__init__()
+        self.automatic_optimization, self.times = False, times
+
+    def training_step(self, batch, index):
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        for _ in range(self.times):
+            self.manual_backward(super().training_step(batch, index) / self.times)
+        optimizer.step()
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_step_that_goes_back_twice_is_refused():
+    once, plain = train(JacobianPenalty(0.3), make=lambda: Manual(1)), train(JacobianPenalty(0.3))
+    torch.testing.assert_close(dict(once.state_dict()), dict(plain.state_dict()))
+    with pytest.raises(
+        RuntimeError, match="adds its gradient once per batch, and this training step calls manual_backw"
+    ):
+        train(JacobianPenalty(0.3), make=Manual)

@@ -38,15 +38,19 @@ def global_randomness(seed: int | None = None, devices: Iterable[Any] | None = N
 @contextmanager
 def rehearsing(f: object) -> Iterator[None]:
     """Leave no trace: random generators and, of a module, buffers such as statistics of batch norms are put back."""
-    buffers = dict(f.named_buffers()) if isinstance(f, nn.Module) else {}
+    buffers, devices = {}, None
+    if isinstance(f, nn.Module):
+        buffers = dict(f.named_buffers())
+        devices = {tensor.get_device() for tensor in (*f.parameters(), *buffers.values()) if tensor.is_cuda}
     before = {name: buffer.clone() for name, buffer in buffers.items()}
-    with global_randomness():
+    with global_randomness(devices=devices):
         try:
             yield
         finally:
             with torch.no_grad():
                 for name, buffer in buffers.items():
-                    buffer.copy_(before[name])
+                    if not torch.equal(buffer, before[name]):  # a graph may need one that was only read as it is
+                        buffer.copy_(before[name])
 
 
 @contextmanager

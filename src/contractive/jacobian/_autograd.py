@@ -12,10 +12,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import CheckpointError
 
 from contractive.core.errors import InvalidType, InvalidValue
-from contractive.core.randomness import draw
+from contractive.core.randomness import draw, rehearsing
 from contractive.jacobian._chain import eager, has_tangents, is_transformed
 from contractive.jacobian._held import BatchStatistics, Held, Hold
-from contractive.jacobian._operations import Inside, Operations, Repeatable, is_opaque, of_the_batch
+from contractive.jacobian._operations import Inside, Operations, is_opaque, of_the_batch, repeatable
 from contractive.jacobian._outputs import on_part
 from contractive.jacobian._plan import PLAIN_STEP, Plan, Request
 from contractive.jacobian._propagation import code_probes, input_probes
@@ -50,7 +50,8 @@ class Linearised(Products):
                 modes.enter_context(mode)
             for mode in (inside, torch.jit.optimized_execution(False)) if scripted else ():  # pyright: ignore[reportPrivateImportUsage]
                 modes.enter_context(mode)
-            self.x = x if x.requires_grad and self.keeps_graph else x.detach().requires_grad_()
+            # a tensor of its own: what else f makes of x (a closure, a hook) is no part of the derivative
+            self.x = x.view_as(x) if x.requires_grad and self.keeps_graph else x.detach().requires_grad_()
             # a copy, since f may begin in place
             self.y = f(self.x.clone())
         if inside.batch:
@@ -141,8 +142,11 @@ def on_rows(
 
     These pass f in a call of their own, so that none passes it twice.
     """
-    if rows is None or len(rows) == len(x):
+    if rows is None:
         return found(f, x)
+    if len(rows) == len(x):
+        code, *values = found(on_part(f, rows), x.index_select(0, rows))
+        return code.index_select(0, rows.argsort()), *values
     others = torch.ones(len(x), dtype=torch.bool, device=x.device).index_fill_(0, rows, False).nonzero().flatten()
     if not len(rows):  # of a batch that several processes share, all are in the parts of others
         return f(x), *[x.new_zeros(0)] * 2
@@ -188,7 +192,7 @@ def norm_and_difference(
 def _with_copies(f: Map, x: Tensor, sigma: float, copies: int, request: Request) -> tuple[Tensor, Tensor, Tensor]:
     noise = draw(torch.randn, (copies, *x.shape), like=x, generator=request.generator, axis=1).mul_(sigma)
     stacked = torch.cat([x.unsqueeze(0), x + noise]).flatten(0, 1)
-    with Repeatable():
+    with repeatable(x):
         at = linearised(on_part(f, torch.arange(len(x), device=x.device).repeat(1 + copies)), stacked)
     code = at.value.unflatten(0, (1 + copies, len(x)))[0]
     size = code.shape[1:].numel()
@@ -224,7 +228,8 @@ def _for_columns(
 ) -> tuple[Linearised | Transformed, bool]:
     """Return f at x as its columns need it, and whether to take rows in any case, as where TorchScript normalises."""
     if not (by_rows or at.has_columns) and at.keeps_graph:
-        at = linearised(f, x, columns=True)
+        with rehearsing(eager(f)):  # running statistics have moved on already
+            at = linearised(f, x, columns=True)
     return at, by_rows or not (at.has_columns or not at.keeps_graph)
 
 

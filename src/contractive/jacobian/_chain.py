@@ -5,7 +5,7 @@ module type: anything with hooks, an overridden `forward`, batch statistics or a
 and is left to autograd, which gives the same answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,6 +26,7 @@ _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropo
 _BN = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _NORM_OF = dict(zip((nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d), _BN, strict=True))
 _HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+_METHODS = ("forward", "_conv_forward", "_call_impl")  # which make up the call of a module
 _GLOBAL_HOOKS, _OWN_HOOKS = ([f"{kind}_{name}" for name in _HOOKS] for kind in ("_global", ""))
 
 
@@ -188,7 +189,8 @@ def has_tangents() -> bool:
 def eager(f: Any) -> Any:
     """Return the map that is shared, and the module that torch.compile was given: it has no second derivative."""
     f = f.f if isinstance(f, Encode) else f
-    return getattr(f, "_orig_mod", f)
+    inner = getattr(f, "_orig_mod", f)
+    return f if inner is not f and _has_hooks(vars(f)) else inner
 
 
 def record(
@@ -221,18 +223,22 @@ def _take(module: nn.Module, layers: list[Layer], reshapes: list[nn.Module]) -> 
 
 
 def is_altered(module: nn.Module) -> bool:
-    """Return True if hooks or a replaced `forward`, its own or of its class, make a module more than its type says."""
-    own = vars(module)
-    if "forward" in own or any([own[name] for name in _OWN_HOOKS]):
+    """Return True if hooks or a replaced method, its own or of its class, make a module more than its type says."""
+    own, kind = vars(module), type(module)
+    if not own.keys().isdisjoint(_METHODS) or _has_hooks(own):
         return True
-    return _is_replaced(type(module), getattr(type(module), "forward", None))
+    return any([_is_replaced(kind, name, getattr(kind, name, None)) for name in _METHODS])
 
 
-@lru_cache(maxsize=256)  # asked for every layer in every step
-def _is_replaced(kind: type[nn.Module], forward: Any) -> bool:
-    """Return True if `forward` was written in another file than the class it belongs to, whatever its names say."""
-    home = next(base for base in kind.__mro__ if "forward" in vars(base))
-    return getattr(forward, "__globals__", {}).get("__name__", home.__module__) != home.__module__
+def _has_hooks(own: Mapping[str, Any]) -> bool:
+    return any([own[name] for name in _OWN_HOOKS])
+
+
+@lru_cache(maxsize=1024)  # asked for every layer in every step
+def _is_replaced(kind: type[nn.Module], name: str, method: Any) -> bool:
+    """Return True if a method was written in another file than the class it belongs to, whatever its names say."""
+    home = next((base for base in kind.__mro__ if name in vars(base)), kind)
+    return getattr(method, "__globals__", {}).get("__name__", home.__module__) != home.__module__
 
 
 def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -> bool:
@@ -264,7 +270,7 @@ def _extend(layers: list[Layer], reshapes: list[nn.Module], module: nn.Module) -
         return False
     if (activation := activation_of(module)) is not None:
         layers[-1].activation = activation
-        return True
+        return not activation.by_unit or (isinstance(layers[-1].affine, Dense) and not reshapes)
     if not reshapes and layers[-1].norm is None and _can_fold(module, layers[-1].module):
         layers[-1].norm = module
         return True

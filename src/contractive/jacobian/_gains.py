@@ -10,7 +10,7 @@ from contractive.core.errors import InvalidValue, check_choice
 from contractive.jacobian._linearise import Linearisation, linearise
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS_OF_NORMS
 from contractive.jacobian._propagation import input_probes
-from contractive.jacobian._shared import Map, autocast_is_on, check_input
+from contractive.jacobian._shared import Map, autocast_is_on, check_input, wide
 
 
 def value_and_gain_weighted_norm(
@@ -71,7 +71,7 @@ def _estimated(
         for like in (x, above.value)
     )
     # E (J_f u)_j^2 = ||grad f_j||^2, E (J_g^T v)_j^2 = ||dg/dh_j||^2, and u and v are independent
-    return above.value, below.push(u).squeeze(1).square(), above.pull(v).squeeze(1).square()
+    return above.value, wide(below.push(u)).squeeze(1).square(), wide(above.pull(v)).squeeze(1).square()
 
 
 def _code_size(at: Linearisation) -> int:
@@ -82,4 +82,4 @@ def _code_size(at: Linearisation) -> int:
 
 def _squares(vectors: Tensor) -> Tensor:
     """Squared length of each vector, (batch, num)."""
-    return vectors.flatten(2).square().sum(2)
+    return wide(vectors).flatten(2).square().sum(2)

@@ -119,6 +119,7 @@ class Activation:
     # zeros with act'' not zero
     bend: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
     backward: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # (y, a, h) -> y act'(a) in one operation
+    by_unit: bool = False  # whether units differ, so that it must follow a dense layer at once
 
     def pull(self, y: Tensor, a: Tensor, h: Tensor) -> Tensor:
         """Return y act'(a), for which no slope need be kept."""
@@ -253,6 +254,7 @@ def _partly_linear(module: PartlyLinear) -> Activation:
         slope=lambda a, h: joined(1.0, a, _SILU.slope(a[:, n:], h[:, n:])),
         curvature=lambda a, h, s: joined(0.0, a, _silu_curvature(a[:, n:])),
         keeps_input=True,
+        by_unit=True,
     )
 
 

@@ -12,7 +12,7 @@ from contractive.jacobian._chain import Tape, recognise, record
 from contractive.jacobian._held import BatchStatistics
 from contractive.jacobian._outputs import with_args
 from contractive.jacobian._propagation import scaled, spread
-from contractive.jacobian._shared import Map, check_input, remember, uncompiled
+from contractive.jacobian._shared import Map, check_input, remember, uncompiled, wide
 from contractive.jacobian._transformed import checked
 
 
@@ -38,7 +38,8 @@ def linearise(
     """Run f once at x; the result has f(x) and the products J u and J^T v (see `Linearisation`).
 
     For a chain of affine maps and elementwise activations both products are plain passes through the layers,
-    differentiable in parameters, x and vectors without a double backward. Any other map goes through autograd.
+    differentiable in parameters, x and vectors without a double backward, and in single precision if x has half.
+    Any other map goes through autograd.
 
     Args:
         f: Map whose row i depends on row i of `x` only.
@@ -62,7 +63,9 @@ def linearise(
     if chain is None:
         at = linearised(f, x, columns=True, batch_statistics=batch_statistics)
     else:
-        at = _OfChain(*record(chain, x), x.shape)
+        parameters = [None if tensor is None else wide(tensor) for tensor in chain.parameters()]
+        code, tape = record(chain, wide(x), parameters)
+        at = _OfChain(code.to(x.dtype), tape, x.shape)
     remember(f, x, at.value)
     return at
 
@@ -76,13 +79,15 @@ class _OfChain:
     shape: torch.Size
 
     def push(self, tangents: Tensor) -> Tensor:
-        rows = checked("tangents", tangents, self.shape).reshape(*tangents.shape[:2], *self.tape.inputs[0].shape[1:])
+        rows = wide(checked("tangents", tangents, self.shape)).reshape(
+            *tangents.shape[:2], *self.tape.inputs[0].shape[1:]
+        )
         for i, slope in enumerate(self.tape.slopes):  # t_l = D_l W_l t_(l-1), from the input to the code
             rows = scaled(self.tape.push(i, rows), spread(slope))
         return rows.reshape(*tangents.shape[:2], *self.value.shape[1:])
 
     def pull(self, cotangents: Tensor) -> Tensor:
-        rows = checked("cotangents", cotangents, self.value.shape)
+        rows = wide(checked("cotangents", cotangents, self.value.shape))
         rows = rows.reshape(*cotangents.shape[:2], *self.tape.outputs[-1].shape[1:])
         for i, slope in reversed([*enumerate(self.tape.slopes)]):  # u_(l-1) = W_l^T D_l u_l, and back
             rows = self.tape.pull(i, scaled(rows, spread(slope)))

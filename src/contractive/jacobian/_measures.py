@@ -17,7 +17,7 @@ from contractive.jacobian._norms import value_and_squared_norm
 from contractive.jacobian._outputs import with_args
 from contractive.jacobian._plan import MEMORY_BUDGET, METHODS_OF_NORMS, check_num_probes
 from contractive.jacobian._propagation import code_probes, input_probes
-from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember
+from contractive.jacobian._shared import Map, autocast_is_on, check_input, check_rows, remember, wide
 
 Norm = Literal["squared", "largest", "entries", "distortion"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
@@ -57,13 +57,13 @@ class _Case:
         return self.at.value.shape[1:].numel()
 
     def pulled(self, vectors: Tensor) -> Tensor:
-        """v^T J for v (batch, num, code flattened), flattened."""
+        """v^T J for v (batch, num, code flattened), flattened, in single precision at least."""
         value = self.at.value
-        return self.at.pull(vectors.reshape(*vectors.shape[:2], *value.shape[1:])).flatten(2)
+        return wide(self.at.pull(vectors.reshape(*vectors.shape[:2], *value.shape[1:]))).flatten(2)
 
     def pushed(self, vectors: Tensor) -> Tensor:
         """J u for u (batch, num, features flattened), flattened, (batch, num, code)."""
-        pushed = self.at.push(vectors.reshape(*vectors.shape[:2], *self.shape))
+        pushed = wide(self.at.push(vectors.reshape(*vectors.shape[:2], *self.shape)))
         return pushed.reshape(*vectors.shape[:2], self.code)
 
     def units(self, size: int) -> tuple[Tensor, ...]:
@@ -122,11 +122,13 @@ def _distortion(case: _Case) -> Tensor:
     else:
         num = case.num_probes
         blocks = (input_probes(len(value), num, m, like=value, generator=case.generator),)
-    trace = square = value.new_zeros(len(value))
+    trace = square = wide(value.new_zeros(len(value)))
     for block in blocks:
         pushed = case.pushed(block)
         trace = trace + pushed.square().sum((1, 2)) / num
-        square = square + case.pulled(pushed).square().sum((1, 2)) / num
+        size = pushed.detach().abs().amax(2, keepdim=True)  # J^T J u has not the range of half precision where J has
+        size = torch.where(size > 0, size, 1)
+        square = square + (case.pulled(pushed / size) * size).square().sum((1, 2)) / num
     c = trace.mean() / m
     return square / c.square() - 2 * trace / c + m
 

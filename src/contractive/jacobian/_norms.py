@@ -224,7 +224,7 @@ def singular_values(
 
     The first is the operator norm; their squares sum to the squared Frobenius norm. Examples are done in chunks that
     keep to `memory_budget` bytes: `f` is given some rows of x where the whole batch needs more. For a dense chain with
-    a wide input J is never formed: J = A W_1 has the singular values of A R^T, W_1^T = Q R.
+    a wide input J is never formed: J = A W_1 has the singular values of A W_1 Q, W_1^T = Q R.
 
     Raises:
         ValueError: `k` below 1 (omitted: all), and as `value_and_squared_norm`.
@@ -322,6 +322,7 @@ def reduced(f: Map, x: Tensor, num: int | None, memory_budget: int = MEMORY_BUDG
     units, features = first.shape
     if features <= units or units < (num or rows.shape[1]):
         return rows @ first, None
-    # J = A W_1 = (A R^T) Q^T with W_1^T = Q R and orthonormal columns of Q
-    basis, r = torch.linalg.qr(first.T)
-    return rows @ r.T, basis  # the same singular values, with fewer columns
+    # J = (A W_1 Q) Q^T with W_1^T = Q R and orthonormal columns of Q. The singular vectors of J lie in the span of Q:
+    # the gradient is the same with Q held fixed, and that of Q itself does not exist where rows of W_1 are dependent
+    basis = torch.linalg.qr(first.detach().T).Q
+    return rows @ (first @ basis), basis  # the same singular values, with fewer columns

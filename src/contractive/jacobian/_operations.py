@@ -104,18 +104,23 @@ def is_opaque(f: Any) -> bool:
     return not isinstance(f, nn.Module) or any(isinstance(module, torch.jit.ScriptModule) for module in f.modules())
 
 
-class Repeatable(TorchFunctionMode):
-    """Refuse dropout: x and its copies would get different masks, and J(x) - J(x') would measure these."""
+@contextmanager
+def repeatable(x: Tensor) -> Iterator[None]:
+    """Refuse random numbers within: of x and its copies J(x) - J(x') would measure the different masks or noise."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _DROPOUTS:
-            call = _bound(func, args, kwargs)
-            if call["training"] and call["p"] > 0:
-                remedy = "Call .eval() on it, or leave it out of an encoder with a higher-order penalty."
-                rule = "be the same map for x and its noisy copies"
-                raise InvalidValue("f", rule, "dropout in training mode", remedy)
-        return func(*args, **kwargs)
+    def states() -> Iterator[Tensor]:
+        yield torch.get_rng_state()
+        if x.is_cuda:
+            yield torch.cuda.get_rng_state(x.device)
+
+    before = [*states()]
+    yield
+    if not all(map(torch.equal, before, states())):
+        rule, got = (
+            "be the same map for x and its noisy copies",
+            "random numbers within, such as dropout's",
+        )
+        raise InvalidValue("f", rule, got, "Call .eval() on it, or leave it out of an encoder with such a penalty.")
 
 
 def _name(func: Any) -> str:
@@ -201,4 +206,3 @@ _BATCH_NORMS += (
 )
 # what torch (2.13) can differentiate once only, by operations that it can differentiate again
 _ONCE: dict[str, Callable[..., Tensor]] = {"hardsigmoid": _hardsigmoid, "cdist": _cdist}
-_DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)

@@ -26,21 +26,26 @@ def uncompiled(function: F) -> F:
 
 
 class Encode:
-    """A map during one training step, with the step's generator: called twice with the same input, it runs once."""
+    """A map during one training step, with the step's generator: called twice with the same input, it runs once.
+
+    A code that was computed under `torch.no_grad` serves there alone: outside, its gradient is wanted.
+    """
 
     def __init__(self, f: Map, generator: torch.Generator | None = None) -> None:
         self.f, self.generator = f, generator
-        self._last: tuple[Tensor, Tensor] | None = None
+        self._last: tuple[Tensor, Tensor, bool] | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the code f(x), (batch, *code), of x (batch, *features)."""
-        if self._last is None or self._last[0] is not x:
-            self._last = (x, self.f(x))
+        if self._last is None or self._last[0] is not x or (torch.is_grad_enabled() and not self._last[2]):
+            self.remember(x, self.f(x))
+        assert self._last is not None
         return self._last[1]
 
     def remember(self, x: Tensor, code: Tensor) -> None:
-        """Take `code` for f(x) from now on."""
-        self._last = (x, code)
+        """Take `code`, computed just now, for f(x) from now on."""
+        if self._last is None or self._last[0] is not x or torch.is_grad_enabled() or not self._last[2]:
+            self._last = (x, code, torch.is_grad_enabled())
 
 
 def wide(numbers: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from contractive.core.errors import ContractiveError, InvalidValue, check_choice, check_not_negative
+from contractive.jacobian import is_altered
 from contractive.models import Autoencoder
 from contractive.objectives._corruption import Corruption
 from contractive.objectives._penalties import Encode, Penalty, squared_weights
@@ -80,11 +81,13 @@ class Term:
 
 def _layer(encoder: nn.Module, name: str) -> nn.Module:
     """Return the encoder up to and with one of its layers."""
-    children = dict(encoder.named_children())
-    if type(encoder) is not nn.Sequential or name not in children:
-        got = f"encoder.{name} of a {type(encoder).__name__} with {', '.join(children) or 'no layers'}"
+    names = [*encoder._modules]  # a module that stands in several places has as many names
+    altered = is_altered(encoder)
+    if type(encoder) is not nn.Sequential or altered or name not in names:
+        kind = f"{'an altered' if altered else 'a'} {type(encoder).__name__}"
+        got = f"encoder.{name} of {kind} with {', '.join(names) or 'no layers'}"
         raise InvalidValue("of", "name a layer of an nn.Sequential encoder", got, "Or pass a penalty of your own map.")
-    return encoder[: list(children).index(name) + 1]
+    return encoder[: names.index(name) + 1]
 
 
 _MAPS: dict[str, Callable[[Autoencoder], nn.Module]] = {

@@ -31,6 +31,7 @@ class JacobianPenalty(Callback):
 
     Raises:
         ValueError: A weight below 0, an unknown method.
+        RuntimeError: A second `manual_backward` in one training step.
 
     Examples:
         >>> import lightning
@@ -68,7 +69,7 @@ class JacobianPenalty(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Remember the inputs for the backward pass."""
-        self._x = self._inputs(batch)
+        self._x: Tensor | None = self._inputs(batch)
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add the penalty's gradient; with accumulation, a share of it at each batch.
@@ -76,6 +77,11 @@ class JacobianPenalty(Callback):
         The gradients of the module's loss are those of all processes by now, and scaled up under `16-mixed`.
         """
         encoder: Any = self._encoder_of(pl_module)
+        if self._x is None:
+            raise RuntimeError(
+                "JacobianPenalty adds its gradient once per batch, and this training step calls manual_backward again."
+                " Use value_and_squared_norm in the training step instead."
+            )
         norm = squared_norm(encoder, self._x, method=self._method, generator=self._generator).mean()
         pl_module.log("contractive", norm.detach(), on_step=False, on_epoch=True)
         scaler = getattr(trainer.precision_plugin, "scaler", None)
@@ -86,3 +92,5 @@ class JacobianPenalty(Callback):
             if gradient is not None:
                 gradient = trainer.strategy.reduce(gradient, reduce_op="mean")
                 parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        if not pl_module.automatic_optimization:  # an optimizer's closure may go back several times
+            self._x = None
