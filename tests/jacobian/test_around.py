@@ -147,6 +147,17 @@ def test_dropout_is_refused_where_x_is_compared_with_its_copies():
     assert value_norm_and_difference(nothing, x, sigma=0.1)[2].shape == (6,)
 
 
+def test_functions_of_torch_come_back_when_the_last_of_several_threads_is_done():
+    before = nn.functional.layer_norm, nn.functional.instance_norm
+    first, second = checkpointed(), checkpointed()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # in the order of threads, not of nested blocks
+    assert nn.functional.layer_norm is not before[0]
+    second.__exit__(None, None, None)
+    assert (nn.functional.layer_norm, nn.functional.instance_norm) == before
+
+
 NORM_OF = {
     "squared": lambda f, x, **k: ct.squared_norm(f, x, **k),
     "entries": lambda f, x, **k: value_and_norm(f, x, "entries", method="exact", **k)[1],

@@ -1,8 +1,9 @@
 """What is put in the place of single operations while an encoder runs that goes through autograd."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from inspect import signature
 from typing import Any
 
@@ -15,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from contractive.core.errors import InvalidValue
 from contractive.jacobian._held import CAN_BE_HELD, Hold, batch_norm
+
+_LOCK, _ENTERED, _STACK = threading.Lock(), [], ExitStack()  # of all threads within `checkpointed`
 
 
 @contextmanager
@@ -34,14 +37,28 @@ def checkpointed() -> Iterator[None]:
         ...     found.norm.mean().backward()
     """
     # a backward pass leaves modes such as `Operations`, so that the functions themselves are exchanged
+    with _LOCK:
+        if not _ENTERED:
+            _STACK.enter_context(_exchanged())
+        _ENTERED.append(None)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _ENTERED.pop()
+            if not _ENTERED:  # the last of all threads
+                _STACK.close()
+
+
+@contextmanager
+def _exchanged() -> Iterator[None]:
     functions: Any = F
-    before = functions.layer_norm, functions.instance_norm
     functions.layer_norm, functions.instance_norm = _layer_norm, _instance_norm
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        functions.layer_norm, functions.instance_norm = before
+        functions.layer_norm, functions.instance_norm = _LAYER_NORM, _INSTANCE_NORM
 
 
 class Operations(TorchFunctionMode):
