@@ -30,6 +30,8 @@ INSTEAD = {
     r"by heart": "overfitting",
     r"left-?overs?": "temporary files",
     r"people's own": "your",
+    r"dear(er|est)?": "expensive",
+    r"told": "reported, given",
 }
 WORD = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
 PLACES = ("src/**/*.py", "src/**/*.jinja", "docs/**/*.md", "docs/**/*.py", "examples/*.py", "*.md")

@@ -182,7 +182,7 @@ print(own)
 # is the core of score-based generation (Song and Ermon 2019). `analysis.vector_field` measures the score of your own
 # autoencoder.
 #
-# **Tangents at work.** A classifier may be told not to change along the tangents an encoder has found: the manifold
+# **Tangents at work.** A classifier may be trained not to change along the tangents an encoder has found: the manifold
 # tangent classifier (Rifai et al. 2011; `ct.ManifoldTangentClassifier`).
 #
 # In this library: [your own data](../data.md), the [scikit-learn estimators](../scikit-learn.md), every

@@ -253,10 +253,10 @@ class WindowCutter:
         series = read_series(values, len(x), made.group, made.clock, self._seen)
         others = {name: values[name] for name in names}
         self._seen += len(x)
-        said = np.array([problems.get(row, "") for row in range(len(x))], object)
+        texts = np.array([problems.get(row, "") for row in range(len(x))], object)
         if self._series is not None:
             x, series = np.concatenate([self._x, x]), series.after(self._series)
-            said = np.concatenate([self._problems, said])
+            texts = np.concatenate([self._problems, texts])
             others = {name: np.concatenate([self._others[name], values]) for name, values in others.items()}
         runs = [*consecutive(series, made.longest)]
         rows = window_rows(runs, made.window, made.step)
@@ -265,14 +265,14 @@ class WindowCutter:
             found[made.group] = series.groups[rows[:, -1]]
         found |= {name: values[rows[:, -1]] for name, values in others.items()}
         wrong = {}
-        for number in np.flatnonzero((said[rows] != "").any(1)).tolist():
-            wrong[number] = next(text for text in said[rows[number]] if text)
+        for number in np.flatnonzero((texts[rows] != "").any(1)).tolist():
+            wrong[number] = next(text for text in texts[rows[number]] if text)
         result = made.windows(x, rows), wrong, found
         # the last run of each group goes on in the next block, from where its next window begins
         last = {series.groups[run[-1]]: run for run in runs if len(run)}
         waiting = [run[max(0, (len(run) - made.window) // made.step + 1) * made.step :] for run in last.values()]
         kept = np.sort(np.concatenate([np.empty(0, np.intp), *waiting]))
-        self._x, self._series, self._problems = x[kept], series.take(kept), said[kept]
+        self._x, self._series, self._problems = x[kept], series.take(kept), texts[kept]
         self._others = {name: values[kept] for name, values in others.items()}
         return result
 

@@ -81,7 +81,7 @@ class DetectorParameters(Parameters):
 
     @property
     def learned_share(self) -> float:
-        """`support_fraction`, or in its place 0.7 where a share of the rows is said to be outliers, else 1."""
+        """`support_fraction`, or in its place 0.7 where `contamination` is given, else 1."""
         if self.support_fraction is None:
             return 1.0 if self.contamination is None else _TRUSTED
         return float(self.support_fraction)

@@ -217,7 +217,7 @@ def _write_rows(
     """
     given: RowOptions = {"pass_through": (), "rules": Mismatches(), **options}
     device, rules, pass_through = given.get("device", "cpu"), given["rules"], given["pass_through"]
-    on_progress, on_note = (given.get(name, lambda said: None) for name in ("on_progress", "on_note"))
+    on_progress, on_note = (given.get(name, lambda text: None) for name in ("on_progress", "on_note"))
     training.check_device(device)
     function.module.to(device)
     done, marked = 0, 0
