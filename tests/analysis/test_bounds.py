@@ -1,5 +1,6 @@
 """Bounds on the stretch of a network are never below it, and exact where nothing is lost."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -45,6 +46,29 @@ def test_no_point_of_the_ball_stretches_more(activation, radius):
     assert (norms(encoder, climbed.detach()) <= found.operator * (1 + 1e-12)).all()
     changes = (encoder(points) - encoder(x)).norm(dim=2) / (points - x).norm(dim=2).clamp_min(1e-12)
     assert (changes <= found.operator * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.7, 5.0, 40.0, -3.0])
+@pytest.mark.parametrize("threshold", [20, 35.0])
+@pytest.mark.parametrize("widths", [(4, 5), (5, 7, 6, 3)])
+def test_a_softplus_has_its_own_parameters(beta, threshold, widths):
+    torch.manual_seed(0)
+    layers = [[nn.Linear(a, b), nn.Softplus(beta, threshold)] for a, b in pairwise(widths)]
+    encoder = nn.Sequential(*(module for pair in layers for module in pair)).double()
+    x = gaussian(6, widths[0])
+    for radius in (0.0, 0.1, 1.0):
+        found = analysis.certified_norms(encoder, x, radius=radius)
+        torch.testing.assert_close(found.exact, norms(encoder, x))
+        steps = gaussian(500, 6, widths[0], seed=3)
+        lengths = radius * torch.linspace(0, 1, 500).double().view(-1, 1, 1)
+        points = x + lengths * steps / steps.norm(dim=2, keepdim=True)
+        assert (norms(encoder, points.flatten(0, 1)).view(500, 6) <= found.operator * (1 + 1e-12)).all()
+
+
+def test_a_softplus_beyond_its_threshold_has_slope_one():
+    encoder = nn.Sequential(layer([[2.0]], [0.0])[0], nn.Softplus(beta=50.0))
+    found = analysis.certified_norms(encoder, torch.tensor([[0.5], [-0.1]], dtype=torch.float64), radius=0.2)
+    assert found.operator.tolist() == pytest.approx([2, 2 / (1 + math.exp(-10))], rel=1e-14)
 
 
 def test_one_layer_is_exact_at_a_point_and_by_hand_in_a_ball():
@@ -96,6 +120,11 @@ def test_what_has_no_bound_is_refused():
     ):
         with pytest.raises(TypeError, match=f"encoder must be an nn.Sequential of nn.Linear, .*, got {name}"):
             analysis.certified_norms(encoder, x)
+    for activation in (nn.ELU(2.0), nn.LeakyReLU(-3.0), nn.CELU(0.1), nn.Hardtanh(-3, 3), nn.GELU("tanh"), nn.SiLU()):
+        with pytest.raises(TypeError, match=f"got {type(activation).__name__}"):
+            analysis.certified_norms(nn.Sequential(nn.Linear(4, 3), activation), x)
+    with pytest.raises(ValueError, match=r"encoder must have a softplus with a threshold of at least 20, .* got 0\.5"):
+        analysis.certified_norms(nn.Sequential(nn.Linear(4, 3), nn.Softplus(threshold=0.5)), x)
     hooked = nn.Sequential(nn.Linear(4, 3))
     hooked[0].register_forward_hook(lambda module, given, value: 2 * value)
     with pytest.raises(TypeError, match="got Linear"):

@@ -70,6 +70,41 @@ def test_the_last_depth_is_the_whole_encoder():
     torch.testing.assert_close(depths[-1].mean, analysis.contraction_curve(encoder, x, generator=seeded(1)).mean)
 
 
+class Doubled(nn.Sequential):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Named(nn.Sequential):
+    pass
+
+
+def test_an_altered_encoder_is_one_layer():
+    x, modules = gaussian(40, 4), (linear(2 * rotation(4)), nn.Identity(), linear(0.25 * rotation(4, seed=3)))
+    hooked = nn.Sequential(*modules)
+    hooked.register_forward_hook(lambda module, given, value: 2 * value)
+    replaced = nn.Sequential(*modules)
+    replaced.forward = lambda x: 2 * nn.Sequential(*modules)(x)
+    for encoder in (Doubled(*modules), hooked, replaced):
+        (whole,) = analysis.contraction_by_depth(encoder, x, generator=seeded(1))
+        torch.testing.assert_close(whole.mean, analysis.contraction_curve(encoder, x, generator=seeded(1)).mean)
+        torch.testing.assert_close(whole.mean, torch.ones(30, dtype=torch.float64))
+    assert len(analysis.contraction_by_depth(Named(*modules), x)) == 2
+
+
+def test_hooks_of_layers_count_at_every_depth():
+    encoder = nn.Sequential(linear(rotation(4)), linear(rotation(4, seed=3)))
+    encoder[0].register_forward_hook(lambda module, given, value: 3 * value)
+    depths = analysis.contraction_by_depth(encoder, gaussian(40, 4), radii=[1.0])
+    assert [float(curve.mean) for curve in depths] == pytest.approx([3, 3])
+
+
+def test_a_module_used_twice_counts_twice():
+    half, identity = linear(0.5 * rotation(4)), nn.Identity()
+    depths = analysis.contraction_by_depth(nn.Sequential(half, identity, half, identity), gaussian(40, 4), radii=[1.0])
+    assert [float(curve.mean) for curve in depths] == pytest.approx([0.5, 0.25])
+
+
 def test_the_same_seed_gives_the_same_curve():
     x = gaussian(20, 3)
     one, other = (analysis.contraction_curve(layer([[1.0, 2, 3]], [0]), x, generator=seeded(5)) for _ in range(2))

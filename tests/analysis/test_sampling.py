@@ -132,6 +132,16 @@ def test_densities_are_those_of_scikit_learn(monkeypatch):
     np.testing.assert_allclose(sampling.log_densities(samples, points, 0.3).numpy(), truth, rtol=1e-6)
 
 
+@pytest.mark.parametrize("between", [0.0, 2e7], ids=["one group", "two groups far apart"])
+def test_densities_far_from_zero_keep_their_digits(between):
+    samples, points = torch.rand(2, 40, 5, generator=generator()).double()
+    samples, points = (rows + 1e7 + between * (torch.arange(40) % 2).unsqueeze(1) for rows in (samples, points))
+    squares = (points.unsqueeze(1) - samples).square().sum(2)
+    truth = (-squares / 0.18).exp().mean(1).log() - 2.5 * math.log(2 * math.pi * 0.09)
+    torch.testing.assert_close(sampling.log_densities(samples, points, 0.3), truth, rtol=0, atol=1e-9)
+    assert sampling.choose_bandwidth(samples, points, [1e-3, 0.3, 1e3]) == 0.3
+
+
 def test_parzen_picks_the_bandwidth_of_the_data():
     torch.manual_seed(0)
     samples, validation, test = torch.randn(3, 2000, 1)

@@ -165,6 +165,19 @@ def test_a_warm_start_saves_steps():
     assert (warm - truth).abs().max() < 1e-4 * truth.max() < (cold - truth).abs().max()
 
 
+def test_a_start_in_a_wrong_direction_is_left_and_few_iterations_trust_it():
+    torch.manual_seed(0)
+    left, right = (torch.linalg.qr(torch.randn(300, 300, dtype=torch.float64))[0] for _ in range(2))
+    values = torch.cat([torch.tensor([1.02, 1.01, 1.0]), torch.linspace(0.99, 0.9, 297)]).double()
+    f, x = nn.Linear(300, 300).double(), torch.zeros(1, 300, dtype=torch.float64)
+    with torch.no_grad():
+        f.weight.copy_(left * values @ right.T)
+        found = [float(operator_norm(f, x, start=right[:, [i]].T).norm) for i in range(3)]
+        trusted = float(operator_norm(f, x, start=right[:, [1]].T, max_iterations=2).norm)
+    assert found == pytest.approx([1.02] * 3, rel=1e-4)
+    assert trusted == pytest.approx(1.01)
+
+
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [

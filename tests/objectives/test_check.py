@@ -35,7 +35,7 @@ def named(value):
 def test_right_penalties_pass(penalty):
     result = check_penalty(penalty)
     assert result, str(result)
-    assert len(result.encoders) == 5
+    assert len(result.encoders) == 6
     for one in result.encoders:
         assert one.value_error < 1e-9
         assert one.gradient_error < 1e-9
@@ -144,6 +144,29 @@ def test_classic_mistakes_are_caught_and_named(penalty, expected):
         assert one.mistakes == names, str(result)
         assert len(one.findings) == len(names)
         assert all(finding in str(result) for finding in one.findings)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda encoder, x: ct.jacobian(encoder, x)[:, :10].square().sum((1, 2)),
+        lambda encoder, x: ct.jacobian(encoder, x)[:, -64:].square().sum((1, 2)),
+        lambda encoder, x: ct.jacobian(encoder, x)[:, :, :64].square().sum((1, 2)),
+        lambda encoder, x: ct.squared_norm(encoder, x) * (torch.arange(len(x)) < 128),
+        lambda encoder, x: ct.squared_norm(encoder, x[:64]).mean(),
+        lambda encoder, x: ct.squared_norm(encoder, x[:16]).sum(),
+    ],
+    ids=["10 units", "last 64 units", "64 inputs", "128 rows", "64 rows, mean", "16 rows, sum"],
+)
+def test_a_penalty_that_leaves_out_units_inputs_or_rows_is_caught(penalty):
+    result = check_penalty(penalty)
+    assert not result
+    assert [one.encoder for one in result.encoders if not one] == ["one wide layer"], str(result)
+    assert not result.encoders[-1].value_right
+
+
+def test_the_wide_encoder_is_left_out_where_a_mistake_is_known():
+    assert len(check_penalty(mistakes.half).encoders) == 5
 
 
 @pytest.mark.parametrize(

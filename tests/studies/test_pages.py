@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from contractive.studies.pages import shows_something
+from contractive.studies.pages import described, shows_something
+from contractive.studies.runs import AutoencoderSettings
 
 RAMP = np.add.outer(np.arange(8.0), np.arange(8.0)).ravel()
 
@@ -22,3 +23,10 @@ RAMP = np.add.outer(np.arange(8.0), np.arange(8.0)).ravel()
 )
 def test_noise_is_not_shown_as_pictures(pictures, image, shown):
     assert shows_something(pictures, image) is shown
+
+
+def test_settings_are_described_without_what_only_the_machine_decides():
+    settings = AutoencoderSettings.of(max_epochs=3, weight=0.1, threads=2, precision="bf16", strategy="ddp")
+    found = described(settings)
+    assert (found["max epochs"], found["weight"]) == ("3", "0.1")
+    assert not {"device", "devices", "num nodes", "strategy", "precision", "threads"} & found.keys()

@@ -284,12 +284,25 @@ def test_the_path_told_is_that_of_training(data, last, weight, path):
     assert history.penalty_path == path
 
 
+class Counting(nn.Module):
+    """Counts its calls in a buffer that it replaces."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls = self.calls + 1
+        return x
+
+
 def test_rehearsing_leaves_no_trace(data):
-    module = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5))
+    module = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5), Counting())
     before, state = copy.deepcopy(module.state_dict()), torch.get_rng_state()
     with rehearsing(module):
         module(data)
         assert not torch.equal(module[0].running_mean, before["0.running_mean"])
+        assert module[2].calls == 1
     assert all(torch.equal(module.state_dict()[name], value) for name, value in before.items())
     assert torch.equal(torch.get_rng_state(), state)
 

@@ -30,6 +30,15 @@ def test_notebooks_show_the_last_and_the_best_epoch_and_warnings():
     assert History((), 0)._repr_html_() == "<p>History(0 epochs, best 0)</p>"
 
 
+def test_no_epoch_is_the_best_where_the_network_is_that_from_before():
+    history = History(ROWS, 0)
+    assert (repr(history), history.best) == ("History(3 epochs, best 0)", None)
+    page = history._repr_html_()
+    assert "<th>last epoch</th></tr>" in page
+    assert "best epoch" not in page
+    assert "<tr><th>val_total</th><td>1.5</td></tr>" in page
+
+
 def test_columns_make_a_data_frame_indexed_by_the_epoch():
     history = History(ROWS, 2)
     frame = history.to_pandas()

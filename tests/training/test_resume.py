@@ -8,6 +8,7 @@ from torch import nn
 
 import contractive as ct
 from contractive import objectives
+from contractive.core.errors import InvalidType
 from contractive.training import CheckpointError
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
@@ -297,3 +298,81 @@ def test_ctrl_c_keeps_the_best_weights_and_says_so(tmp_path):
 def test_streamed_rows_have_no_weights():
     with pytest.raises(TypeError, match=r"sample_weight must come with data in memory, got rows read in slices"):
         train((rows(), 70), sample_weight=torch.ones(600))
+
+
+class Faulty(Callback):
+    """A callback of the caller's with a mistake in one of its hooks."""
+
+    def __init__(self, hook):
+        self.hook = hook
+        setattr(self, hook, self.fail)
+
+    def state_dict(self):
+        return {"mine": 1}
+
+    def fail(self, *arguments, **options):
+        raise ValueError("my mistake")
+
+
+@pytest.mark.parametrize(
+    "hook", ["setup", "on_load_checkpoint", "load_state_dict", "on_fit_start", "on_train_start", "on_train_batch_start"]
+)
+def test_a_mistake_in_a_callback_is_not_blamed_on_the_checkpoint(tmp_path, hook):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, max_epochs=2, schedule=None, callbacks=[Faulty("on_exception")])
+    with pytest.raises(ValueError, match=r"^my mistake$") as caught:
+        train(rows(), path, max_epochs=3, schedule=None, callbacks=[Faulty(hook)], resume=True)
+    assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "error", "match"),
+    [
+        (lambda parameters: (torch.optim.Adam(parameters), None), InvalidType, "optimizer must make one optimiser"),
+        (lambda parameters: torch.optim.Adam(parameters, rate=1), TypeError, "unexpected keyword argument 'rate'"),
+        (
+            lambda parameters: torch.optim.Adam([{"params": [each]} for each in parameters]),
+            CheckpointError,
+            r"checkpoint must be of this run, got .* of parameter groups\. Give network and optimiser as they were, or",
+        ),
+    ],
+    ids=["two", "misspelt", "other groups"],
+)
+def test_a_wrong_optimizer_is_named_as_what_it_is(tmp_path, optimizer, error, match):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, max_epochs=1)
+    with pytest.raises(error, match=match) as caught:
+        train(rows(), path, max_epochs=1, optimizer=optimizer, resume=True)
+    assert type(caught.value) is error
+
+
+DAMAGES = {
+    "version": lambda checkpoint: checkpoint.pop("pytorch-lightning_version"),
+    "weights": lambda checkpoint: checkpoint["state_dict"].popitem(),
+    "order": lambda checkpoint: checkpoint["contractive"].pop("order"),
+    "schedule": lambda checkpoint: checkpoint["contractive"].pop("schedule"),
+    "best weights": lambda checkpoint: checkpoint["callbacks"]["BestWeights"].pop("weights"),
+    "loops": lambda checkpoint: checkpoint["loops"].pop("fit_loop"),
+    "optimiser": lambda checkpoint: checkpoint.pop("optimizer_states"),
+    "groups": lambda checkpoint: checkpoint["optimizer_states"][0].pop("param_groups"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_checkpoint_without_a_part_is_damaged(tmp_path, name):
+    path, options = tmp_path / "last.ckpt", {"max_epochs": 2, "patience": 2}
+    with pytest.raises(Broken):
+        train(rows(), path, callbacks=[BreakOff(1)], **options)
+    checkpoint = torch.load(path, weights_only=True)
+    DAMAGES[name](checkpoint)
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match="checkpoint must be of this run, got one of another or a damaged one"):
+        train(rows(), path, resume=True, **options)
+
+
+def test_a_checkpoint_whose_callbacks_are_no_table_is_another_file(tmp_path):
+    path = tmp_path / "last.ckpt"
+    train(rows(), path, max_epochs=1)
+    torch.save(torch.load(path, weights_only=True) | {"callbacks": 7}, path)
+    with pytest.raises(CheckpointError, match="checkpoint must be one that training wrote, got another file"):
+        train(rows(), path, max_epochs=1, resume=True)

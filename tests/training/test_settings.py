@@ -11,11 +11,14 @@ import contractive as ct
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.training import (
     DEVICES,
+    MACHINE,
     PRECISIONS,
     SCHEDULES,
     FitOptions,
     TrainingOptions,
     TrainingSettings,
+    WarmCosine,
+    budget,
     check_device,
     fine_tune,
     fit,
@@ -39,6 +42,23 @@ def test_every_setting_has_its_help():
     for entry in fields(TrainingSettings):
         assert entry.metadata["help"].endswith(".")
         assert (entry.default is None) == bool(entry.metadata["default"])
+
+
+def test_settings_that_only_the_machine_decides():
+    assert MACHINE == {"device", "precision", "devices", "num_nodes", "strategy", "threads"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "epochs"),
+    [(1, 1, 600), (80, 80, 600), (200, 128, 300), (1_797, 128, 40), (3_500, 128, 22), (100_000, 500, 5)],
+)
+def test_the_budget_is_about_600_steps(rows, batch, epochs):
+    """By hand: 1 / 1, 80 / 80, 200 / 128 and so on are 1, 1, 2, 15, 28 and 200 steps a pass."""
+    at_most = {600: 300, 22: 21}.get(epochs, epochs)  # 600 / 28 = 21.4
+    assert (budget(rows), budget(rows, most_epochs=300)) == ((batch, epochs), (batch, at_most))
+    assert WarmCosine.of(rows) == WarmCosine(epochs, batch, 0.01)
+    assert WarmCosine.of(rows, 10**6, 7, 0.1) == WarmCosine(7, rows, 0.1)
+    assert budget(rows, 10**6) == (rows, 600)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,30 @@ def test_accumulated_batches_are_one_large_batch(weights):
     assert runs[0][1] == pytest.approx(runs[1][1], rel=1e-5)
 
 
+def step_of(objective, batch_size, accumulate):
+    """The weights after one step of plain gradient descent on 16 rows."""
+    torch.manual_seed(0)
+    autoencoder = ct.mlp(8, hidden=(6,), code=3)
+    settings = SETTINGS | {"max_epochs": 1, "batch_size": batch_size, "accumulate": accumulate}
+    ct.fit(autoencoder, X[:16], objective, optimizer=lambda p: torch.optim.SGD(p, 0.1), **settings)
+    return flat(autoencoder)
+
+
+# without noise and probe vectors: where what a row adds depends on that row alone, as `FitOptions` says
+@pytest.mark.parametrize(
+    ("name", "is_exact"),
+    [
+        *((name, True) for name in ("standard", "weight_decay", "l1", "contractive", "reconstruction_contractive")),
+        *((name, True) for name in ("largest_singular_value", "jacobian_l1", "nuclear")),
+        *((name, False) for name in ("sparse", "gain_weighted", "isometric")),
+    ],
+)
+def test_accumulated_batches_are_one_large_batch_where_rows_are_independent(name, is_exact):
+    objective = ct.objectives.OBJECTIVES[name].make(0.1, loss=ct.objectives.squared_error).exact()
+    parts, whole = step_of(objective, 8, 2), step_of(objective, 16, 1)
+    assert torch.allclose(parts, whole, rtol=1e-5, atol=1e-6) is is_exact
+
+
 def test_accumulation_is_at_least_one_batch():
     with pytest.raises(ValueError, match="accumulate must be at least 1, got 0"):
         ct.fit(net(), X, OBJECTIVE, accumulate=0, **SETTINGS)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +18,20 @@ def _at_zero(low: Tensor, high: Tensor) -> Tensor:
     return torch.zeros_like(low).clamp(low, high)
 
 
-# the largest slope of an activation over an interval: of those below it is where it is nearest to 0, or at its end
-_SLOPES: dict[type[nn.Module], Callable[[Tensor, Tensor], Tensor]] = {
-    nn.Identity: lambda low, high: torch.ones_like(low),
-    nn.ReLU: lambda low, high: (high > 0).to(low),
-    nn.Sigmoid: lambda low, high: (lambda h: h * (1 - h))(torch.sigmoid(_at_zero(low, high))),
-    nn.Tanh: lambda low, high: 1 - torch.tanh(_at_zero(low, high)).square(),
-    nn.Softplus: lambda low, high: torch.sigmoid(high),  # with beta 1
+def _softplus(module: Any, low: Tensor, high: Tensor) -> Tensor:
+    largest = torch.maximum(module.beta * low, module.beta * high)
+    return torch.where(largest > module.threshold, 1, torch.sigmoid(largest))  # torch's is the identity from there on
+
+
+# the largest slope of an activation over an interval: of those below it is where it is nearest to 0, or at an end
+_SLOPES: dict[type[nn.Module], Callable[[nn.Module, Tensor, Tensor], Tensor]] = {
+    nn.Identity: lambda _, low, high: torch.ones_like(low),
+    nn.ReLU: lambda _, low, high: (high > 0).to(low),
+    nn.Sigmoid: lambda _, low, high: (lambda h: h * (1 - h))(torch.sigmoid(_at_zero(low, high))),
+    nn.Tanh: lambda _, low, high: 1 - torch.tanh(_at_zero(low, high)).square(),
+    nn.Softplus: _softplus,
 }
+_LEAST_THRESHOLD = 20  # of softplus, the usual one: it jumps there, by less than 3e-9 / beta
 _NAMES = [kind.__name__ for kind in _SLOPES]
 
 
@@ -55,7 +63,8 @@ def certified_norms(encoder: nn.Sequential, x: Tensor, *, radius: float = 0.0) -
 
     Raises:
         InvalidType: Another module or activation, for which no slope is known here.
-        InvalidValue: A radius below 0, or a module in training mode that changes the map.
+        InvalidValue: A radius below 0, a module in training mode that changes the map, or a softplus with a threshold
+            so low that it jumps there.
     """
     check_rows(x, 1)
     if not 0 <= radius < float("inf"):
@@ -66,7 +75,7 @@ def certified_norms(encoder: nn.Sequential, x: Tensor, *, radius: float = 0.0) -
     spread = value.new_full(value.shape, radius)  # of each entry of it, at most
     exact = torch.eye(value.shape[1], dtype=value.dtype, device=x.device)
     for linear, activation in _layers(encoder):
-        weight, slope_of = linear.weight.double(), _SLOPES[type(activation)]
+        weight, slope_of = linear.weight.double(), partial(_SLOPES[type(activation)], activation)
         value = nn.functional.linear(value, weight, None if linear.bias is None else linear.bias.double())
         reach = torch.minimum(distance.unsqueeze(1) * weight.norm(dim=1), spread @ weight.abs().T)
         slope = slope_of(value - reach, value + reach)  # (rows, units)
@@ -92,6 +101,9 @@ def _layers(encoder: nn.Module) -> list[tuple[nn.Linear, nn.Module]]:
         if type(module) is nn.Linear and not is_altered(module):
             pairs.append((module, nn.Identity()))
         elif type(module) in _SLOPES and not is_altered(module) and pairs and type(pairs[-1][1]) is nn.Identity:
+            if isinstance(module, nn.Softplus) and not module.threshold >= _LEAST_THRESHOLD:
+                rule = f"have a softplus with a threshold of at least {_LEAST_THRESHOLD}, below which it jumps"
+                raise InvalidValue("encoder", rule, module.threshold, "Use norms, which holds at the rows alone.")
             pairs[-1] = (pairs[-1][0], module)
         else:
             rule = f"be an nn.Sequential of nn.Linear, each with one activation of {', '.join(_NAMES)}"

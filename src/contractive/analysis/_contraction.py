@@ -24,6 +24,7 @@ from contractive.analysis._spectra import Norms, norms
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.core.randomness import draw
 from contractive.core.results import Result, TableResult
+from contractive.jacobian import is_altered
 from contractive.objectives import Corruption, Gaussian, Masking, SaltAndPepper
 
 _NUM_RADII = 30
@@ -174,8 +175,9 @@ def contraction_by_depth(
 ) -> tuple[ContractionCurve, ...]:
     """Measure the contraction ratio from the input to each layer of a deep encoder (Rifai et al., ICML 2011, figure 3).
 
-    A layer is a module with a weight matrix or kernel and what follows it. All layers see the same points and
-    directions. Arguments as `contraction_curve`.
+    A layer is a module with a weight matrix or kernel and what follows it; a module that stands in two places counts as
+    two. All layers see the same points and directions. An encoder with hooks or a `forward` of its own is one layer: it
+    may do more than its modules in their order. Arguments as `contraction_curve`.
 
     Raises:
         InvalidType: The encoder is not an `nn.Sequential`, whose order could be read.
@@ -188,6 +190,8 @@ def contraction_by_depth(
     if not starts:
         raise InvalidValue("encoder", "have a layer with a weight matrix", "none", "Use contraction_curve.")
     prefixes = [nn.Sequential(*modules[:end]) for end in (*starts[1:], len(modules))]
+    if is_altered(encoder) or type(encoder).forward is not nn.Sequential.forward:
+        prefixes = [encoder]
     return tuple(_curves(prefixes, x, radii, num_points, num_directions, generator))
 
 

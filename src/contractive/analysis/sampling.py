@@ -31,6 +31,7 @@ __all__ += ["score", "energy_difference", "langevin", "metropolis", "Metropolis"
 __all__ += ["parzen", "Parzen", "log_densities", "choose_bandwidth", "sheet"]
 
 _PAIRS_AT_ONCE = 2**24
+_MOST_ROUNDING = 1e-6  # of a log-density, in nats
 _STEP_REMEDY = "Try a tenth of the spread of the data."
 
 
@@ -191,9 +192,14 @@ def _log_densities(samples: Tensor, points: Tensor, bandwidths: Sequence[float])
     features = centres.shape[1]
     if rows.shape[1] != features:
         raise InvalidValue("points", f"have {features} features like samples", rows.shape[1], "Use the same data.")
+    centre = centres.mean(0)
+    centres, rows = centres - centre, rows - centre
+    # ||a - b||^2 = ||a||^2 - 2 a.b + ||b||^2 is faster, and cancels for near pairs that are far from the mean
+    rounding = torch.finfo(torch.float64).eps * float(centres.square().sum(1).max()) / min(bandwidths) ** 2
+    mode = "use_mm_for_euclid_dist" if rounding < _MOST_ROUNDING else "donot_use_mm_for_euclid_dist"
     found = []
     for part in rows.split(max(1, _PAIRS_AT_ONCE // len(centres))):
-        squares = torch.cdist(part, centres).square_()
+        squares = torch.cdist(part, centres, compute_mode=mode).square_()
         found.append(torch.stack([torch.logsumexp(squares / (-2 * width**2), 1) for width in bandwidths]))
     widths = torch.tensor(bandwidths, dtype=torch.float64, device=centres.device)
     constant = math.log(len(centres)) + 0.5 * features * torch.log(2 * math.pi * widths.square())

@@ -38,19 +38,21 @@ def global_randomness(seed: int | None = None, devices: Iterable[Any] | None = N
 @contextmanager
 def rehearsing(f: object) -> Iterator[None]:
     """Leave no trace: random generators and, of a module, buffers such as statistics of batch norms are put back."""
-    buffers, devices = {}, None
-    if isinstance(f, nn.Module):
-        buffers = dict(f.named_buffers())
-        devices = {tensor.get_device() for tensor in (*f.parameters(), *buffers.values()) if tensor.is_cuda}
-    before = {name: buffer.clone() for name, buffer in buffers.items()}
+    parts = [*f.modules()] if isinstance(f, nn.Module) else []
+    owned = [(part, dict(part._buffers)) for part in parts if not isinstance(part, torch.jit.ScriptModule)]
+    before = {buffer: buffer.clone() for part in parts for buffer in part.buffers(recurse=False)}
+    tensors = (*before, *f.parameters()) if isinstance(f, nn.Module) else ()
+    devices = {tensor.get_device() for tensor in tensors if tensor.is_cuda} if parts else None
     with global_randomness(devices=devices):
         try:
             yield
         finally:
+            for part, own in owned:
+                part._buffers.update(own)  # some may have been replaced by others
             with torch.no_grad():
-                for name, buffer in buffers.items():
-                    if not torch.equal(buffer, before[name]):  # a graph may need one that was only read as it is
-                        buffer.copy_(before[name])
+                for buffer, value in before.items():
+                    if not torch.equal(buffer, value):  # a graph may need one that was only read as it is
+                        buffer.copy_(value)
 
 
 @contextmanager

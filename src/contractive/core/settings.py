@@ -30,6 +30,7 @@ def setting(
     choices: Collection[str] = (),
     least: float | None = None,
     positive: bool = False,
+    machine: bool = False,
 ) -> Any:
     """Make a field of a settings class.
 
@@ -40,9 +41,10 @@ def setting(
         choices: Names that are allowed, where the type is no `Literal`.
         least: The smallest number allowed.
         positive: The number must be above 0 and finite.
+        machine: It is for the machine alone to decide: work may go on with another value.
     """
     rules = {"help": help, "default": by_data, "choices": choices, "least": least, "positive": positive}
-    return field(default=default, metadata=rules)
+    return field(default=default, metadata={**rules, "machine": machine})
 
 
 def check_settings(settings: Any) -> None:

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
+from contractive import training
 from contractive.core.errors import InvalidValue
 from contractive.core.settings import check_settings, checked, setting
 from contractive.estimators._scaling import Scale
@@ -42,9 +43,8 @@ _NAMES = {
     "patience": "n_iter_no_change",
 }
 _RATE = 3e-3
-_WEIGHTS = {DEFAULT_OBJECTIVE: 0.0}  # where none is given; of all others 0.1
-_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 600, 5, 300
-_SMALL_BATCH, _LARGE_BATCH, _BATCHES = 128, 1024, 200
+_WEIGHT_OF_FUNCTION = 0.1  # of a penalty that is a function, where none is given
+_MOST_EPOCHS = 300
 
 
 def budget(rows: int, batch_size: int | None = None, max_epochs: int | None = None) -> TrainingSettings:
@@ -52,12 +52,11 @@ def budget(rows: int, batch_size: int | None = None, max_epochs: int | None = No
 
     Args:
         rows: Training rows.
-        batch_size: Rows per step, at most all; None for 128, from 25,600 rows on a 200th of them, at most 1024.
+        batch_size: As in `training.budget`.
         max_epochs: Passes over the rows; None for about 600 steps, within 5 to 300 passes.
     """
-    batch_size = min(batch_size or min(max(_SMALL_BATCH, rows // _BATCHES), _LARGE_BATCH), rows)
-    epochs = min(max(_STEPS // -(-rows // batch_size), _FEWEST_EPOCHS), _MOST_EPOCHS)
-    return TrainingSettings(batch_size=batch_size, max_epochs=max_epochs or epochs)
+    size, epochs = training.budget(rows, batch_size, most_epochs=_MOST_EPOCHS)
+    return TrainingSettings(batch_size=size, max_epochs=max_epochs or epochs)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -98,8 +97,10 @@ class Parameters(BaseEstimator):
 
     @property
     def _number(self) -> float:
-        """The weight that is given; None is the default of the objective."""
-        return _WEIGHTS.get(str(self.objective), 0.1) if self.weight is None else float(self.weight)
+        """The weight that is given; None is that of the objective's record."""
+        if self.weight is not None:
+            return float(self.weight)
+        return OBJECTIVES[self.objective].weight if isinstance(self.objective, str) else _WEIGHT_OF_FUNCTION
 
     @property
     def _loss_name(self) -> str:
@@ -194,7 +195,7 @@ class Parameters(BaseEstimator):
             return given
         weight = 1.0 if self._has_auto_weight else self._number
         if isinstance(given, str):
-            number = None if OBJECTIVES[given].weight_name == "noise" else weight  # `noise` below
+            number = weight if OBJECTIVES[given].weight_name == "weight" else None  # `noise` below
             made = ObjectiveSettings(given, number, self._loss_name).make()  # pyright: ignore[reportArgumentType]
         else:
             made = Objective("custom", LOSSES[self._loss_name], terms=(Term("custom", weight, given),))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from contractive.training import MACHINE
+
 NBSP, MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
-_MACHINE = {"device", "devices", "num nodes", "strategy", "precision"}
 _SMOOTH = 0.2  # correlation of neighbouring pixels; weights that training did not order are below 0.05
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -71,8 +72,9 @@ def described(*settings: Any) -> dict[str, str]:
     flat: dict[str, Any] = {}
     for each in settings:
         for name, value in vars(each).items():
-            flat |= described(value) if is_dataclass(value) else {name.replace("_", " "): value}
-    return {name: as_text(value) for name, value in flat.items() if value is not None and name not in _MACHINE}
+            if name not in MACHINE:
+                flat |= described(value) if is_dataclass(value) else {name.replace("_", " "): value}
+    return {name: as_text(value) for name, value in flat.items() if value is not None}
 
 
 def as_text(value: Any) -> str:

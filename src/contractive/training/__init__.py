@@ -29,6 +29,7 @@ from contractive.training._principal_components import (
 from contractive.training._rows import Rows
 from contractive.training._settings import (
     DEVICES,
+    MACHINE,
     PRECISIONS,
     SCHEDULES,
     Device,
@@ -45,7 +46,7 @@ from contractive.training._settings import (
     place_of,
 )
 from contractive.training._start import Start, against_components, chosen_start, from_components
-from contractive.training._warm_cosine import WarmCosine
+from contractive.training._warm_cosine import WarmCosine, budget
 
 if TYPE_CHECKING:
     from contractive.training._contract import contract
@@ -58,13 +59,13 @@ if TYPE_CHECKING:
 
 __all__ = ["fit", "fit_with_max_error_increase", "contract", "WeightWarmUp", "History", "Rows", "is_first_process"]
 # from principal components on
-__all__ += ["fit_from_components", "continue_from_components", "FromComponents", "WarmCosine"]
+__all__ += ["fit_from_components", "continue_from_components", "FromComponents", "WarmCosine", "budget"]
 __all__ += ["PrincipalComponents", "principal_components", "start_at_principal_components", "preconditioned"]
 __all__ += ["Start", "chosen_start", "against_components", "from_components"]
 # stacks: without labels, then with labels
 __all__ += ["start_at_mean", "pretrain", "fine_tune", "FineTuning", "Regularisation", "Epochs"]
 # settings
-__all__ += ["TrainingSettings", "TrainingOptions", "FitOptions", "SCHEDULES", "DEVICES", "PRECISIONS"]
+__all__ += ["TrainingSettings", "TrainingOptions", "FitOptions", "SCHEDULES", "DEVICES", "PRECISIONS", "MACHINE"]
 __all__ += ["ScheduleName", "Schedule", "Device", "Precision"]
 # for your own LightningModule
 __all__ += ["JacobianPenalty"]

@@ -3,7 +3,7 @@
 import io
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -47,9 +47,10 @@ def read_checkpoint(path: str | Path, settings: Mapping[str, str] | None = None,
         raise _refused("exist to resume from", f"no file {path}") from None
     except _BROKEN as error:
         raise _refused("be one that training wrote", f"a broken {path}: {_reason(error)}") from error
-    ours = checkpoint.get("contractive") if isinstance(checkpoint, dict) else None
-    stored = ours.get("settings") if isinstance(ours, dict) else None
-    if not isinstance(ours, dict) or not isinstance(stored, dict):
+    whole: State = checkpoint if isinstance(checkpoint, dict) else {}
+    ours: Any = whole.get("contractive")
+    stored: Any = ours.get("settings") if isinstance(ours, dict) else None
+    if not all(isinstance(part, dict) for part in (ours, stored, whole.get("callbacks", {}))):
         raise _refused("be one that training wrote", f"another file, {path}")
     if not _is_table(ours.get("rows", [])):
         raise _refused("hold the metrics of every epoch", f"{path} with others")
@@ -80,13 +81,24 @@ def _tensors(state: Any) -> Iterator[Tensor]:
         yield from _tensors(part)
 
 
-def does_not_belong(path: Any, error: Exception) -> CheckpointError:
-    """Return the error for a checkpoint whose state cannot be restored."""
-    return _refused("be of this run", f"one of another or a damaged one, {path}: {_reason(error)}")
+def restored(path: Any, restore: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Restore a part of the state in a checkpoint.
+
+    Raises:
+        CheckpointError: The state does not fit.
+    """
+    try:
+        return restore(*arguments, **options)
+    except ContractiveError:
+        raise
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        got = f"one of another or a damaged one, {path}: {_reason(error)}"
+        remedy = "Give network and optimiser as they were, or start the run anew."
+        raise _refused("be of this run", got, remedy) from error
 
 
-def _refused(rule: str, got: str) -> CheckpointError:
-    return CheckpointError(field="checkpoint", rule=rule, got=got, remedy="Start the run anew.")
+def _refused(rule: str, got: str, remedy: str = "Start the run anew.") -> CheckpointError:
+    return CheckpointError(field="checkpoint", rule=rule, got=got, remedy=remedy)
 
 
 def _reason(error: Exception) -> str:

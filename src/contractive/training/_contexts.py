@@ -110,14 +110,20 @@ def keep_freed_memory() -> bool:
 def quiet() -> Iterator[None]:
     """Silence what Lightning reports about things that are intended here.
 
-    A thread that cannot write to the disk, as TensorBoard's, is silent, too: the next write here raises its error.
+    TensorBoard's thread that cannot write to the disk is silent, too: the next write here raises its error.
     """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     hook = threading.excepthook
-    threading.excepthook = lambda failed: None if issubclass(failed.exc_type, OSError) else hook(failed)
+
+    def report(failed: threading.ExceptHookArgs) -> None:
+        of_tensorboard = type(failed.thread).__module__.startswith("tensorboard")  # or of tensorboardX
+        if not (of_tensorboard and issubclass(failed.exc_type, OSError)):
+            hook(failed)
+
+    threading.excepthook = report
     with warnings.catch_warnings():
         for message, category in _QUIET:
             warnings.filterwarnings("ignore", message=message, category=category)

@@ -35,7 +35,7 @@ from contractive.training._history import History
 from contractive.training._module import Step
 from contractive.training._rows import STEPS_PER_BLOCK, Data, as_tensor, size_of
 from contractive.training._settings import settings_of
-from contractive.training._trainer import SaveRegularly
+from contractive.training._trainer import LibraryCallback, SaveRegularly
 from contractive.training._warm_up import refuse_warm_up, scaled
 
 NUM_CHECKS = 100
@@ -49,7 +49,7 @@ _ENOUGH_STEPS = 200  # after which a reference should have learned something
 _FEWEST_EPOCHS = 2  # one is shared, one has the penalty
 
 
-class Checks(Callback):
+class Checks(LibraryCallback):
     """Note the validation error at about a hundred points of training, and in which epoch each of them is.
 
     With a reference the weights of all penalties are moved at each of them, together, so that the error increase comes

@@ -18,7 +18,7 @@ from contractive.core.settings import check_settings, setting
 from contractive.jacobian import value_and_squared_norm
 from contractive.models import Classifier, architecture, tensors_checksum
 from contractive.objectives import tangent_propagation
-from contractive.training._checkpoints import does_not_belong, read_checkpoint, write_checkpoint
+from contractive.training._checkpoints import State, read_checkpoint, restored, write_checkpoint
 from contractive.training._contexts import flushed_denormals, keep_freed_memory, using_threads
 from contractive.training._history import Epochs, Row, TrainingDiverged, check_not_lost
 from contractive.training._rows import as_tensor, labelled_rows
@@ -311,10 +311,9 @@ class _Run:
         write_checkpoint({"contractive": ours, "now": self.classifier.state_dict(), "best": self.best}, path)
 
     def resume(self, path: Path, identity: dict[str, str]) -> None:
-        found = read_checkpoint(path, identity, self.train[0].device)
-        try:
-            self.classifier.load_state_dict(found["now"])
-            ours, self.best = found["contractive"], found["best"]
-            self.rows, self.best_epoch = list(ours["rows"]), int(ours["best_epoch"])
-        except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise does_not_belong(path, error) from error
+        restored(path, self._restore, read_checkpoint(path, identity, self.train[0].device))
+
+    def _restore(self, found: State) -> None:
+        self.classifier.load_state_dict(found["now"])
+        ours, self.best = found["contractive"], found["best"]
+        self.rows, self.best_epoch = list(ours["rows"]), int(ours["best_epoch"])

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
@@ -19,19 +20,27 @@ from contractive.core.randomness import global_randomness
 from contractive.core.settings import checked
 from contractive.jacobian import Center, check_independent_rows, plan
 from contractive.models import Autoencoder
-from contractive.objectives import LOSSES, JacobianNorm, Objective, num_penalty_rows
+from contractive.objectives import LOSSES, JacobianNorm, KLSparsity, Objective, code_l1, map_of, num_penalty_rows
 from contractive.training import _checkpoints as checkpoints
 from contractive.training import _contexts as contexts
 from contractive.training._history import CollapseWarning, History, check_reconstruction, collapse
 from contractive.training._module import Step
 from contractive.training._rows import Data, Loader, TrainingRows, first_part, in_memory, loader_of, size_of
-from contractive.training._settings import TrainingOptions, TrainingSettings, check_machine, settings_of
-from contractive.training._trainer import BestWeights, ProgressBar, SaveRegularly, make_trainer
+from contractive.training._settings import MACHINE, TrainingOptions, TrainingSettings, check_machine, settings_of
+from contractive.training._trainer import (
+    BestWeights,
+    LibraryCallback,
+    ProgressBar,
+    SaveRegularly,
+    make_trainer,
+    report_checkpoint_errors,
+)
 
 FIT_DEFAULTS = TrainingSettings(max_epochs=50, batch_size=128, learning_rate=1e-3, schedule="constant")
 _COLLAPSE_ROWS = 2048
 _BY_STEP = ("on_train_batch_start", "on_train_batch_end", "on_before_optimizer_step")  # hooks that watch every step
-_DECISIVE = ("max_epochs", "batch_size", "learning_rate", "patience", "gradient_clip", "seed")  # on the weights
+# settings that decide on the weights; the schedule, which may be a function, is put into words apart
+_DECISIVE = [each.name for each in fields(TrainingSettings) if each.name not in {*MACHINE, "schedule"}]
 
 
 class FitOptions(TrainingOptions, total=False):
@@ -45,7 +54,11 @@ class FitOptions(TrainingOptions, total=False):
         inputs: From a batch of a loader to its inputs (batch, *features); the batch itself or its first part if left
             out.
         labels: From a batch of a loader to what the labelled terms of the objective are given (`Term(labelled=True)`).
-        accumulate: Batches per step of the optimiser: its gradient is that of all their rows; 1 by default.
+        accumulate: Batches per step of the optimiser, 1 by default; the gradient is the mean over their rows. Where
+            what a row adds depends on that row alone, it is that of one batch of all these rows: reconstruction,
+            `weight_decay`, `l1`, Jacobian norms (with noise, probe vectors or fewer `penalty_rows` on average). Where
+            rows of a batch are used together, it is not: `sparse`, `gain_weighted`, `isometric`, `Interpolation` and a
+            batch norm in training mode see the rows of one batch at a time.
         progress: Show a progress bar (the default).
         norm_rows: Validation rows on which exact Jacobian norms are computed each epoch; 64 by default.
         checkpoint_seconds: Least time between two checkpoints; 10 by default.
@@ -168,7 +181,8 @@ def fit(
     saver = None if checkpoint is None else SaveRegularly(Path(checkpoint), seconds)
     step.on_progress += [report for report in (bar and bar.show, best and best.update) if report]
     hooks = [*filter(None, (bar, best, saver)), *callbacks]
-    watched = [getattr(callback, name) for callback in callbacks for name in _BY_STEP]
+    others = [callback for callback in callbacks if not isinstance(callback, LibraryCallback)]
+    watched = [getattr(callback, name) for callback in others for name in _BY_STEP]
     if any(getattr(hook, "__func__", hook) not in vars(Callback).values() for hook in watched):
         step.steps_per_block = 1
     contexts.keep_freed_memory()
@@ -176,9 +190,14 @@ def fit(
         autoencoder.train()
     try:
         first = rows.first[: settings.batch_size].to(like)
-        if objective.active().terms:
-            with contexts.evaluating(autoencoder), global_randomness():
-                check_independent_rows(autoencoder.encode, rows.first.to(like))
+        # a penalty on the codes alone takes no derivative by one row
+        terms = [
+            t for t in objective.active().terms if t.penalty is not code_l1 and not isinstance(t.penalty, KLSparsity)
+        ]
+        if terms:
+            of_encoder = all(term.of.startswith("encoder") for term in terms)
+            of, name = ("encoder", "encoder") if of_encoder else ("reconstruction", "autoencoder")
+            check_independent_rows(map_of(autoencoder, of), rows.first.to(like), name, batch_norm=False)
         _penalty_path(step, first)  # refuses what cannot be differentiated before anything is trained
         interrupted = contexts.interruptible()
         threads = contexts.using_threads(settings.threads, autoencoder, first)
@@ -187,12 +206,10 @@ def fit(
                 saver.stop = stop
             trainer = make_trainer(settings, hooks, options.get("loggers", ()), validated=rows.validation is not None)
             torch.manual_seed(settings.seed + trainer.global_rank)
+            if source is not None:
+                report_checkpoint_errors(trainer, source)
             trainer.fit(step, ckpt_path=source, weights_only=True)
         path = _penalty_path(step, first.to(next(autoencoder.parameters()).device))
-    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        if source is None or step.restored or isinstance(error, checkpoints.CheckpointError):
-            raise
-        raise checkpoints.does_not_belong(source, error) from error
     finally:
         if best is not None:
             best.restore(step)

@@ -47,7 +47,7 @@ class Epochs:
     """One training run, epoch by epoch."""
 
     rows: tuple[Row, ...]  # a row of metrics per epoch
-    best_epoch: int  # epoch, from 1, whose weights the network has now
+    best_epoch: int  # epoch, from 1, whose weights the network has now; 0 if it has those from before the first
     stopped_early: bool = False  # true if `patience` ended the run
     warnings: tuple[str, ...] = ()  # in plain words; empty if all went well
 
@@ -71,9 +71,9 @@ class Epochs:
         return sum(row["seconds"] for row in self.rows)
 
     @property
-    def best(self) -> Row:
-        """Row of the best epoch."""
-        return self.rows[self.best_epoch - 1]
+    def best(self) -> Row | None:
+        """Row of the best epoch; None where `best_epoch` is 0, as where principal components were kept."""
+        return self.rows[self.best_epoch - 1] if self.best_epoch else None
 
     def to_csv(self) -> str:
         """Return the rows as CSV text."""
@@ -95,13 +95,13 @@ class Epochs:
         return f"{type(self).__name__}({len(self)} epochs, best {self.best_epoch}{ends})"
 
     def _repr_html_(self) -> str:
-        """A small table for notebooks: the last and the best epoch, and the warnings."""
+        """A small table for notebooks: the last epoch, the best one if there is one, and the warnings."""
         if not self.rows:
             return f"<p>{escape(repr(self))}</p>"
-        shown = {"last epoch": self.rows[-1], "best epoch": self.rows[(self.best_epoch or len(self)) - 1]}
+        shown = {"last epoch": self.rows[-1]} | ({"best epoch": self.best} if self.best else {})
         head = "".join(f"<th>{name}</th>" for name in ("", *shown))
-        cells = ((name, *(f"{row.get(name, math.nan):.4g}" for row in shown.values())) for name in self.columns)
-        body = "".join(f"<tr><th>{escape(name)}</th><td>{a}</td><td>{b}</td></tr>" for name, a, b in cells)
+        cells = {name: [f"<td>{row.get(name, math.nan):.4g}</td>" for row in shown.values()] for name in self.columns}
+        body = "".join(f"<tr><th>{escape(name)}</th>{''.join(numbers)}</tr>" for name, numbers in cells.items())
         notes = "".join(f"<p>{escape(text)}</p>" for text in self.warnings)
         return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{body}</table>{notes}"
 

@@ -17,7 +17,7 @@ from contractive.core.randomness import rank_context
 from contractive.jacobian import squared_norm
 from contractive.models import Autoencoder
 from contractive.objectives import Objective, Values
-from contractive.training._checkpoints import State
+from contractive.training._checkpoints import State, restored
 from contractive.training._contexts import evaluating
 from contractive.training._history import RUNAWAY, TrainingDiverged, largest_weight
 from contractive.training._penalty_rows import PenaltyRows
@@ -55,7 +55,6 @@ class Step(LightningModule):
         self.autoencoder = autoencoder
         self.objective = objective
         self.rows: list[dict[str, float]] = []
-        self.restored = False  # True once all of a checkpoint was restored
         self.on_progress: list[ProgressCallback] = []
         self.automatic_optimization = False  # one call of `training_step` takes the steps of a whole block
         self._data, self._settings, self._norm_rows, self._identity = rows, settings, norm_rows, identity
@@ -107,8 +106,7 @@ class Step(LightningModule):
 
     def on_train_start(self) -> None:
         if self._schedule is not None and self._checkpoint:
-            self._schedule.load_state_dict(self._checkpoint["schedule"])
-        self.restored = True
+            restored(self.trainer.ckpt_path, self._schedule.load_state_dict, self._checkpoint.get("schedule"))
         self._all_parameters = list(self.autoencoder.parameters())  # to ask in each step takes as long as some products
         for logger in self.trainer.loggers:
             logger.log_hyperparams(dict(self._identity))

@@ -167,7 +167,7 @@ class PenaltyRows:
         return x, x.new_ones(len(x)) if weights is None else weights.to(like)
 
     def _chosen(self, autoencoder: Autoencoder, term: Term, whole: float, shared: float, noise: float) -> Choice:
-        """Return the cheapest pair that adds little enough variance, and none that costs more than all rows by default."""
+        """Return the cheapest pair that adds little enough variance and costs no more than all rows by default."""
         automatic, usual = _is_automatic(term), self._usual(autoencoder, term)
         methods: list[Method] = ["probes", "exact"] if automatic else [usual]
         batch, candidates = self._batch, []

@@ -81,13 +81,17 @@ class TrainingSettings:
     )
     gradient_clip: float | None = setting(None, "Largest norm of the gradient.", by_data="no clipping", positive=True)
     seed: int = setting(0, "Random seed of weights, row order, noise, probe vectors and dropout.")
-    device: Device = setting("auto", "Where to compute; auto takes a GPU if there is one.")
-    precision: Precision = setting("32", "Number format; bf16 for mixed precision.")
-    devices: int = setting(1, "Processes on this machine, one per device.", least=1)
-    num_nodes: int = setting(1, "Number of machines.", least=1)
-    strategy: str = setting("auto", "Lightning strategy, for instance ddp.")
+    device: Device = setting("auto", "Where to compute; auto takes a GPU if there is one.", machine=True)
+    precision: Precision = setting("32", "Number format; bf16 for mixed precision.", machine=True)
+    devices: int = setting(1, "Processes on this machine, one per device.", least=1, machine=True)
+    num_nodes: int = setting(1, "Number of machines.", least=1, machine=True)
+    strategy: str = setting("auto", "Lightning strategy, for instance ddp.", machine=True)
     threads: int | None = setting(
-        None, "Processor threads while training.", by_data="1 for small networks and batches, else torch's", least=1
+        None,
+        "Processor threads while training.",
+        by_data="1 for small networks and batches, else torch's",
+        least=1,
+        machine=True,
     )
 
     def __post_init__(self) -> None:
@@ -108,6 +112,10 @@ class TrainingSettings:
     def options(self) -> TrainingOptions:
         """Return the settings as keyword arguments of `fit`."""
         return cast(TrainingOptions, {entry.name: getattr(self, entry.name) for entry in fields(self)})
+
+
+# names of the settings that only the machine decides: what was begun with some may go on with others
+MACHINE = frozenset(each.name for each in fields(TrainingSettings) if each.metadata["machine"])
 
 
 def settings_of(

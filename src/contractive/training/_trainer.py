@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from contractive.training._checkpoints import State, read_checkpoint, write_checkpoint
+from contractive.training._checkpoints import State, read_checkpoint, restored, write_checkpoint
 from contractive.training._contexts import Stop
 from contractive.training._module import Step
 from contractive.training._settings import TrainingSettings
@@ -46,6 +47,20 @@ def make_trainer(
     )
 
 
+def report_checkpoint_errors(trainer: Trainer, path: str | Path) -> None:
+    """Make what fails in restoring this checkpoint an error of the checkpoint, but for callbacks of the caller's."""
+    connector: Any = trainer._checkpoint_connector
+    steps = [(connector, name) for name in ("resume_start", "restore_model", "restore_training_state")]
+    callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    steps += [(callback, "load_state_dict") for callback in callbacks if isinstance(callback, LibraryCallback)]
+    for owner, name in steps:
+        setattr(owner, name, partial(restored, path, getattr(owner, name)))
+
+
+class LibraryCallback(Callback):
+    """A callback of the library: it does the same whether it is called after each step or after each block of them."""
+
+
 class SafeIO(TorchCheckpointIO):
     """Lightning's reading and writing of checkpoints, made atomic and restricted to tensors and plain values."""
 
@@ -56,7 +71,7 @@ class SafeIO(TorchCheckpointIO):
         return read_checkpoint(path, device=map_location)
 
 
-class SaveRegularly(Checkpoint):
+class SaveRegularly(LibraryCallback, Checkpoint):
     """Write the state after an epoch, but not more often than every so many seconds, and after the last epoch.
 
     With `epoch` it is written once, after that one. A signal to stop waits until the epoch is over and written.
@@ -99,7 +114,7 @@ class SaveRegularly(Checkpoint):
             self._stopped = bool(self.stop and self.stop.number)
 
 
-class ProgressBar(Callback):
+class ProgressBar(LibraryCallback):
     """One bar over all steps that shows the metrics of the last epoch."""
 
     def __init__(self, title: str) -> None:
@@ -128,7 +143,7 @@ class ProgressBar(Callback):
             self._bar.close()
 
 
-class BestWeights(Callback):
+class BestWeights(LibraryCallback):
     """Keep the weights of the epoch with the lowest validation objective, and stop `patience` epochs after it."""
 
     def __init__(self, patience: int) -> None:

@@ -1,4 +1,4 @@
-"""The schedule by which a network is trained from its principal components on."""
+"""How long training takes by default, and the schedule of a network from its principal components on."""
 
 import math
 from dataclasses import dataclass
@@ -10,6 +10,22 @@ _WARM_UP = 20  # steps over which the rate rises
 _BETAS, _EPSILON = (0.9, 0.99), 1e-12  # gradients are as small as what is left unexplained
 _STEPS, _FEWEST_EPOCHS, _RATE = 600, 5, 1e-2  # of a whole run
 _SMALL_BATCH, _LARGE_BATCH, _BATCHES = 128, 1024, 200
+
+
+def budget(rows: int, batch_size: int | None = None, *, most_epochs: int | None = None) -> tuple[int, int]:
+    """Return the rows per step and the passes over so many rows: about 600 steps, in at least 5 passes.
+
+    Args:
+        rows: Training rows.
+        batch_size: Rows per step, at most all; None for 128, from 25,600 rows on a 200th of them, at most 1024.
+        most_epochs: At most so many passes, and at most 600 steps where these are more than 5 passes; None for as many
+            passes as make at least 600 steps.
+    """
+    size = min(batch_size or min(max(_SMALL_BATCH, rows // _BATCHES), _LARGE_BATCH), rows)
+    batches = -(-rows // size)
+    if most_epochs is None:
+        return size, max(-(-_STEPS // batches), _FEWEST_EPOCHS)
+    return size, min(max(_STEPS // batches, _FEWEST_EPOCHS), most_epochs)
 
 
 @dataclass(frozen=True)
@@ -36,10 +52,9 @@ class WarmCosine:
         max_epochs: int | None = None,
         learning_rate: float | None = None,
     ) -> Self:
-        """Make the schedule for so many rows: about 600 steps of 128 rows, in at least 5 passes, at a rate of 0.01."""
-        size = min(batch_size or min(max(_SMALL_BATCH, rows // _BATCHES), _LARGE_BATCH), rows)
-        epochs = max_epochs or max(-(-_STEPS // -(-rows // size)), _FEWEST_EPOCHS)
-        return cls(epochs, size, learning_rate or _RATE)
+        """Make the schedule for so many rows: that of `budget` at a rate of 0.01, where nothing else is given."""
+        size, epochs = budget(rows, batch_size)
+        return cls(max_epochs or epochs, size, learning_rate or _RATE)
 
     def optimizer(self, parameters: Any, *, steps: int) -> torch.optim.Optimizer:
         """Make Adam, whose rate follows the schedule over so many steps."""

@@ -22,6 +22,7 @@ import sweeps
 from browser import faults, needs_browser
 from contractive.cli._commands import app
 from contractive.core.artifacts import ArtifactError
+from contractive.core.errors import InvalidValue
 from contractive.jacobian import jacobian
 from contractive.objectives import Reference
 from contractive.studies import runs
@@ -146,6 +147,17 @@ def test_the_same_again_trains_nothing(swept, split):
     again = sweep(split, SweepSettings(FITS, GRID, accuracy=True), out)
     assert replace(again, command=found.command) == found
     assert {path: path.stat().st_mtime_ns for path in (out / "trials").rglob("*.safetensors")} == before
+
+
+def test_other_settings_of_the_machine_are_the_same_sweep_and_those_of_training_another(swept, split, tmp_path):
+    out, found = tmp_path / "sweep", swept[1]
+    shutil.copytree(swept[0], out)
+    other = FITS.changed(threads=2, precision="bf16")
+    assert sweep(split, SweepSettings(other, GRID, accuracy=True), out).trials == found.trials
+    with pytest.raises(
+        InvalidValue, match=r"out must be a new folder or one of the same .* batch size 16 instead of 8"
+    ):
+        sweep(split, SweepSettings(FITS.changed(batch_size=8), GRID, accuracy=True), out)
 
 
 def test_front_and_knee_take_the_accuracy_as_larger_is_better():

@@ -38,7 +38,6 @@ TASKS: dict[str, Task[Any, Any, Any]] = {
     task.name: task for task in (AutoencoderTask(), ClassifierTask(), DetectorTask())
 }
 R = TypeVar("R", bound=Run[Any, Any])
-_MACHINE = ("device", "precision", "devices", "num_nodes", "strategy", "threads")  # a run may be resumed on another one
 
 
 def train(
@@ -192,7 +191,7 @@ def _check_resumable(files: Files, task: Task[Any, Any, Any], settings: TaskSett
             remedy="Give those (`open_run(out).load_data()`), or start the run anew.",
         )
     for name, value in settings.values().items():
-        if name not in _MACHINE and value != before[name]:
+        if name not in training.MACHINE and value != before[name]:
             raise RunError(
                 field="resume",
                 rule="continue with the settings of the run",

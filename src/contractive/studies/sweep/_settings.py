@@ -10,11 +10,12 @@ from contractive.core.settings import check_settings, setting
 from contractive.data import Split
 from contractive.objectives import OBJECTIVES, Reference
 from contractive.studies.runs import AutoencoderSettings
+from contractive.training import MACHINE
 
 _INCREASE = 0.2  # as `compare`: the guess at the centre of the range
 _SPAN = 30.0
 _STARTS = (0.5, 0.75, 0.25, 1.0, 0.0)  # along the range, before the sampler has anything to learn from
-_FREE = {"weight", "max_error_increase", "device", "devices", "num_nodes", "strategy"}
+_FREE = {"weight", "max_error_increase", *MACHINE}
 
 
 @dataclass(frozen=True)
