@@ -229,6 +229,10 @@ def test_compare_takes_a_table(tmp_path):
             ["train", "digits", "--out", "{out}", "--patience", "2"],
             "--patience must be left out where the weight is found",
         ),
+        (
+            ["train", "digits", "--out", "{out}", "--objective", "contractive", "--max-epochs", "1"],
+            "--max-epochs must be at least 2 where the weight is found in training, got 1",
+        ),
         (["train", "digits", "--out", "{out}", "--size", "big"], "--size must be HEIGHTxWIDTH, got 'big'"),
         (["train", "digits", "--out", "{out}", "--device", "tpu"], "device must be one of auto, cpu, cuda, mps"),
         (["train", "--resume", "--out", "{out}"], "--out must be a folder that contractive train wrote, got"),
@@ -247,6 +251,7 @@ def test_what_is_wrong_is_one_line_and_exit_code_two(arguments, said, tmp_path):
     assert result.exit_code == 2
     assert said in result.output.replace("\n", " ")
     assert len([line for line in result.output.splitlines() if line.startswith("Error: ")]) == 1
+    assert not (tmp_path / "none").exists()  # so that the corrected command finds its place free
 
 
 def test_a_page_in_which_the_model_runs(run, tmp_path):
@@ -258,6 +263,8 @@ def test_a_page_in_which_the_model_runs(run, tmp_path):
     text = page.read_text(encoding="utf-8")
     assert 'id="exploration"' in text
     assert "plotly" not in text
+    text = contractive("explore", folder, path, "--out", page.with_suffix(".txt"))
+    assert (text.exit_code, "--out must end in .html" in text.output) == (2, True)
     refused = contractive("explore", folder, path, "--out", page)
     assert refused.exit_code == 2
     assert "--out must be a new file" in refused.output

@@ -29,6 +29,7 @@ def fails():
             raise error
 
         result = CliRunner().invoke(app, [])
+        run.raised = result.exception
         return result.exit_code, result.output
 
     return run
@@ -50,7 +51,9 @@ def fails():
         (InvalidValue("scale of it", "be positive", 0, "Check it."), "scale of it must be positive, got 0. Check it."),
         (InvalidValue("out", "be new", "x", "Give `max_epochs`."), "--out must be new, got x. Give --max-epochs."),
         (ContractiveError("Fill them,\nor give `impute`=1 or `header`."), "Fill them, or give `impute`=1 or --header."),
-        (ValueError("max_epochs must stay as it is"), "max_epochs must stay as it is"),
+        (OSError(13, "Permission denied", "x.csv"), "Cannot read or write x.csv: Permission denied. Check the place"),
+        (ModuleNotFoundError("onnx must be installed, got none.", name="onnx"), "onnx must be installed, got none."),
+        (MemoryError("[torch] no room\nmore"), "Out of memory: no room. Take a smaller model or table."),
     ],
 )
 def test_fields_have_the_names_of_options(error, words, fails):
@@ -59,8 +62,21 @@ def test_fields_have_the_names_of_options(error, words, fails):
     assert output.count("\n") == 1
 
 
-def test_an_error_of_the_program_is_not_hidden(fails):
-    assert fails(KeyError("x"))[0] == 1
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("operands could not be broadcast together with shapes (2,) (3,)"),
+        TypeError("'NoneType' object is not iterable"),
+        RuntimeError("a mistake in the program"),
+        ModuleNotFoundError("No module named 'contractive.x'", name="contractive.x"),
+        KeyError("x"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_the_program_is_not_hidden(error, fails):
+    code, output = fails(error)
+    assert (code, output) == (1, "")
+    assert fails.raised is error
 
 
 def test_a_run_that_is_an_argument_has_its_own_name():

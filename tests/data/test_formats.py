@@ -127,3 +127,10 @@ def test_what_has_no_end_is_refused_before_it_is_read(name, link, tmp_path):
     (tmp_path / name).symlink_to("/dev/zero") if link else os.mkfifo(tmp_path / name)
     with pytest.raises(DataError, match="data must be a regular file or a folder, got x"):
         load(tmp_path / name)
+
+
+def test_a_name_that_is_no_text_is_refused_where_arrow_reads(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.csv")
+    path.write_text("a,b\n" + "1,2\n3,5\n" * 10)
+    with pytest.raises(DataError, match=r"names of files must be in UTF-8, got '.*\\udcff\.csv'\. Rename it\."):
+        load(path)

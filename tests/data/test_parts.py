@@ -1,5 +1,6 @@
 """Folders of part files, as Spark and pandas write them."""
 
+import gzip
 import pickle
 
 import numpy as np
@@ -8,21 +9,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contractive.data import DataError, Options, load, open_rows
+from contractive.data import FORMATS, DataError, Options, load, open_rows
+from contractive.data._parts import IN_PARTS
 
 FRAME = pd.DataFrame({"a": np.arange(60.0), "b": np.arange(60) ** 2 % 7})
 
 
-@pytest.fixture(params=["parquet", "csv", "feather"])
+def write(part, path):
+    """Write a part of the frame in the format of the file's name."""
+    text = part.to_csv(index=False, sep="\t" if ".tsv" in path.name else ",").encode()
+    if path.suffix == ".parquet":
+        part.to_parquet(path, index=False)
+    elif path.suffix in (".arrow", ".feather", ".ipc"):
+        part.reset_index(drop=True).to_feather(path)
+    elif path.suffix == ".zst":
+        path.write_bytes(pa.compress(text, "zstd", asbytes=True))
+    else:
+        path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+
+
+@pytest.fixture(params=["parquet", "csv", "tsv", "feather"])
 def folder(request, tmp_path):
     folder = tmp_path / f"t.{request.param}"
     folder.mkdir()
     for i in range(3):
         part, path = FRAME[20 * i : 20 * i + 20], folder / f"part-0000{i}.{request.param}"
-        if request.param == "csv":
-            part.to_csv(path, index=False)
-        else:
-            getattr(part.reset_index(drop=True), f"to_{request.param}")(path)
+        write(part, path)
     (folder / "_SUCCESS").touch()
     (folder / f".part-00000.{request.param}.crc").touch()
     return folder
@@ -39,10 +51,22 @@ def test_parts_are_read_as_one_table(folder):
     assert len(split.checksum) == 64
 
 
+@pytest.mark.parametrize("suffix", IN_PARTS)
+def test_every_format_of_tables_is_read_in_parts(suffix, tmp_path):
+    (tmp_path / "t").mkdir()
+    for i, (_, part) in enumerate(FRAME.groupby(FRAME.index // 20)):
+        write(part, tmp_path / "t" / f"{i}{suffix}")
+    split = load(tmp_path / "t", options=Options(scale="none", keep_id=True))
+    np.testing.assert_array_equal(whole(split), FRAME.to_numpy(np.float32))
+
+
+def test_text_and_columnar_formats_are_those_in_parts():
+    assert FORMATS.keys() - IN_PARTS == {".npy", ".npz", ".xlsx", ".h5ad", "/"}
+
+
 def test_parts_of_other_columns_are_refused(folder):
     path = next(folder.glob("part-00001*"))
-    other = FRAME[:20].rename(columns={"b": "c"}).reset_index(drop=True)
-    other.to_csv(path, index=False) if path.suffix == ".csv" else getattr(other, f"to_{path.suffix[1:]}")(path)
+    write(FRAME[:20].rename(columns={"b": "c"}), path)
     with pytest.raises(DataError, match=r"part files must have the same columns, got part-0000\d.* without [bc]"):
         load(folder)
 

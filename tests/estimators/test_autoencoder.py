@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 import contractive as ct
+from contractive.core.errors import InvalidValue
 from contractive.estimators import budget
 from contractive.objectives import Masking
 
@@ -134,9 +135,9 @@ def test_further_rows_beyond_the_range_of_the_first_are_refused_for_the_cross_en
         ({"objective": "reconstruction_contractive"}, "reconstruction_contractive"),
         ({"objective": "sparse"}, "kl_sparsity"),
         ({"objective": ct.objectives.code_l1}, "custom"),
-        ({"objective": ct.objectives.l1(0.3)}, "code_l1"),
-        ({"objective": "standard"}, None),
-        ({"objective": "denoising"}, None),
+        ({"objective": ct.objectives.l1(0.3), "weight": None}, "code_l1"),
+        ({"objective": "standard", "weight": None}, None),
+        ({"objective": "denoising", "weight": None}, None),
         ({"objective": "contractive", "noise": 0.1, "tied": True, "hidden_layer_sizes": (6,)}, "contractive"),
         (
             {"objective": "contractive", "noise": Masking(0.2), "solver": "sgd", "learning_rate_init": 0.01},
@@ -183,8 +184,32 @@ def test_parameters_reach_the_objective():
 
 @pytest.mark.parametrize("name", ct.objectives.OBJECTIVES)
 def test_every_named_objective_is_one_of_the_estimator(name):
-    estimator = quick(objective=name, weight=0.02, max_epochs=1).fit(IRIS.data)
-    assert estimator.weight_ == (0.02 if ct.objectives.OBJECTIVES[name].weight_name == "weight" else 0.0)
+    weight = 0.02 if ct.objectives.OBJECTIVES[name].weight_name == "weight" else None
+    assert quick(objective=name, weight=weight, max_epochs=1).fit(IRIS.data).weight_ == (weight or 0)
+
+
+@pytest.mark.parametrize(
+    ("objective", "match"),
+    [
+        ("denoising", r"weight must be None with the objective denoising, got 0\.7\. Set `noise`, its sigma\."),
+        ("standard", r"weight must be None with the objective standard, got 0\.7\. It has no penalty\."),
+        (ct.objectives.l1(0.1), r"weight must be None with the objective l1, got 0\.7\. It has its own weights\."),
+    ],
+    ids=["noise", "no penalty", "an objective"],
+)
+@pytest.mark.parametrize("estimator", [ct.ContractiveAutoencoder, ct.ContractiveOutlierDetector])
+def test_a_weight_without_effect_is_refused(estimator, objective, match):
+    with pytest.raises(InvalidValue, match=match):
+        estimator(objective=objective, weight=0.7).fit(IRIS.data)
+    estimator(objective=objective, max_epochs=1, random_state=0).fit(IRIS.data)
+
+
+def test_the_default_weight_is_that_of_the_record():
+    made = lambda objective: quick(objective=objective, weight=None)._made_objective()  # noqa: E731
+    assert made("weight_decay").weight_decay == 1e-4
+    assert [made(name).terms[0].weight for name in ("l1", "contractive", "gain_weighted")] == [0.01, 0.1, 0]
+    assert made("denoising").corruption.sigma == 0.3
+    assert made(ct.objectives.code_l1).terms[0].weight == 0.1
 
 
 @pytest.mark.parametrize(

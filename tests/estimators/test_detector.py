@@ -339,7 +339,7 @@ def curves(noise):
 @pytest.mark.parametrize(("noise", "objective", "weights"), [
     (0.0, "contractive", [3.0, 0.3, 0.03, 0.003]),  # ever smaller ones reconstruct small differences better
     (0.5, "contractive", None),
-    (0.5, "standard", [3.0]),  # which has none
+    (0.5, "standard", [None]),  # which has none
 ])  # fmt: skip
 def test_held_out_rows_choose_the_weight_of_structured_rows(monkeypatch, noise, objective, weights):
     tried, fit = [], ct.ContractiveAutoencoder.fit

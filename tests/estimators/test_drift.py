@@ -30,6 +30,14 @@ def test_rows_of_the_same_distribution_rarely_count_as_changed(detector):
     assert (found <= 0.05).sum() <= 6
 
 
+def test_training_rows_given_as_new_ones_have_not_changed(detector):
+    rows = table(300, 0)
+    for same in (rows, rows[::-1]):
+        assert detector.drift(same).p_value == 1.0
+    assert detector.drift(rows[:3]).p_value > 0.01
+    assert detector.drift(np.concatenate([rows[:100], table(100, 5) + 2.0])).p_value < 1e-3
+
+
 def test_a_shifted_feature_is_named(detector):
     new = table(300, 99)
     new[:, 2] += 1.0

@@ -165,7 +165,7 @@ def test_what_was_found_is_saved(tmp_path):
     ("parameters", "weight"),
     [
         ({"weight": 0.2}, 0.2),
-        ({"objective": "denoising", "weight": 0.2}, 0.0),
+        ({"objective": "denoising"}, 0.0),
         ({"objective": ct.objectives.l1(0.03)}, 0.03),
     ],
     ids=["plain", "none", "objective"],

@@ -145,7 +145,9 @@ def test_batch_norm_without_a_module_can_be_held():
 
 
 @pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
-@pytest.mark.parametrize("objective", [objectives.standard(), objectives.l1(0.1), objectives.sparse(0.1)], ids=str)
+@pytest.mark.parametrize(
+    "objective", [objectives.standard(), objectives.l1(0.1), objectives.sparse(0.1)], ids=["none", "l1", "sparse"]
+)
 def test_fit_without_a_derivative_takes_it(objective):
     autoencoder = ct.Autoencoder(nn.Sequential(Mixed(), nn.Sigmoid()), nn.Linear(4, 6))
     assert len(ct.fit(autoencoder, X, objective, max_epochs=1, progress=False)) == 1

@@ -3,11 +3,13 @@
 import copy
 import pickle
 from dataclasses import replace
+from inspect import signature
 
 import pytest
 
+from contractive import objectives
 from contractive.core.errors import InvalidType, InvalidValue
-from contractive.objectives import LOSSES, OBJECTIVES, ObjectiveSettings, Reference
+from contractive.objectives import DEFAULT_OBJECTIVE, LOSSES, OBJECTIVES, ObjectiveSettings, Reference
 
 JACOBIAN = ("contractive", "higher_order", "reconstruction_contractive", "gain_weighted", "contractive_denoising")
 JACOBIAN += ("largest_singular_value", "jacobian_l1", "isometric", "nuclear")
@@ -61,6 +63,18 @@ def test_a_missing_weight_is_the_default_or_searched():
     assert not ObjectiveSettings("standard").searches
 
 
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name not in ("standard", "gain_weighted")])
+def test_the_weight_of_a_record_is_that_of_its_preset(name):
+    preset = getattr(objectives, name)
+    (number, *_), record = signature(preset).parameters.values(), OBJECTIVES[name]
+    assert number.default == record.weight
+    assert record.default in (None, record.weight)
+
+
+def test_a_fit_without_a_search_has_no_penalty_by_default():
+    assert (OBJECTIVES[DEFAULT_OBJECTIVE].weight, OBJECTIVES["standard"].weight) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "match"),
     [
@@ -68,6 +82,11 @@ def test_a_missing_weight_is_the_default_or_searched():
         ({"weight": -1}, InvalidValue, "weight must be at least 0, got -1"),
         ({"weight": float("nan")}, InvalidValue, "weight must be at least 0, got nan"),
         ({"weight": float("inf")}, InvalidValue, "weight must be a finite number, got inf"),
+        (
+            {"objective": "standard", "weight": 0.7},
+            InvalidValue,
+            r"weight must be 0 for the objective standard, got 0\.7\. It has no penalty: leave it out",
+        ),
         ({"weight": "much"}, InvalidType, "weight must be a number, got 'much'"),
         ({"loss": "hinge"}, InvalidValue, "loss must be one of squared_error, cross_entropy, got 'hinge'"),
         ({"method": "brute"}, InvalidValue, "method must be one of auto, exact, probes, forward_probes, got 'brute'"),

@@ -15,7 +15,7 @@ import contractive as ct
 from contractive import data
 from contractive.cli._commands import app
 from contractive.studies import runs
-from contractive.studies.export import export, module_of
+from contractive.studies.export import PrecisionWarning, export, module_of
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
 pytest.importorskip("onnxscript", reason="needs the extra export")
@@ -163,7 +163,7 @@ def test_large_offsets_are_taken_off_in_full(tmp_path, part):
 def test_numbers_that_single_precision_merges_are_told(tmp_path):
     run, _ = far_from_zero(tmp_path, 1.7e9, 600.0)
     with pytest.warns(
-        UserWarning, match=r"in single precision, in which neighbours of feature t are 0\.\d+ of its scale"
+        PrecisionWarning, match=r"in single precision, in which neighbours of feature t are 0\.\d+ of its scale"
     ):
         export(run, tmp_path / "model.pt2")
 

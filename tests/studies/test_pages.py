@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from contractive.studies.pages import described, shows_something
+from contractive.studies.pages import described, shown, shows_something
 from contractive.studies.runs import AutoencoderSettings
 
 RAMP = np.add.outer(np.arange(8.0), np.arange(8.0)).ravel()
@@ -23,6 +23,10 @@ RAMP = np.add.outer(np.arange(8.0), np.arange(8.0)).ravel()
 )
 def test_noise_is_not_shown_as_pictures(pictures, image, shown):
     assert shows_something(pictures, image) is shown
+
+
+def test_infinite_numbers_have_a_sign():
+    assert [shown(value) for value in (float("inf"), -float("inf"), float("nan"), None)] == ["∞", "−∞", "–", "–"]
 
 
 def test_settings_are_described_without_what_only_the_machine_decides():

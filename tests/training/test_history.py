@@ -66,7 +66,9 @@ def test_shortcomings_are_worse_than_principal_components_and_idle_units():
         plain.decoder[0].weight.zero_()
     (worse,) = shortcomings(plain, x, linear)
     assert worse.startswith(f"Principal components of the same size leave {left:.3g} of the variance unexplained, this")
-    remedy = "use a smaller weight (a smaller allowed error increase), or begin as principal components."
+    remedy = (
+        "use a smaller weight (a smaller allowed error increase), or begin as principal components where it did not."
+    )
     assert f"this network 1. Train longer, {remedy}" in worse
     with torch.no_grad():
         plain.decoder[0].weight.copy_(linear.decoder[0].weight * 0.99)

@@ -13,7 +13,7 @@ import typer
 
 from contractive.cli._console import visible
 from contractive.cli._settings import option_of, with_options
-from contractive.core.errors import ContractiveError
+from contractive.core.errors import ContractiveError, first_line
 from contractive.core.signals import exit_code
 
 _REMEDIES = {
@@ -39,7 +39,7 @@ def command(example: str = "") -> Callable[[Callable[..., None]], Callable[..., 
 
 
 def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors that the user can fix into one line on standard error and exit code 2."""
+    """Turn errors that the user can fix into one line on standard error and exit code 2; others are of the program."""
     names = option_names(command)
 
     @wraps(command)
@@ -49,7 +49,7 @@ def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # the reader of the output, `head` for instance, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
-        except (ValueError, OSError, ModuleNotFoundError, MemoryError, RuntimeError) as error:
+        except (ContractiveError, OSError, ModuleNotFoundError, MemoryError, RuntimeError) as error:
             text = _worded(error, names)
             if not text:
                 raise
@@ -94,7 +94,7 @@ def _worded(error: Exception, names: dict[str, str]) -> str:
         if not isinstance(error, MemoryError) and not re.search("out of memory|allocate memory", str(error)):
             return ""
         smaller = [names[name] for name in ("batch_size", "hidden", "code") if name in names]
-        reason = (str(error) or "no more to be had").splitlines()[0].split("] ")[-1][:120].rstrip(".")
+        reason = first_line(error).split("] ")[-1] if str(error) else "no more to be had"
         return f"Out of memory: {reason}. Take a smaller {' or '.join(smaller) or 'model or table'}."
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("contractive"):
         return ""

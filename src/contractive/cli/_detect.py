@@ -79,7 +79,10 @@ def score(
     pass_through: options.PassThrough = None,
     fail_above: Annotated[
         float | None,
-        typer.Option(help=f"Exit with code {_ALARM} if a larger share of the rows is flagged.", show_default="never"),
+        typer.Option(
+            help=f"Exit with code {_ALARM} if a larger share of the rows is flagged or has no score.",
+            show_default="never",
+        ),
     ] = None,
     reading: options.ReadingOptions,
     rules: options.Rules,
@@ -114,7 +117,9 @@ def score(
     if json:
         console.document({**asdict(found), "share": found.share, "out": str(out)})
     console.line(f"{found.rows:,} rows, of which {found.flagged:,} ({found.share:.1%}) are flagged: ", bold(out))
-    if fail_above is not None and found.share > fail_above:
+    if found.marked:
+        console.line(f"{found.marked:,} rows have no score, and are not in that share: column problem says why.")
+    if fail_above is not None and found.doubtful > fail_above:
         console.line(f"That is more than --fail-above {fail_above:g}: exit code {_ALARM}.")
         raise typer.Exit(_ALARM)
 

@@ -41,7 +41,6 @@ def analyze(
     DATA that the run was trained on are split as they were; any other rows are new ones. Prints a few sentences and
     writes report.html: open it in a browser.
     """
-    from contractive.core.artifacts import read_json
     from contractive.report import analysis_html, explore_html, write_page
     from contractive.studies.explore import explore as explore_run
     from contractive.studies.runs import AutoencoderRun, open_run
@@ -77,7 +76,7 @@ def analyze(
     write_page(explorer, out / _EXPLORER)
     page = write_page(analysis_html(analysis, explorer), out / "report.html")
     if json:
-        console.document(read_json(out / "analysis.json"))
+        print((out / "analysis.json").read_text(encoding="utf-8"), end="", flush=True)
         return
     for section, reason in analysis.left_out.items():
         console.line(f"Left out: {section}: {reason}.", style="dim")
@@ -108,6 +107,8 @@ def explore(
     from contractive.studies.explore import explore as work
     from contractive.studies.runs import AutoencoderRun, open_run
 
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InvalidValue("out", "end in .html", out.name, "Rename it.")
     if out.exists() and not force:
         raise InvalidValue("out", "be a new file", str(out), "Choose another or give `force`.")
     console = Console(quiet=quiet)

@@ -1,5 +1,6 @@
 """The commands that apply a run, `encode`, `reconstruct` and `predict`, or pass it on, `export` and `projector`."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,13 +105,17 @@ def export(
     Detectors can be exported if their score is `reconstruction` or `structured`: the others need the training rows.
     """
     from contractive.estimators import ContractiveEstimator, ContractiveOutlierDetector
+    from contractive.studies.export import PrecisionWarning
     from contractive.studies.export import export as write
     from contractive.studies.runs import ClassifierRun, DetectorRun
 
     console, opened = Console(), open_trained(run)
     is_detector = isinstance(opened, DetectorRun | ContractiveOutlierDetector)
     part = part or ("detector" if is_detector else "encoder")
-    path = write(opened, out, part=part, overwrite=force)
+    with warnings.catch_warnings(record=True) as caught:  # others are of torch, on its own workings
+        warnings.simplefilter("always")
+        path = write(opened, out, part=part, overwrite=force)
+    console.notes([str(each.message) for each in caught if issubclass(each.category, PrecisionWarning)])
     console.line(f"{part.capitalize()} of {run}: {path}")
     load = f"onnxruntime.InferenceSession({str(path)!r}).run(None, {{'x': rows}})"
     if path.suffix == ".pt2":

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 
 _UNKNOWN = 4 * 2**30
-_GROUPS = (  # limit and use, of control groups of versions 2 and 1
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+_GROUPS = (  # folder, limit, use, and the file pages in it that are given up on demand, of control groups 2 and 1
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
 
@@ -25,10 +25,11 @@ def _left() -> Iterator[int]:
     if not free:
         with suppress(AttributeError, OSError, ValueError):
             yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    for limit, used in _GROUPS:
-        most, now = _lines(limit), _lines(used)
+    for folder, limit, used, given_up in _GROUPS:
+        most, now = _lines(f"{folder}/{limit}"), _lines(f"{folder}/{used}")
         if most and now and most[0].isdigit() and now[0].isdigit():
-            yield int(most[0]) - int(now[0])
+            pages = [line.split()[1] for line in _lines(f"{folder}/memory.stat") if line.startswith(f"{given_up} ")]
+            yield int(most[0]) - max(0, int(now[0]) - sum(map(int, pages)))
     if sys.platform != "win32":
         import resource
 

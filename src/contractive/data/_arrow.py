@@ -18,7 +18,7 @@ from contractive.data._preparation import BLOCK
 from contractive.data._reader import OnDisk, slices
 from contractive.data._tables import TableReader
 
-ARROW_ERRORS = (pa.ArrowException, UnicodeDecodeError)  # the second where names or texts in a file are none
+ARROW_ERRORS = (pa.ArrowException, UnicodeError)  # the second where names or texts, or the name of a file, are none
 _BUFFER = 2**15  # bytes of each column of a .parquet file that are read ahead
 _BYTES_IN_TRAINING = 24  # per number of a row group: its table, its rows, two groups before and after shuffling
 _WHOLE = "Save it as .parquet in row groups, which is read in chunks."

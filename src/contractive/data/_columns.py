@@ -76,8 +76,8 @@ class Column:
         """Return the error of values that are not among the categories."""
         return DataError(
             f"column {self.name} must hold categories met in training,"
-            f" got {join_names(map(repr, dict.fromkeys(values)), 3)}. Train with data"
-            f" that has them, or without the column (`drop` {self.name})."
+            f" got {join_names(map(repr, dict.fromkeys(values)), 3)}. Mark such rows"
+            f" (`unknown_categories` mark), train with data that has them, or without the column (`drop` {self.name})."
         )
 
     def decode(self, x: np.ndarray) -> np.ndarray:

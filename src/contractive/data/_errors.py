@@ -78,6 +78,8 @@ def reraise_as_data_error(path: Path, errors: tuple[type[Exception], ...]) -> It
             raise DataError(
                 f"{path} must fit into memory, got: {first_line(error)}. Use `drop`, or a part of the rows."
             ) from error
+        if isinstance(error, UnicodeEncodeError):  # Arrow takes no other names of files
+            raise DataError(f"names of files must be in UTF-8, got {error.object!r:.200}. Rename it.") from error
         if isinstance(error, NotImplementedError):
             raise DataError(
                 f"{path} must have columns of types that Arrow reads, got: {first_line(error)}. Convert them."

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from contractive.core.files import new_file, remove_temporary_files
-from contractive.data._arrow import ArrowTable, ParquetTable
 from contractive.data._cells import CellsByGenes
 from contractive.data._columns import check_unique
-from contractive.data._csv import TextTable
 from contractive.data._errors import DataError, invalid, join_names
 from contractive.data._images import ImageFolder
 from contractive.data._named import SETS
 from contractive.data._npy import NpyArray, NpyTable, NpzArray
 from contractive.data._options import DEFAULT, Options
-from contractive.data._parts import parts_reader
+from contractive.data._parts import IN_PARTS, parts_reader
 from contractive.data._preparation import Preparation
 from contractive.data._reader import Reader, Sink
 from contractive.data._spreadsheet import Spreadsheet
@@ -28,10 +26,7 @@ FOLDER = "/"
 FORMATS: dict[str, type[Reader[Any, Any]]] = {
     ".npy": NpyArray,
     ".npz": NpzArray,
-    **dict.fromkeys((".csv", ".tsv", ".txt", ".data", ".test", ".dat"), TextTable),
-    **dict.fromkeys((f"{name}.{packed}" for name in (".csv", ".tsv", ".txt") for packed in ("gz", "zst")), TextTable),
-    ".parquet": ParquetTable,
-    **dict.fromkeys((".arrow", ".feather", ".ipc"), ArrowTable),
+    **IN_PARTS,
     ".xlsx": Spreadsheet,
     ".h5ad": CellsByGenes,
     FOLDER: ImageFolder,

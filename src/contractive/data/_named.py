@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from contractive.data._arrays import ArrayReader, ArraySchema
-from contractive.data._errors import DataError, invalid
+from contractive.data._errors import DataError, first_line, invalid
 from contractive.data._memory import check_fits
 from contractive.data._preparation import BLOCK, ImagesPreparation, Preparation
 from contractive.data._reader import files_checksum, slices
@@ -129,9 +129,9 @@ def read_idx(path: Path) -> np.ndarray:
             check_fits(str(path), size, "Download it again.")
             body = file.read(size + 1)  # one more, to see whether there are more
     except OSError as error:
-        raise DataError(f"{path} must be a readable .gz file, got: {error}. Download it again.") from error
+        raise DataError(f"{path} must be a readable .gz file, got: {first_line(error)}. Download it again.") from error
     except (EOFError, zlib.error) as error:
-        raise DataError(f"{path} must be a whole .gz file, got a broken one: {error}. Download it again.") from error
+        raise DataError(f"{path} must be a whole .gz file, got: {first_line(error)}. Download it again.") from error
     if start[:3] != b"\x00\x00\x08":
         raise DataError(f"{path} must hold unsigned bytes in the IDX format, got something else. Download it again.")
     if not shape or len(body) != size:
@@ -164,8 +164,7 @@ def _downloaded(name: str, file: str) -> Path:
         known = f"md5:{hashes[_IDX_FILES.index(file)]}"
         return Path(pooch.retrieve(address + file, known, fname=file, path=cache, progressbar=False))
     except (RequestException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
         raise DataError(
-            f"{name} must be on this machine or downloadable, got: {reason}."
+            f"{name} must be on this machine or downloadable, got: {first_line(error)}."
             f" Put its four IDX .gz files into a folder and give it as `data_dir` or ${DATA_VARIABLE}."
         ) from error

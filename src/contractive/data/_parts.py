@@ -18,10 +18,14 @@ from contractive.data._preparation import BLOCK
 from contractive.data._reader import OnDisk, files_checksum
 from contractive.data._tables import TableReader
 
+# formats of a file of which a folder is one table, and of its parts
+IN_PARTS: dict[str, type[TableReader]] = {
+    **dict.fromkeys((".csv", ".tsv", ".txt", ".data", ".test", ".dat"), TextTable),
+    **dict.fromkeys((f"{name}.{packed}" for name in (".csv", ".tsv", ".txt") for packed in ("gz", "zst")), TextTable),
+    ".parquet": ParquetTable,
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), ArrowTable),
+}
 _COPIES = 3
-_READERS: dict[str, type[TableReader]] = {
-    ".parquet": ParquetTable, ".csv": TextTable, ".csv.gz": TextTable, ".arrow": ArrowTable, ".feather": ArrowTable,
-}  # fmt: skip
 
 
 def parts_reader(folder: Path) -> type["PartFiles"] | None:
@@ -32,7 +36,7 @@ def parts_reader(folder: Path) -> type["PartFiles"] | None:
 
 def _part_files(folder: Path) -> tuple[list[Path], type[TableReader]] | None:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith((".", "_")))
-    for suffix, reader in _READERS.items():
+    for suffix, reader in IN_PARTS.items():
         if files and all(path.name.lower().endswith(suffix) for path in files):
             return [path for path in files if path.stat().st_size], reader
     return None

@@ -158,7 +158,11 @@ class Preparation(ABC):
         if bad.rows:
             bad.check_usable(self.groups, self.part)
             if self.fill is None:
-                bad.check_missing(self.groups, self.part, "Fill them, or train with `impute` median.")
+                bad.check_missing(
+                    self.groups,
+                    self.part,
+                    "Fill them, mark such rows (`missing_values` mark), or train with `impute` median.",
+                )
         if not _within(out, np.finfo(np.float32).max):
             where = join_names(self.feature_names[i] for i in np.flatnonzero(~np.isfinite(out).all(0)))
             raise DataError(f"values must be finite after scaling, got others in {where}. Remove or replace them.")

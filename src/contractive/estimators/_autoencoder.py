@@ -35,9 +35,10 @@ class ContractiveAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         objective: A name of `objectives.OBJECTIVES`, such as `gain_weighted`, `contractive`, `sparse`, `denoising`
             (noise only) or `standard`; a penalty function `(encode, x) -> (code, values)`; or an `Objective`, which
             then decides alone.
-        weight: Factor of the penalty, against a squared error summed over the scaled features; None for 0 with
-            `gain_weighted` and 0.1 with any other; `auto` finds the one whose error increase is allowed. From principal
-            components on, the weight found gives the same network when it is given.
+        weight: Factor of the penalty, against a squared error summed over the scaled features; None for that of the
+            record in `OBJECTIVES`, such as 0 with `gain_weighted` and 0.1 with `contractive`, and 0.1 with a function;
+            `auto` finds the one whose error increase is allowed. From principal components on, the weight found gives
+            the same network when it is given.
         max_error_increase: With `auto`, the share of held-out reconstruction error allowed above that without penalty;
             with `pca` learned rows count, too, as far as they agree with held-out ones, and errors below a millionth of
             the variance count as that.

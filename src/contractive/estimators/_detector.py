@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import InvalidValue, first_line
 from contractive.estimators._base import ROWS, ContractiveEstimator, dense
 from contractive.estimators._bounds import row_bounds
 from contractive.estimators._crossfit import CrossFit
@@ -328,8 +328,9 @@ class ContractiveOutlierDetector(OutlierMixin, DetectorParameters, ContractiveEs
                 raise ValueError("the inner rows must be marked by true or false where the score uses them")
             self._fit = CrossFit.of(networks, rows, saved.folds, parts, saved.weights, saved.inner, saved.numbers)
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise StorageError(f"{reason}: networks and rows must fit. estimator.npz was changed.") from error
+            raise StorageError(
+                f"{first_line(error)}: networks and rows must fit. estimator.npz was changed."
+            ) from error
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,7 +11,6 @@ from contractive.core.errors import InvalidValue, check_choice
 from contractive.estimators._autoencoder import ContractiveAutoencoder
 from contractive.estimators._crossfit import NOVELTY, STRUCTURED, TABLE, TRIMMED, Part
 from contractive.estimators._parameters import Parameters, budget
-from contractive.objectives import Objective
 
 ScoreBy = Literal["auto", "table", "novelty", "structured", "trimmed", "reconstruction"]
 PARTS: dict[str, tuple[Part, ...]] = {
@@ -90,19 +89,19 @@ class DetectorParameters(Parameters):
         """Return the weights of the penalty to try for a score, from the largest on; one where it is given."""
         if self.weight is not None:
             return (self.weight,)
-        weighted = not isinstance(self.objective, Objective) and self.objective != "standard"
-        return _WEIGHTS.get(score_by, _WEIGHT)[: None if weighted else 1]  # else all would train the same
+        return (None,) if self._decides_instead() else _WEIGHTS.get(score_by, _WEIGHT)
 
     def worker(self, rows: int, score_by: str, **changed: Any) -> ContractiveAutoencoder:
         """Return an unfitted autoencoder for scaled rows, so many of them, and for a score."""
-        own = {each.name: getattr(self, each.name) for each in fields(Parameters)}
+        own: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(Parameters)}
         weight = self.candidates(score_by)[0]
         epochs = self.max_epochs
         if epochs == "auto" and score_by == "structured":
             size = None if self.batch_size == "auto" else int(self.batch_size)
             epochs = math.ceil(_STRUCTURED_PASSES * (budget(rows, size).max_epochs or 1))
         own |= {"weight": weight, "max_epochs": epochs, "scale": "none", "loss": self._loss_name}
-        return ContractiveAutoencoder(**{**own, **changed})
+        own |= changed | ({"weight": None} if self._decides_instead() else {})
+        return ContractiveAutoencoder(**own)
 
     def chosen_score(self, x: np.ndarray) -> str:
         """Return the score for rows without missing values."""

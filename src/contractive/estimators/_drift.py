@@ -72,7 +72,7 @@ def drift(fit: CrossFit, rows: np.ndarray, new: np.ndarray, z: np.ndarray, names
     """Compare new rows with the training rows by Kolmogorov and Smirnov's test, feature by feature.
 
     Training rows are reconstructed by the network that did not see them, and each new row by one of the networks in
-    turn, so that both are alike where nothing has changed.
+    turn, so that both are alike where nothing has changed. So are training rows that are given as new ones.
 
     Args:
         fit: The networks.
@@ -88,9 +88,11 @@ def drift(fit: CrossFit, rows: np.ndarray, new: np.ndarray, z: np.ndarray, names
     before = np.empty_like(fit.rows)
     for fold, member in enumerate(fit.members):
         before[fit.folds == fold] = member.reconstruct(fit.rows[fit.folds == fold])
-    after, scores = np.empty_like(z), np.empty(len(z))
+    after, scores, judges = np.empty_like(z), np.empty(len(z)), _judges(fit, z)
     for fold, member in enumerate(fit.members):
-        own = slice(fold, None, len(fit.members))
+        own = np.flatnonzero(judges == fold)
+        if not len(own):
+            continue
         after[own], scores[own] = member.reconstruct(z[own]), fit.member_scores(fold, z[own])
     old = np.column_stack([fit.cross_scores(), rows, before, fit.rows - before])
     now = np.column_stack([scores, new, after, z - after])
@@ -98,6 +100,19 @@ def drift(fit: CrossFit, rows: np.ndarray, new: np.ndarray, z: np.ndarray, names
     by_feature = corrected[1:].reshape(3, -1).T.tolist()
     found = tuple(FeatureDrift(name, *values) for name, values in zip(names, by_feature, strict=True))
     return Drift(float(corrected.min()), float(corrected[0]), found, _stretches(old, now, names))
+
+
+def _judges(fit: CrossFit, z: np.ndarray) -> np.ndarray:
+    """Return which network judges each of the scaled rows: for one that was trained on, the network without it."""
+    factors = np.random.RandomState(0).randint(0, 2**63, z.shape[1], np.int64)
+
+    def keys(rows: np.ndarray) -> np.ndarray:  # equal for equal rows
+        return (np.ascontiguousarray(rows, np.float64).view(np.int64) * factors).sum(1)
+
+    known = keys(fit.rows)
+    order = np.argsort(known)
+    place = order[np.searchsorted(known[order], keys(z)).clip(max=len(known) - 1)]
+    return np.where((fit.rows[place] == z).all(1), fit.folds[place], np.arange(len(z)) % len(fit.members))
 
 
 def _stretches(old: np.ndarray, now: np.ndarray, names: tuple[str, ...]) -> tuple[Stretch, ...]:

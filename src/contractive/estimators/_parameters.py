@@ -204,6 +204,13 @@ class Parameters(BaseEstimator):
             made = replace(made, corruption=corruption)
         return replace(made, weight_decay=made.weight_decay + float(self.alpha))
 
+    def _decides_instead(self) -> str:
+        """Say what decides where a given weight would have no effect; nothing where it is the factor of a penalty."""
+        if isinstance(self.objective, Objective):
+            return "It has its own weights."
+        name = "weight" if callable(self.objective) else OBJECTIVES[self.objective].weight_name
+        return {"weight": "", "noise": "Set `noise`, its sigma.", "": "It has no penalty."}[name]
+
     def _given_weight(self) -> float:
         """The factor of the (first) penalty, where it is given; 0 without a penalty."""
         given: Any = self.objective
@@ -222,6 +229,9 @@ class Parameters(BaseEstimator):
             checked("n_components", self.n_components, int, least=1)
         if not self._has_auto_weight and self.weight is not None:
             checked("weight", self.weight, float, least=0)
+            if remedy := self._decides_instead():
+                name = given.name if isinstance(given, Objective) else given
+                raise InvalidValue("weight", f"be None with the objective {name}", self.weight, remedy)
         if self.noise is not None and not callable(self.noise):
             checked("noise", self.noise, float, least=0)
         if not 0 < self.validation_fraction < 1:

@@ -47,8 +47,7 @@ class NamedObjective:
     symbol: str = "circle"  # its marker, one of plotly's
     weight_name: Literal["weight", "noise", ""] = "weight"  # of its one number, empty without one
     weight_help: str = ""  # the number in words
-    # the number, where none is given and none is searched; None for one that is always searched
-    default: float | None = None
+    weight: float = 0.1  # the number, where none is given and none is searched
     # (share, scales) -> a weight that raises the reconstruction error by about this share, from which a search starts;
     # the increase grows like weight^exponent near there
     guess: Callable[[float, Reference], float] | None = None
@@ -57,6 +56,11 @@ class NamedObjective:
         False  # whether `fit_with_max_error_increase` can find its weight, which all of its terms have then
     )
     compared: bool = False  # whether it is in a comparison that names no objectives
+
+    @property
+    def default(self) -> float | None:
+        """The number of a run without one; None where it is searched."""
+        return None if self.searched else self.weight
 
     @property
     def label(self) -> str:
@@ -71,6 +75,8 @@ class NamedObjective:
 # Colours were found by search: at least 2.7 : 1 against white and against near-black, and as far apart as can be for
 # normal sight, protanopia, deuteranopia and tritanopia (Machado et al. 2009); the symbols repeat the distinction.
 # The noise of contractive_denoising alone raises the error by less than a comparison allows; 0.3 would not.
+# The weight of `gain_weighted` is 0, which fits without a search were measured with (docs/experiments.md, the first
+# run); all others are those of the presets.
 # A guess equates the wanted increase of the error, share * error, with weight * penalty: the penalty of the unpenalised
 # fit where it is known, a typical one of digits and small tables otherwise.
 # fmt: off
@@ -78,12 +84,12 @@ _RECORDS = (
     NamedObjective(
         "standard", lambda weight, loss: standard(loss=loss),
         "Reconstruction error alone; the reference for all others.",
-        color="#7a757e", weight_name="", default=0.0, compared=True,
+        color="#7a757e", weight_name="", weight=0.0, compared=True,
     ),
     NamedObjective(
         "denoising", denoising, "Reconstructs the clean input from one with Gaussian noise (Vincent et al. 2008).",
         color="#2b7cf0", symbol="square", weight_name="noise", weight_help="sigma of the Gaussian noise on the inputs",
-        default=0.3, guess=lambda share, scales: 0.3 * scales.feature_sd, exponent=2.0, compared=True,
+        weight=0.3, guess=lambda share, scales: 0.3 * scales.feature_sd, exponent=2.0, compared=True,
     ),
     NamedObjective(
         "sparse", sparse, "Adds a penalty on units that are active too often (Lee et al. 2008; Ng 2011).",
@@ -104,13 +110,13 @@ _RECORDS = (
         "reconstruction_contractive", reconstruction_contractive,
         "Penalises the Jacobian of encoder and decoder together (Alain and Bengio 2014).",
         color="#a39b2c", symbol="hexagon", weight_help="weight of the squared norm of the Jacobian of reconstruction",
-        guess=lambda share, scales: share * scales.error / 20, searched=True,
+        weight=0.01, guess=lambda share, scales: share * scales.error / 20, searched=True,
     ),
     NamedObjective(
         "gain_weighted", gain_weighted,
         "Penalises each unit's gradient times the decoder's gain of that unit: scaling the code does not evade it.",
         color="#e0608a", symbol="pentagon-open", weight_help="weight of sum_j gain_j^2 ||grad f_j||^2",
-        guess=lambda share, scales: share * scales.error / 20, searched=True,
+        weight=0.0, guess=lambda share, scales: share * scales.error / 20, searched=True,
     ),
     NamedObjective(
         "largest_singular_value", largest_singular_value,
@@ -122,7 +128,7 @@ _RECORDS = (
         "jacobian_l1", jacobian_l1,
         "Penalises the sum of absolute entries of the encoder's Jacobian: few inputs move a unit (Farnik et al. 2025).",
         color="#5c8a2e", symbol="triangle-left", weight_help="weight of the sum of |J_ij|",
-        guess=lambda share, scales: 0.1 * share * scales.error / scales.squared_norm**0.5, searched=True,
+        weight=0.01, guess=lambda share, scales: 0.1 * share * scales.error / scales.squared_norm**0.5, searched=True,
     ),
     NamedObjective(
         "isometric", isometric,
@@ -134,7 +140,7 @@ _RECORDS = (
         "nuclear", nuclear,
         "Penalises encoder's and decoder's Jacobian: low rank of their product (Scarvelis and Solomon 2024).",
         color="#b0701c", symbol="hexagon-open", weight_help="weight of ||J_f||_F^2 + ||J_g||_F^2",
-        guess=lambda share, scales: share * scales.error / 20, searched=True,
+        weight=0.01, guess=lambda share, scales: share * scales.error / 20, searched=True,
     ),
     NamedObjective(
         "contractive_denoising", lambda weight, loss: contractive_denoising(weight, 0.1, loss=loss),
@@ -145,12 +151,12 @@ _RECORDS = (
     NamedObjective(
         "l1", l1, "Adds the sum of absolute values of the code.",
         color="#705848", symbol="triangle-down", weight_help="weight of the sum of absolute values of the code",
-        guess=lambda share, scales: 0.3 * share * scales.error, searched=True,
+        weight=0.01, guess=lambda share, scales: 0.3 * share * scales.error, searched=True,
     ),
     NamedObjective(
         "weight_decay", weight_decay, "Adds the sum of squared weights.",
         color="#9f90da", symbol="cross", weight_help="weight of the sum of squared weights",
-        default=1e-4, guess=lambda share, scales: 1e-3 * share * scales.error,
+        weight=1e-4, guess=lambda share, scales: 1e-3 * share * scales.error,
     ),
 )
 # fmt: on
@@ -174,8 +180,8 @@ class ObjectiveSettings:
     an allowed increase of the reconstruction error.
 
     Raises:
-        InvalidValue: A name that is not known, a weight that is negative or not finite, or a method for an objective
-            without a Jacobian.
+        InvalidValue: A name that is not known, a weight that is negative, not finite or for an objective without one,
+            or a method for an objective without a Jacobian.
         InvalidType: A value of another type.
     """
 
@@ -195,6 +201,9 @@ class ObjectiveSettings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "penalty_rows", str(self.penalty_rows))
         check_settings(self)
+        if self.weight and not self.record.weight_name:
+            remedy = "It has no penalty: leave it out, or choose another objective."
+            raise InvalidValue("weight", f"be 0 for the objective {self.objective}", self.weight, remedy)
         self._rows()
         if (self.method, self.penalty_rows) != ("auto", "auto"):
             self.make()

@@ -18,6 +18,12 @@ from contractive.models import fold_means
 from contractive.studies.runs import DetectorRun, Run
 
 ENDINGS = (".onnx", ".pt2")
+
+
+class PrecisionWarning(UserWarning):
+    """An exported model has too few digits for raw numbers that are far from 0."""
+
+
 _COARSE = 1e-4  # of a feature's scale
 
 
@@ -116,6 +122,7 @@ def _warn_of_rounding(preparation: Preparation | Any) -> None:
             f"The file takes and gives numbers in single precision, in which neighbours of {name} are"
             f" {float(step.flat[worst]):.2g} of its scale apart: codes of raw numbers are off by as much. Subtract a"
             " constant from it before training.",
+            PrecisionWarning,
             stacklevel=3,
         )
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from contractive import analysis
+from contractive.core.errors import first_line
 from contractive.data import Split
 from contractive.models import Autoencoder
 from contractive.objectives import Gaussian
@@ -238,11 +239,6 @@ def measure_components(
     generator = torch.Generator().manual_seed(seed)
     found = measure(Subject(linear, torch.from_numpy(rows), noise_unit(split), generator, labelled))
     return {key: value for key, value in found.items() if not math.isnan(value)}
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def noise_unit(split: Split) -> float:

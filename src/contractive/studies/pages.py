@@ -100,6 +100,8 @@ def shown(value: float | None, unit: str = "") -> str:
     """
     if value is None or value != value:
         return "–"
+    if math.isinf(value):
+        return f"{MINUS if value < 0 else ''}∞"
     if unit == "%":
         left = min(abs(value), abs(1 - value))  # from nothing or all, which rounding must not reach
         return percent(value, ".0f" if left < 1e-6 else f".{max(1, math.ceil(-math.log10(100 * left)))}f")

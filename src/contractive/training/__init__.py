@@ -29,6 +29,7 @@ from contractive.training._principal_components import (
 from contractive.training._rows import Rows
 from contractive.training._settings import (
     DEVICES,
+    FEWEST_SEARCH_EPOCHS,
     MACHINE,
     PRECISIONS,
     SCHEDULES,
@@ -66,6 +67,7 @@ __all__ += ["Start", "chosen_start", "against_components", "from_components"]
 __all__ += ["start_at_mean", "pretrain", "fine_tune", "FineTuning", "Regularisation", "Epochs"]
 # settings
 __all__ += ["TrainingSettings", "TrainingOptions", "FitOptions", "SCHEDULES", "DEVICES", "PRECISIONS", "MACHINE"]
+__all__ += ["FEWEST_SEARCH_EPOCHS"]
 __all__ += ["ScheduleName", "Schedule", "Device", "Precision"]
 # for your own LightningModule
 __all__ += ["JacobianPenalty"]

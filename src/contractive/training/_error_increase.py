@@ -34,7 +34,7 @@ from contractive.training._fit import FIT_DEFAULTS, FitOptions, fit
 from contractive.training._history import History
 from contractive.training._module import Step
 from contractive.training._rows import STEPS_PER_BLOCK, Data, as_tensor, size_of
-from contractive.training._settings import settings_of
+from contractive.training._settings import FEWEST_SEARCH_EPOCHS, settings_of
 from contractive.training._trainer import LibraryCallback, SaveRegularly
 from contractive.training._warm_up import refuse_warm_up, scaled
 
@@ -46,7 +46,6 @@ _LOOK_AHEAD = 0.12  # share of what remains over which the present slope of the 
 _FURTHEST = 4.0  # an increase further than this factor from the allowed one counts as this far
 _FEW = 256  # rows for the first guess
 _ENOUGH_STEPS = 200  # after which a reference should have learned something
-_FEWEST_EPOCHS = 2  # one is shared, one has the penalty
 
 
 class Checks(LibraryCallback):
@@ -197,8 +196,8 @@ def fit_with_max_error_increase(
         raise InvalidValue("checkpoint", "be given with several processes", "none", remedy)
     if not any(term.weight for term in objective.terms):
         raise InvalidValue("objective", "have a penalty with a weight above 0", repr(objective.name), "Add one.")
-    if max_epochs < _FEWEST_EPOCHS:
-        rule = f"be at least {_FEWEST_EPOCHS} with `max_error_increase`"
+    if max_epochs < FEWEST_SEARCH_EPOCHS:
+        rule = f"be at least {FEWEST_SEARCH_EPOCHS} with `max_error_increase`"
         raise InvalidValue("max_epochs", rule, max_epochs, "Train longer.")
     if settings.patience is not None:
         remedy = "The objective changes during training."

@@ -217,7 +217,7 @@ def shortcomings(
             found.append(
                 f"Principal components of the same size leave {shares[0]} of the variance unexplained, this network"
                 f" {shares[1]}. Train longer, use a smaller weight (a smaller allowed error increase), or begin as"
-                " principal components."
+                " principal components where it did not."
             )
     fell = still_falling(errors)
     if fell is not None and fell > FALLING:

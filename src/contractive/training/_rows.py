@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from contractive.core.errors import InvalidType, InvalidValue
+from contractive.core.errors import InvalidType, InvalidValue, first_line
 from contractive.core.randomness import global_randomness
 from contractive.models import Autoencoder, Classifier
 from contractive.training._contexts import evaluating
@@ -163,7 +163,7 @@ def _check_fit(autoencoder: Autoencoder, x: Tensor, what: str, alone: bool) -> N
                 torch.set_rng_state(state)
                 found.append(reconstruct(row))
     except RuntimeError as error:
-        got = f"rows of shape {features}: {str(error).splitlines()[0].rstrip('.')}"
+        got = f"rows of shape {features}: {first_line(error)}"
         raise InvalidValue(what, "fit the autoencoder", got, "Build it for this number of features.") from error
     shape = tuple(found[0].shape[1:])
     if shape != features and not alone:

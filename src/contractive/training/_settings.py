@@ -48,6 +48,9 @@ class TrainingOptions(TypedDict, total=False):
     threads: int | None
 
 
+FEWEST_SEARCH_EPOCHS = 2  # of training with `max_error_increase`: one is shared, one has the penalty
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How a network is trained; None stands for a default that depends on the data (`completed`).

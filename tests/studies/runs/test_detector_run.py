@@ -232,6 +232,13 @@ def test_labels_other_than_0_and_1_are_refused(tmp_path):
         detect(path, SETTINGS, tmp_path / "run", options=Options(label="mode", drop=("id",)))
 
 
+def test_a_label_must_leave_normal_rows(tmp_path):
+    path = write(tmp_path / "t.csv", 60, 0)
+    path.write_text(path.read_text().replace(",0\n", ",1\n"))
+    with pytest.raises(ValueError, match="label must leave at least 4 normal rows to learn from, got 0"):
+        detect(path, SETTINGS, tmp_path / "run", options=READING)
+
+
 def test_labels_must_be_known_of_all_rows(tmp_path):
     path = tmp_path / "old.csv"
     rows = [f"{number},{number % 7},{number % 2 if number > 9 else ''}" for number in range(40)]
@@ -349,6 +356,15 @@ def test_the_commands_detect_and_score(tmp_path):
     alarm = ["score", str(out), str(new), "-o", str(table), "--force", "--fail-above"]
     assert CliRunner().invoke(app, [*alarm, "0"]).exit_code == 3
     assert CliRunner().invoke(app, [*alarm, "1"]).exit_code == 0
+    other = write(tmp_path / "other.csv", 40, 1)
+    other.write_text(other.read_text().replace(",a,", ",c,"))
+    marked = ["score", str(out), str(other), "-o", str(table), "--force", "--unknown-categories", "mark"]
+    few = write(tmp_path / "few.csv", 1, 1)
+    with pytest.raises(ValueError, match="rows that fit the detector must be at least 2, got 1"):
+        drift(open_run(out, DetectorRun), few)
+    late = CliRunner().invoke(app, [*marked, "--fail-above", "0.49"])  # half of the rows have no score
+    assert late.exit_code == 3
+    assert "20 rows have no score, and are not in that share" in late.output
     wrong = CliRunner().invoke(app, [*alarm, "2"])
     assert wrong.exit_code == 2
     assert "--fail-above must be a share from 0 to 1, got 2.0" in wrong.output

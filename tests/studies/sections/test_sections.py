@@ -341,7 +341,9 @@ def test_sizes_are_taken_out_of_contraction(measured, free, words):
 def test_the_cost_of_the_penalty_is_reported_where_the_training_knows(measured):
     found = replace(measured, run=RunSummary(error_increase=0.1064, squared_norm=3.0, squared_norm_without=9.0))
     text = said(found, {})["Reconstruction"]
-    assert "validation error is 11\xa0% higher and ‖J‖² is 3.0 times smaller (3 instead of 9)" in text
+    assert (
+        "the error as the search measures it is 11\xa0% higher and ‖J‖² is 3.0 times smaller (3 instead of 9)" in text
+    )
     assert "without the penalty" not in said(measured, {})["Reconstruction"]
 
 

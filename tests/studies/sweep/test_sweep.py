@@ -381,6 +381,7 @@ def test_settings_that_make_no_sweep(settings, said):
             {"labels": (np.zeros(3, float),) * 3},
             "label must name .*, got numbers with fractions",
         ),
+        ({"labels": (np.zeros(3, int),) * 3}, "label must name .*, got one class"),
         ({"validation": np.zeros((1, 6), np.float32)}, "data must have at least two validation rows, got 1"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 
 from contractive import training
+from contractive.core.errors import check_at_least
 from contractive.data import Block, DataError, Mismatches, Options, label_texts, open_rows, writer
 from contractive.studies.runs._classes import interval
 from contractive.studies.runs._classifier import PREDICTED, ClassifierRun
@@ -122,6 +123,11 @@ class Scored:
         """Share of the scored rows that was flagged; 0 without any."""
         return self.flagged / scored if (scored := self.rows - self.marked) else 0.0
 
+    @property
+    def doubtful(self) -> float:
+        """Share of all rows that was flagged or has no score."""
+        return (self.flagged + self.marked) / self.rows if self.rows else 0.0
+
 
 def score(run: DetectorRun, data: str | Path, out: str | Path, **options: Unpack[RowOptions]) -> Scored:
     """Write score, p-value, flag and the first three reasons of every row of `data`.
@@ -174,6 +180,7 @@ def drift(
         numbers, seen = np.concatenate([numbers, seen + block.usable]), seen + len(block.x)
         chosen = np.sort(np.argsort(keys)[:_MOST_DRIFT_ROWS])
         kept, keys, numbers = kept[chosen], keys[chosen], numbers[chosen]
+    check_at_least("rows that fit the detector", len(kept), 2, "Give more rows.")
     found = run.detector.drift(kept)
     names = dict(zip((each.feature for each in found.features), run.preparation.feature_names, strict=True))
     return replace(

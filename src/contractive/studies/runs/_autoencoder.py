@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from contractive import analysis, training
-from contractive.core.errors import InvalidValue
+from contractive.core.errors import InvalidValue, first_line
 from contractive.core.settings import check_settings, setting
 from contractive.data import DataError, Split, check_fits
 from contractive.models import Autoencoder, NetworkSettings, Recipe, storage
@@ -20,7 +20,7 @@ from contractive.studies.metrics import Subject, components_of, first_rows, meas
 from contractive.studies.runs._folder import HistoryTable, RunError
 from contractive.studies.runs._start import check_start, fit_from_components, starting
 from contractive.studies.runs._task import Job, RowFunction, Run, Task, TaskSettings, Trained
-from contractive.training import CollapseWarning, Start, TrainingSettings, principal_components
+from contractive.training import FEWEST_SEARCH_EPOCHS, CollapseWarning, Start, TrainingSettings, principal_components
 
 DEFAULT_MAX_ERROR_INCREASE = 0.1
 _PARTS: Any = {"network": NetworkSettings, "objective": ObjectiveSettings, "training": TrainingSettings}
@@ -114,6 +114,9 @@ class AutoencoderSettings(TaskSettings[Autoencoder, "AutoencoderMetrics"]):
         if increase is not None and self.training.patience is not None:
             rule, remedy = "be left out where the weight is found in training", "Or give `weight`, for instance 0.1."
             raise InvalidValue("patience", rule, self.training.patience, remedy)
+        if increase is not None and made.start != "pca" and (made.training.max_epochs or 0) < FEWEST_SEARCH_EPOCHS:
+            rule = f"be at least {FEWEST_SEARCH_EPOCHS} where the weight is found in training"
+            raise InvalidValue("max_epochs", rule, made.training.max_epochs, "Or give `weight`, for instance 0.1.")
         remedy = "Give a smaller `code` or `hidden`."
         try:
             with torch.device("meta"):  # the network is refused before it takes memory
@@ -182,7 +185,7 @@ class AutoencoderRun(Run[Autoencoder, AutoencoderMetrics]):
         except RuntimeError as error:
             raise RunError(
                 f"The model in {self.folder} does not fit the {self.preparation.features} features of its data:"
-                f" {str(error).splitlines()[0]}. One of its files was changed; train again."
+                f" {first_line(error)}. One of its files was changed; train again."
             ) from error
         return autoencoder
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contractive.core.errors import first_line
+from contractive.core.errors import InvalidValue, first_line
 from contractive.core.settings import check_settings, setting
 from contractive.data import DataError, Split, WindowPreparation
 from contractive.models import Autoencoder, Recipe
@@ -268,7 +268,12 @@ def _one_of_each_kind(caught: Sequence[warnings.WarningMessage]) -> tuple[str, .
 
 def _normal(split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of training and validation without the known anomalies, and which of them are of validation."""
+    from contractive.estimators import FEWEST_ROWS
+
     rows, known = np.concatenate([split.train, split.validation]), anomalies(split)
     later = np.arange(len(rows)) >= len(split.train)
     normal = np.ones(len(rows), bool) if known is None else ~np.concatenate(known[:2])
+    if normal.sum() < FEWEST_ROWS:
+        rule, remedy = f"leave at least {FEWEST_ROWS} normal rows to learn from", "Give more of them, or leave it out."
+        raise InvalidValue("label", rule, int(normal.sum()), remedy)
     return rows[normal], later[normal]

@@ -10,7 +10,7 @@ import numpy as np
 
 from contractive import training
 from contractive.core.artifacts import Artifact, write_arrays
-from contractive.core.errors import InvalidType, check_at_least
+from contractive.core.errors import InvalidType, check_at_least, first_line
 from contractive.data import Preparation, Split
 from contractive.models import storage
 from contractive.studies.documents import DataFacts, versions
@@ -123,8 +123,7 @@ def open_run(folder: str | Path, kind: type[R] = Run) -> R:
         settings = Artifact("settings", document.settings).to(task.settings, path)
         preparation = Preparation.from_dict(document.preparation)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise RunError(f"{path} does not describe a run: {reason}. It was changed.") from error
+        raise RunError(f"{path} does not describe a run: {first_line(error)}. It was changed.") from error
     values = settings.values()
     incomplete = any(values[name] is None for name in settings.by_data)
     if Artifact.of("settings", settings).document != document.settings or incomplete:

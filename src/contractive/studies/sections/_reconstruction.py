@@ -104,7 +104,8 @@ class Reconstruction(
             return found
         change = f"{percent(abs(run.error_increase), '.0f')} {'higher' if run.error_increase >= 0 else 'lower'}"
         return (
-            f"{found} Compared with the same training without the penalty, the validation error is {change} and ‖J‖² is"
+            f"{found} Compared with the same training without the penalty, the error as the search measures it is"
+            f" {change} and ‖J‖² is"
             f" {run.squared_norm_without / run.squared_norm:.1f} times smaller ({shown(run.squared_norm)} instead of"
             f" {shown(run.squared_norm_without)})."
         )
@@ -118,7 +119,7 @@ class Reconstruction(
         linear = document.value(self.name, "linear")
         if linear - mine > _BEHIND:
             text = f"{shown(linear, '%')} of the variance, this network {shown(max(mine, 0.0), '%')}"
-            advice = "train longer, use a smaller weight, or begin as principal components"
+            advice = "train longer, use a smaller weight, or begin as principal components where it did not"
             yield Caveat(1, f"Principal components of the same size reconstruct {text}: {advice}.")
         run = document.run
         if run.still_falling is not None and run.still_falling > FALLING:

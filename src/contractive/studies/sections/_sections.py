@@ -14,10 +14,10 @@ from torch import nn
 
 from contractive import analysis
 from contractive.core.artifacts import Artifact
-from contractive.core.errors import check_choice
+from contractive.core.errors import check_choice, first_line
 from contractive.models import Autoencoder
 from contractive.studies.documents import version
-from contractive.studies.metrics import MEASURING_ERRORS, first_line
+from contractive.studies.metrics import MEASURING_ERRORS
 from contractive.studies.pages import Picture, Tile, first_sentence, shown
 from contractive.studies.sections import _contraction, _directions, _examples, _reconstruction, _robustness, _units
 from contractive.studies.sections._analysis import KIND, Analysis, AnalysisSettings, Facts, RunSummary, SectionResult

@@ -71,8 +71,9 @@ class SweepSettings:
         """
         if len(split.validation) < 2:
             raise InvalidValue("data", "have at least two validation rows", len(split.validation), "Give more.")
-        if self.accuracy and (split.labels is None or np.asarray(split.labels[0]).dtype.kind == "f"):
-            got = "none" if split.labels is None else "numbers with fractions"
+        labels = None if split.labels is None else np.asarray(split.labels[0])
+        if self.accuracy and (labels is None or labels.dtype.kind == "f" or len(np.unique(labels)) < 2):
+            got = "none" if labels is None else "numbers with fractions" if labels.dtype.kind == "f" else "one class"
             raise InvalidValue("label", "name classes for the `accuracy`", got, "Give `label`, or leave it out.")
         return replace(self, run=self.run.changed(weight=1.0).completed(split).changed(weight=None))
 
