@@ -109,8 +109,8 @@ print(f"before training the two were {fresh[0]:.3f} and {fresh[1]:.3f}")
 # The closed form of chapter 2, taken for a deep encoder.
 #
 # !!! question "What do you expect?"
-#     The check has five encoders: one layer of sigmoid, ReLU or tanh units, two sigmoid layers, three mixed ones. For
-#     which is it right?
+#     The check has five small encoders: one layer of sigmoid, ReLU or tanh units, two sigmoid layers, three mixed ones.
+#     (A penalty that is right for all of them is tried on a sixth, which is larger.) For which is it right?
 
 
 # %%
