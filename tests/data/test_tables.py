@@ -335,3 +335,19 @@ def test_feather_of_version_1_is_refused_by_its_name(tmp_path):
     (tmp_path / "t.feather").write_bytes(b"FEA1" + bytes(200))
     with pytest.raises(DataError, match=r"t\.feather must be Feather of version 2, got version 1\. Write it again"):
         load(tmp_path / "t.feather")
+
+
+@pytest.mark.parametrize(
+    ("texts", "hint"),
+    [
+        ([f"K{100000 + row}" for row in range(40)], "Use `drop` who"),
+        ([f"{row % 28 + 1:02d}.{row % 12 + 1:02d}.{2000 + row}" for row in range(40)], "who seems to hold dates"),
+    ],
+    ids=["names", "dates"],
+)
+def test_all_texts_as_categories_are_refused_where_hardly_one_repeats(texts, hint, tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("\n".join(["a\twho", *(f"{row % 7}\t{text}" for row, text in enumerate(texts))]))
+    with pytest.raises(DataError, match=f"columns must hold texts that repeat, .* in nearly every row of who.*{hint}"):
+        load(path, options=Options(one_hot=True))
+    assert load(path, options=Options(one_hot=("who",))).features > 20

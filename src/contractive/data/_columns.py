@@ -173,6 +173,12 @@ def is_identifier(name: str) -> bool:
     return _IDENTIFIER.fullmatch(name) is not None
 
 
+def hardly_repeats(values: pa.ChunkedArray) -> bool:
+    """Return whether nearly every one of at least 20 texts is another, so that they cannot be categories."""
+    filled = len(values) - values.null_count
+    return filled >= 20 and pc.count_distinct(values).as_py() > 0.9 * filled
+
+
 def counts_or_names_rows(name: str, values: pa.ChunkedArray) -> tuple[bool, bool]:
     """Return whether a plain column identifies the rows, and whether it holds whole numbers that are all different.
 

@@ -14,6 +14,7 @@ from contractive.data._columns import (
     check_unique,
     counts_or_names_rows,
     guess,
+    hardly_repeats,
     index_columns,
     is_identifier,
     kind_of_type,
@@ -205,8 +206,14 @@ class TableReader(Reader[pa.Schema, pa.Table]):
             raise DataError(
                 f"columns must hold numbers, dates or text, got {got}. Use `drop` {join_for_option(other)}."
             )
-        one_hot = self.options.one_hot
-        text = [n for n, kind in kinds.items() if kind == "text" and isinstance(one_hot, tuple) and n not in one_hot]
+        one_hot, texts = self.options.one_hot, [name for name, kind in kinds.items() if kind == "text"]
+        if one_hot is True and (unlike := [name for name in texts if hardly_repeats(values[name])]):
+            hint = next((hint for name in unlike if (hint := _hint(name, values[name]))), "")
+            raise DataError(
+                f"columns must hold texts that repeat, got another one in nearly every row of {join_names(unlike)}."
+                f" Use `drop` {join_for_option(unlike)}.{hint}"
+            )
+        text = [name for name in texts if isinstance(one_hot, tuple) and name not in one_hot]
         if not text:
             return
         given, hint = join_for_option(text), next((hint for name in text if (hint := _hint(name, values[name]))), "")

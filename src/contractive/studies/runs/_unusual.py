@@ -204,4 +204,5 @@ def _bounds(detector: "ContractiveOutlierDetector", preparation: Preparation) ->
     offset, scale = (np.broadcast_to(each, preparation.features) for each in (preparation.offset, preparation.scale))
     raw = bounds * scale[:, None] + offset[:, None]
     numeric = [group for group in preparation.groups if group.kind == "number"]
-    return tuple(Bound(group.name, *map(float, raw[group.start])) for group in numeric)
+    finite = [group for group in numeric if np.isfinite(raw[group.start]).all()]
+    return tuple(Bound(group.name, *map(float, raw[group.start])) for group in finite)
