@@ -9,7 +9,9 @@ import pytest
 
 from contractive.core.artifacts import Artifact
 from contractive.data import ImagesPreparation, Options, load
+from contractive.estimators import Change
 from contractive.studies.runs._looks import Looks, looks, most_unusual, place_text, stretch
+from contractive.studies.runs._unusual import _reason
 
 START = np.datetime64("2024-01-01T00:00:00")
 
@@ -118,3 +120,21 @@ def test_windows_without_a_column_of_numbers_are_not_drawn(tmp_path):
     split = load(tmp_path / "t.csv", options=Options(window=4, one_hot=("mode",)))
     errors = np.zeros((1, split.features))
     assert looks(detector(errors), split.preparation, split.test[:1], ["mode"]) is None
+
+
+def test_a_reason_says_that_a_number_may_stand_for_a_missing_one(tmp_path):
+    random = np.random.RandomState(0)
+    numbers = [None if row % 5 == 0 else value for row, value in enumerate(random.randn(60))]
+    table = pa.table({"a": numbers, "b": random.randn(60), "c": ["x", "y", None] * 20})
+    pa_csv.write_csv(table, tmp_path / "t.csv")
+    split = load(tmp_path / "t.csv", options=Options(impute="median", one_hot=("c",)))
+    rows = np.concatenate([split.train, split.validation, split.test])
+    missing = np.concatenate([np.flatnonzero(split.parts == part) for part in (0, 1, 2)]) % 5 == 0
+    changes = [Change(name, 0.0, 0.0, 0.0, 1.0, 0.5) for name in ("a", "b")]
+    found = [
+        [_reason(split.preparation, row, range(at, at + 1), changes[at]).observed for at in (0, 1)] for row in rows
+    ]
+    said = np.array([text.endswith(" (or missing)") for text, _ in found])
+    assert said[missing].all()
+    assert said[~missing].sum() <= 1  # of an odd number of rows one is the median itself
+    assert not any("missing" in text for _, text in found)

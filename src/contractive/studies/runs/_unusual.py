@@ -184,7 +184,17 @@ def _reason(preparation: Preparation, row: np.ndarray, columns: range, change: "
     values = preparation.inverse(rows)
     three = values[change.feature] if isinstance(values, dict) else values[:, columns.start]
     observed, usual, repaired = map(_text, three)
+    if _may_be_missing(preparation, row, columns):
+        observed += " (or missing)"
     return Reason(change.feature, observed, usual, repaired, change.fall)
+
+
+def _may_be_missing(preparation: Preparation, row: np.ndarray, columns: range) -> bool:
+    """Whether a number of a prepared row is the one that is put where a value is missing."""
+    if preparation.fill is None or preparation.spectra or len(columns) > 1:
+        return False
+    raw = row * preparation.scale + preparation.offset
+    return bool(np.isclose(raw[columns.start], preparation.fill[columns.start], rtol=1e-6, atol=0))
 
 
 def _text(value: Any) -> str:
