@@ -8,6 +8,7 @@ from torch import nn
 import contractive as ct
 from contractive import objectives
 from contractive.training._module import Step
+from interrupted import Stop, StopAfterTwo
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::contractive.CollapseWarning", "ignore::contractive.training.SearchWarning"
@@ -82,16 +83,6 @@ def test_a_search_of_blocks_goes_on_in_the_single_steps_that_a_callback_watches(
     calls.clear()
     same(in_blocks, searched(callbacks=[Watch()]))
     assert calls == [16] * (BLOCKS * 4) + [1] * (STEPS * 2)
-
-
-class Stop(Exception):
-    pass
-
-
-class StopAfterTwo(Callback):
-    def on_train_epoch_start(self, trainer, pl_module):
-        if trainer.current_epoch == 2:
-            raise Stop
 
 
 def test_a_run_of_blocks_is_resumed_in_single_steps(tmp_path, calls):

@@ -4,13 +4,13 @@ import copy
 
 import pytest
 import torch
-from lightning.pytorch import Callback
 from torch import nn
 
 import contractive as ct
 from contractive.core.errors import InvalidType, InvalidValue
 from contractive.objectives import JacobianNorm
 from contractive.training import SearchWarning, WeightWarmUp
+from interrupted import Stop, StopAfterTwo
 
 SETTINGS = {"max_epochs": 10, "batch_size": 32, "learning_rate": 0.01, "progress": False}
 
@@ -88,14 +88,6 @@ def test_an_interrupted_run_is_resumed_bit_for_bit(tmp_path):
     settings = SETTINGS | {"max_epochs": 4, "schedule": "constant", "checkpoint_seconds": 0}
     whole, part, path = pretrained(), pretrained(), tmp_path / "last.ckpt"
     history = ct.contract(whole, rows(64), **settings)
-
-    class Stop(Exception):
-        pass
-
-    class StopAfterTwo(Callback):
-        def on_train_epoch_start(self, trainer, pl_module):
-            if trainer.current_epoch == 2:
-                raise Stop
 
     with pytest.raises(Stop):
         ct.contract(part, rows(64), checkpoint=path, callbacks=[StopAfterTwo()], **settings)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import contractive as ct
+from interrupted import Stop, StopAfterTwo
 
 pytestmark = pytest.mark.filterwarnings("ignore::contractive.CollapseWarning")
 X = torch.rand(64, 8, generator=torch.Generator().manual_seed(0))
@@ -82,18 +83,8 @@ def test_a_plateau_goes_on_where_it_was(tmp_path):
     whole = run()
     path = tmp_path / "last.ckpt"
 
-    class Broken(Exception):
-        pass
-
-    from lightning.pytorch import Callback
-
-    class Break(Callback):
-        def on_train_epoch_start(self, trainer, pl_module):
-            if trainer.current_epoch == 2:
-                raise Broken
-
-    with pytest.raises(Broken):
-        run(checkpoint=path, checkpoint_seconds=0, callbacks=[Break()])
+    with pytest.raises(Stop):
+        run(checkpoint=path, checkpoint_seconds=0, callbacks=[StopAfterTwo()])
     assert run(checkpoint=path, resume=True)["learning_rate"] == whole["learning_rate"]
 
 

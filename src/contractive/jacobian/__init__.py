@@ -25,7 +25,7 @@ from contractive.jacobian._norms import (
 )
 from contractive.jacobian._operations import checkpointed
 from contractive.jacobian._outputs import Output
-from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, PLAIN_STEP, Method, Plan
+from contractive.jacobian._plan import MEMORY_BUDGET, METHODS, METHODS_OF_NORMS, PLAIN_STEP, Method, Plan
 from contractive.jacobian._shared import Encode, uncompiled
 
 __all__ = ["value_and_squared_norm", "squared_norm", "value_norm_and_difference", "value_and_gain_weighted_norm"]
@@ -42,7 +42,7 @@ __all__ += ["Center", "PartlyLinear"]
 # around encoders with activation checkpointing
 __all__ += ["checkpointed", "uncompiled"]
 # how the norm is computed
-__all__ += ["plan", "Plan", "METHODS", "Method", "MEMORY_BUDGET", "PLAIN_STEP", "is_altered"]
+__all__ += ["plan", "Plan", "METHODS", "METHODS_OF_NORMS", "Method", "MEMORY_BUDGET", "PLAIN_STEP", "is_altered"]
 # what an encoder must obey
 __all__ += ["check_independent_rows", "BatchStatistics"]
 

@@ -17,6 +17,7 @@ from contractive.core.errors import ContractiveError, InvalidValue, check_choice
 from contractive.core.randomness import rank_and_world, selected_rows
 from contractive.jacobian import (
     METHODS,
+    METHODS_OF_NORMS,
     NORMS,
     BatchStatistics,
     Encode,
@@ -124,7 +125,7 @@ class JacobianNorm:
         check_choice("batch_statistics", self.batch_statistics, get_args(BatchStatistics))
         check_choice("norm", self.norm, NORMS)
         if not self.is_squared:
-            check_choice("method", self.method, ("auto", "exact", "probes"), "Forward probes estimate ||J||_F^2 alone.")
+            check_choice("method", self.method, METHODS_OF_NORMS, "Forward probes estimate ||J||_F^2 alone.")
             if self.penalty_rows == "auto":  # whose choice rests on the counted cost of the squared norm
                 object.__setattr__(self, "penalty_rows", 1.0)
         if self.batch_statistics == "constant":
@@ -173,7 +174,7 @@ class HigherOrder:
     def __post_init__(self) -> None:
         check_penalty_rows(self.penalty_rows)
         check_not_negative("ratio", self.ratio, "0 leaves the norm alone.")
-        check_choice("method", self.method, ("auto", "exact", "probes"), "Forward probes estimate the norm alone.")
+        check_choice("method", self.method, METHODS_OF_NORMS, "Forward probes estimate the norm alone.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         def evaluate(f: Map, generator: torch.Generator | None, rows: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -201,7 +202,7 @@ class GainWeightedNorm:
     method: Method = "auto"
 
     def __post_init__(self) -> None:
-        check_choice("method", self.method, ("auto", "exact", "probes"), "Leave it out for auto.")
+        check_choice("method", self.method, METHODS_OF_NORMS, "Leave it out for auto.")
 
     def __call__(self, encode: Map, x: Tensor, /) -> tuple[Tensor, Tensor]:
         """Return (reconstruction, penalty per example) of a map that is encoder, then decoder."""
